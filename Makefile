@@ -1,0 +1,41 @@
+# make            the virtual environment in .venv, with the native kernels built
+# make demo       the whole 2016 market over HTTP from an empty disk to ranked matches
+# make test       all tests
+# make check      formatting, lint, strict types, layers
+# make bench      the benchmarks, as ratios
+
+PYTHON ?= python3
+BIN    := .venv/bin
+BUILT  := .venv/.built
+NATIVE := $(wildcard marketsweep/kernels/*.hpp marketsweep/kernels/*.cpp marketsweep/kernels/*.pyx)
+
+.PHONY: all demo test check bench clean format
+all: $(BUILT)
+
+$(BUILT): pyproject.toml CMakeLists.txt $(NATIVE)
+	@$(PYTHON) .ci/prerequisites.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(BUILT)
+	$(BIN)/marketsweep demo
+
+test: $(BUILT)
+	$(BIN)/python -m pytest
+
+check: $(BUILT)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+bench: $(BUILT)
+	$(BIN)/python -m benchmarks
+
+format: $(BUILT)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache

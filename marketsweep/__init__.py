@@ -1,0 +1,1 @@
+"""marketsweep: sweeps the whole US stock market for technical conditions."""

@@ -1,0 +1,578 @@
+"""The SQLite catalog of a data folder: schema, typed queries, and SQLite's errors made ours.
+
+It knows nothing of the segments' contents and takes its values as they come; what the rows mean
+is `store`'s. A commit is one transaction here: before it nothing has happened, after it all has.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, Self
+
+from marketsweep.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, UsageError
+from marketsweep.records import Dividend, Listing, Split
+
+FILE: Final = "catalog.sqlite"
+FORMAT: Final = 1
+_APPLICATION: Final = 0x6D737770  # "mswp", in the database's header
+
+# Dates and times are ISO text, so that the catalog can be read with SQLite's own shell.
+# Tickers compare byte by byte (BINARY, the default): KIMpL is not KIMPL.
+# The axis keeps the tickers that one session brought as one row, joined by newlines: 12,500 rows
+# of a ticker each would take 12 ms to read, these take 2.
+_SCHEMA: Final = """
+CREATE TABLE meta (data_version INTEGER NOT NULL);
+INSERT INTO meta VALUES (0);
+CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE axis (first INTEGER PRIMARY KEY, date TEXT NOT NULL, tickers TEXT NOT NULL);
+CREATE TABLE sessions (
+    date TEXT PRIMARY KEY, source TEXT NOT NULL, bars INTEGER NOT NULL,
+    nonpositive INTEGER NOT NULL, inverted INTEGER NOT NULL, outside INTEGER NOT NULL,
+    no_volume INTEGER NOT NULL, negative_volume INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE segments (
+    month TEXT PRIMARY KEY, file TEXT NOT NULL UNIQUE, sessions INTEGER NOT NULL,
+    width INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE retired (file TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE set_aside (
+    date TEXT NOT NULL, ticker TEXT NOT NULL, reason TEXT NOT NULL,
+    open REAL, high REAL, low REAL, close REAL, volume REAL);
+CREATE INDEX set_aside_of ON set_aside (date);
+CREATE TABLE revisions (
+    date TEXT NOT NULL, ticker TEXT NOT NULL, at TEXT NOT NULL,
+    old_open REAL, old_high REAL, old_low REAL, old_close REAL, old_volume REAL,
+    new_open REAL, new_high REAL, new_low REAL, new_close REAL, new_volume REAL);
+CREATE INDEX revisions_of ON revisions (ticker, date);
+CREATE TABLE splits (
+    symbol TEXT, ex_date TEXT, old REAL CHECK (old > 0), new REAL CHECK (new > 0),
+    PRIMARY KEY (symbol, ex_date, old, new)) WITHOUT ROWID;
+CREATE TABLE dividends (
+    symbol TEXT, ex_date TEXT, cash REAL, PRIMARY KEY (symbol, ex_date, cash)) WITHOUT ROWID;
+CREATE TABLE listings (
+    symbol TEXT PRIMARY KEY, name TEXT, type TEXT, exchange TEXT, sector TEXT, industry TEXT,
+    country TEXT, market_cap REAL, first TEXT, last TEXT) WITHOUT ROWID;
+CREATE TABLE sync_log (id INTEGER PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """One month's file as the catalog knows it; `checksum` is the CRC-32 of the whole file."""
+
+    month: str
+    file: str
+    sessions: int
+    width: int
+    bytes: int
+    checksum: int
+
+
+QUALITY: Final = (
+    "bars",
+    "nonpositive",  # a price at or below zero
+    "inverted",  # the high is below the low
+    "outside",  # the open or the close is not between low and high
+    "no_volume",
+    "negative_volume",
+)
+"""What is counted of a session's bars."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One stored session, its `QUALITY` counts, and the source that last changed a bar of it."""
+
+    date: dt.date
+    source: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A row that was kept out of the segments; `values` as `fields.FIELDS`, NaN where absent."""
+
+    session: dt.date
+    symbol: str
+    reason: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A stored bar that a later fetch changed at `at` (UTC); values as `fields.FIELDS`."""
+
+    session: dt.date
+    symbol: str
+    at: dt.datetime
+    old: tuple[float, ...]
+    new: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Everything that one commit does to the catalog."""
+
+    at: dt.datetime
+    tickers: Sequence[tuple[int, dt.date, Sequence[str]]]
+    """New on the axis: place of the first, session that brought them, the tickers."""
+    sessions: Sequence[SessionRow]
+    segments: Sequence[SegmentRow]
+    revisions: Sequence[Revision]
+    set_aside: Sequence[SetAside]
+
+
+@contextmanager
+def translated(folder: Path) -> Iterator[None]:
+    """Raise SQLite's errors as ours, naming the folder."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translate(error, folder) from error
+
+
+def _translate(error: sqlite3.Error, folder: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    # A write cut short for another reason than a full disk (a quota, a limit on file size).
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC):
+        return StoreFull(f"{folder}: the disk refused to write the catalog ({error})")
+    match code & 0xFF:  # the primary code; the rest is detail
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return StoreLocked(f"{folder}: another process holds the catalog ({error})")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return StoreDamaged(f"{folder / FILE} is damaged, or is not a database ({error})")
+        case _:
+            return StoreError(f"{folder / FILE} cannot be used ({error})")
+
+
+class Catalog:
+    """One connection to the catalog; safe to share between threads."""
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
+        self._connection = connection
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """A reader. Raises UsageError where there is no store, StoreDamaged where it is no good."""
+        file = folder / FILE
+        try:
+            file.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise _nothing_in(folder) from None
+        except OSError as error:
+            raise StoreError(f"{file} cannot be read ({error.strerror})") from error
+        with translated(folder):
+            catalog = cls(_connect_reader(file), folder)
+            return catalog._checked()
+
+    @classmethod
+    def create(cls, folder: Path) -> Self:
+        """A writer, on a catalog that is made where there is none.
+
+        The caller holds the folder's writer lock if there is none yet.
+        """
+        with translated(folder):
+            catalog = cls(_connect_writer(folder / FILE), folder)
+            if catalog._is_blank():
+                catalog._make()
+            return catalog._checked()
+
+    def close(self) -> None:
+        """End the connection, and with it a read transaction."""
+        self._connection.close()
+
+    def _checked(self) -> Self:
+        try:
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _check(self) -> None:
+        if self._is_blank():
+            raise _nothing_in(self._folder)
+        if self._value("PRAGMA application_id") != _APPLICATION:
+            raise StoreDamaged(f"{self._folder / FILE} is a database of another program")
+        found = self._value("PRAGMA user_version")
+        if found != FORMAT:
+            raise StoreDamaged(
+                f"{self._folder / FILE} has format {found}, and this marketsweep reads {FORMAT}"
+            )
+
+    def _is_blank(self) -> bool:
+        # What a process leaves that is killed while it makes the catalog.
+        return not self._value("SELECT count(*) FROM sqlite_master")
+
+    def _make(self) -> None:
+        with self.transaction():
+            for statement in _SCHEMA.split(";"):
+                self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock, translated(self._folder):
+            return self._connection.execute(sql, values).fetchall()
+
+    def _value(self, sql: str, *values: object) -> Any:  # noqa: ANN401, SQLite's types are dynamic
+        return self._rows(sql, *values)[0][0]
+
+    # Transactions
+
+    def begin_read(self) -> None:
+        """Hold the present state: what is read from now on belongs together, until `close`."""
+        self._rows("BEGIN")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of the block's writes, durable when it ends, or none of them."""
+        with translated(self._folder):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # SQLite has rolled back by itself after some of its errors.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    # What a snapshot is made of
+
+    def version(self) -> int:
+        """The number that grows with every commit that changed anything."""
+        version: int = self._value("SELECT data_version FROM meta")
+        return version
+
+    def dates(self, month: str = "") -> list[dt.date]:
+        """The stored sessions, ascending; of one month ("2016-01") if it is given."""
+        rows = self._rows("SELECT date FROM sessions WHERE date GLOB ? ORDER BY date", month + "*")
+        return list(map(dt.date.fromisoformat, chain.from_iterable(rows)))
+
+    def tickers(self) -> list[str]:
+        """The axis: a ticker's place in it is its column in every segment."""
+        packed = [text for (text,) in self._rows("SELECT tickers FROM axis ORDER BY first")]
+        return "\n".join(packed).split("\n") if packed else []
+
+    def segments(self) -> list[SegmentRow]:
+        """The segments, ascending."""
+        rows = self._rows(
+            "SELECT month, file, sessions, width, bytes, checksum FROM segments ORDER BY month"
+        )
+        return [SegmentRow(*row) for row in rows]
+
+    def segment(self, month: str) -> SegmentRow | None:
+        """The segment of a month ("2016-01")."""
+        rows = self._rows(
+            "SELECT month, file, sessions, width, bytes, checksum FROM segments WHERE month = ?",
+            month,
+        )
+        return SegmentRow(*rows[0]) if rows else None
+
+    # Actions and reference data
+
+    def splits(self, since: dt.date | None = None) -> list[Split]:
+        """Splits with an ex-date on or after `since`, by symbol and ex-date."""
+        rows = self._rows(
+            "SELECT symbol, ex_date, old, new FROM splits WHERE ex_date >= ?"
+            " ORDER BY symbol, ex_date, old, new",
+            _since(since),
+        )
+        return [Split(s, dt.date.fromisoformat(day), old, new) for s, day, old, new in rows]
+
+    def dividends(self, since: dt.date | None = None) -> list[Dividend]:
+        """Dividends with an ex-date on or after `since`, by symbol and ex-date."""
+        rows = self._rows(
+            "SELECT symbol, ex_date, cash FROM dividends WHERE ex_date >= ?"
+            " ORDER BY symbol, ex_date, cash",
+            _since(since),
+        )
+        return [Dividend(s, dt.date.fromisoformat(day), cash) for s, day, cash in rows]
+
+    def listings(self) -> list[Listing]:
+        """Every listing, by symbol."""
+        rows = self._rows(
+            "SELECT symbol, name, type, exchange, sector, industry, country, market_cap,"
+            " first, last FROM listings ORDER BY symbol"
+        )
+        return [Listing(*row[:8], *map(_date, row[8:])) for row in rows]
+
+    def replace_splits(self, splits: Iterable[Split], since: dt.date | None) -> bool:
+        """Make these the splits on or after `since`; whether that changed anything."""
+        stored, given = set(self.splits(since)), set(splits)
+        self._remove("splits", "symbol = ? AND ex_date = ? AND old = ? AND new = ?", stored - given)
+        return self._insert("splits", given - stored) > 0 or bool(stored - given)
+
+    def replace_dividends(self, dividends: Iterable[Dividend], since: dt.date | None) -> bool:
+        """Make these the dividends on or after `since`; whether that changed anything."""
+        stored, given = set(self.dividends(since)), set(dividends)
+        self._remove("dividends", "symbol = ? AND ex_date = ? AND cash = ?", stored - given)
+        return self._insert("dividends", given - stored) > 0 or bool(stored - given)
+
+    def upsert_listings(self, listings: Iterable[Listing]) -> bool:
+        """Put these in the place of the stored ones of their symbols; whether anything changed."""
+        stored = {listing.symbol: listing for listing in self.listings()}
+        given = {listing.symbol: listing for listing in listings}
+        changed = [new for symbol, new in given.items() if stored.get(symbol) != new]
+        self._connection.executemany(
+            f"INSERT OR REPLACE INTO listings VALUES ({_marks(10)})", [_row(new) for new in changed]
+        )
+        return bool(changed)
+
+    def _remove(self, table: str, where: str, records: Iterable[Split | Dividend]) -> None:
+        rows = [_row(record) for record in records]
+        self._connection.executemany(f"DELETE FROM {table} WHERE {where}", rows)
+
+    def _insert(self, table: str, records: Iterable[Split | Dividend]) -> int:
+        rows = [_row(record) for record in records]
+        if not rows:
+            return 0
+        # A record before `since` may be stored already. ON CONFLICT, not OR IGNORE, which would
+        # pass over a failed CHECK as well.
+        insert = f"INSERT INTO {table} VALUES ({_marks(len(rows[0]))}) ON CONFLICT DO NOTHING"
+        return self._connection.executemany(insert, rows).rowcount
+
+    # A commit
+
+    def apply(self, change: Change) -> bool:
+        """Write a commit, inside a transaction; whether it changed anything."""
+        executemany = self._connection.executemany
+        executemany(
+            "INSERT INTO axis VALUES (?, ?, ?)",
+            [(first, day.isoformat(), "\n".join(new)) for first, day, new in change.tickers],
+        )
+        executemany(
+            f"INSERT OR REPLACE INTO sessions (date, source, {', '.join(QUALITY)})"
+            f" VALUES ({_marks(2 + len(QUALITY))})",
+            [
+                (row.date.isoformat(), row.source, *(row.counts[name] for name in QUALITY))
+                for row in change.sessions
+            ],
+        )
+        for row in change.segments:
+            self._point_to(row, _time(change.at))
+        executemany(
+            f"INSERT INTO revisions VALUES ({_marks(13)})",
+            [
+                (row.session.isoformat(), row.symbol, _time(row.at), *row.old, *row.new)
+                for row in change.revisions
+            ],
+        )
+        added = self._set_aside(change.set_aside)
+        return bool(change.segments) or added
+
+    def _point_to(self, row: SegmentRow, at: str) -> None:
+        self._connection.execute(
+            "INSERT INTO retired SELECT file, ? FROM segments WHERE month = ?", (at, row.month)
+        )
+        # A month that is revised and then revised back has a name which was retired before.
+        self._connection.execute("DELETE FROM retired WHERE file = ?", (row.file,))
+        self._connection.execute(
+            f"INSERT OR REPLACE INTO segments VALUES ({_marks(6)})", astuple(row)
+        )
+
+    def _set_aside(self, rows: Sequence[SetAside]) -> bool:
+        # A fetch that is repeated sets the same rows aside again.
+        given = dict.fromkeys(
+            (row.session.isoformat(), row.symbol, row.reason, *map(_null, row.values))
+            for row in rows
+        )
+        for day in {row[0] for row in given}:
+            for stored in self._rows("SELECT * FROM set_aside WHERE date = ?", day):
+                given.pop(stored, None)
+        self._connection.executemany(f"INSERT INTO set_aside VALUES ({_marks(8)})", list(given))
+        return bool(given)
+
+    def bump(self) -> int:
+        """Count one more change, inside a transaction; the version it makes."""
+        self._connection.execute("UPDATE meta SET data_version = data_version + 1")
+        return self.version()
+
+    # Files that are no longer in use
+
+    def in_use(self) -> set[str]:
+        """Names of the segment files that are current, or were until lately."""
+        rows = self._rows("SELECT file FROM segments UNION SELECT file FROM retired")
+        return {file for (file,) in rows}
+
+    def forget_retired(self, before: dt.datetime) -> None:
+        """Forget the superseded files that were retired before that time."""
+        with self.transaction():
+            self._connection.execute("DELETE FROM retired WHERE at < ?", (_time(before),))
+            # The row is written even where nothing was retired. A transaction whose last fsync
+            # failed may be whole in the log, and would come back to life after a crash; the
+            # write below overwrites it, so that its files can go.
+            self._connection.execute("UPDATE meta SET data_version = data_version")
+
+    # Journal
+
+    def put_note(self, key: str, value: str) -> None:
+        """Keep a text under a key."""
+        with self.transaction():
+            self._connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, value))
+
+    def notes(self) -> dict[str, str]:
+        """Every note."""
+        return dict(self._rows("SELECT key, value FROM notes"))
+
+    def add_sync(self, facts: Mapping[str, object]) -> None:
+        """Write a line of the sync log; values that JSON lacks become text."""
+        with self.transaction():
+            self._connection.execute(
+                "INSERT INTO sync_log (at, facts) VALUES (?, ?)",
+                (_time(dt.datetime.now(dt.UTC)), json.dumps(facts, default=str)),
+            )
+
+    def last_sync(self) -> dict[str, object] | None:
+        """The facts of the last sync, and when it ended (`at`, UTC)."""
+        rows = self._rows("SELECT at, facts FROM sync_log ORDER BY id DESC LIMIT 1")
+        return {"at": rows[0][0], **json.loads(rows[0][1])} if rows else None
+
+    # Accounts
+
+    def session_rows(self) -> list[SessionRow]:
+        """Every stored session, ascending."""
+        rows = self._rows(f"SELECT date, source, {', '.join(QUALITY)} FROM sessions ORDER BY date")
+        return [
+            SessionRow(dt.date.fromisoformat(day), source, dict(zip(QUALITY, counts, strict=True)))
+            for day, source, *counts in rows
+        ]
+
+    def count(self, table: str) -> int:
+        """How many rows a table has."""
+        rows: int = self._value(f"SELECT count(*) FROM {table}")
+        return rows
+
+    def quality(self) -> dict[str, int]:
+        """The `QUALITY` counts over all sessions."""
+        sums = ", ".join(f"coalesce(sum({name}), 0)" for name in QUALITY)
+        return dict(zip(QUALITY, self._rows(f"SELECT {sums} FROM sessions")[0], strict=True))
+
+    def set_aside_counts(self) -> dict[str, int]:
+        """Rows set aside, by reason."""
+        return dict(
+            self._rows("SELECT reason, count(*) FROM set_aside GROUP BY reason ORDER BY reason")
+        )
+
+    def set_aside(self, reason: str | None, limit: int | None) -> list[SetAside]:
+        """Rows set aside, by session and ticker."""
+        rows = self._rows(
+            "SELECT date, ticker, reason, open, high, low, close, volume FROM set_aside"
+            " WHERE ?1 IS NULL OR reason = ?1 ORDER BY date, ticker, rowid LIMIT ?2",
+            reason,
+            _limit(limit),
+        )
+        return [
+            SetAside(dt.date.fromisoformat(day), ticker, why, tuple(map(_float, values)))
+            for day, ticker, why, *values in rows
+        ]
+
+    def revisions(self, symbol: str | None, limit: int | None) -> list[Revision]:
+        """Changed bars, by session, ticker and time."""
+        rows = self._rows(
+            "SELECT * FROM revisions WHERE ?1 IS NULL OR ticker = ?1"
+            " ORDER BY date, ticker, rowid LIMIT ?2",
+            symbol,
+            _limit(limit),
+        )
+        return [
+            Revision(
+                dt.date.fromisoformat(day),
+                ticker,
+                dt.datetime.fromisoformat(at),
+                tuple(values[:5]),
+                tuple(values[5:]),
+            )
+            for day, ticker, at, *values in rows
+        ]
+
+    def damages(self) -> list[str]:
+        """What SQLite's own check of the file finds, in its words."""
+        return [text for (text,) in self._rows("PRAGMA integrity_check") if text != "ok"]
+
+
+def _nothing_in(folder: Path) -> UsageError:
+    return UsageError(f"no data in {folder}: run marketsweep sync")
+
+
+def _connect_writer(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = ON")  # macOS: through the drive's own cache
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_reader(file: Path) -> sqlite3.Connection:
+    try:
+        return _connect_at(file, "mode=ro")
+    except sqlite3.OperationalError:
+        # A reader of a database in WAL mode shares an index file with its writers, and cannot
+        # make one in a read-only folder. Where there is no log either, nobody is writing.
+        if os.access(file.parent, os.W_OK) or _has_log(file):
+            raise
+        return _connect_at(file, "mode=ro&immutable=1")
+
+
+def _connect_at(file: Path, options: str) -> sqlite3.Connection:
+    uri = f"{file.absolute().as_uri()}?{options}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _has_log(file: Path) -> bool:
+    log = file.with_name(file.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def _time(moment: dt.datetime) -> str:
+    return moment.isoformat(timespec="seconds")  # all UTC: as text they sort by time
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+def _row(record: Split | Dividend | Listing) -> tuple[object, ...]:
+    values = (getattr(record, field.name) for field in fields(record))
+    return tuple(value.isoformat() if isinstance(value, dt.date) else value for value in values)
+
+
+def _since(day: dt.date | None) -> str:
+    return "" if day is None else day.isoformat()
+
+
+def _limit(limit: int | None) -> int:
+    return -1 if limit is None else limit  # SQLite's own way to say all
+
+
+def _date(text: str | None) -> dt.date | None:
+    return None if text is None else dt.date.fromisoformat(text)
+
+
+def _null(value: float) -> float | None:
+    return None if math.isnan(value) else value  # SQLite has no NaN
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,109 @@
+"""(plan, panel) to columns: lowers a plan to a native program and readies one run of it.
+
+Executors take a `Run` and only decide who calls `work`; the tiles, and so every bit of the answer,
+are the same for all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep.kernels import cpu
+from marketsweep.kernels.cpu import TILE
+from marketsweep.panel import Panel
+from marketsweep.plan import Column, Plan, Source
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One evaluation under way; `results[i]` is float64 [rows, symbols] once the work is done."""
+
+    sweep: cpu.Sweep
+    results: list[NDArray[np.float64]]
+
+
+def begin(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Run:
+    """Readies a run of `plan` over `panel`; nothing is computed before `sweep.work()`."""
+    results = [np.empty((plan.result_rows, panel.tiles * TILE)) for _ in plan.results]
+    sweep = cpu.Sweep(
+        _lowered(plan),
+        [panel.fields[name] for name in plan.fields],
+        _tops(panel),
+        panel.facts(plan.facts),
+        results,
+        isa,
+    )
+    return Run(sweep, [result[:, : len(panel.symbols)] for result in results])
+
+
+def _tops(panel: Panel) -> NDArray[np.int64]:
+    """The first row of each tile that holds a bar of any of its symbols."""
+    bars = np.zeros(panel.tiles * TILE, dtype=np.int64)
+    bars[: len(panel.bars)] = panel.bars
+    return panel.rows - np.maximum(bars.reshape(-1, TILE).max(axis=1), 1)
+
+
+@lru_cache(maxsize=64)
+def _lowered(plan: Plan) -> cpu.Program:
+    return _Lowering(plan).program()
+
+
+class _Lowering:
+    """Gives each operation's outputs rows of a scratch buffer, and takes them back at last use."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.offset: dict[tuple[int, int], int] = {}
+        self.free: list[tuple[int, int]] = []  # (offset, rows)
+        self.scratch_rows = 0
+        self.last_use = self._last_use()
+
+    def _last_use(self) -> dict[tuple[int, int], int]:
+        last: dict[tuple[int, int], int] = {}
+        for index, operation in enumerate(self.plan.operations):
+            for column in operation.inputs:
+                if column.source is Source.OPERATION:
+                    last[column.index, column.output] = index
+        for column in self.plan.results:
+            if column.source is Source.OPERATION:
+                last[column.index, column.output] = len(self.plan.operations)
+        return last
+
+    def program(self) -> cpu.Program:
+        steps = [self._step(index) for index in range(len(self.plan.operations))]
+        results = [self._operand(column, self.plan.result_rows) for column in self.plan.results]
+        constants = list(self.plan.constants)
+        return cpu.Program(steps, results, constants, self.scratch_rows)
+
+    def _step(self, index: int) -> tuple[object, ...]:
+        operation, rows = self.plan.operations[index], self.plan.rows[index]
+        operands = [self._operand(column) for column in operation.inputs]
+        # Outputs come first and inputs are let go after: no step writes over what it reads.
+        outs = [self._take(index, output, rows) for output in range(operation.outputs)]
+        for place in {(c.index, c.output) for c in operation.inputs if c.source is Source.OPERATION}:
+            if self.last_use[place] == index:
+                self.free.append((self.offset[place], self.plan.rows[place[0]]))
+        gapless = all(column.source is Source.FIELD for column in operation.inputs)
+        lookback, parameters = operation.lookback, operation.parameters
+        return (operation.kernel, gapless, rows, lookback, operands, outs, parameters)
+
+    def _operand(self, column: Column, rows: int = 0) -> tuple[int, int, int, int]:
+        if column.source is not Source.OPERATION:
+            return (column.source, column.index, column.shift, rows)
+        offset = self.offset[column.index, column.output]
+        return (column.source, offset, column.shift, self.plan.rows[column.index])
+
+    def _take(self, index: int, output: int, rows: int) -> int:
+        if (index, output) not in self.last_use:
+            return -1
+        for i, (offset, size) in enumerate(self.free):
+            if size >= rows:
+                self.free[i] = (offset + rows, size - rows)
+                break
+        else:
+            offset, self.scratch_rows = self.scratch_rows, self.scratch_rows + rows
+        self.offset[index, output] = offset
+        return offset

@@ -1,0 +1,17 @@
+"""One thread: the reference that every other executor must equal."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep.evaluate import begin
+from marketsweep.panel import Panel
+from marketsweep.plan import Plan
+
+
+def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
+    """Every tile, one after the other."""
+    job = begin(plan, panel)
+    job.sweep.work()
+    return job.results

@@ -1,0 +1,189 @@
+"""The indicators: one table, from which the language, the docs, the command line and the tests derive.
+
+A row's kernel is the struct of the same name in `kernels/`. First valid bars are TA-Lib's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+MAX_PERIOD: Final = 100_000
+"""The longest period that TA-Lib accepts."""
+
+FORGOTTEN: Final = 1e-12
+"""A recursion is settled when its start weighs less than this; a hundredth of what we promise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number that an indicator takes; whole where `minimum` is an int."""
+
+    name: str
+    default: float
+    minimum: float = 1
+    maximum: float = MAX_PERIOD
+
+    @property
+    def whole(self) -> bool:
+        """Whether it counts bars."""
+        return isinstance(self.minimum, int)
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """One row of the table.
+
+    `inputs` are the fields that the kernel reads, in its order; where `series` is set there is
+    one, and a call may put any expression in its place. `lookback` gives, from the parameters,
+    how many bars stand before the first valid one; `settling`, for recursions, after how many
+    bars the start no longer matters (None: it sees nothing older than its lookback).
+    """
+
+    name: str
+    doc: str
+    inputs: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    lookback: Callable[..., int]
+    outputs: tuple[str, ...] = ()
+    series: bool = False
+    settling: Callable[..., int] | None = None
+    problem: Callable[..., str | None] | None = None
+    """What is wrong with parameters that are each within their limits."""
+
+    @property
+    def signature(self) -> str:
+        """The call with its defaults, as the docs show it."""
+        given = [self.inputs[0]] if self.series else []
+        return f"{self.name}({', '.join(given + [f'{p.default:g}' for p in self.parameters])})"
+
+
+def _decay(alpha: float, stages: int = 1) -> int:
+    """Bars until the start of `stages` recursions in a row weighs less than FORGOTTEN.
+
+    One stage keeps (1 - alpha) ** n; a second one, fed by the first, n * alpha times as much.
+    """
+    if alpha >= 1:
+        return stages
+    per_bar = -math.log1p(-alpha)
+    bars = -math.log(FORGOTTEN) / per_bar
+    for _ in range(stages - 1):
+        bars += math.log(max(bars * alpha, 1.0)) / per_bar
+    return math.ceil(bars)
+
+
+def _ema(n: int) -> float:
+    return 2.0 / (n + 1.0)
+
+
+def _period(default: int, minimum: int = 2) -> tuple[Parameter, ...]:
+    return (Parameter("n", default, minimum),)
+
+
+_HLC = ("high", "low", "close")
+
+_TABLE = (
+    Indicator(
+        "sma",
+        "Simple moving average: the mean of the last n bars.",
+        ("close",),
+        _period(20, 1),
+        lookback=lambda n: n - 1,
+        series=True,
+    ),
+    Indicator(
+        "ema",
+        "Exponential moving average: 2 / (n + 1) of each new bar, seeded with the mean of the first n.",
+        ("close",),
+        _period(20, 1),
+        lookback=lambda n: n - 1,
+        series=True,
+        settling=lambda n: n + _decay(_ema(n)),
+    ),
+    Indicator(
+        "rsi",
+        "Wilder's relative strength index: the share of gains in the average move, 0 to 100.",
+        ("close",),
+        _period(14),
+        lookback=lambda n: n,
+        series=True,
+        settling=lambda n: n + 1 + _decay(1.0 / n),
+    ),
+    Indicator(
+        "macd",
+        "Appel's moving average convergence/divergence: fast EMA - slow EMA, and an EMA of that.",
+        ("close",),
+        (Parameter("fast", 12, 2), Parameter("slow", 26, 2), Parameter("signal", 9, 1)),
+        lookback=lambda fast, slow, signal: slow - 1 + signal - 1,
+        outputs=("macd", "signal", "hist"),
+        series=True,
+        settling=lambda fast, slow, signal: (
+            slow + signal + _decay(min(_ema(slow), _ema(signal)), stages=2)
+        ),
+        problem=lambda fast, slow, signal: (
+            f"fast ({fast:g}) must not be longer than slow ({slow:g})" if fast > slow else None
+        ),
+    ),
+    Indicator(
+        "roc",
+        "Rate of change over n bars, in percent.",
+        ("close",),
+        _period(10, 1),
+        lookback=lambda n: n,
+        series=True,
+    ),
+    Indicator(
+        "stoch",
+        "Lane's slow stochastic: where the close stands in the range of k bars, averaged twice.",
+        _HLC,
+        (Parameter("k", 14, 1), Parameter("slow_k", 3, 1), Parameter("slow_d", 3, 1)),
+        lookback=lambda k, slow_k, slow_d: k - 1 + slow_k - 1 + slow_d - 1,
+        outputs=("k", "d"),
+    ),
+    Indicator(
+        "atr",
+        "Wilder's average true range, in dollars.",
+        _HLC,
+        _period(14, 1),
+        lookback=lambda n: n,
+        settling=lambda n: n + 1 + _decay(1.0 / n),
+    ),
+    Indicator(
+        "adx",
+        "Wilder's average directional index: how strong a trend is, either way, 0 to 100.",
+        _HLC,
+        _period(14),
+        lookback=lambda n: 2 * n - 1,
+        settling=lambda n: 2 * n + _decay(1.0 / n, stages=2),
+    ),
+    Indicator(
+        "bbands",
+        "Bollinger's bands: the mean of n bars, and `width` population deviations either side of it.",
+        ("close",),
+        (Parameter("n", 20, 2), Parameter("width", 2.0, 0.0, 1e6)),
+        lookback=lambda n, width: n - 1,
+        outputs=("upper", "middle", "lower"),
+        series=True,
+    ),
+    Indicator(
+        "highest",
+        "The highest of the last n bars.",
+        ("high",),
+        _period(20, 1),
+        lookback=lambda n: n - 1,
+        series=True,
+    ),
+    Indicator(
+        "lowest",
+        "The lowest of the last n bars.",
+        ("low",),
+        _period(20, 1),
+        lookback=lambda n: n - 1,
+        series=True,
+    ),
+)
+
+INDICATORS: Final = {row.name: row for row in _TABLE}
+"""Every indicator by name."""

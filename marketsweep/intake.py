@@ -1,0 +1,190 @@
+"""Judging what a provider yields, and merging it into what is stored: rows to bars.
+
+A bar is complete or it is no bar: a row with a value that is not finite is set aside, and so is
+one without a usable ticker, one of a day on which the exchange was closed, and all but the last
+complete row of a ticker within one session. Absurd but finite values are bars: they are counted
+here, and left to whoever reads them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from marketsweep.errors import UsageError
+from marketsweep.fields import FIELDS
+from marketsweep.sessions import is_session
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from marketsweep.records import SessionBars
+
+REASONS: Final = ("", "closed day", "no ticker", "incomplete", "duplicate")
+"""Why a row is set aside; where several hold, the first of them counts."""
+_ACCEPTED, _CLOSED, _NAMELESS, _INCOMPLETE, _DUPLICATE = range(5)
+
+_LONGEST_TICKER: Final = 32
+
+
+class Axis:
+    """The tickers in the order in which they came; a ticker's place is its column for good."""
+
+    def __init__(self, symbols: list[str]) -> None:
+        self.symbols = symbols
+        self._places = dict(zip(symbols, range(len(symbols)), strict=True))
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def find(self, tickers: Sequence[str]) -> NDArray[np.intp]:
+        """The place of each ticker, -1 where it has none."""
+        return np.fromiter(map(self._places.get, tickers, repeat(-1)), np.intp, len(tickers))
+
+    def append(self, tickers: Iterable[str]) -> list[str]:
+        """Give new tickers the next places, in sorted order; the order."""
+        new = sorted(tickers)
+        self._places.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
+        self.symbols += new
+        return new
+
+    def cut(self, length: int) -> None:
+        """Take back what was appended since the axis had that length."""
+        for ticker in self.symbols[length:]:
+            del self._places[ticker]
+        del self.symbols[length:]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """One session, judged: the bars of `values` [5, n] go to `columns`, each column once."""
+
+    session: dt.date
+    columns: NDArray[np.intp]
+    values: NDArray[np.float64]
+    new: list[str]
+    """Tickers that the axis got from this session, in its order."""
+    set_aside: list[tuple[str, str, tuple[float, ...]]]
+    """Ticker, reason, values."""
+
+
+def judge(bars: SessionBars, axis: Axis) -> Intake:
+    """Sort a session's rows into bars and rows set aside; new tickers join the axis.
+
+    Raises UsageError where the values' shape does not fit the tickers.
+    """
+    values, symbols = bars.values, bars.symbols
+    if values.shape != (len(FIELDS), len(symbols)):
+        raise UsageError(f"{bars.session}: {len(symbols)} tickers, but values {values.shape}")
+    columns = axis.find(symbols)
+    unknown = np.flatnonzero(columns < 0).tolist()
+    verdicts = _verdicts(bars, unknown)
+    new = axis.append({symbols[row] for row in unknown if verdicts[row] == _ACCEPTED})
+    if new:
+        columns = axis.find(symbols)
+    verdicts[_superseded(columns, verdicts, len(axis))] = _DUPLICATE
+    good = verdicts == _ACCEPTED
+    if not good.all():
+        columns, values = columns[good], values[:, good]
+    aside = [
+        (_legible(symbols[row]), REASONS[verdicts[row]], tuple(bars.values[:, row].tolist()))
+        for row in np.flatnonzero(~good).tolist()
+    ]
+    return Intake(bars.session, columns, values, new, aside)
+
+
+def _verdicts(bars: SessionBars, unknown: list[int]) -> NDArray[np.int8]:
+    verdicts = np.zeros(len(bars.symbols), np.int8)
+    if not is_session(bars.session):
+        verdicts[:] = _CLOSED
+        return verdicts
+    verdicts[~np.isfinite(bars.values).all(axis=0)] = _INCOMPLETE
+    # A ticker on the axis has passed already.
+    verdicts[[row for row in unknown if not _is_ticker(bars.symbols[row])]] = _NAMELESS
+    return verdicts
+
+
+def _is_ticker(text: str) -> bool:
+    # The axis is stored as lines, so a ticker that could hold a line end must never pass.
+    return 0 < len(text) <= _LONGEST_TICKER and text.isprintable() and " " not in text
+
+
+def _legible(text: str) -> str:
+    # A ticker that is none can be anything, lone surrogates included.
+    return text[:200].encode(errors="backslashreplace").decode()
+
+
+def _superseded(
+    columns: NDArray[np.intp], verdicts: NDArray[np.int8], width: int
+) -> NDArray[np.intp]:
+    """The accepted rows that a later accepted row of the same ticker replaces."""
+    rows = np.flatnonzero(verdicts == _ACCEPTED)
+    last = np.empty(width, np.intp)
+    last[columns[rows]] = rows  # of equal indices the last assignment stays, says NumPy
+    superseded: NDArray[np.intp] = rows[last[columns[rows]] != rows]
+    return superseded
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a session's bars did to the row they were merged into."""
+
+    new: int
+    unchanged: int
+    kept: int
+    """Stored before and absent now."""
+    revised: NDArray[np.intp]
+    """Columns whose bar changed."""
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    """Bars of those columns, [5, n]."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether any bar is new or revised."""
+        return self.new > 0 or self.revised.size > 0
+
+
+def merge(row: NDArray[np.float64], intake: Intake) -> Merged:
+    """Put a session's bars into its row [5, symbols] of a month, in place."""
+    columns, values = intake.columns, intake.values
+    held = int(np.count_nonzero(~np.isnan(row[0])))
+    if not held:  # half of the work of a first sync would be comparing with nothing
+        row[:, columns] = values
+        none = values[:, :0]
+        return Merged(len(columns), 0, 0, columns[:0], none, none)
+    old = row[:, columns]
+    stored = ~np.isnan(old[0])
+    different = (old != values).any(axis=0)
+    revised = stored & different
+    # Equal bars are not written: the file must not change where only the sign of a zero did.
+    row[:, columns[different]] = values[:, different]
+    overlap = int(np.count_nonzero(stored))
+    return Merged(
+        new=len(columns) - overlap,
+        unchanged=overlap - int(np.count_nonzero(revised)),
+        kept=held - overlap,
+        revised=columns[revised],
+        before=old[:, revised],
+        after=values[:, revised],
+    )
+
+
+def quality(row: NDArray[np.float64]) -> dict[str, int]:
+    """How many bars a session [5, symbols] has, and how many of them are doubtful, by kind."""
+    opened, high, low, close, volume = row  # NaN is false in every comparison
+    body_low, body_high = np.minimum(opened, close), np.maximum(opened, close)
+    doubts = {
+        "bars": ~np.isnan(close),
+        "nonpositive": np.minimum(body_low, np.minimum(high, low)) <= 0,
+        "inverted": high < low,
+        "outside": (body_low < low) | (body_high > high),
+        "no_volume": volume == 0,
+        "negative_volume": volume < 0,
+    }
+    return {name: int(np.count_nonzero(marks)) for name, marks in doubts.items()}

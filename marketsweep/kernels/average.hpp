@@ -1,0 +1,55 @@
+// Averages: sma, ema.
+#pragma once
+
+#include "drive.hpp"
+
+namespace marketsweep::MARKETSWEEP_ISA {
+
+// The mean of `n` bars, as newest + mean(x - newest): a flat window has exactly its own value,
+// and no rounding makes `close > sma(50)` fire on a frozen quote.
+template <class L, class Rows> LANE_FN L window_mean(const Rows& in, int input, int64_t n) {
+  const L newest = in(input, 0);
+  L sum = L{};
+  for (int64_t k = 1; k < n; k++) sum += in(input, k) - newest;
+  return newest + sum / double(n);
+}
+
+template <class L> struct Sma {
+  static constexpr int inputs = 1, outputs = 1;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    out[0] = window_mean<L>(in, 0, n);
+  }
+};
+static const bool sma_ = add<Sma>("sma", windowed<Sma>);
+
+// The weight of a new bar in a running average: 1/1, 1/2 ... 1/n while the first n bars are
+// averaged (bar 0 is the first; before it, 1), then `alpha`.
+template <bool Seeded, class L> LANE_FN L weight(L bar, double n, double alpha) {
+  if constexpr (Seeded) return all<L>(alpha);
+  const L one = all<L>(1);
+  return bar < all<L>(n) ? one / larger(bar + 1.0, one) : all<L>(alpha);
+}
+
+// Exponential: alpha = 2 / (n + 1), seeded with the mean of the first n bars, as TA-Lib's EMA.
+template <class L> struct Ema {
+  static constexpr int inputs = 1, outputs = 1, interleave = 4;
+  double n, alpha;
+  L mean;
+
+  LANE_FN void init(const double* p) {
+    n = p[0];
+    alpha = 2.0 / (n + 1.0);
+    mean = L{};
+  }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
+    const L moved = mean + weight<Seeded>(seen, n, alpha) * (in[0] - mean);
+    mean = present ? moved : mean;
+  }
+  LANE_FN void value(L* out) const { out[0] = mean; }
+};
+static const bool ema_ = add<Ema>("ema", recursive<Ema>);
+
+}  // namespace marketsweep::MARKETSWEEP_ISA

@@ -1,0 +1,61 @@
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+TILE: Final[int]
+ISAS: Final[tuple[str, ...]]
+KERNELS: Final[dict[str, int]]
+
+class Program:
+    def __init__(
+        self,
+        steps: list[tuple[object, ...]],
+        results: list[tuple[int, int, int, int]],
+        constants: list[float],
+        scratch_rows: int,
+    ) -> None: ...
+
+class Sweep:
+    def __init__(
+        self,
+        program: Program,
+        fields: Sequence[NDArray[np.float64]],
+        tops: NDArray[np.int64],
+        facts: NDArray[np.float64],
+        results: list[NDArray[np.float64]],
+        isa: str,
+    ) -> None: ...
+    def work(self) -> None: ...
+
+class Sessions:
+    def __init__(
+        self,
+        rows: NDArray[np.int64],
+        widths: NDArray[np.int64],
+        field_strides: NDArray[np.int64],
+    ) -> None: ...
+    def survey(
+        self,
+        columns: NDArray[np.int64],
+        first: int,
+        last: int,
+        depth: int,
+        oldest: int,
+        bars: NDArray[np.int64],
+        age: NDArray[np.int64],
+    ) -> None: ...
+    def gather(
+        self,
+        field: int,
+        is_volume: bool,
+        columns: NDArray[np.int64],
+        bars: NDArray[np.int64],
+        adjusted: NDArray[np.int64],
+        factors: NDArray[np.float64],
+        starts: NDArray[np.int64],
+        first_tile: int,
+        last_tile: int,
+        to: NDArray[np.float64],
+    ) -> None: ...

@@ -1,0 +1,266 @@
+# cython: boundscheck=False, wraparound=False, embedsignature=True
+"""Runs programs of kernel steps over tiles of symbols, and gathers panels, without the GIL."""
+
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libcpp cimport bool as cbool
+from libcpp.vector cimport vector
+
+import numpy as np
+
+
+cdef extern from *:
+    """
+    #if defined(__x86_64__)
+    #include <immintrin.h>
+    static int marketsweep_has_avx2() { return __builtin_cpu_supports("avx2"); }
+    static int marketsweep_has_avx512() {
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+             __builtin_cpu_supports("avx512vl");
+    }
+    #else
+    static int marketsweep_has_avx2() { return 0; }
+    static int marketsweep_has_avx512() { return 0; }
+    namespace marketsweep {
+    struct Machine;
+    inline const Machine& machine_avx2();
+    inline const Machine& machine_avx512();
+    }
+    #endif
+    """
+    int marketsweep_has_avx2()
+    int marketsweep_has_avx512()
+
+
+cdef extern from "machine.hpp" namespace "marketsweep" nogil:
+    const int MAX_INPUTS, MAX_OUTPUTS, MAX_PARAMETERS
+    const int64_t _TILE "marketsweep::TILE"
+
+    struct Kernel:
+        const char* name
+        int inputs, outputs
+
+    struct Machine:
+        const char* isa
+        int lanes
+        const Kernel* kernels
+        int count
+
+    const Machine& machine_baseline()
+    const Machine& machine_avx2()
+    const Machine& machine_avx512()
+
+
+cdef extern from "program.hpp" namespace "marketsweep" nogil:
+    enum class Source(int32_t):
+        buffer
+        field
+        constant
+        fact
+
+    struct Operand:
+        Source source
+        int64_t index, shift, rows
+
+    cppclass CStep "marketsweep::Step":
+        CStep()
+        int32_t kernel
+        cbool gapless
+        int64_t rows, lookback
+        vector[Operand] inputs "in"
+        vector[int64_t] out
+        double parameters[4]
+
+    cppclass CProgram "marketsweep::Program":
+        int64_t scratch_rows
+        vector[CStep] steps
+        vector[Operand] results
+        vector[double] constants
+
+    cppclass CSweep "marketsweep::Sweep":
+        const CProgram* program
+        const Machine* machine
+        vector[const double*] fields, facts
+        vector[double*] results
+        vector[int64_t] tops
+        int64_t rows
+        void work(double* scratch)
+
+
+cdef extern from "gather.hpp" namespace "marketsweep" nogil:
+    struct CSessions "marketsweep::Sessions":
+        const double* const* row
+        const int64_t* width
+        const int64_t* field_stride
+        int64_t count
+
+    struct Adjustment:
+        int64_t position, session
+        double price, volume
+
+    void c_survey "marketsweep::survey"(
+        const CSessions&, const int64_t*, int64_t, int64_t, int64_t, int64_t, int64_t*, int64_t*)
+    void c_gather "marketsweep::gather"(
+        const CSessions&, int64_t, cbool, const int64_t*, const int64_t*, int64_t,
+        const Adjustment*, const int64_t*, int64_t, int64_t, double*, int64_t)
+
+
+TILE = _TILE
+"""Symbols evaluated together; the last axis of every matrix."""
+
+
+cdef dict _machines():
+    found = {"baseline": <uintptr_t>&machine_baseline()}
+    if marketsweep_has_avx2():
+        found["avx2"] = <uintptr_t>&machine_avx2()
+    if marketsweep_has_avx512():
+        found["avx512"] = <uintptr_t>&machine_avx512()
+    return found
+
+
+cdef dict MACHINES = _machines()
+
+ISAS = tuple(MACHINES)
+"""Instruction sets that this processor runs, the widest last."""
+
+KERNELS = {
+    machine_baseline().kernels[i].name.decode(): i for i in range(machine_baseline().count)
+}
+"""Number of each kernel by name; the same in every instruction set."""
+
+
+cdef Operand _operand(tuple given) except *:
+    cdef Operand operand
+    cdef int source
+    source, operand.index, operand.shift, operand.rows = given
+    operand.source = <Source>source
+    return operand
+
+
+cdef class Program:
+    """A lowered plan.
+
+    `steps`: (kernel, gapless, rows, lookback, operands, outs, parameters) each; an operand is
+    (source, index, shift, rows) with source 0 buffer, 1 field, 2 constant, 3 fact; `outs` are row
+    offsets of a scratch buffer of `scratch_rows`. `results`: operands. See program.hpp.
+    """
+
+    cdef CProgram c
+
+    def __init__(self, list steps, list results, list constants, long scratch_rows):
+        cdef CStep step
+        self.c.scratch_rows = scratch_rows
+        for value in constants:
+            for _ in range(TILE):
+                self.c.constants.push_back(value)
+        for kernel, gapless, rows, lookback, operands, outs, parameters in steps:
+            if len(operands) > MAX_INPUTS or len(outs) > MAX_OUTPUTS:
+                raise ValueError("too many inputs or outputs for a kernel")
+            step = CStep()
+            step.kernel = KERNELS[kernel]
+            step.gapless = gapless
+            step.rows = rows
+            step.lookback = lookback
+            for operand in operands:
+                step.inputs.push_back(_operand(operand))
+            for offset in outs:
+                step.out.push_back(offset)
+            for i in range(MAX_PARAMETERS):
+                step.parameters[i] = parameters[i] if i < len(parameters) else 0.0
+            self.c.steps.push_back(step)
+        for operand in results:
+            self.c.results.push_back(_operand(operand))
+
+
+cdef class Sweep:
+    """One evaluation of a program; any number of threads may call `work` until it returns.
+
+    `fields`: float64 [tiles, rows, TILE], `tops`: int64 [tiles], each tile's first row that holds
+    a bar, `facts`: float64 [n, tiles * TILE], `results`: writable float64
+    [result's rows, tiles * TILE] each. `isa` is one of ISAS.
+    """
+
+    cdef CSweep c
+    cdef object kept
+
+    def __init__(self, Program program, list fields, const int64_t[::1] tops,
+                 const double[:, ::1] facts, list results, str isa):
+        cdef const double[:, :, ::1] matrix
+        cdef double[:, ::1] result
+        cdef Py_ssize_t i, tiles = tops.shape[0]
+        self.kept = (program, fields, facts, results)
+        self.c.program = &program.c
+        self.c.machine = <const Machine*><uintptr_t>MACHINES[isa]
+        self.c.rows = fields[0].shape[1] if fields else 1
+        for field in fields:
+            matrix = field
+            if tuple(field.shape) != (tiles, self.c.rows, TILE):
+                raise ValueError(f"a field of shape {field.shape} among {tiles} tiles")
+            self.c.fields.push_back(&matrix[0, 0, 0])
+        for i in range(facts.shape[0]):
+            if facts.shape[1] != tiles * TILE:
+                raise ValueError("facts differ from the fields in shape")
+            self.c.facts.push_back(&facts[i, 0])
+        for result in results:
+            if result.shape[1] != tiles * TILE:
+                raise ValueError("results differ from the fields in shape")
+            self.c.results.push_back(&result[0, 0])
+        for i in range(tiles):
+            self.c.tops.push_back(tops[i])
+
+    def work(self):
+        """Takes tiles until none is left."""
+        cdef double[::1] scratch = np.empty(
+            max(1, self.c.program.scratch_rows * TILE))
+        cdef double* memory = &scratch[0]
+        with nogil:
+            self.c.work(memory)
+
+
+cdef class Sessions:
+    """Stored sessions, oldest first, as addresses that the caller keeps alive.
+
+    `rows`: address of each session's row of field 0, `widths`: symbols in it, `field_strides`:
+    doubles from one field to the next.
+    """
+
+    cdef const int64_t[::1] rows, widths, strides
+    cdef CSessions c
+
+    def __init__(self, const int64_t[::1] rows, const int64_t[::1] widths,
+                 const int64_t[::1] field_strides):
+        self.rows, self.widths, self.strides = rows, widths, field_strides
+        self.c.count = rows.shape[0]
+        if self.c.count:
+            self.c.row = <const double* const*>&rows[0]
+            self.c.width = &widths[0]
+            self.c.field_stride = &field_strides[0]
+
+    def survey(self, const int64_t[::1] columns, long first, long last, long depth,
+               long oldest, int64_t[::1] bars, int64_t[::1] age):
+        """Fills `bars` and `age` for positions [first, last) of `columns`; see gather.hpp."""
+        if first >= last:
+            return
+        with nogil:
+            c_survey(self.c, &columns[0], first, last, depth, oldest, &bars[0], &age[0])
+
+    def gather(self, int field, cbool is_volume, const int64_t[::1] columns,
+               const int64_t[::1] bars, const int64_t[:, ::1] adjusted,
+               const double[:, ::1] factors, const int64_t[::1] starts,
+               long first_tile, long last_tile, double[:, :, ::1] to):
+        """Fills tiles [first_tile, last_tile) of `to` with one field; see gather.hpp.
+
+        `adjusted`: [n, 2] of position and session, `factors`: [n, 2] of price and volume.
+        """
+        cdef vector[Adjustment] adjustments
+        cdef Adjustment one
+        cdef Py_ssize_t i
+        if columns.shape[0] == 0:
+            return
+        for i in range(adjusted.shape[0]):
+            one.position, one.session = adjusted[i, 0], adjusted[i, 1]
+            one.price, one.volume = factors[i, 0], factors[i, 1]
+            adjustments.push_back(one)
+        with nogil:
+            c_gather(self.c, field, is_volume, &columns[0], &bars[0], columns.shape[0],
+                     adjustments.data(), &starts[0], first_tile, last_tile, &to[0, 0, 0],
+                     to.shape[1])

@@ -1,0 +1,48 @@
+// Arithmetic, comparisons and logic, row by row.
+//
+// Truth is 1 or 0, and NaN where it cannot be known: a comparison with NaN is unknown, and logic
+// follows Kleene (false and unknown is false, true or unknown is true), so that `not (x > 5)`
+// does not hold where there is no x.
+#pragma once
+
+#include "drive.hpp"
+
+namespace marketsweep::MARKETSWEEP_ISA {
+
+template <class L, class M> LANE_FN L truth(M mask) { return mask ? all<L>(1) : L{}; }
+
+// NaN where a or b is, else 0.
+template <class L> LANE_FN L unknown(L a, L b) { return (a == a) & (b == b) ? L{} : nan<L>(); }
+
+#define ELEMENTWISE(Name, name, count, expression)                          \
+  template <class L> struct Name {                                          \
+    static constexpr int inputs = count, outputs = 1;                       \
+    LANE_FN static L of(const L* in) {                                      \
+      const L a = in[0], b = in[count - 1];                                 \
+      (void)b;                                                              \
+      return expression;                                                    \
+    }                                                                       \
+  };                                                                        \
+  static const bool name##_ = add<Name>(#name, elementwise<Name>);
+
+ELEMENTWISE(Add, add, 2, a + b)
+ELEMENTWISE(Subtract, subtract, 2, a - b)
+ELEMENTWISE(Multiply, multiply, 2, a * b)
+ELEMENTWISE(Divide, divide, 2, a / b)
+ELEMENTWISE(Negate, negate, 1, -a)
+ELEMENTWISE(Absolute, abs, 1, magnitude(a))
+ELEMENTWISE(Minimum, min, 2, smaller(a, b) + unknown(a, b))
+ELEMENTWISE(Maximum, max, 2, larger(a, b) + unknown(a, b))
+ELEMENTWISE(Less, less, 2, truth<L>(a < b) + unknown(a, b))
+ELEMENTWISE(LessEqual, less_equal, 2, truth<L>(a <= b) + unknown(a, b))
+ELEMENTWISE(Greater, greater, 2, truth<L>(a > b) + unknown(a, b))
+ELEMENTWISE(GreaterEqual, greater_equal, 2, truth<L>(a >= b) + unknown(a, b))
+ELEMENTWISE(Equal, equal, 2, truth<L>(a == b) + unknown(a, b))
+ELEMENTWISE(NotEqual, not_equal, 2, truth<L>(a != b) + unknown(a, b))
+ELEMENTWISE(Not, not, 1, 1.0 - a)
+ELEMENTWISE(And, and, 2, (a == L{}) | (b == L{}) ? L{} : a * b)
+ELEMENTWISE(Or, or, 2, (a == all<L>(1)) | (b == all<L>(1)) ? all<L>(1) : a + b)
+
+#undef ELEMENTWISE
+
+}  // namespace marketsweep::MARKETSWEEP_ISA

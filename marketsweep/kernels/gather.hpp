@@ -1,0 +1,106 @@
+// Gathers bars from stored sessions into time-major matrices, each symbol's last bar in the last
+// row: a symbol's own bars count, so the holes that it has are closed up.
+#pragma once
+
+#include <cstdint>
+
+#include "machine.hpp"
+
+namespace marketsweep {
+
+// Stored sessions, oldest first: where each one's row of field 0 lies, how many symbols it
+// holds, and how far apart its fields are.
+struct Sessions {
+  const double* const* row;
+  const int64_t* width;
+  const int64_t* field_stride;
+  int64_t count;
+
+  double at(int64_t session, int64_t field, int64_t column) const {
+    return column < width[session] ? row[session][field * field_stride[session] + column]
+                                   : __builtin_nan("");
+  }
+};
+
+inline constexpr int HIGH_FIELD = 1, LOW_FIELD = 2, CLOSE_FIELD = 3;
+
+// For each symbol, back to session `oldest`: how many bars a panel needs of it and there are
+// (`bars`), and how many sessions before the last one its newest bar lies (`age`; the number of
+// sessions where it has none).
+//
+// `depth` bars let a recursion forget its start, measured against how far prices move. Where they
+// have not moved at all for k bars, what is remembered has shrunk likewise: k more are needed.
+inline void survey(const Sessions& s, const int64_t* columns, int64_t first, int64_t last,
+                   int64_t depth, int64_t oldest, int64_t* bars, int64_t* age) {
+  for (int64_t i = first; i < last; i++) {
+    const int64_t column = columns[i];
+    int64_t found = 0, quiet = 0, session = s.count - 1;
+    double high = 0, low = 0, close = 0;
+    age[i] = s.count;
+    for (; session >= oldest && found < depth + quiet; session--) {
+      const double c = s.at(session, CLOSE_FIELD, column);
+      if (c != c) continue;
+      if (found == quiet) {  // no move so far
+        const double h = s.at(session, HIGH_FIELD, column), l = s.at(session, LOW_FIELD, column);
+        if (found == 0)
+          age[i] = s.count - 1 - session, high = h, low = l, close = c, quiet = 1;
+        else if (h == high && l == low && c == close)
+          quiet++;
+      }
+      found++;
+    }
+    bars[i] = found;
+  }
+}
+
+// A split or dividend: bars of sessions before `session` are multiplied by the factors. Ordered
+// by position in the panel, then newest first.
+struct Adjustment {
+  int64_t position, session;
+  double price, volume;
+};
+
+// Fills some tiles of a matrix [tiles x rows x TILE] of `count` symbols with one field; NaN above a
+// symbol's oldest bar and in lanes without a symbol. `starts[i]` is the first adjustment of
+// position i, `starts[i + 1]` the end of them.
+inline void gather(const Sessions& s, int64_t field, bool is_volume, const int64_t* columns,
+                   const int64_t* bars, int64_t count, const Adjustment* adjustments,
+                   const int64_t* starts, int64_t first_tile, int64_t last_tile, double* to,
+                   int64_t rows) {
+  for (int64_t tile = first_tile; tile < last_tile; tile++) {
+    const int64_t begin = tile * TILE, n = count - begin < TILE ? count - begin : TILE;
+    double* const oldest = to + tile * rows * TILE;
+    double* cursor[TILE];
+    int64_t missing[TILE], next[TILE], open = 0;
+    double factor[TILE];
+    for (int64_t lane = 0; lane < TILE; lane++) {
+      missing[lane] = lane < n ? bars[begin + lane] : 0;
+      next[lane] = lane < n ? starts[begin + lane] : 0;
+      factor[lane] = 1.0;
+      open += missing[lane] > 0;
+      cursor[lane] = oldest + (rows - 1) * TILE + lane;
+      for (int64_t row = 0; row < rows - missing[lane]; row++)
+        oldest[row * TILE + lane] = __builtin_nan("");
+    }
+    for (int64_t session = s.count - 1; session >= 0 && open > 0; session--) {
+      const double* row = s.row[session] + field * s.field_stride[session];
+      const int64_t width = s.width[session];
+      for (int64_t lane = 0; lane < n; lane++) {
+        while (next[lane] < starts[begin + lane + 1] &&
+               adjustments[next[lane]].session > session) {
+          const Adjustment& change = adjustments[next[lane]++];
+          factor[lane] *= is_volume ? change.volume : change.price;
+        }
+        const int64_t column = columns[begin + lane];
+        if (column >= width || missing[lane] == 0) continue;
+        const double x = row[column];
+        if (x != x) continue;
+        *cursor[lane] = x * factor[lane];
+        cursor[lane] -= TILE;
+        open -= --missing[lane] == 0;
+      }
+    }
+  }
+}
+
+}  // namespace marketsweep

@@ -1,0 +1,22 @@
+// One instruction set's build of every kernel; CMakeLists.txt compiles this file once for each.
+#include "average.hpp"
+#include "elementwise.hpp"
+#include "extremes.hpp"
+#include "momentum.hpp"
+#include "trend.hpp"
+#include "volatility.hpp"
+
+#define MARKETSWEEP_TEXT_(x) #x
+#define MARKETSWEEP_TEXT(x) MARKETSWEEP_TEXT_(x)
+#define MARKETSWEEP_JOIN_(a, b) a##b
+#define MARKETSWEEP_JOIN(a, b) MARKETSWEEP_JOIN_(a, b)
+
+namespace marketsweep {
+
+const Machine& MARKETSWEEP_JOIN(machine_, MARKETSWEEP_ISA)() {
+  using namespace MARKETSWEEP_ISA;
+  static const Machine machine{MARKETSWEEP_TEXT(MARKETSWEEP_ISA), LANES, kernel_table, kernel_count};
+  return machine;
+}
+
+}  // namespace marketsweep

@@ -1,0 +1,108 @@
+// Momentum: rsi, macd, roc, stoch.
+#pragma once
+
+#include "average.hpp"
+#include "extremes.hpp"
+
+namespace marketsweep::MARKETSWEEP_ISA {
+
+// J. Welles Wilder, New Concepts in Technical Trading Systems (1978), section VI.
+template <class L> struct Rsi {
+  static constexpr int inputs = 1, outputs = 1, interleave = 4;
+  double n, alpha;
+  L gain, loss, previous;
+
+  LANE_FN void init(const double* p) {
+    n = p[0];
+    alpha = 1.0 / n;
+    gain = loss = previous = L{};
+  }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
+    L change = in[0] - previous;
+    if constexpr (!Seeded) change = seen > L{} ? change : L{};
+    const L k = weight<Seeded>(seen - 1.0, n, alpha);
+    const L up = gain + k * (larger(change, L{}) - gain);
+    const L down = loss + k * (larger(-change, L{}) - loss);
+    gain = present ? up : gain;
+    loss = present ? down : loss;
+    previous = present ? in[0] : previous;
+  }
+  LANE_FN void value(L* out) const {
+    const L total = gain + loss;
+    out[0] = total < all<L>(NOTHING) ? L{} : 100.0 * (gain / total);
+  }
+};
+static const bool rsi_ = add<Rsi>("rsi", recursive<Rsi>);
+
+// Gerald Appel's; both averages start so that their first values fall on one bar, as in TA-Lib.
+template <class L> struct Macd {
+  static constexpr int inputs = 1, outputs = 3, interleave = 4;
+  double fast_n, slow_n, signal_n, fast_alpha, slow_alpha, signal_alpha;
+  L fast, slow, signal;
+
+  LANE_FN void init(const double* p) {
+    fast_n = p[0], slow_n = p[1], signal_n = p[2];
+    fast_alpha = 2.0 / (fast_n + 1.0);
+    slow_alpha = 2.0 / (slow_n + 1.0);
+    signal_alpha = 2.0 / (signal_n + 1.0);
+    fast = slow = signal = L{};
+  }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
+    const L x = in[0];
+    const L f = fast + weight<Seeded>(seen - (slow_n - fast_n), fast_n, fast_alpha) * (x - fast);
+    const L s = slow + weight<Seeded>(seen, slow_n, slow_alpha) * (x - slow);
+    const L k = weight<Seeded>(seen - (slow_n - 1.0), signal_n, signal_alpha);
+    const L g = signal + k * ((f - s) - signal);
+    fast = present ? f : fast;
+    slow = present ? s : slow;
+    signal = present ? g : signal;
+  }
+  LANE_FN void value(L* out) const {
+    out[0] = fast - slow;
+    out[1] = signal;
+    out[2] = out[0] - signal;
+  }
+};
+static const bool macd_ = add<Macd>("macd", recursive<Macd>);
+
+template <class L> struct Roc {
+  static constexpr int inputs = 1, outputs = 1;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    const L past = in(0, n);
+    out[0] = past == L{} ? L{} : 100.0 * (in(0, 0) / past - 1.0);
+  }
+};
+static const bool roc_ = add<Roc>("roc", windowed<Roc>);
+
+// George Lane's slow stochastic: where the close stands in the range of n bars, averaged twice.
+template <class L> struct Stoch {
+  static constexpr int inputs = 3, outputs = 2;  // high, low, close
+  int64_t n, slow_k, slow_d;
+
+  LANE_FN void init(const double* p) {
+    n = int64_t(p[0]), slow_k = int64_t(p[1]), slow_d = int64_t(p[2]);
+  }
+  template <class Rows> LANE_FN L raw(const Rows& in, int64_t back) const {
+    const L top = window_highest<L>(in, 0, n, back);
+    const L bottom = window_lowest<L>(in, 1, n, back);
+    const L range = top - bottom;
+    return range == L{} ? L{} : 100.0 * ((in(2, back) - bottom) / range);
+  }
+  template <class Rows> LANE_FN L smoothed(const Rows& in, int64_t back) const {
+    L sum = L{};
+    for (int64_t k = 0; k < slow_k; k++) sum += raw(in, back + k);
+    return sum / double(slow_k);
+  }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    out[0] = smoothed(in, 0);
+    L sum = out[0];
+    for (int64_t d = 1; d < slow_d; d++) sum += smoothed(in, d);
+    out[1] = sum / double(slow_d);
+  }
+};
+static const bool stoch_ = add<Stoch>("stoch", windowed<Stoch>);
+
+}  // namespace marketsweep::MARKETSWEEP_ISA

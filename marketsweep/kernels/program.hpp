@@ -1,0 +1,103 @@
+// A plan lowered to steps, and the loop that runs them over a tile of symbols.
+//
+// The whole plan runs on one tile before the next is begun: what a step writes is still in the
+// cache when the next one reads it. Python is not entered between the first tile and the last.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "machine.hpp"
+
+namespace marketsweep {
+
+enum class Source : int32_t { buffer, field, constant, fact };
+
+// A step's input: `index` is a row offset of the scratch buffer, a field, a constant or a fact;
+// `shift` reads it that many bars earlier, at no cost.
+struct Operand {
+  Source source;
+  int64_t index, shift, rows;
+};
+
+struct Step {
+  int32_t kernel;
+  bool gapless;
+  int64_t rows, lookback;
+  std::vector<Operand> in;
+  std::vector<int64_t> out;  // row offsets of the scratch buffer; -1 where nobody reads it
+  double parameters[MAX_PARAMETERS];
+};
+
+struct Program {
+  int64_t scratch_rows = 0;
+  std::vector<Step> steps;
+  std::vector<Operand> results;
+  std::vector<double> constants;  // each repeated over a tile
+};
+
+// One evaluation of a program over matrices that the caller keeps alive.
+struct Sweep {
+  const Program* program;
+  const Machine* machine;
+  std::vector<const double*> fields;  // [tiles x rows x TILE]
+  std::vector<const double*> facts;   // [tiles x TILE]
+  std::vector<double*> results;       // [result's rows x tiles x TILE]
+  std::vector<int64_t> tops;          // a tile's first row that holds a bar
+  int64_t rows;
+  std::atomic<int64_t> next{0};
+
+  int64_t tiles() const { return int64_t(tops.size()); }
+
+  // Takes tiles until none is left; any number of threads may share in it. `scratch` is a
+  // thread's own, of program->scratch_rows x TILE.
+  void work(double* scratch) {
+    for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) run_tile(tile, scratch);
+  }
+
+ private:
+  View view(const Operand& from, int64_t tile, const double* scratch) const {
+    switch (from.source) {
+      case Source::buffer:
+        return back({scratch + (from.index + from.rows - 1) * TILE, TILE, from.rows}, from.shift);
+      case Source::field: {
+        const double* newest = fields[from.index] + ((tile + 1) * rows - 1) * TILE;
+        return back({newest, TILE, rows - tops[tile]}, from.shift);
+      }
+      case Source::constant:
+        return {&program->constants[from.index * TILE], 0, rows};
+      case Source::fact:
+        break;
+    }
+    return {facts[from.index] + tile * TILE, 0, rows};
+  }
+
+  static View back(View view, int64_t shift) {
+    return {view.newest - shift * view.stride, view.stride, view.rows - shift};
+  }
+
+  void run_tile(int64_t tile, double* scratch) {
+    for (const Step& step : program->steps) {
+      Call call{};
+      for (size_t i = 0; i < step.in.size(); i++) call.in[i] = view(step.in[i], tile, scratch);
+      for (size_t i = 0; i < step.out.size(); i++)
+        call.out[i] = step.out[i] < 0 ? nullptr : scratch + step.out[i] * TILE;
+      for (int i = 0; i < MAX_PARAMETERS; i++) call.parameters[i] = step.parameters[i];
+      call.rows = step.rows, call.lookback = step.lookback, call.gapless = step.gapless;
+      machine->kernels[step.kernel].run(call);
+    }
+    for (size_t i = 0; i < results.size(); i++)
+      copy(view(program->results[i], tile, scratch), program->results[i].rows,
+           results[i] + tile * TILE);
+  }
+
+  void copy(View from, int64_t asked, double* to) const {
+    for (int64_t back_by = asked - 1; back_by >= 0; back_by--, to += tiles() * TILE)
+      for (int64_t i = 0; i < TILE; i++)
+        to[i] = back_by < from.rows || from.stride == 0 ? from.newest[i - back_by * from.stride]
+                                                        : __builtin_nan("");
+  }
+};
+
+}  // namespace marketsweep

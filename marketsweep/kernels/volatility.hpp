@@ -1,0 +1,57 @@
+// Volatility: atr, bbands.
+#pragma once
+
+#include "average.hpp"
+
+namespace marketsweep::MARKETSWEEP_ISA {
+
+template <class L> LANE_FN L true_range(L high, L low, L previous_close) {
+  const L gap = larger(magnitude(high - previous_close), magnitude(low - previous_close));
+  return larger(high - low, gap);
+}
+
+// Wilder (1978), section III: the mean of the first n true ranges, then 1/n of each new one.
+template <class L> struct Atr {
+  static constexpr int inputs = 3, outputs = 1, interleave = 4;  // high, low, close
+  double n, alpha;
+  L mean, previous;
+
+  LANE_FN void init(const double* p) {
+    n = p[0];
+    alpha = 1.0 / n;
+    mean = previous = L{};
+  }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
+    L range = true_range(in[0], in[1], previous);
+    if constexpr (!Seeded) range = seen > L{} ? range : L{};  // the first bar has no previous close
+    const L moved = mean + weight<Seeded>(seen - 1.0, n, alpha) * (range - mean);
+    mean = present ? moved : mean;
+    previous = present ? in[2] : previous;
+  }
+  LANE_FN void value(L* out) const { out[0] = mean; }
+};
+static const bool atr_ = add<Atr>("atr", recursive<Atr>);
+
+// John Bollinger's bands: the mean of n bars, and `width` population deviations either side.
+template <class L> struct Bbands {
+  static constexpr int inputs = 1, outputs = 3;  // upper, middle, lower
+  int64_t n;
+  double width;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]), width = p[1]; }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    const L mean = window_mean<L>(in, 0, n);
+    L squares = L{};
+    for (int64_t k = 0; k < n; k++) {
+      const L d = in(0, k) - mean;
+      squares += d * d;
+    }
+    const L band = width * root(squares / double(n));
+    out[0] = mean + band;
+    out[1] = mean;
+    out[2] = mean - band;
+  }
+};
+static const bool bbands_ = add<Bbands>("bbands", windowed<Bbands>);
+
+}  // namespace marketsweep::MARKETSWEEP_ISA

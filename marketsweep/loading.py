@@ -1,0 +1,106 @@
+"""What a scan reads, kept between scans while the data stays the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, Final
+
+from marketsweep.panel import Adjust, History, Panel, build_panel
+from marketsweep.plan import Plan
+from marketsweep.store import Snapshot, Store
+from marketsweep.tree import Node
+from marketsweep.universe import MarketDay, Universe
+
+_DAYS_KEPT: Final = 4
+_PANELS_KEPT: Final = 2
+"""A panel of the whole market is some 100 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    as_of: dt.date
+    where: Node | None
+    adjust: Adjust
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    panel: Panel
+    history: int
+
+
+class Loader:
+    """Days, universes and panels of a store, each built once a data version."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read(store.snapshot())
+
+    def _read(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._days: dict[dt.date, MarketDay] = {}
+        self._universes: dict[tuple[dt.date, Node | None], Universe] = {}
+        self._panels: dict[_Key, _Loaded] = {}
+
+    @property
+    def version(self) -> int:
+        """The data version that the last `refresh` found."""
+        return self._snapshot.version
+
+    @property
+    def sessions(self) -> list[dt.date]:
+        """The stored sessions, ascending."""
+        return self._snapshot.sessions
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The view of the store that everything here was read from."""
+        return self._snapshot
+
+    def refresh(self) -> None:
+        """Forget everything where the store has moved on."""
+        if self._store.version() != self._snapshot.version:
+            self._snapshot.close()
+            self._read(self._store.snapshot())
+
+    def day(self, as_of: dt.date) -> MarketDay:
+        """The market of a stored session."""
+        if as_of not in self._days:
+            _make_room(self._days, _DAYS_KEPT)
+            self._days[as_of] = MarketDay(History(self._snapshot, as_of))
+        return self._days[as_of]
+
+    def universe(self, as_of: dt.date, where: Node | None) -> Universe:
+        """The universe of a stored session that passes `where`."""
+        key = (as_of, where)
+        if key not in self._universes:
+            _make_room(self._universes, _DAYS_KEPT)
+            self._universes[key] = self.day(as_of).screened(where)
+        return self._universes[key]
+
+    def panel(self, as_of: dt.date, where: Node | None, plan: Plan, adjust: Adjust) -> Panel:
+        """The panel of a universe, with at least the fields and the history of `plan`."""
+        key = _Key(as_of, where, adjust)
+        kept = self._panels.get(key)
+        if kept and kept.history >= plan.history and kept.panel.fields.keys() >= set(plan.fields):
+            return kept.panel
+        fields, history = set(plan.fields), plan.history
+        if kept:
+            fields, history = fields | kept.panel.fields.keys(), max(history, kept.history)
+        _make_room(self._panels, _PANELS_KEPT)
+        panel = self._build(as_of, where, fields, history, adjust)
+        self._panels[key] = _Loaded(panel, history)
+        return panel
+
+    def _build(
+        self, as_of: dt.date, where: Node | None, fields: set[str], history: int, adjust: Adjust
+    ) -> Panel:
+        day, columns = self.day(as_of), self.universe(as_of, where).columns
+        bars, age = day.history.survey(columns, history)
+        return build_panel(day.history, columns, bars, age, fields, adjust, day.reference)
+
+
+def _make_room(kept: dict[Any, Any], most: int) -> None:
+    while len(kept) >= most:
+        del kept[next(iter(kept))]

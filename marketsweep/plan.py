@@ -1,0 +1,257 @@
+"""Tree to plan: each sub-expression once, in order, with the bars of history that it needs.
+
+1. Every node becomes an operation on columns; equal ones are one (`_Builder.add`).
+2. From the results back, each operation learns how many of its newest rows are read (`_demand`).
+3. From the fields on, each learns how many bars stand before its first valid one (`_lookbacks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from marketsweep import tree
+from marketsweep.condition import parse_expression
+from marketsweep.fields import DERIVED
+from marketsweep.indicators import INDICATORS
+from marketsweep.tree import Node
+
+_OPERATORS: Final = {
+    "+": "add",
+    "-": "subtract",
+    "*": "multiply",
+    "/": "divide",
+    "and": "and",
+    "or": "or",
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
+    "==": "equal",
+    "!=": "not_equal",
+}
+
+
+class Source(IntEnum):
+    """Where a column comes from; the numbers are those of `Source` in kernels/program.hpp."""
+
+    OPERATION = 0
+    FIELD = 1
+    CONSTANT = 2
+    FACT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that an operation reads: number `index` of its source, `shift` bars earlier."""
+
+    source: Source
+    index: int
+    output: int = 0
+    shift: int = 0
+
+    def earlier(self, bars: int) -> Column:
+        """The same column, that many bars earlier; constants and facts are the same at every bar."""
+        if self.source in (Source.CONSTANT, Source.FACT):
+            return self
+        return Column(self.source, self.index, self.output, self.shift + bars)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A kernel over columns. `lookback` is its own, `reach` how many earlier rows it must be fed."""
+
+    kernel: str
+    inputs: tuple[Column, ...]
+    parameters: tuple[float, ...] = ()
+    outputs: int = 1
+    lookback: int = 0
+    reach: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to compute for some expressions, over any panel.
+
+    `results[i]` is the column of expression i. `rows[i]` is how many newest rows of operation i
+    are read. `history` is how many bars of the fields suffice for all; `bars[i]` is how many a
+    symbol must have for expression i to be valid at the newest bar.
+    """
+
+    operations: tuple[Operation, ...]
+    rows: tuple[int, ...]
+    results: tuple[Column, ...]
+    result_rows: int
+    fields: tuple[str, ...]
+    constants: tuple[float, ...]
+    facts: tuple[Node, ...]
+    history: int
+    bars: tuple[int, ...]
+
+
+def make_plan(expressions: Sequence[Node], rows: int = 1) -> Plan:
+    """The plan of several expressions at once, for their newest `rows` rows."""
+    builder = _Builder()
+    results = tuple(builder.column(node) for node in expressions)
+    operations = tuple(builder.operations)
+    demand, history = _demand(operations, results, rows)
+    return Plan(
+        operations=operations,
+        rows=tuple(demand),
+        results=results,
+        result_rows=rows,
+        fields=tuple(builder.fields),
+        constants=tuple(builder.constants),
+        facts=tuple(builder.facts),
+        history=history,
+        bars=tuple(lookback + rows for lookback in _lookbacks(operations, results)),
+    )
+
+
+class _Builder:
+    """Turns nodes into columns; whatever was asked for before is not added again."""
+
+    def __init__(self) -> None:
+        self.operations: dict[Operation, int] = {}
+        self.fields: dict[str, int] = {}
+        self.constants: dict[float, int] = {}
+        self.facts: dict[Node, int] = {}
+
+    def add(self, operation: Operation, output: int = 0) -> Column:
+        index = self.operations.setdefault(operation, len(self.operations))
+        return Column(Source.OPERATION, index, output)
+
+    def apply(self, kernel: str, *inputs: Column) -> Column:
+        return self.add(Operation(kernel, inputs))
+
+    def constant(self, value: float) -> Column:
+        return Column(Source.CONSTANT, self.constants.setdefault(value, len(self.constants)))
+
+    def fact(self, node: Node) -> Column:
+        return Column(Source.FACT, self.facts.setdefault(node, len(self.facts)))
+
+    def field(self, name: str) -> Column:
+        if name in DERIVED:
+            return self.column(parse_expression(DERIVED[name]))
+        return Column(Source.FIELD, self.fields.setdefault(name, len(self.fields)))
+
+    def column(self, node: Node) -> Column:  # noqa: PLR0911 - one line a kind of node
+        match node:
+            case tree.Number(value=value):
+                return self.constant(value)
+            case tree.Field(name=name):
+                return self.field(name)
+            case tree.Fact() | tree.In():
+                return self.fact(node)
+            case tree.Shift(of=of, bars=bars):
+                return self.shifted(of, bars)
+            case tree.Negate(operand=operand):
+                return self.apply("negate", self.column(operand))
+            case tree.Not(operand=operand):
+                return self.apply("not", self.column(operand))
+            case tree.Function(name=name, arguments=arguments):
+                return self.apply(name, *map(self.column, arguments))
+            case tree.Binary(operator=operator, left=left, right=right):
+                return self.apply(_OPERATORS[operator], self.column(left), self.column(right))
+            case tree.Compare():
+                return self.comparison(node)
+            case tree.Cross():
+                return self.cross(node)
+            case tree.Within(condition=condition, bars=bars):
+                return self.within(self.column(condition), bars)
+            case tree.Call():
+                return self.call(node)
+        raise TypeError(f"no operation for {type(node).__name__}")
+
+    def shifted(self, node: Node, bars: int) -> Column:
+        return self.column(node).earlier(bars)
+
+    def comparison(self, node: tree.Compare) -> Column:
+        if node.operands[0].kind is tree.Kind.TEXT:
+            return self.fact(node)
+        columns = [self.column(operand) for operand in node.operands]
+        links = [
+            self.apply(_OPERATORS[operator], columns[i], columns[i + 1])
+            for i, operator in enumerate(node.operators)
+        ]
+        held = links[0]
+        for link in links[1:]:
+            held = self.apply("and", held, link)
+        return held
+
+    def cross(self, node: tree.Cross) -> Column:
+        now, before = ("greater", "less_equal") if node.direction == "above" else ("less", "greater_equal")
+        left, right = self.column(node.left), self.column(node.right)
+        return self.apply(
+            "and",
+            self.apply(now, left, right),
+            self.apply(before, left.earlier(1), right.earlier(1)),
+        )
+
+    def within(self, held: Column, bars: int) -> Column:
+        # `or` may count a bar twice, so each round doubles the bars that are covered.
+        covered = 1
+        while covered < bars:
+            step = min(covered, bars - covered)
+            held = self.apply("or", held, held.earlier(step))
+            covered += step
+        return held
+
+    def call(self, node: tree.Call) -> Column:
+        row = INDICATORS[node.name]
+        if node.source is not None:
+            inputs = (self.column(node.source),)
+        else:
+            inputs = tuple(self.field(name) for name in row.inputs)
+        given = tuple(
+            int(value) if parameter.whole else value
+            for parameter, value in zip(row.parameters, node.parameters, strict=True)
+        )
+        lookback = row.lookback(*given)
+        operation = Operation(
+            kernel=row.name,
+            inputs=inputs,
+            parameters=tuple(map(float, given)),
+            outputs=max(1, len(row.outputs)),
+            lookback=lookback,
+            reach=row.settling(*given) if row.settling else lookback,
+        )
+        return self.add(operation, row.outputs.index(node.output) if node.output else 0)
+
+
+def _demand(
+    operations: Sequence[Operation], results: Sequence[Column], rows: int
+) -> tuple[list[int], int]:
+    """Newest rows that are read of each operation, and of the fields."""
+    demand = [0] * len(operations)
+    history = 1
+
+    def ask(column: Column, wanted: int) -> None:
+        nonlocal history
+        if column.source is Source.OPERATION:
+            demand[column.index] = max(demand[column.index], wanted + column.shift)
+        elif column.source is Source.FIELD:
+            history = max(history, wanted + column.shift)
+
+    for column in results:
+        ask(column, rows)
+    for index in range(len(operations) - 1, -1, -1):
+        for column in operations[index].inputs:
+            ask(column, demand[index] + operations[index].reach)
+    return demand, history
+
+
+def _lookbacks(operations: Sequence[Operation], results: Sequence[Column]) -> list[int]:
+    """Bars before the first at which each result is valid."""
+    lookbacks: list[int] = []
+
+    def of(column: Column) -> int:
+        if column.source is Source.OPERATION:
+            return lookbacks[column.index] + column.shift
+        return column.shift if column.source is Source.FIELD else 0
+
+    for operation in operations:
+        lookbacks.append(max(map(of, operation.inputs), default=0) + operation.lookback)
+    return [of(column) for column in results]

@@ -1,0 +1,47 @@
+"""Sources of prices: one module each, one contract for all."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol, Self
+
+from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage
+
+__all__ = ["Provider"]
+
+
+class Provider(Protocol):
+    """Yields raw, unadjusted bars by session, corporate actions and reference data.
+
+    An async context manager: connections live between enter and exit. Every method raises
+    `ProviderRefused` where trying again cannot help and `ProviderUnreachable` after the last
+    retry; nothing else leaves a provider.
+    """
+
+    name: str
+    usage: Usage
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    async def available(self) -> tuple[dt.date | None, dt.date]:
+        """First (None: unknown) and last session that this source can give whole at this moment."""
+        ...
+
+    def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:
+        """Bars of each of `days`, in that order, one item a day, empty where nothing traded."""
+        ...
+
+    async def splits(self, since: dt.date | None) -> list[Split]:
+        """Splits with an ex-date on or after `since`."""
+        ...
+
+    async def dividends(self, since: dt.date | None) -> list[Dividend]:
+        """Cash dividends with an ex-date on or after `since`."""
+        ...
+
+    async def listings(self) -> list[Listing]:
+        """Reference data of every ticker known, delisted ones included."""
+        ...

@@ -1,0 +1,521 @@
+"""The HTTP client of every provider on a network: pace, patience, and faults in plain words.
+
+What one call goes through:
+
+1. `HttpClient.get` pins the address to the provider's own origin (`_own`).
+2. `Throttle` holds it back while the provider answers "too many calls".
+3. `RateLimit` holds it back until the plan allows one more call.
+4. `_exchange` sends it and takes the body, counting bytes as they come over the wire.
+5. `_judge` turns a status that is not a success into a refusal or a fault.
+6. `_unpack` gunzips and decodes, a big body in a thread.
+7. `_again` says whether a fault is worth another try, and when: the hook that stamina asks.
+
+A fault (`_Fault`) is what another try may cure. A `Refusal` is final.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import gzip
+import logging
+import os
+import re
+import zlib
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final, Self, TypeVar, cast
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import msgspec
+import stamina
+from yarl import URL
+
+from marketsweep.errors import ProviderError, ProviderRefused, ProviderUnreachable
+from marketsweep.providers._pace import RateLimit, Stopwatch, Throttle
+from marketsweep.records import Usage
+
+try:
+    from isal import igzip, igzip_lib
+except ImportError:  # no wheel of it for this machine: the same answers, at half the speed
+    _gunzip: Callable[[bytes], bytes] = gzip.decompress
+    _GZIP_ERRORS: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error)
+else:
+    _gunzip = igzip.decompress
+    # Its stub types the error class as an instance.
+    _GZIP_ERRORS = (EOFError, OSError, cast(type[Exception], igzip_lib.error))
+
+__all__ = ["Complaint", "HttpClient", "HttpSettings", "Refusal"]
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+# stamina warns at each retry. That stays available to whoever configures logging, but must not
+# fall through to stderr where nobody did.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
+
+_BIG: Final = 32_768
+"""Compressed bytes from which a body is unpacked in a thread: below, the hop costs more."""
+
+_UNPACKING: Final = 1
+"""Bodies unpacked at once: decoding holds the GIL, and more threads only fight the loop for it."""
+
+_LONGEST_QUOTE: Final = 300
+"""Characters of a provider's own sentence that are shown."""
+
+
+_NETWORK: Final = "check the network, and the address of the provider"
+_PROXY: Final = "check HTTPS_PROXY and HTTP_PROXY"
+_LATER: Final = "try again later"
+
+_FAULTS: Final[tuple[tuple[type[Exception], str, str], ...]] = (
+    (aiohttp.ClientConnectorDNSError, "is not known by that name (DNS)", _NETWORK),
+    (aiohttp.ClientProxyConnectionError, "is behind a proxy that does not answer", _PROXY),
+    (aiohttp.ClientHttpProxyError, "is behind a proxy that refuses to connect", _PROXY),
+    (aiohttp.ClientSSLError, "cannot prove who it is (TLS)", _NETWORK),
+    (aiohttp.ClientConnectorError, "cannot be connected to ({reason})", _NETWORK),
+    (
+        aiohttp.ConnectionTimeoutError,
+        "cannot be connected to within {settings.connect_s:g} s",
+        _NETWORK,
+    ),
+    (aiohttp.SocketTimeoutError, "stays silent for {settings.idle_s:g} s", _LATER),
+    (TimeoutError, "does not finish an answer within {settings.total_s:g} s", _LATER),
+    (aiohttp.ClientPayloadError, "breaks off in the middle of an answer", _LATER),
+    (aiohttp.ClientConnectionError, "breaks the connection off", _LATER),
+    (aiohttp.ClientError, "does not speak proper HTTP ({reason})", _NETWORK),
+    (OSError, "breaks the connection off ({reason})", _LATER),
+)
+"""What a foreign error means, the first that fits, and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """How patient the client is."""
+
+    connect_s: float = 10.0
+    """Seconds to look a host up and connect to it."""
+    idle_s: float = 30.0
+    """Seconds without one byte after which an answer is given up."""
+    total_s: float = 120.0
+    """Seconds after which an answer is given up even though bytes still drip in."""
+    tries: int = 6
+    """Times that a call is tried before a fault is final."""
+    pause_s: float = 0.5
+    """Seconds before the second try, doubling from try to try; up to as much jitter on top."""
+    longest_pause_s: float = 10.0
+    """Seconds that no pause exceeds, unless the provider asks for more."""
+    throttled_s: float = 180.0
+    """Seconds of nothing but "too many calls" before that is final: three of a plan's windows."""
+    window_s: float = 60.0
+    """Seconds of the window in which a plan counts calls."""
+
+
+class Refusal(ProviderRefused):
+    """The provider said no; `status` is the HTTP status that it said so with, or meant."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Complaint(ProviderError):
+    """Raised by a decoder whose body says no although the HTTP status is a success."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class _Fault(ProviderError):
+    """A try that failed as another may not; the text goes on after the name of the host."""
+
+    def __init__(self, what: str, advice: str = _LATER, retry_after: float | None = None) -> None:
+        super().__init__(what)
+        self.advice = advice
+        self.retry_after = retry_after
+
+
+class _Throttled(_Fault):
+    """The provider counts too many calls."""
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One call over all its tries."""
+
+    url: URL
+    tries: int = 0
+    faults: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """What lives between enter and exit, in one event loop."""
+
+    session: aiohttp.ClientSession
+    slots: asyncio.Semaphore
+    unpacking: asyncio.Semaphore
+    throttle: Throttle
+    tasks: set[asyncio.Task[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+class _Words(msgspec.Struct):
+    """Where providers put the sentence that explains an error."""
+
+    error: str | None = None
+    message: str | None = None
+
+
+class HttpClient:
+    """Gets and decodes answers of one provider, as often as `rate` allows.
+
+    `base_url` is its origin, perhaps with a path; `key` goes out as a bearer token and nowhere
+    else, `key_name` is what the user calls it. Used as an async context manager. Raises
+    `ProviderRefused` (a `Refusal` where an answer said so) and `ProviderUnreachable` only.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        key: str,
+        key_name: str,
+        usage: Usage,
+        rate: RateLimit | None = None,
+        concurrency: int = 24,
+        settings: HttpSettings | None = None,
+    ) -> None:
+        self.settings = settings or HttpSettings()
+        self._base = _base(base_url)
+        self._key = _key(key, key_name)
+        self._key_name = key_name
+        self._usage = usage
+        self._concurrency = concurrency
+        # Without a window, a rate limit is a limit on how many calls are under way.
+        at_once = RateLimit(concurrency, 0.0)
+        self._rate = rate or at_once
+        self._held = Stopwatch(usage)
+        self._retry = stamina.AsyncRetryingCaller(
+            attempts=None,
+            timeout=None,
+            wait_initial=self.settings.pause_s,
+            wait_max=self.settings.longest_pause_s,
+            wait_jitter=self.settings.pause_s,
+        )
+        self._opened: _Live | None = None
+
+    @property
+    def host(self) -> str:
+        """The provider's host, as errors name it."""
+        return self._base.host_port_subcomponent or ""
+
+    @property
+    def _live(self) -> _Live:
+        if self._opened is None:
+            raise RuntimeError("the client is used outside its `async with`")
+        return self._opened
+
+    async def __aenter__(self) -> Self:
+        settings = self.settings
+        self._rate.rebind()
+        self._opened = _Live(
+            session=aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._concurrency, ttl_dns_cache=300),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(
+                    total=settings.total_s,
+                    connect=settings.connect_s,
+                    sock_read=settings.idle_s,
+                ),
+                headers={
+                    "Authorization": f"Bearer {self._key}",
+                    "Accept-Encoding": "gzip",
+                    "User-Agent": "marketsweep",
+                },
+                # The wire's bytes are counted, and a damaged body is a fault like any other.
+                auto_decompress=False,
+                proxy=_proxy(self._base),
+            ),
+            slots=asyncio.Semaphore(self._concurrency),
+            unpacking=asyncio.Semaphore(_UNPACKING),
+            throttle=Throttle(settings.pause_s, settings.longest_pause_s, settings.throttled_s),
+            tasks=set(),
+        )
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        live, self._opened = self._live, None
+        await _cancel(live.tasks)
+        await live.session.close()
+
+    async def get(
+        self,
+        address: str,
+        decode: Callable[[bytes], T],
+        params: Mapping[str, str] | None = None,
+    ) -> T:
+        """What `decode` makes of the answer at a path ("/v1/..."), or at a full address.
+
+        `decode` may raise `msgspec.DecodeError`, which counts as a fault, or `Complaint`.
+        """
+        throttle = self._live.throttle
+        call = _Call(self._own(address).update_query(params or {}))
+        try:
+            return await self._retry(partial(self._again, call), self._try, call, decode)
+        except _Fault as fault:
+            final = fault
+        finally:
+            throttle.leave(call)
+        # Raised out here, an error carries nothing of aiohttp's, which quote request headers.
+        times = "1 try" if call.tries == 1 else f"{call.tries} tries"
+        raise ProviderUnreachable(f"{self.host} {final}, after {times}: {final.advice}")
+
+    async def in_order(
+        self,
+        fetch: Callable[[Item], Coroutine[Any, Any, T]],
+        items: Iterable[Item],
+        ahead: int,
+    ) -> AsyncGenerator[T, None]:
+        """`fetch` of each item, in order; at most `ahead` are under way or wait to be taken."""
+        tasks: deque[asyncio.Task[T]] = deque()
+        try:
+            for item in items:
+                tasks.append(self._start(fetch(item)))
+                if len(tasks) >= ahead:
+                    yield await tasks[0]
+                    tasks.popleft()
+            while tasks:
+                yield await tasks[0]
+                tasks.popleft()
+        finally:
+            await _cancel(tasks)
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        # Known to the client as well, so that none outlives it where a consumer of `in_order`
+        # walks away without closing the generator.
+        task = asyncio.create_task(work)
+        tasks = self._live.tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        return task
+
+    def _own(self, address: str) -> URL:
+        """The address, if it is the provider's own: the key goes nowhere else."""
+        if address.startswith("/") and not address.startswith("//"):
+            return URL(f"{str(self._base).rstrip('/')}{address}")
+        try:
+            url = URL(address)
+            own = url.user is None and url.origin() == self._base.origin()
+        except ValueError:
+            raise ProviderRefused(f"{self.host} sent on to something that is no address") from None
+        if not own:
+            raise ProviderRefused(
+                f"{self.host} sent on to another address, {url.scheme}://{url.host}:{url.port}: "
+                "it was not followed, and did not get the key"
+            )
+        return url
+
+    async def _try(self, call: _Call, decode: Callable[[bytes], T]) -> T:
+        with self._held:
+            await self._live.throttle.wait(call)
+        async with self._live.slots:
+            answer = await self._paced(call)
+        self._judge(call, answer)
+        try:
+            return await self._unpack(answer, decode)
+        except Complaint as complaint:
+            said = complaint
+        raise self._refusal(call.url, said.status, str(said))
+
+    async def _paced(self, call: _Call) -> _Answer:
+        with self._held:
+            await self._rate.enter()
+        call.tries += 1
+        self._usage.calls += 1
+        try:
+            return await self._exchange(call.url)
+        finally:
+            self._rate.leave()
+
+    async def _exchange(self, url: URL) -> _Answer:
+        body = []
+        try:
+            async with self._live.session.get(url, allow_redirects=False) as response:
+                async for chunk in response.content.iter_any():
+                    self._usage.bytes_received += len(chunk)
+                    body.append(chunk)
+                return _Answer(response.status, response.headers, b"".join(body))
+        except (aiohttp.ClientError, OSError) as error:
+            raise _fault(error, self.settings) from None
+
+    def _judge(self, call: _Call, answer: _Answer) -> None:
+        """Raises for a status that is no success."""
+        status = answer.status
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            wait = _retry_after(answer.headers)
+            raise _Throttled(
+                f"answers {_status(status)}" + ("" if wait is None else f", to wait {wait:.0f} s"),
+                "ask for no more calls a minute than the plan includes",
+                wait,
+            )
+        self._live.throttle.answered(call)
+        if status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:
+            raise _Fault(f"answers {_status(status)}", retry_after=_retry_after(answer.headers))
+        if not 200 <= status < 300:
+            raise self._refusal(call.url, status, _sentence(answer))
+
+    async def _unpack(self, answer: _Answer, decode: Callable[[bytes], T]) -> T:
+        if len(answer.body) < _BIG:
+            return _decoded(answer, decode)
+        async with self._live.unpacking:
+            return await asyncio.to_thread(_decoded, answer, decode)
+
+    def _refusal(self, url: URL, status: int, said: str) -> Refusal:
+        if status == HTTPStatus.UNAUTHORIZED:
+            text = f"the provider does not know this API key: check {self._key_name}"
+        elif 300 <= status < 400:
+            text = f"redirects {url.path}: check the address of the provider"
+        else:
+            text = f"refuses {url.path} ({_status(status)}){self._quote(said)}"
+        return Refusal(f"{self.host}: {text}", status)
+
+    def _quote(self, said: str) -> str:
+        # A provider may repeat the key, or send what a terminal would obey.
+        plain = re.sub(r"[\x00-\x20\x7f-\x9f]+", " ", said.replace(self._key, "***")).strip()
+        return f": {plain[:_LONGEST_QUOTE]}" if plain else ""
+
+    def _again(self, call: _Call, error: Exception) -> bool | float:
+        """Whether to try again, or in how many seconds; True leaves the pause to stamina."""
+        if not isinstance(error, _Fault):
+            return False
+        if isinstance(error, _Throttled):
+            # The throttle itself does the waiting, where it can be counted.
+            again = self._live.throttle.shut(call, error.retry_after)
+            self._usage.retries += again
+            return 0.0 if again else False
+        call.faults += 1
+        if call.faults >= self.settings.tries:
+            return False
+        if error.retry_after is not None and error.retry_after > self.settings.throttled_s:
+            return False
+        self._usage.retries += 1
+        return True if error.retry_after is None else error.retry_after
+
+
+def _base(address: str) -> URL:
+    try:
+        url = URL(address.strip())
+        usable = url.scheme in ("http", "https") and url.host and not (url.user or url.query_string)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ProviderRefused("the address of the provider must look like https://api.example.com")
+    return url
+
+
+def _key(key: str, name: str) -> str:
+    key = key.strip()
+    if not key:
+        raise ProviderRefused(f"the provider needs an API key: set {name}")
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise ProviderRefused(f"no API key has spaces or letters beyond ASCII: check {name}")
+    return key
+
+
+def _proxy(base: URL) -> URL | None:
+    """The proxy that the environment names for the provider, or None.
+
+    aiohttp's `trust_env` would do, but looks for it, and for ~/.netrc, in two threads at every
+    call, and an entry in ~/.netrc then clashes with the key.
+    """
+    host = base.host or ""
+    if proxy_bypass(host):
+        return None
+    proxy = getproxies().get(base.scheme)
+    if proxy is None:
+        return None
+    url = URL(proxy if "://" in proxy else f"http://{proxy}")
+    if url.scheme not in ("http", "https"):
+        raise ProviderUnreachable(
+            f"the environment names a {url.scheme} proxy for {host}: only http and https ones work"
+        )
+    return url
+
+
+def _fault(error: aiohttp.ClientError | OSError, settings: HttpSettings) -> _Fault:
+    """In plain words, what went wrong between us and the provider."""
+    errno = error.errno if isinstance(error, OSError) else None
+    reason = os.strerror(errno) if errno else type(error).__name__
+    what, advice = next(words for kind, *words in _FAULTS if isinstance(error, kind))
+    return _Fault(what.format(reason=reason, settings=settings), advice)
+
+
+def _status(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the provider asks to wait: its header has a number, or a date."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=dt.UTC)
+    return max(0.0, (when - dt.datetime.now(dt.UTC)).total_seconds())
+
+
+def _sentence(answer: _Answer) -> str:
+    """What the provider says about an error; empty where it says nothing that can be read."""
+    try:
+        words = msgspec.json.decode(_plain(answer), type=_Words)
+    except (msgspec.MsgspecError, RecursionError, _Fault):
+        return ""
+    return words.error or words.message or ""
+
+
+def _decoded(answer: _Answer, decode: Callable[[bytes], T]) -> T:
+    try:
+        return decode(_plain(answer))
+    except (msgspec.MsgspecError, RecursionError) as error:
+        # Its text says where in the body the fault is, and quotes nothing of it.
+        raise _Fault(f"sends no valid JSON ({str(error)[:_LONGEST_QUOTE]})") from None
+
+
+def _plain(answer: _Answer) -> bytes:
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding == "identity":
+        return answer.body
+    if encoding not in ("gzip", "x-gzip"):
+        raise _Fault("answers in an encoding that was not asked for")
+    try:
+        return _gunzip(answer.body)
+    except _GZIP_ERRORS:
+        raise _Fault("sends damaged gzip") from None
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """End the tasks, and wait until they are over."""
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)

@@ -1,0 +1,99 @@
+"""A provider over files of one's own: bars, and where there are any, actions and symbols."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Final, Self
+
+import polars as pl
+
+from marketsweep.errors import ProviderRefused
+from marketsweep.fields import FIELDS
+from marketsweep.market_files import read_actions, read_bars, read_symbols
+from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage
+from marketsweep.sessions import is_session
+
+__all__ = ["FilesProvider"]
+
+_NOTHING: Final = slice(0, 0)
+
+
+class FilesProvider:
+    """Bars of one file by session, with the actions and symbols of two others.
+
+    The files are read on entering, which raises `UsageError` for one that cannot be understood
+    and `ProviderRefused` for one without a bar.
+    """
+
+    name = "files"
+
+    def __init__(
+        self, path: Path, actions: Path | None = None, symbols: Path | None = None
+    ) -> None:
+        self.usage = Usage()
+        self._path = path
+        self._actions_path = actions
+        self._symbols_path = symbols
+        self._bars = pl.DataFrame()
+        self._rows: dict[dt.date, slice] = {}
+        self._splits: list[Split] = []
+        self._dividends: list[Dividend] = []
+        self._listings: list[Listing] = []
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._read)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._bars, self._rows = pl.DataFrame(), {}
+
+    async def available(self) -> tuple[dt.date | None, dt.date]:
+        """First and last day that the file has bars of, be they sessions or not."""
+        return min(self._rows), max(self._rows)
+
+    async def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:
+        """Bars of each of `days`, in that order, one item a day, empty where the file has none."""
+        for day in days:
+            yield self._session(day)
+
+    async def splits(self, since: dt.date | None) -> list[Split]:
+        """Splits with an ex-date on or after `since`."""
+        return [split for split in self._splits if since is None or split.ex_date >= since]
+
+    async def dividends(self, since: dt.date | None) -> list[Dividend]:
+        """Cash dividends with an ex-date on or after `since`."""
+        return [each for each in self._dividends if since is None or each.ex_date >= since]
+
+    async def listings(self) -> list[Listing]:
+        """Reference data of every ticker of the symbols file."""
+        return list(self._listings)
+
+    def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
+        """Bars from `first` to `last` on days without a session, which `sessions` is not asked for.
+
+        They are errors of the file; whoever syncs it keeps them aside and counts them.
+        """
+        days = (day for day in self._rows if first <= day <= last and not is_session(day))
+        return [self._session(day) for day in days]
+
+    def _read(self) -> None:
+        # By symbol within a day, since the rows come sorted by symbol and this sort is stable.
+        self._bars = read_bars(self._path).sort("date", maintain_order=True)
+        if self._bars.is_empty():
+            raise ProviderRefused(f"{self._path}: there is not one bar in this file")
+        runs = self._bars["date"].rle().struct.unnest()
+        ends = list(accumulate(runs["len"]))
+        starts = [0, *ends[:-1]]
+        self._rows = dict(zip(runs["value"], map(slice, starts, ends), strict=True))
+        if self._actions_path is not None:
+            self._splits, self._dividends = read_actions(self._actions_path)
+        if self._symbols_path is not None:
+            self._listings = read_symbols(self._symbols_path)
+
+    def _session(self, day: dt.date) -> SessionBars:
+        bars = self._bars[self._rows.get(day, _NOTHING)]
+        return SessionBars(day, bars["symbol"].to_list(), bars.select(FIELDS).to_numpy().T)

@@ -1,0 +1,80 @@
+"""What providers yield and the store keeps: bars of a session, corporate actions, listings."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBars:
+    """One session of the whole market as its source gave it, unadjusted.
+
+    `symbols[i]` is the ticker of column i of `values`, float64 [5, n] in the order of
+    `fields.FIELDS`; dollars, and shares of volume. Tickers may repeat and values may be
+    NaN or absurd: judging that is the store's work, and no provider drops a row.
+    """
+
+    session: dt.date
+    symbols: list[str]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Split:
+    """`old` shares became `new` shares before the open of `ex_date`."""
+
+    symbol: str
+    ex_date: dt.date
+    old: float
+    new: float
+
+    @property
+    def factor(self) -> float:
+        """What a price before the ex-date is multiplied by: 0.5 for two new shares from one."""
+        return self.old / self.new
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Dividend:
+    """`cash` dollars a share, owned by whoever held the share before `ex_date`."""
+
+    symbol: str
+    ex_date: dt.date
+    cash: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Reference data of one ticker. None means unknown, never zero or false.
+
+    `first` and `last` are the first and last session of its listing; `last` is None while it
+    is listed. `market_cap` is in dollars.
+    """
+
+    symbol: str
+    name: str | None = None
+    type: str | None = None
+    exchange: str | None = None
+    sector: str | None = None
+    industry: str | None = None
+    country: str | None = None
+    market_cap: float | None = None
+    first: dt.date | None = None
+    last: dt.date | None = None
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a provider has cost so far; it counts while the sync runs."""
+
+    calls: int = 0
+    bytes_received: int = 0
+    retries: int = 0
+    waited_s: float = field(default=0.0)
+    """Seconds spent waiting for the plan's rate limit."""

@@ -1,0 +1,93 @@
+"""Reference data by symbol, as the condition language sees it: facts, and who is listed when."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep import tree
+from marketsweep.records import Listing
+from marketsweep.tree import Node
+
+UNKNOWN = float("nan")
+
+
+class Reference:
+    """Listings by symbol, seen from one day. Equal only to itself, so that it can key a cache."""
+
+    def __init__(self, listings: Iterable[Listing], as_of: dt.date) -> None:
+        self.as_of = as_of
+        self.listings = {listing.symbol: listing for listing in listings}
+
+    def is_listed(self, symbol: str) -> bool | None:
+        """Whether a symbol is listed on the day; None where the reference data does not say."""
+        listing = self.listings.get(symbol)
+        if listing is None:
+            return None
+        if listing.last is not None and listing.last < self.as_of:
+            return False
+        if listing.first is not None:
+            return listing.first <= self.as_of
+        return None
+
+    def fact(self, symbol: str, name: str) -> str | float | None:
+        """One fact of one symbol; None where it is unknown."""
+        if name == "symbol":
+            return symbol
+        listing = self.listings.get(symbol)
+        if listing is None:
+            return None
+        if name == "listing_age":
+            return float((self.as_of - listing.first).days) if listing.first else None
+        value: str | float | None = getattr(listing, name)
+        return value
+
+    def columns(self, nodes: Sequence[Node], symbols: Sequence[str]) -> NDArray[np.float64]:
+        """Float64 [nodes, symbols]: numbers as they are, truths as 1 and 0, NaN for unknown."""
+        found = np.empty((len(nodes), len(symbols)))
+        for row, node in zip(found, nodes, strict=True):
+            row[:] = [self._value(symbol, node) for symbol in symbols]
+        return found
+
+    def _value(self, symbol: str, node: Node) -> float:
+        match node:
+            case tree.Fact(name=name):
+                number = self.fact(symbol, name)
+                return UNKNOWN if number is None else float(number)
+            case tree.In(operand=operand, choices=choices):
+                return self._is_one_of(symbol, operand, choices)
+            case tree.Compare(operands=(left, right), operators=(operator,)):
+                equal = self._is_one_of(symbol, left, (right,))
+                return equal if operator == "==" else 1.0 - equal
+        raise TypeError(f"{type(node).__name__} is not about reference data")
+
+    def _is_one_of(self, symbol: str, operand: Node, choices: Sequence[Node]) -> float:
+        text = self._text(symbol, operand)
+        if text is None:
+            return UNKNOWN
+        # Tickers differ by case alone; in names of sectors or exchanges case means nothing.
+        exact = operand == tree.Fact("symbol")
+        among = (self._text(symbol, choice) for choice in choices)
+        return float(any(_same(text, choice, exact=exact) for choice in among))
+
+    def _text(self, symbol: str, node: Node) -> str | None:
+        if isinstance(node, tree.Text):
+            return node.value
+        assert isinstance(node, tree.Fact)
+        value = self.fact(symbol, node.name)
+        return None if value is None else str(value)
+
+
+def _same(text: str, choice: str | None, *, exact: bool) -> bool:
+    if choice is None:
+        return False
+    return text == choice if exact else _fold(text) == _fold(choice)
+
+
+@lru_cache(maxsize=4096)
+def _fold(text: str) -> str:
+    return text.casefold()

@@ -1,0 +1,162 @@
+"""What a scan gives back: matches as columns, with the receipt of what they cover."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """How many symbols were left out, by reason."""
+
+    prescreen: int = 0
+    stale: int = 0
+    short_history: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a scan covered: expected = evaluated + everyone excluded."""
+
+    expected: int
+    evaluated: int
+    excluded: Excluded
+    bars_needed: int = 0
+    """Bars that the condition needs of a symbol."""
+    unknown: int = 0
+    """Left out by the pre-screen because the fact it asks for is not known."""
+    stale_symbols: list[str] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """The part of what was asked for that has an answer.
+
+        Symbols that the pre-screen left out were not asked for; those with a short history were
+        looked at, and have none yet to give.
+        """
+        asked = self.expected - self.excluded.prescreen
+        missing = self.excluded.stale + self.excluded.failed
+        return 1.0 - missing / asked if asked else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds: load (catalog, universe, panel), evaluate (the kernels), total (ranking too)."""
+
+    load: float
+    evaluate: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One symbol that matched; `values` are the condition's parts and the columns asked for."""
+
+    symbol: str
+    close: float
+    volume: float
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hits:
+    """The matches of a scan, in rank order, and its coverage receipt.
+
+    `close`, `volume` and each of `values` are float64 [matches].
+    """
+
+    condition: str
+    as_of: dt.date
+    executor: str
+    symbols: list[str]
+    close: NDArray[np.float64]
+    volume: NDArray[np.float64]
+    values: dict[str, NDArray[np.float64]]
+    coverage: Coverage
+    data_version: int
+    timing: Timing
+    warnings: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def matches(self) -> list[Match]:
+        """The matches one by one."""
+        closes, volumes = self.close.tolist(), self.volume.tolist()
+        values = {name: column.tolist() for name, column in self.values.items()}
+        return [
+            Match(symbol, closes[i], volumes[i], {name: v[i] for name, v in values.items()})
+            for i, symbol in enumerate(self.symbols)
+        ]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One flat dict a match."""
+        return [
+            {"symbol": m.symbol, "close": m.close, "volume": m.volume, **m.values}
+            for m in self.matches
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole answer as plain data: the JSON of `marketsweep scan --format json`."""
+        coverage = asdict(self.coverage)
+        del coverage["stale_symbols"]
+        return {
+            "condition": self.condition,
+            "as_of": self.as_of.isoformat(),
+            "executor": self.executor,
+            "matches": [asdict(match) for match in self.matches],
+            "coverage": coverage,
+            "data_version": self.data_version,
+            "timing": asdict(self.timing),
+        }
+
+    def to_polars(self) -> pl.DataFrame:
+        """A polars frame: symbol, close, volume and the values."""
+        import polars as pl  # 400 ms to import, and few callers need it
+
+        taken = {"symbol", "close", "volume"}
+        columns = {name: column for name, column in self.values.items() if name not in taken}
+        return pl.DataFrame(
+            {
+                "symbol": pl.Series(self.symbols, dtype=pl.String),
+                "close": self.close,
+                "volume": self.volume,
+                **columns,
+            }
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A pandas frame; needs `marketsweep[pandas]`."""
+        return self.to_polars().to_pandas()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The matches as an Arrow C stream, for any library that reads one."""
+        return self.to_polars().__arrow_c_stream__(requested_schema)
+
+    def _repr_html_(self) -> str:
+        return f"{self.to_polars()._repr_html_()}<p>{self.receipt}</p>"  # noqa: SLF001, a notebook's protocol
+
+    @property
+    def receipt(self) -> str:
+        """The coverage receipt in one sentence."""
+        coverage, left = self.coverage, self.coverage.excluded
+        return (
+            f"{len(self)} matches as of {self.as_of}; {coverage.evaluated:,} of "
+            f"{coverage.expected:,} symbols evaluated, left out: {left.prescreen:,} by the "
+            f"pre-screen, {left.stale:,} stale, {left.short_history:,} with fewer than "
+            f"{coverage.bars_needed} bars, {left.failed:,} failed"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Hits: {self.receipt}>"

@@ -1,0 +1,201 @@
+"""A scan, whole: from a condition to ranked matches with their receipt.
+
+1. The condition becomes a tree and, with what to sort by and show, one plan (`_planned`).
+2. The as-of day becomes a stored session (`resolve_session`).
+3. The universe of that day is pre-screened (`MarketDay.screened`).
+4. Its bars become a panel (`build_panel`), of the fields and the history that the plan needs.
+5. An executor evaluates the plan over the panel.
+6. Whoever has too few bars is left out, and the receipt is drawn up (`_coverage`).
+7. The matches are ranked (`rank`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_right
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep import tree
+from marketsweep.condition import parse, parse_expression
+from marketsweep.errors import ConditionError, CoverageError, UsageError
+from marketsweep.executors import executor
+from marketsweep.loading import Loader
+from marketsweep.panel import Adjust, Panel
+from marketsweep.plan import Plan, make_plan
+from marketsweep.ranking import rank
+from marketsweep.results import Coverage, Excluded, Hits, Timing
+from marketsweep.sessions import session_on_or_before
+from marketsweep.tree import Kind, Node
+from marketsweep.universe import Universe
+
+DEFAULT_SORT: Final = "dollar_volume"
+"""What matches are sorted by where nothing is asked for: the most traded first."""
+
+MIN_COVERAGE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What to look for, where, when, and how to show it. Texts may be trees."""
+
+    condition: str | Node
+    where: str | Node | None = None
+    as_of: dt.date | None = None
+    sort: str | Node | None = None
+    descending: bool = True
+    limit: int | None = None
+    columns: tuple[str | Node, ...] = ()
+    executor: str = "threads"
+    adjust: Adjust = "splits"
+    min_coverage: float = MIN_COVERAGE
+
+
+def run(scan: Scan, loader: Loader) -> Hits:
+    """The matches of a scan over the data of `loader`.
+
+    Raises ConditionError, UsageError, CoverageError where the day is not stored, and StoreError.
+    An answer that covers too little is returned; `require_coverage` judges it.
+    """
+    started = perf_counter()
+    condition = _tree(scan.condition)
+    shown, plan = _planned(scan, condition)
+    where = _tree(scan.where) if scan.where is not None else None
+    evaluator = executor(scan.executor)
+
+    as_of = resolve_session(loader.sessions, scan.as_of)
+    universe = loader.universe(as_of, where)
+    panel = loader.panel(as_of, where, plan, scan.adjust)
+    loaded = perf_counter()
+
+    columns = evaluator(plan, panel)
+    evaluated = perf_counter()
+
+    truth, close, volume, key, *values = (column[0] for column in columns)
+    coverage = _coverage(universe, panel, plan, truth)
+    places = rank(
+        truth == 1.0, key, panel.symbols, descending=scan.descending, limit=scan.limit
+    )
+    return Hits(
+        condition=scan.condition if isinstance(scan.condition, str) else str(condition),
+        as_of=as_of,
+        executor=scan.executor,
+        symbols=[panel.symbols[place] for place in places.tolist()],
+        close=close[places],
+        volume=volume[places],
+        values={name: column[places] for name, column in zip(shown, values, strict=True)},
+        coverage=coverage,
+        data_version=loader.version,
+        timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
+    )
+
+
+def require_coverage(hits: Hits, minimum: float) -> None:
+    """Raises CoverageError where an answer covers less than `minimum` of what was asked for."""
+    coverage = hits.coverage
+    if coverage.evaluated == 0 and coverage.excluded.short_history:
+        raise CoverageError(
+            f"no symbol has the {coverage.bars_needed} bars that the condition needs up to "
+            f"{hits.as_of}: run marketsweep sync with an earlier --since"
+        )
+    if coverage.share < minimum:
+        raise CoverageError(
+            f"only {coverage.share:.1%} of the symbols asked for have a bar on {hits.as_of} "
+            f"({coverage.excluded.stale:,} stale, {coverage.excluded.failed:,} failed; "
+            f"at least {minimum:.1%} wanted): run marketsweep sync, choose another --as-of, or "
+            "lower --min-coverage"
+        )
+
+
+def resolve_session(stored: list[dt.date], as_of: dt.date | None) -> dt.date:
+    """The session that a scan stands on: the newest stored one, or that of the day asked for."""
+    if not stored:
+        raise CoverageError("no session is stored yet: run marketsweep sync")
+    if as_of is None:
+        return stored[-1]
+    if as_of > dt.date.today():
+        raise UsageError(f"--as-of {as_of} lies in the future")
+    session = session_on_or_before(as_of)
+    if session < stored[0]:
+        raise UsageError(
+            f"--as-of {as_of} is before the first stored session, {stored[0]}: "
+            "choose a later day, or run marketsweep sync with an earlier --since"
+        )
+    newest = stored[bisect_right(stored, session) - 1]
+    if newest != session:
+        raise CoverageError(
+            f"the session of {session} is not stored (the one before it that is: {newest}): "
+            f"run marketsweep sync, or scan --as-of {newest}"
+        )
+    return session
+
+
+def _tree(given: str | Node) -> Node:
+    node = parse(given) if isinstance(given, str) else given
+    if node.kind is not Kind.TRUTH:
+        raise ConditionError(f"{node} is {node.kind.value}, and a condition is true or false")
+    return node
+
+
+def _planned(scan: Scan, condition: Node) -> tuple[list[str], Plan]:
+    """The names of the values to show, and the plan: truth, close, volume, sort key, values."""
+    source = scan.condition if isinstance(scan.condition, str) else None
+    shown = {_label(node, source): node for node in _compared(condition)}
+    for column in scan.columns:
+        shown[column.strip() if isinstance(column, str) else str(column)] = _number(column)
+    key = _number(scan.sort or DEFAULT_SORT)
+    fixed = [condition, tree.Field("close"), tree.Field("volume"), key]
+    return list(shown), make_plan([*fixed, *shown.values()])
+
+
+def _number(given: str | Node) -> Node:
+    node = parse_expression(given) if isinstance(given, str) else given
+    if node.kind is not Kind.NUMBER:
+        raise ConditionError(
+            f"{node} is {node.kind.value}, and only numbers can be sorted by or shown"
+        )
+    return node
+
+
+def _compared(condition: Node) -> list[Node]:
+    """The numbers that a condition compares: what a reader wants to see of a match."""
+    found: list[Node] = []
+    for node in condition.walk():
+        if isinstance(node, tree.Compare | tree.Cross):
+            found += [
+                side
+                for side in node.children()
+                if side.kind is Kind.NUMBER and not isinstance(side, tree.Number | tree.Field)
+            ]
+    return found
+
+
+def _label(node: Node, source: str | None) -> str:
+    """A value is named as its writer wrote it."""
+    if source is None or not node.span.width:
+        return str(node)
+    return " ".join(source[node.span.column : node.span.column + node.span.width].split())
+
+
+def _coverage(
+    universe: Universe, panel: Panel, plan: Plan, truth: NDArray[np.float64]
+) -> Coverage:
+    # One branch of an `or` may hold although another would need more bars: that is an answer.
+    short = (panel.bars < plan.bars[0]) & (truth != 1.0)
+    excluded = Excluded(
+        prescreen=universe.prescreened,
+        stale=len(universe.stale),
+        short_history=int(np.count_nonzero(short)),
+    )
+    return Coverage(
+        expected=universe.expected,
+        evaluated=len(panel.symbols) - excluded.short_history,
+        excluded=excluded,
+        bars_needed=plan.bars[0],
+        unknown=universe.unknown,
+        stale_symbols=universe.stale,
+    )

@@ -1,0 +1,189 @@
+"""Segment files: one month of bars each, written whole, checked, and mapped into memory.
+
+A segment is a plain `.npy`, float64 [5 fields, sessions, symbols], C order. It is never changed:
+a month that gets another bar gets another file. Its name holds the month and the CRC-32 of its
+bytes, so that the same bars have the same name however they came.
+
+`Disk` holds every operation on which durability rests, in one place and in the order in which
+they are done; the tests cut the power at each of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import mmap
+import os
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from marketsweep.errors import StoreDamaged, StoreError, StoreFull
+from marketsweep.fields import FIELDS
+
+try:
+    from isal.isal_zlib import crc32  # eight times as fast, to the same number
+except ImportError:
+    from zlib import crc32
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FOLDER: Final = "segments"
+_UNFINISHED: Final = ".tmp"
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+class Disk:
+    """The file operations that a commit consists of."""
+
+    def write(self, file: io.FileIO, data: memoryview) -> None:
+        """Hand all of the bytes to the system, which may take them in parts."""
+        while data:
+            data = data[file.write(data) :]
+
+    def sync(self, file: io.FileIO) -> None:
+        """Wait until the file's bytes would survive a power cut."""
+        if sys.platform == "darwin":
+            import fcntl
+
+            fcntl.fcntl(file.fileno(), fcntl.F_FULLFSYNC)
+        else:
+            os.fsync(file.fileno())
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give the file its name, in one step."""
+        old.replace(new)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Wait until the folder's names would survive a power cut."""
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def unlink(self, path: Path) -> None:
+        """Take the name away; who has the file mapped keeps its bytes."""
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Raise the system's errors as ours, naming the folder."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _NO_ROOM:
+            raise StoreFull(
+                f"{folder}: the disk refused the write ({reason}); nothing committed was lost"
+            ) from error
+        raise StoreError(f"{folder} cannot be used ({reason})") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A finished segment file: its name, its length and its CRC-32."""
+
+    file: str
+    bytes: int
+    checksum: int
+
+
+def write_segment(disk: Disk, folder: Path, month: str, values: NDArray[np.float64]) -> Written:
+    """Write a month's bars [5, sessions, symbols] under their final name.
+
+    The name is durable only after `Disk.sync_folder`, which serves many segments at once.
+    """
+    header = _header(values.shape)
+    body = np.ascontiguousarray(values).data.cast("B")
+    checksum = crc32(body, crc32(header))
+    unfinished = folder / f"{month}{_UNFINISHED}"
+    name = f"{month}.{checksum:08x}.npy"
+    try:
+        with unfinished.open("wb", buffering=0) as file:
+            disk.write(file, memoryview(header))
+            disk.write(file, body)
+            disk.sync(file)
+        disk.rename(unfinished, folder / name)
+    except OSError:
+        with suppress(OSError):  # the first error is the one to tell
+            disk.unlink(unfinished)
+        raise
+    return Written(name, len(header) + len(body), checksum)
+
+
+def sweep(disk: Disk, folder: Path, keep: Collection[str]) -> int:
+    """Delete every file but those; how many there were."""
+    rest = sorted(path for path in folder.iterdir() if path.name not in keep)
+    for path in rest:
+        disk.unlink(path)
+    return len(rest)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A month of a snapshot: sessions `first` to `first + count` of its list, `width` symbols.
+
+    The axis may be longer than `width`: symbols that came later have no bar here.
+    """
+
+    first: int
+    count: int
+    width: int
+    path: Path
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """The bars, float64 [5, count, width], read-only, mapped; NaN where there is none.
+
+        Raises StoreDamaged where the file is not what the catalog says.
+        """
+        header, data = _header(self._shape), self._map()
+        if data[: len(header)] != header:
+            raise StoreDamaged(f"{self.path} has a header that does not fit the catalog")
+        return np.frombuffer(data, np.float64, offset=len(header)).reshape(self._shape)
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return len(FIELDS), self.count, self.width
+
+    def _map(self) -> mmap.mmap:
+        length = len(_header(self._shape)) + 8 * len(FIELDS) * self.count * self.width
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                found = os.fstat(file.fileno()).st_size
+                if found == length:
+                    return mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ)
+        except FileNotFoundError:
+            raise StoreDamaged(
+                f"{self.path} is missing: it was removed, or it was superseded while this"
+                " snapshot was held for long"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be read ({error.strerror})") from error
+        raise StoreDamaged(f"{self.path} has {found:,} bytes where {length:,} belong")
+
+    def check(self, checksum: int) -> None:
+        """Read the whole file. Raises StoreDamaged where a byte differs from what was written."""
+        found = crc32(self.values.data.cast("B"), crc32(_header(self._shape)))
+        if found != checksum:
+            raise StoreDamaged(
+                f"{self.path} has checksum {found:08x} where {checksum:08x} was written"
+            )
+
+
+@lru_cache(maxsize=1024)
+def _header(shape: tuple[int, ...]) -> bytes:
+    """What NumPy writes before the bytes of such an array; it fills whole lines of 64 bytes."""
+    text = io.BytesIO()
+    facts = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(text, facts)
+    return text.getvalue()

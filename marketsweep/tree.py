@@ -1,0 +1,313 @@
+"""The tree that a condition becomes, and its canonical text.
+
+Nodes compare by meaning: where in the text they stood (`span`) does not count. `str(node)` is the
+canonical text, and parsing that gives an equal tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Final, NamedTuple
+
+
+class Kind(Enum):
+    """What a node stands for, at each bar of a symbol."""
+
+    NUMBER = "a number"
+    TRUTH = "true or false"
+    TEXT = "text"
+
+
+class Span(NamedTuple):
+    """Where a node stood in the text it came from."""
+
+    column: int = 0
+    width: int = 0
+
+
+NOWHERE: Final = Span()
+
+FACTS: Final = {
+    "symbol": Kind.TEXT,
+    "name": Kind.TEXT,
+    "type": Kind.TEXT,
+    "exchange": Kind.TEXT,
+    "sector": Kind.TEXT,
+    "industry": Kind.TEXT,
+    "country": Kind.TEXT,
+    "market_cap": Kind.NUMBER,
+    "listing_age": Kind.NUMBER,
+}
+"""Reference data that a condition may name; `listing_age` is in calendar days at the as-of date."""
+
+# How tightly an operator binds; printing puts parentheses by it, and parsing reads by it.
+OR, AND, NOT, WITHIN, COMPARE, SUM, PRODUCT, NEGATE, POSTFIX = range(10, 100, 10)
+_ATOM: Final = 100
+_BINDING: Final = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One part of a condition."""
+
+    span: Span = field(default=NOWHERE, compare=False, kw_only=True, repr=False)
+
+    @property
+    def kind(self) -> Kind:
+        """What it stands for."""
+        return Kind.NUMBER
+
+    @property
+    def binding(self) -> int:
+        """How tightly its outermost operator binds."""
+        return _ATOM
+
+    def children(self) -> Iterator[Node]:
+        """The nodes directly below, in the order of the text."""
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if isinstance(value, Node):
+                yield value
+            elif isinstance(value, tuple):
+                yield from (item for item in value if isinstance(item, Node))
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it."""
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+    def _wrap(self, child: Node, *, tighter: bool = False) -> str:
+        loose = child.binding <= self.binding if tighter else child.binding < self.binding
+        return f"({child})" if loose else str(child)
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Node):
+    """A literal number."""
+
+    value: float
+
+    def __str__(self) -> str:
+        return f"{int(self.value)}" if self.value == int(self.value) < 1e15 else repr(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Node):
+    """A literal text, in quotes."""
+
+    value: str
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.TEXT
+
+    def __str__(self) -> str:
+        quoted = self.value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{quoted}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Node):
+    """A field of the bar, or one derived from it."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Fact(Node):
+    """Reference data of the symbol; the same at every bar."""
+
+    name: str
+
+    @property
+    def kind(self) -> Kind:
+        return FACTS[self.name]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """An indicator; `source` is None where it reads its own fields, `output` "" where it has one."""
+
+    name: str
+    source: Node | None
+    parameters: tuple[float, ...]
+    output: str = ""
+
+    def __str__(self) -> str:
+        given = [str(Number(value)) for value in self.parameters]
+        if self.source is not None and self.source != Field("close"):
+            given.insert(0, str(self.source))
+        chosen = f".{self.output}" if self.output not in ("", self.name) else ""
+        return f"{self.name}({', '.join(given)}){chosen}"
+
+
+@dataclass(frozen=True, slots=True)
+class Function(Node):
+    """Plain arithmetic of one bar: abs, min, max."""
+
+    name: str
+    arguments: tuple[Node, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(map(str, self.arguments))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Shift(Node):
+    """The same, a number of bars earlier."""
+
+    of: Node
+    bars: int
+
+    @property
+    def kind(self) -> Kind:
+        return self.of.kind
+
+    @property
+    def binding(self) -> int:
+        return POSTFIX
+
+    def __str__(self) -> str:
+        return f"{self._wrap(self.of)}[{self.bars}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Negate(Node):
+    """Minus."""
+
+    operand: Node
+
+    @property
+    def binding(self) -> int:
+        return NEGATE
+
+    def __str__(self) -> str:
+        return f"-{self._wrap(self.operand)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Node):
+    """True where the operand is false."""
+
+    operand: Node
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.TRUTH
+
+    @property
+    def binding(self) -> int:
+        return NOT
+
+    def __str__(self) -> str:
+        return f"not {self._wrap(self.operand)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Node):
+    """`+ - * /` on numbers, `and or` on truths."""
+
+    operator: str
+    left: Node
+    right: Node
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.TRUTH if self.operator in ("and", "or") else Kind.NUMBER
+
+    @property
+    def binding(self) -> int:
+        return _BINDING[self.operator]
+
+    def __str__(self) -> str:
+        return f"{self._wrap(self.left)} {self.operator} {self._wrap(self.right, tighter=True)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Node):
+    """A comparison, or a chain of them: `40 < rsi(14) < 75`."""
+
+    operands: tuple[Node, ...]
+    operators: tuple[str, ...]
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.TRUTH
+
+    @property
+    def binding(self) -> int:
+        return COMPARE
+
+    def __str__(self) -> str:
+        first, *others = (self._wrap(operand, tighter=True) for operand in self.operands)
+        pairs = zip(self.operators, others, strict=True)
+        return first + "".join(f" {operator} {operand}" for operator, operand in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Cross(Node):
+    """The bar on which `left` comes to stand above (or below) `right`."""
+
+    left: Node
+    right: Node
+    direction: str
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.TRUTH
+
+    @property
+    def binding(self) -> int:
+        return COMPARE
+
+    def __str__(self) -> str:
+        left, right = self._wrap(self.left, tighter=True), self._wrap(self.right, tighter=True)
+        return f"{left} crosses {self.direction} {right}"
+
+
+@dataclass(frozen=True, slots=True)
+class In(Node):
+    """Whether a text is one of several."""
+
+    operand: Node
+    choices: tuple[Text, ...]
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.TRUTH
+
+    @property
+    def binding(self) -> int:
+        return COMPARE
+
+    def __str__(self) -> str:
+        return f"{self.operand} in [{', '.join(map(str, self.choices))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Within(Node):
+    """Whether a condition held on any of the last bars, this one included."""
+
+    condition: Node
+    bars: int
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.TRUTH
+
+    @property
+    def binding(self) -> int:
+        return WITHIN
+
+    def __str__(self) -> str:
+        unit = "bar" if self.bars == 1 else "bars"
+        return f"{self._wrap(self.condition)} within {self.bars} {unit}"

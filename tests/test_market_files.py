@@ -1,0 +1,372 @@
+"""Files of bars, actions and symbols: every format, nasty tickers, every refusal, the example."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import hashlib
+import math
+import re
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from marketsweep.errors import UsageError
+from marketsweep.fields import FIELDS, PRICES
+from marketsweep.market_files import read_actions, read_bars, read_symbols
+from marketsweep.packed_bars import is_packed, pack
+from marketsweep.records import Dividend, Listing, Split
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "us-2016"
+EXAMPLE_SHA256 = "267f09a5660c702e225bc3b49d13ac0359e6f60949f996fc6c18da0d1207686d"
+NASTY = ["NAN", "TRUE", "ON", "INF", "E", "NULL", "None", "1E5", "007", "BRK.B", "KIMpL"]
+HEADER = "symbol,date,open,high,low,close,volume\n"
+ROW = "A,2016-01-04,1,2,0.5,1.5,100\n"
+
+
+@pytest.fixture(scope="module")
+def example() -> pl.DataFrame:
+    return read_bars(EXAMPLE / "bars.parquet")
+
+
+@pytest.fixture(scope="module")
+def slice_of_year(example: pl.DataFrame) -> pl.DataFrame:
+    return example.filter(
+        pl.col("symbol").is_in(["AAPL", "BRK.B", "NAN", "TRUE", "ON", "FRO", "E"])
+    )
+
+
+def write_text(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def bars_of(*rows: tuple[str, str, float, float, float, float, float]) -> pl.DataFrame:
+    table = pl.DataFrame(list(rows), schema=["symbol", "date", *FIELDS], orient="row")
+    return table.with_columns(
+        pl.col("date").str.to_date("%Y-%m-%d"), pl.col(FIELDS).cast(pl.Float64)
+    )
+
+
+WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
+    "bars.parquet": lambda table, path: table.write_parquet(path),
+    "bars.arrow": lambda table, path: table.write_ipc(path),
+    "bars.feather": lambda table, path: table.write_ipc(path, compression="zstd"),
+    "bars.ipc": lambda table, path: table.write_ipc(path),
+    "bars.csv": lambda table, path: table.write_csv(path),
+    "bars.CSV.GZ": lambda table, path: path.write_bytes(gzip.compress(table.write_csv().encode())),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_same_bars(
+    name: str, slice_of_year: pl.DataFrame, tmp_path: Path
+) -> None:
+    shuffled = slice_of_year.sample(fraction=1.0, shuffle=True, seed=3)
+    WRITERS[name](shuffled, tmp_path / name)
+    assert_frame_equal(read_bars(tmp_path / name), slice_of_year, check_exact=True)
+
+
+def test_nasty_tickers_of_a_csv_stay_text(tmp_path: Path) -> None:
+    text = HEADER + "".join(ROW.replace("A,", f"{symbol},", 1) for symbol in NASTY)
+    bars = read_bars(write_text(tmp_path / "bars.csv", text))
+    assert bars["symbol"].to_list() == sorted(NASTY)
+    assert bars["close"].to_list() == [1.5] * len(NASTY)
+
+
+def test_columns_are_found_in_any_case_order_and_company(tmp_path: Path) -> None:
+    text = " Volume,CLOSE,low,High,Open,note,Date,Ticker\r\n100,1.5,0.5,2,1,x,2016-01-04,A\r\n\r\n"
+    bars = read_bars(write_text(tmp_path / "bars.csv", "\ufeff" + text))
+    assert_frame_equal(bars, bars_of(("A", "2016-01-04", 1, 2, 0.5, 1.5, 100)))
+
+
+def test_faulty_bars_come_through_untouched(tmp_path: Path) -> None:
+    text = HEADER + "B,2016-01-04,,NaN,-1,0,\nA,2016-07-04,1,1,1,1,0\nA,2016-07-04,2,2,2,2,0\n"
+    expected = bars_of(
+        ("A", "2016-07-04", 1, 1, 1, 1, 0),
+        ("A", "2016-07-04", 2, 2, 2, 2, 0),
+        ("B", "2016-01-04", math.nan, math.nan, -1, 0, math.nan),
+    )
+    assert_frame_equal(read_bars(write_text(tmp_path / "bars.csv", text)), expected)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        pl.Series(["2016-01-04", "2016-07-05"]),
+        pl.Series(["2016-01-04 00:00:00", "2016-07-05T04:00:00Z"]),
+        pl.Series([dt.datetime(2016, 1, 4), dt.datetime(2016, 7, 5, 16)]),
+        pl.Series([dt.datetime(2016, 1, 4, 5), dt.datetime(2016, 7, 5, 4)]).dt.replace_time_zone(
+            "UTC"
+        ),
+        pl.Series([dt.datetime(2016, 1, 4), dt.datetime(2016, 7, 5)]).dt.replace_time_zone(
+            "America/New_York"
+        ),
+    ],
+    ids=["iso", "iso time", "time", "utc", "new york"],
+)
+def test_dates_may_be_text_or_times(dates: pl.Series, tmp_path: Path) -> None:
+    table = bars_of(*[("A", "2016-01-01", 1, 1, 1, 1, 1)] * 2).with_columns(dates.alias("date"))
+    table.write_parquet(tmp_path / "bars.parquet")
+    read = read_bars(tmp_path / "bars.parquet")["date"].to_list()
+    assert read == [dt.date(2016, 1, 4), dt.date(2016, 7, 5)]
+
+
+def test_categories_and_whole_numbers_are_taken(tmp_path: Path) -> None:
+    table = bars_of(("A", "2016-01-04", 1, 1, 1, 1, 1)).with_columns(
+        pl.col("symbol").cast(pl.Categorical), pl.col(FIELDS).cast(pl.Int32)
+    )
+    table.write_parquet(tmp_path / "bars.parquet")
+    assert_frame_equal(
+        read_bars(tmp_path / "bars.parquet"), bars_of(("A", "2016-01-04", 1, 1, 1, 1, 1))
+    )
+
+
+REFUSED = {
+    "missing column": ("symbol,date,open\nA,2016-01-04,1\n", "missing column high, low, close, "),
+    "says what is there": ("symbol,date,open\n", "the file has symbol, date, open"),
+    "number": (HEADER + ROW + "B,2016-01-04,1,2,1,x7,1\n", "row 2: close is not a number: .*x7"),
+    "thousands": (HEADER + 'A,2016-01-04,1,2,1,1,"1,000"\n', "volume is not a number: symbol=A"),
+    "date": (HEADER + "A,2016-02-30,1,2,1,1,1\n", "row 1: date is not a date .*2016-02-30"),
+    "day first": (HEADER + "A,04/01/2016,1,2,1,1,1\n", "date is not a date like 2016-01-04"),
+    "no date": (HEADER + "A,,1,2,1,1,1\n", "date is not a date"),
+    "no symbol": (HEADER + ",2016-01-04,1,2,1,1,1\n", "symbol is empty"),
+    "ragged": (HEADER + "A,2016-01-04,1,2,1,1,1,1,1\n", "cannot be read"),
+    "empty": ("", "cannot be read"),
+    "twice": ("symbol,Date,date\nA,2016-01-04,1\n", "more than one column is called date"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_unusable_bars_are_refused(case: str, tmp_path: Path) -> None:
+    text, message = REFUSED[case]
+    path = write_text(tmp_path / "bars.csv", text)
+    with pytest.raises(UsageError, match=f"^{re.escape(str(path))}: .*{message}"):
+        read_bars(path)
+
+
+def test_missing_and_unknown_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        read_bars(tmp_path / "bars.parquet")
+    with pytest.raises(UsageError, match="no such file"):
+        read_bars(tmp_path)
+    with pytest.raises(UsageError, match=r"give one that ends in \.parquet"):
+        read_bars(write_text(tmp_path / "bars.xlsx", "x"))
+
+
+@pytest.mark.parametrize("name", [name for name in WRITERS if name != "bars.csv"])
+def test_damaged_files_are_refused(name: str, slice_of_year: pl.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / name
+    WRITERS[name](slice_of_year, path)
+    whole = path.read_bytes()
+    for left in (0, 3, len(whole) // 2, len(whole) - 3):
+        path.write_bytes(whole[:left])
+        with pytest.raises(UsageError, match="cannot be read"):
+            read_bars(path)
+
+
+def test_packing_gives_the_same_bars_back(slice_of_year: pl.DataFrame, tmp_path: Path) -> None:
+    packed = pack(slice_of_year)
+    assert is_packed(packed.columns)
+    assert not is_packed(slice_of_year.columns)
+    packed.write_parquet(tmp_path / "any-name.parquet")
+    assert_frame_equal(read_bars(tmp_path / "any-name.parquet"), slice_of_year, check_exact=True)
+
+
+def test_packing_rounds_to_ten_thousandths_and_keeps_extremes(tmp_path: Path) -> None:
+    given = bars_of(
+        ("A", "2016-01-04", 0.00004, -3.25, 203_000.12345, 0, 7),
+        ("A", "2016-01-05", 4e11, 4e11, -4e11, 4e11, 2.0**51),
+    )
+    pack(given).write_parquet(tmp_path / "bars.parquet")
+    expected = given.with_columns(pl.col(PRICES).round(4))
+    assert_frame_equal(read_bars(tmp_path / "bars.parquet"), expected, check_exact=True)
+
+
+def test_packing_of_no_bars(tmp_path: Path) -> None:
+    pack(bars_of(("A", "2016-01-04", 1, 1, 1, 1, 1)).clear()).write_parquet(
+        tmp_path / "bars.parquet"
+    )
+    assert read_bars(tmp_path / "bars.parquet").height == 0
+
+
+@pytest.mark.parametrize(
+    ("open_", "volume", "message"),
+    [
+        (math.nan, 1.0, r"open is not a number of a usual size \(A, 2016-01-04\)"),
+        (math.inf, 1.0, "open is not a number"),
+        (1.0, math.nan, "volume is not a number"),
+        (1.0, 1.5, "volume is not whole shares"),
+        (1e12, 1.0, "open is not a number of a usual size"),
+    ],
+)
+def test_what_packing_would_lose_is_refused(open_: float, volume: float, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        pack(bars_of(("A", "2016-01-04", open_, 1, 1, 1, volume)))
+
+
+def test_the_script_packs_a_folder(
+    slice_of_year: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    slice_of_year.write_parquet(source / "bars.parquet")
+    for name in ("actions.parquet", "symbols.parquet"):
+        (source / name).write_bytes((EXAMPLE / name).read_bytes())
+    monkeypatch.setattr("sys.argv", ["pack.py", str(source), str(target)])
+    runpy.run_path(str(EXAMPLE / "pack.py"), run_name="__main__")
+    assert is_packed(pl.read_parquet(target / "bars.parquet").columns)
+    assert_frame_equal(read_bars(target / "bars.parquet"), slice_of_year, check_exact=True)
+    assert len(read_symbols(target / "symbols.parquet")) == 6_796
+
+
+def test_the_example_is_the_source_year_bit_for_bit(example: pl.DataFrame) -> None:
+    # Computed from the source tables, without this project's code.
+    assert example.height == 1_517_236
+    assert example["symbol"].n_unique() == 6_596
+    assert example["date"].n_unique() == 261
+    digest = hashlib.sha256("\n".join(example["symbol"]).encode())
+    digest.update(example["date"].cast(pl.Int32).to_numpy().astype("<i4").tobytes())
+    for name in FIELDS:
+        digest.update(example[name].to_numpy().astype("<f8").tobytes())
+    assert digest.hexdigest() == EXAMPLE_SHA256
+
+
+def test_the_example_stays_small() -> None:
+    assert sum(path.stat().st_size for path in EXAMPLE.iterdir() if path.is_file()) < 10_000_000
+
+
+def test_a_known_day_of_the_example(example: pl.DataFrame) -> None:
+    row = example.row(
+        by_predicate=(pl.col("symbol") == "A") & (pl.col("date") == dt.date(2016, 1, 4))
+    )
+    assert row == ("A", dt.date(2016, 1, 4), 41.06, 41.19, 40.34, 40.69, 3_287_300.0)
+    assert example["high"].max() == 203_000.0
+    assert (example["volume"] == 0).sum() == 41_209
+
+
+def test_actions_of_the_example() -> None:
+    splits, dividends = read_actions(EXAMPLE / "actions.parquet")
+    assert (len(splits), len(dividends)) == (182, 14_829)
+    assert splits[0] == Split("AA", dt.date(2016, 10, 6), 3, 1)
+    assert Split("FCAU", dt.date(2016, 1, 4), 1, 1.5218) in splits
+    assert Split("JCI", dt.date(2016, 9, 6), 200, 191) in splits
+    assert dividends[0] == Dividend("A", dt.date(2016, 4, 1), 0.115)
+    assert splits == sorted(splits)
+    assert dividends == sorted(dividends)
+    assert not {"PMV"} & {split.symbol for split in splits}
+    told = (
+        pl.read_parquet(EXAMPLE / "actions.parquet").filter(kind="split").sort("symbol", "ex_date")
+    )
+    factors = [split.factor for split in splits]
+    assert np.allclose(factors, told["factor"].to_numpy(), rtol=2e-5)
+
+
+def test_ratios_of_splits(tmp_path: Path) -> None:
+    text = (
+        "ticker,ex_date,kind,factor,ratio_text,cash\n"
+        "NAN,2016-03-01,split,30,1:30,\n"
+        "NAN,2016-02-01,Split,0.5,2:1,\n"
+        "B,2016-02-01,split,0.5,3:1,\n"
+        "C,2016-02-01,split,0.25,,\n"
+        "D,2016-02-01,split,0.25,four for one,\n"
+        "E,2016-02-01,suspect,0.25,4:1,\n"
+        "E,2016-02-02,dividend,,,0.5\n"
+        "E,2016-02-03,dividend,,,0\n"
+        "E,2016-02-04,dividend,,,\n"
+    )
+    splits, dividends = read_actions(write_text(tmp_path / "actions.csv", text))
+    assert splits == [
+        Split("B", dt.date(2016, 2, 1), 0.5, 1),
+        Split("C", dt.date(2016, 2, 1), 0.25, 1),
+        Split("D", dt.date(2016, 2, 1), 0.25, 1),
+        Split("NAN", dt.date(2016, 2, 1), 1, 2),
+        Split("NAN", dt.date(2016, 3, 1), 30, 1),
+    ]
+    assert dividends == [Dividend("E", dt.date(2016, 2, 2), 0.5)]
+
+
+def test_splits_as_from_and_to(tmp_path: Path) -> None:
+    text = "symbol,ex_date,kind,split_from,split_to\nA,2016-02-01,split,1,4\n"
+    splits, _ = read_actions(write_text(tmp_path / "actions.csv", text))
+    assert splits == [Split("A", dt.date(2016, 2, 1), 1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("symbol,kind\nA,split\n", "missing column ex_date; the file has symbol, kind"),
+        ("symbol,ex_date,kind,cash\n", "missing column split_from, split_to or factor"),
+        ("symbol,ex_date,kind,factor\nA,soon,split,1\n", "ex_date is not a date"),
+        ("symbol,ex_date,kind,factor\nA,2016-01-04,,1\n", "kind is empty"),
+        ("symbol,ex_date,kind,factor\nA,2016-01-04,split,0\n", "split of A on 2016-01-04 has no"),
+        ("symbol,ex_date,kind,factor\nA,2016-01-04,split,\n", "split of A on 2016-01-04 has no"),
+    ],
+)
+def test_unusable_actions_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_actions(write_text(tmp_path / "actions.csv", text))
+
+
+def test_symbols_of_the_example() -> None:
+    listings = read_symbols(EXAMPLE / "symbols.parquet")
+    named = {listing.symbol: listing for listing in listings}
+    assert len(listings) == len(named) == 6_796
+    assert sum(listing.last is None for listing in listings) == 6_147
+    assert named["ON"] == Listing(
+        "ON",
+        name="ON Semiconductor Corporation",
+        exchange="NASDAQ",
+        sector="Technology",
+        industry="Semiconductors",
+        country=named["ON"].country,
+        market_cap=named["ON"].market_cap,
+        first=dt.date(2016, 1, 4),
+    )
+    assert named["TRUE"].sector is None
+    assert named["ZTR"].market_cap is None, "a market cap of 0 is an unknown one"
+    source = pl.read_parquet(EXAMPLE / "symbols.parquet")
+    ended = source.filter(pl.col("status").is_in(["delisted", "renamed"]))
+    assert all(named[symbol].last == last for symbol, last in ended["symbol", "last_listed"].rows())
+
+
+def test_symbols_of_a_plain_csv(tmp_path: Path) -> None:
+    text = "Ticker,Sector,sector_2026,Market_Cap,type\nTRUE,Technology,Old,1e9,CS\nNAN,,,,\n"
+    assert read_symbols(write_text(tmp_path / "symbols.csv", text)) == [
+        Listing("NAN"),
+        Listing("TRUE", sector="Technology", market_cap=1e9, type="CS"),
+    ]
+    bare = write_text(tmp_path / "bare.csv", "symbol\nINF\n")
+    assert read_symbols(bare) == [Listing("INF")]
+
+
+def test_a_listing_ends_where_the_file_says_so(tmp_path: Path) -> None:
+    cut = "symbol,status,last_listed\nA,active,2016-12-30\nB,delisted,2016-12-30\nC,x,2016-05-02\n"
+    listings = read_symbols(write_text(tmp_path / "cut.csv", cut))
+    assert [listing.last for listing in listings] == [
+        None,
+        dt.date(2016, 12, 30),
+        dt.date(2016, 5, 2),
+    ]
+    left_empty = "symbol,last_listed\nA,\nB,2016-12-30\n"
+    listings = read_symbols(write_text(tmp_path / "empty.csv", left_empty))
+    assert [listing.last for listing in listings] == [None, dt.date(2016, 12, 30)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name\nA\n", "missing column symbol; the file has name"),
+        ("symbol,market_cap\nA,12B\n", "market_cap is not a number: symbol=A, market_cap=12B"),
+        ("symbol,first_listed\nA,1999\n", "first_listed is not a date"),
+    ],
+)
+def test_unusable_symbols_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_symbols(write_text(tmp_path / "symbols.csv", text))
