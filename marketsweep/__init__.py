@@ -1,1 +1,81 @@
-"""marketsweep: sweeps the whole US stock market for technical conditions."""
+"""marketsweep: sweeps the whole US stock market for technical conditions.
+
+    import marketsweep as ms
+
+    market = ms.open()
+    hits = market.scan("rsi(14) < 30 and close > sma(200)")
+    hits = market.scan((ms.rsi(14) < 30) & (ms.close > ms.sma(200)), limit=20)
+    hits.to_polars()
+
+Names of the condition language (`ms.close`, `ms.sma`, `ms.sector`) are attributes of this module;
+the field `open` is `ms.open_`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marketsweep.errors import (
+    ConditionError,
+    CoverageError,
+    MarketsweepError,
+    ProviderError,
+    ProviderRefused,
+    ProviderUnreachable,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from marketsweep.market import Market
+    from marketsweep.market import open_market as open
+    from marketsweep.results import Coverage, Hits, Match
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConditionError",
+    "Coverage",
+    "CoverageError",
+    "Hits",
+    "Market",
+    "MarketsweepError",
+    "Match",
+    "ProviderError",
+    "ProviderRefused",
+    "ProviderUnreachable",
+    "StoreDamaged",
+    "StoreError",
+    "StoreFull",
+    "StoreLocked",
+    "UsageError",
+    "open",
+]
+
+# Imported at first use: the command line answers --help without numpy.
+_LAZY = {
+    "Coverage": ("marketsweep.results", "Coverage"),
+    "Hits": ("marketsweep.results", "Hits"),
+    "Market": ("marketsweep.market", "Market"),
+    "Match": ("marketsweep.results", "Match"),
+    "open": ("marketsweep.market", "open_market"),
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401, a module's attributes are of any type
+    from importlib import import_module
+
+    if name in _LAZY:
+        module, attribute = _LAZY[name]
+        return getattr(import_module(module), attribute)
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return import_module("marketsweep.expressions").builder(name)
+    except AttributeError:
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}, nor has the condition language"
+        ) from None

@@ -78,6 +78,17 @@ def parse_expression(source: str) -> Node:
     return _Parser(source).whole()
 
 
+def split_expressions(source: str) -> tuple[str, ...]:
+    """The expressions of a list: cut at the commas that stand in no parenthesis or bracket."""
+    parts, depth, start = [], 0, 0
+    for token in _tokens(source):
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if token.kind == "end" or (token.text == "," and depth == 0):
+            parts.append(source[start : token.column].strip())
+            start = token.column + 1
+    return tuple(part for part in parts if part)
+
+
 def _shorten(source: str) -> str:
     text = " ".join(source.split())
     return text if len(text) <= 40 else text[:37] + "..."

@@ -74,9 +74,9 @@ class _Lowering:
 
     def program(self) -> cpu.Program:
         steps = [self._step(index) for index in range(len(self.plan.operations))]
-        results = [self._operand(column, self.plan.result_rows) for column in self.plan.results]
-        constants = list(self.plan.constants)
-        return cpu.Program(steps, results, constants, self.scratch_rows)
+        results = [self._operand(column) for column in self.plan.results]
+        constants, rows = list(self.plan.constants), self.plan.result_rows
+        return cpu.Program(steps, results, constants, self.scratch_rows, rows)
 
     def _step(self, index: int) -> tuple[object, ...]:
         operation, rows = self.plan.operations[index], self.plan.rows[index]
@@ -90,9 +90,9 @@ class _Lowering:
         lookback, parameters = operation.lookback, operation.parameters
         return (operation.kernel, gapless, rows, lookback, operands, outs, parameters)
 
-    def _operand(self, column: Column, rows: int = 0) -> tuple[int, int, int, int]:
+    def _operand(self, column: Column) -> tuple[int, int, int, int]:
         if column.source is not Source.OPERATION:
-            return (column.source, column.index, column.shift, rows)
+            return (column.source, column.index, column.shift, 0)
         offset = self.offset[column.index, column.output]
         return (column.source, offset, column.shift, self.plan.rows[column.index])
 

@@ -111,6 +111,16 @@ class History:
         _in_chunks([one], len(columns), _CHUNK)
         return bars, age
 
+    def dates_of(self, column: int) -> list[dt.date]:
+        """The sessions in which a column has a bar."""
+        found: list[dt.date] = []
+        for segment in self._segments:
+            dates = self.dates[segment.first : segment.first + segment.count]
+            if column < segment.width:
+                there = ~np.isnan(segment.values[CLOSE, : len(dates), column])
+                found += [day for day, has_bar in zip(dates, there.tolist(), strict=True) if has_bar]
+        return found
+
     def raw_close(self, session: int, column: int) -> float:
         """The last close at or before a session (an index), as it was; NaN where there is none."""
         for segment in reversed(self._segments):

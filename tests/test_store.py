@@ -282,6 +282,15 @@ def test_a_revision_that_is_taken_back_is_stored_and_recorded(store: Store, tmp_
         assert snapshot.version == 3
 
 
+def test_a_zero_that_changes_its_sign_is_no_change_in_any_batch(tmp_path: Path) -> None:
+    days: list[Day] = [(MONDAY, [("A", bar(1.0, 0.0))]), (MONDAY, [("A", bar(1.0, -0.0))])]
+    with Store.create(tmp_path / "batched") as batched, Store.create(tmp_path / "single") as single:
+        assert commit(batched, *days).revised == 0
+        for day in days:
+            commit(single, day)
+    assert_same_files(tmp_path / "batched", tmp_path / "single")
+
+
 def test_a_segment_is_as_wide_as_its_newest_symbol(store: Store) -> None:
     commit(store, (MONDAY, [("B", bar(1.0))]), (FEBRUARY, [("A", bar(1.0)), ("C", bar(1.0))]))
     commit(store, (TUESDAY, [("B", bar(1.0))]))

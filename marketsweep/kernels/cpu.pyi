@@ -15,6 +15,7 @@ class Program:
         results: list[tuple[int, int, int, int]],
         constants: list[float],
         scratch_rows: int,
+        result_rows: int,
     ) -> None: ...
 
 class Sweep:

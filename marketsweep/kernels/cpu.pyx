@@ -71,7 +71,7 @@ cdef extern from "program.hpp" namespace "marketsweep" nogil:
         double parameters[4]
 
     cppclass CProgram "marketsweep::Program":
-        int64_t scratch_rows
+        int64_t scratch_rows, result_rows
         vector[CStep] steps
         vector[Operand] results
         vector[double] constants
@@ -141,14 +141,17 @@ cdef class Program:
 
     `steps`: (kernel, gapless, rows, lookback, operands, outs, parameters) each; an operand is
     (source, index, shift, rows) with source 0 buffer, 1 field, 2 constant, 3 fact; `outs` are row
-    offsets of a scratch buffer of `scratch_rows`. `results`: operands. See program.hpp.
+    offsets of a scratch buffer of `scratch_rows`. `results`: operands, of which the newest
+    `result_rows` rows are copied out. See program.hpp.
     """
 
     cdef CProgram c
 
-    def __init__(self, list steps, list results, list constants, long scratch_rows):
+    def __init__(self, list steps, list results, list constants, long scratch_rows,
+                 long result_rows):
         cdef CStep step
         self.c.scratch_rows = scratch_rows
+        self.c.result_rows = result_rows
         for value in constants:
             for _ in range(TILE):
                 self.c.constants.push_back(value)
@@ -176,7 +179,7 @@ cdef class Sweep:
 
     `fields`: float64 [tiles, rows, TILE], `tops`: int64 [tiles], each tile's first row that holds
     a bar, `facts`: float64 [n, tiles * TILE], `results`: writable float64
-    [result's rows, tiles * TILE] each. `isa` is one of ISAS.
+    [result_rows, tiles * TILE] each. `isa` is one of ISAS.
     """
 
     cdef CSweep c
@@ -201,7 +204,7 @@ cdef class Sweep:
                 raise ValueError("facts differ from the fields in shape")
             self.c.facts.push_back(&facts[i, 0])
         for result in results:
-            if result.shape[1] != tiles * TILE:
+            if (result.shape[0], result.shape[1]) != (program.c.result_rows, tiles * TILE):
                 raise ValueError("results differ from the fields in shape")
             self.c.results.push_back(&result[0, 0])
         for i in range(tiles):

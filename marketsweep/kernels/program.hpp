@@ -31,7 +31,7 @@ struct Step {
 };
 
 struct Program {
-  int64_t scratch_rows = 0;
+  int64_t scratch_rows = 0, result_rows = 0;
   std::vector<Step> steps;
   std::vector<Operand> results;
   std::vector<double> constants;  // each repeated over a tile
@@ -43,7 +43,7 @@ struct Sweep {
   const Machine* machine;
   std::vector<const double*> fields;  // [tiles x rows x TILE]
   std::vector<const double*> facts;   // [tiles x TILE]
-  std::vector<double*> results;       // [result's rows x tiles x TILE]
+  std::vector<double*> results;       // [result_rows x tiles x TILE]
   std::vector<int64_t> tops;          // a tile's first row that holds a bar
   int64_t rows;
   std::atomic<int64_t> next{0};
@@ -88,12 +88,11 @@ struct Sweep {
       machine->kernels[step.kernel].run(call);
     }
     for (size_t i = 0; i < results.size(); i++)
-      copy(view(program->results[i], tile, scratch), program->results[i].rows,
-           results[i] + tile * TILE);
+      copy(view(program->results[i], tile, scratch), results[i] + tile * TILE);
   }
 
-  void copy(View from, int64_t asked, double* to) const {
-    for (int64_t back_by = asked - 1; back_by >= 0; back_by--, to += tiles() * TILE)
+  void copy(View from, double* to) const {
+    for (int64_t back_by = program->result_rows - 1; back_by >= 0; back_by--, to += tiles() * TILE)
       for (int64_t i = 0; i < TILE; i++)
         to[i] = back_by < from.rows || from.stride == 0 ? from.newest[i - back_by * from.stride]
                                                         : __builtin_nan("");

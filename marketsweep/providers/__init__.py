@@ -45,3 +45,7 @@ class Provider(Protocol):
     async def listings(self) -> list[Listing]:
         """Reference data of every ticker known, delisted ones included."""
         ...
+
+    def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
+        """Rows that the source has on days on which the exchange was closed; none from most."""
+        ...

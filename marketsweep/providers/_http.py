@@ -19,6 +19,7 @@ import asyncio
 import datetime as dt
 import gzip
 import logging
+import math
 import os
 import re
 import zlib
@@ -71,6 +72,7 @@ _LONGEST_QUOTE: Final = 300
 
 _NETWORK: Final = "check the network, and the address of the provider"
 _PROXY: Final = "check HTTPS_PROXY and HTTP_PROXY"
+_FEWER_CALLS: Final = "ask for no more calls a minute than the plan includes"
 _LATER: Final = "try again later"
 
 _FAULTS: Final[tuple[tuple[type[Exception], str, str], ...]] = (
@@ -330,7 +332,9 @@ class HttpClient:
 
     async def _try(self, call: _Call, decode: Callable[[bytes], T]) -> T:
         with self._held:
-            await self._live.throttle.wait(call)
+            welcome = await self._live.throttle.wait(call)
+        if not welcome:
+            raise _Throttled(f"answers {_status(429)}", _FEWER_CALLS, retry_after=math.inf)
         async with self._live.slots:
             answer = await self._paced(call)
         self._judge(call, answer)
@@ -368,7 +372,7 @@ class HttpClient:
             wait = _retry_after(answer.headers)
             raise _Throttled(
                 f"answers {_status(status)}" + ("" if wait is None else f", to wait {wait:.0f} s"),
-                "ask for no more calls a minute than the plan includes",
+                _FEWER_CALLS,
                 wait,
             )
         self._live.throttle.answered(call)

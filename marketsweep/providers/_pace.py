@@ -67,13 +67,18 @@ class Throttle:
         self._scout: object = None
         self._scout_goes_at = 0.0
         self._shut_since: float | None = None
+        self._times_given_up = 0
 
-    async def wait(self, call: object) -> None:
-        """Return when `call` may be sent."""
+    async def wait(self, call: object) -> bool:
+        """Return when `call` may be sent; False where the scout has given up meanwhile."""
+        times = self._times_given_up
         while self._scout not in (None, call):
             await self._open.wait()
+            if times != self._times_given_up:
+                return False
         if self._scout is call:
             await asyncio.sleep(self._scout_goes_at - time.monotonic())
+        return True
 
     def shut(self, call: object, retry_after: float | None) -> bool:
         """Note that `call` was one too many; False where that has lasted too long."""
@@ -84,6 +89,8 @@ class Throttle:
             return True
         pause = self._next_pause_s if retry_after is None else retry_after
         if now + pause - self._shut_since > self._patience_s:
+            self._shut_since = None
+            self._times_given_up += 1
             return False
         self._open.clear()
         self._scout, self._scout_goes_at = call, now + pause

@@ -179,6 +179,10 @@ class MassiveProvider:
         """Bars of each of `days`, in that order, one item a day, empty where nothing traded."""
         return self._http.in_order(self._session, days, self._ahead)
 
+    def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
+        """None: only sessions are asked for."""
+        return []
+
     async def splits(self, since: dt.date | None) -> list[Split]:
         """Splits with an ex-date on or after `since`, announced ones included; sorted."""
         rows = await self._actions("splits", "execution_date", since, _decode_splits)

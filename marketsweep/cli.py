@@ -1,0 +1,370 @@
+"""The command line: parses, runs, writes. Answers go to stdout, everything else to stderr.
+
+Nothing heavy is imported at the top: `marketsweep --help` answers without numpy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from marketsweep import __version__
+from marketsweep.errors import MarketsweepError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from marketsweep.providers import Provider
+
+_INTERRUPTED = 130
+_DAY = click.DateTime(["%Y-%m-%d"])
+_FILE = click.Path(path_type=Path)
+
+_data = click.option(
+    "--data",
+    metavar="DIR",
+    type=_FILE,
+    help="Data folder. Default: MARKETSWEEP_DATA, else the platform's user data folder.",
+)
+
+
+class _Group(click.Group):
+    """Turns every error that is raised on purpose into one clear line and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401, click's own signature
+        try:
+            return super().invoke(ctx)
+        except MarketsweepError as error:
+            click.echo(f"marketsweep: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("marketsweep: interrupted; what was committed stays", err=True)
+            ctx.exit(_INTERRUPTED)
+        except BrokenPipeError:
+            # The reader of stdout left, as `head` does: nobody is there to be told.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="marketsweep")
+def main() -> None:
+    """Sweeps the whole US stock market for technical conditions.
+
+    \b
+    Fetch the market once, then as often as you like:
+      export MASSIVE_API_KEY=...
+      marketsweep sync
+    Scan it:
+      marketsweep scan 'rsi(14) < 30 and close > sma(200)'
+      marketsweep scan 'sma(50) crosses above sma(200) within 5 bars' --where 'market_cap > 1B'
+
+    Exit codes: 0 done, 2 bad condition or usage, 3 coverage too low or data stale, 4 provider
+    refused or unreachable, 5 store damaged or locked, 130 interrupted.
+    """
+
+
+@main.command()
+@click.option(
+    "--provider", default="massive", show_default=True, metavar="massive|files", help="Where from."
+)
+@click.option("--base-url", metavar="URL", help="Another address of the Massive protocol.")
+@click.option("--api-key", metavar="KEY", help="Better in MASSIVE_API_KEY, out of your history.")
+@click.option("--since", type=_DAY, help="First session. Default: two years back.")
+@click.option("--until", type=_DAY, help="Last session. Default: the newest there is.")
+@click.option("--path", metavar="FILE", type=_FILE, help="files: bars, Parquet, CSV or Arrow.")
+@click.option("--actions", metavar="FILE", type=_FILE, help="files: splits and dividends.")
+@click.option("--symbols", metavar="FILE", type=_FILE, help="files: reference data.")
+@click.option("--calls-per-minute", type=click.IntRange(1), help="Your plan's limit; free: 5.")
+@_data
+@click.option("--json", "as_json", is_flag=True, help="The receipt as JSON on stdout.")
+def sync(
+    provider: str,
+    base_url: str | None,
+    api_key: str | None,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    path: Path | None,
+    actions: Path | None,
+    symbols: Path | None,
+    calls_per_minute: int | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Fetch what is missing: prices, splits, dividends, reference data.
+
+    \b
+    Examples:
+      marketsweep sync                                   two years of every US stock
+      marketsweep sync --since 2020-01-01 --calls-per-minute 5
+      marketsweep sync --provider files --path bars.parquet --actions actions.parquet
+
+    What was fetched is kept, whatever happens; run it again to go on.
+    """
+    from marketsweep.market import data_folder
+    from marketsweep.store import Store
+    from marketsweep.sync import sync as run_sync
+
+    source = _provider(provider, base_url, api_key, path, actions, symbols, calls_per_minute)
+    with Store.create(data_folder(data)) as store, _progress("fetching sessions") as progress:
+        receipt = run_sync(store, source, _date(since), _date(until), progress)
+    for warning in receipt.warnings:
+        click.echo(f"marketsweep: {warning}", err=True)
+    if as_json:
+        _write_json(receipt.to_dict())
+    else:
+        from marketsweep.reports import sync_report
+
+        click.echo(sync_report(receipt))
+
+
+def _provider(
+    name: str,
+    base_url: str | None,
+    api_key: str | None,
+    path: Path | None,
+    actions: Path | None,
+    symbols: Path | None,
+    calls_per_minute: int | None,
+) -> Provider:
+    if name == "massive":
+        from marketsweep.providers.massive import MassiveProvider
+
+        key = api_key or os.environ.get("MASSIVE_API_KEY")
+        if not key:
+            raise UsageError(
+                "no API key: export MASSIVE_API_KEY=... (from your Massive dashboard), "
+                "or sync from files you own with --provider files --path bars.parquet"
+            )
+        given = {"base_url": base_url} if base_url else {}
+        return MassiveProvider(key, calls_per_minute=calls_per_minute, **given)
+    if name == "files":
+        from marketsweep.providers.files import FilesProvider
+
+        if path is None:
+            raise UsageError("--provider files needs --path FILE with the bars")
+        return FilesProvider(path, actions, symbols)
+    raise UsageError(f"unknown provider {name!r}: choose massive or files")
+
+
+@main.command()
+@click.argument("condition")
+@click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+@click.option("--as-of", type=_DAY, help="The market as it was that day. Default: the newest.")
+@click.option("--sort", metavar="EXPR", help="Rank by this. Default: dollar_volume.")
+@click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N matches.")
+@click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
+@click.option("--executor", default="threads", show_default=True, metavar="threads|serial")
+@click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
+@click.option("--format", "format_", default="table", show_default=True, metavar="table|json|csv|parquet")
+@click.option("--output", type=_FILE, metavar="FILE", help="Write there instead of to stdout.")
+@click.option("--min-coverage", default=0.95, show_default=True, type=click.FloatRange(0, 1))
+@_data
+def scan(
+    condition: str,
+    where: str | None,
+    as_of: dt.datetime | None,
+    sort: str | None,
+    descending: bool,
+    limit: int | None,
+    columns: str,
+    executor: str,
+    adjust: str,
+    format_: str,
+    output: Path | None,
+    min_coverage: float,
+    data: Path | None,
+) -> None:
+    """Find the symbols for which CONDITION holds.
+
+    \b
+    Examples:
+      marketsweep scan 'rsi(14) < 30 and close > sma(200)'
+      marketsweep scan 'close > 0.95 * highest(high, 252)' --where 'market_cap > 1B' --limit 20
+      marketsweep scan 'macd(12, 26, 9).hist > 0' --sort 'roc(63)' --columns 'rsi(14),atr(14)/close'
+      marketsweep scan 'rsi(14) > 70' --as-of 2016-12-30 --format json > hits.json
+
+    `marketsweep indicators` lists what a condition can use.
+    """
+    from marketsweep.condition import split_expressions
+    from marketsweep.market import data_folder, open_market
+    from marketsweep.outputs import writer
+    from marketsweep.reports import receipt_report
+    from marketsweep.scan import require_coverage
+
+    write = writer(format_)
+    if format_ == "parquet" and output is None and sys.stdout.isatty():
+        raise UsageError("Parquet is not for terminals: add --output FILE")
+    with open_market(data_folder(data)) as market:
+        hits = market.scan(
+            condition,
+            where=where,
+            as_of=_date(as_of),
+            sort=sort,
+            descending=descending,
+            limit=limit,
+            columns=split_expressions(columns),
+            executor=executor,
+            adjust=adjust,  # type: ignore[arg-type]  # checked where it is used
+            min_coverage=min_coverage,
+        )
+    with _output(output) as file:
+        write(hits, file)
+    click.echo(receipt_report(hits), err=True)
+    require_coverage(hits, min_coverage)
+
+
+@main.command()
+@_data
+@click.option("--verify/--no-verify", default=True, help="Check every byte against its checksum.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def status(data: Path | None, verify: bool, as_json: bool) -> None:
+    """What is stored: sessions, symbols, gaps, faults of the data, damage.
+
+    \b
+    Examples:
+      marketsweep status
+      marketsweep status --json --no-verify
+    """
+    from marketsweep.market import data_folder
+    from marketsweep.reports import status_report
+    from marketsweep.status import read_status
+    from marketsweep.store import Store
+
+    with Store.open(data_folder(data)) as store:
+        found = read_status(store, verify=verify)
+    if as_json:
+        _write_json(found.to_dict())
+    else:
+        click.echo(status_report(found))
+    if found.damages:
+        raise StoreError(
+            f"{len(found.damages)} damages: move {found.path} away and run marketsweep sync again"
+        )
+
+
+@main.command()
+@click.option("--bars", required=True, type=_FILE, metavar="FILE", help="Parquet, CSV or Arrow.")
+@click.option("--actions", type=_FILE, metavar="FILE", help="Splits and dividends.")
+@click.option("--symbols", type=_FILE, metavar="FILE", help="Reference data.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: any free one.")
+@click.option("--latency", default=0.0, metavar="MS", help="Milliseconds that every call waits.")
+@click.option("--calls-per-minute", type=click.IntRange(1), metavar="N", help="Refuse more: 429.")
+@click.option("--api-key", default="sandbox", show_default=True, metavar="KEY", help="Accept this.")
+@click.option("--now", type=_DAY, help="Later sessions are not yet there.")
+def sandbox(
+    bars: Path,
+    actions: Path | None,
+    symbols: Path | None,
+    port: int,
+    latency: float,
+    calls_per_minute: int | None,
+    api_key: str,
+    now: dt.datetime | None,
+) -> None:
+    """Serve a bar file as Massive would, on this machine.
+
+    \b
+    Example:
+      marketsweep sandbox --bars examples/us-2016/bars.parquet --latency 80
+    It prints its address on one line when it is ready, and stops at Ctrl-C.
+    """
+    from marketsweep.sandbox.server import serve
+    from marketsweep.sandbox.settings import Settings
+
+    serve(
+        Settings(
+            bars=bars,
+            actions=actions,
+            symbols=symbols,
+            port=port,
+            latency_ms=latency,
+            calls_per_minute=calls_per_minute,
+            api_key=api_key,
+            now=_date(now),
+        )
+    )
+
+
+@main.command()
+@click.option("--market", type=_FILE, metavar="DIR", help="Folder of another example market.")
+@click.option("--json", "as_json", is_flag=True, help="The seconds of each stage as JSON.")
+def demo(market: Path | None, as_json: bool) -> None:
+    """Sweep the whole US market of 2016, from an empty disk to ranked matches.
+
+    A local server plays the provider, 80 ms away; every ticker travels over HTTP into a new data
+    folder, which is removed at the end.
+    """
+    from marketsweep.demo import run_demo
+
+    with _progress("fetching sessions") as progress:
+        result = run_demo(market, progress, lambda line: click.echo(line, err=True))
+    if as_json:
+        _write_json(result.to_dict())
+        return
+    from marketsweep.outputs import writer
+    from marketsweep.reports import demo_report, receipt_report
+
+    writer("table")(result.hits, sys.stdout.buffer)
+    click.echo(receipt_report(result.hits))
+    click.echo(demo_report(result))
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def indicators(name: str | None, as_json: bool) -> None:
+    """What a condition can use; with NAME, one indicator in full.
+
+    \b
+    Examples:
+      marketsweep indicators
+      marketsweep indicators macd
+    """
+    from marketsweep.reports import indicators_facts, indicators_report
+
+    if as_json:
+        _write_json(indicators_facts(name))
+    else:
+        click.echo(indicators_report(name))
+
+
+def _date(given: dt.datetime | None) -> dt.date | None:
+    return given.date() if given else None
+
+
+def _write_json(facts: object) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
+
+
+@contextlib.contextmanager
+def _output(path: Path | None) -> Iterator[IO[bytes]]:
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int, int], None]]:
+    """A bar on a terminal, a line now and then elsewhere; on stderr either way."""
+    from marketsweep.reports import ProgressLine
+
+    line = ProgressLine(what, sys.stderr)
+    try:
+        yield line
+    finally:
+        line.close()

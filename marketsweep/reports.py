@@ -1,0 +1,205 @@
+"""What people read: receipts, status, indicators, progress. Plain text, no colour."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TextIO
+
+from marketsweep.errors import UsageError
+from marketsweep.fields import DERIVED, FIELDS
+from marketsweep.indicators import INDICATORS, Indicator
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping, Sequence
+
+    from marketsweep.demo import DemoResult
+    from marketsweep.results import Hits
+    from marketsweep.status import Status
+    from marketsweep.sync import SyncReceipt
+
+
+def receipt_report(hits: Hits) -> str:
+    """The coverage receipt of a scan."""
+    coverage, left, timing = hits.coverage, hits.coverage.excluded, hits.timing
+    unknown = f", {coverage.unknown:,} of them unknown" if coverage.unknown else ""
+    lines = [
+        f"{len(hits):,} matches as of {hits.as_of:%a %Y-%m-%d}",
+        f"  expected {coverage.expected:,} symbols, evaluated {coverage.evaluated:,}, "
+        f"coverage {coverage.share:.1%}",
+        f"  left out: {left.prescreen:,} by the pre-screen{unknown}; {left.stale:,} stale"
+        f"{_examples(coverage.stale_symbols)}; {left.short_history:,} with fewer than the "
+        f"{coverage.bars_needed} bars needed; {left.failed:,} failed",
+        f"  data version {hits.data_version}; load {_ms(timing.load)}, evaluate "
+        f"{_ms(timing.evaluate)} ({hits.executor}), total {_ms(timing.total)}",
+    ]
+    return "\n".join(lines)
+
+
+def sync_report(receipt: SyncReceipt) -> str:
+    """What a sync did and cost."""
+    usage = receipt.usage
+    lines = [
+        f"{receipt.provider}: {receipt.first} to {receipt.last}, fetched {receipt.fetched:,} of "
+        f"{receipt.wanted:,} missing sessions",
+        f"  bars: {receipt.new:,} new, {receipt.revised:,} revised, "
+        f"{receipt.unchanged:,} unchanged{_set_aside(receipt.set_aside)}",
+        f"  {receipt.splits:,} splits, {receipt.dividends:,} dividends, "
+        f"{receipt.listings:,} listings",
+        f"  {usage.calls:,} calls, {usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, "
+        f"{usage.waited_s:.1f} s waited for the plan's limit, {receipt.seconds:.2f} s in all",
+    ]
+    if receipt.empty:
+        lines.append(
+            f"  no bars yet for {len(receipt.empty)} sessions{_examples(receipt.empty)}: "
+            "the next sync asks again"
+        )
+    return "\n".join(lines)
+
+
+def demo_report(result: DemoResult) -> str:
+    """The seconds of each stage against the target."""
+    from marketsweep.demo import TARGET_S
+
+    usage = result.sync.usage
+    stages = "".join(f"  {name:<10}{value:8.3f} s\n" for name, value in result.seconds.items())
+    return (
+        f"{usage.calls:,} calls, {usage.bytes_received / 1e6:.1f} MB, {result.sync.new:,} bars, "
+        f"{result.sync.splits:,} splits, {result.sync.dividends:,} dividends\n{stages}"
+        f"  {'total':<10}{result.total:8.3f} s of the {TARGET_S:.0f} s target: "
+        f"{TARGET_S / result.total:.1f} times faster"
+    )
+
+
+def status_report(status: Status) -> str:
+    """What is stored, with its gaps and faults."""
+    counts = status.counts
+    if not counts.sessions:
+        return f"{status.path}: no session is stored yet: run marketsweep sync"
+    lines = [
+        str(status.path),
+        f"  {counts.sessions:,} sessions, {counts.first} to {counts.last} "
+        f"({status.sessions_behind:,} closed since), {counts.symbols:,} symbols, "
+        f"{counts.bars:,} bars, {counts.bytes / 1e6:,.1f} MB, data version {counts.version}",
+        f"  {counts.splits:,} splits, {counts.dividends:,} dividends, {counts.listings:,} listings, "
+        f"{counts.revisions:,} revised bars",
+        f"  gaps: {len(status.missing):,} sessions missing{_examples(status.missing)}; "
+        f"{len(status.thin):,} thin{_examples(status.thin)}",
+        f"  doubtful bars, kept: {_counted(counts.quality)}",
+        f"  rows set aside: {_counted(counts.set_aside)}",
+        f"  integrity: {_integrity(status)}",
+    ]
+    return "\n".join(lines + [f"  DAMAGE {damage}" for damage in status.damages])
+
+
+def _integrity(status: Status) -> str:
+    if not status.verified:
+        return "not checked"
+    if status.damages:
+        return f"{len(status.damages)} damages"
+    return f"{status.counts.segments:,} segments and the catalog checked, no damage"
+
+
+def indicators_facts(name: str | None) -> list[dict[str, Any]]:
+    """The table of indicators as plain data."""
+    return [
+        {
+            "name": row.name,
+            "signature": row.signature,
+            "outputs": list(row.outputs),
+            "doc": row.doc,
+            "parameters": [
+                {
+                    "name": parameter.name,
+                    "default": parameter.default,
+                    "minimum": parameter.minimum,
+                    "maximum": parameter.maximum,
+                }
+                for parameter in row.parameters
+            ],
+        }
+        for row in _chosen(name)
+    ]
+
+
+def indicators_report(name: str | None) -> str:
+    """The indicators, a line each; one in full where it is named."""
+    rows = _chosen(name)
+    width = max(len(row.signature) for row in rows)
+    lines = [f"{row.signature:<{width}}  {row.doc}{_outputs(row)}" for row in rows]
+    if name is not None:
+        (row,) = rows
+        for parameter in row.parameters:
+            kind = "whole number" if parameter.whole else "number"
+            lines.append(
+                f"  {parameter.name}: {kind} from {parameter.minimum:g} to {parameter.maximum:,g}, "
+                f"{parameter.default:g} by default"
+            )
+        return "\n".join(lines)
+    derived = ", ".join(f"{key} = {formula}" for key, formula in DERIVED.items())
+    return "\n".join([*lines, "", f"fields: {', '.join(FIELDS)}", f"derived: {derived}"])
+
+
+def _chosen(name: str | None) -> list[Indicator]:
+    if name is None:
+        return list(INDICATORS.values())
+    if name.lower() not in INDICATORS:
+        raise UsageError(f"unknown indicator {name!r}: there are {', '.join(INDICATORS)}")
+    return [INDICATORS[name.lower()]]
+
+
+def _outputs(row: Indicator) -> str:
+    return f" Outputs: {', '.join('.' + name for name in row.outputs)}." if row.outputs else ""
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    named = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count]
+    return ", ".join(named) or "none"
+
+
+def _set_aside(counts: Mapping[str, int]) -> str:
+    return f"; set aside: {_counted(counts)}" if any(counts.values()) else ""
+
+
+def _examples(items: Sequence[str] | Sequence[dt.date], most: int = 3) -> str:
+    if not items:
+        return ""
+    shown = ", ".join(map(str, items[:most]))
+    return f" ({shown}{', ...' if len(items) > most else ''})"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:,.1f} ms" if seconds < 1 else f"{seconds:,.2f} s"
+
+
+class ProgressLine:
+    """Sessions done, rate and time left: redrawn on a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, what: str, file: TextIO) -> None:
+        self.what = what
+        self.file = file
+        self.redraw = file.isatty()
+        self.started = self.shown = monotonic()
+        self.open = False
+
+    def __call__(self, done: int, total: int, bars: int) -> None:
+        """Show it, if it is time to."""
+        now = monotonic()
+        if done < total and now - self.shown < (0.1 if self.redraw else 5.0):
+            return
+        self.shown = now
+        rate = done / max(now - self.started, 1e-9)
+        left = f"{(total - done) / rate:,.0f} s left" if done < total else "done"
+        line = f"{self.what}: {done:,} of {total:,}, {bars:,} bars, {rate:,.1f} a second, {left}"
+        if self.redraw:
+            self.file.write(f"\r{line:<79}")
+            self.open = True
+        else:
+            self.file.write(f"{line}\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        """End a line that was being redrawn."""
+        if self.open:
+            self.file.write("\n")
+            self.file.flush()

@@ -1,0 +1,83 @@
+"""What a data folder holds, and whether it holds: the facts of `marketsweep status`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from marketsweep.sessions import last_closed_session, sessions_between, sessions_from_to
+from marketsweep.store import Counts, Snapshot, Store
+
+_THIN: Final = 0.9
+"""A session with less than this share of its neighbours' bars is called thin."""
+
+_NEIGHBOURS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The store in figures, its gaps, its age and its damages."""
+
+    path: Path
+    counts: Counts
+    missing: list[dt.date]
+    """Sessions between the first and the last stored one that are not stored."""
+    thin: list[dt.date]
+    """Sessions with far fewer bars than those around them."""
+    sessions_behind: int
+    """How many sessions have closed since the newest stored one."""
+    verified: bool
+    damages: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data: the JSON of `marketsweep status --json`."""
+        facts = asdict(self.counts)
+        notes = facts.pop("notes")
+        return {
+            "path": str(self.path),
+            **{key: value.isoformat() if isinstance(value, dt.date) else value for key, value in facts.items()},
+            "missing": [day.isoformat() for day in self.missing],
+            "thin": [day.isoformat() for day in self.thin],
+            "sessions_behind": self.sessions_behind,
+            "verified": self.verified,
+            "damages": self.damages,
+            "notes": notes,
+        }
+
+
+def read_status(store: Store, *, verify: bool, now: dt.datetime | None = None) -> Status:
+    """The state of a store; with `verify` every byte is checked against its checksum."""
+    with store.snapshot() as snapshot:
+        counts = snapshot.counts()
+        damages = snapshot.verify().damages if verify else []
+        newest = last_closed_session(now or dt.datetime.now(dt.UTC))
+        return Status(
+            path=store.path,
+            counts=counts,
+            missing=_missing(snapshot.sessions),
+            thin=_thin(snapshot),
+            sessions_behind=sessions_from_to(counts.last, newest) if counts.last else 0,
+            verified=verify,
+            damages=damages,
+        )
+
+
+def _missing(stored: list[dt.date]) -> list[dt.date]:
+    if not stored:
+        return []
+    there = set(stored)
+    return [day for day in sessions_between(stored[0], stored[-1]) if day not in there]
+
+
+def _thin(snapshot: Snapshot) -> list[dt.date]:
+    rows = snapshot.session_rows()
+    bars = [row.counts["bars"] for row in rows]
+    found = []
+    for i, row in enumerate(rows):
+        around = bars[max(0, i - _NEIGHBOURS) : i + _NEIGHBOURS + 1]
+        if bars[i] < _THIN * median(around):
+            found.append(row.date)
+    return found
