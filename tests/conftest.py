@@ -1,0 +1,28 @@
+"""Fixtures that cost something, made once a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from marketsweep.market import Market
+from tests.markets import example_bars, store_of
+
+
+@pytest.fixture(scope="session")
+def example_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the whole example market; only to be read."""
+    path = tmp_path_factory.mktemp("us-2016")
+    store_of(path, example_bars()).close()
+    return path
+
+
+@pytest.fixture
+def market(example_data: Path) -> Iterator[Market]:
+    """The example market, opened."""
+    from marketsweep.market import open_market
+
+    with open_market(example_data) as opened:
+        yield opened

@@ -1,0 +1,257 @@
+"""Scans of the real market against a TA-Lib program written independently of the package."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import talib
+from numpy.typing import NDArray
+
+from marketsweep.demo import REFERENCE_SCAN
+from marketsweep.errors import ConditionError, CoverageError, UsageError
+from marketsweep.executors import EXECUTORS
+from marketsweep.market import Market, open_market
+from marketsweep.market_files import read_actions
+from marketsweep.scan import require_coverage
+from marketsweep.sessions import sessions_between
+from tests.markets import EXAMPLE, LAST, Bars, example_bars, sessions_of, store_of
+
+Array = NDArray[np.float64]
+
+
+@cache
+def adjusted(as_of: dt.date) -> dict[str, Bars]:
+    """Bars by symbol, split-adjusted as of a day; only symbols with a bar on that very day."""
+    frame = example_bars().filter(pl.col("date") <= as_of)
+    frame = frame.filter(pl.col("date").is_in(sessions_between(dt.date(2016, 1, 1), as_of)))
+    splits, _ = read_actions(EXAMPLE / "actions.parquet")
+    told: dict[str, list[tuple[dt.date, float]]] = {}
+    for split in splits:
+        if split.ex_date <= as_of:
+            told.setdefault(split.symbol, []).append((split.ex_date, split.old / split.new))
+    found: dict[str, Bars] = {}
+    for (symbol,), rows in frame.group_by("symbol", maintain_order=True):
+        if rows["date"][-1] != as_of:
+            continue
+        factor = np.ones(len(rows))
+        for ex_date, ratio in told.get(str(symbol), []):
+            factor[(rows["date"] < ex_date).to_numpy()] *= ratio
+        bars = {name: rows[name].to_numpy() * factor for name in ("open", "high", "low", "close")}
+        bars["volume"] = rows["volume"].to_numpy() / factor
+        found[str(symbol)] = bars
+    return found
+
+
+def matching(as_of: dt.date, test: Callable[[Array, Array, Array, Array], bool]) -> set[str]:
+    found = set()
+    for symbol, bars in adjusted(as_of).items():
+        if test(bars["high"], bars["low"], bars["close"], bars["volume"]):
+            found.add(symbol)
+    return found
+
+
+def reference(h: Array, lo: Array, c: Array, v: Array) -> bool:
+    if len(c) < 252:
+        return False
+    line, signal, _ = talib.MACD(c, 12, 26, 9)
+    k, _ = talib.STOCH(h, lo, c, 14, 3, 0, 3, 0)
+    rsi = talib.RSI(c, 14)[-1]
+    return bool(
+        c[-1] > 5
+        and talib.SMA(v, 20)[-1] > 200_000
+        and c[-1] > talib.SMA(c, 50)[-1]
+        and talib.SMA(c, 50)[-1] > talib.SMA(c, 200)[-1]
+        and 40 < rsi < 75
+        and line[-1] > signal[-1]
+        and talib.ATR(h, lo, c, 14)[-1] / c[-1] < 0.05
+        and c[-1] > 0.9 * talib.MAX(h, 252)[-1]
+        and c[-1] < talib.BBANDS(c, 20, 2, 2)[0][-1]
+        and talib.ADX(h, lo, c, 14)[-1] > 15
+        and k[-1] > 20
+        and talib.ROC(c, 63)[-1] > 5
+    )
+
+
+def oversold(h: Array, lo: Array, c: Array, v: Array) -> bool:
+    return len(c) >= 50 and talib.RSI(c, 14)[-1] < 30 and c[-1] > talib.SMA(c, 50)[-1] * 0.8
+
+
+def crossing(h: Array, lo: Array, c: Array, v: Array) -> bool:
+    fast, slow = talib.EMA(c, 10), talib.SMA(c, 30)
+    held = (fast[1:] > slow[1:]) & (fast[:-1] <= slow[:-1])
+    return len(c) >= 34 and bool(held[-3:].any())
+
+
+CASES = [
+    (REFERENCE_SCAN, reference),
+    ("rsi(14) < 30 and close > sma(50) * 0.8", oversold),
+    ("ema(10) crosses above sma(30) within 3 bars", crossing),
+]
+DAYS = [LAST, dt.date(2016, 6, 24), dt.date(2016, 9, 8), dt.date(2016, 3, 24)]
+
+
+@pytest.mark.parametrize("as_of", DAYS, ids=str)
+@pytest.mark.parametrize(("condition", "test"), CASES, ids=["reference", "oversold", "crossing"])
+def test_matches_equal_those_of_talib(
+    market: Market,
+    condition: str,
+    test: Callable[[Array, Array, Array, Array], bool],
+    as_of: dt.date,
+) -> None:
+    hits = market.scan(condition, as_of=as_of)
+    assert set(hits.symbols) == matching(as_of, test)
+    assert len(set(hits.symbols)) == len(hits)
+
+
+def test_the_reference_scan_finds_something(market: Market) -> None:
+    assert len(matching(LAST, reference)) == 38
+    hits = market.scan(REFERENCE_SCAN)
+    bars = adjusted(LAST)
+    for match in hits.matches:
+        c = bars[match.symbol]["close"]
+        assert match.close == c[-1]
+        assert match.volume == bars[match.symbol]["volume"][-1]
+        assert match.values["rsi(14)"] == pytest.approx(talib.RSI(c, 14)[-1], rel=1e-12)
+        assert match.values["roc(63)"] == pytest.approx(talib.ROC(c, 63)[-1], rel=1e-9)
+
+
+@pytest.mark.parametrize("as_of", DAYS, ids=str)
+def test_the_receipt_adds_up(market: Market, as_of: dt.date) -> None:
+    hits = market.scan("close > sma(50)", as_of=as_of, where="market_cap > 1B")
+    coverage, left = hits.coverage, hits.coverage.excluded
+    assert coverage.expected == (
+        coverage.evaluated + left.prescreen + left.stale + left.short_history + left.failed
+    )
+    everyone = market.scan("close > sma(50)", as_of=as_of).coverage
+    lengths = [len(bars["close"]) for bars in adjusted(as_of).values()]
+    assert everyone.evaluated == sum(length >= 50 for length in lengths)
+    assert everyone.excluded.short_history == sum(length < 50 for length in lengths)
+    assert everyone.expected == coverage.expected
+
+
+def test_expected_are_those_listed_that_day(market: Market) -> None:
+    symbols = pl.read_parquet(EXAMPLE / "symbols.parquet")
+    day = dt.date(2016, 7, 15)
+    listed = symbols.filter((pl.col("first_listed") <= day) & (pl.col("last_listed") >= day))
+    traded = set(adjusted(day))
+    assert market.scan("close > 0", as_of=day).coverage.expected == len(set(listed["symbol"]) | traded)
+
+
+@pytest.mark.parametrize("condition", [REFERENCE_SCAN, "close > sma(20) or rsi(200) > 50"])
+def test_executors_agree_to_the_bit(market: Market, condition: str) -> None:
+    answers = [market.scan(condition, executor=name) for name in EXECUTORS]
+    first = answers[0]
+    for other in answers[1:]:
+        assert other.symbols == first.symbols
+        assert other.coverage == first.coverage
+        for name, column in first.values.items():
+            np.testing.assert_array_equal(column.view(np.int64), other.values[name].view(np.int64))
+
+
+def test_as_of_the_past_sees_nothing_later(market: Market) -> None:
+    """A split of 2016-10-06 (one new share for three of AA) is unknown the day before it."""
+    before = market.scan("close > 0 and symbol == 'AA'", as_of="2016-10-05", columns=["sma(20)"])
+    raw = example_bars().filter((pl.col("symbol") == "AA") & (pl.col("date") <= dt.date(2016, 10, 5)))
+    assert before.values["sma(20)"][0] == pytest.approx(raw["close"].tail(20).mean(), rel=1e-12)
+    after = market.scan("symbol == 'AA' and close > 0", as_of="2016-10-06", columns=["sma(20)"])
+    expected = (raw["close"].tail(19).sum() * 3 + after.close[0]) / 20
+    assert after.values["sma(20)"][0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_total_adjustment_multiplies_dividends(market: Market) -> None:
+    """A paid 0.115 on 2016-04-01: bars before it lose that share of the close before."""
+    hits = market.scan("symbol == 'A' and close > 0", as_of="2016-04-01", columns=["close[1]"], adjust="total")
+    raw = example_bars().filter((pl.col("symbol") == "A") & (pl.col("date") == dt.date(2016, 3, 31)))
+    close = raw["close"][0]
+    assert hits.values["close[1]"][0] == pytest.approx(close * (1 - 0.115 / close), rel=1e-12)
+    none = market.scan("symbol == 'A' and close > 0", as_of="2016-04-01", columns=["close[1]"], adjust="none")
+    assert none.values["close[1]"][0] == close
+
+
+def test_history_equals_the_file(market: Market) -> None:
+    for symbol in ("AAPL", "AA", "NAN", "TRUE"):
+        frame = market.history(symbol)
+        bars = adjusted(LAST).get(symbol)
+        assert bars is not None
+        for name, values in bars.items():
+            np.testing.assert_allclose(frame[name].to_numpy(), values, rtol=1e-13)
+    with pytest.raises(UsageError, match="no bars of 'AAPLE' are stored: did you mean .*AAPL"):
+        market.history("AAPLE")
+
+
+def test_sorting_and_limiting(market: Market) -> None:
+    hits = market.scan("rsi(14) > 60", sort="rsi(14)", limit=10)
+    values = hits.values["rsi(14)"]
+    assert len(hits) == 10
+    assert (np.diff(values) <= 0).all()
+    low = market.scan("rsi(14) > 60", sort="rsi(14)", descending=False, limit=10)
+    assert (np.diff(low.values["rsi(14)"]) >= 0).all()
+    every = market.scan("rsi(14) > 60")
+    assert max(every.values["rsi(14)"]) == values[0]
+    assert min(every.values["rsi(14)"]) == low.values["rsi(14)"][0]
+    traded = every.close * every.volume
+    assert (np.diff(traded) <= 0).all()
+
+
+def test_prescreen(market: Market) -> None:
+    symbols = pl.read_parquet(EXAMPLE / "symbols.parquet")
+    wanted = symbols.filter(
+        (pl.col("sector_2026") == "Technology") & (pl.col("market_cap_2026") > 1e9)
+    )["symbol"]
+    hits = market.scan("close > 0", where='sector == "technology" and market_cap > 1B')
+    assert set(hits.symbols) == set(wanted) & set(adjusted(LAST))
+    unknown = symbols.filter(pl.col("last_listed") == LAST, pl.col("status").is_in(["active", "never_priced", "listed_but_stale"]))
+    without = unknown.filter(pl.col("market_cap_2026").is_null() | (pl.col("market_cap_2026") == 0))
+    assert market.scan("close > 0", where="market_cap > 0").coverage.unknown == len(without)
+    with pytest.raises(ConditionError, match="put it into the condition itself"):
+        market.scan("close > 0", where="close > 5")
+
+
+def test_missing_facts_are_unknown_not_false(market: Market) -> None:
+    known = set(market.scan("market_cap > 1 or market_cap <= 1").symbols)
+    negated = set(market.scan("not (market_cap > 1)").symbols)
+    assert not negated & (set(adjusted(LAST)) - known)
+
+
+def test_days_that_cannot_be(market: Market) -> None:
+    with pytest.raises(UsageError, match="future"):
+        market.scan("close > 5", as_of=dt.date.today() + dt.timedelta(days=3))
+    with pytest.raises(UsageError, match="before the first stored session, 2016-01-04"):
+        market.scan("close > 5", as_of="2015-12-31")
+    with pytest.raises(CoverageError, match="run marketsweep sync"):
+        market.scan("close > 5", as_of="2017-01-03")
+    assert market.scan("close > 5", as_of="2016-12-25").as_of == dt.date(2016, 12, 23)
+
+
+def test_too_little_coverage_is_an_error(market: Market) -> None:
+    hits = market.scan("close > sma(260)")
+    with pytest.raises(CoverageError, match="260 bars"):
+        require_coverage(hits, 0.95)
+    thin = market.scan("close > 5", as_of="2016-09-01")  # a day that half a crawl is missing from
+    assert thin.coverage.share < 0.9
+    with pytest.raises(CoverageError, match="stale"):
+        require_coverage(thin, 0.95)
+    require_coverage(thin, 0.5)
+
+
+def test_one_known_branch_of_or_is_an_answer(market: Market) -> None:
+    hits = market.scan("close > sma(252) or close > 5", as_of="2016-03-24")
+    assert set(hits.symbols) == {s for s, bars in adjusted(dt.date(2016, 3, 24)).items() if bars["close"][-1] > 5}
+
+
+def test_a_new_commit_is_seen(tmp_path: Path) -> None:
+    days = example_bars().filter(pl.col("date") >= dt.date(2016, 12, 1))
+    early, late = days.filter(pl.col("date") < LAST), days.filter(pl.col("date") == LAST)
+    with store_of(tmp_path, early, reference=False) as store, open_market(tmp_path) as opened:
+        first = opened.scan("close > 5")
+        with store.writer() as writer:
+            writer.commit(sessions_of(late), "test")
+        second = opened.scan("close > 5")
+    assert (first.as_of, second.as_of) == (dt.date(2016, 12, 29), LAST)
+    assert second.data_version > first.data_version
