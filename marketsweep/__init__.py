@@ -71,11 +71,9 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401, a module's attributes are of
     if name in _LAZY:
         module, attribute = _LAZY[name]
         return getattr(import_module(module), attribute)
-    if name.startswith("_"):
+    # The field `open` is `open_` here, as `open` opens a data folder.
+    word = "open" if name == "open_" else name
+    # Asked for every submodule too, before it is imported: the answer must be cheap.
+    if word.startswith("_") or word not in import_module("marketsweep.vocabulary").WORDS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return import_module("marketsweep.expressions").builder(name)
-    except AttributeError:
-        raise AttributeError(
-            f"module {__name__!r} has no attribute {name!r}, nor has the condition language"
-        ) from None
+    return import_module("marketsweep.expressions").builder(word)

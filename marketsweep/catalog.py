@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -521,10 +520,14 @@ def _connect_writer(file: Path) -> sqlite3.Connection:
 def _connect_reader(file: Path) -> sqlite3.Connection:
     try:
         return _connect_at(file, "mode=ro")
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         # A reader of a database in WAL mode shares an index file with its writers, and cannot
         # make one in a read-only folder. Where there is no log either, nobody is writing.
-        if os.access(file.parent, os.W_OK) or _has_log(file):
+        refused = error.sqlite_errorcode & 0xFF in (
+            sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_CANTOPEN,
+        )
+        if not refused or _has_log(file):
             raise
         return _connect_at(file, "mode=ro&immutable=1")
 

@@ -19,12 +19,12 @@ from marketsweep.errors import ConditionError
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS, MAX_PERIOD, Indicator
 from marketsweep.tree import FACTS, Kind, Node, Span
+from marketsweep.vocabulary import FUNCTIONS, WORDS
 
 MAX_LENGTH: Final = 4096
 MAX_DEPTH: Final = 64
 MAX_OPERATORS: Final = 250
 
-FUNCTIONS: Final = {"abs": 1, "min": 2, "max": 2}
 _COMPARISONS: Final = ("<=", ">=", "==", "!=", "<", ">", "=")
 _KEYWORDS: Final = frozenset(
     ("and", "or", "not", "in", "crosses", "above", "below", "within", "bar", "bars")
@@ -375,14 +375,12 @@ class _Parser:
             source = tree.Field(row.inputs[0], span=token.span)
             if arguments and not _is_literal(arguments[0]):
                 source = self.need(arguments.pop(0), Kind.NUMBER, f"what {row.name} reads")
-        if len(arguments) > len(row.parameters):
-            self.fail(
-                f"{len(arguments)} parameters are too many: {row.signature}",
-                self.since(token.span),
-            )
         parameters = [parameter.default for parameter in row.parameters]
-        for i, argument in enumerate(arguments):
+        for i, argument in enumerate(arguments[: len(parameters)]):
             parameters[i] = self.parameter(row, i, argument)
+        if len(arguments) > len(parameters):
+            span = self.since(token.span)
+            self.fail(f"{len(arguments)} parameters are too many: {row.signature}", span)
         problem = row.problem(*parameters) if row.problem else None
         if problem:
             self.fail(f"{row.name}: {problem}", self.since(token.span))
@@ -446,7 +444,7 @@ def _literal(node: Node) -> float:
 
 
 def _unknown(name: str, *, calls: bool = False) -> str:
-    known = [*INDICATORS, *FUNCTIONS] if calls else [*FIELDS, *DERIVED, *FACTS, *INDICATORS]
+    known = [*INDICATORS, *FUNCTIONS] if calls else sorted(WORDS)
     name = name if len(name) <= 40 else name[:37] + "..."
     near = difflib.get_close_matches(name.lower(), known, n=1)
     what = "indicator or function" if calls else "name"

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from marketsweep import tree
-from marketsweep.condition import FUNCTIONS, parse_expression
+from marketsweep.condition import parse_expression
 from marketsweep.errors import ConditionError
-from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS
-from marketsweep.tree import FACTS, Node
-
-Operand = "Expression | float | int | str"
+from marketsweep.tree import Node
+from marketsweep.vocabulary import FUNCTIONS
 
 
 def node_of(given: str | Expression | Node) -> Node | str:
@@ -172,15 +170,6 @@ def _caller(name: str) -> Callable[..., Expression]:
     return call
 
 
-def builder(name: str) -> Any:  # noqa: ANN401
-    """The expression, or the function that makes one, for a name of the language.
-
-    Raises AttributeError for a name that is not one. The field `open` is `open_` here, as
-    `marketsweep.open` opens a data folder.
-    """
-    word = "open" if name == "open_" else name
-    if word in FIELDS or word in DERIVED or word in FACTS:
-        return _read(word)
-    if word in INDICATORS or word in FUNCTIONS:
-        return _caller(word)
-    raise AttributeError(name)
+def builder(word: str) -> Any:  # noqa: ANN401
+    """The expression, or the function that makes one, for a word of the language."""
+    return _caller(word) if word in INDICATORS or word in FUNCTIONS else _read(word)

@@ -103,6 +103,7 @@ class History:
         the number of all sessions.
         """
         oldest = 0 if sessions is None else max(0, len(self.dates) - sessions)
+        self._check(depth)
         bars, age = np.zeros_like(columns), np.zeros_like(columns)
 
         def one(first: int, last: int) -> None:
@@ -110,6 +111,16 @@ class History:
 
         _in_chunks([one], len(columns), _CHUNK)
         return bars, age
+
+    def _check(self, depth: int) -> None:
+        """Compare the segments that nearly every symbol's bars come from with their checksums.
+
+        Older ones are only read for symbols with many holes; `marketsweep status` checks them.
+        """
+        first = len(self.dates) - depth - depth // 4 - 1
+        needed = [one for one in self._segments if one.first + one.count > first]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            all(pool.map(lambda segment: segment.is_sound, needed))
 
     def dates_of(self, column: int) -> list[dt.date]:
         """The sessions in which a column has a bar."""

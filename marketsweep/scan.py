@@ -15,7 +15,7 @@ import datetime as dt
 from bisect import bisect_right
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,9 @@ def run(scan: Scan, loader: Loader) -> Hits:
     shown, plan = _planned(scan, condition)
     where = _tree(scan.where) if scan.where is not None else None
     evaluator = executor(scan.executor)
+    if scan.adjust not in get_args(Adjust):
+        choices = ", ".join(get_args(Adjust))
+        raise UsageError(f"unknown adjustment {scan.adjust!r}: choose one of {choices}")
 
     as_of = resolve_session(loader.sessions, scan.as_of)
     universe = loader.universe(as_of, where)

@@ -139,6 +139,8 @@ class Segment:
     count: int
     width: int
     path: Path
+    checksum: int
+    """CRC-32 of the whole file, as the catalog has it."""
 
     @cached_property
     def values(self) -> NDArray[np.float64]:
@@ -171,13 +173,19 @@ class Segment:
             raise StoreError(f"{self.path} cannot be read ({error.strerror})") from error
         raise StoreDamaged(f"{self.path} has {found:,} bytes where {length:,} belong")
 
-    def check(self, checksum: int) -> None:
+    def check(self) -> None:
         """Read the whole file. Raises StoreDamaged where a byte differs from what was written."""
         found = crc32(self.values.data.cast("B"), crc32(_header(self._shape)))
-        if found != checksum:
+        if found != self.checksum:
             raise StoreDamaged(
-                f"{self.path} has checksum {found:08x} where {checksum:08x} was written"
+                f"{self.path} has checksum {found:08x} where {self.checksum:08x} was written"
             )
+
+    @cached_property
+    def is_sound(self) -> bool:
+        """True, or StoreDamaged: the file was checked once in this snapshot."""
+        self.check()
+        return True
 
 
 @lru_cache(maxsize=1024)

@@ -318,9 +318,9 @@ class Snapshot:
         if len(self.index) != len(self.symbols):
             damages.append(f"{self._path}: a ticker stands twice on the axis")
         bars = [row.counts["bars"] for row in self._catalog.session_rows()]
-        for segment, row in zip(self.segments, self._rows, strict=True):
+        for segment in self.segments:
             try:
-                segment.check(row.checksum)
+                segment.check()
                 _check_bars(segment, bars[segment.first : segment.first + segment.count])
             except StoreError as error:
                 damages.append(str(error))
@@ -333,7 +333,7 @@ def _segments_of(path: Path, rows: Iterable[SegmentRow]) -> list[Segment]:
     found: list[Segment] = []
     folder, first = path / _segments.FOLDER, 0
     for row in rows:
-        found.append(Segment(first, row.sessions, row.width, folder / row.file))
+        found.append(Segment(first, row.sessions, row.width, folder / row.file, row.checksum))
         first += row.sessions
     return found
 
@@ -433,9 +433,9 @@ class Writer:
         row = self._catalog.segment(month)
         if row is None:
             return np.full((len(FIELDS), len(dates), width), np.nan)
-        segment = Segment(0, row.sessions, row.width, self._folder / row.file)
+        segment = Segment(0, row.sessions, row.width, self._folder / row.file, row.checksum)
         # A damaged segment must not get a fresh checksum by being copied into a new one.
-        segment.check(row.checksum)
+        segment.check()
         values = np.full((len(FIELDS), len(dates), max(width, row.width)), np.nan)
         values[:, [dates.index(day) for day in stored], : row.width] = segment.values
         return values

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Final, NamedTuple
 
+from marketsweep.indicators import INDICATORS
+from marketsweep.vocabulary import NUMBER_FACTS, TEXT_FACTS
+
 
 class Kind(Enum):
     """What a node stands for, at each bar of a symbol."""
@@ -29,18 +32,8 @@ class Span(NamedTuple):
 
 NOWHERE: Final = Span()
 
-FACTS: Final = {
-    "symbol": Kind.TEXT,
-    "name": Kind.TEXT,
-    "type": Kind.TEXT,
-    "exchange": Kind.TEXT,
-    "sector": Kind.TEXT,
-    "industry": Kind.TEXT,
-    "country": Kind.TEXT,
-    "market_cap": Kind.NUMBER,
-    "listing_age": Kind.NUMBER,
-}
-"""Reference data that a condition may name; `listing_age` is in calendar days at the as-of date."""
+FACTS: Final = dict.fromkeys(TEXT_FACTS, Kind.TEXT) | dict.fromkeys(NUMBER_FACTS, Kind.NUMBER)
+"""Reference data that a condition may name, and what kind of thing each is."""
 
 # How tightly an operator binds; printing puts parentheses by it, and parsing reads by it.
 OR, AND, NOT, WITHIN, COMPARE, SUM, PRODUCT, NEGATE, POSTFIX = range(10, 100, 10)
@@ -144,7 +137,9 @@ class Call(Node):
 
     def __str__(self) -> str:
         given = [str(Number(value)) for value in self.parameters]
-        if self.source is not None and self.source != Field("close"):
+        # Only the close goes without saying: `highest(252)` would leave a reader guessing.
+        unsaid = Field("close") if INDICATORS[self.name].inputs == ("close",) else None
+        if self.source is not None and self.source != unsaid:
             given.insert(0, str(self.source))
         chosen = f".{self.output}" if self.output not in ("", self.name) else ""
         return f"{self.name}({', '.join(given)}){chosen}"

@@ -85,7 +85,7 @@ def test_canonical_text(text: str, canonical: str) -> None:
         ("rsi(1e9) < 30", 4, "not 1e+09"),
         ("rsi(2.5) < 30", 4, "whole number"),
         ("rsi(14, 3) < 30", 0, "too many"),
-        ("rsi(close, close, 3) < 30", 0, "too many"),
+        ("rsi(close, close, 3) < 30", 11, "must be a whole number"),
         ("rsi < 30", 0, "needs its parameters"),
         ("atr(close, 14) > 1", 4, "reads high, low, close by itself"),
         ("macd(26, 12, 9).hist > 0", 0, "must not be longer"),

@@ -14,8 +14,9 @@ PACKAGE = Path(__file__).parent.parent / "marketsweep"
 FLOORS: list[list[str]] = [
     ["errors", "fields", "records", "sessions", "workers", "kernels"],
     ["indicators", "packed_bars", "catalog", "segments"],
-    ["market_files", "intake", "tree"],
-    ["store", "providers", "condition", "sandbox.settings"],
+    ["market_files", "intake", "vocabulary"],
+    ["tree", "store", "providers", "sandbox.settings"],
+    ["condition"],
     ["reference", "plan", "expressions", "sync", "status"],
     ["panel", "sandbox"],
     ["evaluate"],

@@ -23,13 +23,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_store import Market, Model, assert_equals, assert_same_files, bar, bars, query
 
 from marketsweep.errors import StoreError, StoreFull
 from marketsweep.records import SessionBars
 from marketsweep.segments import Disk
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Store
+from tests.test_store import Market, Model, assert_equals, assert_same_files, bar, bars, query
 
 MONDAY, TUESDAY, FEBRUARY = dt.date(2016, 1, 4), dt.date(2016, 1, 5), dt.date(2016, 2, 1)
 MARCH = dt.date(2016, 3, 1)

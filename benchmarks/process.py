@@ -1,0 +1,87 @@
+"""Whole processes: how long they take from the shell's view, and how much memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks import child
+from benchmarks.example import Example
+from benchmarks.measure import Row, Samples, Task, alternate, within
+from marketsweep.demo import REFERENCE_SCAN
+
+MARKETSWEEP: Final = str(Path(sys.executable).with_name("marketsweep"))
+_LAUNCHER: Final = (sys.executable, "-I", "-S", child.__file__)
+_RUNS: Final = 7
+_OWN_S: Final = 0.150
+"""What a scan may take beyond twice the time that importing NumPy and click takes."""
+
+_HELP_LIMIT_S: Final = 0.150
+_SCAN_LIMIT_MB: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a process took."""
+
+    seconds: float
+    peak_mb: float
+
+
+def launch(*command: str) -> Finished:
+    """Run a command to its end. Raises RuntimeError, with what it wrote to stderr, if it failed."""
+    # Who installs a package has it compiled: the first run leaves that for those which count.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    done = subprocess.run(
+        [*_LAUNCHER, *command], check=False, capture_output=True, text=True, env=environment
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()}")
+    seconds, peak = map(float, done.stdout.split())
+    return Finished(seconds, peak / 1e6)
+
+
+def rows(example: Example) -> Iterator[Row]:
+    """The command line."""
+    yield from _help()
+    yield from _scan(example.store)
+
+
+def _help() -> Iterator[Row]:
+    ours, bare = alternate(_RUNS, _seconds(MARKETSWEEP, "--help"), _python("pass"))
+    yield within("`marketsweep --help`, whole process", ours, _HELP_LIMIT_S)
+    yield Row("`python -c pass`, beside it", bare)
+
+
+def _scan(store: Path) -> Iterator[Row]:
+    command = (MARKETSWEEP, "scan", REFERENCE_SCAN, "--data", str(store))
+    peaks: list[float] = []
+
+    def scan() -> float:
+        done = launch(*command)
+        peaks.append(done.peak_mb)
+        return done.seconds
+
+    ours, imports = alternate(_RUNS, scan, _python("import numpy, click"))
+    limit = imports.scaled(2, plus=_OWN_S)
+    yield Row(
+        "`marketsweep scan`, whole process, warm",
+        ours,
+        f"limit 2x `python -c 'import numpy, click'` + 150 ms: {limit}",
+        ours.per(limit),
+        1.0,
+    )
+    yield within("its peak memory", Samples.of(peaks, "MB"), _SCAN_LIMIT_MB)
+
+
+def _python(code: str) -> Task:
+    return _seconds(sys.executable, "-c", code)
+
+
+def _seconds(*command: str) -> Task:
+    return lambda: launch(*command).seconds

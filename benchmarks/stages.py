@@ -1,0 +1,135 @@
+"""Each stage on its own, so that a regression shows where it is."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from benchmarks.example import SESSIONS, Example, grouped_bodies
+from benchmarks.measure import Row, prepared, repeated
+from marketsweep.condition import parse
+from marketsweep.demo import AS_OF, REFERENCE_SCAN
+from marketsweep.evaluate import _Lowering, begin
+from marketsweep.executors import executor
+from marketsweep.kernels import cpu
+from marketsweep.loading import Loader
+from marketsweep.market import Market, open_market
+from marketsweep.outputs import FORMATS, writer
+from marketsweep.panel import Panel
+from marketsweep.plan import Plan, make_plan
+from marketsweep.providers._http import _gunzip
+from marketsweep.providers.massive import _bars
+from marketsweep.ranking import rank
+from marketsweep.records import SessionBars
+from marketsweep.results import Hits
+from marketsweep.store import Snapshot, Store
+
+_RUNS: Final = 7
+
+
+def rows(example: Example) -> Iterator[Row]:
+    """The way of the data, from a body on the wire to an answer."""
+    yield from _intake(example)
+    with open_market(example.store) as market:
+        yield from _loading(example.store, market)
+        yield from _evaluation(market)
+        yield from _answer(market)
+
+
+def _intake(example: Example) -> Iterator[Row]:
+    month = [day for day in SESSIONS if (day.year, day.month) == (AS_OF.year, AS_OF.month)]
+    bodies = grouped_bodies(month)
+    packed = gzip.compress(bodies[-1], 1)
+    sessions = [_bars(day, body) for day, body in zip(month, bodies, strict=True)]
+    tickers = f"{len(sessions[-1].symbols):,}"
+    yield _stage(f"unpack a body of {tickers} bars", lambda: _gunzip(packed))
+    yield _stage("decode it", lambda: _bars(month[-1], bodies[-1]))
+    yield _commit(example, "commit a month to an empty store", [], sessions)
+    yield _commit(example, "commit its last session to the others", sessions[:-1], sessions[-1:])
+
+
+def _commit(
+    example: Example, what: str, before: Sequence[SessionBars], sessions: Sequence[SessionBars]
+) -> Row:
+    def prepare(number: int) -> Store:
+        store = Store.create(example.folder / what.replace(" ", "-") / str(number))
+        with store.writer() as writer:
+            writer.commit(before, "benchmark")
+        return store
+
+    def commit(store: Store) -> None:
+        with store, store.writer() as writer:
+            writer.commit(sessions, "benchmark")
+
+    return Row(f"stage: {what}", prepared(_RUNS, prepare, commit))
+
+
+def _loading(store: Path, market: Market) -> Iterator[Row]:
+    plan = make_plan([parse(REFERENCE_SCAN)])
+
+    def day(loader: Loader) -> None:
+        loader.universe(AS_OF, None)
+
+    def with_universe(_number: int) -> Loader:
+        loader = Loader(market.store)
+        day(loader)
+        return loader
+
+    def panel(loader: Loader) -> None:
+        loader.panel(AS_OF, None, plan, "splits")
+
+    yield _stage("open a store and take a snapshot", lambda: _opened(store))
+    yield Row("stage: universe", prepared(_RUNS, lambda _: Loader(market.store), day))
+    yield Row("stage: panel, four fields", prepared(_RUNS, with_universe, panel))
+
+
+def _opened(path: Path) -> Snapshot:
+    with Store.open(path) as store, store.snapshot() as snapshot:
+        return snapshot
+
+
+def _evaluation(market: Market) -> Iterator[Row]:
+    condition = parse(REFERENCE_SCAN)
+    plan = make_plan([condition])
+    panel = market.loader.panel(AS_OF, None, plan, "splits")
+    yield _stage("parse the reference scan", lambda: parse(REFERENCE_SCAN))
+    yield _stage("plan it", lambda: make_plan([condition]))
+    yield _stage("lower it", lambda: _Lowering(plan).program())
+    for isa in cpu.ISAS:
+        yield _stage(f"evaluate it, {isa}, one thread", _swept(plan, panel, isa))
+    threads = executor("threads")
+    yield _stage(f"evaluate it, {cpu.ISAS[-1]}, all threads", lambda: threads(plan, panel))
+
+
+def _swept(plan: Plan, panel: Panel, isa: str) -> Callable[[], None]:
+    def sweep() -> None:
+        begin(plan, panel, isa).sweep.work()
+
+    return sweep
+
+
+def _answer(market: Market) -> Iterator[Row]:
+    snapshot = market.loader.snapshot
+    names, r = snapshot.symbols, np.random.default_rng(0)
+    matched, key = r.random(len(names)) < 0.1, r.random(len(names))
+    yield _stage(
+        f"rank {np.count_nonzero(matched)} matches of {len(names):,} symbols",
+        partial(rank, matched, key, names, descending=True, limit=None),
+    )
+    hits = market.scan(REFERENCE_SCAN)
+    for name in FORMATS:
+        yield _stage(f"write {len(hits)} matches as {name}", _written(hits, name))
+
+
+def _written(hits: Hits, name: str) -> Callable[[], None]:
+    return lambda: writer(name)(hits, io.BytesIO())
+
+
+def _stage(what: str, work: Callable[[], object]) -> Row:
+    return Row(f"stage: {what}", repeated(_RUNS, work))

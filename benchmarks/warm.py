@@ -1,0 +1,103 @@
+"""Scans of a market that is loaded, against the same scan written with other libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import peers
+from benchmarks.example import Example
+from benchmarks.measure import Row, against, alternate, clocked
+from benchmarks.walks import walks
+from marketsweep.condition import parse
+from marketsweep.demo import AS_OF, REFERENCE_SCAN
+from marketsweep.executors import executor
+from marketsweep.market import Market, open_market
+from marketsweep.panel import Panel
+from marketsweep.plan import make_plan
+
+_RUNS: Final = 7
+_MOST: Final = 1 / 25
+"""What a warm scan may take of the time of a TA-Lib loop."""
+
+
+def rows(example: Example) -> Iterator[Row]:
+    """Warm scans in process."""
+    with open_market(example.store) as market:
+        yield from _example(market)
+    yield from _synthetic(walks())
+
+
+def _example(market: Market) -> Iterator[Row]:
+    plan = make_plan([parse(REFERENCE_SCAN)])
+    panel = market.loader.panel(AS_OF, None, plan, "splits")
+    loaded = peers.bars_by_symbol(panel)
+    same = _agreement(
+        market.scan(REFERENCE_SCAN).symbols,
+        peers.talib_loop(loaded),
+        peers.talib_loop_that_stops(loaded),
+    )
+    scan, threads, serial, loop, stopping, floor = alternate(
+        _RUNS,
+        clocked(lambda: market.scan(REFERENCE_SCAN)),
+        clocked(lambda: executor("threads")(plan, panel)),
+        clocked(lambda: executor("serial")(plan, panel)),
+        clocked(lambda: peers.talib_loop(loaded)),
+        clocked(lambda: peers.talib_loop_that_stops(loaded)),
+        clocked(_reading(panel, plan.fields)),
+    )
+    what = f"example market, {len(panel.symbols):,} symbols x {panel.rows} bars"
+    yield against(f"{what}: whole `market.scan`, {same}", scan, "TA-Lib loop", loop, _MOST)
+    yield against("its evaluation alone", threads, "TA-Lib loop", loop, _MOST)
+    yield against("its evaluation, one thread", serial, "TA-Lib loop", loop)
+    yield against("its evaluation alone", threads, "loop that stops at a miss", stopping)
+    yield against("its evaluation, one thread", serial, "reading its fields once", floor)
+    yield _polars(market, panel)
+
+
+def _polars(market: Market, panel: Panel) -> Row:
+    frame = peers.polars_frame(peers.bars_by_symbol(panel))
+    same = _agreement(market.scan(peers.POLARS_PART).symbols, peers.polars_query(frame))
+    scan, query = alternate(
+        _RUNS,
+        clocked(lambda: market.scan(peers.POLARS_PART)),
+        clocked(lambda: peers.polars_query(frame)),
+    )
+    what = f"whole `market.scan` of the 7 conditions that are plain windows, {same}"
+    return against(what, scan, "polars", query)
+
+
+def _synthetic(panel: Panel) -> Iterator[Row]:
+    plan = make_plan([parse(REFERENCE_SCAN)])
+    loaded = peers.bars_by_symbol(panel)
+    held = executor("threads")(plan, panel)[0][0] == 1.0
+    found = [panel.symbols[place] for place in np.flatnonzero(held).tolist()]
+    same = _agreement(found, peers.talib_loop(loaded))
+    threads, serial, loop, floor = alternate(
+        _RUNS,
+        clocked(lambda: executor("threads")(plan, panel)),
+        clocked(lambda: executor("serial")(plan, panel)),
+        clocked(lambda: peers.talib_loop(loaded)),
+        clocked(_reading(panel, plan.fields)),
+    )
+    what = f"synthetic walks, {len(panel.symbols):,} x {panel.rows}: evaluation, {same}"
+    yield against(what, threads, "TA-Lib loop", loop, _MOST)
+    yield against("the same, one thread", serial, "TA-Lib loop", loop)
+    yield against("the same, one thread", serial, "reading its fields once", floor)
+
+
+def _agreement(ours: list[str], *theirs: list[str]) -> str:
+    """That all found the same, in words; it is no comparison of times otherwise."""
+    for found in theirs:
+        if different := set(ours) ^ set(found):
+            raise AssertionError(f"the matches differ: {', '.join(sorted(different))}")
+    return f"same {len(ours)} matches"
+
+
+def _reading(panel: Panel, fields: tuple[str, ...]) -> Callable[[], list[np.float64]]:
+    """The least that any scan must do: pass over every bar once."""
+    matrices: list[NDArray[np.float64]] = [panel.fields[name] for name in fields]
+    return lambda: [matrix.sum() for matrix in matrices]

@@ -1,0 +1,221 @@
+"""The command line as a user meets it: whole processes, exit codes, streams."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from marketsweep.market import Market
+from tests.markets import EXAMPLE
+
+COMMAND = Path(sys.executable).parent / "marketsweep"
+
+
+def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("MARKETSWEEP", "MASSIVE"))}
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=env | environment,
+        check=False,
+    )
+
+
+def refused(code: int, *arguments: str | Path, says: str, **environment: str) -> None:
+    done = run(*arguments, **environment)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_json_contract(example_data: Path, market: Market) -> None:
+    condition = "rsi(14) < 35 and close > sma(close,50)*0.9"
+    done = run("scan", condition, "--data", example_data, "--as-of", "2016-12-30", "--format", "json",
+               "--columns", "atr(14)/close, macd(12,26,9).hist", "--where", "market_cap > 100M")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert list(answer) == ["condition", "as_of", "executor", "matches", "coverage", "data_version", "timing"]
+    assert answer["condition"] == condition
+    assert answer["as_of"] == "2016-12-30"
+    assert answer["executor"] == "threads"
+    assert set(answer["coverage"]["excluded"]) == {"prescreen", "stale", "short_history", "failed"}
+    assert set(answer["timing"]) == {"load", "evaluate", "total"}
+    hits = market.scan(condition, where="market_cap > 100M")
+    assert [match["symbol"] for match in answer["matches"]] == hits.symbols
+    assert answer["matches"]
+    for match in answer["matches"]:
+        assert set(match) == {"symbol", "close", "volume", "values"}
+        assert set(match["values"]) == {
+            "rsi(14)", "sma(close,50)*0.9", "atr(14)/close", "macd(12,26,9).hist"
+        }
+    assert "coverage" in done.stderr
+
+
+def test_csv_and_parquet_hold_the_same_matches(example_data: Path, market: Market, tmp_path: Path) -> None:
+    condition = "close crosses above sma(50)"
+    hits = market.scan(condition, limit=25)
+    done = run("scan", condition, "--data", example_data, "--limit", "25", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["symbol"] for row in rows] == hits.symbols
+    assert [float(row["sma(50)"]) for row in rows] == hits.values["sma(50)"].tolist()
+    file = tmp_path / "hits.parquet"
+    done = run("scan", condition, "--data", example_data, "--limit", "25", "--format", "parquet", "--output", file)
+    assert done.stdout == ""
+    assert pl.read_parquet(file).equals(hits.to_polars())
+
+
+def test_tables_show_what_matched(example_data: Path) -> None:
+    done = run("scan", "rsi(14) > 85", "--data", example_data, "--sort", "rsi(14)", "--limit", "3")
+    assert done.returncode == 0
+    assert len(re.findall(r"^ *[A-Z]+ +[\d.,]+ ", done.stdout, re.MULTILINE)) == 3
+    assert "3 matches as of Fri 2016-12-30" in done.stderr
+    empty = run("scan", "rsi(14) > 100", "--data", example_data)
+    assert empty.returncode == 0
+    assert "no match" in empty.stdout
+
+
+def test_the_data_folder_comes_from_the_environment(example_data: Path, tmp_path: Path) -> None:
+    done = run("scan", "rsi(14) > 85", "--format", "json", MARKETSWEEP_DATA=str(example_data))
+    assert json.loads(done.stdout)["matches"]
+    refused(2, "scan", "close > 5", says="run marketsweep sync", XDG_DATA_HOME=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["scan", "rsy(14) < 30"], "did you mean rsi"),
+        (["scan", "rsi(0) < 30"], "at column 5"),
+        (["scan", "(" * 5120], "at most 4,096"),
+        (["scan", "close > 5", "--where", "close > 5"], "put it into the condition"),
+        (["scan", "close > 5", "--where", "sektor == 'x'"], "did you mean sector"),
+        (["scan", "close > 5", "--sort", "sector"], "only numbers"),
+        (["scan", "close > 5", "--columns", "rsi(14), foo"], "unknown name 'foo'"),
+        (["scan", "close > 5", "--executor", "quantum"], "threads, serial"),
+        (["scan", "close > 5", "--format", "xml"], "table, json, csv, parquet"),
+        (["scan", "close > 5", "--adjust", "magic"], "splits, total, none"),
+        (["scan", "close > 5", "--as-of", "2016-13-01"], "does not match the format"),
+        (["scan", "close > 5", "--as-of", "2999-01-01"], "future"),
+        (["scan", "close > 5", "--as-of", "1999-01-04"], "before the first stored session"),
+        (["scan", "close > 5", "--limit", "0"], "0 is not in the range"),
+        (["scan", "close > 5", "--output", "/nonexistent/hits.json"], "cannot write"),
+        (["scan"], "Missing argument"),
+        (["indicators", "foo"], "unknown indicator"),
+        (["nothing"], "No such command"),
+    ],
+)
+def test_bad_usage_exits_with_2(example_data: Path, arguments: list[str], says: str) -> None:
+    refused(2, *arguments, says=says, MARKETSWEEP_DATA=str(example_data))
+
+
+def test_low_coverage_exits_with_3_and_shows_what_there_is(example_data: Path) -> None:
+    done = run("scan", "close > 5", "--data", example_data, "--as-of", "2016-09-01", "--format", "json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["matches"]
+    assert "stale" in done.stderr
+    kind = run("scan", "close > 5", "--data", example_data, "--as-of", "2016-09-01", "--min-coverage", "0.5")
+    assert kind.returncode == 0
+    refused(3, "scan", "close > 5", "--data", example_data, "--as-of", "2017-02-01", says="is not stored")
+
+
+def test_sync_from_files_then_scan(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    frame = pl.read_parquet(EXAMPLE / "symbols.parquet").head(0)
+    assert frame.is_empty()
+    bars = tmp_path / "bars.csv"
+    bars.write_text(
+        "Symbol,Date,Open,High,Low,Close,Volume\n"
+        "NAN,2016-12-29,1,2,0.5,1.5,100\nNAN,2016-12-30,1.5,3,1,2.5,200\n"
+        "TRUE,2016-12-29,1,2,0.5,1.5,100\nTRUE,2016-12-30,nan,3,1,2.5,200\n"
+        "KIMpL,2016-12-29,0,0,0,0,0\nKIMpL,2016-12-30,-1,-1,-1,-1,1.5\n"
+        "BRK.B,2016-12-29,1e300,1e300,1e300,1e300,1\nBRK.B,2016-12-30,160,161,159,160,3e6\n"
+        "ON,2016-12-26,1,1,1,1,1\nON,2016-12-30,12,12,12,12,5\nON,2016-12-30,13,13,13,13,5\n"
+    )
+    done = run("sync", "--provider", "files", "--path", bars, "--data", data, "--json")
+    assert done.returncode == 0, done.stderr
+    receipt = json.loads(done.stdout)
+    assert receipt["new"] == 8
+    assert receipt["set_aside"] == {"closed day": 1, "duplicate": 1, "incomplete": 1}
+    again = json.loads(run("sync", "--provider", "files", "--path", bars, "--data", data, "--json").stdout)
+    assert (again["wanted"], again["new"], again["data_version"]) == (2, 0, receipt["data_version"])
+    scan = run("scan", "close > 1", "--data", data, "--format", "json", "--min-coverage", "0.5")
+    assert scan.returncode == 0, scan.stderr
+    assert {m["symbol"]: m["close"] for m in json.loads(scan.stdout)["matches"]} == {
+        "NAN": 2.5, "BRK.B": 160, "ON": 13
+    }
+    low = run("scan", "close < 0 and close < sma(2)", "--data", data, "--format", "json", "--min-coverage", "0")
+    assert [m["symbol"] for m in json.loads(low.stdout)["matches"]] == ["KIMpL"]
+    status = run("status", "--data", data)
+    assert status.returncode == 0
+    for words in ("1 duplicate", "1 incomplete", "1 closed day", "2 nonpositive", "no damage"):
+        assert words in status.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--provider", "tape"], 2, "choose massive or files"),
+        (["--provider", "files"], 2, "needs --path"),
+        (["--provider", "files", "--path", "/nonexistent.parquet"], 2, "/nonexistent.parquet"),
+        ([], 2, "export MASSIVE_API_KEY"),
+        (["--api-key", "k", "--base-url", "http://127.0.0.1:9"], 4, "127.0.0.1"),
+        (["--api-key", "k", "--since", "2999-01-01"], 2, "future"),
+        (["--api-key", "k", "--since", "2016-02-01", "--until", "2016-01-01"], 2, "after"),
+    ],
+)
+def test_sync_refusals(tmp_path: Path, arguments: list[str], code: int, says: str) -> None:
+    refused(code, "sync", "--data", tmp_path, *arguments, says=says)
+
+
+def test_damage_exits_with_5(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    bars = tmp_path / "bars.csv"
+    bars.write_text("symbol,date,open,high,low,close,volume\nAAPL,2016-12-30,1,2,1,2,3\n")
+    assert run("sync", "--provider", "files", "--path", bars, "--data", data).returncode == 0
+    (segment,) = (data / "segments").glob("*.npy")
+    content = bytearray(segment.read_bytes())
+    content[-3] ^= 1
+    segment.write_bytes(content)
+    done = run("status", "--data", data)
+    assert done.returncode == 5
+    assert "DAMAGE" in done.stdout
+    assert run("status", "--data", data, "--no-verify").returncode == 0
+    refused(5, "scan", "close > 1", "--data", data, says="checksum")
+    (data / "catalog.sqlite").write_bytes(b"no database at all, but long enough to look at" * 50)
+    refused(5, "scan", "close > 1", "--data", data, says=str(data))
+
+
+def test_status_as_json(example_data: Path) -> None:
+    facts = json.loads(run("status", "--data", example_data, "--json").stdout)
+    assert facts["sessions"] == 252
+    assert facts["symbols"] == 6596
+    assert facts["missing"] == []
+    assert facts["damages"] == []
+    assert "2016-09-01" in facts["thin"]
+    assert facts["set_aside"] == {"closed day": 63}
+
+
+def test_indicators_are_listed() -> None:
+    done = run("indicators")
+    assert done.returncode == 0
+    assert "macd(close, 12, 26, 9)" in done.stdout
+    facts = json.loads(run("indicators", "stoch", "--json").stdout)
+    assert [row["outputs"] for row in facts] == [["k", "d"]]
+
+
+@pytest.mark.parametrize("command", ["sync", "scan", "status", "sandbox", "demo", "indicators"])
+def test_help_has_examples(command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert "marketsweep" in done.stdout
