@@ -12,7 +12,7 @@ DEBIAN = "sudo apt-get install -y"
 def missing() -> list[str]:
     """One line for each thing that the build needs and this machine lacks."""
     wants: list[str] = []
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036, this runs before anything is installed
         have = ".".join(map(str, sys.version_info[:3]))
         wants.append(
             f"Python 3.11 or later (this is {have}): {DEBIAN} python3.11 python3.11-venv, "

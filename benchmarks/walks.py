@@ -39,7 +39,7 @@ def walks(seed: int = 2016) -> Panel:
         fields={name: _without_spare_lanes(values) for name, values in fields.items()},
         bars=np.full(SYMBOLS, BARS),
         age=np.zeros(SYMBOLS, dtype=np.int64),
-        reference=Reference([], _AS_OF),
+        reference=Reference([], list, _AS_OF),
     )
 
 

@@ -31,7 +31,7 @@ from marketsweep.errors import (
 
 if TYPE_CHECKING:
     from marketsweep.market import Market
-    from marketsweep.market import open_market as open
+    from marketsweep.market import open_market as open  # noqa: A004, `ms.open` is the name
     from marketsweep.results import Coverage, Hits, Match
 
 __version__ = "0.1.0"

@@ -62,6 +62,8 @@ CREATE TABLE listings (
 CREATE TABLE sync_log (id INTEGER PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL);
 """
 
+_LIVES: Final = "SELECT symbol, first, last FROM listings ORDER BY symbol"
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
@@ -298,6 +300,10 @@ class Catalog:
             _since(since),
         )
         return [Dividend(s, dt.date.fromisoformat(day), cash) for s, day, cash in rows]
+
+    def lives(self) -> list[tuple[str, str | None, str | None]]:
+        """Symbol, first and last day of every listing, by symbol."""
+        return [(row[0], row[1], row[2]) for row in self._rows(_LIVES)]
 
     def listings(self) -> list[Listing]:
         """Every listing, by symbol."""

@@ -133,7 +133,7 @@ def _provider(
     calls_per_minute: int | None,
 ) -> Provider:
     if name == "massive":
-        from marketsweep.providers.massive import MassiveProvider
+        from marketsweep.providers.massive import MASSIVE, MassiveProvider
 
         key = api_key or os.environ.get("MASSIVE_API_KEY")
         if not key:
@@ -141,8 +141,7 @@ def _provider(
                 "no API key: export MASSIVE_API_KEY=... (from your Massive dashboard), "
                 "or sync from files you own with --provider files --path bars.parquet"
             )
-        given = {"base_url": base_url} if base_url else {}
-        return MassiveProvider(key, calls_per_minute=calls_per_minute, **given)
+        return MassiveProvider(key, base_url or MASSIVE, calls_per_minute)
     if name == "files":
         from marketsweep.providers.files import FilesProvider
 
@@ -162,7 +161,9 @@ def _provider(
 @click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
 @click.option("--executor", default="threads", show_default=True, metavar="threads|serial")
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
-@click.option("--format", "format_", default="table", show_default=True, metavar="table|json|csv|parquet")
+@click.option(
+    "--format", "format_", default="table", show_default=True, metavar="table|json|csv|parquet"
+)
 @click.option("--output", type=_FILE, metavar="FILE", help="Write there instead of to stdout.")
 @click.option("--min-coverage", default=0.95, show_default=True, type=click.FloatRange(0, 1))
 @_data

@@ -33,7 +33,8 @@ _SUFFIX: Final = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>\s+|\#[^\n]*)
-      | (?P<number>(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?P<suffix>[kKmMbBtT]?)(?![\w.]))
+      | (?P<number>(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?P<suffix>[kKmMbBtT]?)
+            (?![\w.]))
       | (?P<name>[A-Za-z_]\w*)
       | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
       | (?P<operator><=|>=|==|!=|[-+*/<>=()\[\],.])
@@ -113,7 +114,12 @@ def _unreadable(source: str, at: int) -> str:
         return "the text that begins here has no closing quote"
     if mark.isdigit() or mark == ".":
         return "this number cannot be read (write 20000000, 2e7 or 20M)"
-    hints = {"&": "write and", "|": "write or", "!": "write not, or !=", "%": "write a plain number"}
+    hints = {
+        "&": "write and",
+        "|": "write or",
+        "!": "write not, or !=",
+        "%": "write a plain number",
+    }
     return f"{mark!r} has no meaning here" + (f": {hints[mark]}" if mark in hints else "")
 
 
@@ -308,21 +314,26 @@ class _Parser:
         if token.kind == "text":
             return self.text()
         if self.is_mark("("):
-            self.advance()
-            inner = self.expression(0)
-            self.expect(")", "to close the parenthesis")
-            return inner
-        if self.is_mark("-"):
-            self.advance()
-            operand = self.need(self.expression(tree.NEGATE), Kind.NUMBER, "what follows -")
-            return tree.Negate(operand, span=self.since(token.span))
-        if self.is_word("not"):
-            self.advance()
-            operand = self.need(self.expression(tree.NOT), Kind.TRUTH, "what follows not")
-            return tree.Not(operand, span=self.since(token.span))
+            return self.parenthesis()
+        if self.is_mark("-") or self.is_word("not"):
+            return self.unary()
         if token.kind == "name" and token.text.lower() not in _KEYWORDS:
             return self.name()
         return self.fail(f"expected a number, a name or a parenthesis, found {self.found()}")
+
+    def parenthesis(self) -> Node:
+        self.advance()
+        inner = self.expression(0)
+        self.expect(")", "to close the parenthesis")
+        return inner
+
+    def unary(self) -> Node:
+        token = self.advance()
+        if token.text == "-":
+            operand = self.need(self.expression(tree.NEGATE), Kind.NUMBER, "what follows -")
+            return tree.Negate(operand, span=self.since(token.span))
+        operand = self.need(self.expression(tree.NOT), Kind.TRUTH, "what follows not")
+        return tree.Not(operand, span=self.since(token.span))
 
     def number(self, token: _Token) -> tree.Number:
         value = _number(token.text)

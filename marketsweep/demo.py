@@ -94,6 +94,6 @@ def run_demo(market: Path | None, progress: Progress, say: Callable[[str], None]
         "sync": synced - started,
         "load": hits.timing.load,
         "evaluate": hits.timing.evaluate,
-        "rank": ended - synced - hits.timing.load - hits.timing.evaluate,
+        "plan, rank": ended - synced - hits.timing.load - hits.timing.evaluate,
     }
     return DemoResult(receipt, hits, seconds)

@@ -17,6 +17,7 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.plan import Column, Plan, Source
 
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One evaluation under way; `results[i]` is float64 [rows, symbols] once the work is done."""
@@ -43,7 +44,8 @@ def _tops(panel: Panel) -> NDArray[np.int64]:
     """The first row of each tile that holds a bar of any of its symbols."""
     bars = np.zeros(panel.tiles * TILE, dtype=np.int64)
     bars[: len(panel.bars)] = panel.bars
-    return panel.rows - np.maximum(bars.reshape(-1, TILE).max(axis=1), 1)
+    most: NDArray[np.int64] = bars.reshape(-1, TILE).max(axis=1)
+    return panel.rows - np.maximum(most, 1)
 
 
 @lru_cache(maxsize=64)
@@ -83,7 +85,9 @@ class _Lowering:
         operands = [self._operand(column) for column in operation.inputs]
         # Outputs come first and inputs are let go after: no step writes over what it reads.
         outs = [self._take(index, output, rows) for output in range(operation.outputs)]
-        for place in {(c.index, c.output) for c in operation.inputs if c.source is Source.OPERATION}:
+        for place in {
+            (c.index, c.output) for c in operation.inputs if c.source is Source.OPERATION
+        }:
             if self.last_use[place] == index:
                 self.free.append((self.offset[place], self.plan.rows[place[0]]))
         gapless = all(column.source is Source.FIELD for column in operation.inputs)

@@ -1,4 +1,4 @@
-"""The indicators: one table, from which the language, the docs, the command line and the tests derive.
+"""The indicators: one table, from which language, docs, command line and tests derive.
 
 A row's kernel is the struct of the same name in `kernels/`. First valid bars are TA-Lib's.
 """
@@ -95,7 +95,7 @@ _TABLE = (
     ),
     Indicator(
         "ema",
-        "Exponential moving average: 2 / (n + 1) of each new bar, seeded with the mean of the first n.",
+        "Exponential moving average: 2 / (n + 1) of each new bar, from the mean of the first n.",
         ("close",),
         _period(20, 1),
         lookback=lambda n: n - 1,
@@ -160,7 +160,7 @@ _TABLE = (
     ),
     Indicator(
         "bbands",
-        "Bollinger's bands: the mean of n bars, and `width` population deviations either side of it.",
+        "Bollinger's bands: the mean of n bars, and `width` population deviations either side.",
         ("close",),
         (Parameter("n", 20, 2), Parameter("width", 2.0, 0.0, 1e6)),
         lookback=lambda n, width: n - 1,

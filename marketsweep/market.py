@@ -112,7 +112,7 @@ class Market:
         history = History(snapshot, resolve_session(snapshot.sessions, day))
         column = np.array([snapshot.index[symbol]])
         bars, age = history.survey(column, depth=len(history.dates))
-        reference = Reference([], history.dates[-1])
+        reference = Reference([], list, history.dates[-1])
         panel = build_panel(history, column, bars, age, FIELDS, adjust, reference)
         frame: dict[str, Any] = {"date": history.dates_of(int(column[0]))}
         for name in FIELDS:

@@ -129,7 +129,9 @@ class History:
             dates = self.dates[segment.first : segment.first + segment.count]
             if column < segment.width:
                 there = ~np.isnan(segment.values[CLOSE, : len(dates), column])
-                found += [day for day, has_bar in zip(dates, there.tolist(), strict=True) if has_bar]
+                found += [
+                    day for day, has_bar in zip(dates, there.tolist(), strict=True) if has_bar
+                ]
         return found
 
     def raw_close(self, session: int, column: int) -> float:
@@ -211,9 +213,7 @@ class _Factors:
     def __init__(self, history: History, columns: NDArray[np.int64], adjust: Adjust) -> None:
         snapshot = history.snapshot
         self.history = history
-        self.position = {
-            snapshot.symbols[column]: i for i, column in enumerate(columns.tolist())
-        }
+        self.position = {snapshot.symbols[column]: i for i, column in enumerate(columns.tolist())}
         changes: list[tuple[int, int, float, float]] = []
         if adjust != "none":
             changes += self._splits(snapshot.splits())

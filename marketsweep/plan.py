@@ -53,7 +53,7 @@ class Column:
     shift: int = 0
 
     def earlier(self, bars: int) -> Column:
-        """The same column, that many bars earlier; constants and facts are the same at every bar."""
+        """The same column, that many bars earlier; constants and facts never change."""
         if self.source in (Source.CONSTANT, Source.FACT):
             return self
         return Column(self.source, self.index, self.output, self.shift + bars)
@@ -61,7 +61,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A kernel over columns. `lookback` is its own, `reach` how many earlier rows it must be fed."""
+    """A kernel over columns; `lookback` is its own, `reach` the earlier rows it must be fed."""
 
     kernel: str
     inputs: tuple[Column, ...]
@@ -137,7 +137,7 @@ class _Builder:
             return self.column(parse_expression(DERIVED[name]))
         return Column(Source.FIELD, self.fields.setdefault(name, len(self.fields)))
 
-    def column(self, node: Node) -> Column:  # noqa: PLR0911 - one line a kind of node
+    def column(self, node: Node) -> Column:  # noqa: C901, PLR0911, a line for each kind of node
         match node:
             case tree.Number(value=value):
                 return self.constant(value)
@@ -182,7 +182,9 @@ class _Builder:
         return held
 
     def cross(self, node: tree.Cross) -> Column:
-        now, before = ("greater", "less_equal") if node.direction == "above" else ("less", "greater_equal")
+        now, before = (
+            ("greater", "less_equal") if node.direction == "above" else ("less", "greater_equal")
+        )
         left, right = self.column(node.left), self.column(node.right)
         return self.apply(
             "and",
@@ -201,10 +203,7 @@ class _Builder:
 
     def call(self, node: tree.Call) -> Column:
         row = INDICATORS[node.name]
-        if node.source is not None:
-            inputs = (self.column(node.source),)
-        else:
-            inputs = tuple(self.field(name) for name in row.inputs)
+        sources = [node.source] if node.source else [tree.Field(name) for name in row.inputs]
         given = tuple(
             int(value) if parameter.whole else value
             for parameter, value in zip(row.parameters, node.parameters, strict=True)
@@ -212,7 +211,7 @@ class _Builder:
         lookback = row.lookback(*given)
         operation = Operation(
             kernel=row.name,
-            inputs=inputs,
+            inputs=tuple(map(self.column, sources)),
             parameters=tuple(map(float, given)),
             outputs=max(1, len(row.outputs)),
             lookback=lookback,
@@ -253,5 +252,6 @@ def _lookbacks(operations: Sequence[Operation], results: Sequence[Column]) -> li
         return column.shift if column.source is Source.FIELD else 0
 
     for operation in operations:
-        lookbacks.append(max(map(of, operation.inputs), default=0) + operation.lookback)
+        fed = max(map(of, operation.inputs), default=0)
+        lookbacks += [fed + operation.lookback]
     return [of(column) for column in results]

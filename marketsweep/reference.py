@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +16,37 @@ from marketsweep.tree import Node
 UNKNOWN = float("nan")
 
 
-class Reference:
-    """Listings by symbol, seen from one day. Equal only to itself, so that it can key a cache."""
+Life = tuple[str, str | None, str | None]
+"""A symbol with the first and last day of its listing, ISO; None for unknown or still listed."""
 
-    def __init__(self, listings: Iterable[Listing], as_of: dt.date) -> None:
+
+class Reference:
+    """Reference data by symbol, seen from one day.
+
+    `lives` is what every scan asks; `listings` is called when a fact is asked for the first time.
+    """
+
+    def __init__(
+        self, lives: Iterable[Life], listings: Callable[[], Iterable[Listing]], as_of: dt.date
+    ) -> None:
         self.as_of = as_of
-        self.listings = {listing.symbol: listing for listing in listings}
+        self.lives = {symbol: (first, last) for symbol, first, last in lives}
+        self._load = listings
+        self._day = as_of.isoformat()
+
+    @cached_property
+    def listings(self) -> dict[str, Listing]:
+        """Every listing by symbol."""
+        return {listing.symbol: listing for listing in self._load()}
 
     def is_listed(self, symbol: str) -> bool | None:
         """Whether a symbol is listed on the day; None where the reference data does not say."""
-        listing = self.listings.get(symbol)
-        if listing is None:
+        if symbol not in self.lives:
             return None
-        if listing.last is not None and listing.last < self.as_of:
+        first, last = self.lives[symbol]
+        if last is not None and last < self._day:
             return False
-        if listing.first is not None:
-            return listing.first <= self.as_of
-        return None
+        return None if first is None else first <= self._day
 
     def fact(self, symbol: str, name: str) -> str | float | None:
         """One fact of one symbol; None where it is unknown."""

@@ -81,8 +81,8 @@ def status_report(status: Status) -> str:
         f"  {counts.sessions:,} sessions, {counts.first} to {counts.last} "
         f"({status.sessions_behind:,} closed since), {counts.symbols:,} symbols, "
         f"{counts.bars:,} bars, {counts.bytes / 1e6:,.1f} MB, data version {counts.version}",
-        f"  {counts.splits:,} splits, {counts.dividends:,} dividends, {counts.listings:,} listings, "
-        f"{counts.revisions:,} revised bars",
+        f"  {counts.splits:,} splits, {counts.dividends:,} dividends, "
+        f"{counts.listings:,} listings, {counts.revisions:,} revised bars",
         f"  gaps: {len(status.missing):,} sessions missing{_examples(status.missing)}; "
         f"{len(status.thin):,} thin{_examples(status.thin)}",
         f"  doubtful bars, kept: {_counted(counts.quality)}",
@@ -173,7 +173,7 @@ def _ms(seconds: float) -> str:
 
 
 class ProgressLine:
-    """Sessions done, rate and time left: redrawn on a terminal, a line every few seconds elsewhere."""
+    """Sessions done, rate and time left: redrawn on a terminal, a line now and then elsewhere."""
 
     def __init__(self, what: str, file: TextIO) -> None:
         self.what = what

@@ -145,7 +145,7 @@ class Hits:
         return self.to_polars().__arrow_c_stream__(requested_schema)
 
     def _repr_html_(self) -> str:
-        return f"{self.to_polars()._repr_html_()}<p>{self.receipt}</p>"  # noqa: SLF001, a notebook's protocol
+        return f"{self.to_polars()._repr_html_()}<p>{self.receipt}</p>"
 
     @property
     def receipt(self) -> str:

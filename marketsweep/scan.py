@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from time import perf_counter
 from typing import Final, get_args
 
@@ -62,8 +63,7 @@ def run(scan: Scan, loader: Loader) -> Hits:
     An answer that covers too little is returned; `require_coverage` judges it.
     """
     started = perf_counter()
-    condition = _tree(scan.condition)
-    shown, plan = _planned(scan, condition)
+    condition, shown, plan = _planned(scan.condition, scan.sort, scan.columns)
     where = _tree(scan.where) if scan.where is not None else None
     evaluator = executor(scan.executor)
     if scan.adjust not in get_args(Adjust):
@@ -80,9 +80,7 @@ def run(scan: Scan, loader: Loader) -> Hits:
 
     truth, close, volume, key, *values = (column[0] for column in columns)
     coverage = _coverage(universe, panel, plan, truth)
-    places = rank(
-        truth == 1.0, key, panel.symbols, descending=scan.descending, limit=scan.limit
-    )
+    places = rank(truth == 1.0, key, panel.symbols, descending=scan.descending, limit=scan.limit)
     return Hits(
         condition=scan.condition if isinstance(scan.condition, str) else str(condition),
         as_of=as_of,
@@ -144,15 +142,21 @@ def _tree(given: str | Node) -> Node:
     return node
 
 
-def _planned(scan: Scan, condition: Node) -> tuple[list[str], Plan]:
-    """The names of the values to show, and the plan: truth, close, volume, sort key, values."""
-    source = scan.condition if isinstance(scan.condition, str) else None
+@lru_cache(maxsize=64)
+def _planned(
+    given: str | Node, sort: str | Node | None, columns: tuple[str | Node, ...]
+) -> tuple[Node, list[str], Plan]:
+    """The condition, the names of the values to show, and the plan of it all.
+
+    The plan's results are truth, close, volume, sort key and the values.
+    """
+    condition = _tree(given)
+    source = given if isinstance(given, str) else None
     shown = {_label(node, source): node for node in _compared(condition)}
-    for column in scan.columns:
+    for column in columns:
         shown[column.strip() if isinstance(column, str) else str(column)] = _number(column)
-    key = _number(scan.sort or DEFAULT_SORT)
-    fixed = [condition, tree.Field("close"), tree.Field("volume"), key]
-    return list(shown), make_plan([*fixed, *shown.values()])
+    fixed = [condition, tree.Field("close"), tree.Field("volume"), _number(sort or DEFAULT_SORT)]
+    return condition, list(shown), make_plan([*fixed, *shown.values()])
 
 
 def _number(given: str | Node) -> Node:
@@ -184,9 +188,7 @@ def _label(node: Node, source: str | None) -> str:
     return " ".join(source[node.span.column : node.span.column + node.span.width].split())
 
 
-def _coverage(
-    universe: Universe, panel: Panel, plan: Plan, truth: NDArray[np.float64]
-) -> Coverage:
+def _coverage(universe: Universe, panel: Panel, plan: Plan, truth: NDArray[np.float64]) -> Coverage:
     # One branch of an `or` may hold although another would need more bars: that is an answer.
     short = (panel.bars < plan.bars[0]) & (truth != 1.0)
     excluded = Excluded(

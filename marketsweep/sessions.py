@@ -144,7 +144,9 @@ def _before_independence_day(day: dt.date) -> bool:
 
 def close_time(day: dt.date) -> dt.datetime:
     """When trading of that session ends, as an aware New York time."""
-    return dt.datetime(day.year, day.month, day.day, 13 if is_half_day(day) else 16, tzinfo=NEW_YORK)
+    return dt.datetime(
+        day.year, day.month, day.day, 13 if is_half_day(day) else 16, tzinfo=NEW_YORK
+    )
 
 
 def last_closed_session(now: dt.datetime) -> dt.date:

@@ -38,7 +38,10 @@ class Status:
         notes = facts.pop("notes")
         return {
             "path": str(self.path),
-            **{key: value.isoformat() if isinstance(value, dt.date) else value for key, value in facts.items()},
+            **{
+                key: value.isoformat() if isinstance(value, dt.date) else value
+                for key, value in facts.items()
+            },
             "missing": [day.isoformat() for day in self.missing],
             "thin": [day.isoformat() for day in self.thin],
             "sessions_behind": self.sessions_behind,

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 
 from marketsweep.errors import ProviderRefused, UsageError
 from marketsweep.providers import Provider
-from marketsweep.records import SessionBars, Usage
+from marketsweep.records import Dividend, Listing, SessionBars, Usage
 from marketsweep.sessions import NEW_YORK, close_time, next_session, sessions_between
 from marketsweep.store import CommitReceipt, Snapshot, Store, Writer
 
@@ -35,7 +35,16 @@ _BATCH: Final = 21
 _PATIENCE_S: Final = 2.0
 """Seconds that fetched sessions wait for their batch to fill."""
 
+_OVERLAP: Final = dt.timedelta(days=30)
+"""Actions are asked for again this far back: some are told, or taken back, late."""
+
+_LISTINGS_KEPT: Final = dt.timedelta(hours=20)
+
+# Notes in the store: sessions to fetch again, [first, last] day of the actions, and when the
+# reference data came.
 _PROVISIONAL: Final = "provisional"
+_ACTIONS: Final = "actions"
+_LISTED: Final = "listed"
 _T = TypeVar("_T")
 
 Progress = Callable[[int, int, int], None]
@@ -130,9 +139,7 @@ class _Sync:
     ) -> None:
         oldest, newest = await self.provider.available()
         last = min(until, newest) if until else newest
-        first = since or oldest or last - DEFAULT_SPAN
-        if snapshot.sessions and since is None:
-            first = min(first, snapshot.sessions[0]) if oldest is None else first
+        first = since or self._start(snapshot, oldest, last)
         if first > last:
             raise UsageError(
                 f"{self.provider.name} has no session from {first} on: its newest is {newest}"
@@ -140,13 +147,19 @@ class _Sync:
         self.receipt.first, self.receipt.last = first, last
         days = self._wanted(snapshot, first, last)
         self.receipt.wanted = len(days)
-        reference = asyncio.create_task(self._fetch_reference(snapshot, first))
+        reference = asyncio.create_task(self._fetch_reference(snapshot, first, last))
         try:
             await self._fetch_sessions(days)
             await reference
         finally:
             reference.cancel()
         await self._write(self._commit, self.provider.off_session(first, last))
+
+    def _start(self, snapshot: Snapshot, oldest: dt.date | None, last: dt.date) -> dt.date:
+        """Where nothing else is asked for: all of a file, what is stored, or two years."""
+        if oldest is not None:
+            return oldest
+        return snapshot.sessions[0] if snapshot.sessions else last - DEFAULT_SPAN
 
     def _wanted(self, snapshot: Snapshot, first: dt.date, last: dt.date) -> list[dt.date]:
         provisional = json.loads(snapshot.notes().get(_PROVISIONAL, "[]"))
@@ -195,20 +208,45 @@ class _Sync:
         receipt.unchanged += done.unchanged
         receipt.set_aside = dict(Counter(receipt.set_aside) + Counter(done.set_aside))
 
-    async def _fetch_reference(self, snapshot: Snapshot, first: dt.date) -> None:
-        since = min([first, *snapshot.sessions[:1]])
-        splits = await self._granted("splits", self.provider.splits(since))
-        dividends = await self._granted("dividends", self.provider.dividends(since))
-        listings = await self._granted("reference data", self.provider.listings())
+    async def _fetch_reference(self, snapshot: Snapshot, first: dt.date, last: dt.date) -> None:
+        since = self._actions_since(snapshot, first)
+        now = dt.datetime.now(dt.UTC)
+        splits, dividends, listings = await asyncio.gather(
+            self._granted("splits", self.provider.splits(since)),
+            self._granted("dividends", self.provider.dividends(since)),
+            self._listings(snapshot, now),
+        )
         if splits is not None:
             await self._write(self.writer.put_splits, splits, since)
             self.receipt.splits = len(splits)
         if dividends is not None:
-            await self._write(self.writer.put_dividends, dividends, since)
+            # Two equal payments of one day are one of twice as much.
+            times = Counter(dividends)
+            once = [Dividend(d.symbol, d.ex_date, d.cash * n) for d, n in times.items()]
+            await self._write(self.writer.put_dividends, once, since)
             self.receipt.dividends = len(dividends)
         if listings:
             await self._write(self.writer.put_listings, listings)
+            await self._write(self.writer.note, _LISTED, now.isoformat())
             self.receipt.listings = len(listings)
+        if splits is not None and dividends is not None:
+            start = min([first, *snapshot.sessions[:1]])
+            await self._write(self.writer.note, _ACTIONS, json.dumps([str(start), str(last)]))
+
+    def _actions_since(self, snapshot: Snapshot, first: dt.date) -> dt.date:
+        """All actions of the stored time at first, then those since the last sync and a month."""
+        start = min([first, *snapshot.sessions[:1]])
+        known = json.loads(snapshot.notes().get(_ACTIONS, "null"))
+        if known is None or start < dt.date.fromisoformat(known[0]):
+            return start
+        return max(start, dt.date.fromisoformat(known[1]) - _OVERLAP)
+
+    async def _listings(self, snapshot: Snapshot, now: dt.datetime) -> list[Listing] | None:
+        """Reference data, which is a dozen calls: not more than once a day."""
+        fetched = snapshot.notes().get(_LISTED)
+        if fetched and now - dt.datetime.fromisoformat(fetched) < _LISTINGS_KEPT:
+            return None
+        return await self._granted("reference data", self.provider.listings())
 
     async def _granted(self, what: str, call: Coroutine[Any, Any, _T]) -> _T | None:
         """What a plan may not include: without it there are still prices."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from marketsweep.indicators import INDICATORS
 from marketsweep.vocabulary import NUMBER_FACTS, TEXT_FACTS
@@ -47,15 +47,18 @@ class Node:
 
     span: Span = field(default=NOWHERE, compare=False, kw_only=True, repr=False)
 
+    _kind: ClassVar = Kind.NUMBER
+    _binding: ClassVar = _ATOM
+
     @property
     def kind(self) -> Kind:
         """What it stands for."""
-        return Kind.NUMBER
+        return self._kind
 
     @property
     def binding(self) -> int:
         """How tightly its outermost operator binds."""
-        return _ATOM
+        return self._binding
 
     def children(self) -> Iterator[Node]:
         """The nodes directly below, in the order of the text."""
@@ -93,9 +96,7 @@ class Text(Node):
 
     value: str
 
-    @property
-    def kind(self) -> Kind:
-        return Kind.TEXT
+    _kind: ClassVar = Kind.TEXT
 
     def __str__(self) -> str:
         quoted = self.value.replace("\\", "\\\\").replace('"', '\\"')
@@ -119,7 +120,7 @@ class Fact(Node):
     name: str
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Kind:  # noqa: D102, inherited
         return FACTS[self.name]
 
     def __str__(self) -> str:
@@ -128,7 +129,7 @@ class Fact(Node):
 
 @dataclass(frozen=True, slots=True)
 class Call(Node):
-    """An indicator; `source` is None where it reads its own fields, `output` "" where it has one."""
+    """An indicator; `source` None where it reads fields of its own, `output` "" where it is one."""
 
     name: str
     source: Node | None
@@ -164,12 +165,10 @@ class Shift(Node):
     bars: int
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Kind:  # noqa: D102, inherited
         return self.of.kind
 
-    @property
-    def binding(self) -> int:
-        return POSTFIX
+    _binding: ClassVar = POSTFIX
 
     def __str__(self) -> str:
         return f"{self._wrap(self.of)}[{self.bars}]"
@@ -181,9 +180,7 @@ class Negate(Node):
 
     operand: Node
 
-    @property
-    def binding(self) -> int:
-        return NEGATE
+    _binding: ClassVar = NEGATE
 
     def __str__(self) -> str:
         return f"-{self._wrap(self.operand)}"
@@ -195,13 +192,8 @@ class Not(Node):
 
     operand: Node
 
-    @property
-    def kind(self) -> Kind:
-        return Kind.TRUTH
-
-    @property
-    def binding(self) -> int:
-        return NOT
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = NOT
 
     def __str__(self) -> str:
         return f"not {self._wrap(self.operand)}"
@@ -216,11 +208,11 @@ class Binary(Node):
     right: Node
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Kind:  # noqa: D102, inherited
         return Kind.TRUTH if self.operator in ("and", "or") else Kind.NUMBER
 
     @property
-    def binding(self) -> int:
+    def binding(self) -> int:  # noqa: D102, inherited
         return _BINDING[self.operator]
 
     def __str__(self) -> str:
@@ -234,13 +226,8 @@ class Compare(Node):
     operands: tuple[Node, ...]
     operators: tuple[str, ...]
 
-    @property
-    def kind(self) -> Kind:
-        return Kind.TRUTH
-
-    @property
-    def binding(self) -> int:
-        return COMPARE
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = COMPARE
 
     def __str__(self) -> str:
         first, *others = (self._wrap(operand, tighter=True) for operand in self.operands)
@@ -256,13 +243,8 @@ class Cross(Node):
     right: Node
     direction: str
 
-    @property
-    def kind(self) -> Kind:
-        return Kind.TRUTH
-
-    @property
-    def binding(self) -> int:
-        return COMPARE
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = COMPARE
 
     def __str__(self) -> str:
         left, right = self._wrap(self.left, tighter=True), self._wrap(self.right, tighter=True)
@@ -276,13 +258,8 @@ class In(Node):
     operand: Node
     choices: tuple[Text, ...]
 
-    @property
-    def kind(self) -> Kind:
-        return Kind.TRUTH
-
-    @property
-    def binding(self) -> int:
-        return COMPARE
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = COMPARE
 
     def __str__(self) -> str:
         return f"{self.operand} in [{', '.join(map(str, self.choices))}]"
@@ -295,13 +272,8 @@ class Within(Node):
     condition: Node
     bars: int
 
-    @property
-    def kind(self) -> Kind:
-        return Kind.TRUTH
-
-    @property
-    def binding(self) -> int:
-        return WITHIN
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = WITHIN
 
     def __str__(self) -> str:
         unit = "bar" if self.bars == 1 else "bars"

@@ -28,7 +28,7 @@ class MarketDay:
     def __init__(self, history: History) -> None:
         self.history = history
         snapshot = history.snapshot
-        self.reference = Reference(snapshot.listings(), history.dates[-1])
+        self.reference = Reference(snapshot.lives(), snapshot.listings, history.dates[-1])
         columns = np.arange(len(snapshot.symbols))
         _, self.age = history.survey(columns, depth=1, sessions=RECENT + 1)
 
@@ -41,7 +41,7 @@ class MarketDay:
             for symbol, sessions in zip(snapshot.symbols, age, strict=True)
             if self._is_expected(symbol, sessions)
         ]
-        never = (symbol for symbol in self.reference.listings if symbol not in snapshot.index)
+        never = (symbol for symbol in self.reference.lives if symbol not in snapshot.index)
         return traded + [symbol for symbol in never if self.reference.is_listed(symbol)]
 
     def _is_expected(self, symbol: str, age: int) -> bool:
@@ -74,7 +74,9 @@ class MarketDay:
         columns = np.array([index.get(symbol, -1) for symbol in symbols], dtype=np.int64)
         fresh = np.zeros(len(columns), dtype=bool)
         fresh[columns >= 0] = self.age[columns[columns >= 0]] == 0
-        stale = [symbol for symbol, is_fresh in zip(symbols, fresh.tolist(), strict=True) if not is_fresh]
+        stale = [
+            symbol for symbol, is_fresh in zip(symbols, fresh.tolist(), strict=True) if not is_fresh
+        ]
         return Universe(len(self.expected), prescreened, unknown, stale, columns[fresh])
 
 

@@ -68,7 +68,7 @@ def panel_of(bars: Bars) -> Panel:
     count = np.count_nonzero(~np.isnan(bars["close"]), axis=0)
     names = [f"S{i}" for i in range(symbols)]
     ages = np.zeros(symbols, dtype=np.int64)
-    return Panel(LAST, names, rows, fields, count, ages, Reference([], LAST))
+    return Panel(LAST, names, rows, fields, count, ages, Reference([], list, LAST))
 
 
 def sessions_of(bars: pl.DataFrame) -> list[SessionBars]:

@@ -21,7 +21,11 @@ COMMAND = Path(sys.executable).parent / "marketsweep"
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("MARKETSWEEP", "MASSIVE"))}
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("MARKETSWEEP", "MASSIVE"))
+    }
     return subprocess.run(
         [COMMAND, *map(str, arguments)],
         capture_output=True,
@@ -42,11 +46,31 @@ def refused(code: int, *arguments: str | Path, says: str, **environment: str) ->
 
 def test_json_contract(example_data: Path, market: Market) -> None:
     condition = "rsi(14) < 35 and close > sma(close,50)*0.9"
-    done = run("scan", condition, "--data", example_data, "--as-of", "2016-12-30", "--format", "json",
-               "--columns", "atr(14)/close, macd(12,26,9).hist", "--where", "market_cap > 100M")
+    done = run(
+        "scan",
+        condition,
+        "--data",
+        example_data,
+        "--as-of",
+        "2016-12-30",
+        "--format",
+        "json",
+        "--columns",
+        "atr(14)/close, macd(12,26,9).hist",
+        "--where",
+        "market_cap > 100M",
+    )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert list(answer) == ["condition", "as_of", "executor", "matches", "coverage", "data_version", "timing"]
+    assert list(answer) == [
+        "condition",
+        "as_of",
+        "executor",
+        "matches",
+        "coverage",
+        "data_version",
+        "timing",
+    ]
     assert answer["condition"] == condition
     assert answer["as_of"] == "2016-12-30"
     assert answer["executor"] == "threads"
@@ -58,12 +82,17 @@ def test_json_contract(example_data: Path, market: Market) -> None:
     for match in answer["matches"]:
         assert set(match) == {"symbol", "close", "volume", "values"}
         assert set(match["values"]) == {
-            "rsi(14)", "sma(close,50)*0.9", "atr(14)/close", "macd(12,26,9).hist"
+            "rsi(14)",
+            "sma(close,50)*0.9",
+            "atr(14)/close",
+            "macd(12,26,9).hist",
         }
     assert "coverage" in done.stderr
 
 
-def test_csv_and_parquet_hold_the_same_matches(example_data: Path, market: Market, tmp_path: Path) -> None:
+def test_csv_and_parquet_hold_the_same_matches(
+    example_data: Path, market: Market, tmp_path: Path
+) -> None:
     condition = "close crosses above sma(50)"
     hits = market.scan(condition, limit=25)
     done = run("scan", condition, "--data", example_data, "--limit", "25", "--format", "csv")
@@ -71,7 +100,18 @@ def test_csv_and_parquet_hold_the_same_matches(example_data: Path, market: Marke
     assert [row["symbol"] for row in rows] == hits.symbols
     assert [float(row["sma(50)"]) for row in rows] == hits.values["sma(50)"].tolist()
     file = tmp_path / "hits.parquet"
-    done = run("scan", condition, "--data", example_data, "--limit", "25", "--format", "parquet", "--output", file)
+    done = run(
+        "scan",
+        condition,
+        "--data",
+        example_data,
+        "--limit",
+        "25",
+        "--format",
+        "parquet",
+        "--output",
+        file,
+    )
     assert done.stdout == ""
     assert pl.read_parquet(file).equals(hits.to_polars())
 
@@ -120,13 +160,33 @@ def test_bad_usage_exits_with_2(example_data: Path, arguments: list[str], says: 
 
 
 def test_low_coverage_exits_with_3_and_shows_what_there_is(example_data: Path) -> None:
-    done = run("scan", "close > 5", "--data", example_data, "--as-of", "2016-09-01", "--format", "json")
+    done = run(
+        "scan", "close > 5", "--data", example_data, "--as-of", "2016-09-01", "--format", "json"
+    )
     assert done.returncode == 3
     assert json.loads(done.stdout)["matches"]
     assert "stale" in done.stderr
-    kind = run("scan", "close > 5", "--data", example_data, "--as-of", "2016-09-01", "--min-coverage", "0.5")
+    kind = run(
+        "scan",
+        "close > 5",
+        "--data",
+        example_data,
+        "--as-of",
+        "2016-09-01",
+        "--min-coverage",
+        "0.5",
+    )
     assert kind.returncode == 0
-    refused(3, "scan", "close > 5", "--data", example_data, "--as-of", "2017-02-01", says="is not stored")
+    refused(
+        3,
+        "scan",
+        "close > 5",
+        "--data",
+        example_data,
+        "--as-of",
+        "2017-02-01",
+        says="is not stored",
+    )
 
 
 def test_sync_from_files_then_scan(tmp_path: Path) -> None:
@@ -147,14 +207,27 @@ def test_sync_from_files_then_scan(tmp_path: Path) -> None:
     receipt = json.loads(done.stdout)
     assert receipt["new"] == 8
     assert receipt["set_aside"] == {"closed day": 1, "duplicate": 1, "incomplete": 1}
-    again = json.loads(run("sync", "--provider", "files", "--path", bars, "--data", data, "--json").stdout)
+    again = json.loads(
+        run("sync", "--provider", "files", "--path", bars, "--data", data, "--json").stdout
+    )
     assert (again["wanted"], again["new"], again["data_version"]) == (2, 0, receipt["data_version"])
     scan = run("scan", "close > 1", "--data", data, "--format", "json", "--min-coverage", "0.5")
     assert scan.returncode == 0, scan.stderr
     assert {m["symbol"]: m["close"] for m in json.loads(scan.stdout)["matches"]} == {
-        "NAN": 2.5, "BRK.B": 160, "ON": 13
+        "NAN": 2.5,
+        "BRK.B": 160,
+        "ON": 13,
     }
-    low = run("scan", "close < 0 and close < sma(2)", "--data", data, "--format", "json", "--min-coverage", "0")
+    low = run(
+        "scan",
+        "close < 0 and close < sma(2)",
+        "--data",
+        data,
+        "--format",
+        "json",
+        "--min-coverage",
+        "0",
+    )
     assert [m["symbol"] for m in json.loads(low.stdout)["matches"]] == ["KIMpL"]
     status = run("status", "--data", data)
     assert status.returncode == 0

@@ -25,7 +25,14 @@ import pytest
 from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from massive_server import (
+
+from marketsweep.errors import ProviderError, ProviderRefused, ProviderUnreachable, UsageError
+from marketsweep.providers._http import HttpSettings
+from marketsweep.providers._pace import RateLimit
+from marketsweep.providers.massive import MassiveProvider
+from marketsweep.records import Dividend, Listing, SessionBars, Split
+from marketsweep.sessions import sessions_between
+from tests.massive_server import (
     KEY,
     Body,
     Handler,
@@ -41,13 +48,6 @@ from massive_server import (
     serving,
     status,
 )
-
-from marketsweep.errors import ProviderError, ProviderRefused, ProviderUnreachable, UsageError
-from marketsweep.providers._http import HttpSettings
-from marketsweep.providers._pace import RateLimit
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import Dividend, Listing, SessionBars, Split
-from marketsweep.sessions import sessions_between
 
 T = TypeVar("T")
 

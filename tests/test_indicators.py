@@ -29,7 +29,9 @@ TALIB: dict[str, Callable[..., Any]] = {
     "rsi": talib.RSI,
     "macd": talib.MACD,
     "roc": talib.ROC,
-    "stoch": lambda h, l, c, k, slow_k, slow_d: talib.STOCH(h, l, c, k, slow_k, 0, slow_d, 0),
+    "stoch": lambda high, low, close, k, slow_k, slow_d: talib.STOCH(
+        high, low, close, fastk_period=k, slowk_period=slow_k, slowd_period=slow_d
+    ),
     "atr": talib.ATR,
     "adx": talib.ADX,
     "bbands": lambda x, n, width: talib.BBANDS(x, n, width, width),
@@ -57,7 +59,9 @@ def evaluated(
 ) -> list[Series]:
     """Every output of an indicator, float64 [rows, symbols] each."""
     given_ = ", ".join(f"{value:g}" for value in periods)
-    calls = [f"{row.name}({given_}).{output}" for output in row.outputs] or [f"{row.name}({given_})"]
+    calls = [f"{row.name}({given_}).{output}" for output in row.outputs] or [
+        f"{row.name}({given_})"
+    ]
     plan = make_plan([parse_expression(call) for call in calls], rows)
     run = begin(plan, panel_of(bars), isa)
     run.sweep.work()
@@ -145,7 +149,9 @@ def test_settling_bars_are_enough(row: Indicator) -> None:
     calls = [f"{calls[0]}.{output}" for output in row.outputs] or calls
     history = make_plan([parse_expression(call) for call in calls]).history
     cut = {name: matrix[-history:] for name, matrix in whole.items()}
-    for long, short in zip(evaluated(row, periods, whole, 1), evaluated(row, periods, cut, 1), strict=True):
+    for long, short in zip(
+        evaluated(row, periods, whole, 1), evaluated(row, periods, cut, 1), strict=True
+    ):
         assert_close(short, long, scale_of(row, {n: m[-1:] for n, m in whole.items()}), 1e-10)
 
 
@@ -194,9 +200,7 @@ def test_any_shape_equals_the_twin(
         bars[field] = np.round(bars[field], 1)
         bars[field][rows // 2 :, frozen] = np.round(bars["close"][rows // 2, frozen], 1)
     before = {name: matrix.copy() for name, matrix in bars.items()}
-    periods = tuple(
-        float(period) if p.whole else p.default for p in row.parameters
-    )
+    periods = tuple(float(period) if p.whole else p.default for p in row.parameters)
     want = by_symbol(TWINS[row.name], row, periods, bars)
     for got, expected in zip(evaluated(row, periods, bars, asked), want, strict=True):
         tail = expected[max(0, rows - asked) :]

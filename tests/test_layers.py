@@ -69,7 +69,7 @@ def imports(path: Path) -> set[str]:
     return {name.removeprefix("marketsweep.") for name in found if name.startswith("marketsweep.")}
 
 
-@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda value: str(value))
+@pytest.mark.parametrize(("module", "path"), modules(), ids=str)
 def test_imports_only_from_lower_floors(module: str, path: Path) -> None:
     name, floor = floor_of(module)
     for imported in imports(path):

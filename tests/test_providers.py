@@ -12,7 +12,6 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import pytest
-from massive_server import KEY, Body, Market, serving
 
 from marketsweep.errors import ProviderRefused, UsageError
 from marketsweep.fields import FIELDS
@@ -21,6 +20,7 @@ from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.files import FilesProvider
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.records import Dividend, Listing, SessionBars, Split
+from tests.massive_server import KEY, Body, Market, serving
 
 T = TypeVar("T")
 

@@ -60,7 +60,7 @@ def reference(h: Array, lo: Array, c: Array, v: Array) -> bool:
     if len(c) < 252:
         return False
     line, signal, _ = talib.MACD(c, 12, 26, 9)
-    k, _ = talib.STOCH(h, lo, c, 14, 3, 0, 3, 0)
+    k, _ = talib.STOCH(h, lo, c, fastk_period=14, slowk_period=3, slowd_period=3)
     rsi = talib.RSI(c, 14)[-1]
     return bool(
         c[-1] > 5
@@ -140,7 +140,9 @@ def test_expected_are_those_listed_that_day(market: Market) -> None:
     day = dt.date(2016, 7, 15)
     listed = symbols.filter((pl.col("first_listed") <= day) & (pl.col("last_listed") >= day))
     traded = set(adjusted(day))
-    assert market.scan("close > 0", as_of=day).coverage.expected == len(set(listed["symbol"]) | traded)
+    assert market.scan("close > 0", as_of=day).coverage.expected == len(
+        set(listed["symbol"]) | traded
+    )
 
 
 @pytest.mark.parametrize("condition", [REFERENCE_SCAN, "close > sma(20) or rsi(200) > 50"])
@@ -157,7 +159,9 @@ def test_executors_agree_to_the_bit(market: Market, condition: str) -> None:
 def test_as_of_the_past_sees_nothing_later(market: Market) -> None:
     """A split of 2016-10-06 (one new share for three of AA) is unknown the day before it."""
     before = market.scan("close > 0 and symbol == 'AA'", as_of="2016-10-05", columns=["sma(20)"])
-    raw = example_bars().filter((pl.col("symbol") == "AA") & (pl.col("date") <= dt.date(2016, 10, 5)))
+    raw = example_bars().filter(
+        (pl.col("symbol") == "AA") & (pl.col("date") <= dt.date(2016, 10, 5))
+    )
     assert before.values["sma(20)"][0] == pytest.approx(raw["close"].tail(20).mean(), rel=1e-12)
     after = market.scan("symbol == 'AA' and close > 0", as_of="2016-10-06", columns=["sma(20)"])
     expected = (raw["close"].tail(19).sum() * 3 + after.close[0]) / 20
@@ -166,11 +170,17 @@ def test_as_of_the_past_sees_nothing_later(market: Market) -> None:
 
 def test_total_adjustment_multiplies_dividends(market: Market) -> None:
     """A paid 0.115 on 2016-04-01: bars before it lose that share of the close before."""
-    hits = market.scan("symbol == 'A' and close > 0", as_of="2016-04-01", columns=["close[1]"], adjust="total")
-    raw = example_bars().filter((pl.col("symbol") == "A") & (pl.col("date") == dt.date(2016, 3, 31)))
+    hits = market.scan(
+        "symbol == 'A' and close > 0", as_of="2016-04-01", columns=["close[1]"], adjust="total"
+    )
+    raw = example_bars().filter(
+        (pl.col("symbol") == "A") & (pl.col("date") == dt.date(2016, 3, 31))
+    )
     close = raw["close"][0]
     assert hits.values["close[1]"][0] == pytest.approx(close * (1 - 0.115 / close), rel=1e-12)
-    none = market.scan("symbol == 'A' and close > 0", as_of="2016-04-01", columns=["close[1]"], adjust="none")
+    none = market.scan(
+        "symbol == 'A' and close > 0", as_of="2016-04-01", columns=["close[1]"], adjust="none"
+    )
     assert none.values["close[1]"][0] == close
 
 
@@ -181,7 +191,7 @@ def test_history_equals_the_file(market: Market) -> None:
         assert bars is not None
         for name, values in bars.items():
             np.testing.assert_allclose(frame[name].to_numpy(), values, rtol=1e-13)
-    with pytest.raises(UsageError, match="no bars of 'AAPLE' are stored: did you mean .*AAPL"):
+    with pytest.raises(UsageError, match=r"no bars of 'AAPLE' are stored: did you mean .*AAPL"):
         market.history("AAPLE")
 
 
@@ -206,7 +216,10 @@ def test_prescreen(market: Market) -> None:
     )["symbol"]
     hits = market.scan("close > 0", where='sector == "technology" and market_cap > 1B')
     assert set(hits.symbols) == set(wanted) & set(adjusted(LAST))
-    unknown = symbols.filter(pl.col("last_listed") == LAST, pl.col("status").is_in(["active", "never_priced", "listed_but_stale"]))
+    unknown = symbols.filter(
+        pl.col("last_listed") == LAST,
+        pl.col("status").is_in(["active", "never_priced", "listed_but_stale"]),
+    )
     without = unknown.filter(pl.col("market_cap_2026").is_null() | (pl.col("market_cap_2026") == 0))
     assert market.scan("close > 0", where="market_cap > 0").coverage.unknown == len(without)
     with pytest.raises(ConditionError, match="put it into the condition itself"):
@@ -242,7 +255,9 @@ def test_too_little_coverage_is_an_error(market: Market) -> None:
 
 def test_one_known_branch_of_or_is_an_answer(market: Market) -> None:
     hits = market.scan("close > sma(252) or close > 5", as_of="2016-03-24")
-    assert set(hits.symbols) == {s for s, bars in adjusted(dt.date(2016, 3, 24)).items() if bars["close"][-1] > 5}
+    assert set(hits.symbols) == {
+        s for s, bars in adjusted(dt.date(2016, 3, 24)).items() if bars["close"][-1] > 5
+    }
 
 
 def test_a_new_commit_is_seen(tmp_path: Path) -> None:

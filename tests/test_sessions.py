@@ -38,7 +38,9 @@ def test_neighbours(calendar: exchange_calendars.ExchangeCalendar) -> None:
     day = dt.date(2016, 1, 1)
     while day < dt.date(2017, 1, 10):
         stamp = str(day)
-        assert sessions.session_on_or_before(day) == calendar.date_to_session(stamp, "previous").date()
+        assert (
+            sessions.session_on_or_before(day) == calendar.date_to_session(stamp, "previous").date()
+        )
         after = calendar.date_to_session(str(day + dt.timedelta(days=1)), "next").date()
         assert sessions.next_session(day) == after
         day += dt.timedelta(days=1)

@@ -60,6 +60,38 @@ struct Adjustment {
   double price, volume;
 };
 
+// The part of `gather` that most tiles never leave: returns the session at which a lane has no bar,
+// has enough of them, or meets an adjustment, with everything before it copied.
+inline int64_t copy_whole_rows(const Sessions& s, int64_t field, const int64_t* columns,
+                               int64_t* missing, const int64_t* next, const int64_t* starts,
+                               const Adjustment* adjustments, double** cursor, int64_t& open) {
+  int64_t whole = missing[0], stop = 0, widest = 0;
+  for (int64_t lane = 0; lane < TILE; lane++) {
+    if (missing[lane] < whole) whole = missing[lane];
+    if (columns[lane] > widest) widest = columns[lane];
+    // An adjustment counts from the session before its own.
+    if (next[lane] < starts[lane + 1] && adjustments[next[lane]].session > stop)
+      stop = adjustments[next[lane]].session;
+  }
+  int64_t session = s.count - 1, rows = 0;
+  for (double* to = cursor[0]; session >= stop && rows < whole; session--, rows++, to -= TILE) {
+    if (widest >= s.width[session]) break;
+    const double* row = s.row[session] + field * s.field_stride[session];
+    double holes = 0;
+    for (int64_t lane = 0; lane < TILE; lane++) {
+      to[lane] = row[columns[lane]];
+      holes += to[lane] - to[lane];
+    }
+    if (holes != holes) break;  // what was copied is written again
+  }
+  for (int64_t lane = 0; lane < TILE; lane++) {
+    missing[lane] -= rows;
+    cursor[lane] -= rows * TILE;
+    open -= missing[lane] == 0;
+  }
+  return session;
+}
+
 // Fills some tiles of a matrix [tiles x rows x TILE] of `count` symbols with one field; NaN above a
 // symbol's oldest bar and in lanes without a symbol. `starts[i]` is the first adjustment of
 // position i, `starts[i + 1]` the end of them.
@@ -82,7 +114,11 @@ inline void gather(const Sessions& s, int64_t field, bool is_volume, const int64
       for (int64_t row = 0; row < rows - missing[lane]; row++)
         oldest[row * TILE + lane] = __builtin_nan("");
     }
-    for (int64_t session = s.count - 1; session >= 0 && open > 0; session--) {
+    // While every lane has a bar and none was split, rows are copied whole.
+    int64_t session = s.count - 1;
+    if (n == TILE) session = copy_whole_rows(s, field, columns + begin, missing, next, starts + begin,
+                                             adjustments, cursor, open);
+    for (; session >= 0 && open > 0; session--) {
       const double* row = s.row[session] + field * s.field_stride[session];
       const int64_t width = s.width[session];
       for (int64_t lane = 0; lane < n; lane++) {

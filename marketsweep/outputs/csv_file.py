@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from typing import IO
 
 from marketsweep.results import Hits
@@ -16,5 +17,7 @@ def write(hits: Hits, file: IO[bytes]) -> None:
     rows.writerow(["symbol", "close", "volume", *hits.values])
     for match in hits.matches:
         numbers = [match.close, match.volume, *match.values.values()]
-        rows.writerow([match.symbol, *("" if value != value else repr(value) for value in numbers)])
+        rows.writerow(
+            [match.symbol, *("" if math.isnan(value) else repr(value) for value in numbers)]
+        )
     text.detach()

@@ -2,59 +2,48 @@
 
 from __future__ import annotations
 
-import io
 import math
 import shutil
-from typing import IO
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Callable
+from typing import IO, Final
 
 from marketsweep.results import Hits
 
+_WIDTH: Final = 200
+"""Columns where there is no terminal to ask."""
+
+_GAP: Final = "  "
+
 
 def write(hits: Hits, file: IO[bytes]) -> None:
-    """Write the matches as a table; where the values do not fit, the last ones are named below."""
-    width = shutil.get_terminal_size((120, 24)).columns if file.isatty() else 200
-    text = io.StringIO()
-    console = Console(file=text, width=width, color_system="auto" if file.isatty() else None)
-    if len(hits):
-        shown, left = _fitting(hits, width)
-        console.print(_table(hits, shown))
-        if left:
-            console.print(Text(f"not shown for want of room: {', '.join(left)}", style="dim"))
-    else:
-        console.print("no match")
-    file.write(text.getvalue().encode())
+    """Write the matches as a table; the values that do not fit are named below it."""
+    width = shutil.get_terminal_size().columns if file.isatty() else _WIDTH
+    lines = _lines(hits, width) if len(hits) else ["no match"]
+    file.write(("\n".join(lines) + "\n").encode())
 
 
-def _table(hits: Hits, shown: list[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("symbol", no_wrap=True)
-    for name in ("close", "volume", *shown):
-        table.add_column(Text(name), justify="right", no_wrap=True)
-    for match in hits.matches:
-        values = (match.values[name] for name in shown)
-        cells = [_price(match.close), f"{match.volume:,.0f}", *map(_number, values)]
-        # Text: a ticker or a name is never read as markup.
-        table.add_row(Text(match.symbol), *cells)
-    return table
-
-
-def _fitting(hits: Hits, width: int) -> tuple[list[str], list[str]]:
+def _lines(hits: Hits, width: int) -> list[str]:
     names = list(hits.values)
-    room = width - 2 - max(len("symbol"), *map(len, hits.symbols))
-    room -= 2 + max(len(_price(value)) for value in hits.close.tolist())
-    room -= 2 + max(len("volume"), *(len(f"{value:,.0f}") for value in hits.volume.tolist()))
-    shown: list[str] = []
-    for name in names:
-        room -= 2 + max(len(name), *(len(_number(value)) for value in hits.values[name].tolist()))
-        if room < 0:
-            break
-        shown.append(name)
-    return shown, names[len(shown) :]
+    columns = [["symbol", *hits.symbols]]
+    columns.append(["close", *map(_price, hits.close.tolist())])
+    columns.append(["volume", *(f"{shares:,.0f}" for shares in hits.volume.tolist())])
+    columns += [[name, *map(_number, hits.values[name].tolist())] for name in names]
+    widths = [max(map(len, column)) for column in columns]
+    shown = len(columns)
+    while shown > 3 and sum(widths[:shown]) + len(_GAP) * (shown - 1) > width:
+        shown -= 1
+    cells = [[column[row] for column in columns[:shown]] for row in range(len(hits) + 1)]
+    rule = _GAP.join("-" * width for width in widths[:shown])
+    lines = [_line(row, widths) for row in cells]
+    left = names[shown - 3 :]
+    note = [f"not shown for want of room: {', '.join(left)}"] if left else []
+    return [lines[0], rule, *lines[1:], *note]
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    justify: list[Callable[[str, int], str]] = [str.ljust, *[str.rjust] * (len(cells) - 1)]
+    padded = (put(cell, width) for put, cell, width in zip(justify, cells, widths, strict=False))
+    return _GAP.join(padded).rstrip()
 
 
 def _price(value: float) -> str:

@@ -49,6 +49,9 @@ _MEANS: Final = {"NOT_AUTHORIZED": 403, "NOT_FOUND": 404}
 """HTTP status that a body's own status stands for; any other error is a 400."""
 
 
+MASSIVE: Final = "https://api.massive.com"
+
+
 class _Bar(msgspec.Struct, gc=False):
     """One row of a grouped body; a field may be missing, or null."""
 
@@ -137,7 +140,7 @@ class MassiveProvider:
     def __init__(
         self,
         api_key: str,
-        base_url: str = "https://api.massive.com",
+        base_url: str = MASSIVE,
         calls_per_minute: int | None = None,
         concurrency: int = 24,
         *,

@@ -28,7 +28,7 @@ _COMPARED: Final[dict[str, Callable[[str, str], bool]]] = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - an answer that is served, not a fault
+class Refusal(Exception):
     """An answer other than 200, with the protocol's status and text."""
 
     def __init__(self, code: int, text: str) -> None:

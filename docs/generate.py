@@ -1,0 +1,125 @@
+"""Writes the parts of the docs that the program knows best: `python docs/generate.py`.
+
+`docs/cli.md` whole, from the command line itself, the table of indicators in `docs/language.md`,
+and the floors in `docs/architecture.md`. `tests/test_docs.py` fails where they are out of date.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from typing import Final
+
+import click
+
+from marketsweep.cli import main
+from marketsweep.indicators import INDICATORS, Indicator, Parameter
+
+DOCS: Final = Path(__file__).parent
+CLI: Final = DOCS / "cli.md"
+LANGUAGE: Final = DOCS / "language.md"
+ARCHITECTURE: Final = DOCS / "architecture.md"
+LAYERS: Final = DOCS.parent / "tests" / "test_layers.py"
+
+_OPENING: Final = """\
+# The command line
+
+Written by `python docs/generate.py` from the program; do not edit. Exit codes are in the
+[README](../README.md#exit-codes), conditions in [language.md](language.md).
+"""
+
+
+def cli_page() -> str:
+    """The whole of docs/cli.md."""
+    parts = [_OPENING, _section("marketsweep", main)]
+    parts += [_section(f"marketsweep {name}", main.commands[name]) for name in main.commands]
+    return "\n".join(parts)
+
+
+def language_page(text: str) -> str:
+    """docs/language.md with its table of indicators as the program has it."""
+    return _between(text, "indicators", _indicators())
+
+
+def architecture_page(text: str) -> str:
+    """docs/architecture.md with its floors as the test of the layers has them."""
+    return _between(text, "floors", f"```text\n{_floors()}\n```")
+
+
+def _between(text: str, what: str, written: str) -> str:
+    begin, end = f"<!-- {what}: written by docs/generate.py -->", f"<!-- /{what} -->"
+    before, marked, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    assert marked, f"no {begin}"
+    assert closed, f"no {end}"
+    return f"{before}{begin}\n{written}\n{end}{after}"
+
+
+def _floors() -> str:
+    """The floors, the highest first; read and not imported, as the tests need pytest."""
+    for node in ast.parse(LAYERS.read_text()).body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "FLOORS":
+            floors: list[list[str]] = ast.literal_eval(ast.unparse(node.value or node))
+            numbered = [f"{i:2}  {'  '.join(names)}" for i, names in enumerate(floors)]
+            return "\n".join(reversed(numbered))
+    raise AssertionError(f"{LAYERS} has no FLOORS")
+
+
+def _section(title: str, command: click.Command) -> str:
+    parameters = [one for one in command.params if isinstance(one, click.Option)]
+    arguments = [_argument(one) for one in command.params if isinstance(one, click.Argument)]
+    usage = " ".join([title, *arguments, *(["[OPTIONS]"] if parameters else [])])
+    if isinstance(command, click.Group):
+        usage = f"{title} COMMAND ..."
+    about = inspect.cleandoc(re.sub(r" *\x08\n", "", command.help or ""))
+    lines = [f"## {title}", "", "```text", usage, "", about, "```", ""]
+    if parameters:
+        lines += ["| option | what |", "|---|---|", *map(_option, parameters), ""]
+    return "\n".join(lines)
+
+
+def _argument(argument: click.Argument) -> str:
+    name = (argument.name or "").upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _option(option: click.Option) -> str:
+    names = " ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    value = "" if option.is_flag else f" `{_value(option)}`".replace("|", "\\|")
+    words = [option.help] if option.help else []
+    if option.required:
+        words.append("Required.")
+    if option.show_default and option.default is not None:
+        default = option.opts[0] if option.default is True else option.default
+        words.append(f"Default: `{default}`.")
+    return f"| {names}{value} | {' '.join(words)} |"
+
+
+def _value(option: click.Option) -> str:
+    if option.metavar:
+        return option.metavar
+    return "YYYY-MM-DD" if isinstance(option.type, click.DateTime) else "N"
+
+
+def _indicators() -> str:
+    lines = ["| call, with its defaults | outputs | parameters | what |", "|---|---|---|---|"]
+    return "\n".join(lines + [_indicator(row) for row in INDICATORS.values()])
+
+
+def _indicator(row: Indicator) -> str:
+    outputs = ", ".join(f"`.{name}`" for name in row.outputs)
+    parameters = "; ".join(map(_parameter, row.parameters))
+    return f"| `{row.signature}` | {outputs} | {parameters} | {row.doc} |"
+
+
+def _parameter(parameter: Parameter) -> str:
+    kind = "" if parameter.whole else ", any number"
+    return f"`{parameter.name}` {parameter.minimum:g} to {parameter.maximum:,.0f}{kind}"
+
+
+if __name__ == "__main__":
+    CLI.write_text(cli_page())
+    LANGUAGE.write_text(language_page(LANGUAGE.read_text()))
+    ARCHITECTURE.write_text(architecture_page(ARCHITECTURE.read_text()))

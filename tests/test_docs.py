@@ -1,0 +1,136 @@
+"""The docs against the program: what is there is described, and what is described is there."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from docs import generate
+from marketsweep import errors
+from marketsweep.cli import main
+from marketsweep.condition import parse
+from marketsweep.fields import DERIVED, FIELDS
+from marketsweep.indicators import INDICATORS
+from marketsweep.market import Market
+from marketsweep.vocabulary import FUNCTIONS, NUMBER_FACTS, TEXT_FACTS, WORDS
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def fenced(page: Path, language: str) -> list[str]:
+    """The blocks of a page that are marked as being in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def conditions() -> Iterator[str]:
+    """Conditions in the docs: one a line."""
+    for page in PAGES:
+        for block in fenced(page, "condition"):
+            yield from filter(None, block.splitlines())
+
+
+def shell_calls() -> Iterator[list[str]]:
+    """Calls of marketsweep in the shell examples of the docs."""
+    for page in PAGES:
+        for block in fenced(page, "sh"):
+            words = (shlex.split(line, comments=True) for line in block.splitlines())
+            yield from (line[1:] for line in words if line[:1] == ["marketsweep"])
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    hint = "run .venv/bin/python docs/generate.py"
+    language, architecture = generate.LANGUAGE.read_text(), generate.ARCHITECTURE.read_text()
+    assert generate.cli_page() == generate.CLI.read_text(), hint
+    assert generate.language_page(language) == language, hint
+    assert generate.architecture_page(architecture) == architecture, hint
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+def test_every_word_is_described(word: str) -> None:
+    assert re.search(rf"`{word}\b", generate.LANGUAGE.read_text())
+
+
+def test_the_words_are_all_kinds_of_names() -> None:
+    assert {*FIELDS, *DERIVED, *INDICATORS, *FUNCTIONS, *TEXT_FACTS, *NUMBER_FACTS} == WORDS
+
+
+@pytest.mark.parametrize(
+    "output", [(row.name, name) for row in INDICATORS.values() for name in row.outputs]
+)
+def test_every_output_is_described(output: tuple[str, str]) -> None:
+    name, one = output
+    rows = [line for line in generate.LANGUAGE.read_text().splitlines() if f"| `{name}(" in line]
+    assert f"`.{one}`" in rows[0]
+
+
+def test_derived_fields_have_their_formulas() -> None:
+    for name, formula in DERIVED.items():
+        assert f"`{name}` = {formula}" in generate.LANGUAGE.read_text()
+
+
+@pytest.mark.parametrize("text", list(conditions()))
+def test_every_condition_parses(text: str) -> None:
+    parse(text)
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_and_option_is_described(name: str) -> None:
+    _, _, section = generate.CLI.read_text().partition(f"\n## marketsweep {name}\n")
+    section, _, _ = section.partition("\n## ")
+    assert section
+    for parameter in main.commands[name].params:
+        if isinstance(parameter, click.Option):
+            for option in (*parameter.opts, *parameter.secondary_opts):
+                assert f"`{option}`" in section
+
+
+@pytest.mark.parametrize("arguments", list(shell_calls()), ids=" ".join)
+def test_every_call_in_an_example_is_understood(arguments: list[str]) -> None:
+    name, *rest = arguments
+    context = main.commands[name].make_context(name, rest)
+    if name == "scan":
+        parse(context.params["condition"])
+        if context.params["where"]:
+            parse(context.params["where"])
+
+
+def test_every_exit_code_is_in_the_readme() -> None:
+    classes = [one for one in vars(errors).values() if isinstance(one, type)]
+    codes = {one.exit_code for one in classes if issubclass(one, errors.MarketsweepError)}
+    _, _, section = README.read_text().partition("\n## Exit codes\n")
+    section, _, _ = section.partition("\n## ")
+    described = set(map(int, re.findall(r"^\| (\d+) \|", section, re.MULTILINE)))
+    assert described == codes | {0, 130}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_named_exists(page: Path) -> None:
+    pattern = r"`((?:marketsweep|tests|docs|kernels|examples)/[\w/-]*(?:\.\w+)?)`"
+    for target in re.findall(pattern, page.read_text()):
+        assert (ROOT / target).exists() or (ROOT / "marketsweep" / target).exists(), target
+
+
+def test_the_python_example_runs(
+    market: Market, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (example,) = fenced(README, "python")
+    monkeypatch.setattr("marketsweep.market.open_market", lambda _: market)
+    exec(compile(example, str(README), "exec"), {})
+    printed = capsys.readouterr().out
+    assert f"matches as of {dt.date(2016, 12, 30)}" in printed
+    assert "rsi(14)" in printed

@@ -1,0 +1,691 @@
+"""Syncs of real bars over real HTTP: equal to the file, resumable, and safe from any death."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import gc
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+from aiohttp import web
+
+from marketsweep.errors import ProviderRefused, ProviderUnreachable, StoreLocked, UsageError
+from marketsweep.fields import FIELDS
+from marketsweep.market import open_market
+from marketsweep.providers import Provider
+from marketsweep.providers._http import HttpSettings
+from marketsweep.providers.files import FilesProvider
+from marketsweep.providers.massive import MassiveProvider
+from marketsweep.sandbox.launch import running
+from marketsweep.sandbox.settings import Settings
+from marketsweep.sessions import NEW_YORK, last_closed_session, session_on_or_before
+from marketsweep.store import Snapshot, Store
+from marketsweep.sync import Progress, SyncReceipt, sync
+from tests import massive_server
+from tests.markets import EXAMPLE, example_bars
+from tests.massive_server import KEY, MassiveServer, serving, status
+from tests.test_store import query
+
+COMMAND = Path(sys.executable).parent / "marketsweep"
+STINGY = 32
+"""Calls of a minute that let a sync of 42 sessions commit once, and then wait."""
+SANDBOX_KEY = "sandbox"
+IMPATIENT = HttpSettings(tries=2, pause_s=0.01)
+
+FIRST, LAST = dt.date(2016, 11, 1), dt.date(2016, 12, 30)
+CLOSED = [dt.date(2016, 11, 24), dt.date(2016, 12, 26)]  # Thanksgiving, Christmas kept on Monday
+DAY = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Files:
+    """A small market as files, and its bars as polars reads them."""
+
+    folder: Path
+    bars: pl.DataFrame
+
+    @property
+    def days(self) -> list[dt.date]:
+        return self.bars["date"].unique().sort().to_list()
+
+    def settings(
+        self, *, latency_ms: float = 0.0, calls: int | None = None, now: dt.date | None = None
+    ) -> Settings:
+        return Settings(
+            bars=self.folder / "bars.parquet",
+            actions=self.folder / "actions.parquet",
+            symbols=self.folder / "symbols.parquet",
+            latency_ms=latency_ms,
+            calls_per_minute=calls,
+            now=now,
+        )
+
+    def provider(self) -> FilesProvider:
+        return FilesProvider(
+            *(self.folder / f"{n}.parquet" for n in ("bars", "actions", "symbols"))
+        )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Two months of 300 symbols of the example market, those with a split among them."""
+    folder = tmp_path_factory.mktemp("files")
+    actions = pl.read_parquet(EXAMPLE / "actions.parquet")
+    split = actions.filter(pl.col("kind") == "split", pl.col("ex_date").is_between(FIRST, LAST))
+    bars = example_bars().filter(
+        pl.col("date").is_between(FIRST, LAST),
+        pl.col("date").dt.weekday() <= 5,
+        ~pl.col("date").is_in(CLOSED),
+    )
+    names = bars["symbol"].unique().sort()
+    chosen = sorted({*split["symbol"], *names.gather_every(25)} & set(names))
+    bars = bars.filter(pl.col("symbol").is_in(chosen)).sort("date", "symbol")
+    bars.write_parquet(folder / "bars.parquet")
+    actions.filter(pl.col("symbol").is_in(chosen)).write_parquet(folder / "actions.parquet")
+    symbols = pl.read_parquet(EXAMPLE / "symbols.parquet")
+    symbols.filter(pl.col("symbol").is_in(chosen)).write_parquet(folder / "symbols.parquet")
+    found = Files(folder, bars)
+    assert len(found.days) == 42
+    assert 250 < len(chosen) < 400
+    return found
+
+
+@pytest.fixture(scope="module")
+def url(files: Files) -> Iterator[str]:
+    """A sandbox over the files."""
+    with running(files.settings()) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def whole(files: Files, url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that was synced from the sandbox in one go; only to be read."""
+    path = tmp_path_factory.mktemp("whole")
+    receipt = fill(path, MassiveProvider(SANDBOX_KEY, url), FIRST)
+    assert receipt.new == files.bars.height
+    return path
+
+
+def fill(
+    path: Path,
+    provider: Provider,
+    since: dt.date | None = None,
+    until: dt.date | None = None,
+    progress: Progress = lambda done, total, bars: None,
+) -> SyncReceipt:
+    with Store.create(path) as store:
+        return sync(store, provider, since, until, progress)
+
+
+def stored_days(path: Path) -> list[dt.date]:
+    with Store.open(path) as store, store.snapshot() as snapshot:
+        return snapshot.sessions
+
+
+def stored_bars(snapshot: Snapshot) -> pl.DataFrame:
+    """Every bar of a snapshot, by date and symbol."""
+    frames = []
+    for segment in snapshot.segments:
+        for row in range(segment.count):
+            frame = pl.DataFrame(
+                {
+                    "symbol": snapshot.symbols[: segment.width],
+                    "date": [snapshot.sessions[segment.first + row]] * segment.width,
+                    **{name: segment.values[i, row] for i, name in enumerate(FIELDS)},
+                }
+            )
+            frames.append(frame.filter(pl.col("close").is_not_nan()))
+    return pl.concat(frames).sort("date", "symbol")
+
+
+def assert_holds(path: Path, bars: pl.DataFrame) -> None:
+    with Store.open(path) as store:
+        assert store.verify().damages == []
+        with store.snapshot() as snapshot:
+            expected = bars.select("symbol", "date", *FIELDS).sort("date", "symbol")
+            assert stored_bars(snapshot).equals(expected)
+
+
+def assert_same_segments(one: Path, other: Path) -> None:
+    """Axis and segments are the same, byte by byte."""
+    for sql in ("SELECT * FROM axis ORDER BY first", "SELECT * FROM segments ORDER BY month"):
+        assert query(one, sql) == query(other, sql)
+    found = query(one, "SELECT file FROM segments")
+    assert found
+    for (file,) in found:
+        name = f"segments/{file}"
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+
+
+# The same as the file
+
+
+def test_every_bar_arrives_as_the_file_has_it(files: Files, whole: Path) -> None:
+    assert_holds(whole, files.bars)
+    assert stored_days(whole) == files.days
+
+
+def test_actions_and_listings_arrive(files: Files, whole: Path) -> None:
+    actions = pl.read_parquet(files.folder / "actions.parquet")
+    actions = actions.filter(pl.col("ex_date").is_between(FIRST, LAST)).sort("symbol", "ex_date")
+    splits = actions.filter(pl.col("kind") == "split")
+    paid = actions.filter(pl.col("kind") == "dividend", pl.col("cash") > 0)
+    listed = pl.read_parquet(files.folder / "symbols.parquet").filter(
+        pl.col("first_listed").is_null() | (pl.col("first_listed") <= LAST)
+    )
+    with Store.open(whole) as store, store.snapshot() as snapshot:
+        stored = snapshot.splits()
+        assert [(s.symbol, s.ex_date) for s in stored] == splits.select("symbol", "ex_date").rows()
+        factors = splits["factor"].to_list()
+        assert [s.factor for s in stored] == pytest.approx(factors, rel=1e-3)
+        assert len(stored) > 5
+        cash = sorted((d.symbol, d.ex_date, d.cash) for d in snapshot.dividends())
+        assert cash == sorted(paid.select("symbol", "ex_date", "cash").rows())
+        assert len(cash) > 50
+        names = {one.symbol: one.name for one in snapshot.listings()}
+        told = dict(listed.select("symbol", "name").rows())
+        assert names == {symbol: name or None for symbol, name in told.items()}
+
+
+def test_http_and_files_make_the_same_segments(files: Files, whole: Path, tmp_path: Path) -> None:
+    receipt = fill(tmp_path, files.provider(), FIRST)
+    assert (receipt.wanted, receipt.fetched, receipt.new) == (42, 42, files.bars.height)
+    assert receipt.usage.calls == 0
+    assert_same_segments(tmp_path, whole)
+
+
+# Only what is missing
+
+
+def test_a_second_sync_fetches_no_session_and_a_new_one_costs_one_call(
+    files: Files, tmp_path: Path
+) -> None:
+    *_, eve, last = files.days
+    with running(files.settings(now=eve)) as url:
+        first = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
+        again = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
+    assert (first.wanted, first.fetched, first.first, first.last) == (41, 41, FIRST, eve)
+    assert first.usage.calls == again.usage.calls + 41
+    assert (again.wanted, again.fetched, again.new, again.revised) == (0, 0, 0, 0)
+    assert again.data_version == first.data_version
+    with running(files.settings(now=last)) as url:
+        next_day = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
+    assert (next_day.wanted, next_day.fetched) == (1, 1)
+    assert next_day.usage.calls == again.usage.calls + 1
+    assert next_day.new == files.bars.filter(pl.col("date") == last).height
+    assert next_day.data_version > again.data_version
+    assert_holds(tmp_path, files.bars)
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        (dt.date(2016, 11, 9), dt.date(2016, 11, 17)),
+        (dt.date(2016, 11, 12), dt.date(2016, 11, 27)),  # from Saturday to Sunday
+        (dt.date(2016, 12, 13), dt.date(2016, 12, 13)),
+    ],
+)
+@pytest.mark.parametrize("source", ["http", "files"])
+def test_since_and_until_are_honoured(
+    files: Files, url: str, tmp_path: Path, since: dt.date, until: dt.date, source: str
+) -> None:
+    provider: Provider = files.provider()
+    if source == "http":
+        provider = MassiveProvider(SANDBOX_KEY, url)
+    receipt = fill(tmp_path, provider, since, until)
+    wanted = files.bars.filter(pl.col("date").is_between(since, until))
+    assert (receipt.first, receipt.last) == (since, until)
+    assert receipt.wanted == receipt.fetched == wanted["date"].n_unique()
+    assert_holds(tmp_path, wanted)
+
+
+def test_an_earlier_since_fetches_the_earlier_sessions_alone(
+    files: Files, url: str, tmp_path: Path
+) -> None:
+    middle = dt.date(2016, 11, 28)
+    later = files.bars.filter(pl.col("date") >= middle)["date"].n_unique()
+    assert fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), middle).wanted == later
+    assert fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST).wanted == 42 - later
+    assert_holds(tmp_path, files.bars)
+
+
+def test_days_that_cannot_be(files: Files, tmp_path: Path) -> None:
+    tomorrow = dt.datetime.now(NEW_YORK).date() + DAY
+    for since, until, says in (
+        (tomorrow, None, "--since .* future"),
+        (None, tomorrow, "--until .* future"),
+        (LAST, FIRST, "is after --until"),
+        (LAST + DAY, None, "its newest is 2016-12-30"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            fill(tmp_path, files.provider(), since, until)
+    assert stored_days(tmp_path) == []
+
+
+# A provider that fails
+
+
+def served(bars: pl.DataFrame) -> massive_server.Market:
+    """Bars as the scripted server has them."""
+    market = massive_server.Market(now=f"{bars['date'].max()}T20:00:00-05:00")
+    for row in bars.iter_rows(named=True):
+        market.bars.setdefault(row["date"], []).append(
+            {"T": row["symbol"], **{name[0]: row[name] for name in FIELDS}}
+        )
+    return market
+
+
+@pytest.fixture
+def few(files: Files) -> pl.DataFrame:
+    """Bars of 20 symbols in 30 sessions, more than are committed at once."""
+    symbols = files.bars["symbol"].unique().sort()[:20]
+    return files.bars.filter(
+        pl.col("symbol").is_in(symbols.to_list()), pl.col("date") <= files.days[29]
+    )
+
+
+def asked_days(server: MassiveServer, since: int = 0) -> list[str]:
+    return [call.path.rsplit("/", 1)[1] for call in server.calls[since:] if "grouped" in call.path]
+
+
+def test_what_arrived_before_a_failure_stays(few: pl.DataFrame, tmp_path: Path) -> None:
+    days = few["date"].unique().sort().to_list()
+    with serving(served(few)) as server:
+        server.script(f"{days[24]}", status(500), status(500))
+        with pytest.raises(ProviderUnreachable, match="500"):
+            fill(tmp_path / "broken", MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST)
+        assert_holds(tmp_path / "broken", few.filter(pl.col("date") < days[24]))
+        calls = len(server.calls)
+        rest = fill(tmp_path / "broken", MassiveProvider(KEY, server.url), FIRST)
+        assert asked_days(server, calls) == [str(day) for day in days[24:]]
+        assert (rest.wanted, rest.fetched) == (6, 6)
+        fill(tmp_path / "whole", MassiveProvider(KEY, server.url), FIRST)
+    assert_holds(tmp_path / "broken", few)
+    assert_same_segments(tmp_path / "broken", tmp_path / "whole")
+
+
+def test_a_sandbox_that_dies_midway(files: Files, whole: Path, tmp_path: Path) -> None:
+    command = [COMMAND, "sandbox", "--bars", files.folder / "bars.parquet"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        url = process.stdout.readline().strip()
+
+        def watch(done: int, total: int, bars: int) -> None:
+            if done == 25:
+                process.kill()
+                process.wait()
+
+        # Two calls at once, four ahead: the rest cannot have arrived yet.
+        provider = MassiveProvider(SANDBOX_KEY, url, concurrency=2, settings=IMPATIENT)
+        with pytest.raises(ProviderUnreachable):
+            fill(tmp_path, provider, FIRST, progress=watch)
+    finally:
+        process.kill()
+        process.communicate()
+    stored = stored_days(tmp_path)
+    assert 25 <= len(stored) < 42
+    assert_holds(tmp_path, files.bars.filter(pl.col("date") <= stored[-1]))
+    assert stored == files.days[: len(stored)]
+    with running(files.settings()) as url:
+        rest = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
+    assert rest.wanted == rest.fetched == 42 - len(stored)
+    assert_same_segments(tmp_path, whole)
+
+
+def test_failures_at_once_are_one_error(
+    few: pl.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def late(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.3)
+        return web.Response(status=500)
+
+    with serving(served(few)) as server:
+        server.always("splits", status(500))
+        server.always("grouped", late)
+        provider = MassiveProvider(KEY, server.url, settings=IMPATIENT)
+        with (
+            caplog.at_level(logging.ERROR),
+            pytest.raises(ProviderUnreachable, match="answers 500"),
+        ):
+            fill(tmp_path, provider, FIRST)
+        gc.collect()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_too_many_calls_are_waited_for(few: pl.DataFrame, tmp_path: Path) -> None:
+    with serving(served(few)) as server:
+        refusal = status(429, "too many", **{"Retry-After": "0"})
+        server.script("grouped", *[refusal] * 7)
+        receipt = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST)
+        assert len(asked_days(server)) == 30 + 7
+    assert receipt.usage.retries == 7
+    assert_holds(tmp_path, few)
+
+
+def test_a_limit_on_calls_is_kept_to(few: pl.DataFrame, tmp_path: Path) -> None:
+    settings = HttpSettings(window_s=0.2)
+    with serving(served(few)) as server:
+        fill(tmp_path, MassiveProvider(KEY, server.url, 12, settings=settings), FIRST)
+        times = [call.at for call in server.calls]
+    assert len(times) >= 30
+    gaps = [later - earlier for earlier, later in zip(times, times[12:], strict=False)]
+    assert min(gaps) > 0.19
+    assert_holds(tmp_path, few)
+
+
+def test_a_plan_without_actions_has_prices(few: pl.DataFrame, tmp_path: Path) -> None:
+    with serving(served(few)) as server:
+        for kind in ("splits", "dividends", "tickers"):
+            server.always(kind, status(403, "Not in your plan."))
+        receipt = fill(tmp_path, MassiveProvider(KEY, server.url), FIRST)
+    for words, warning in zip(
+        ("no splits", "no dividends", "no reference data"), receipt.warnings, strict=True
+    ):
+        assert warning.startswith(words)
+        assert "Not in your plan" in warning
+    assert_holds(tmp_path, few)
+
+
+def test_a_refused_session_keeps_those_before(few: pl.DataFrame, tmp_path: Path) -> None:
+    days = few["date"].unique().sort().to_list()
+    with serving(served(few)) as server:
+        server.always(f"{days[3]}", status(403, "Not in your plan."))
+        with pytest.raises(ProviderRefused, match="Not in your plan"):
+            fill(tmp_path, MassiveProvider(KEY, server.url), FIRST)
+    assert_holds(tmp_path, few.filter(pl.col("date") < days[3]))
+
+
+def test_an_empty_session_is_asked_for_again(few: pl.DataFrame, tmp_path: Path) -> None:
+    hole = few["date"].unique().sort().to_list()[7]
+    with serving(served(few)) as server:
+        rows = server.market.bars.pop(hole)
+        first = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST)
+        assert (first.wanted, first.empty) == (30, [hole])
+        assert_holds(tmp_path, few.filter(pl.col("date") != hole))
+        calls = len(server.calls)
+        again = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST)
+        assert set(asked_days(server, calls)) == {f"{hole}"}
+        assert (again.wanted, again.new, again.empty) == (1, 0, [hole])
+        server.market.bars[hole] = rows
+        third = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST)
+        assert (third.wanted, third.new, third.empty) == (1, len(rows), [])
+    assert_holds(tmp_path, few)
+
+
+# Rows and values that are not as they should be
+
+
+def write_csv(path: Path, *rows: str) -> FilesProvider:
+    path.write_text("\n".join(["symbol,date,open,high,low,close,volume", *rows]) + "\n")
+    return FilesProvider(path)
+
+
+def test_rows_on_closed_days_are_set_aside_and_counted(tmp_path: Path) -> None:
+    provider = write_csv(
+        tmp_path / "bars.csv",
+        "A,2016-11-23,1,2,1,2,10",
+        "A,2016-11-24,1,2,1,3,10",
+        "B,2016-11-24,1,2,1,4,10",
+        "A,2016-11-25,1,2,1,5,10",
+        "A,2016-11-26,1,2,1,6,10",
+        "A,2016-11-28,1,2,1,7,10",
+    )
+    aside = [("A", CLOSED[0], 3.0), ("B", CLOSED[0], 4.0), ("A", dt.date(2016, 11, 26), 6.0)]
+    for new in (3, 0):
+        receipt = fill(tmp_path / "data", provider)
+        assert (receipt.new, receipt.set_aside) == (new, {"closed day": 3})
+        with Store.open(tmp_path / "data") as store, store.snapshot() as snapshot:
+            rows = snapshot.set_aside("closed day")
+            assert [(r.symbol, r.session, r.values[3]) for r in rows] == aside
+            assert snapshot.symbols == ["A"]
+            assert stored_bars(snapshot)["close"].to_list() == [2.0, 5.0, 7.0]
+
+
+def newest_sessions() -> tuple[dt.date, dt.date]:
+    """The last session that is over, and the one before it."""
+    newest = last_closed_session(dt.datetime.now(NEW_YORK))
+    return session_on_or_before(newest - DAY), newest
+
+
+def test_the_newest_session_is_fetched_again_and_what_it_revises_is_kept(tmp_path: Path) -> None:
+    before, newest = newest_sessions()
+    path, data = tmp_path / "bars.csv", tmp_path / "data"
+    old = [f"A,{before},1,2,1,1,10", f"A,{newest},1,2,1,1.5,10", f"B,{newest},5,6,5,5,10"]
+    assert fill(data, write_csv(path, *old)).new == 3
+    # The older one is settled: its new value is not looked at.
+    new = [f"A,{before},1,2,1,2,10", f"A,{newest},1,2,1,1.75,20", f"B,{newest},5,6,5,5,10"]
+    receipt = fill(data, write_csv(path, *new))
+    assert (receipt.wanted, receipt.new, receipt.revised, receipt.unchanged) == (1, 0, 1, 1)
+    with Store.open(data) as store, store.snapshot() as snapshot:
+        (revision,) = snapshot.revisions()
+        assert (revision.symbol, revision.session) == ("A", newest)
+        assert revision.old == (1, 2, 1, 1.5, 10)
+        assert revision.new == (1, 2, 1, 1.75, 20)
+        assert stored_bars(snapshot)["close"].to_list() == [1.0, 1.75, 5.0]
+
+
+# Whole processes
+
+
+def environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MARKETSWEEP", "MASSIVE"))}
+    return kept | {"MASSIVE_API_KEY": SANDBOX_KEY}
+
+
+def start(data: Path, url: str) -> subprocess.Popen[str]:
+    command = [COMMAND, "sync", "--base-url", url, "--data", data, "--since", f"{FIRST}"]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+
+
+def command(*arguments: str | Path, key: str = SANDBOX_KEY) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment() | {"MASSIVE_API_KEY": key},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def slow(files: Files) -> Iterator[str]:
+    """A sandbox a third of a second away: a sync comes in two waves of 24 sessions."""
+    with running(files.settings(latency_ms=350)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def begun(files: Files, url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the first ten sessions; only to be copied."""
+    path = tmp_path_factory.mktemp("begun")
+    fill(path, MassiveProvider(SANDBOX_KEY, url), FIRST, files.days[9])
+    assert stored_days(path) == files.days[:10]
+    return path
+
+
+def wait_for_commit(data: Path, process: subprocess.Popen[str], beyond: int) -> list[dt.date]:
+    """The sessions stored, once they are more than that."""
+    patience = time.monotonic() + 20
+    while time.monotonic() < patience:
+        if len(days := stored_days(data)) > beyond:
+            return days
+        assert process.poll() is None
+        time.sleep(0.005)
+    raise AssertionError("no commit came")
+
+
+def kill_and_recover(data: Path, moment: float | None, slow: str, url: str, whole: Path) -> int:
+    """Kill a sync after some seconds, or after its first commit; how many sessions it left."""
+    process = start(data, slow)
+    try:
+        if moment is None:
+            seen = wait_for_commit(data, process, 10)
+        else:
+            time.sleep(moment)
+            seen = stored_days(data)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode in (-signal.SIGKILL, 0)
+    with Store.open(data) as store:
+        assert store.verify().damages == []
+        with store.snapshot() as snapshot:
+            left = snapshot.sessions
+    assert set(seen) <= set(left)
+    rest = fill(data, MassiveProvider(SANDBOX_KEY, url), FIRST)
+    assert rest.wanted == rest.fetched == 42 - len(left)
+    with Store.open(data) as store:
+        assert store.verify().damages == []
+    assert_same_segments(data, whole)
+    return len(left)
+
+
+def test_kills_at_many_moments(
+    files: Files, begun: Path, slow: str, url: str, whole: Path, tmp_path: Path
+) -> None:
+    started = time.monotonic()
+    shutil.copytree(begun, tmp_path / "timed")
+    process = start(tmp_path / "timed", slow)
+    out, err = process.communicate()
+    assert process.returncode == 0, out + err
+    took = time.monotonic() - started
+    moments = [took * n / 14 for n in range(1, 14)]
+    folders = [tmp_path / f"{n}" for n in range(len(moments))]
+    for folder in folders:
+        shutil.copytree(begun, folder)
+    with ThreadPoolExecutor(2) as pool:
+        left = list(
+            pool.map(lambda f, m: kill_and_recover(f, m, slow, url, whole), folders, moments)
+        )
+    assert left[0] == 10
+
+
+def test_a_kill_between_two_commits(
+    files: Files, begun: Path, url: str, whole: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(begun, data)
+    with running(files.settings(calls=STINGY)) as stingy:
+        assert kill_and_recover(data, None, stingy, url, whole) == 10 + 21
+
+
+def test_an_interrupted_sync_keeps_what_arrived(
+    files: Files, begun: Path, url: str, whole: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(begun, data)
+    with running(files.settings(calls=STINGY)) as stingy:
+        process = start(data, stingy)
+        seen = wait_for_commit(data, process, 10)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert out == ""
+    assert "interrupted; what was committed stays" in err
+    assert "Traceback" not in err
+    stored = stored_days(data)
+    assert 31 <= len(seen) <= len(stored) < 42
+    assert stored == files.days[: len(stored)]
+    with Store.open(data) as store:
+        assert store.verify().damages == []
+    fill(data, MassiveProvider(SANDBOX_KEY, url), FIRST)
+    assert_same_segments(data, whole)
+
+
+def test_one_writer_at_a_time_and_readers_wait_for_nobody(
+    files: Files, begun: Path, url: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(begun, data)
+    with running(files.settings(latency_ms=60_000)) as stuck:
+        process = start(data, stuck)
+        try:
+            holder = f"process {process.pid} "
+            patience = time.monotonic() + 20
+            while holder not in (data / "writer.lock").read_text():
+                assert time.monotonic() < patience
+                time.sleep(0.01)
+            second = command("sync", "--base-url", url, "--data", data, "--since", f"{FIRST}")
+            assert second.returncode == 5
+            assert holder in second.stderr
+            assert f"{data}" in second.stderr
+            assert second.stdout == ""
+            with pytest.raises(StoreLocked, match=holder):
+                fill(data, files.provider(), FIRST)
+            scanned = command("scan", "close > 5", "--data", data, "--format", "json")
+            assert scanned.returncode == 0, scanned.stderr
+            day = files.bars.filter(pl.col("date") == files.days[9])
+            expected = set(day.filter(pl.col("close") > 5)["symbol"])
+            assert {m["symbol"] for m in json.loads(scanned.stdout)["matches"]} == expected
+            with open_market(data) as market:
+                assert set(market.scan("close > 5").symbols) == expected
+            assert process.poll() is None
+        finally:
+            process.kill()
+            process.communicate()
+    assert stored_days(data) == files.days[:10]
+
+
+def test_readers_see_whole_commits_while_a_sync_writes(
+    files: Files, begun: Path, slow: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(begun, data)
+    heights = dict(files.bars.group_by("date").len().rows())
+    seen = []
+    process = start(data, slow)
+    with open_market(data) as market:
+        while not seen or seen[-1] < LAST:
+            hits = market.scan("volume >= 0")
+            assert len(hits) == heights[hits.as_of]
+            seen.append(hits.as_of)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "Traceback" not in out + err
+    assert seen == sorted(seen)
+    assert seen[0] == files.days[9]
+
+
+def test_a_wrong_key_is_refused_and_not_repeated(url: str, tmp_path: Path) -> None:
+    key = "aWr0ngKeyThatNobodyMayRead"
+    for arguments, given in (([], key), (["--api-key", key], SANDBOX_KEY)):
+        done = command("sync", "--base-url", url, "--data", tmp_path, *arguments, key=given)
+        assert done.returncode == 4
+        assert "MASSIVE_API_KEY" in done.stderr
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+        assert key not in done.stderr
+    for file in tmp_path.rglob("*"):
+        assert file.is_dir() or key.encode() not in file.read_bytes()
+
+
+def test_a_refusal_of_the_plan_exits_with_4(few: pl.DataFrame, tmp_path: Path) -> None:
+    with serving(served(few)) as server:
+        server.always("grouped", status(403, "Your plan does not include this data."))
+        done = command(
+            *("sync", "--base-url", server.url, "--data", tmp_path, "--since", f"{FIRST}"), key=KEY
+        )
+    assert done.returncode == 4
+    assert "403" in done.stderr
+    assert "Your plan does not include this data" in done.stderr
+    assert "--since" in done.stderr
+    assert KEY not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
