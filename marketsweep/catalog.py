@@ -37,7 +37,8 @@ CREATE TABLE axis (first INTEGER PRIMARY KEY, date TEXT NOT NULL, tickers TEXT N
 CREATE TABLE sessions (
     date TEXT PRIMARY KEY, source TEXT NOT NULL, bars INTEGER NOT NULL,
     nonpositive INTEGER NOT NULL, inverted INTEGER NOT NULL, outside INTEGER NOT NULL,
-    no_volume INTEGER NOT NULL, negative_volume INTEGER NOT NULL) WITHOUT ROWID;
+    absurd INTEGER NOT NULL, no_volume INTEGER NOT NULL,
+    negative_volume INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE segments (
     month TEXT PRIMARY KEY, file TEXT NOT NULL UNIQUE, sessions INTEGER NOT NULL,
     width INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
@@ -82,6 +83,7 @@ QUALITY: Final = (
     "nonpositive",  # a price at or below zero
     "inverted",  # the high is below the low
     "outside",  # the open or the close is not between low and high
+    "absurd",  # a price of ten million dollars or more
     "no_volume",
     "negative_volume",
 )

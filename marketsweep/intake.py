@@ -175,6 +175,10 @@ def merge(row: NDArray[np.float64], intake: Intake) -> Merged:
     )
 
 
+ABSURD: Final = 1e7
+"""Dollars a share; the dearest share ever listed here stood below a tenth of it."""
+
+
 def quality(row: NDArray[np.float64]) -> dict[str, int]:
     """How many bars a session [5, symbols] has, and how many of them are doubtful, by kind."""
     opened, high, low, close, volume = row  # NaN is false in every comparison
@@ -184,6 +188,7 @@ def quality(row: NDArray[np.float64]) -> dict[str, int]:
         "nonpositive": np.minimum(body_low, np.minimum(high, low)) <= 0,
         "inverted": high < low,
         "outside": (body_low < low) | (body_high > high),
+        "absurd": np.maximum(body_high, np.maximum(high, low)) >= ABSURD,
         "no_volume": volume == 0,
         "negative_volume": volume < 0,
     }

@@ -83,7 +83,7 @@ class Counts:
     symbols: int
     bars: int
     quality: dict[str, int]
-    """Doubtful bars by kind: nonpositive, inverted, outside, no_volume, negative_volume."""
+    """Doubtful bars by kind: nonpositive, inverted, outside, absurd, no_volume, negative_volume."""
     set_aside: dict[str, int]
     """Rows kept out of the segments, by reason."""
     revisions: int

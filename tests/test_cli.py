@@ -231,8 +231,9 @@ def test_sync_from_files_then_scan(tmp_path: Path) -> None:
     assert [m["symbol"] for m in json.loads(low.stdout)["matches"]] == ["KIMpL"]
     status = run("status", "--data", data)
     assert status.returncode == 0
-    for words in ("1 duplicate", "1 incomplete", "1 closed day", "2 nonpositive", "no damage"):
+    for words in ("1 duplicate", "1 incomplete", "1 closed day", "2 nonpositive", "1 absurd"):
         assert words in status.stdout
+    assert "no damage" in status.stdout
 
 
 @pytest.mark.parametrize(

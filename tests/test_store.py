@@ -327,6 +327,7 @@ def test_doubtful_bars_are_stored_and_counted(store: Store) -> None:
         ("OUT", (2.0, 3.0, 1.0, 3.5, 10.0)),
         ("STILL", (2.0, 2.0, 2.0, 2.0, 0.0)),
         ("LESS", (2.0, 2.0, 2.0, 2.0, -1.0)),
+        ("SLIP", (2.0, 2e9, 2.0, 2.0, 1.0)),
     ]
     commit(store, (MONDAY, rows), (SATURDAY, [("FINE", bar(1.0))]))
     with store.writer() as writer:
@@ -334,16 +335,17 @@ def test_doubtful_bars_are_stored_and_counted(store: Store) -> None:
         writer.note("plan", "free")
     with store.snapshot() as snapshot:
         counts = snapshot.counts()
-    assert counts.bars == 6
+    assert counts.bars == 7
     assert counts.quality == {
         "nonpositive": 1,
         "inverted": 1,
         "outside": 2,  # an inverted bar has nothing between its low and its high
+        "absurd": 1,
         "no_volume": 1,
         "negative_volume": 1,
     }
     assert counts.set_aside == {"closed day": 1}
-    assert (counts.first, counts.last, counts.sessions, counts.symbols) == (MONDAY, MONDAY, 1, 6)
+    assert (counts.first, counts.last, counts.sessions, counts.symbols) == (MONDAY, MONDAY, 1, 7)
     assert counts.last_sync is not None
     assert counts.last_sync["calls"] == 3
     assert counts.last_sync["session"] == "2016-01-04"
