@@ -134,17 +134,17 @@ class History:
                 ]
         return found
 
-    def raw_close(self, session: int, column: int) -> float:
-        """The last close at or before a session (an index), as it was; NaN where there is none."""
+    def last_close(self, session: int, column: int) -> tuple[dt.date, float] | None:
+        """The last bar's day and raw close at or before a session (an index)."""
         for segment in reversed(self._segments):
             if segment.first > session or column >= segment.width:
                 continue
             row = min(session - segment.first, segment.count - 1)
             closes = segment.values[CLOSE, : row + 1, column]
-            there = closes[~np.isnan(closes)]
+            there = np.flatnonzero(~np.isnan(closes))
             if len(there):
-                return float(there[-1])
-        return float("nan")
+                return self.dates[segment.first + int(there[-1])], float(closes[there[-1]])
+        return None
 
 
 def build_panel(
@@ -239,15 +239,22 @@ class _Factors:
     def _dividends(
         self, dividends: Iterable[Dividend], splits: Iterable[Split]
     ) -> Iterable[tuple[int, int, float, float]]:
-        same_day = {(split.symbol, split.ex_date): split.factor for split in splits}
+        told: dict[str, list[Split]] = {}
+        for split in splits:
+            told.setdefault(split.symbol, []).append(split)
         for dividend in dividends:
             position, session = self.position.get(dividend.symbol), self._session(dividend.ex_date)
             if position is None or not session:
                 continue
             column = self.history.snapshot.index[dividend.symbol]
-            before = self.history.raw_close(session - 1, column)
-            # The cash is paid on the shares after a split of the same day.
-            before *= same_day.get((dividend.symbol, dividend.ex_date), 1.0)
+            last = self.history.last_close(session - 1, column)
+            if last is None:
+                continue
+            day, before = last
+            for split in told.get(dividend.symbol, ()):
+                # The cash is paid on the shares after a split, up to one of the same day.
+                if day < split.ex_date <= dividend.ex_date:
+                    before *= split.factor
             # A dividend that is worth the share or more is a fault of the source: left out.
             if before > dividend.cash > 0:
                 yield position, session, 1.0 - dividend.cash / before, 1.0

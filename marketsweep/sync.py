@@ -121,6 +121,7 @@ class _Sync:
         self.provider = provider
         self.progress = progress
         self.receipt = SyncReceipt(provider.name, usage=provider.usage)
+        self.provisional: set[dt.date] = set()
         self.writing = ThreadPoolExecutor(1, thread_name_prefix="marketsweep-writer")
 
     async def run(self, since: dt.date | None, until: dt.date | None) -> SyncReceipt:
@@ -162,8 +163,9 @@ class _Sync:
         return snapshot.sessions[0] if snapshot.sessions else last - DEFAULT_SPAN
 
     def _wanted(self, snapshot: Snapshot, first: dt.date, last: dt.date) -> list[dt.date]:
-        provisional = json.loads(snapshot.notes().get(_PROVISIONAL, "[]"))
-        settled = set(snapshot.sessions) - set(map(dt.date.fromisoformat, provisional))
+        noted = json.loads(snapshot.notes().get(_PROVISIONAL, "[]"))
+        self.provisional = set(map(dt.date.fromisoformat, noted))
+        settled = set(snapshot.sessions) - self.provisional
         return [day for day in sessions_between(first, last) if day not in settled]
 
     async def _fetch_sessions(self, days: list[dt.date]) -> None:
@@ -188,7 +190,8 @@ class _Sync:
 
     async def _write(self, write: Callable[..., None], *arguments: object) -> None:
         """One write at a time, in the thread of their own, while other calls go on."""
-        await asyncio.wrap_future(self.writing.submit(write, *arguments))
+        # Shielded: what is handed over is written, whatever becomes of who waits for it.
+        await asyncio.shield(asyncio.wrap_future(self.writing.submit(write, *arguments)))
 
     def _commit(self, sessions: list[SessionBars]) -> None:
         if not sessions:
@@ -197,9 +200,10 @@ class _Sync:
         self._count(done)
         now = dt.datetime.now(NEW_YORK)
         # Late corrections of a session come in until the next one is over.
-        days = (bars.session for bars in sessions)
-        young = [day.isoformat() for day in days if now < close_time(next_session(day))]
-        self.writer.note(_PROVISIONAL, json.dumps(young))
+        days = {bars.session for bars in sessions}
+        young = {day for day in days if now < close_time(next_session(day))}
+        self.provisional = (self.provisional - days) | young
+        self.writer.note(_PROVISIONAL, json.dumps(sorted(map(str, self.provisional))))
 
     def _count(self, done: CommitReceipt) -> None:
         receipt = self.receipt

@@ -259,7 +259,7 @@ def test_mutated_conditions_fail_cleanly_and_soon() -> None:
             text[at : at + r.randint(0, 3)] = r.choices(alphabet, k=r.randint(0, 3))
             text = text or ["("]
         source = "".join(text)
-        started = time.perf_counter()
+        started = time.process_time()
         with contextlib.suppress(ConditionError):
             parse_expression(source)
-        assert time.perf_counter() - started < 0.5
+        assert time.process_time() - started < 0.5

@@ -271,8 +271,9 @@ def test_a_throttle_that_never_ends(server: MassiveServer) -> None:
     text = failure(server.url, ProviderUnreachable, work)
     assert "429 Too Many Requests" in text
     assert "than the plan includes" in text
-    # Twenty at once, then one for all, and no last rush when that one gives up.
-    assert len(server.calls) < len(days) + 15
+    # Twenty at once, then one for all, and no last rush when that one gives up: each for itself
+    # would be ten times as many.
+    assert len(server.calls) < 4 * len(days)
 
 
 def test_the_plan_s_own_limit_draws_no_429(server: MassiveServer) -> None:

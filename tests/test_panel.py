@@ -125,9 +125,12 @@ def add_actions(chance: random.Random, model: Model) -> None:
 
 
 def sound(model: Model) -> Model:
-    """Without dividends that no bar precedes: they change nothing, and have no worth."""
-    first = {symbol: bars[0][0] for symbol, bars in model.bars.items()}
-    kept = [one for one in model.dividends if one.ex_date > first[one.symbol]]
+    """Without repeats, which a sync adds up, and dividends that no bar precedes."""
+    kept = []
+    for one in dict.fromkeys(model.dividends):
+        before = [day for day, _ in model.bars[one.symbol] if day < one.ex_date]
+        if before:
+            kept.append(one)
     return Model(model.days, model.bars, model.splits, kept)
 
 
@@ -252,7 +255,7 @@ WEEK = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 1, 15))
 
 def flat(close: float, days: Sequence[dt.date] = WEEK) -> Model:
     """One symbol that closes at the same price every day."""
-    bars = [(day, (close, close, close, close, 100.0)) for day in days]
+    bars: list[Bar] = [(day, (close, close, close, close, 100.0)) for day in days]
     return Model(list(days), {"A": bars})
 
 
