@@ -123,8 +123,6 @@ class MassiveServer:
             return body({"status": "OK", "resultsCount": len(rows), "results": rows})
         if path == "/v1/marketstatus/now":
             return body({"market": "closed", "serverTime": market.now})
-        if path.startswith("/v2/aggs/ticker/"):
-            return body({"status": "OK", "ticker": "SPY", "resultsCount": 0})
         rows = self._reference(path, request.query.get("active", ""))
         return self._page_of(request, rows)
 

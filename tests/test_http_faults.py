@@ -161,14 +161,17 @@ def test_not_entitled(server: MassiveServer, code: int) -> None:
     assert len(server.calls) == 1
 
 
-def test_today_is_refused_with_another_advice(server: MassiveServer) -> None:
-    today = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+def test_today_s_bars_come_only_once_the_day_is_over(server: MassiveServer) -> None:
+    server.market.now = "2024-03-05T20:00:00-05:00"
     server.always("grouped", status(403, "Attempted to request today's data before end of day."))
 
-    async def work(provider: MassiveProvider) -> None:
-        await anext(aiter(provider.sessions([today])))
+    async def work(provider: MassiveProvider) -> tuple[dt.date, list[SessionBars]]:
+        return (await provider.available())[1], await one_day(provider)
 
-    assert "after the end of its day" in failure(server.url, ProviderRefused, work)
+    (last, [bars]), _ = use(server.url, work)
+    assert last == DAY
+    assert (bars.session, bars.symbols, bars.values.shape[1]) == (DAY, [], 0)
+    assert len(server.calls) == 2, "a refusal of today is final for now"
 
 
 def test_bad_request_shows_the_provider_s_sentence(server: MassiveServer) -> None:
@@ -599,12 +602,6 @@ async def newest(provider: MassiveProvider) -> dt.date:
 def test_the_provider_s_clock_counts(server: MassiveServer, now: str, last: dt.date) -> None:
     server.market.now = now
     assert use(server.url, newest)[0] == last
-
-
-def test_a_plan_that_gives_today_only_tomorrow(server: MassiveServer) -> None:
-    server.market.now = "2024-03-08T20:00:00-05:00"
-    server.always("/v2/aggs/ticker/", status(403, "Attempted to request today's data"))
-    assert use(server.url, newest)[0] == dt.date(2024, 3, 7)
 
 
 @pytest.mark.parametrize("answer", [status(403, "no"), says({}), says({"serverTime": "soon"})])

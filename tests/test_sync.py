@@ -218,9 +218,9 @@ def test_a_second_sync_fetches_no_session_and_a_new_one_costs_one_call(
         first = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
         again = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
     assert (first.wanted, first.fetched, first.first, first.last) == (41, 41, FIRST, eve)
-    # Beside the sessions: the clock, today's price, splits, dividends, listed and delisted.
-    assert first.usage.calls == 41 + 6
-    assert again.usage.calls <= 6
+    # Beside the sessions: the clock, splits, dividends, listed and delisted.
+    assert first.usage.calls == 41 + 5
+    assert again.usage.calls <= 5
     assert (again.wanted, again.fetched, again.new, again.revised) == (0, 0, 0, 0)
     assert again.data_version == first.data_version
     with running(files.settings(now=last)) as url:

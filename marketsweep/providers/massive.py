@@ -43,7 +43,6 @@ _log = logging.getLogger(__name__)
 
 _GROUPED: Final = "/v2/aggs/grouped/locale/us/market/stocks"
 _ASKED_WHEN_EMPTY: Final = 4
-_DAY: Final = dt.timedelta(days=1)
 
 _MEANS: Final = {"NOT_AUTHORIZED": 403, "NOT_FOUND": 404}
 """HTTP status that a body's own status stands for; any other error is a 400."""
@@ -121,7 +120,6 @@ class _Page(_Reply, Generic[Row]):
 
 _decode_grouped: Final = msgspec.json.Decoder(_Grouped).decode
 _decode_clock: Final = msgspec.json.Decoder(_Clock).decode
-_decode_any: Final = msgspec.json.Decoder(_Reply).decode
 _decode_splits: Final = msgspec.json.Decoder(_Page[_SplitRow]).decode
 _decode_dividends: Final = msgspec.json.Decoder(_Page[_DividendRow]).decode
 _decode_tickers: Final = msgspec.json.Decoder(_Page[_TickerRow]).decode
@@ -160,6 +158,7 @@ class MassiveProvider:
             concurrency=concurrency,
             settings=settings,
         )
+        self._today = dt.datetime.now(NEW_YORK).date()
         # Twice what is under way, so that one slow answer at the head does not idle the others.
         self._ahead = 2 * concurrency
 
@@ -173,13 +172,14 @@ class MassiveProvider:
     async def available(self) -> tuple[dt.date | None, dt.date]:
         """First (None: a plan does not say) and last session that can be had whole by now."""
         now = await self._now()
-        newest = last_closed_session(now)
-        if newest == now.astimezone(NEW_YORK).date() and not await self._includes(newest):
-            newest = session_on_or_before(newest - _DAY)
-        return None, newest
+        self._today = now.astimezone(NEW_YORK).date()
+        return None, last_closed_session(now)
 
     def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:
-        """Bars of each of `days`, in that order, one item a day, empty where nothing traded."""
+        """Bars of each of `days`, in that order, one item a day, empty where nothing traded.
+
+        Today's is empty too where a plan gives it only once the day is over.
+        """
         return self._http.in_order(self._session, days, self._ahead)
 
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
@@ -220,13 +220,14 @@ class MassiveProvider:
         """Bars of a day; an empty answer for a session is believed only when it is repeated."""
         bars = await self._grouped(day)
         for again in range(_ASKED_WHEN_EMPTY - 1):
-            if bars.symbols or not is_session(day):
+            if bars is None or bars.symbols or not is_session(day):
                 break
             await asyncio.sleep(self._http.settings.pause_s * 2.0**again)
             bars = await self._grouped(day)
-        return bars
+        return bars or _columns(day, [])
 
-    async def _grouped(self, day: dt.date) -> SessionBars:
+    async def _grouped(self, day: dt.date) -> SessionBars | None:
+        """Bars of a day; None for today where the plan does not give it yet."""
         params = {"adjusted": "false", "include_otc": "false"}
         try:
             return await self._http.get(f"{_GROUPED}/{day}", partial(_bars, day), params)
@@ -234,8 +235,9 @@ class MassiveProvider:
             if refusal.status != 403:
                 raise
             said = str(refusal).rstrip(".")
-        if day >= dt.datetime.now(NEW_YORK).date():
-            raise ProviderRefused(f"{said}; ask for this session after the end of its day")
+        if day == self._today:
+            _log.info("%s: %s", day, said)
+            return None
         raise ProviderRefused(f"{said}; start at a session that the plan includes, with --since")
 
     async def _actions(
@@ -302,14 +304,6 @@ class MassiveProvider:
             now = dt.datetime.now(dt.UTC)
         return now if now.tzinfo else now.replace(tzinfo=NEW_YORK)
 
-    async def _includes(self, day: dt.date) -> bool:
-        """Whether the plan gives that day's bars: some do only once the day is over."""
-        try:
-            await self._get(f"/v2/aggs/ticker/SPY/range/1/day/{day}/{day}", _decode_any)
-        except Refusal as refusal:
-            return refusal.status != 403
-        return True
-
 
 def _checked(decode: Callable[[bytes], Reply], body: bytes) -> Reply:
     """The reply, unless it says in its body that it is an error."""
@@ -322,7 +316,10 @@ def _checked(decode: Callable[[bytes], Reply], body: bytes) -> Reply:
 
 def _bars(day: dt.date, body: bytes) -> SessionBars:
     """Columns of a grouped body, in its order; null is NaN."""
-    rows = _checked(_decode_grouped, body).results or []
+    return _columns(day, _checked(_decode_grouped, body).results or [])
+
+
+def _columns(day: dt.date, rows: list[_Bar]) -> SessionBars:
     values = np.empty((len(FIELDS), len(rows)))
     for column, get in zip(values, _COLUMNS, strict=True):
         column[:] = np.fromiter(map(get, rows), np.float64, len(rows))
