@@ -17,7 +17,7 @@ import asyncio
 import datetime as dt
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Final, Generic, Self, TypeGuard, TypeVar
@@ -64,6 +64,11 @@ class _Bar(msgspec.Struct, gc=False):
 
 _COLUMNS: Final = tuple(attrgetter(name[0]) for name in FIELDS)
 """Getters of a `_Bar` in the order of `FIELDS`: its fields are their first letters."""
+
+
+# The order of the records themselves, which compare five times as slowly as these keys do.
+_SPLIT_ORDER: Final = attrgetter("symbol", "ex_date", "old", "new")
+_DIVIDEND_ORDER: Final = attrgetter("symbol", "ex_date", "cash")
 
 
 class _SplitRow(msgspec.Struct, frozen=True):
@@ -190,7 +195,7 @@ class MassiveProvider:
         """Splits with an ex-date on or after `since`, announced ones included; sorted."""
         rows = await self._actions("splits", "execution_date", since, _decode_splits)
         splits = set(_complete("splits", map(_split, rows)))
-        return sorted(split for split in splits if since is None or split.ex_date >= since)
+        return sorted(_since(since, splits), key=_SPLIT_ORDER)
 
     async def dividends(self, since: dt.date | None) -> list[Dividend]:
         """Dividends in US dollars with an ex-date on or after `since`; sorted.
@@ -200,7 +205,7 @@ class MassiveProvider:
         rows = await self._actions("dividends", "ex_dividend_date", since, _decode_dividends)
         once = {row.id or row: row for row in rows}.values()
         paid = _complete("dividends", map(_dividend, once))
-        return sorted(each for each in paid if since is None or each.ex_date >= since)
+        return sorted(_since(since, paid), key=_DIVIDEND_ORDER)
 
     async def listings(self) -> list[Listing]:
         """One listing of every ticker known, delisted ones included; sorted by ticker."""
@@ -352,6 +357,10 @@ def _complete(kind: str, found: Iterable[Action | None]) -> list[Action]:
     if missing := len(actions) - len(complete):
         _log.warning("%d of %d %s lack a fact and are left out", missing, len(actions), kind)
     return complete
+
+
+def _since(since: dt.date | None, actions: Iterable[Action]) -> Iterator[Action]:
+    return (action for action in actions if since is None or action.ex_date >= since)
 
 
 def _oldest_first(rows: Iterable[_TickerRow]) -> list[_TickerRow]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import Final
 
-from marketsweep.records import Dividend, Listing, Split
+from marketsweep.records import Listing
 from marketsweep.sandbox.market import Market
 from marketsweep.sandbox.protocol import (
     Body,
@@ -40,12 +40,7 @@ def tickers(market: Market, call: Call) -> Body:
     """Tickers listed on a day; with `active=false`, those whose listing had ended by then."""
     day = call.date("date") or market.moment.date()
     active = call.flag("active", default=True)
-    rows = [
-        _ticker(one, day)
-        for one in market.listings
-        if _had_begun(one, day) and _is_active(one, day) is active
-    ]
-    kept = matching(call, rows, _OF_TICKERS)
+    kept = matching(call, _tickers(market, day, active=active), _OF_TICKERS)
     return listed(call, ordered(call, kept, ("ticker",), order="asc"), call.limit(100, 1000))
 
 
@@ -66,14 +61,14 @@ def details(market: Market, call: Call) -> Body:
 
 def splits(market: Market, call: Call) -> Body:
     """Splits, newest first."""
-    rows = matching(call, _splits(market.splits), _OF_SPLITS)
+    rows = matching(call, _splits(market), _OF_SPLITS)
     kept = ordered(call, rows, ("execution_date", "ticker"), order="desc")
     return listed(call, kept, call.limit(100, 5000))
 
 
 def splits_v3(market: Market, call: Call) -> Body:
     """Splits as the deprecated endpoint tells them, newest first."""
-    rows = matching(call, _splits(market.splits), _OF_SPLITS)
+    rows = matching(call, _splits(market), _OF_SPLITS)
     told = ("id", "ticker", "execution_date", "split_from", "split_to")
     old = [{name: row[name] for name in told} for row in rows]
     kept = ordered(call, old, ("execution_date", "ticker"), order="desc")
@@ -82,12 +77,12 @@ def splits_v3(market: Market, call: Call) -> Body:
 
 def dividends(market: Market, call: Call) -> Body:
     """Cash dividends, newest first."""
-    return _dividends(market, call, {"distribution_type": "unknown"}, call.limit(100, 5000))
+    return _paid(market, call, ("distribution_type", "unknown"), call.limit(100, 5000))
 
 
 def dividends_v3(market: Market, call: Call) -> Body:
     """Cash dividends as the deprecated endpoint tells them, newest first."""
-    return _dividends(market, call, {"dividend_type": "CD"}, call.limit(10, 1000))
+    return _paid(market, call, ("dividend_type", "CD"), call.limit(10, 1000))
 
 
 ROUTES: Final[Routes] = (
@@ -128,11 +123,24 @@ def _ticker(listing: Listing, day: dt.date) -> Row:
     }
 
 
-def _splits(told: Sequence[Split]) -> list[Row]:
+# Rows are the same for every call, and a page of some is asked for again and again.
+
+
+@lru_cache(maxsize=4)
+def _tickers(market: Market, day: dt.date, *, active: bool) -> list[Row]:
+    return [
+        _ticker(one, day)
+        for one in market.listings
+        if _had_begun(one, day) and _is_active(one, day) is active
+    ]
+
+
+@cache
+def _splits(market: Market) -> list[Row]:
     rows: list[Row] = []
     factor: dict[str, float] = {}
     # From the newest back, so that each factor holds the splits that came later as well.
-    for split in reversed(told):
+    for split in reversed(market.splits):
         factor[split.symbol] = factor.get(split.symbol, 1.0) * split.factor
         row = {
             "id": _id("E", split.symbol, split.ex_date),
@@ -147,20 +155,24 @@ def _splits(told: Sequence[Split]) -> list[Row]:
     return rows[::-1]
 
 
-def _dividends(market: Market, call: Call, kind: Row, limit: int) -> Body:
-    rows = matching(call, [_dividend(one, kind) for one in market.dividends], _OF_DIVIDENDS)
+@cache
+def _dividends(market: Market, kind: tuple[str, str]) -> list[Row]:
+    return [
+        {
+            "id": _id("D", dividend.symbol, dividend.ex_date),
+            "ticker": dividend.symbol,
+            "ex_dividend_date": dividend.ex_date.isoformat(),
+            "cash_amount": dividend.cash,
+            "currency": "USD",
+            kind[0]: kind[1],
+        }
+        for dividend in market.dividends
+    ]
+
+
+def _paid(market: Market, call: Call, kind: tuple[str, str], limit: int) -> Body:
+    rows = matching(call, _dividends(market, kind), _OF_DIVIDENDS)
     return listed(call, ordered(call, rows, ("ex_dividend_date", "ticker"), order="desc"), limit)
-
-
-def _dividend(dividend: Dividend, kind: Row) -> Row:
-    return {
-        "id": _id("D", dividend.symbol, dividend.ex_date),
-        "ticker": dividend.symbol,
-        "ex_dividend_date": dividend.ex_date.isoformat(),
-        "cash_amount": dividend.cash,
-        "currency": "USD",
-        **kind,
-    }
 
 
 def _id(prefix: str, symbol: str, day: dt.date) -> str:
