@@ -23,7 +23,7 @@ from marketsweep.market import Market, open_market
 from marketsweep.outputs import FORMATS, writer
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan, make_plan
-from marketsweep.providers._http import _gunzip
+from marketsweep.providers._answers import _gunzip
 from marketsweep.providers.massive import _bars
 from marketsweep.ranking import rank
 from marketsweep.records import SessionBars

@@ -1,4 +1,4 @@
-"""The SQLite catalog of a data folder: schema, typed queries, and SQLite's errors made ours.
+"""The catalog of a data folder: its schema, and typed queries.
 
 It knows nothing of the segments' contents and takes its values as they come; what the rows mean
 is `store`'s. A commit is one transaction here: before it nothing has happened, after it all has.
@@ -9,21 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import chain
-from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final
 
-from marketsweep.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, UsageError
+from marketsweep.database import Database
 from marketsweep.records import Dividend, Listing, Split
-
-FILE: Final = "catalog.sqlite"
-FORMAT: Final = 1
-_APPLICATION: Final = 0x6D737770  # "mswp", in the database's header
 
 # Dates and times are ISO text, so that the catalog can be read with SQLite's own shell.
 # Tickers compare byte by byte (BINARY, the default): KIMpL is not KIMPL.
@@ -133,123 +125,10 @@ class Change:
     set_aside: Sequence[SetAside]
 
 
-@contextmanager
-def translated(folder: Path) -> Iterator[None]:
-    """Raise SQLite's errors as ours, naming the folder."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _translate(error, folder) from error
+class Catalog(Database):
+    """What is stored, as typed rows."""
 
-
-def _translate(error: sqlite3.Error, folder: Path) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    # A write cut short for another reason than a full disk (a quota, a limit on file size).
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC):
-        return StoreFull(f"{folder}: the disk refused to write the catalog ({error})")
-    match code & 0xFF:  # the primary code; the rest is detail
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return StoreLocked(f"{folder}: another process holds the catalog ({error})")
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return StoreDamaged(f"{folder / FILE} is damaged, or is not a database ({error})")
-        case _:
-            return StoreError(f"{folder / FILE} cannot be used ({error})")
-
-
-class Catalog:
-    """One connection to the catalog; safe to share between threads."""
-
-    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
-        self._connection = connection
-        self._folder = folder
-        self._lock = threading.Lock()
-
-    @classmethod
-    def open(cls, folder: Path) -> Self:
-        """A reader. Raises UsageError where there is no store, StoreDamaged where it is no good."""
-        file = folder / FILE
-        try:
-            file.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            raise _nothing_in(folder) from None
-        except OSError as error:
-            raise StoreError(f"{file} cannot be read ({error.strerror})") from error
-        with translated(folder):
-            catalog = cls(_connect_reader(file), folder)
-            return catalog._checked()
-
-    @classmethod
-    def create(cls, folder: Path) -> Self:
-        """A writer, on a catalog that is made where there is none.
-
-        The caller holds the folder's writer lock if there is none yet.
-        """
-        with translated(folder):
-            catalog = cls(_connect_writer(folder / FILE), folder)
-            if catalog._is_blank():
-                catalog._make()
-            return catalog._checked()
-
-    def close(self) -> None:
-        """End the connection, and with it a read transaction."""
-        self._connection.close()
-
-    def _checked(self) -> Self:
-        try:
-            self._check()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def _check(self) -> None:
-        if self._is_blank():
-            raise _nothing_in(self._folder)
-        if self._value("PRAGMA application_id") != _APPLICATION:
-            raise StoreDamaged(f"{self._folder / FILE} is a database of another program")
-        found = self._value("PRAGMA user_version")
-        if found != FORMAT:
-            raise StoreDamaged(
-                f"{self._folder / FILE} has format {found}, and this marketsweep reads {FORMAT}"
-            )
-
-    def _is_blank(self) -> bool:
-        # What a process leaves that is killed while it makes the catalog.
-        return not self._value("SELECT count(*) FROM sqlite_master")
-
-    def _make(self) -> None:
-        with self.transaction():
-            for statement in _SCHEMA.split(";"):
-                self._connection.execute(statement)
-            self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-            self._connection.execute(f"PRAGMA user_version = {FORMAT}")
-
-    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock, translated(self._folder):
-            return self._connection.execute(sql, values).fetchall()
-
-    def _value(self, sql: str, *values: object) -> Any:  # noqa: ANN401, SQLite's types are dynamic
-        return self._rows(sql, *values)[0][0]
-
-    # Transactions
-
-    def begin_read(self) -> None:
-        """Hold the present state: what is read from now on belongs together, until `close`."""
-        self._rows("BEGIN")
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All of the block's writes, durable when it ends, or none of them."""
-        with translated(self._folder):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # SQLite has rolled back by itself after some of its errors.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+    schema = _SCHEMA
 
     # What a snapshot is made of
 
@@ -507,53 +386,6 @@ class Catalog:
     def damages(self) -> list[str]:
         """What SQLite's own check of the file finds, in its words."""
         return [text for (text,) in self._rows("PRAGMA integrity_check") if text != "ok"]
-
-
-def _nothing_in(folder: Path) -> UsageError:
-    return UsageError(f"no data in {folder}: run marketsweep sync")
-
-
-def _connect_writer(file: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA fullfsync = ON")  # macOS: through the drive's own cache
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _connect_reader(file: Path) -> sqlite3.Connection:
-    try:
-        return _connect_at(file, "mode=ro")
-    except sqlite3.OperationalError as error:
-        # A reader of a database in WAL mode shares an index file with its writers, and cannot
-        # make one in a read-only folder. Where there is no log either, nobody is writing.
-        refused = error.sqlite_errorcode & 0xFF in (
-            sqlite3.SQLITE_READONLY,
-            sqlite3.SQLITE_CANTOPEN,
-        )
-        if not refused or _has_log(file):
-            raise
-        return _connect_at(file, "mode=ro&immutable=1")
-
-
-def _connect_at(file: Path, options: str) -> sqlite3.Connection:
-    uri = f"{file.absolute().as_uri()}?{options}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _has_log(file: Path) -> bool:
-    log = file.with_name(file.name + "-wal")
-    return log.exists() and log.stat().st_size > 0
 
 
 def _time(moment: dt.datetime) -> str:

@@ -24,7 +24,8 @@ from marketsweep.errors import ProviderRefused, UsageError
 from marketsweep.providers import Provider
 from marketsweep.records import Dividend, Listing, SessionBars, Usage
 from marketsweep.sessions import NEW_YORK, close_time, next_session, sessions_between
-from marketsweep.store import CommitReceipt, Snapshot, Store, Writer
+from marketsweep.store import Snapshot, Store
+from marketsweep.writer import CommitReceipt, Writer
 
 DEFAULT_SPAN: Final = dt.timedelta(days=729)
 """How far back a first sync goes: two years, which the free plan has too."""

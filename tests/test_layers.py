@@ -13,9 +13,10 @@ PACKAGE = Path(__file__).parent.parent / "marketsweep"
 # only where the folder is one thing in several files (`providers._http`, the sandbox).
 FLOORS: list[list[str]] = [
     ["errors", "fields", "records", "sessions", "workers", "kernels"],
-    ["indicators", "packed_bars", "catalog", "segments"],
-    ["market_files", "intake", "vocabulary"],
-    ["tree", "store", "providers", "sandbox.settings"],
+    ["indicators", "packed_bars", "database", "segments"],
+    ["market_files", "intake", "catalog", "vocabulary"],
+    ["tree", "writer", "providers", "sandbox.settings"],
+    ["store"],
     ["condition"],
     ["reference", "plan", "expressions", "sync", "status"],
     ["panel", "sandbox"],

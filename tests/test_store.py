@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from marketsweep.errors import StoreDamaged, StoreError, StoreLocked, UsageError
 from marketsweep.market_files import read_bars
 from marketsweep.records import Dividend, Listing, SessionBars, Split
-from marketsweep.store import CommitReceipt, Snapshot, Store
+from marketsweep.store import Snapshot, Store
+from marketsweep.writer import CommitReceipt
 
 Bar: TypeAlias = tuple[float, ...]
 Row: TypeAlias = tuple[str, Bar]

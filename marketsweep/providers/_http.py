@@ -10,48 +10,46 @@ What one call goes through:
 6. `_unpack` gunzips and decodes, a big body in a thread.
 7. `_again` says whether a fault is worth another try, and when: the hook that stamina asks.
 
-A fault (`_Fault`) is what another try may cure. A `Refusal` is final.
+A `Fault` is what another try may cure. A `Refusal` is final.
 """
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import gzip
 import logging
 import math
-import os
 import re
-import zlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-import msgspec
 import stamina
 from yarl import URL
 
-from marketsweep.errors import ProviderError, ProviderRefused, ProviderUnreachable
+from marketsweep.errors import ProviderRefused, ProviderUnreachable
+from marketsweep.providers._answers import Answer, decoded, retry_after, sentence_of
+from marketsweep.providers._faults import (
+    FEWER_CALLS,
+    Complaint,
+    Fault,
+    HttpSettings,
+    Refusal,
+    Throttled,
+    fault_of,
+    status_text,
+)
 from marketsweep.providers._pace import RateLimit, Stopwatch, Throttle
 from marketsweep.records import Usage
 
-try:
-    from isal import igzip, igzip_lib
-except ImportError:  # no wheel of it for this machine: the same answers, at half the speed
-    _gunzip: Callable[[bytes], bytes] = gzip.decompress
-    _GZIP_ERRORS: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error)
-else:
-    _gunzip = igzip.decompress
-    # Its stub types the error class as an instance.
-    _GZIP_ERRORS = (EOFError, OSError, cast(type[Exception], igzip_lib.error))
-
 __all__ = ["Complaint", "HttpClient", "HttpSettings", "Refusal"]
+
+_LONGEST_QUOTE: Final = 300
+"""Characters of a provider's own sentence that are shown."""
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -65,86 +63,6 @@ _BIG: Final = 32_768
 
 _UNPACKING: Final = 1
 """Bodies unpacked at once: decoding holds the GIL, and more threads only fight the loop for it."""
-
-_LONGEST_QUOTE: Final = 300
-"""Characters of a provider's own sentence that are shown."""
-
-
-_NETWORK: Final = "check the network, and the address of the provider"
-_PROXY: Final = "check HTTPS_PROXY and HTTP_PROXY"
-_FEWER_CALLS: Final = "ask for no more calls a minute than the plan includes"
-_LATER: Final = "try again later"
-
-_FAULTS: Final[tuple[tuple[type[Exception], str, str], ...]] = (
-    (aiohttp.ClientConnectorDNSError, "is not known by that name (DNS)", _NETWORK),
-    (aiohttp.ClientProxyConnectionError, "is behind a proxy that does not answer", _PROXY),
-    (aiohttp.ClientHttpProxyError, "is behind a proxy that refuses to connect", _PROXY),
-    (aiohttp.ClientSSLError, "cannot prove who it is (TLS)", _NETWORK),
-    (aiohttp.ClientConnectorError, "cannot be connected to ({reason})", _NETWORK),
-    (
-        aiohttp.ConnectionTimeoutError,
-        "cannot be connected to within {settings.connect_s:g} s",
-        _NETWORK,
-    ),
-    (aiohttp.SocketTimeoutError, "stays silent for {settings.idle_s:g} s", _LATER),
-    (TimeoutError, "does not finish an answer within {settings.total_s:g} s", _LATER),
-    (aiohttp.ClientPayloadError, "breaks off in the middle of an answer", _LATER),
-    (aiohttp.ClientConnectionError, "breaks the connection off", _LATER),
-    (aiohttp.ClientError, "does not speak proper HTTP ({reason})", _NETWORK),
-    (OSError, "breaks the connection off ({reason})", _LATER),
-)
-"""What a foreign error means, the first that fits, and what to do about it."""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpSettings:
-    """How patient the client is."""
-
-    connect_s: float = 10.0
-    """Seconds to look a host up and connect to it."""
-    idle_s: float = 30.0
-    """Seconds without one byte after which an answer is given up."""
-    total_s: float = 120.0
-    """Seconds after which an answer is given up even though bytes still drip in."""
-    tries: int = 6
-    """Times that a call is tried before a fault is final."""
-    pause_s: float = 0.5
-    """Seconds before the second try, doubling from try to try; up to as much jitter on top."""
-    longest_pause_s: float = 10.0
-    """Seconds that no pause exceeds, unless the provider asks for more."""
-    throttled_s: float = 180.0
-    """Seconds of nothing but "too many calls" before that is final: three of a plan's windows."""
-    window_s: float = 60.0
-    """Seconds of the window in which a plan counts calls."""
-
-
-class Refusal(ProviderRefused):
-    """The provider said no; `status` is the HTTP status that it said so with, or meant."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class Complaint(ProviderError):
-    """Raised by a decoder whose body says no although the HTTP status is a success."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
-class _Fault(ProviderError):
-    """A try that failed as another may not; the text goes on after the name of the host."""
-
-    def __init__(self, what: str, advice: str = _LATER, retry_after: float | None = None) -> None:
-        super().__init__(what)
-        self.advice = advice
-        self.retry_after = retry_after
-
-
-class _Throttled(_Fault):
-    """The provider counts too many calls."""
 
 
 @dataclass(slots=True, eq=False)
@@ -165,20 +83,6 @@ class _Live:
     unpacking: asyncio.Semaphore
     throttle: Throttle
     tasks: set[asyncio.Task[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-
-
-class _Words(msgspec.Struct):
-    """Where providers put the sentence that explains an error."""
-
-    error: str | None = None
-    message: str | None = None
 
 
 class HttpClient:
@@ -277,7 +181,7 @@ class HttpClient:
         call = _Call(self._own(address).update_query(params or {}))
         try:
             return await self._retry(partial(self._again, call), self._try, call, decode)
-        except _Fault as fault:
+        except Fault as fault:
             final = fault
         finally:
             throttle.leave(call)
@@ -334,7 +238,7 @@ class HttpClient:
         with self._held:
             welcome = await self._live.throttle.wait(call)
         if not welcome:
-            raise _Throttled(f"answers {_status(429)}", _FEWER_CALLS, retry_after=math.inf)
+            raise Throttled(f"answers {status_text(429)}", FEWER_CALLS, retry_after=math.inf)
         async with self._live.slots:
             answer = await self._paced(call)
         self._judge(call, answer)
@@ -344,7 +248,7 @@ class HttpClient:
             said = complaint
         raise self._refusal(call.url, said.status, str(said))
 
-    async def _paced(self, call: _Call) -> _Answer:
+    async def _paced(self, call: _Call) -> Answer:
         with self._held:
             await self._rate.enter()
         call.tries += 1
@@ -354,38 +258,39 @@ class HttpClient:
         finally:
             self._rate.leave()
 
-    async def _exchange(self, url: URL) -> _Answer:
+    async def _exchange(self, url: URL) -> Answer:
         body = []
         try:
             async with self._live.session.get(url, allow_redirects=False) as response:
                 async for chunk in response.content.iter_any():
                     self._usage.bytes_received += len(chunk)
                     body.append(chunk)
-                return _Answer(response.status, response.headers, b"".join(body))
+                return Answer(response.status, response.headers, b"".join(body))
         except (aiohttp.ClientError, OSError) as error:
-            raise _fault(error, self.settings) from None
+            raise fault_of(error, self.settings) from None
 
-    def _judge(self, call: _Call, answer: _Answer) -> None:
+    def _judge(self, call: _Call, answer: Answer) -> None:
         """Raises for a status that is no success."""
         status = answer.status
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            wait = _retry_after(answer.headers)
-            raise _Throttled(
-                f"answers {_status(status)}" + ("" if wait is None else f", to wait {wait:.0f} s"),
-                _FEWER_CALLS,
+            wait = retry_after(answer.headers)
+            raise Throttled(
+                f"answers {status_text(status)}"
+                + ("" if wait is None else f", to wait {wait:.0f} s"),
+                FEWER_CALLS,
                 wait,
             )
         self._live.throttle.answered(call)
         if status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:
-            raise _Fault(f"answers {_status(status)}", retry_after=_retry_after(answer.headers))
+            raise Fault(f"answers {status_text(status)}", retry_after=retry_after(answer.headers))
         if not 200 <= status < 300:
-            raise self._refusal(call.url, status, _sentence(answer))
+            raise self._refusal(call.url, status, sentence_of(answer))
 
-    async def _unpack(self, answer: _Answer, decode: Callable[[bytes], T]) -> T:
+    async def _unpack(self, answer: Answer, decode: Callable[[bytes], T]) -> T:
         if len(answer.body) < _BIG:
-            return _decoded(answer, decode)
+            return decoded(answer, decode)
         async with self._live.unpacking:
-            return await asyncio.to_thread(_decoded, answer, decode)
+            return await asyncio.to_thread(decoded, answer, decode)
 
     def _refusal(self, url: URL, status: int, said: str) -> Refusal:
         if status == HTTPStatus.UNAUTHORIZED:
@@ -393,7 +298,7 @@ class HttpClient:
         elif 300 <= status < 400:
             text = f"redirects {url.path}: check the address of the provider"
         else:
-            text = f"refuses {url.path} ({_status(status)}){self._quote(said)}"
+            text = f"refuses {url.path} ({status_text(status)}){self._quote(said)}"
         return Refusal(f"{self.host}: {text}", status)
 
     def _quote(self, said: str) -> str:
@@ -403,9 +308,9 @@ class HttpClient:
 
     def _again(self, call: _Call, error: Exception) -> bool | float:
         """Whether to try again, or in how many seconds; True leaves the pause to stamina."""
-        if not isinstance(error, _Fault):
+        if not isinstance(error, Fault):
             return False
-        if isinstance(error, _Throttled):
+        if isinstance(error, Throttled):
             # The throttle itself does the waiting, where it can be counted.
             again = self._live.throttle.shut(call, error.retry_after)
             self._usage.retries += again
@@ -457,64 +362,6 @@ def _proxy(base: URL) -> URL | None:
             f"the environment names a {url.scheme} proxy for {host}: only http and https ones work"
         )
     return url
-
-
-def _fault(error: aiohttp.ClientError | OSError, settings: HttpSettings) -> _Fault:
-    """In plain words, what went wrong between us and the provider."""
-    errno = error.errno if isinstance(error, OSError) else None
-    reason = os.strerror(errno) if errno else type(error).__name__
-    what, advice = next(words for kind, *words in _FAULTS if isinstance(error, kind))
-    return _Fault(what.format(reason=reason, settings=settings), advice)
-
-
-def _status(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the provider asks to wait: its header has a number, or a date."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=dt.UTC)
-    return max(0.0, (when - dt.datetime.now(dt.UTC)).total_seconds())
-
-
-def _sentence(answer: _Answer) -> str:
-    """What the provider says about an error; empty where it says nothing that can be read."""
-    try:
-        words = msgspec.json.decode(_plain(answer), type=_Words)
-    except (msgspec.MsgspecError, RecursionError, _Fault):
-        return ""
-    return words.error or words.message or ""
-
-
-def _decoded(answer: _Answer, decode: Callable[[bytes], T]) -> T:
-    try:
-        return decode(_plain(answer))
-    except (msgspec.MsgspecError, RecursionError) as error:
-        # Its text says where in the body the fault is, and quotes nothing of it.
-        raise _Fault(f"sends no valid JSON ({str(error)[:_LONGEST_QUOTE]})") from None
-
-
-def _plain(answer: _Answer) -> bytes:
-    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding == "identity":
-        return answer.body
-    if encoding not in ("gzip", "x-gzip"):
-        raise _Fault("answers in an encoding that was not asked for")
-    try:
-        return _gunzip(answer.body)
-    except _GZIP_ERRORS:
-        raise _Fault("sends damaged gzip") from None
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
