@@ -64,8 +64,9 @@ def main() -> None:
       marketsweep scan 'rsi(14) < 30 and close > sma(200)'
       marketsweep scan 'sma(50) crosses above sma(200) within 5 bars' --where 'market_cap > 1B'
 
-    Exit codes: 0 done, 2 bad condition or usage, 3 coverage too low or data stale, 4 provider
-    refused or unreachable, 5 store damaged or locked, 130 interrupted.
+    Exit codes: 0 done, 1 any other error, 2 bad condition or usage, or no data yet, 3 coverage
+    too low or data stale, 4 provider refused or unreachable, 5 store damaged or locked, or disk
+    full, 130 interrupted.
     """
 
 

@@ -79,7 +79,7 @@ def status_report(status: Status) -> str:
     lines = [
         str(status.path),
         f"  {counts.sessions:,} sessions, {counts.first} to {counts.last} "
-        f"({status.sessions_behind:,} closed since), {counts.symbols:,} symbols, "
+        f"({status.sessions_behind:,} sessions have closed since), {counts.symbols:,} symbols, "
         f"{counts.bars:,} bars, {counts.bytes / 1e6:,.1f} MB, data version {counts.version}",
         f"  {counts.splits:,} splits, {counts.dividends:,} dividends, "
         f"{counts.listings:,} listings, {counts.revisions:,} revised bars",
