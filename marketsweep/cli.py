@@ -194,7 +194,6 @@ def scan(
 
     `marketsweep indicators` lists what a condition can use.
     """
-    from marketsweep.condition import split_expressions
     from marketsweep.market import data_folder, open_market
     from marketsweep.outputs import writer
     from marketsweep.reports import receipt_report
@@ -211,7 +210,7 @@ def scan(
             sort=sort,
             descending=descending,
             limit=limit,
-            columns=split_expressions(columns),
+            columns=columns,
             executor=executor,
             adjust=adjust,  # type: ignore[arg-type]  # checked where it is used
             min_coverage=min_coverage,

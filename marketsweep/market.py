@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from marketsweep.condition import split_expressions
 from marketsweep.errors import UsageError
 from marketsweep.expressions import Expression, node_of
 from marketsweep.fields import FIELDS
@@ -70,7 +71,7 @@ class Market:
         sort: str | Expression | None = None,
         descending: bool = True,
         limit: int | None = None,
-        columns: Sequence[str | Expression] = (),
+        columns: str | Expression | Sequence[str | Expression] = (),
         executor: str = "threads",
         adjust: Adjust = "splits",
         min_coverage: float = MIN_COVERAGE,
@@ -78,18 +79,19 @@ class Market:
         """Symbols for which a condition holds, ranked, with the receipt of what was covered.
 
         `as_of` (None: the newest session stored) is what the market looked like that day: later
-        bars, splits and listings are not seen. Read `hits.coverage` before you trust an answer.
+        bars, splits and listings are not seen. `columns` are more values to show, a text of
+        several being cut at its commas. Read `hits.coverage` before you trust an answer.
+        Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
-        day = dt.date.fromisoformat(as_of) if isinstance(as_of, str) else as_of
         scan = Scan(
             condition=node_of(condition),
             where=None if where is None else node_of(where),
-            as_of=day,
+            as_of=_date(as_of),
             sort=None if sort is None else node_of(sort),
             descending=descending,
             limit=limit,
-            columns=tuple(node_of(column) for column in columns),
+            columns=tuple(node_of(column) for column in _several(columns)),
             executor=executor,
             adjust=adjust,
             min_coverage=min_coverage,
@@ -108,8 +110,7 @@ class Market:
             near = difflib.get_close_matches(symbol, snapshot.symbols, n=3, cutoff=0.5)
             hint = f": did you mean {' or '.join(near)}?" if near else ""
             raise UsageError(f"no bars of {symbol!r} are stored{hint}")
-        day = dt.date.fromisoformat(as_of) if isinstance(as_of, str) else as_of
-        history = History(snapshot, resolve_session(snapshot.sessions, day))
+        history = History(snapshot, resolve_session(snapshot.sessions, _date(as_of)))
         column = np.array([snapshot.index[symbol]])
         bars, age = history.survey(column, depth=len(history.dates))
         reference = Reference([], list, history.dates[-1])
@@ -118,3 +119,18 @@ class Market:
         for name in FIELDS:
             frame[name] = panel.matrix(name)[panel.rows - len(frame["date"]) :, 0]
         return pl.DataFrame(frame)
+
+
+def _date(given: dt.date | str | None) -> dt.date | None:
+    if not isinstance(given, str):
+        return given
+    try:
+        return dt.date.fromisoformat(given)
+    except ValueError:
+        raise UsageError(f"as_of {given!r} is no date: write, for example, 2016-12-30") from None
+
+
+def _several(columns: str | Expression | Sequence[str | Expression]) -> Sequence[str | Expression]:
+    if isinstance(columns, str):
+        return split_expressions(columns)
+    return [columns] if isinstance(columns, Expression) else columns

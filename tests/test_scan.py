@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,7 @@ import pytest
 import talib
 from numpy.typing import NDArray
 
+import marketsweep as ms
 from marketsweep.demo import REFERENCE_SCAN
 from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.executors import EXECUTORS
@@ -232,11 +234,31 @@ def test_missing_facts_are_unknown_not_false(market: Market) -> None:
     assert not negated & (set(adjusted(LAST)) - known)
 
 
+@pytest.mark.parametrize(
+    "columns",
+    ["roc(63), bbands(close, 20, 2).upper", [ms.roc(63), "bbands(close, 20, 2).upper"]],
+    ids=["text", "list"],
+)
+def test_columns_are_a_text_or_a_list(market: Market, columns: str | list[Any]) -> None:
+    hits = market.scan("close > 100", columns=columns, limit=2)
+    assert list(hits.values)[-2:] == ["roc(63)", "bbands(close, 20, 2).upper"]
+
+
+def test_one_expression_is_one_column(market: Market) -> None:
+    assert "roc(63)" in market.scan("close > 100", columns=ms.roc(63), limit=2).values
+
+
 def test_days_that_cannot_be(market: Market) -> None:
     with pytest.raises(UsageError, match="future"):
         market.scan("close > 5", as_of=dt.date.today() + dt.timedelta(days=3))
     with pytest.raises(UsageError, match="before the first stored session, 2016-01-04"):
         market.scan("close > 5", as_of="2015-12-31")
+    for read in (
+        lambda: market.scan("close > 5", as_of="soon"),
+        lambda: market.history("KO", as_of="soon"),
+    ):
+        with pytest.raises(UsageError, match="write, for example, 2016-12-30"):
+            read()
     with pytest.raises(CoverageError, match="run marketsweep sync"):
         market.scan("close > 5", as_of="2017-01-03")
     assert market.scan("close > 5", as_of="2016-12-25").as_of == dt.date(2016, 12, 23)
