@@ -436,6 +436,30 @@ def test_rows_come_through_as_they_are(server: MassiveServer) -> None:
     np.testing.assert_array_equal(bars.values[4], [100, 100, 100, 1000])
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b'{"status":"OK","results":[{"T":"A\\u0042","c":1.5,"o":null}]}',
+        b'{"status":"OK", "results" : [{"T":"AB","c":1.5}]}',
+        b'{"meta":{"results":[{"T":"X","c":9}]},"status":"OK","results":[{"T":"AB","c":1.5}]}',
+        b'{"results":[{"T":"AB","c":1.5}],"said":"\\"results\\":[]","status":"OK"}',
+        b'{"results":[{"T":"X","c":9}],"status":"OK","results":[{"T":"AB","c":1.5}]}',
+    ],
+    ids=["escaped", "spaced", "nested", "quoted", "repeated"],
+)
+def test_a_body_of_another_build_is_read_as_well(server: MassiveServer, reply: bytes) -> None:
+    server.always("grouped", raw(reply))
+    [bars], _ = use(server.url, one_day)
+    assert bars.symbols == ["AB"]
+    np.testing.assert_array_equal(bars.values[:, 0], [np.nan, np.nan, np.nan, 1.5, np.nan])
+
+
+def test_an_error_behind_the_rows_is_an_error(server: MassiveServer) -> None:
+    reply = b'{"results":[{"T":"AB","c":1.5}],"status":"NOT_AUTHORIZED","message":"not you"}'
+    server.always("grouped", raw(reply))
+    assert "not you" in failure(server.url, ProviderRefused)
+
+
 def test_asks_for_raw_prices_and_counts_compressed_bytes(server: MassiveServer) -> None:
     rows = [bar(f"T{n}", 1.0) for n in range(5000)]
     server.market.bars[DAY] = rows
