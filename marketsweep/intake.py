@@ -86,7 +86,7 @@ def judge(bars: SessionBars, axis: Axis) -> Intake:
     verdicts = _verdicts(bars, unknown)
     new = axis.append({symbols[row] for row in unknown if verdicts[row] == _ACCEPTED})
     if new:
-        columns = axis.find(symbols)
+        columns[unknown] = axis.find([symbols[row] for row in unknown])
     verdicts[_superseded(columns, verdicts, len(axis))] = _DUPLICATE
     good = verdicts == _ACCEPTED
     if not good.all():

@@ -37,7 +37,7 @@ def general(text: bytes) -> tuple[list[str], list[list[float]]]:
 
 def agrees(text: bytes, before: bytes = b"", after: bytes = b"") -> bool:
     """Whether the reader took all of it; what it took, the general decoder must agree with."""
-    found = columns_of_json(before + text + after, len(before), "T", NUMBERS)
+    found = columns_of_json(before + text + after, len(before), "T", NUMBERS, [])
     if found is None:
         return False
     symbols, values, end = found
@@ -146,7 +146,7 @@ def test_decimals_are_rounded_as_python_rounds_them(digits: int, places: int, po
     whole = f"{digits:0{places + 1}d}"
     number = f"{whole[: len(whole) - places]}{'.' if places else ''}{whole[len(whole) - places :]}"
     text = f"{number}e{power}"
-    found = columns_of_json(f'[{{"o":{text},"v":-{number}}}]'.encode(), 0, "T", NUMBERS)
+    found = columns_of_json(f'[{{"o":{text},"v":-{number}}}]'.encode(), 0, "T", NUMBERS, [])
     assert found is not None
     assert found[1][:, 0].tolist() == [float(text), -float(number)]
 
@@ -175,6 +175,28 @@ def test_a_mutated_body_is_never_misread() -> None:
     assert 100 < taken < 3900
 
 
+texts = st.lists(st.sampled_from(["", "A", "AA", "B", "BRK.B", "KIMpL", "Z"]), max_size=12)
+
+
+@given(texts, texts)
+def test_known_texts_are_shared_and_change_nothing(known: list[str], texts: list[str]) -> None:
+    known = [f"{text}!"[:-1] for text in known]  # objects of their own
+    body = json.dumps([{"T": text} for text in texts]).encode()
+    found = columns_of_json(body, 0, "T", NUMBERS, known)
+    assert found is not None
+    assert found[0] == texts
+
+
+def test_tickers_of_two_days_are_the_same_objects() -> None:
+    first = [f"T{n}" for n in range(50)]
+    second = first[:10] + first[12:30] + ["NEW"] + first[30:]
+    body = json.dumps([{"T": text} for text in second]).encode()
+    found = columns_of_json(body, 0, "T", NUMBERS, first)
+    assert found is not None
+    known = set(map(id, first))
+    assert [text for text in found[0] if id(text) not in known] == ["NEW"]
+
+
 def test_a_start_beyond_the_body_is_no_rows() -> None:
-    assert columns_of_json(b"[]", 2, "T", NUMBERS) is None
-    assert columns_of_json(b"[]", 99, "T", NUMBERS) is None
+    assert columns_of_json(b"[]", 2, "T", NUMBERS, []) is None
+    assert columns_of_json(b"[]", 99, "T", NUMBERS, []) is None

@@ -2,6 +2,7 @@
 """JSON rows of numbers into columns."""
 
 from libc.stdint cimport uintptr_t
+from libc.string cimport memcmp
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
@@ -22,14 +23,20 @@ cdef extern from "rows.hpp" namespace "marketsweep" nogil:
         void transpose(double*)
 
 
+cdef enum:
+    _AHEAD = 4  # texts that may have gone since `known`, one after the other
+
+
 cdef extern from "Python.h":
     object PyUnicode_FromStringAndSize(const char*, Py_ssize_t)
+    const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
 
 
-def columns_of_json(bytes body, size_t start, str text, tuple numbers):
+def columns_of_json(bytes body, size_t start, str text, tuple numbers, list known):
     """The rows at `start`: the `text` of each, float64 [numbers, rows], NaN for none, and the end.
 
     None where they are not the plain case: a general decoder is to say what they are then.
+    Texts that come in nearly the order of `known` are its very objects, their hashes included.
     """
     cdef vector[string] keys
     keys.push_back(text.encode())
@@ -39,7 +46,7 @@ def columns_of_json(bytes body, size_t start, str text, tuple numbers):
         return None
     cdef const char* begin = body
     cdef const char* beyond = begin + len(body)
-    cdef size_t length, row
+    cdef size_t length
     cdef double* out
     cdef RowReader* reader = new RowReader(keys)
     try:
@@ -47,10 +54,7 @@ def columns_of_json(bytes body, size_t start, str text, tuple numbers):
             length = reader.read(begin + start, beyond)
         if not length:
             return None
-        texts = [
-            PyUnicode_FromStringAndSize(reader.texts[row].data(), reader.texts[row].size())
-            for row in range(reader.texts.size())
-        ]
+        texts = _texts(reader.texts, known)
         values = np.empty((len(numbers), len(texts)))
         out = <double*> <uintptr_t> values.ctypes.data
         with nogil:
@@ -58,3 +62,22 @@ def columns_of_json(bytes body, size_t start, str text, tuple numbers):
         return texts, values, start + length
     finally:
         del reader
+
+
+cdef list _texts(const vector[string_view]& views, list known):
+    cdef list found = []
+    cdef Py_ssize_t place = 0, ahead, size, count = len(known)
+    cdef const char* text
+    cdef size_t row
+    cdef object one
+    for row in range(views.size()):
+        for ahead in range(place, min(place + _AHEAD, count)):
+            one = known[ahead]
+            text = PyUnicode_AsUTF8AndSize(one, &size)
+            if <size_t> size == views[row].size() and not memcmp(text, views[row].data(), size):
+                place = ahead + 1
+                break
+        else:
+            one = PyUnicode_FromStringAndSize(views[row].data(), views[row].size())
+        found.append(one)
+    return found

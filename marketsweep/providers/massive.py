@@ -2,11 +2,11 @@
 
 1. `sessions` asks the grouped daily endpoint, several sessions at once, and yields them in order.
    `_session` asks again where a session that did take place comes back empty, as happens under
-   load; `_bars` decodes a body straight to columns.
+   load; `GroupedBodies` decodes a body straight to columns.
 2. `splits` and `dividends` page through the corporate actions, in the newer endpoints or, where
    a plan lacks them, in the older.
-3. `listings` pages through the tickers, listed and delisted, and `_listings` settles repeats.
-4. `available` asks the provider for its clock, and whether the plan includes a session of today.
+3. `listings` pages through the tickers, listed and delisted; `listings_of` settles repeats.
+4. `available` asks the provider for its clock.
 
 A bar belongs to the day that was asked for; its own timestamp is not used.
 """
@@ -16,26 +16,34 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-import math
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from operator import attrgetter
-from typing import Final, Generic, Self, TypeGuard, TypeVar
-
-import msgspec
-import numpy as np
+from typing import Final, Self
 
 from marketsweep.errors import ProviderRefused, ProviderUnreachable
-from marketsweep.fields import FIELDS
-from marketsweep.kernels.rows import columns_of_json
-from marketsweep.providers._http import Complaint, HttpClient, HttpSettings, Refusal
+from marketsweep.providers._http import HttpClient, HttpSettings, Refusal
+from marketsweep.providers._massive_bodies import (
+    AnyReply,
+    GroupedBodies,
+    Page,
+    Row,
+    TickerRow,
+    checked,
+    decode_clock,
+    decode_dividends,
+    decode_splits,
+    decode_tickers,
+    dividends_of,
+    listings_of,
+    no_bars,
+    splits_of,
+)
 from marketsweep.providers._pace import RateLimit
 from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage
 from marketsweep.sessions import (
     NEW_YORK,
     is_session,
     last_closed_session,
-    session_on_or_before,
 )
 
 __all__ = ["MassiveProvider"]
@@ -45,100 +53,7 @@ _log = logging.getLogger(__name__)
 _GROUPED: Final = "/v2/aggs/grouped/locale/us/market/stocks"
 _ASKED_WHEN_EMPTY: Final = 4
 
-_MEANS: Final = {"NOT_AUTHORIZED": 403, "NOT_FOUND": 404}
-"""HTTP status that a body's own status stands for; any other error is a 400."""
-
-
 MASSIVE: Final = "https://api.massive.com"
-
-
-class _Bar(msgspec.Struct, gc=False):
-    """One row of a grouped body; a field may be missing, or null."""
-
-    T: str | None = None
-    o: float | None = None
-    h: float | None = None
-    l: float | None = None  # noqa: E741  the provider's name
-    c: float | None = None
-    v: float | None = None
-
-
-_INITIALS: Final = tuple(name[0] for name in FIELDS)
-"""The fields of a `_Bar` in the order of `FIELDS`: it names them by their first letters."""
-
-_COLUMNS: Final = tuple(map(attrgetter, _INITIALS))
-_ROWS: Final = b'"results":'
-
-
-# The order of the records themselves, which compare five times as slowly as these keys do.
-_SPLIT_ORDER: Final = attrgetter("symbol", "ex_date", "old", "new")
-_DIVIDEND_ORDER: Final = attrgetter("symbol", "ex_date", "cash")
-
-
-class _SplitRow(msgspec.Struct, frozen=True):
-    id: str | None = None
-    ticker: str | None = None
-    execution_date: str | None = None
-    split_from: float | None = None
-    split_to: float | None = None
-
-
-class _DividendRow(msgspec.Struct, frozen=True):
-    id: str | None = None
-    ticker: str | None = None
-    ex_dividend_date: str | None = None
-    cash_amount: float | None = None
-    currency: str | None = None
-
-
-class _TickerRow(msgspec.Struct, frozen=True):
-    ticker: str | None = None
-    name: str | None = None
-    type: str | None = None
-    primary_exchange: str | None = None
-    active: bool | None = None
-    last_updated_utc: str | None = None
-    delisted_utc: str | None = None
-
-
-class _Reply(msgspec.Struct):
-    """What every body has: a status, and a sentence where that is an error."""
-
-    status: str | None = None
-    error: str | None = None
-    message: str | None = None
-
-
-class _Grouped(_Reply):
-    results: list[_Bar] | None = None
-
-
-class _Rest(_Reply):
-    """A grouped body after its rows are taken out."""
-
-    results: int | None = None
-
-
-class _Clock(_Reply):
-    server_time: str | None = msgspec.field(default=None, name="serverTime")
-
-
-Action = TypeVar("Action", Split, Dividend)
-Row = TypeVar("Row", bound=msgspec.Struct)
-Reply = TypeVar("Reply", bound=_Reply)
-
-
-class _Page(_Reply, Generic[Row]):
-    results: list[Row] | None = None
-    next_url: str | None = None
-
-
-_decode_grouped: Final = msgspec.json.Decoder(_Grouped).decode
-_decode_rest: Final = msgspec.json.Decoder(_Rest).decode
-_decode_clock: Final = msgspec.json.Decoder(_Clock).decode
-_decode_splits: Final = msgspec.json.Decoder(_Page[_SplitRow]).decode
-_decode_dividends: Final = msgspec.json.Decoder(_Page[_DividendRow]).decode
-_decode_tickers: Final = msgspec.json.Decoder(_Page[_TickerRow]).decode
 
 
 class MassiveProvider:
@@ -175,6 +90,7 @@ class MassiveProvider:
             settings=settings,
         )
         self._today = dt.datetime.now(NEW_YORK).date()
+        self._bodies = GroupedBodies()
         # Twice what is under way, so that one slow answer at the head does not idle the others.
         self._ahead = 2 * concurrency
 
@@ -204,33 +120,28 @@ class MassiveProvider:
 
     async def splits(self, since: dt.date | None) -> list[Split]:
         """Splits with an ex-date on or after `since`, announced ones included; sorted."""
-        rows = await self._actions("splits", "execution_date", since, _decode_splits)
-        splits = set(_complete("splits", map(_split, rows)))
-        return sorted(_since(since, splits), key=_SPLIT_ORDER)
+        return splits_of(
+            await self._actions("splits", "execution_date", since, decode_splits), since
+        )
 
     async def dividends(self, since: dt.date | None) -> list[Dividend]:
         """Dividends in US dollars with an ex-date on or after `since`; sorted.
 
         A regular and a special one of the same amount on the same day stay two.
         """
-        rows = await self._actions("dividends", "ex_dividend_date", since, _decode_dividends)
-        once = {row.id or row: row for row in rows}.values()
-        paid = _complete("dividends", map(_dividend, once))
-        return sorted(_since(since, paid), key=_DIVIDEND_ORDER)
+        return dividends_of(
+            await self._actions("dividends", "ex_dividend_date", since, decode_dividends), since
+        )
 
     async def listings(self) -> list[Listing]:
         """One listing of every ticker known, delisted ones included; sorted by ticker."""
-        listed: list[_TickerRow] = []
-        delisted: list[_TickerRow] = []
+        rows: list[TickerRow] = []
         try:
-            async for rows in self._http.in_order(self._tickers, ("true", "false"), 2):
-                for row in rows:
-                    (delisted if _gone(row) else listed).append(row)
+            async for some in self._http.in_order(self._tickers, ("true", "false"), 2):
+                rows += some
         except Refusal as refusal:
             raise _not_included(refusal, "the list of tickers") from None
-        # Last in wins: a listed one over a delisted one whose ticker it took over.
-        by_ticker = {row.ticker: row for row in (*_oldest_first(delisted), *_oldest_first(listed))}
-        return [_listing(ticker, by_ticker[ticker]) for ticker in sorted(filter(None, by_ticker))]
+        return listings_of(rows)
 
     async def _session(self, day: dt.date) -> SessionBars:
         """Bars of a day; an empty answer for a session is believed only when it is repeated."""
@@ -240,13 +151,15 @@ class MassiveProvider:
                 break
             await asyncio.sleep(self._http.settings.pause_s * 2.0**again)
             bars = await self._grouped(day)
-        return bars or _columns(day, [])
+        return bars or no_bars(day)
 
     async def _grouped(self, day: dt.date) -> SessionBars | None:
         """Bars of a day; None for today where the plan does not give it yet."""
         params = {"adjusted": "false", "include_otc": "false"}
         try:
-            return await self._http.get(f"{_GROUPED}/{day}", partial(_bars, day), params)
+            return await self._http.get(
+                f"{_GROUPED}/{day}", partial(self._bodies.read, day), params
+            )
         except Refusal as refusal:
             if refusal.status != 403:
                 raise
@@ -261,7 +174,7 @@ class MassiveProvider:
         kind: str,
         field: str,
         since: dt.date | None,
-        decode: Callable[[bytes], _Page[Row]],
+        decode: Callable[[bytes], Page[Row]],
     ) -> list[Row]:
         """Rows of the newer endpoint, or of the older where a plan has only that."""
         params = {} if since is None else {f"{field}.gte": str(since)}
@@ -275,12 +188,12 @@ class MassiveProvider:
         except Refusal as refusal:
             raise _not_included(refusal, kind) from None
 
-    async def _tickers(self, active: str) -> list[_TickerRow]:
+    async def _tickers(self, active: str) -> list[TickerRow]:
         params = {"market": "stocks", "active": active, "limit": "1000"}
-        return await self._pages("/v3/reference/tickers", params, _decode_tickers)
+        return await self._pages("/v3/reference/tickers", params, decode_tickers)
 
     async def _pages(
-        self, path: str, params: Mapping[str, str], decode: Callable[[bytes], _Page[Row]]
+        self, path: str, params: Mapping[str, str], decode: Callable[[bytes], Page[Row]]
     ) -> list[Row]:
         """Rows of a page and of all that it leads to."""
         page = await self._get(path, decode, params)
@@ -302,15 +215,15 @@ class MassiveProvider:
     async def _get(
         self,
         address: str,
-        decode: Callable[[bytes], Reply],
+        decode: Callable[[bytes], AnyReply],
         params: Mapping[str, str] | None = None,
-    ) -> Reply:
-        return await self._http.get(address, partial(_checked, decode), params)
+    ) -> AnyReply:
+        return await self._http.get(address, partial(checked, decode), params)
 
     async def _now(self) -> dt.datetime:
         """The provider's clock, or ours where it does not show its own."""
         try:
-            clock = await self._get("/v1/marketstatus/now", _decode_clock)
+            clock = await self._get("/v1/marketstatus/now", decode_clock)
             now = dt.datetime.fromisoformat(clock.server_time or "")
         except Refusal as refusal:
             if refusal.status == 401:
@@ -319,104 +232,6 @@ class MassiveProvider:
         except ValueError:
             now = dt.datetime.now(dt.UTC)
         return now if now.tzinfo else now.replace(tzinfo=NEW_YORK)
-
-
-def _checked(decode: Callable[[bytes], Reply], body: bytes) -> Reply:
-    """The reply, unless it says in its body that it is an error."""
-    reply = decode(body)
-    if reply.status not in (None, "OK", "DELAYED"):
-        sentence = reply.error or reply.message or str(reply.status)
-        raise Complaint(_MEANS.get(str(reply.status), 400), sentence)
-    return reply
-
-
-def _bars(day: dt.date, body: bytes) -> SessionBars:
-    """Columns of a grouped body, in its order; null is NaN."""
-    return _plain_bars(day, body) or _columns(day, _checked(_decode_grouped, body).results or [])
-
-
-def _plain_bars(day: dt.date, body: bytes) -> SessionBars | None:
-    """A body as they all are, read eight times as fast; None for any that is special."""
-    start = body.find(_ROWS) + len(_ROWS)
-    rows = columns_of_json(body, start, "T", _INITIALS)
-    if rows is None:
-        return None
-    symbols, values, end = rows
-    try:
-        # The rest of the body, with a number in the place of the rows.
-        rest = _checked(_decode_rest, body[:start] + b"1" + body[end:])
-    except msgspec.MsgspecError:
-        return None
-    return SessionBars(day, symbols, values) if rest.results == 1 else None
-
-
-def _columns(day: dt.date, rows: list[_Bar]) -> SessionBars:
-    values = np.empty((len(FIELDS), len(rows)))
-    for column, get in zip(values, _COLUMNS, strict=True):
-        column[:] = np.fromiter(map(get, rows), np.float64, len(rows))
-    return SessionBars(day, [row.T or "" for row in rows], values)
-
-
-def _split(row: _SplitRow) -> Split | None:
-    day = _date(row.execution_date)
-    if row.ticker and day and _positive(row.split_from) and _positive(row.split_to):
-        return Split(row.ticker, day, row.split_from, row.split_to)
-    return None
-
-
-def _dividend(row: _DividendRow) -> Dividend | None:
-    day = _date(row.ex_dividend_date)
-    in_dollars = (row.currency or "USD").upper() == "USD"
-    if row.ticker and day and in_dollars and _positive(row.cash_amount):
-        return Dividend(row.ticker, day, row.cash_amount)
-    return None
-
-
-def _positive(value: float | None) -> TypeGuard[float]:
-    return value is not None and 0 < value < math.inf
-
-
-def _complete(kind: str, found: Iterable[Action | None]) -> list[Action]:
-    """Those that say all that is needed to apply them; the others are logged."""
-    actions = list(found)
-    complete = [action for action in actions if action is not None]
-    if missing := len(actions) - len(complete):
-        _log.warning("%d of %d %s lack a fact and are left out", missing, len(actions), kind)
-    return complete
-
-
-def _since(since: dt.date | None, actions: Iterable[Action]) -> Iterator[Action]:
-    return (action for action in actions if since is None or action.ex_date >= since)
-
-
-def _oldest_first(rows: Iterable[_TickerRow]) -> list[_TickerRow]:
-    return sorted(rows, key=lambda row: row.last_updated_utc or "")
-
-
-def _gone(row: _TickerRow) -> bool:
-    return row.delisted_utc is not None if row.active is None else not row.active
-
-
-def _listing(ticker: str, row: _TickerRow) -> Listing:
-    last = None
-    if _gone(row):
-        # Without its date, a delisting was before the row's last change.
-        last = _date(row.delisted_utc) or _date(row.last_updated_utc)
-    return Listing(
-        ticker,
-        name=row.name,
-        type=row.type,
-        exchange=row.primary_exchange,
-        last=session_on_or_before(last) if last else None,
-    )
-
-
-def _date(text: str | None) -> dt.date | None:
-    """The day of a date or of a time of day in it: these are midnights, of UTC or New York."""
-    try:
-        return dt.date.fromisoformat((text or "")[:10])
-    except ValueError:
-        return None
 
 
 def _not_included(refusal: Refusal, what: str) -> ProviderRefused:

@@ -1,0 +1,251 @@
+"""What Massive's bodies look like, and what their rows mean."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import math
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Final, Generic, TypeGuard, TypeVar
+
+import msgspec
+import numpy as np
+
+from marketsweep.fields import FIELDS
+from marketsweep.kernels.rows import columns_of_json
+from marketsweep.providers._faults import Complaint
+from marketsweep.records import Dividend, Listing, SessionBars, Split
+from marketsweep.sessions import session_on_or_before
+
+_log = logging.getLogger(__name__)
+
+_MEANS: Final = {"NOT_AUTHORIZED": 403, "NOT_FOUND": 404}
+"""HTTP status that a body's own status stands for; any other error is a 400."""
+
+
+class _Bar(msgspec.Struct, gc=False):
+    """One row of a grouped body; a field may be missing, or null."""
+
+    T: str | None = None
+    o: float | None = None
+    h: float | None = None
+    l: float | None = None  # noqa: E741  the provider's name
+    c: float | None = None
+    v: float | None = None
+
+
+_INITIALS: Final = tuple(name[0] for name in FIELDS)
+"""The fields of a `_Bar` in the order of `FIELDS`: it names them by their first letters."""
+
+_COLUMNS: Final = tuple(map(attrgetter, _INITIALS))
+_ROWS: Final = b'"results":'
+
+
+class SplitRow(msgspec.Struct, frozen=True):
+    """A split, as told."""
+
+    id: str | None = None
+    ticker: str | None = None
+    execution_date: str | None = None
+    split_from: float | None = None
+    split_to: float | None = None
+
+
+class DividendRow(msgspec.Struct, frozen=True):
+    """A dividend, as told."""
+
+    id: str | None = None
+    ticker: str | None = None
+    ex_dividend_date: str | None = None
+    cash_amount: float | None = None
+    currency: str | None = None
+
+
+class TickerRow(msgspec.Struct, frozen=True):
+    """What is told of one ticker."""
+
+    ticker: str | None = None
+    name: str | None = None
+    type: str | None = None
+    primary_exchange: str | None = None
+    active: bool | None = None
+    last_updated_utc: str | None = None
+    delisted_utc: str | None = None
+
+
+class Reply(msgspec.Struct):
+    """What every body has: a status, and a sentence where that is an error."""
+
+    status: str | None = None
+    error: str | None = None
+    message: str | None = None
+
+
+class _Grouped(Reply):
+    results: list[_Bar] | None = None
+
+
+class _Rest(Reply):
+    """A grouped body after its rows are taken out."""
+
+    results: int | None = None
+
+
+class _Clock(Reply):
+    server_time: str | None = msgspec.field(default=None, name="serverTime")
+
+
+Action = TypeVar("Action", Split, Dividend)
+Row = TypeVar("Row", bound=msgspec.Struct)
+AnyReply = TypeVar("AnyReply", bound=Reply)
+
+
+class Page(Reply, Generic[Row]):
+    """Rows, and where more of them are."""
+
+    results: list[Row] | None = None
+    next_url: str | None = None
+
+
+_decode_grouped: Final = msgspec.json.Decoder(_Grouped).decode
+_decode_rest: Final = msgspec.json.Decoder(_Rest).decode
+decode_clock: Final = msgspec.json.Decoder(_Clock).decode
+decode_splits: Final = msgspec.json.Decoder(Page[SplitRow]).decode
+decode_dividends: Final = msgspec.json.Decoder(Page[DividendRow]).decode
+decode_tickers: Final = msgspec.json.Decoder(Page[TickerRow]).decode
+
+
+def checked(decode: Callable[[bytes], AnyReply], body: bytes) -> AnyReply:
+    """The reply, unless it says in its body that it is an error."""
+    reply = decode(body)
+    if reply.status not in (None, "OK", "DELAYED"):
+        sentence = reply.error or reply.message or str(reply.status)
+        raise Complaint(_MEANS.get(str(reply.status), 400), sentence)
+    return reply
+
+
+class GroupedBodies:
+    """Reads bodies of the grouped endpoint, one after the other."""
+
+    def __init__(self) -> None:
+        self._tickers: list[str] = []
+        """Of the last body: the next one's are mostly the same, in the same order."""
+
+    def read(self, day: dt.date, body: bytes) -> SessionBars:
+        """Columns of a body, in its order; null is NaN."""
+        bars = self._plain(day, body)
+        if bars is None:
+            return _columns(day, checked(_decode_grouped, body).results or [])
+        self._tickers = bars.symbols
+        return bars
+
+    def _plain(self, day: dt.date, body: bytes) -> SessionBars | None:
+        """A body as they all are, read six times as fast; None for any that is special."""
+        start = body.find(_ROWS) + len(_ROWS)
+        rows = columns_of_json(body, start, "T", _INITIALS, self._tickers)
+        if rows is None:
+            return None
+        symbols, values, end = rows
+        try:
+            # The rest of the body, with a number in the place of the rows.
+            rest = checked(_decode_rest, body[:start] + b"1" + body[end:])
+        except msgspec.MsgspecError:
+            return None
+        return SessionBars(day, symbols, values) if rest.results == 1 else None
+
+
+def no_bars(day: dt.date) -> SessionBars:
+    """A session of which there is nothing."""
+    return _columns(day, [])
+
+
+def _columns(day: dt.date, rows: list[_Bar]) -> SessionBars:
+    values = np.empty((len(FIELDS), len(rows)))
+    for column, get in zip(values, _COLUMNS, strict=True):
+        column[:] = np.fromiter(map(get, rows), np.float64, len(rows))
+    return SessionBars(day, [row.T or "" for row in rows], values)
+
+
+def splits_of(rows: Iterable[SplitRow], since: dt.date | None) -> list[Split]:
+    """The splits with an ex-date on or after `since`, each once; sorted."""
+    splits = set(_complete("splits", map(_split, rows)))
+    return _in_order(splits, since, attrgetter("symbol", "ex_date", "old", "new"))
+
+
+def dividends_of(rows: Iterable[DividendRow], since: dt.date | None) -> list[Dividend]:
+    """The dividends with an ex-date on or after `since`, each id once; sorted."""
+    once = {row.id or row: row for row in rows}.values()
+    paid = _complete("dividends", map(_dividend, once))
+    return _in_order(paid, since, attrgetter("symbol", "ex_date", "cash"))
+
+
+def listings_of(rows: Iterable[TickerRow]) -> list[Listing]:
+    """One listing of every ticker; sorted.
+
+    A listed one wins over a delisted one whose ticker it took over, else the newest.
+    """
+    ordered = sorted(rows, key=lambda row: (not _gone(row), row.last_updated_utc or ""))
+    by_ticker = {row.ticker: row for row in ordered if row.ticker}
+    return [_listing(ticker, by_ticker[ticker]) for ticker in sorted(by_ticker)]
+
+
+def _split(row: SplitRow) -> Split | None:
+    day = _date(row.execution_date)
+    if row.ticker and day and _positive(row.split_from) and _positive(row.split_to):
+        return Split(row.ticker, day, row.split_from, row.split_to)
+    return None
+
+
+def _dividend(row: DividendRow) -> Dividend | None:
+    day = _date(row.ex_dividend_date)
+    in_dollars = (row.currency or "USD").upper() == "USD"
+    if row.ticker and day and in_dollars and _positive(row.cash_amount):
+        return Dividend(row.ticker, day, row.cash_amount)
+    return None
+
+
+def _positive(value: float | None) -> TypeGuard[float]:
+    return value is not None and 0 < value < math.inf
+
+
+def _complete(kind: str, found: Iterable[Action | None]) -> list[Action]:
+    """Those that say all that is needed to apply them; the others are logged."""
+    actions = list(found)
+    complete = [action for action in actions if action is not None]
+    if missing := len(actions) - len(complete):
+        _log.warning("%d of %d %s lack a fact and are left out", missing, len(actions), kind)
+    return complete
+
+
+def _in_order(
+    actions: Iterable[Action], since: dt.date | None, key: Callable[[Action], tuple[object, ...]]
+) -> list[Action]:
+    # By a key: it compares five times as fast as the records themselves.
+    return sorted((one for one in actions if since is None or one.ex_date >= since), key=key)
+
+
+def _gone(row: TickerRow) -> bool:
+    return row.delisted_utc is not None if row.active is None else not row.active
+
+
+def _listing(ticker: str, row: TickerRow) -> Listing:
+    last = None
+    if _gone(row):
+        # Without its date, a delisting was before the row's last change.
+        last = _date(row.delisted_utc) or _date(row.last_updated_utc)
+    return Listing(
+        ticker,
+        name=row.name,
+        type=row.type,
+        exchange=row.primary_exchange,
+        last=session_on_or_before(last) if last else None,
+    )
+
+
+def _date(text: str | None) -> dt.date | None:
+    """The day of a date or of a time of day in it: these are midnights, of UTC or New York."""
+    try:
+        return dt.date.fromisoformat((text or "")[:10])
+    except ValueError:
+        return None
