@@ -1,7 +1,7 @@
 """Provider to store: only what is missing, committed as it comes. Asynchronous calls end here.
 
 1. What the provider can give, what was asked for and what is stored decide the sessions to fetch
-   (`_wanted`): those that are missing, and those that were provisional when they were fetched.
+   (`make_agenda`): those that are missing, and those that were provisional when they were fetched.
 2. Reference data and corporate actions are fetched beside the bars (`_fetch_reference`).
 3. Sessions arrive in order and are committed in batches (`_fetch_sessions`): an interruption
    loses what is in the air, and nothing else.
@@ -20,15 +20,13 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
-from marketsweep.errors import ProviderRefused, UsageError
+from marketsweep.agenda import ACTIONS, LISTED, PROVISIONAL, Agenda, check_days, make_agenda
+from marketsweep.errors import ProviderRefused
 from marketsweep.providers import Provider
 from marketsweep.records import Dividend, Listing, SessionBars, Usage
-from marketsweep.sessions import NEW_YORK, close_time, next_session, sessions_between
+from marketsweep.sessions import NEW_YORK, close_time, next_session
 from marketsweep.store import Snapshot, Store
 from marketsweep.writer import CommitReceipt, Writer
-
-DEFAULT_SPAN: Final = dt.timedelta(days=729)
-"""How far back a first sync goes: two years, which the free plan has too."""
 
 _BATCH: Final = 21
 """Sessions committed at once at the most: a month, which is one segment."""
@@ -36,16 +34,6 @@ _BATCH: Final = 21
 _PATIENCE_S: Final = 2.0
 """Seconds that fetched sessions wait for their batch to fill."""
 
-_OVERLAP: Final = dt.timedelta(days=30)
-"""Actions are asked for again this far back: some are told, or taken back, late."""
-
-_LISTINGS_KEPT: Final = dt.timedelta(hours=20)
-
-# Notes in the store: sessions to fetch again, [first, last] day of the actions, and when the
-# reference data came.
-_PROVISIONAL: Final = "provisional"
-_ACTIONS: Final = "actions"
-_LISTED: Final = "listed"
 _T = TypeVar("_T")
 
 Progress = Callable[[int, int, int], None]
@@ -99,18 +87,9 @@ def sync(
     Raises UsageError for days that cannot be, ProviderError after what had arrived is committed,
     StoreLocked while another process writes, and StoreError.
     """
-    _check_days(since, until)
+    check_days(since, until, dt.datetime.now(dt.UTC))
     with store.writer() as writer:
         return asyncio.run(_Sync(store, writer, provider, progress).run(since, until))
-
-
-def _check_days(since: dt.date | None, until: dt.date | None) -> None:
-    today = dt.datetime.now(NEW_YORK).date()
-    for name, day in (("--since", since), ("--until", until)):
-        if day and day > today:
-            raise UsageError(f"{name} {day} lies in the future: it is {today} in New York")
-    if since and until and since > until:
-        raise UsageError(f"--since {since} is after --until {until}")
 
 
 class _Sync:
@@ -139,35 +118,18 @@ class _Sync:
     async def _fetch(
         self, snapshot: Snapshot, since: dt.date | None, until: dt.date | None
     ) -> None:
-        oldest, newest = await self.provider.available()
-        last = min(until, newest) if until else newest
-        first = since or self._start(snapshot, oldest, last)
-        if first > last:
-            raise UsageError(
-                f"{self.provider.name} has no session from {first} on: its newest is {newest}"
-            )
-        self.receipt.first, self.receipt.last = first, last
-        days = self._wanted(snapshot, first, last)
-        self.receipt.wanted = len(days)
-        reference = asyncio.create_task(self._fetch_reference(snapshot, first, last))
+        available = await self.provider.available()
+        agenda = make_agenda(snapshot, available, since, until, dt.datetime.now(dt.UTC))
+        self.provisional = agenda.provisional
+        self.receipt.first, self.receipt.last = agenda.first, agenda.last
+        self.receipt.wanted = len(agenda.days)
+        reference = asyncio.create_task(self._fetch_reference(agenda))
         try:
-            await self._fetch_sessions(days)
+            await self._fetch_sessions(agenda.days)
             await reference
         finally:
             reference.cancel()
-        await self._write(self._commit, self.provider.off_session(first, last))
-
-    def _start(self, snapshot: Snapshot, oldest: dt.date | None, last: dt.date) -> dt.date:
-        """Where nothing else is asked for: all of a file, what is stored, or two years."""
-        if oldest is not None:
-            return oldest
-        return snapshot.sessions[0] if snapshot.sessions else last - DEFAULT_SPAN
-
-    def _wanted(self, snapshot: Snapshot, first: dt.date, last: dt.date) -> list[dt.date]:
-        noted = json.loads(snapshot.notes().get(_PROVISIONAL, "[]"))
-        self.provisional = set(map(dt.date.fromisoformat, noted))
-        settled = set(snapshot.sessions) - self.provisional
-        return [day for day in sessions_between(first, last) if day not in settled]
+        await self._write(self._commit, self.provider.off_session(agenda.first, agenda.last))
 
     async def _fetch_sessions(self, days: list[dt.date]) -> None:
         pending: list[SessionBars] = []
@@ -204,7 +166,7 @@ class _Sync:
         days = {bars.session for bars in sessions}
         young = {day for day in days if now < close_time(next_session(day))}
         self.provisional = (self.provisional - days) | young
-        self.writer.note(_PROVISIONAL, json.dumps(sorted(map(str, self.provisional))))
+        self.writer.note(PROVISIONAL, json.dumps(sorted(map(str, self.provisional))))
 
     def _count(self, done: CommitReceipt) -> None:
         receipt = self.receipt
@@ -213,13 +175,12 @@ class _Sync:
         receipt.unchanged += done.unchanged
         receipt.set_aside = dict(Counter(receipt.set_aside) + Counter(done.set_aside))
 
-    async def _fetch_reference(self, snapshot: Snapshot, first: dt.date, last: dt.date) -> None:
-        since = self._actions_since(snapshot, first)
-        now = dt.datetime.now(dt.UTC)
+    async def _fetch_reference(self, agenda: Agenda) -> None:
+        since = agenda.actions_since
         splits, dividends, listings = await asyncio.gather(
             self._granted("splits", self.provider.splits(since)),
             self._granted("dividends", self.provider.dividends(since)),
-            self._listings(snapshot, now),
+            self._listings(agenda),
         )
         if splits is not None:
             await self._write(self.writer.put_splits, splits, since)
@@ -232,24 +193,15 @@ class _Sync:
             self.receipt.dividends = len(dividends)
         if listings:
             await self._write(self.writer.put_listings, listings)
-            await self._write(self.writer.note, _LISTED, now.isoformat())
+            now = dt.datetime.now(dt.UTC)
+            await self._write(self.writer.note, LISTED, now.isoformat())
             self.receipt.listings = len(listings)
         if splits is not None and dividends is not None:
-            start = min([first, *snapshot.sessions[:1]])
-            await self._write(self.writer.note, _ACTIONS, json.dumps([str(start), str(last)]))
+            known = json.dumps([str(agenda.start), str(agenda.last)])
+            await self._write(self.writer.note, ACTIONS, known)
 
-    def _actions_since(self, snapshot: Snapshot, first: dt.date) -> dt.date:
-        """All actions of the stored time at first, then those since the last sync and a month."""
-        start = min([first, *snapshot.sessions[:1]])
-        known = json.loads(snapshot.notes().get(_ACTIONS, "null"))
-        if known is None or start < dt.date.fromisoformat(known[0]):
-            return start
-        return max(start, dt.date.fromisoformat(known[1]) - _OVERLAP)
-
-    async def _listings(self, snapshot: Snapshot, now: dt.datetime) -> list[Listing] | None:
-        """Reference data, which is a dozen calls: not more than once a day."""
-        fetched = snapshot.notes().get(_LISTED)
-        if fetched and now - dt.datetime.fromisoformat(fetched) < _LISTINGS_KEPT:
+    async def _listings(self, agenda: Agenda) -> list[Listing] | None:
+        if not agenda.listings:
             return None
         return await self._granted("reference data", self.provider.listings())
 

@@ -270,7 +270,7 @@ def test_days_that_cannot_be(files: Files, tmp_path: Path) -> None:
         (tomorrow, None, "--since .* future"),
         (None, tomorrow, "--until .* future"),
         (LAST, FIRST, "is after --until"),
-        (LAST + DAY, None, "its newest is 2016-12-30"),
+        (LAST + DAY, None, "the newest is 2016-12-30"),
     ):
         with pytest.raises(UsageError, match=says):
             fill(tmp_path, files.provider(), since, until)
