@@ -82,6 +82,7 @@ def main() -> None:
 @click.option("--actions", metavar="FILE", type=_FILE, help="files: splits and dividends.")
 @click.option("--symbols", metavar="FILE", type=_FILE, help="files: reference data.")
 @click.option("--calls-per-minute", type=click.IntRange(1), help="Your plan's limit; free: 5.")
+@click.option("--plan", "only_plan", is_flag=True, help="Say what it would cost; make no call.")
 @_data
 @click.option("--json", "as_json", is_flag=True, help="The receipt as JSON on stdout.")
 def sync(
@@ -94,6 +95,7 @@ def sync(
     actions: Path | None,
     symbols: Path | None,
     calls_per_minute: int | None,
+    only_plan: bool,
     data: Path | None,
     as_json: bool,
 ) -> None:
@@ -102,6 +104,7 @@ def sync(
     \b
     Examples:
       marketsweep sync                                   two years of every US stock
+      marketsweep sync --plan --calls-per-minute 5       what that would cost
       marketsweep sync --since 2020-01-01 --calls-per-minute 5
       marketsweep sync --provider files --path bars.parquet --actions actions.parquet
 
@@ -112,6 +115,9 @@ def sync(
     from marketsweep.sync import sync as run_sync
 
     source = _provider(provider, base_url, api_key, path, actions, symbols, calls_per_minute)
+    if only_plan:
+        _show_forecast(data_folder(data), source, _date(since), _date(until), as_json)
+        return
     with Store.create(data_folder(data)) as store, _progress("fetching sessions") as progress:
         receipt = run_sync(store, source, _date(since), _date(until), progress)
     for warning in receipt.warnings:
@@ -122,6 +128,19 @@ def sync(
         from marketsweep.reports import sync_report
 
         click.echo(sync_report(receipt))
+
+
+def _show_forecast(
+    folder: Path, source: Provider, since: dt.date | None, until: dt.date | None, as_json: bool
+) -> None:
+    from marketsweep.forecast import forecast
+    from marketsweep.reports import forecast_report
+
+    plan = forecast(folder, source, since, until)
+    if as_json:
+        _write_json(plan.to_dict())
+    else:
+        click.echo(forecast_report(plan))
 
 
 def _provider(

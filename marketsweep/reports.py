@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from marketsweep.errors import UsageError
 from marketsweep.fields import DERIVED, FIELDS
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marketsweep.demo import DemoResult
+    from marketsweep.forecast import Forecast
     from marketsweep.results import Hits
     from marketsweep.status import Status
     from marketsweep.sync import SyncReceipt
@@ -55,6 +56,58 @@ def sync_report(receipt: SyncReceipt) -> str:
             "the next sync asks again"
         )
     return "\n".join(lines)
+
+
+def forecast_report(plan: Forecast) -> str:
+    """What a sync would cost."""
+    lines = [
+        f"{plan.provider}: {plan.first} to {plan.last}, {plan.sessions:,} sessions to fetch, "
+        f"{plan.stored:,} stored",
+    ]
+    if plan.route is None:
+        return "\n".join([*lines, "  no call: everything is in the files"])
+    others = "".join(f"; {name} it would be {n:,} calls" for name, n in plan.others.items() if n)
+    by_kind = ", ".join(
+        f"{count:,} {_KINDS[what][count != 1]}" for what, count in plan.calls.items()
+    )
+    about = "" if plan.counted else "about "
+    lines += [
+        f"  route: {plan.route}{others}",
+        f"  calls: {about}{plan.total:,}: {by_kind}",
+        f"  received: about {plan.bytes / 1e6:,.1f} MB of prices",
+        f"  time: {_plan_time(plan)}",
+        "  it may be interrupted at any time, and goes on where it stopped",
+    ]
+    if plan.beyond_free:
+        lines.append(
+            f"  a free plan goes two years back: {plan.beyond_free:,} of the sessions are older"
+        )
+    return "\n".join(lines)
+
+
+_KINDS: Final = {
+    "before": ("for the clock", "for the clock"),
+    "prices": ("session", "sessions"),
+    "splits": ("page of splits", "pages of splits"),
+    "dividends": ("page of dividends", "pages of dividends"),
+    "listings": ("page of tickers", "pages of tickers"),
+}
+
+
+def _plan_time(plan: Forecast) -> str:
+    if plan.calls_a_minute is not None:
+        return f"{_duration(plan.seconds)} at {plan.calls_a_minute:,} calls a minute"
+    return (
+        f"about {_duration(plan.seconds)} without a limit; {_duration(plan.seconds_free)} on a "
+        "free plan, with --calls-per-minute 5"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def demo_report(result: DemoResult) -> str:

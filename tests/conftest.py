@@ -9,6 +9,7 @@ import pytest
 
 from marketsweep.market import Market
 from tests.markets import example_bars, store_of
+from tests.two_months import Files, two_months
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,9 @@ def market(example_data: Path) -> Iterator[Market]:
 
     with open_market(example_data) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """A small market as files; only to be read."""
+    return two_months(tmp_path_factory.mktemp("files"))

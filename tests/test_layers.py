@@ -19,7 +19,7 @@ FLOORS: list[list[str]] = [
     ["store"],
     ["condition"],
     ["agenda", "reference", "plan", "expressions", "status"],
-    ["sync", "panel", "sandbox"],
+    ["sync", "forecast", "panel", "sandbox"],
     ["evaluate"],
     ["executors"],
     ["universe", "ranking", "results"],

@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -30,14 +29,13 @@ from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.files import FilesProvider
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.sandbox.launch import running
-from marketsweep.sandbox.settings import Settings
 from marketsweep.sessions import NEW_YORK, last_closed_session, session_on_or_before
 from marketsweep.store import Snapshot, Store
 from marketsweep.sync import Progress, SyncReceipt, sync
 from tests import massive_server
-from tests.markets import EXAMPLE, example_bars
 from tests.massive_server import KEY, MassiveServer, serving, status
 from tests.test_store import query
+from tests.two_months import CLOSED, FIRST, LAST, Files
 
 COMMAND = Path(sys.executable).parent / "marketsweep"
 STINGY = 32
@@ -45,62 +43,7 @@ STINGY = 32
 SANDBOX_KEY = "sandbox"
 IMPATIENT = HttpSettings(tries=2, pause_s=0.01)
 
-FIRST, LAST = dt.date(2016, 11, 1), dt.date(2016, 12, 30)
-CLOSED = [dt.date(2016, 11, 24), dt.date(2016, 12, 26)]  # Thanksgiving, Christmas kept on Monday
 DAY = dt.timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Files:
-    """A small market as files, and its bars as polars reads them."""
-
-    folder: Path
-    bars: pl.DataFrame
-
-    @property
-    def days(self) -> list[dt.date]:
-        return self.bars["date"].unique().sort().to_list()
-
-    def settings(
-        self, *, latency_ms: float = 0.0, calls: int | None = None, now: dt.date | None = None
-    ) -> Settings:
-        return Settings(
-            bars=self.folder / "bars.parquet",
-            actions=self.folder / "actions.parquet",
-            symbols=self.folder / "symbols.parquet",
-            latency_ms=latency_ms,
-            calls_per_minute=calls,
-            now=now,
-        )
-
-    def provider(self) -> FilesProvider:
-        return FilesProvider(
-            *(self.folder / f"{n}.parquet" for n in ("bars", "actions", "symbols"))
-        )
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    """Two months of 300 symbols of the example market, those with a split among them."""
-    folder = tmp_path_factory.mktemp("files")
-    actions = pl.read_parquet(EXAMPLE / "actions.parquet")
-    split = actions.filter(pl.col("kind") == "split", pl.col("ex_date").is_between(FIRST, LAST))
-    bars = example_bars().filter(
-        pl.col("date").is_between(FIRST, LAST),
-        pl.col("date").dt.weekday() <= 5,
-        ~pl.col("date").is_in(CLOSED),
-    )
-    names = bars["symbol"].unique().sort()
-    chosen = sorted({*split["symbol"], *names.gather_every(25)} & set(names))
-    bars = bars.filter(pl.col("symbol").is_in(chosen)).sort("date", "symbol")
-    bars.write_parquet(folder / "bars.parquet")
-    actions.filter(pl.col("symbol").is_in(chosen)).write_parquet(folder / "actions.parquet")
-    symbols = pl.read_parquet(EXAMPLE / "symbols.parquet")
-    symbols.filter(pl.col("symbol").is_in(chosen)).write_parquet(folder / "symbols.parquet")
-    found = Files(folder, bars)
-    assert len(found.days) == 42
-    assert 250 < len(chosen) < 400
-    return found
 
 
 @pytest.fixture(scope="module")

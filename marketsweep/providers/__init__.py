@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, Self
 
+from marketsweep.providers._tariff import Tariff
 from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage
 
 __all__ = ["Provider"]
@@ -21,6 +22,7 @@ class Provider(Protocol):
 
     name: str
     usage: Usage
+    tariff: Tariff
 
     async def __aenter__(self) -> Self: ...
 
@@ -28,6 +30,10 @@ class Provider(Protocol):
 
     async def available(self) -> tuple[dt.date | None, dt.date]:
         """First (None: unknown) and last session that this source can give whole at this moment."""
+        ...
+
+    def expected(self, now: dt.datetime) -> tuple[dt.date | None, dt.date]:
+        """What `available` should say at `now`, told without a call."""
         ...
 
     def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:

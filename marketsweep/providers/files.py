@@ -14,6 +14,7 @@ import polars as pl
 from marketsweep.errors import ProviderRefused
 from marketsweep.fields import FIELDS
 from marketsweep.market_files import read_actions, read_bars, read_symbols
+from marketsweep.providers._tariff import Tariff
 from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage
 from marketsweep.sessions import is_session
 
@@ -30,6 +31,7 @@ class FilesProvider:
     """
 
     name = "files"
+    tariff = Tariff()
 
     def __init__(
         self, path: Path, actions: Path | None = None, symbols: Path | None = None
@@ -53,6 +55,10 @@ class FilesProvider:
 
     async def available(self) -> tuple[dt.date | None, dt.date]:
         """First and last day that the file has bars of, be they sessions or not."""
+        return self.expected(dt.datetime.now(dt.UTC))
+
+    def expected(self, now: dt.datetime) -> tuple[dt.date | None, dt.date]:
+        """First and last day that the file has bars of: it is read already."""
         return min(self._rows), max(self._rows)
 
     async def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:

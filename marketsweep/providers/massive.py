@@ -39,6 +39,7 @@ from marketsweep.providers._massive_bodies import (
     splits_of,
 )
 from marketsweep.providers._pace import RateLimit
+from marketsweep.providers._tariff import Route, Tariff
 from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage
 from marketsweep.sessions import (
     NEW_YORK,
@@ -52,6 +53,15 @@ _log = logging.getLogger(__name__)
 
 _GROUPED: Final = "/v2/aggs/grouped/locale/us/market/stocks"
 _ASKED_WHEN_EMPTY: Final = 4
+
+_ROUTES: Final = (
+    Route("grouped", sessions=1, symbols=None, bytes_a_bar=36),
+    Route("by ticker", sessions=50_000, symbols=1, bytes_a_bar=32),
+)
+"""Bytes as they come over the wire, compressed."""
+
+_PAGES: Final = {"splits": 5000, "dividends": 5000, "listings": 1000}
+"""Rows that one call brings."""
 
 MASSIVE: Final = "https://api.massive.com"
 
@@ -76,6 +86,7 @@ class MassiveProvider:
         settings: HttpSettings | None = None,
     ) -> None:
         self.usage = Usage()
+        self.tariff = Tariff(_ROUTES, calls_per_minute, calls_before=1, rows_a_page=_PAGES)
         settings = settings or HttpSettings()
         rate = None
         if calls_per_minute is not None:
@@ -105,6 +116,10 @@ class MassiveProvider:
         """First (None: a plan does not say) and last session that can be had whole by now."""
         now = await self._now()
         self._today = now.astimezone(NEW_YORK).date()
+        return self.expected(now)
+
+    def expected(self, now: dt.datetime) -> tuple[dt.date | None, dt.date]:
+        """The last session that is over at `now`; how far back it goes, a plan does not say."""
         return None, last_closed_session(now)
 
     def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:
@@ -179,7 +194,9 @@ class MassiveProvider:
         """Rows of the newer endpoint, or of the older where a plan has only that."""
         params = {} if since is None else {f"{field}.gte": str(since)}
         try:
-            return await self._pages(f"/stocks/v1/{kind}", {**params, "limit": "5000"}, decode)
+            return await self._pages(
+                f"/stocks/v1/{kind}", {**params, "limit": str(_PAGES[kind])}, decode
+            )
         except Refusal as refusal:
             if refusal.status not in (403, 404):
                 raise
@@ -189,7 +206,7 @@ class MassiveProvider:
             raise _not_included(refusal, kind) from None
 
     async def _tickers(self, active: str) -> list[TickerRow]:
-        params = {"market": "stocks", "active": active, "limit": "1000"}
+        params = {"market": "stocks", "active": active, "limit": str(_PAGES["listings"])}
         return await self._pages("/v3/reference/tickers", params, decode_tickers)
 
     async def _pages(

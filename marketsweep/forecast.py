@@ -1,0 +1,158 @@
+"""What a sync would cost, told before its first call: `marketsweep sync --plan`."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from marketsweep.agenda import Agenda, check_days, make_agenda
+from marketsweep.errors import UsageError
+from marketsweep.providers import Provider
+from marketsweep.providers._tariff import Route, Tariff
+from marketsweep.store import Snapshot, Store
+
+# The whole US market, for as long as nothing is stored that could be counted.
+_SYMBOLS: Final = 12_000
+_TICKERS: Final = {True: 12_500, False: 22_000}
+_ACTIONS_A_YEAR: Final = {"splits": 1_500, "dividends": 30_000}
+
+_YEAR: Final = dt.timedelta(days=365)
+_MINUTE_S: Final = 60.0
+_CALLS_A_SECOND: Final = 15.0
+"""What a provider without a limit was seen to give, 80 ms away and 24 calls at a time."""
+
+FREE_CALLS: Final = 5
+_FREE_SPAN: Final = dt.timedelta(days=730)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a sync would fetch, by which route, and what that costs."""
+
+    provider: str
+    first: dt.date
+    last: dt.date
+    stored: int
+    """Sessions from `first` to `last` that need no call."""
+    sessions: int
+    """Sessions to fetch."""
+    route: str | None
+    """None where bars cost no calls."""
+    others: dict[str, int]
+    """Calls that the other routes would take for the same bars."""
+    calls: dict[str, int]
+    """By what they are for."""
+    counted: bool
+    """Whether the calls for reference data follow from what is stored, or from experience."""
+    bytes: int
+    """Roughly, of the prices."""
+    calls_a_minute: int | None
+    seconds: float
+    """At the plan's limit; without one, roughly."""
+    seconds_free: float
+    """On a free plan."""
+    beyond_free: int
+    """Sessions to fetch that lie further back than a free plan goes."""
+
+    @property
+    def total(self) -> int:
+        """All calls."""
+        return sum(self.calls.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The forecast as plain data: the JSON of `marketsweep sync --plan --json`."""
+        facts = asdict(self) | {"total": self.total}
+        return facts | {name: facts[name].isoformat() for name in ("first", "last")}
+
+
+def forecast(
+    folder: Path, provider: Provider, since: dt.date | None = None, until: dt.date | None = None
+) -> Forecast:
+    """What `sync` with these arguments would do now in a data folder, which need not exist.
+
+    Makes no call and leaves nothing behind. Raises UsageError for days that cannot be, and what
+    reading a provider's files raises.
+    """
+    now = dt.datetime.now(dt.UTC)
+    check_days(since, until, now)
+    window = asyncio.run(_window(provider, now))
+    with _store(folder) as store, store.snapshot() as snapshot:
+        return _forecast(snapshot, provider, make_agenda(snapshot, window, since, until, now))
+
+
+@contextmanager
+def _store(folder: Path) -> Iterator[Store]:
+    """The store in a folder, or an empty one that is gone afterwards."""
+    with ExitStack() as stack:
+        try:
+            store = Store.open(folder)
+        except UsageError:
+            empty = stack.enter_context(TemporaryDirectory())
+            store = Store.create(Path(empty))
+        yield stack.enter_context(store)
+
+
+async def _window(provider: Provider, now: dt.datetime) -> tuple[dt.date | None, dt.date]:
+    async with provider:
+        return provider.expected(now)
+
+
+def _forecast(snapshot: Snapshot, provider: Provider, agenda: Agenda) -> Forecast:
+    tariff = provider.tariff
+    symbols = len(snapshot.symbols) or _SYMBOLS
+    sessions = len(agenda.days)
+    route, *others = tariff.routes or (None,)
+    calls = {"before": tariff.calls_before, "prices": _calls(route, sessions, symbols)}
+    calls |= _reference_calls(snapshot, tariff, agenda)
+    kept = [day for day in snapshot.sessions if agenda.first <= day <= agenda.last]
+    oldest = agenda.last - _FREE_SPAN
+    return Forecast(
+        provider=provider.name,
+        first=agenda.first,
+        last=agenda.last,
+        stored=len(set(kept) - set(agenda.days)),
+        sessions=sessions,
+        route=route.name if route else None,
+        others={other.name: _calls(other, sessions, symbols) for other in others if other},
+        calls={what: count for what, count in calls.items() if count},
+        counted=bool(snapshot.sessions),
+        bytes=round(sessions * symbols * (route.bytes_a_bar if route else 0)),
+        calls_a_minute=tariff.calls_a_minute,
+        seconds=_seconds(sum(calls.values()), tariff.calls_a_minute),
+        seconds_free=_seconds(sum(calls.values()), FREE_CALLS),
+        beyond_free=sum(day < oldest for day in agenda.days) if route else 0,
+    )
+
+
+def _calls(route: Route | None, sessions: int, symbols: int) -> int:
+    return route.calls(sessions, symbols) if route else 0
+
+
+def _seconds(calls: int, a_minute: int | None) -> float:
+    """How long so many calls take: at a limit, all of a minute's calls go at its start."""
+    if a_minute is None:
+        return calls / _CALLS_A_SECOND
+    return max(0, -(-calls // a_minute) - 1) * _MINUTE_S + min(calls, a_minute) / _CALLS_A_SECOND
+
+
+def _reference_calls(snapshot: Snapshot, tariff: Tariff, agenda: Agenda) -> dict[str, int]:
+    counts: dict[str, list[int]] = {}
+    since, years = agenda.actions_since, (agenda.last - agenda.actions_since) / _YEAR
+    for what, stored in (("splits", snapshot.splits), ("dividends", snapshot.dividends)):
+        known = sum(action.ex_date >= since for action in stored())
+        counts[what] = [known or round(_ACTIONS_A_YEAR[what] * years * (not snapshot.sessions))]
+    if agenda.listings:
+        gone = [last is not None for _, _, last in snapshot.lives()]
+        told = [gone.count(False), gone.count(True)] if gone else [*_TICKERS.values()]
+        counts["listings"] = told  # two lists: those that are listed, and those that were
+    return {
+        what: sum(max(1, -(-rows // tariff.rows_a_page[what])) for rows in lists)
+        for what, lists in counts.items()
+        if what in tariff.rows_a_page
+    }
