@@ -52,7 +52,7 @@ def rsi(x: Series, n: float) -> list[Series]:
     loss = _wilder(np.maximum(-change, 0), 1, int(n))
     total = gain + loss
     with np.errstate(invalid="ignore", divide="ignore"):
-        return [np.where(total < 1e-14, 0.0, 100 * gain / total) + 0 * total]
+        return [np.where(total == 0, 0.0, 100 * gain / total) + 0 * total]
 
 
 def macd(x: Series, fast: float, slow: float, signal: float) -> list[Series]:

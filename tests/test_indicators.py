@@ -110,6 +110,17 @@ def test_equals_talib(row: Indicator, periods: tuple[float, ...]) -> None:
 
 
 @pytest.mark.parametrize(("row", "periods"), CASES)
+def test_a_quote_that_freezes_equals_talib(row: Indicator, periods: tuple[float, ...]) -> None:
+    bars = random_bars(rows=700, symbols=20, seed=8)
+    for field in ("open", "high", "low"):
+        bars[field][150:] = bars["close"][149]
+    bars["close"][150:] = bars["close"][149]
+    want = by_symbol(TALIB[row.name], row, periods, bars)
+    for got, expected in zip(evaluated(row, periods, bars, 700), want, strict=True):
+        assert_close(got, expected, scale_of(row, bars), 1e-7 if row.name == "bbands" else 1e-10)
+
+
+@pytest.mark.parametrize(("row", "periods"), CASES)
 def test_equals_its_slow_twin(row: Indicator, periods: tuple[float, ...]) -> None:
     bars = random_bars(rows=160, symbols=40, seed=2)
     want = by_symbol(TWINS[row.name], row, periods, bars)

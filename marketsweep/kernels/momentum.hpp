@@ -29,7 +29,7 @@ template <class L> struct Rsi {
   }
   LANE_FN void value(L* out) const {
     const L total = gain + loss;
-    out[0] = total < all<L>(NOTHING) ? L{} : 100.0 * (gain / total);
+    out[0] = total > L{} ? 100.0 * (gain / total) : L{};
   }
 };
 static const bool rsi_ = add<Rsi>("rsi", recursive<Rsi>);
