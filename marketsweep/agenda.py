@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from marketsweep.errors import UsageError
-from marketsweep.sessions import NEW_YORK, sessions_between
+from marketsweep.records import Window
+from marketsweep.sessions import NEW_YORK, is_session, sessions_between
 from marketsweep.store import Snapshot
 
 DEFAULT_SPAN: Final = dt.timedelta(days=729)
@@ -19,11 +20,12 @@ _OVERLAP: Final = dt.timedelta(days=30)
 
 _LISTINGS_KEPT: Final = dt.timedelta(hours=20)
 
-# Notes in the store: sessions to fetch again, [first, last] day of the actions, and when the
-# reference data came.
+# Notes in the store: sessions to fetch again, [first, last] day of the actions, when the reference
+# data came, and which session was the newest then.
 PROVISIONAL: Final = "provisional"
 ACTIONS: Final = "actions"
 LISTED: Final = "listed"
+LISTED_ON: Final = "listed_on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,12 @@ class Agenda:
     start: dt.date
     """The first session that will be stored: actions are known from there on."""
     days: list[dt.date]
-    """Sessions that are missing, or were provisional when they were fetched; ascending."""
+    """Sessions that are missing, or were provisional when they were fetched; ascending.
+
+    Of a source that knows its days: all of them.
+    """
+    joins: bool
+    """Whether what is told joins what is stored, or takes its place."""
     provisional: set[dt.date]
     actions_since: dt.date
     listings: bool
@@ -43,34 +50,49 @@ class Agenda:
 
 def make_agenda(
     snapshot: Snapshot,
-    available: tuple[dt.date | None, dt.date],
+    window: Window,
     since: dt.date | None,
     until: dt.date | None,
     now: dt.datetime,
 ) -> Agenda:
     """What is missing between `since` (None: as before, or two years) and `until` (None: all).
 
-    `available` is the first (None: unknown) and last session that the provider can give.
-    Raises UsageError where there is nothing from `since` on.
+    `window` is what the provider can give. Raises UsageError where that has nothing of it.
     """
-    oldest, newest = available
     notes = snapshot.notes()
-    last = min(until, newest) if until else newest
-    first = since or oldest or _usual_start(snapshot, last)
+    last = min(until or window.last, window.last)
+    first = since or window.first or _usual_start(snapshot, last)
     if first > last:
-        raise UsageError(f"there is no session from {first} on: the newest is {newest}")
+        raise UsageError(_nothing(window, since, until))
     provisional = set(map(dt.date.fromisoformat, json.loads(notes.get(PROVISIONAL, "[]"))))
-    settled = set(snapshot.sessions) - provisional
     start = min([first, *snapshot.sessions[:1]])
+    joins = window.days is not None
     return Agenda(
         first,
         last,
         start,
-        [day for day in sessions_between(first, last) if day not in settled],
+        _days(window, first, last, set(snapshot.sessions) - provisional),
+        joins,
         provisional,
-        _actions_since(notes, start),
-        _are_listings_due(notes, now),
+        start if joins else _actions_since(notes, start),
+        joins or _are_listings_due(notes, now),
     )
+
+
+def _days(window: Window, first: dt.date, last: dt.date, settled: set[dt.date]) -> list[dt.date]:
+    if window.days is None:
+        return [day for day in sessions_between(first, last) if day not in settled]
+    return sorted(day for day in window.days if first <= day <= last and is_session(day))
+
+
+def _nothing(window: Window, since: dt.date | None, until: dt.date | None) -> str:
+    asked = " ".join(
+        f"{word} {day}" for word, day in (("from", since), ("until", until)) if day is not None
+    )
+    there = f"the newest is {window.last}"
+    if window.first is not None:
+        there = f"there is {window.first} to {window.last}"
+    return f"there is no session {asked}: {there}"
 
 
 def check_days(since: dt.date | None, until: dt.date | None, now: dt.datetime) -> None:

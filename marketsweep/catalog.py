@@ -206,6 +206,20 @@ class Catalog(Database):
         self._remove("dividends", "symbol = ? AND ex_date = ? AND cash = ?", stored - given)
         return self._insert("dividends", given - stored) > 0 or bool(stored - given)
 
+    def merge_splits(self, splits: Iterable[Split]) -> bool:
+        """Put these in the place of those of the same symbol and day; whether that changed any."""
+        given = set(splits)
+        places = {(split.symbol, split.ex_date) for split in given}
+        kept = {one for one in self.splits() if (one.symbol, one.ex_date) not in places}
+        return self.replace_splits(kept | given, None)
+
+    def merge_dividends(self, dividends: Iterable[Dividend]) -> bool:
+        """Put these in the place of those of the same symbol and day; whether that changed any."""
+        given = set(dividends)
+        places = {(one.symbol, one.ex_date) for one in given}
+        kept = {one for one in self.dividends() if (one.symbol, one.ex_date) not in places}
+        return self.replace_dividends(kept | given, None)
+
     def upsert_listings(self, listings: Iterable[Listing]) -> bool:
         """Put these in the place of the stored ones of their symbols; whether anything changed."""
         stored = {listing.symbol: listing for listing in self.listings()}

@@ -62,7 +62,7 @@ def main() -> None:
       marketsweep sync
     Scan it:
       marketsweep scan 'rsi(14) < 30 and close > sma(200)'
-      marketsweep scan 'sma(50) crosses above sma(200) within 5 bars' --where 'market_cap > 1B'
+      marketsweep scan 'sma(50) crosses above sma(200) within 5 bars' --where 'exchange == "NASDAQ"'
 
     Exit codes: 0 done, 1 any other error, 2 bad condition or usage, or no data yet, 3 coverage
     too low or data stale, 4 provider refused or unreachable, 5 store damaged or locked, or disk
@@ -207,7 +207,7 @@ def scan(
     \b
     Examples:
       marketsweep scan 'rsi(14) < 30 and close > sma(200)'
-      marketsweep scan 'close > 0.95 * highest(high, 252)' --where 'market_cap > 1B' --limit 20
+      marketsweep scan 'close > 0.95 * highest(high, 252)' --where 'exchange == "NASDAQ"' --limit 20
       marketsweep scan 'macd(12, 26, 9).hist > 0' --sort 'roc(63)' --columns 'rsi(14),atr(14)/close'
       marketsweep scan 'rsi(14) > 70' --as-of 2016-12-30 --format json > hits.json
 
@@ -234,6 +234,8 @@ def scan(
             adjust=adjust,  # type: ignore[arg-type]  # checked where it is used
             min_coverage=min_coverage,
         )
+    for warning in hits.warnings:
+        click.echo(f"marketsweep: {warning}", err=True)
     with _output(output) as file:
         write(hits, file)
     click.echo(receipt_report(hits), err=True)

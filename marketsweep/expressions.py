@@ -19,7 +19,10 @@ from marketsweep.vocabulary import FUNCTIONS
 
 def node_of(given: str | Expression | Node) -> Node | str:
     """What a scan takes: the tree of an expression; a text stays a text, so that errors point."""
-    return given.node if isinstance(given, Expression) else given
+    node = given.node if isinstance(given, Expression) else given
+    if not isinstance(node, str | Node):
+        raise ConditionError(f"{given!r} is no expression: write, for example, 'rsi(14) < 30'")
+    return node
 
 
 class Expression:

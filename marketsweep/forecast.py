@@ -15,6 +15,7 @@ from marketsweep.agenda import Agenda, check_days, make_agenda
 from marketsweep.errors import UsageError
 from marketsweep.providers import Provider
 from marketsweep.providers._tariff import Route, Tariff
+from marketsweep.records import Window
 from marketsweep.store import Snapshot, Store
 
 # The whole US market, for as long as nothing is stored that could be counted.
@@ -98,7 +99,7 @@ def _store(folder: Path) -> Iterator[Store]:
         yield stack.enter_context(store)
 
 
-async def _window(provider: Provider, now: dt.datetime) -> tuple[dt.date | None, dt.date]:
+async def _window(provider: Provider, now: dt.datetime) -> Window:
     async with provider:
         return provider.expected(now)
 

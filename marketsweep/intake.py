@@ -18,16 +18,16 @@ import numpy as np
 
 from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS
-from marketsweep.sessions import is_session
+from marketsweep.sessions import NEW_YORK, is_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from marketsweep.records import SessionBars
 
-REASONS: Final = ("", "closed day", "no ticker", "incomplete", "duplicate")
+REASONS: Final = ("", "future day", "closed day", "no ticker", "incomplete", "duplicate")
 """Why a row is set aside; where several hold, the first of them counts."""
-_ACCEPTED, _CLOSED, _NAMELESS, _INCOMPLETE, _DUPLICATE = range(5)
+_ACCEPTED, _FUTURE, _CLOSED, _NAMELESS, _INCOMPLETE, _DUPLICATE = range(6)
 
 _LONGEST_TICKER: Final = 32
 
@@ -100,6 +100,9 @@ def judge(bars: SessionBars, axis: Axis) -> Intake:
 
 def _verdicts(bars: SessionBars, unknown: list[int]) -> NDArray[np.int8]:
     verdicts = np.zeros(len(bars.symbols), np.int8)
+    if bars.session > dt.datetime.now(NEW_YORK).date():
+        verdicts[:] = _FUTURE
+        return verdicts
     if not is_session(bars.session):
         verdicts[:] = _CLOSED
         return verdicts

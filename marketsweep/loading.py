@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,6 +53,10 @@ class Loader:
     def sessions(self) -> list[dt.date]:
         """The stored sessions, ascending."""
         return self._snapshot.sessions
+
+    def sessions_of(self, as_of: dt.date) -> list[dt.date]:
+        """The stored sessions up to and with a stored one."""
+        return self.sessions[: bisect_right(self.sessions, as_of)]
 
     @property
     def snapshot(self) -> Snapshot:

@@ -84,6 +84,8 @@ class Market:
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
+        if limit is not None and (not isinstance(limit, int) or limit < 1):
+            raise UsageError(f"limit {limit!r} is no whole number from 1 on")
         scan = Scan(
             condition=node_of(condition),
             where=None if where is None else node_of(where),
@@ -122,15 +124,21 @@ class Market:
 
 
 def _date(given: dt.date | str | None) -> dt.date | None:
-    if not isinstance(given, str):
+    if isinstance(given, dt.datetime):
+        return given.date()
+    if given is None or isinstance(given, dt.date):
         return given
     try:
         return dt.date.fromisoformat(given)
-    except ValueError:
+    except (TypeError, ValueError):
         raise UsageError(f"as_of {given!r} is no date: write, for example, 2016-12-30") from None
 
 
 def _several(columns: str | Expression | Sequence[str | Expression]) -> Sequence[str | Expression]:
     if isinstance(columns, str):
         return split_expressions(columns)
-    return [columns] if isinstance(columns, Expression) else columns
+    if isinstance(columns, Expression):
+        return [columns]
+    if not isinstance(columns, Sequence):
+        raise UsageError(f"columns {columns!r} are no expressions: write, for example, 'roc(63)'")
+    return columns

@@ -56,9 +56,9 @@ def read_actions(path: Path) -> tuple[list[Split], list[Dividend]]:
     cash in dollars a share. Rows of other kinds are passed over. Raises `UsageError`.
     """
     table = _require(path, _read_table(path), ("symbol", "ex_date", "kind"))
-    if "factor" not in table.columns:
-        table = _require(path, table, ("split_from", "split_to"), "or factor")
     table = _texts(path, table, ("symbol", "kind"))
+    if "factor" not in table.columns and "split" in table["kind"].str.to_lowercase():
+        table = _require(path, table, ("split_from", "split_to"), "or factor")
     table = _with(table, ("factor", "split_from", "split_to", "cash"), pl.Float64)
     table = _with(table, ("ratio_text",), pl.String)
     table = _numbers(path, table, ("factor", "split_from", "split_to", "cash"))

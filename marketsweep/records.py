@@ -25,6 +25,19 @@ class SessionBars:
     values: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a source has: from `first` (None: it does not say) to `last`."""
+
+    first: dt.date | None
+    last: dt.date
+    days: frozenset[dt.date] | None = None
+    """The very days, of a source that knows them and is cheap to read again, as a file is.
+
+    It may hold a part of the market, or of a day: what it tells joins what is stored.
+    """
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Split:
     """`old` shares became `new` shares before the open of `ex_date`."""

@@ -24,12 +24,18 @@ class Reference:
     """Reference data by symbol, seen from one day.
 
     `lives` is what every scan asks; `listings` is called when a fact is asked for the first time.
+    `known_on` (ISO) is the session at which a source told what is listed, without since when.
     """
 
     def __init__(
-        self, lives: Iterable[Life], listings: Callable[[], Iterable[Listing]], as_of: dt.date
+        self,
+        lives: Iterable[Life],
+        listings: Callable[[], Iterable[Listing]],
+        as_of: dt.date,
+        known_on: str | None = None,
     ) -> None:
         self.as_of = as_of
+        self._known_on = known_on
         self.lives = {symbol: (first, last) for symbol, first, last in lives}
         self._load = listings
         self._day = as_of.isoformat()
@@ -46,7 +52,9 @@ class Reference:
         first, last = self.lives[symbol]
         if last is not None and last < self._day:
             return False
-        return None if first is None else first <= self._day
+        if first is None:
+            return True if self._known_on and self._known_on <= self._day else None
+        return first <= self._day
 
     def fact(self, symbol: str, name: str) -> str | float | None:
         """One fact of one symbol; None where it is unknown."""

@@ -42,7 +42,7 @@ def sync_report(receipt: SyncReceipt) -> str:
     usage = receipt.usage
     lines = [
         f"{receipt.provider}: {receipt.first} to {receipt.last}, fetched {receipt.fetched:,} of "
-        f"{receipt.wanted:,} missing sessions",
+        f"{receipt.wanted:,} sessions",
         f"  bars: {receipt.new:,} new, {receipt.revised:,} revised, "
         f"{receipt.unchanged:,} unchanged{_set_aside(receipt.set_aside)}",
         f"  {receipt.splits:,} splits, {receipt.dividends:,} dividends, "

@@ -36,6 +36,10 @@ class Coverage:
     unknown: int = 0
     """Left out by the pre-screen because the fact it asks for is not known."""
     stale_symbols: list[str] = field(default_factory=list)
+    sessions: int = 0
+    """Sessions that the bars needed of a symbol span, up to the as-of session."""
+    sessions_missing: int = 0
+    """How many of those are not stored, so that indicators run over a gap."""
 
     @property
     def share(self) -> float:
@@ -46,7 +50,7 @@ class Coverage:
         """
         asked = self.expected - self.excluded.prescreen
         missing = self.excluded.stale + self.excluded.failed
-        return 1.0 - missing / asked if asked else 0.0
+        return 1.0 - missing / asked if asked else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +113,17 @@ class Hits:
 
     def to_dict(self) -> dict[str, Any]:
         """The whole answer as plain data: the JSON of `marketsweep scan --format json`."""
-        coverage = asdict(self.coverage)
-        del coverage["stale_symbols"]
+        coverage = self.coverage
         return {
             "condition": self.condition,
             "as_of": self.as_of.isoformat(),
             "executor": self.executor,
             "matches": [asdict(match) for match in self.matches],
-            "coverage": coverage,
+            "coverage": {
+                "expected": coverage.expected,
+                "evaluated": coverage.evaluated,
+                "excluded": asdict(coverage.excluded),
+            },
             "data_version": self.data_version,
             "timing": asdict(self.timing),
         }

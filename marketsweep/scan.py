@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -30,7 +31,7 @@ from marketsweep.panel import Adjust, Panel
 from marketsweep.plan import Plan, make_plan
 from marketsweep.ranking import rank
 from marketsweep.results import Coverage, Excluded, Hits, Timing
-from marketsweep.sessions import session_on_or_before
+from marketsweep.sessions import session_on_or_before, sessions_from_to
 from marketsweep.tree import Kind, Node
 from marketsweep.universe import Universe
 
@@ -38,6 +39,9 @@ DEFAULT_SORT: Final = "dollar_volume"
 """What matches are sorted by where nothing is asked for: the most traded first."""
 
 MIN_COVERAGE: Final = 0.95
+
+_CHANGING: Final = (tree.Field, tree.Fact, tree.Call)
+"""What a value has a part of that is worth showing: others are constants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,9 @@ def run(scan: Scan, loader: Loader) -> Hits:
         choices = ", ".join(get_args(Adjust))
         raise UsageError(f"unknown adjustment {scan.adjust!r}: choose one of {choices}")
 
+    if not 0 <= scan.min_coverage <= 1:
+        raise UsageError(f"min coverage {scan.min_coverage} is no share from 0 to 1")
+
     as_of = resolve_session(loader.sessions, scan.as_of)
     universe = loader.universe(as_of, where)
     panel = loader.panel(as_of, where, plan, scan.adjust)
@@ -79,7 +86,7 @@ def run(scan: Scan, loader: Loader) -> Hits:
     evaluated = perf_counter()
 
     truth, close, volume, key, *values = (column[0] for column in columns)
-    coverage = _coverage(universe, panel, plan, truth)
+    coverage = _coverage(universe, panel, plan, truth, loader.sessions_of(as_of))
     places = rank(truth == 1.0, key, panel.symbols, descending=scan.descending, limit=scan.limit)
     return Hits(
         condition=scan.condition if isinstance(scan.condition, str) else str(condition),
@@ -92,12 +99,21 @@ def run(scan: Scan, loader: Loader) -> Hits:
         coverage=coverage,
         data_version=loader.version,
         timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
+        warnings=_warnings(coverage, as_of),
     )
 
 
 def require_coverage(hits: Hits, minimum: float) -> None:
     """Raises CoverageError where an answer covers less than `minimum` of what was asked for."""
     coverage = hits.coverage
+    if coverage.unknown and coverage.excluded.prescreen == coverage.expected:
+        raise CoverageError(
+            f"nothing passes the pre-screen, and for {coverage.unknown:,} of {coverage.expected:,} "
+            "symbols the facts that it asks for are not stored: a provider may not tell them; "
+            "a symbols file does (marketsweep sync --provider files)"
+        )
+    if coverage.sessions_missing > (1.0 - minimum) * coverage.sessions:
+        raise CoverageError(_gap(coverage, hits.as_of))
     if coverage.evaluated == 0 and coverage.excluded.short_history:
         raise CoverageError(
             f"no symbol has the {coverage.bars_needed} bars that the condition needs up to "
@@ -138,7 +154,7 @@ def resolve_session(stored: list[dt.date], as_of: dt.date | None) -> dt.date:
 def _tree(given: str | Node) -> Node:
     node = parse(given) if isinstance(given, str) else given
     if node.kind is not Kind.TRUTH:
-        raise ConditionError(f"{node} is {node.kind.value}, and a condition is true or false")
+        raise _pointed(f"{node} is {node.kind.value}, and a condition is true or false", given)
     return node
 
 
@@ -162,10 +178,16 @@ def _planned(
 def _number(given: str | Node) -> Node:
     node = parse_expression(given) if isinstance(given, str) else given
     if node.kind is not Kind.NUMBER:
-        raise ConditionError(
-            f"{node} is {node.kind.value}, and only numbers can be sorted by or shown"
+        raise _pointed(
+            f"{node} is {node.kind.value}, and only numbers can be sorted by or shown", given
         )
     return node
+
+
+def _pointed(message: str, given: str | Node) -> ConditionError:
+    if isinstance(given, Node):
+        return ConditionError(message)
+    return ConditionError(message, given, 0, len(given))
 
 
 def _compared(condition: Node) -> list[Node]:
@@ -176,7 +198,9 @@ def _compared(condition: Node) -> list[Node]:
             found += [
                 side
                 for side in node.children()
-                if side.kind is Kind.NUMBER and not isinstance(side, tree.Number | tree.Field)
+                if side.kind is Kind.NUMBER
+                and not isinstance(side, tree.Field)
+                and any(isinstance(part, _CHANGING) for part in side.walk())
             ]
     return found
 
@@ -188,7 +212,25 @@ def _label(node: Node, source: str | None) -> str:
     return " ".join(source[node.span.column : node.span.column + node.span.width].split())
 
 
-def _coverage(universe: Universe, panel: Panel, plan: Plan, truth: NDArray[np.float64]) -> Coverage:
+def _warnings(coverage: Coverage, as_of: dt.date) -> list[str]:
+    return [_gap(coverage, as_of)] if coverage.sessions_missing else []
+
+
+def _gap(coverage: Coverage, as_of: dt.date) -> str:
+    return (
+        f"{coverage.sessions_missing:,} of the {coverage.sessions:,} sessions up to {as_of} that "
+        "the condition looks at are not stored, and indicators run over the gap: run marketsweep "
+        "sync; marketsweep status lists them"
+    )
+
+
+def _coverage(
+    universe: Universe,
+    panel: Panel,
+    plan: Plan,
+    truth: NDArray[np.float64],
+    stored: Sequence[dt.date],
+) -> Coverage:
     # One branch of an `or` may hold although another would need more bars: that is an answer.
     short = (panel.bars < plan.bars[0]) & (truth != 1.0)
     excluded = Excluded(
@@ -196,6 +238,8 @@ def _coverage(universe: Universe, panel: Panel, plan: Plan, truth: NDArray[np.fl
         stale=len(universe.stale),
         short_history=int(np.count_nonzero(short)),
     )
+    looked_at = stored[-plan.bars[0] :]
+    span = 1 + sessions_from_to(looked_at[0], looked_at[-1])
     return Coverage(
         expected=universe.expected,
         evaluated=len(panel.symbols) - excluded.short_history,
@@ -203,4 +247,6 @@ def _coverage(universe: Universe, panel: Panel, plan: Plan, truth: NDArray[np.fl
         bars_needed=plan.bars[0],
         unknown=universe.unknown,
         stale_symbols=universe.stale,
+        sessions=span,
+        sessions_missing=span - len(looked_at),
     )

@@ -20,10 +20,18 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
-from marketsweep.agenda import ACTIONS, LISTED, PROVISIONAL, Agenda, check_days, make_agenda
+from marketsweep.agenda import (
+    ACTIONS,
+    LISTED,
+    LISTED_ON,
+    PROVISIONAL,
+    Agenda,
+    check_days,
+    make_agenda,
+)
 from marketsweep.errors import ProviderRefused
 from marketsweep.providers import Provider
-from marketsweep.records import Dividend, Listing, SessionBars, Usage
+from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage
 from marketsweep.sessions import NEW_YORK, close_time, next_session
 from marketsweep.store import Snapshot, Store
 from marketsweep.writer import CommitReceipt, Writer
@@ -118,8 +126,8 @@ class _Sync:
     async def _fetch(
         self, snapshot: Snapshot, since: dt.date | None, until: dt.date | None
     ) -> None:
-        available = await self.provider.available()
-        agenda = make_agenda(snapshot, available, since, until, dt.datetime.now(dt.UTC))
+        window = await self.provider.available()
+        agenda = make_agenda(snapshot, window, since, until, dt.datetime.now(dt.UTC))
         self.provisional = agenda.provisional
         self.receipt.first, self.receipt.last = agenda.first, agenda.last
         self.receipt.wanted = len(agenda.days)
@@ -182,20 +190,31 @@ class _Sync:
             self._granted("dividends", self.provider.dividends(since)),
             self._listings(agenda),
         )
-        if splits is not None:
-            await self._write(self.writer.put_splits, splits, since)
-            self.receipt.splits = len(splits)
-        if dividends is not None:
-            # Two equal payments of one day are one of twice as much.
-            times = Counter(dividends)
-            once = [Dividend(d.symbol, d.ex_date, d.cash * n) for d, n in times.items()]
-            await self._write(self.writer.put_dividends, once, since)
-            self.receipt.dividends = len(dividends)
+        await self._store_actions(agenda, splits, dividends)
         if listings:
             await self._write(self.writer.put_listings, listings)
-            now = dt.datetime.now(dt.UTC)
-            await self._write(self.writer.note, LISTED, now.isoformat())
             self.receipt.listings = len(listings)
+            if not agenda.joins:
+                now = dt.datetime.now(dt.UTC)
+                await self._write(self.writer.note, LISTED, now.isoformat())
+                await self._write(self.writer.note, LISTED_ON, str(agenda.last))
+
+    async def _store_actions(
+        self, agenda: Agenda, splits: list[Split] | None, dividends: list[Dividend] | None
+    ) -> None:
+        since = agenda.actions_since
+        self.receipt.splits, self.receipt.dividends = len(splits or ()), len(dividends or ())
+        # Two equal payments of one day are one of twice as much.
+        times = Counter(dividends)
+        once = [Dividend(d.symbol, d.ex_date, d.cash * n) for d, n in times.items()]
+        if agenda.joins:
+            await self._write(self.writer.add_splits, splits or [])
+            await self._write(self.writer.add_dividends, once)
+            return
+        if splits is not None:
+            await self._write(self.writer.put_splits, splits, since)
+        if dividends is not None:
+            await self._write(self.writer.put_dividends, once, since)
         if splits is not None and dividends is not None:
             known = json.dumps([str(agenda.start), str(agenda.last)])
             await self._write(self.writer.note, ACTIONS, known)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep import tree
+from marketsweep.agenda import LISTED_ON
 from marketsweep.errors import ConditionError
 from marketsweep.executors import serial
 from marketsweep.fields import DERIVED, FIELDS
@@ -28,7 +29,9 @@ class MarketDay:
     def __init__(self, history: History) -> None:
         self.history = history
         snapshot = history.snapshot
-        self.reference = Reference(snapshot.lives(), snapshot.listings, history.dates[-1])
+        self.reference = Reference(
+            snapshot.lives(), snapshot.listings, history.dates[-1], snapshot.notes().get(LISTED_ON)
+        )
         columns = np.arange(len(snapshot.symbols))
         _, self.age = history.survey(columns, depth=1, sessions=RECENT + 1)
 

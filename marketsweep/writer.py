@@ -160,6 +160,18 @@ class Writer:
             if self._catalog.replace_dividends(dividends, since):
                 self._catalog.bump()
 
+    def add_splits(self, splits: Iterable[Split]) -> None:
+        """Put these beside the stored splits, in the place of any of the same symbol and day."""
+        with self._catalog.transaction():
+            if self._catalog.merge_splits(splits):
+                self._catalog.bump()
+
+    def add_dividends(self, dividends: Iterable[Dividend]) -> None:
+        """Put these beside the stored ones, in the place of those of the same symbol and day."""
+        with self._catalog.transaction():
+            if self._catalog.merge_dividends(dividends):
+                self._catalog.bump()
+
     def put_listings(self, listings: Iterable[Listing]) -> None:
         """Put these in the place of the stored listings of their symbols; the others stay."""
         with self._catalog.transaction():

@@ -166,7 +166,7 @@ def test_today_s_bars_come_only_once_the_day_is_over(server: MassiveServer) -> N
     server.always("grouped", status(403, "Attempted to request today's data before end of day."))
 
     async def work(provider: MassiveProvider) -> tuple[dt.date, list[SessionBars]]:
-        return (await provider.available())[1], await one_day(provider)
+        return (await provider.available()).last, await one_day(provider)
 
     (last, [bars]), _ = use(server.url, work)
     assert last == DAY
@@ -611,7 +611,7 @@ def test_a_plan_without_reference_data(server: MassiveServer) -> None:
 
 
 async def newest(provider: MassiveProvider) -> dt.date:
-    return (await provider.available())[1]
+    return (await provider.available()).last
 
 
 @pytest.mark.parametrize(

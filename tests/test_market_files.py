@@ -292,6 +292,12 @@ def test_ratios_of_splits(tmp_path: Path) -> None:
     assert dividends == [Dividend("E", dt.date(2016, 2, 2), 0.5)]
 
 
+def test_dividends_alone_need_no_columns_of_splits(tmp_path: Path) -> None:
+    text = "symbol,ex_date,kind,cash\nA,2016-02-01,dividend,0.5\n"
+    found = read_actions(write_text(tmp_path / "actions.csv", text))
+    assert found == ([], [Dividend("A", dt.date(2016, 2, 1), 0.5)])
+
+
 def test_splits_as_from_and_to(tmp_path: Path) -> None:
     text = "symbol,ex_date,kind,split_from,split_to\nA,2016-02-01,split,1,4\n"
     splits, _ = read_actions(write_text(tmp_path / "actions.csv", text))
@@ -302,7 +308,10 @@ def test_splits_as_from_and_to(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("symbol,kind\nA,split\n", "missing column ex_date; the file has symbol, kind"),
-        ("symbol,ex_date,kind,cash\n", "missing column split_from, split_to or factor"),
+        (
+            "symbol,ex_date,kind,cash\nA,2016-01-04,Split,\n",
+            "missing column split_from, split_to or factor",
+        ),
         ("symbol,ex_date,kind,factor\nA,soon,split,1\n", "ex_date is not a date"),
         ("symbol,ex_date,kind,factor\nA,2016-01-04,,1\n", "kind is empty"),
         ("symbol,ex_date,kind,factor\nA,2016-01-04,split,0\n", "split of A on 2016-01-04 has no"),

@@ -19,7 +19,7 @@ from marketsweep.providers import Provider
 from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.files import FilesProvider
 from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import Dividend, Listing, SessionBars, Split
+from marketsweep.records import Dividend, Listing, SessionBars, Split, Window
 from tests.massive_server import KEY, Body, Market, serving
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ def write_market(folder: Path) -> FilesProvider:
             row["ticker"],
             row.get("name", ""),
             row.get("type", ""),
-            row.get("primary_exchange", ""),
+            {"XNAS": "NASDAQ"}.get(row.get("primary_exchange", ""), ""),
             "" if row["active"] else FRIDAY,
             "active" if row["active"] else "delisted",
         ]
@@ -184,12 +184,16 @@ def test_a_day_without_bars_is_empty(make: Make, day: dt.date) -> None:
 
 
 def test_available_ends_with_the_newest_day(make: Make) -> None:
-    async def work(provider: Provider) -> tuple[dt.date | None, dt.date]:
-        return await provider.available()
+    async def work(provider: Provider) -> Window:
+        window = await provider.available()
+        if window.days is not None:
+            assert window == provider.expected(dt.datetime.now(dt.UTC))
+            assert {window.first, window.last} <= window.days
+        return window
 
-    first, last = use(make, work)
-    assert first in (None, MONDAY)
-    assert last in (FRIDAY, SATURDAY)
+    window = use(make, work)
+    assert window.first in (None, MONDAY)
+    assert window.last in (FRIDAY, SATURDAY)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +233,7 @@ def test_listings_know_who_is_gone(make: Make) -> None:
         return await provider.listings()
 
     assert use(make, work) == [
-        Listing("AAPL", type="CS", exchange="XNAS"),
+        Listing("AAPL", type="CS", exchange="NASDAQ"),
         Listing("GONE", last=FRIDAY),
         Listing("KIMpL", name="Kimco pref. L", type="PFD"),
     ]
@@ -270,7 +274,10 @@ def test_files_keep_days_off_session_apart(tmp_path: Path) -> None:
     async def work() -> list[SessionBars]:
         async with write_market(tmp_path) as provider:
             assert provider.off_session(MONDAY, FRIDAY) == []
-            assert await provider.available() == (MONDAY, SATURDAY)
+            window = await provider.available()
+            assert (window.first, window.last) == (MONDAY, SATURDAY)
+            assert window.days
+            assert SATURDAY in window.days
             return provider.off_session(MONDAY, SATURDAY)
 
     [bars] = asyncio.run(work())

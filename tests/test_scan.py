@@ -248,6 +248,74 @@ def test_one_expression_is_one_column(market: Market) -> None:
     assert "roc(63)" in market.scan("close > 100", columns=ms.roc(63), limit=2).values
 
 
+def test_constants_are_no_values(market: Market) -> None:
+    hits = market.scan("close > 2 * 300 and -volume < -1 and rsi(14) > 5", limit=1)
+    assert list(hits.values) == ["-volume", "rsi(14)"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"limit": 0},
+        {"limit": -1},
+        {"limit": 2.5},
+        {"where": 5},
+        {"sort": 3},
+        {"columns": 5},
+        {"columns": [5]},
+        {"as_of": 20161230},
+        {"min_coverage": float("nan")},
+        {"min_coverage": 1.5},
+        {"executor": "abacus"},
+        {"adjust": "never"},
+    ],
+    ids=str,
+)
+def test_what_no_scan_takes_is_named(market: Market, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=str(next(iter(options.values())))):
+        market.scan("close > 5", **options)
+
+
+def test_a_condition_is_a_text_or_an_expression(market: Market) -> None:
+    with pytest.raises(ConditionError, match="5 is no expression"):
+        market.scan(5)  # type: ignore[arg-type]
+    assert market.scan("close > 5", as_of=dt.datetime(2016, 6, 24, 18, 30)).as_of == DAYS[1]
+
+
+def test_errors_point_into_sort_and_where(market: Market) -> None:
+    for options in ({"sort": "close > 5"}, {"where": "sma(5)"}, {"columns": ["close > 5"]}):
+        with pytest.raises(ConditionError, match=r"at column 1\n"):
+            market.scan("close > 5", **options)
+
+
+def test_a_gap_in_the_sessions_is_said(tmp_path: Path) -> None:
+    days = sessions_between(dt.date(2016, 3, 1), dt.date(2016, 6, 20))
+    held = [day for day in days if not dt.date(2016, 3, 11) <= day <= dt.date(2016, 6, 10)]
+    bars = example_bars().filter(pl.col("date").is_in(held), pl.col("symbol") < "C")
+    with open_market(store_of(tmp_path, bars, reference=False).path) as market:
+        hits = market.scan("close > sma(10)")
+        missing = len(days) - len(held)
+        told = sessions_between(held[-10], held[-1])
+        assert hits.coverage.sessions == len(told)
+        assert hits.coverage.sessions_missing == missing
+        assert hits.warnings
+        assert f"{missing} of the {len(told)} sessions up to 2016-06-20" in hits.warnings[0]
+        with pytest.raises(CoverageError, match="run over the gap"):
+            require_coverage(hits, 0.95)
+        near = market.scan("close > sma(5)")
+        assert not near.warnings
+        require_coverage(near, 0.9)
+
+
+def test_a_prescreen_that_nobody_passes(market: Market) -> None:
+    nobody = market.scan("close > 5", where='symbol == "NOPE"')
+    assert (len(nobody), nobody.coverage.share) == (0, 1.0)
+    require_coverage(nobody, 0.95)
+    unknown = market.scan("close > 5", where='type == "CS"')  # of which the market says nothing
+    with pytest.raises(CoverageError, match="the facts that it asks for are not stored"):
+        require_coverage(unknown, 0.95)
+
+
 def test_days_that_cannot_be(market: Market) -> None:
     with pytest.raises(UsageError, match="future"):
         market.scan("close > 5", as_of=dt.date.today() + dt.timedelta(days=3))

@@ -213,7 +213,8 @@ def test_days_that_cannot_be(files: Files, tmp_path: Path) -> None:
         (tomorrow, None, "--since .* future"),
         (None, tomorrow, "--until .* future"),
         (LAST, FIRST, "is after --until"),
-        (LAST + DAY, None, "the newest is 2016-12-30"),
+        (LAST + DAY, None, "from 2016-12-31: there is 2016-11-01 to 2016-12-30"),
+        (None, FIRST - DAY, "until 2016-10-31: there is 2016-11-01 to 2016-12-30"),
     ):
         with pytest.raises(UsageError, match=says):
             fill(tmp_path, files.provider(), since, until)
@@ -399,6 +400,112 @@ def test_rows_on_closed_days_are_set_aside_and_counted(tmp_path: Path) -> None:
             assert stored_bars(snapshot)["close"].to_list() == [2.0, 5.0, 7.0]
 
 
+def test_rows_of_days_to_come_are_set_aside_and_counted(tmp_path: Path) -> None:
+    day = "2050-01-03"
+    provider = write_csv(tmp_path / "bars.csv", "A,2016-11-23,1,2,1,2,10", f"A,{day},1,2,1,3,10")
+    receipt = fill(tmp_path / "data", provider)
+    assert (receipt.new, receipt.set_aside) == (1, {"future day": 1})
+    assert (receipt.last, receipt.empty) == (dt.date(2016, 11, 23), [])
+    assert stored_days(tmp_path / "data") == [dt.date(2016, 11, 23)]
+
+
+def test_who_is_listed_is_expected_though_nobody_says_since_when(
+    few: pl.DataFrame, tmp_path: Path
+) -> None:
+    days = few["date"].unique().sort().to_list()
+    traded = set(few.filter(pl.col("date") == days[-1])["symbol"])
+    market = served(few)
+    market.tickers = [
+        {"ticker": "QUIET", "active": True},
+        {"ticker": "GONE", "active": False, "delisted_utc": f"{days[0]}T00:00:00Z"},
+    ]
+    with serving(market) as server:
+        fill(tmp_path, MassiveProvider(KEY, server.url), FIRST)
+    with open_market(tmp_path) as opened:
+        newest = opened.scan("close > 0").coverage
+        before = opened.scan("close > 0", as_of=days[-2]).coverage
+    assert "QUIET" in newest.stale_symbols
+    assert newest.expected >= len(traded) + 1
+    # Of an earlier day nobody told who was listed: those count that traded lately.
+    assert "QUIET" not in before.stale_symbols
+    assert "GONE" not in newest.stale_symbols + before.stale_symbols
+
+
+# Files join what is stored
+
+
+def closes(path: Path) -> dict[tuple[str, dt.date], float]:
+    with Store.open(path) as store, store.snapshot() as snapshot:
+        return {row[:2]: row[2] for row in stored_bars(snapshot)["symbol", "date", "close"].rows()}
+
+
+def test_a_file_a_ticker_makes_one_market(tmp_path: Path) -> None:
+    data, days = tmp_path / "data", [dt.date(2016, 11, 22), dt.date(2016, 11, 23)]
+    for ticker in ("ON", "PI"):
+        rows = [f"{ticker},{day},1,2,1,1.5,10" for day in days]
+        assert fill(data, write_csv(tmp_path / f"{ticker}.csv", *rows)).new == 2
+    assert closes(data) == {(ticker, day): 1.5 for ticker in ("ON", "PI") for day in days}
+
+
+def test_a_corrected_file_revises_what_is_stored(tmp_path: Path) -> None:
+    data, path = tmp_path / "data", tmp_path / "bars.csv"
+    fill(data, write_csv(path, "A,2016-11-22,1,2,1,1.5,10", "A,2016-11-23,1,2,1,1.5,10"))
+    receipt = fill(
+        data,
+        write_csv(
+            path,
+            "A,2016-11-22,1,2,1,1.75,10",
+            "A,2016-11-23,1,2,1,1.5,10",
+            "B,2016-11-23,1,2,1,1,5",
+        ),
+    )
+    assert (receipt.new, receipt.revised, receipt.unchanged) == (1, 1, 1)
+    assert sorted(closes(data).values()) == [1.0, 1.5, 1.75]
+
+
+def actions_of(path: Path) -> tuple[list[tuple[str, str, float]], list[tuple[str, str, float]]]:
+    with Store.open(path) as store, store.snapshot() as snapshot:
+        splits = [(s.symbol, f"{s.ex_date:%m-%d}", s.factor) for s in snapshot.splits()]
+        paid = [(d.symbol, f"{d.ex_date:%m-%d}", d.cash) for d in snapshot.dividends()]
+    return splits, paid
+
+
+def test_actions_of_files_join_and_correct_those_stored(tmp_path: Path) -> None:
+    bars, data = tmp_path / "bars.csv", tmp_path / "data"
+    days = [dt.date(2016, 1, 4), dt.date(2016, 3, 21), dt.date(2016, 6, 1)]
+    rows = [f"{ticker},{day},1,2,1,1.5,10" for ticker in ("ON", "PI") for day in days]
+    write_csv(bars, *rows)
+    head = "symbol,ex_date,kind,split_from,split_to,cash"
+
+    def told(*lines: str) -> None:
+        (tmp_path / "actions.csv").write_text("\n".join([head, *lines]) + "\n")
+        fill(data, FilesProvider(bars, tmp_path / "actions.csv"))
+
+    fill(data, FilesProvider(bars))
+    assert actions_of(data) == ([], [])
+    told("ON,2016-01-11,split,1,2,", "ON,2016-03-21,dividend,,,0.5", "PI,2016-03-21,split,2,1,")
+    first = ([("ON", "01-11", 0.5), ("PI", "03-21", 2.0)], [("ON", "03-21", 0.5)])
+    assert actions_of(data) == first
+    fill(data, FilesProvider(bars))
+    assert actions_of(data) == first, "no file of actions takes none away"
+    told("ON,2016-01-11,split,1,4,", "ON,2016-06-01,dividend,,,0.25")
+    assert actions_of(data) == (
+        [("ON", "01-11", 0.25), ("PI", "03-21", 2.0)],
+        [("ON", "03-21", 0.5), ("ON", "06-01", 0.25)],
+    )
+
+
+def test_files_leave_the_actions_of_a_provider_alone(
+    files: Files, url: str, tmp_path: Path
+) -> None:
+    fill(tmp_path / "data", MassiveProvider(SANDBOX_KEY, url), FIRST)
+    before = actions_of(tmp_path / "data")
+    assert before[0]
+    assert before[1]
+    fill(tmp_path / "data", write_csv(tmp_path / "bars.csv", f"ZZ,{LAST},1,2,1,1.5,10"))
+    assert actions_of(tmp_path / "data") == before
+
+
 def newest_sessions() -> tuple[dt.date, dt.date]:
     """The last session that is over, and the one before it."""
     newest = last_closed_session(dt.datetime.now(NEW_YORK))
@@ -407,18 +514,26 @@ def newest_sessions() -> tuple[dt.date, dt.date]:
 
 def test_the_newest_session_is_fetched_again_and_what_it_revises_is_kept(tmp_path: Path) -> None:
     before, newest = newest_sessions()
-    path, data = tmp_path / "bars.csv", tmp_path / "data"
-    old = [f"A,{before},1,2,1,1,10", f"A,{newest},1,2,1,1.5,10", f"B,{newest},5,6,5,5,10"]
-    assert fill(data, write_csv(path, *old)).new == 3
+    data = tmp_path / "data"
+
+    def row(ticker: str, close: float, volume: int) -> massive_server.Body:
+        return {"T": ticker, "o": 1, "h": 6, "l": 1, "c": close, "v": volume}
+
+    late = f"{newest}T20:00:00-05:00"
+    first = {before: [row("A", 1, 10)], newest: [row("A", 1.5, 10), row("B", 5, 10)]}
     # The older one is settled: its new value is not looked at.
-    new = [f"A,{before},1,2,1,2,10", f"A,{newest},1,2,1,1.75,20", f"B,{newest},5,6,5,5,10"]
-    receipt = fill(data, write_csv(path, *new))
+    then = {before: [row("A", 2, 10)], newest: [row("A", 1.75, 20), row("B", 5, 10)]}
+    with serving(massive_server.Market(now=late, bars=first)) as server:
+        assert fill(data, MassiveProvider(KEY, server.url), before).new == 3
+    with serving(massive_server.Market(now=late, bars=then)) as server:
+        receipt = fill(data, MassiveProvider(KEY, server.url), before)
+        assert asked_days(server) == [f"{newest}"]
     assert (receipt.wanted, receipt.new, receipt.revised, receipt.unchanged) == (1, 0, 1, 1)
     with Store.open(data) as store, store.snapshot() as snapshot:
         (revision,) = snapshot.revisions()
         assert (revision.symbol, revision.session) == ("A", newest)
-        assert list(revision.old) == [1, 2, 1, 1.5, 10]
-        assert list(revision.new) == [1, 2, 1, 1.75, 20]
+        assert list(revision.old) == [1, 6, 1, 1.5, 10]
+        assert list(revision.new) == [1, 6, 1, 1.75, 20]
         assert stored_bars(snapshot)["close"].to_list() == [1.0, 1.75, 5.0]
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, Self
 
 from marketsweep.providers._tariff import Tariff
-from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage
+from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage, Window
 
 __all__ = ["Provider"]
 
@@ -28,11 +28,11 @@ class Provider(Protocol):
 
     async def __aexit__(self, *exc: object) -> None: ...
 
-    async def available(self) -> tuple[dt.date | None, dt.date]:
-        """First (None: unknown) and last session that this source can give whole at this moment."""
+    async def available(self) -> Window:
+        """The sessions that this source can give whole at this moment."""
         ...
 
-    def expected(self, now: dt.datetime) -> tuple[dt.date | None, dt.date]:
+    def expected(self, now: dt.datetime) -> Window:
         """What `available` should say at `now`, told without a call."""
         ...
 
@@ -53,5 +53,5 @@ class Provider(Protocol):
         ...
 
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
-        """Rows that the source has on days on which the exchange was closed; none from most."""
+        """Rows that the source has on days that are no session, or not yet; none from most."""
         ...

@@ -20,6 +20,16 @@ from marketsweep.sessions import session_on_or_before
 
 _log = logging.getLogger(__name__)
 
+_EXCHANGES: Final = {
+    "XNAS": "NASDAQ",
+    "XNYS": "NYSE",
+    "XASE": "AMEX",
+    "ARCX": "ARCA",
+    "BATS": "BATS",
+    "IEXG": "IEX",
+}
+"""Names that traders use, by market identifier code (ISO 10383); any other code stays."""
+
 _MEANS: Final = {"NOT_AUTHORIZED": 403, "NOT_FOUND": 404}
 """HTTP status that a body's own status stands for; any other error is a 400."""
 
@@ -238,7 +248,7 @@ def _listing(ticker: str, row: TickerRow) -> Listing:
         ticker,
         name=row.name,
         type=row.type,
-        exchange=row.primary_exchange,
+        exchange=_EXCHANGES.get(row.primary_exchange or "", row.primary_exchange),
         last=session_on_or_before(last) if last else None,
     )
 

@@ -15,8 +15,8 @@ from marketsweep.errors import ProviderRefused
 from marketsweep.fields import FIELDS
 from marketsweep.market_files import read_actions, read_bars, read_symbols
 from marketsweep.providers._tariff import Tariff
-from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage
-from marketsweep.sessions import is_session
+from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage, Window
+from marketsweep.sessions import NEW_YORK, is_session
 
 __all__ = ["FilesProvider"]
 
@@ -53,13 +53,15 @@ class FilesProvider:
     async def __aexit__(self, *exc: object) -> None:
         self._bars, self._rows = pl.DataFrame(), {}
 
-    async def available(self) -> tuple[dt.date | None, dt.date]:
-        """First and last day that the file has bars of, be they sessions or not."""
+    async def available(self) -> Window:
+        """The days that the file has bars of, be they sessions or not."""
         return self.expected(dt.datetime.now(dt.UTC))
 
-    def expected(self, now: dt.datetime) -> tuple[dt.date | None, dt.date]:
-        """First and last day that the file has bars of: it is read already."""
-        return min(self._rows), max(self._rows)
+    def expected(self, now: dt.datetime) -> Window:
+        """The same up to `now`: the file is read already."""
+        today = now.astimezone(NEW_YORK).date()
+        days = frozenset(day for day in self._rows if day <= today)
+        return Window(min(days, default=today), max(days, default=today), days)
 
     async def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:
         """Bars of each of `days`, in that order, one item a day, empty where the file has none."""
@@ -79,11 +81,16 @@ class FilesProvider:
         return list(self._listings)
 
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
-        """Bars from `first` to `last` on days without a session, which `sessions` is not asked for.
+        """Bars from `first` to `last` on days without a session, and of days that are to come.
 
         They are errors of the file; whoever syncs it keeps them aside and counts them.
         """
-        days = (day for day in self._rows if first <= day <= last and not is_session(day))
+        today = dt.datetime.now(NEW_YORK).date()
+        days = (
+            day
+            for day in self._rows
+            if day > today or (first <= day <= last and not is_session(day))
+        )
         return [self._session(day) for day in days]
 
     def _read(self) -> None:

@@ -40,7 +40,7 @@ from marketsweep.providers._massive_bodies import (
 )
 from marketsweep.providers._pace import RateLimit
 from marketsweep.providers._tariff import Route, Tariff
-from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage
+from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage, Window
 from marketsweep.sessions import (
     NEW_YORK,
     is_session,
@@ -112,15 +112,15 @@ class MassiveProvider:
     async def __aexit__(self, *exc: object) -> None:
         await self._http.__aexit__()
 
-    async def available(self) -> tuple[dt.date | None, dt.date]:
-        """First (None: a plan does not say) and last session that can be had whole by now."""
+    async def available(self) -> Window:
+        """The sessions that can be had whole by now, on the provider's clock."""
         now = await self._now()
         self._today = now.astimezone(NEW_YORK).date()
         return self.expected(now)
 
-    def expected(self, now: dt.datetime) -> tuple[dt.date | None, dt.date]:
-        """The last session that is over at `now`; how far back it goes, a plan does not say."""
-        return None, last_closed_session(now)
+    def expected(self, now: dt.datetime) -> Window:
+        """The sessions that are over at `now`; how far back it goes, a plan does not say."""
+        return Window(None, last_closed_session(now))
 
     def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:
         """Bars of each of `days`, in that order, one item a day, empty where nothing traded.
