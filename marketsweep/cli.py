@@ -280,6 +280,9 @@ def status(data: Path | None, verify: bool, as_json: bool) -> None:
 @click.option("--calls-per-minute", type=click.IntRange(1), metavar="N", help="Refuse more: 429.")
 @click.option("--api-key", default="sandbox", show_default=True, metavar="KEY", help="Accept this.")
 @click.option("--now", type=_DAY, help="Later sessions are not yet there.")
+@click.option("--faults", default="", metavar="KIND,...", help="Go wrong: all, or 429,reset,...")
+@click.option("--fault-share", default=0.05, show_default=True, type=click.FloatRange(0, 1))
+@click.option("--seed", default=0, show_default=True, help="Of the faults.")
 def sandbox(
     bars: Path,
     actions: Path | None,
@@ -289,14 +292,19 @@ def sandbox(
     calls_per_minute: int | None,
     api_key: str,
     now: dt.datetime | None,
+    faults: str,
+    fault_share: float,
+    seed: int,
 ) -> None:
     """Serve a bar file as Massive would, on this machine.
 
     \b
-    Example:
+    Examples:
       marketsweep sandbox --bars examples/us-2016/bars.parquet --latency 80
+      marketsweep sandbox --bars bars.csv --faults 429,500,reset --fault-share 0.2
     It prints its address on one line when it is ready, and stops at Ctrl-C.
     """
+    from marketsweep.sandbox.faults import chosen_faults
     from marketsweep.sandbox.server import serve
     from marketsweep.sandbox.settings import Settings
 
@@ -310,6 +318,9 @@ def sandbox(
             calls_per_minute=calls_per_minute,
             api_key=api_key,
             now=_date(now),
+            faults=chosen_faults(faults),
+            fault_share=fault_share,
+            seed=seed,
         )
     )
 

@@ -246,6 +246,8 @@ class HttpClient:
             return await self._unpack(answer, decode)
         except Complaint as complaint:
             said = complaint
+        if said.status >= 500:
+            raise Fault(f"answers with an error{self._quote(str(said))}")
         raise self._refusal(call.url, said.status, str(said))
 
     async def _paced(self, call: _Call) -> Answer:

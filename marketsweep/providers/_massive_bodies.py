@@ -14,7 +14,7 @@ import numpy as np
 
 from marketsweep.fields import FIELDS
 from marketsweep.kernels.rows import columns_of_json
-from marketsweep.providers._faults import Complaint
+from marketsweep.providers._faults import Complaint, Fault
 from marketsweep.records import Dividend, Listing, SessionBars, Split
 from marketsweep.sessions import session_on_or_before
 
@@ -31,7 +31,10 @@ _EXCHANGES: Final = {
 """Names that traders use, by market identifier code (ISO 10383); any other code stays."""
 
 _MEANS: Final = {"NOT_AUTHORIZED": 403, "NOT_FOUND": 404}
-"""HTTP status that a body's own status stands for; any other error is a 400."""
+"""HTTP status that a body's own status stands for; any other error is a 500.
+
+A request that is wrong gets a 400 over HTTP as well: an error behind a success is a stumble.
+"""
 
 
 class _Bar(msgspec.Struct, gc=False):
@@ -131,8 +134,16 @@ def checked(decode: Callable[[bytes], AnyReply], body: bytes) -> AnyReply:
     reply = decode(body)
     if reply.status not in (None, "OK", "DELAYED"):
         sentence = reply.error or reply.message or str(reply.status)
-        raise Complaint(_MEANS.get(str(reply.status), 400), sentence)
+        raise Complaint(_MEANS.get(str(reply.status), 500), sentence)
     return reply
+
+
+def page_of(decode: Callable[[bytes], Page[Row]], body: bytes) -> Page[Row]:
+    """A page of reference data; raises `Fault` where it lacks its rows, which [] is not."""
+    page = checked(decode, body)
+    if page.results is None:
+        raise Fault("answers a page without rows")
+    return page
 
 
 class GroupedBodies:

@@ -23,7 +23,6 @@ from typing import Final, Self
 from marketsweep.errors import ProviderRefused, ProviderUnreachable
 from marketsweep.providers._http import HttpClient, HttpSettings, Refusal
 from marketsweep.providers._massive_bodies import (
-    AnyReply,
     GroupedBodies,
     Page,
     Row,
@@ -36,6 +35,7 @@ from marketsweep.providers._massive_bodies import (
     dividends_of,
     listings_of,
     no_bars,
+    page_of,
     splits_of,
 )
 from marketsweep.providers._pace import RateLimit
@@ -213,7 +213,8 @@ class MassiveProvider:
         self, path: str, params: Mapping[str, str], decode: Callable[[bytes], Page[Row]]
     ) -> list[Row]:
         """Rows of a page and of all that it leads to."""
-        page = await self._get(path, decode, params)
+        read = partial(page_of, decode)
+        page = await self._http.get(path, read, params)
         rows = list(page.results or ())
         seen: set[str | int] = set()
         while page.next_url:
@@ -225,22 +226,14 @@ class MassiveProvider:
                     "try again later"
                 )
             seen |= marks
-            page = await self._get(page.next_url, decode)
+            page = await self._http.get(page.next_url, read)
             rows += page.results or ()
         return rows
-
-    async def _get(
-        self,
-        address: str,
-        decode: Callable[[bytes], AnyReply],
-        params: Mapping[str, str] | None = None,
-    ) -> AnyReply:
-        return await self._http.get(address, partial(checked, decode), params)
 
     async def _now(self) -> dt.datetime:
         """The provider's clock, or ours where it does not show its own."""
         try:
-            clock = await self._get("/v1/marketstatus/now", decode_clock)
+            clock = await self._http.get("/v1/marketstatus/now", partial(checked, decode_clock))
             now = dt.datetime.fromisoformat(clock.server_time or "")
         except Refusal as refusal:
             if refusal.status == 401:

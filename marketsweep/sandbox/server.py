@@ -16,6 +16,7 @@ from aiohttp import web
 
 from marketsweep.errors import UsageError
 from marketsweep.sandbox import bars, reference, status
+from marketsweep.sandbox.faults import Mischief
 from marketsweep.sandbox.market import Market
 from marketsweep.sandbox.protocol import Body, Call, Endpoint, Refusal, continued
 from marketsweep.sandbox.settings import Settings
@@ -86,19 +87,23 @@ class _Desk:
     def __init__(self, market: Market, settings: Settings) -> None:
         self._market = market
         self._settings = settings
+        self._mischief = Mischief(settings.faults, settings.fault_share, settings.seed)
         self._admitted: deque[float] = deque()
         """When each call of the last minute came in, where calls are limited."""
 
-    def handler(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def handler(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The endpoint as aiohttp calls it."""
 
-        async def handle(request: web.Request) -> web.Response:
+        async def handle(request: web.Request) -> web.StreamResponse:
             await asyncio.sleep(self._settings.latency_ms / 1000)
+            fault = self._mischief.draw(request)
             try:
                 self._admit(request)
-                return _response(request, 200, endpoint(self._market, _call(request)))
+                await fault.before()
+                body = fault.told(endpoint(self._market, _call(request)))
             except Refusal as refusal:
                 return _response(request, refusal.code, refusal.body())
+            return await fault.send(request, _response(request, 200, body))
 
         return handle
 

@@ -31,6 +31,11 @@ class Settings:
     api_key: str = "sandbox"
     now: dt.date | None = None
     clock: dt.time | None = None
+    faults: tuple[str, ...] = ()
+    """Names of `faults.FAULTS`."""
+    fault_share: float = 0.05
+    """Of the calls that a fault befalls."""
+    seed: int = 0
 
     def to_json(self) -> str:
         """The settings as the one argument of `python -m marketsweep.sandbox`."""

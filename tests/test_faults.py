@@ -1,0 +1,183 @@
+"""Whatever goes wrong on the way, the store ends as if nothing had."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from marketsweep.errors import ProviderError, UsageError
+from marketsweep.fields import FIELDS
+from marketsweep.providers._http import HttpSettings
+from marketsweep.providers.files import FilesProvider
+from marketsweep.providers.massive import MassiveProvider
+from marketsweep.sandbox.faults import FAULTS, Mischief, chosen_faults
+from marketsweep.sandbox.launch import running
+from marketsweep.sandbox.settings import Settings
+from marketsweep.sessions import sessions_between
+from marketsweep.store import Snapshot, Store
+from marketsweep.sync import SyncReceipt, sync
+from tests.two_months import FIRST, Files
+
+SHORT = HttpSettings(
+    idle_s=0.5, total_s=3.0, pause_s=0.01, longest_pause_s=0.05, throttled_s=5.0, window_s=0.05
+)
+
+
+def contents(path: Path) -> dict[str, object]:
+    """All that a store holds but the rows set aside: segments to the byte, the catalog's facts."""
+    with Store.open(path) as store, store.snapshot() as snapshot:
+        return {
+            "segments": {file.name: file.read_bytes() for file in segments(path, snapshot)},
+            "sessions": [(row.date, dict(row.counts)) for row in snapshot.session_rows()],
+            "symbols": snapshot.symbols,
+            "splits": snapshot.splits(),
+            "dividends": snapshot.dividends(),
+            "listings": snapshot.listings(),
+            "damages": store.verify().damages,
+        }
+
+
+def segments(path: Path, snapshot: Snapshot) -> list[Path]:
+    files = [segment.path for segment in snapshot.segments]
+    assert {file.parent for file in files} == {path / "segments"}
+    return files
+
+
+def until_whole(path: Path, url: str, until: dt.date | None = None) -> tuple[SyncReceipt, int]:
+    """Syncs until one has nothing to complain of; the last receipt, and how many it took."""
+    for times in range(1, 40):
+        with Store.create(path) as store:
+            try:
+                receipt = sync(store, MassiveProvider("sandbox", url, settings=SHORT), None, until)
+            except ProviderError:
+                continue
+        if not receipt.warnings and not receipt.empty:
+            return receipt, times
+    raise AssertionError("no sync was whole in 39")
+
+
+@pytest.fixture(scope="module")
+def truth(files: Files, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    path = tmp_path_factory.mktemp("truth")
+    with running(files.settings()) as url, Store.create(path) as store:
+        sync(store, MassiveProvider("sandbox", url), FIRST)
+    return contents(path)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_ends_in_the_same_store(
+    files: Files, truth: dict[str, object], fault: str, tmp_path: Path
+) -> None:
+    settings = files.settings()
+    faulty = Settings(
+        bars=settings.bars,
+        actions=settings.actions,
+        symbols=settings.symbols,
+        faults=(fault,),
+        fault_share=0.3,
+        seed=3,
+    )
+    with running(faulty) as url:
+        with Store.create(tmp_path) as store:
+            sync(store, files.provider(), FIRST, FIRST)  # every sync goes on from there
+        until_whole(tmp_path, url)
+    assert contents(tmp_path) == truth
+
+
+def test_a_seed_gives_the_same_faults_in_any_order() -> None:
+    calls = [f"/v2/aggs/{n % 25}" for n in range(200)]
+
+    def drawn(order: list[str], seed: int) -> Counter[tuple[str, str]]:
+        mischief = Mischief(tuple(FAULTS), 0.5, seed)
+        return Counter(
+            (path, mischief.draw(make_mocked_request("GET", path)).name) for path in order
+        )
+
+    first = drawn(calls, 1)
+    assert drawn(sorted(calls), 1) == first
+    assert drawn(calls, 2) != first
+    named = Counter(name for _, name in first.elements())
+    assert set(named) == {"", *FAULTS}
+    assert 75 < named[""] < 125
+
+
+def test_faults_are_chosen_by_name() -> None:
+    assert chosen_faults("429, reset") == ("429", "reset")
+    assert chosen_faults("all") == tuple(FAULTS)
+    assert chosen_faults("") == ()
+    with pytest.raises(UsageError, match=r"unknown fault 'fire': choose all, or of 429, 500"):
+        chosen_faults("429,fire")
+
+
+def eight_years(folder: Path) -> tuple[Path, Path, Path]:
+    """Bars of a small market of 2,014 sessions whose tickers come, split, pay and go."""
+    chance = np.random.default_rng(11)
+    days = sessions_between(dt.date(2009, 1, 2), dt.date(2016, 12, 30))
+    bars, actions, symbols = [], [], []
+    for number in range(14):
+        ticker = ["BRK.B", "KIMpL", "TRUE", "NAN"][number] if number < 4 else f"T{number}"
+        begin, end = 0, len(days)
+        if number % 3 == 0:
+            begin = int(chance.integers(0, len(days) - 300))
+            end = int(chance.integers(begin + 100, len(days)))
+        held = [day for day in days[begin:end] if chance.random() > 0.02 * (number % 4)]
+        close = np.round(20 * np.exp(np.cumsum(chance.normal(0, 0.02, len(held)))), 4)
+        frame = pl.DataFrame({"symbol": [ticker] * len(held), "date": held})
+        columns = {
+            "open": np.round(close * 1.001, 4),
+            "high": np.round(close * 1.02, 4),
+            "low": np.round(close * 0.98, 4),
+            "close": close,
+            "volume": np.floor(chance.random(len(held)) * 1e6),
+        }
+        bars.append(frame.with_columns(**{name: pl.Series(columns[name]) for name in FIELDS}))
+        for place, day in enumerate(chance.choice(len(held), 11, replace=False).tolist()):
+            facts = ("split", 1.0, 2.0, None) if place < 2 else ("dividend", None, None, 0.125)
+            actions.append((ticker, held[day], *facts))
+        symbols.append((ticker, f"Company {number}", "NYSE" if number % 2 else "NASDAQ"))
+    paths = folder / "bars.parquet", folder / "actions.parquet", folder / "symbols.parquet"
+    pl.concat(bars).sort("date", "symbol").write_parquet(paths[0])
+    names = ["symbol", "ex_date", "kind", "split_from", "split_to", "cash"]
+    pl.DataFrame(actions, schema=names, orient="row").write_parquet(paths[1])
+    pl.DataFrame(symbols, schema=["symbol", "name", "exchange"], orient="row").write_parquet(
+        paths[2]
+    )
+    return paths
+
+
+def test_a_soak_of_two_thousand_sessions_ends_in_the_truth(tmp_path: Path) -> None:
+    bars, actions, symbols = eight_years(tmp_path)
+    days = pl.read_parquet(bars)["date"].unique().sort().to_list()
+    assert len(days) > 2000
+    settings = Settings(
+        bars=bars,
+        actions=actions,
+        symbols=symbols,
+        faults=tuple(name for name in FAULTS if name != "slow"),
+        fault_share=0.1,
+        seed=20,
+    )
+    chance, soaked = random.Random(4), tmp_path / "soaked"
+    with running(settings) as url:
+        with Store.create(soaked) as store:
+            sync(store, FilesProvider(bars), days[0], days[0])
+        reached, syncs = 0, 0
+        while reached < len(days) - 1:
+            reached = min(len(days) - 1, reached + chance.randrange(20, 150))
+            syncs += until_whole(soaked, url, days[reached])[1]
+        with Store.open(soaked) as store, store.snapshot() as snapshot:
+            assert snapshot.counts().last_sync
+    assert syncs > 20
+    told = tmp_path / "told"
+    with Store.create(told) as store:
+        sync(store, FilesProvider(bars, actions, symbols))
+    expected, found = contents(told), contents(soaked)
+    for what in ("symbols", "sessions", "splits", "dividends", "damages", "segments"):
+        assert found[what] == expected[what], what
