@@ -20,6 +20,7 @@ from marketsweep.errors import MarketsweepError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from marketsweep.providers import Provider
+    from marketsweep.sync import SyncReceipt
 
 _INTERRUPTED = 130
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -83,6 +84,7 @@ def main() -> None:
 @click.option("--symbols", metavar="FILE", type=_FILE, help="files: reference data.")
 @click.option("--calls-per-minute", type=click.IntRange(1), help="Your plan's limit; free: 5.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what it would cost; make no call.")
+@click.option("--watch", "keep_on", is_flag=True, help="Go on: sync again after each close.")
 @_data
 @click.option("--json", "as_json", is_flag=True, help="The receipt as JSON on stdout.")
 def sync(
@@ -96,6 +98,7 @@ def sync(
     symbols: Path | None,
     calls_per_minute: int | None,
     only_plan: bool,
+    keep_on: bool,
     data: Path | None,
     as_json: bool,
 ) -> None:
@@ -106,6 +109,7 @@ def sync(
       marketsweep sync                                   two years of every US stock
       marketsweep sync --plan --calls-per-minute 5       what that would cost
       marketsweep sync --since 2020-01-01 --calls-per-minute 5
+      marketsweep sync --watch                           now, and after each close
       marketsweep sync --provider files --path bars.parquet --actions actions.parquet
 
     What was fetched is kept, whatever happens; run it again to go on.
@@ -113,13 +117,32 @@ def sync(
     from marketsweep.market import data_folder
     from marketsweep.store import Store
     from marketsweep.sync import sync as run_sync
+    from marketsweep.watch import watch
 
-    source = _provider(provider, base_url, api_key, path, actions, symbols, calls_per_minute)
+    def source() -> Provider:
+        return _provider(provider, base_url, api_key, path, actions, symbols, calls_per_minute)
+
+    source()  # refuses what cannot be before a folder is made
+    if keep_on and until:
+        raise UsageError("--watch goes on and on: leave --until out")
     if only_plan:
-        _show_forecast(data_folder(data), source, _date(since), _date(until), as_json)
+        _show_forecast(data_folder(data), source(), _date(since), _date(until), as_json)
         return
-    with Store.create(data_folder(data)) as store, _progress("fetching sessions") as progress:
-        receipt = run_sync(store, source, _date(since), _date(until), progress)
+
+    def once() -> SyncReceipt:
+        with _progress("fetching sessions") as progress:
+            receipt = run_sync(store, source(), _date(since), _date(until), progress)
+        _show_receipt(receipt, as_json)
+        return receipt
+
+    with Store.create(data_folder(data)) as store:
+        if keep_on:
+            watch(store, once, lambda said: click.echo(f"marketsweep: {said}", err=True))
+        else:
+            once()
+
+
+def _show_receipt(receipt: SyncReceipt, as_json: bool) -> None:
     for warning in receipt.warnings:
         click.echo(f"marketsweep: {warning}", err=True)
     if as_json:

@@ -20,7 +20,7 @@ FLOORS: list[list[str]] = [
     ["condition"],
     ["agenda", "reference", "plan", "expressions", "status"],
     ["sync", "forecast", "panel", "sandbox"],
-    ["evaluate"],
+    ["evaluate", "watch"],
     ["executors"],
     ["universe", "ranking", "results"],
     ["loading", "outputs"],

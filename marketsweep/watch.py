@@ -1,0 +1,74 @@
+"""Syncs after each close, and again until the session is complete: `marketsweep sync --watch`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Final
+
+from marketsweep.errors import ProviderUnreachable
+from marketsweep.sessions import NEW_YORK, close_time, last_closed_session, next_session
+from marketsweep.store import Store
+from marketsweep.sync import SyncReceipt
+
+SETTLING: Final = dt.timedelta(minutes=20)
+"""After a close, until a provider has the day's bars."""
+
+_FIRST_PAUSE: Final = dt.timedelta(minutes=5)
+_LONGEST_PAUSE: Final = dt.timedelta(hours=1)
+_WHOLE: Final = 0.9
+"""Of the bars of the sessions before: a session with fewer is still coming in."""
+_SESSIONS_BEFORE: Final = 20
+
+
+def watch(
+    store: Store,
+    sync_once: Callable[[], SyncReceipt],
+    say: Callable[[str], None],
+    *,
+    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    sleep: Callable[[float], None] = time.sleep,
+    until: dt.date | None = None,
+) -> None:
+    """Sync now and after each close, for ever or until the session `until` is complete.
+
+    An incomplete session, or a provider that cannot be reached, is tried again after 5 minutes,
+    then after longer, up to an hour. Raises what else a sync raises: a refusal is not waited out.
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        newest = last_closed_session(now())
+        problem = _problem(store, sync_once, newest)
+        if problem:
+            say(f"{problem}; again in {pause.total_seconds() / 60:.0f} min")
+            sleep(pause.total_seconds())
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            continue
+        pause = _FIRST_PAUSE
+        if until is not None and newest >= until:
+            return
+        due = close_time(next_session(newest)) + SETTLING
+        when = due.astimezone(NEW_YORK)
+        say(f"{newest} is complete; next sync at {when:%a %Y-%m-%d %H:%M} New York")
+        # In UTC: between two times of one zone Python does not see that clocks change.
+        wait = due.astimezone(dt.UTC) - now().astimezone(dt.UTC)
+        sleep(max(0.0, wait.total_seconds()))
+
+
+def _problem(store: Store, sync_once: Callable[[], SyncReceipt], newest: dt.date) -> str | None:
+    """Syncs; why the newest session cannot be called complete after it, None where it can."""
+    try:
+        sync_once()
+    except ProviderUnreachable as error:
+        return str(error)
+    with store.snapshot() as snapshot:
+        bars = {row.date: row.counts["bars"] for row in snapshot.session_rows()}
+    there = bars.pop(newest, 0)
+    if not there:
+        return f"the session of {newest} is not there yet"
+    usual = median(list(bars.values())[-_SESSIONS_BEFORE:] or [there])
+    if there < _WHOLE * usual:
+        return f"the session of {newest} has {there:,} bars so far, where {usual:,.0f} are usual"
+    return None
