@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import cold, incremental, machine, process, stages, warm
+from benchmarks import cold, incremental, machine, process, scale, stages, warm
 from benchmarks.example import Example
 from benchmarks.measure import Row, markdown
 
@@ -22,11 +22,12 @@ GROUPS: Final[dict[str, Callable[[Example], Iterator[Row]]]] = {
     "warm": warm.rows,
     "process": process.rows,
     "stages": stages.rows,
+    "scale": scale.rows,
 }
 
 _EXAMPLES: Final = """\
 examples:
-  python -m benchmarks                            everything, in some two minutes
+  python -m benchmarks                            everything, in some three minutes
   python -m benchmarks --only warm --only process
   python -m benchmarks --json figures.json        every sample as well
   python -m benchmarks --check                    exit code 1 where a limit is missed

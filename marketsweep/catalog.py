@@ -9,9 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import chain
+from operator import attrgetter
 from typing import Final
 
 from marketsweep.database import Database
@@ -54,6 +55,11 @@ CREATE TABLE listings (
     country TEXT, market_cap REAL, first TEXT, last TEXT) WITHOUT ROWID;
 CREATE TABLE sync_log (id INTEGER PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL);
 """
+
+_VALUES: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {
+    kind: attrgetter(*(field.name for field in fields(kind))) for kind in (Split, Dividend, Listing)
+}
+"""The fields of a record: a table has its columns in their order."""
 
 _LIVES: Final = "SELECT symbol, first, last FROM listings ORDER BY symbol"
 
@@ -411,7 +417,7 @@ def _marks(count: int) -> str:
 
 
 def _row(record: Split | Dividend | Listing) -> tuple[object, ...]:
-    values = (getattr(record, field.name) for field in fields(record))
+    values: tuple[object, ...] = _VALUES[type(record)](record)
     return tuple(value.isoformat() if isinstance(value, dt.date) else value for value in values)
 
 

@@ -144,8 +144,13 @@ class Writer:
         segment = Segment(0, row.sessions, row.width, self._folder / row.file, row.checksum)
         # A damaged segment must not get a fresh checksum by being copied into a new one.
         segment.check()
-        values = np.full((len(FIELDS), len(dates), max(width, row.width)), np.nan)
-        values[:, [dates.index(day) for day in stored], : row.width] = segment.values
+        values = np.empty((len(FIELDS), len(dates), max(width, row.width)))
+        values[:, :, row.width :] = np.nan
+        # Row by row: what is stored is copied once, and only what is new is filled.
+        rows = {day: place for place, day in enumerate(stored)}
+        for place, day in enumerate(dates):
+            held = rows.get(day)
+            values[:, place, : row.width] = np.nan if held is None else segment.values[:, held]
         return values
 
     def put_splits(self, splits: Iterable[Split], since: dt.date | None = None) -> None:

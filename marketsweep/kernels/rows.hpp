@@ -51,14 +51,21 @@ private:
   static constexpr size_t UNKNOWN = static_cast<size_t>(-1);
   static constexpr double ABSENT = std::numeric_limits<double>::quiet_NaN();
 
+  // A name with its quotes and the colon, where that is up to eight bytes: compared in one go.
+  struct Seen {
+    size_t key, length = 0;
+    uint64_t bytes = 1, mask = 0;
+  };
+
   std::vector<std::string> keys_;
   std::vector<double> values_;  // [rows][keys - 1]
-  std::vector<std::pair<std::string_view, size_t>> order_;  // keys of the last row, as they came
+  std::vector<Seen> order_;  // names of the last row, as they came
   const char* end_ = nullptr;
 
   static bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
   static const char* space(const char* at) {
+    if (*at > ' ') return at;
     while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') ++at;
     return at;
   }
@@ -88,7 +95,7 @@ private:
     if (*at == '}') return at + 1;
     for (size_t position = 0;; ++position) {
       size_t key;
-      if (!(at = name(at, position, key)) || !(at = mark(at, ':'))) return nullptr;
+      if (!(at = name(at, position, key))) return nullptr;
       if (key == 0) at = word(at, text);
       else if (key == UNKNOWN) at = anything(at);
       else at = number_or_null(at, values_[base + key - 1]);
@@ -98,14 +105,15 @@ private:
     }
   }
 
-  // Which key a name is. Rows mostly have the same names in the same order.
+  // Past a name and its colon, and which key it is. Rows mostly have the same names in order.
   const char* name(const char* at, size_t position, size_t& key) {
-    if (position < order_.size()) {
-      const auto& [expected, known] = order_[position];
-      // Up to the zero byte, never beyond it: the quotes are part of what is compared.
-      if (std::strncmp(at, expected.data(), expected.size()) == 0) {
-        key = known;
-        return at + expected.size();
+    if (position < order_.size() && end_ - at >= 8) {
+      const Seen& seen = order_[position];
+      uint64_t text;
+      std::memcpy(&text, at, 8);
+      if ((text & seen.mask) == seen.bytes) {
+        key = seen.key;
+        return space(at + seen.length);
       }
     }
     std::string_view found;
@@ -116,8 +124,15 @@ private:
       if (keys_[k] == found) key = k;
     }
     order_.resize(position);
-    order_.emplace_back(std::string_view(at, static_cast<size_t>(after - at)), key);
-    return after;
+    Seen& seen = order_.emplace_back(Seen{key});
+    const size_t length = static_cast<size_t>(after - at) + 1;
+    if (*after == ':' && length <= 8) {
+      seen.length = length;
+      seen.bytes = 0;
+      std::memcpy(&seen.bytes, at, length);
+      std::memset(&seen.mask, 0xFF, length);
+    }
+    return mark(after, ':');
   }
 
   static const char* literal(const char* at, const char* wanted, size_t length) {

@@ -1,0 +1,116 @@
+"""Twenty years of 12,500 tickers: what the largest store costs to keep, and a session to fetch."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from time import process_time
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from benchmarks.example import Example
+from benchmarks.measure import Row, Samples, prepared, repeated, within
+from marketsweep.fields import FIELDS
+from marketsweep.providers.massive import MassiveProvider
+from marketsweep.records import SessionBars
+from marketsweep.sandbox.launch import running
+from marketsweep.sandbox.settings import Settings
+from marketsweep.sessions import sessions_between
+from marketsweep.store import Store
+from marketsweep.sync import sync
+
+TICKERS: Final = 12_500
+_DAYS: Final = sessions_between(dt.date(1997, 1, 2), dt.date(2016, 12, 30))
+_FETCHED: Final = _DAYS[-42:]
+_NAMES: Final = [f"S{number:05}" for number in range(TICKERS)]
+_START: Final = np.exp(np.random.default_rng(20).normal(3, 1, TICKERS))
+_RUNS: Final = 5
+
+
+def rows(example: Example) -> Iterator[Row]:
+    """The store first, then what fetching costs the client."""
+    store = example.folder / "twenty-years"
+    _fill(store)
+    size = f"{len(_DAYS):,} sessions, up to {TICKERS:,} tickers"
+    yield within(f"{size}: open and take a snapshot", repeated(_RUNS, partial(_open, store)), 0.02)
+    append = prepared(_RUNS, lambda number: _copy(store, number), _append)
+    yield within(f"{size}: append a session", append, 0.02)
+    disk = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
+    raw = sum(map(_tickers_of, _DAYS[:-1])) * len(FIELDS) * 8
+    kept = Samples.of([disk / 1e6], "MB")
+    yield within(f"{size}: on disk; limit 1.1 of raw float64", kept, 1.1 * raw / 1e6)
+    shutil.rmtree(store)
+    cost = Samples.of(_costs(example.folder / "wide"))
+    yield within(f"fetch, decode and commit a session of {TICKERS:,} bars: processor", cost, 0.015)
+
+
+def _fill(path: Path) -> None:
+    with Store.create(path) as store, store.writer() as writer:
+        for _, month in groupby(_DAYS[:-1], key=lambda day: (day.year, day.month)):
+            writer.commit([_bars(day) for day in month], "walks")
+
+
+def _tickers_of(day: dt.date) -> int:
+    """A market that grows to its full size."""
+    grown = min(1.0, 0.6 + 0.4 * (day - _DAYS[0]).days / 6000)
+    return int(TICKERS * grown)
+
+
+def _bars(day: dt.date) -> SessionBars:
+    count = _tickers_of(day)
+    close = np.round(
+        _START[:count] * np.random.default_rng(day.toordinal()).normal(1, 0.02, count), 2
+    )
+    volume = np.floor(1e6 * np.random.default_rng(day.toordinal()).random(count))
+    values = [close, np.round(close * 1.01, 2), np.round(close * 0.99, 2), close, volume]
+    return SessionBars(day, _NAMES[:count], np.stack(values))
+
+
+def _open(path: Path) -> None:
+    with Store.open(path) as store:
+        store.snapshot().close()
+
+
+def _copy(path: Path, number: int) -> Path:
+    """The store again; its segments are links, since none is ever written to."""
+    copy = path.with_name(f"{path.name}-{number}")
+    shutil.copytree(path, copy, copy_function=_link)
+    return copy
+
+
+def _link(source: str, target: str) -> None:
+    if source.endswith(".npy"):
+        Path(target).hardlink_to(source)
+    else:
+        shutil.copy2(source, target)
+
+
+def _append(path: Path) -> None:
+    with Store.open(path) as store, store.writer() as writer:
+        writer.commit([_bars(_DAYS[-1])], "walks")
+
+
+def _costs(folder: Path) -> Iterator[float]:
+    """Processor seconds a session, reference data left out."""
+    folder.mkdir()
+    frames = [
+        pl.DataFrame({"symbol": bars.symbols, "date": [bars.session] * len(bars.symbols)}).hstack(
+            [pl.Series(name, column) for name, column in zip(FIELDS, bars.values, strict=True)]
+        )
+        for bars in map(_bars, _FETCHED)
+    ]
+    pl.concat(frames).write_parquet(folder / "bars.parquet")
+    with running(Settings(bars=folder / "bars.parquet", latency_ms=20)) as url:
+        for number in range(_RUNS):
+            with Store.create(folder / f"store-{number}") as store:
+                # The first session comes with the reference data; after it that is not due.
+                sync(store, MassiveProvider("sandbox", url), _FETCHED[0], _FETCHED[0])
+                started = process_time()
+                receipt = sync(store, MassiveProvider("sandbox", url), _FETCHED[0])
+                yield (process_time() - started) / receipt.fetched
