@@ -64,10 +64,9 @@ def _tickers_of(day: dt.date) -> int:
 
 def _bars(day: dt.date) -> SessionBars:
     count = _tickers_of(day)
-    close = np.round(
-        _START[:count] * np.random.default_rng(day.toordinal()).normal(1, 0.02, count), 2
-    )
-    volume = np.floor(1e6 * np.random.default_rng(day.toordinal()).random(count))
+    r = np.random.default_rng(day.toordinal())
+    close = np.round(_START[:count] * r.normal(1, 0.02, count), 2)
+    volume = np.floor(1e6 * r.random(count))
     values = [close, np.round(close * 1.01, 2), np.round(close * 0.99, 2), close, volume]
     return SessionBars(day, _NAMES[:count], np.stack(values))
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import chain
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeVar
 
 from marketsweep.database import Database
 from marketsweep.records import Dividend, Listing, Split
@@ -55,6 +55,8 @@ CREATE TABLE listings (
     country TEXT, market_cap REAL, first TEXT, last TEXT) WITHOUT ROWID;
 CREATE TABLE sync_log (id INTEGER PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL);
 """
+
+_Action = TypeVar("_Action", Split, Dividend)
 
 _VALUES: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {
     kind: attrgetter(*(field.name for field in fields(kind))) for kind in (Split, Dividend, Listing)
@@ -214,17 +216,11 @@ class Catalog(Database):
 
     def merge_splits(self, splits: Iterable[Split]) -> bool:
         """Put these in the place of those of the same symbol and day; whether that changed any."""
-        given = set(splits)
-        places = {(split.symbol, split.ex_date) for split in given}
-        kept = {one for one in self.splits() if (one.symbol, one.ex_date) not in places}
-        return self.replace_splits(kept | given, None)
+        return self.replace_splits(_joined(self.splits(), splits), None)
 
     def merge_dividends(self, dividends: Iterable[Dividend]) -> bool:
         """Put these in the place of those of the same symbol and day; whether that changed any."""
-        given = set(dividends)
-        places = {(one.symbol, one.ex_date) for one in given}
-        kept = {one for one in self.dividends() if (one.symbol, one.ex_date) not in places}
-        return self.replace_dividends(kept | given, None)
+        return self.replace_dividends(_joined(self.dividends(), dividends), None)
 
     def upsert_listings(self, listings: Iterable[Listing]) -> bool:
         """Put these in the place of the stored ones of their symbols; whether anything changed."""
@@ -406,6 +402,13 @@ class Catalog(Database):
     def damages(self) -> list[str]:
         """What SQLite's own check of the file finds, in its words."""
         return [text for (text,) in self._rows("PRAGMA integrity_check") if text != "ok"]
+
+
+def _joined(stored: Iterable[_Action], given: Iterable[_Action]) -> set[_Action]:
+    """The given, and those stored of another symbol or day."""
+    new = set(given)
+    places = {(one.symbol, one.ex_date) for one in new}
+    return new | {one for one in stored if (one.symbol, one.ex_date) not in places}
 
 
 def _time(moment: dt.datetime) -> str:

@@ -117,7 +117,6 @@ def sync(
     from marketsweep.market import data_folder
     from marketsweep.store import Store
     from marketsweep.sync import sync as run_sync
-    from marketsweep.watch import watch
 
     def source() -> Provider:
         return _provider(provider, base_url, api_key, path, actions, symbols, calls_per_minute)
@@ -137,6 +136,8 @@ def sync(
 
     with Store.create(data_folder(data)) as store:
         if keep_on:
+            from marketsweep.watch import watch
+
             watch(store, once, lambda said: click.echo(f"marketsweep: {said}", err=True))
         else:
             once()

@@ -20,7 +20,7 @@ _APPLICATION: Final = 0x6D737770  # "mswp", in the database's header
 
 
 @contextmanager
-def translated(folder: Path) -> Iterator[None]:
+def _translated(folder: Path) -> Iterator[None]:
     """Raise SQLite's errors as ours, naming the folder."""
     try:
         yield
@@ -63,7 +63,7 @@ class Database:
             raise _nothing_in(folder) from None
         except OSError as error:
             raise StoreError(f"{file} cannot be read ({error.strerror})") from error
-        with translated(folder):
+        with _translated(folder):
             catalog = cls(_connect_reader(file), folder)
             return catalog._checked()
 
@@ -73,7 +73,7 @@ class Database:
 
         The caller holds the folder's writer lock if there is none yet.
         """
-        with translated(folder):
+        with _translated(folder):
             catalog = cls(_connect_writer(folder / FILE), folder)
             if catalog._is_blank():
                 catalog._make()
@@ -114,7 +114,7 @@ class Database:
             self._connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock, translated(self._folder):
+        with self._lock, _translated(self._folder):
             return self._connection.execute(sql, values).fetchall()
 
     def _value(self, sql: str, *values: object) -> Any:  # noqa: ANN401, SQLite's types are dynamic
@@ -129,7 +129,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of the block's writes, durable when it ends, or none of them."""
-        with translated(self._folder):
+        with _translated(self._folder):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield

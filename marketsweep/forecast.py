@@ -20,7 +20,7 @@ from marketsweep.store import Snapshot, Store
 
 # The whole US market, for as long as nothing is stored that could be counted.
 _SYMBOLS: Final = 12_000
-_TICKERS: Final = {True: 12_500, False: 22_000}
+_TICKERS: Final = (12_500, 22_000)  # listed, and delisted
 _ACTIONS_A_YEAR: Final = {"splits": 1_500, "dividends": 30_000}
 
 _YEAR: Final = dt.timedelta(days=365)
@@ -150,7 +150,7 @@ def _reference_calls(snapshot: Snapshot, tariff: Tariff, agenda: Agenda) -> dict
         counts[what] = [known or round(_ACTIONS_A_YEAR[what] * years * (not snapshot.sessions))]
     if agenda.listings:
         gone = [last is not None for _, _, last in snapshot.lives()]
-        told = [gone.count(False), gone.count(True)] if gone else [*_TICKERS.values()]
+        told = [gone.count(False), gone.count(True)] if gone else [*_TICKERS]
         counts["listings"] = told  # two lists: those that are listed, and those that were
     return {
         what: sum(max(1, -(-rows // tariff.rows_a_page[what])) for rows in lists)

@@ -97,9 +97,11 @@ _KINDS: Final = {
 def _plan_time(plan: Forecast) -> str:
     if plan.calls_a_minute is not None:
         return f"{_duration(plan.seconds)} at {plan.calls_a_minute:,} calls a minute"
+    from marketsweep.forecast import FREE_CALLS
+
     return (
         f"about {_duration(plan.seconds)} without a limit; {_duration(plan.seconds_free)} on a "
-        "free plan, with --calls-per-minute 5"
+        f"free plan, with --calls-per-minute {FREE_CALLS}"
     )
 
 

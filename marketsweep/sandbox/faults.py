@@ -60,10 +60,12 @@ class Mischief:
 
     def draw(self, request: web.Request) -> Fault:
         """The fault of this call; mostly none."""
+        if not self._faults:
+            return _NONE
         path = request.path_qs
         self._asked[path] += 1
         chance = random.Random(f"{self._seed} {path} {self._asked[path]}")
-        befallen = bool(self._faults) and chance.random() < self._share
+        befallen = chance.random() < self._share
         return Fault(chance.choice(self._faults) if befallen else "", chance, str(request.url))
 
 
@@ -72,8 +74,8 @@ class Fault:
 
     def __init__(self, name: str, chance: random.Random, address: str) -> None:
         self.name = name
-        self._chance = chance
-        self._address = address
+        self.chance = chance
+        self.address = address
 
     async def before(self) -> None:
         """What happens before the call is worked on; may raise `Refusal`."""
@@ -83,19 +85,15 @@ class Fault:
             case "500":
                 raise Refusal(500, "Something went wrong.")
             case "slow":
-                await asyncio.sleep(self._chance.random() * _LATE_S)
+                await asyncio.sleep(self.chance.random() * _LATE_S)
             case "hang":
                 await asyncio.sleep(_FOREVER_S)
 
     def told(self, body: Body) -> Body:
         """The body as it is told."""
-        if not isinstance(body, dict):
+        if not isinstance(body, dict) or self.name not in _TOLD:
             return body
-        if self.name == "circle" and _more(body):
-            return body | {"next_url": self._address}
-        if self.name in _TOLD:
-            return body | _TOLD[self.name](body, self._chance)
-        return body
+        return body | _TOLD[self.name](body, self)
 
     async def send(self, request: web.Request, response: web.Response) -> web.StreamResponse:
         """The answer as it goes over the wire."""
@@ -110,6 +108,9 @@ class Fault:
         return response
 
 
+_NONE: Final = Fault("", random.Random(0), "")
+
+
 def _rows(body: Row) -> list[Row]:
     results = body.get("results") or []
     if isinstance(results, msgspec.Raw):
@@ -118,37 +119,42 @@ def _rows(body: Row) -> list[Row]:
     return list(results) if isinstance(results, list) else []
 
 
-def _error(_body: Row, _chance: random.Random) -> Row:
+def _error(_body: Row, _fault: Fault) -> Row:
     return {"status": "ERROR", "error": "An internal error occurred.", "results": None}
 
 
-def _null(_body: Row, _chance: random.Random) -> Row:
+def _null(_body: Row, _fault: Fault) -> Row:
     return {"results": None}
 
 
-def _duplicates(body: Row, chance: random.Random) -> Row:
+def _duplicates(body: Row, fault: Fault) -> Row:
     rows = _rows(body)
-    return {"results": rows + chance.sample(rows, len(rows) // 2)}
+    return {"results": rows + fault.chance.sample(rows, len(rows) // 2)}
 
 
-def _shuffled(body: Row, chance: random.Random) -> Row:
+def _shuffled(body: Row, fault: Fault) -> Row:
     rows = _rows(body)
-    return {"results": chance.sample(rows, len(rows))}
+    return {"results": fault.chance.sample(rows, len(rows))}
 
 
-def _elsewhere(body: Row, _chance: random.Random) -> Row:
-    return {"next_url": "https://elsewhere.example/v3/reference/tickers"} if _more(body) else {}
+def _circle(body: Row, fault: Fault) -> Row:
+    return _leading_to(fault.address, body)
 
 
-def _more(body: Row) -> bool:
-    return "next_url" in body
+def _elsewhere(body: Row, _fault: Fault) -> Row:
+    return _leading_to("https://elsewhere.example/v3/reference/tickers", body)
 
 
-_TOLD: Final[dict[str, Callable[[Row, random.Random], Row]]] = {
+def _leading_to(address: str, body: Row) -> Row:
+    return {"next_url": address} if "next_url" in body else {}
+
+
+_TOLD: Final[dict[str, Callable[[Row, Fault], Row]]] = {
     "error": _error,
     "null": _null,
     "duplicates": _duplicates,
     "shuffled": _shuffled,
+    "circle": _circle,
     "elsewhere": _elsewhere,
 }
 
