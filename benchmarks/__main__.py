@@ -12,12 +12,13 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import cold, incremental, machine, process, scale, stages, warm
+from benchmarks import by_symbol, cold, incremental, machine, process, scale, stages, warm
 from benchmarks.example import Example
 from benchmarks.measure import Row, markdown
 
 GROUPS: Final[dict[str, Callable[[Example], Iterator[Row]]]] = {
     "cold": cold.rows,
+    "by-symbol": by_symbol.rows,
     "incremental": incremental.rows,
     "warm": warm.rows,
     "process": process.rows,

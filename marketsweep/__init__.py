@@ -6,6 +6,7 @@
     hits = market.scan("rsi(14) < 30 and close > sma(200)")
     hits = market.scan((ms.rsi(14) < 30) & (ms.close > ms.sma(200)), limit=20)
     hits.to_polars()
+    market.price_history_batch(["AAPL", "BRK.B"], "2024-01-01")["AAPL"]
 
 Names of the condition language (`ms.close`, `ms.sma`, `ms.sector`) are attributes of this module;
 the field `open` is `ms.open_`.
@@ -30,8 +31,11 @@ from marketsweep.errors import (
 )
 
 if TYPE_CHECKING:
+    from marketsweep.histories import Histories
     from marketsweep.market import Market
     from marketsweep.market import open_market as open  # noqa: A004, `ms.open` is the name
+    from marketsweep.providers.files import FilesProvider
+    from marketsweep.providers.massive import MassiveProvider
     from marketsweep.results import Coverage, Hits, Match
 
 __version__ = "0.1.0"
@@ -40,9 +44,12 @@ __all__ = [
     "ConditionError",
     "Coverage",
     "CoverageError",
+    "FilesProvider",
+    "Histories",
     "Hits",
     "Market",
     "MarketsweepError",
+    "MassiveProvider",
     "Match",
     "ProviderError",
     "ProviderRefused",
@@ -58,8 +65,11 @@ __all__ = [
 # Imported at first use: the command line answers --help without numpy.
 _LAZY = {
     "Coverage": ("marketsweep.results", "Coverage"),
+    "FilesProvider": ("marketsweep.providers.files", "FilesProvider"),
+    "Histories": ("marketsweep.histories", "Histories"),
     "Hits": ("marketsweep.results", "Hits"),
     "Market": ("marketsweep.market", "Market"),
+    "MassiveProvider": ("marketsweep.providers.massive", "MassiveProvider"),
     "Match": ("marketsweep.results", "Match"),
     "open": ("marketsweep.market", "open_market"),
 }

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from marketsweep.errors import UsageError
+from marketsweep.providers._tariff import Tariff
 from marketsweep.records import Window
-from marketsweep.sessions import NEW_YORK, is_session, sessions_between
+from marketsweep.routes import MARKET, Prices, Request, Stored, choose
+from marketsweep.sessions import NEW_YORK, sessions_between
 from marketsweep.store import Snapshot
 
 DEFAULT_SPAN: Final = dt.timedelta(days=729)
@@ -30,59 +32,80 @@ LISTED_ON: Final = "listed_on"
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """The sessions to fetch, from when on actions are asked for, and whether listings are due."""
+    """The prices to fetch, from when on actions are asked for, and whether listings are due."""
 
     first: dt.date
     last: dt.date
     start: dt.date
-    """The first session that will be stored: actions are known from there on."""
-    days: list[dt.date]
-    """Sessions that are missing, or were provisional when they were fetched; ascending.
-
-    Of a source that knows its days: all of them.
-    """
+    """The first session of which the whole market will be stored: actions are known from there."""
+    prices: Prices
+    stored: int
+    """Sessions from `first` to `last` that need not be fetched."""
     joins: bool
     """Whether what is told joins what is stored, or takes its place."""
     provisional: set[dt.date]
     actions_since: dt.date
+    actions_of: tuple[str, ...] | None
+    """The symbols whose actions are asked for, None for all."""
     listings: bool
 
 
 def make_agenda(
-    snapshot: Snapshot,
-    window: Window,
-    since: dt.date | None,
-    until: dt.date | None,
-    now: dt.datetime,
+    snapshot: Snapshot, window: Window, request: Request, tariff: Tariff, now: dt.datetime
 ) -> Agenda:
-    """What is missing between `since` (None: as before, or two years) and `until` (None: all).
+    """What is missing of what a sync is asked for.
 
     `window` is what the provider can give. Raises UsageError where that has nothing of it.
     """
     notes = snapshot.notes()
-    last = min(until or window.last, window.last)
-    first = since or window.first or _usual_start(snapshot, last)
+    last = min(request.until or window.last, window.last)
+    first = request.since or window.first or _usual_start(snapshot, last)
     if first > last:
-        raise UsageError(_nothing(window, since, until))
+        raise UsageError(_nothing(window, request.since, request.until))
     provisional = set(map(dt.date.fromisoformat, json.loads(notes.get(PROVISIONAL, "[]"))))
-    start = min([first, *snapshot.sessions[:1]])
+    days = sessions_between(first, last)
+    stored = _stored(snapshot, window, request, provisional)
     joins = window.days is not None
+    if window.days is not None:
+        days = [day for day in days if day in window.days]
+    prices = choose(request, days, _listed(snapshot, request, first), stored, tariff)
+    start = min([first, *snapshot.whole[:1]])
+    # Sessions that come whole need the whole market's actions.
+    actions_of = None if prices.days else request.symbols
     return Agenda(
         first,
         last,
         start,
-        _days(window, first, last, set(snapshot.sessions) - provisional),
+        prices,
+        len(stored.whole.intersection(days)),
         joins,
         provisional,
-        start if joins else _actions_since(notes, start),
-        joins or _are_listings_due(notes, now),
+        first if actions_of else start if joins else _actions_since(notes, start),
+        actions_of,
+        request.symbols is None and (joins or _are_listings_due(notes, now)),
     )
 
 
-def _days(window: Window, first: dt.date, last: dt.date, settled: set[dt.date]) -> list[dt.date]:
-    if window.days is None:
-        return [day for day in sessions_between(first, last) if day not in settled]
-    return sorted(day for day in window.days if first <= day <= last and is_session(day))
+def _stored(
+    snapshot: Snapshot, window: Window, request: Request, provisional: set[dt.date]
+) -> Stored:
+    """What need not be fetched again; of a source that joins, nothing."""
+    market = len(snapshot.symbols) or MARKET
+    if window.days is not None:
+        return Stored(frozenset(), [], market)
+    whole = frozenset(snapshot.whole)
+    if not request.content:
+        whole -= provisional
+    spans = snapshot.spans(settled=not request.content) if snapshot.partial else []
+    return Stored(whole, spans, market)
+
+
+def _listed(snapshot: Snapshot, request: Request, first: dt.date) -> list[str]:
+    """Every symbol that was listed on `first` or later, where they are fetched one by one."""
+    if not request.by_symbol or request.symbols is not None:
+        return []
+    since = first.isoformat()
+    return [symbol for symbol, _, last in snapshot.lives() if last is None or last >= since]
 
 
 def _nothing(window: Window, since: dt.date | None, until: dt.date | None) -> str:
@@ -106,7 +129,7 @@ def check_days(since: dt.date | None, until: dt.date | None, now: dt.datetime) -
 
 
 def _usual_start(snapshot: Snapshot, last: dt.date) -> dt.date:
-    return snapshot.sessions[0] if snapshot.sessions else last - DEFAULT_SPAN
+    return snapshot.whole[0] if snapshot.whole else last - DEFAULT_SPAN
 
 
 def _actions_since(notes: dict[str, str], start: dt.date) -> dt.date:

@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import chain
 from operator import attrgetter
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from marketsweep.database import Database
-from marketsweep.records import Dividend, Listing, Split
+from marketsweep.records import Dividend, Listing, Span, Split
+from marketsweep.spans import Asked, joined
 
 # Dates and times are ISO text, so that the catalog can be read with SQLite's own shell.
 # Tickers compare byte by byte (BINARY, the default): KIMpL is not KIMPL.
+# A session is whole, or partial: then only the spans of single symbols are known of it.
 # The axis keeps the tickers that one session brought as one row, joined by newlines: 12,500 rows
 # of a ticker each would take 12 ms to read, these take 2.
 _SCHEMA: Final = """
@@ -56,10 +58,18 @@ CREATE TABLE listings (
 CREATE TABLE sync_log (id INTEGER PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL);
 """
 
+_SPANS: Final = """
+CREATE TABLE partial (date TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE spans (
+    symbol TEXT, first TEXT, last TEXT, settled INTEGER NOT NULL,
+    PRIMARY KEY (symbol, settled, first)) WITHOUT ROWID;
+"""
+
 _Action = TypeVar("_Action", Split, Dividend)
 
 _VALUES: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {
-    kind: attrgetter(*(field.name for field in fields(kind))) for kind in (Split, Dividend, Listing)
+    kind: attrgetter(*(field.name for field in fields(kind)))
+    for kind in (Split, Dividend, Listing, Span)
 }
 """The fields of a record: a table has its columns in their order."""
 
@@ -131,12 +141,17 @@ class Change:
     segments: Sequence[SegmentRow]
     revisions: Sequence[Revision]
     set_aside: Sequence[SetAside]
+    days: Sequence[dt.date]
+    """Sessions of which bars came, be they new or not."""
+    asked: Asked | None
+    """None where those sessions came whole."""
 
 
 class Catalog(Database):
     """What is stored, as typed rows."""
 
-    schema = _SCHEMA
+    schema = _SCHEMA + _SPANS
+    upgrades: ClassVar = {1: _SPANS}
 
     # What a snapshot is made of
 
@@ -170,6 +185,20 @@ class Catalog(Database):
         )
         return SegmentRow(*rows[0]) if rows else None
 
+    def partial(self) -> list[dt.date]:
+        """The stored sessions of which only some symbols were asked for, ascending."""
+        rows = self._rows("SELECT date FROM partial ORDER BY date")
+        return list(map(dt.date.fromisoformat, chain.from_iterable(rows)))
+
+    def spans(self, *, settled: bool) -> list[Span]:
+        """What is known of single symbols, by symbol; with `settled` what will not change."""
+        rows = self._rows(
+            "SELECT symbol, first, last FROM spans WHERE settled = ? ORDER BY symbol, first",
+            settled,
+        )
+        day = dt.date.fromisoformat
+        return [Span(symbol, day(first), day(last)) for symbol, first, last in rows]
+
     # Actions and reference data
 
     def splits(self, since: dt.date | None = None) -> list[Split]:
@@ -202,15 +231,22 @@ class Catalog(Database):
         )
         return [Listing(*row[:8], *map(_date, row[8:])) for row in rows]
 
-    def replace_splits(self, splits: Iterable[Split], since: dt.date | None) -> bool:
-        """Make these the splits on or after `since`; whether that changed anything."""
-        stored, given = set(self.splits(since)), set(splits)
+    def replace_splits(
+        self, splits: Iterable[Split], since: dt.date | None, symbols: Iterable[str] | None = None
+    ) -> bool:
+        """Make these the splits on or after `since`, of `symbols` or all; whether any changed."""
+        stored, given = _of(self.splits(since), symbols), set(splits)
         self._remove("splits", "symbol = ? AND ex_date = ? AND old = ? AND new = ?", stored - given)
         return self._insert("splits", given - stored) > 0 or bool(stored - given)
 
-    def replace_dividends(self, dividends: Iterable[Dividend], since: dt.date | None) -> bool:
-        """Make these the dividends on or after `since`; whether that changed anything."""
-        stored, given = set(self.dividends(since)), set(dividends)
+    def replace_dividends(
+        self,
+        dividends: Iterable[Dividend],
+        since: dt.date | None,
+        symbols: Iterable[str] | None = None,
+    ) -> bool:
+        """The same for dividends."""
+        stored, given = _of(self.dividends(since), symbols), set(dividends)
         self._remove("dividends", "symbol = ? AND ex_date = ? AND cash = ?", stored - given)
         return self._insert("dividends", given - stored) > 0 or bool(stored - given)
 
@@ -250,6 +286,7 @@ class Catalog(Database):
     def apply(self, change: Change) -> bool:
         """Write a commit, inside a transaction; whether it changed anything."""
         executemany = self._connection.executemany
+        known = self._learn(change)
         executemany(
             "INSERT INTO axis VALUES (?, ?, ?)",
             [(first, day.isoformat(), "\n".join(new)) for first, day, new in change.tickers],
@@ -272,7 +309,34 @@ class Catalog(Database):
             ],
         )
         added = self._set_aside(change.set_aside)
-        return bool(change.segments) or added
+        return bool(change.segments) or added or known
+
+    def _learn(self, change: Change) -> bool:
+        """Note which sessions are whole, or what is known of them; whether that is news."""
+        days = [(day.isoformat(),) for day in change.days]
+        if change.asked is None:
+            whole = self._connection.executemany("DELETE FROM partial WHERE date = ?", days)
+            return whole.rowcount > 0
+        self._connection.executemany(
+            "INSERT INTO partial SELECT ?1 WHERE NOT EXISTS"
+            " (SELECT 1 FROM sessions WHERE date = ?1)",
+            days,
+        )
+        news = [
+            self._join_spans(change.asked.spans, settled=False),
+            self._join_spans(change.asked.settled, settled=True),
+        ]
+        return any(news)
+
+    def _join_spans(self, given: Sequence[Span], *, settled: bool) -> bool:
+        stored = self.spans(settled=settled)
+        spans = joined([*stored, *given])
+        if spans == stored:
+            return False
+        self._connection.execute("DELETE FROM spans WHERE settled = ?", (settled,))
+        rows = [(*_row(span), settled) for span in spans]
+        self._connection.executemany(f"INSERT INTO spans VALUES ({_marks(4)})", rows)
+        return True
 
     def _point_to(self, row: SegmentRow, at: str) -> None:
         self._connection.execute(
@@ -404,6 +468,13 @@ class Catalog(Database):
         return [text for (text,) in self._rows("PRAGMA integrity_check") if text != "ok"]
 
 
+def _of(actions: Iterable[_Action], symbols: Iterable[str] | None) -> set[_Action]:
+    if symbols is None:
+        return set(actions)
+    wanted = frozenset(symbols)
+    return {action for action in actions if action.symbol in wanted}
+
+
 def _joined(stored: Iterable[_Action], given: Iterable[_Action]) -> set[_Action]:
     """The given, and those stored of another symbol or day."""
     new = set(given)
@@ -419,7 +490,7 @@ def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
-def _row(record: Split | Dividend | Listing) -> tuple[object, ...]:
+def _row(record: Split | Dividend | Listing | Span) -> tuple[object, ...]:
     values: tuple[object, ...] = _VALUES[type(record)](record)
     return tuple(value.isoformat() if isinstance(value, dt.date) else value for value in values)
 

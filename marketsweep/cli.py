@@ -19,6 +19,7 @@ from marketsweep import __version__
 from marketsweep.errors import MarketsweepError, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from marketsweep.forecast import Forecast
     from marketsweep.providers import Provider
     from marketsweep.sync import SyncReceipt
 
@@ -83,6 +84,9 @@ def main() -> None:
 @click.option("--actions", metavar="FILE", type=_FILE, help="files: splits and dividends.")
 @click.option("--symbols", metavar="FILE", type=_FILE, help="files: reference data.")
 @click.option("--calls-per-minute", type=click.IntRange(1), help="Your plan's limit; free: 5.")
+@click.option("--only", metavar="A,B|@FILE", help="These symbols alone, by the cheapest way.")
+@click.option("--by-symbol", is_flag=True, help="One call a symbol, and not one a session.")
+@click.option("--always", metavar="A,B|@FILE", help="by symbol: fetched even if not traded.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what it would cost; make no call.")
 @click.option("--watch", "keep_on", is_flag=True, help="Go on: sync again after each close.")
 @_data
@@ -97,6 +101,9 @@ def sync(
     actions: Path | None,
     symbols: Path | None,
     calls_per_minute: int | None,
+    only: str | None,
+    by_symbol: bool,
+    always: str | None,
     only_plan: bool,
     keep_on: bool,
     data: Path | None,
@@ -109,6 +116,8 @@ def sync(
       marketsweep sync                                   two years of every US stock
       marketsweep sync --plan --calls-per-minute 5       what that would cost
       marketsweep sync --since 2020-01-01 --calls-per-minute 5
+      marketsweep sync --only AAPL,BRK.B --since 2010-01-01
+      marketsweep sync --only @watchlist.txt --by-symbol
       marketsweep sync --watch                           now, and after each close
       marketsweep sync --provider files --path bars.parquet --actions actions.parquet
 
@@ -117,6 +126,7 @@ def sync(
     from marketsweep.market import data_folder
     from marketsweep.store import Store
     from marketsweep.sync import sync as run_sync
+    from marketsweep.watchlist import read_list
 
     def source() -> Provider:
         return _provider(provider, base_url, api_key, path, actions, symbols, calls_per_minute)
@@ -124,13 +134,28 @@ def sync(
     source()  # refuses what cannot be before a folder is made
     if keep_on and until:
         raise UsageError("--watch goes on and on: leave --until out")
+    chosen = None if only is None else read_list(only)
     if only_plan:
-        _show_forecast(data_folder(data), source(), _date(since), _date(until), as_json)
+        from marketsweep.forecast import forecast
+
+        first, last = _date(since), _date(until)
+        folder = data_folder(data)
+        plan = forecast(folder, source(), first, last, symbols=chosen, by_symbol=by_symbol)
+        _show_forecast(plan, as_json)
         return
 
     def once() -> SyncReceipt:
-        with _progress("fetching sessions") as progress:
-            receipt = run_sync(store, source(), _date(since), _date(until), progress)
+        with _progress("fetching") as progress:
+            receipt = run_sync(
+                store,
+                source(),
+                _date(since),
+                _date(until),
+                progress,
+                symbols=chosen,
+                by_symbol=by_symbol,
+                always=() if always is None else read_list(always),
+            )
         _show_receipt(receipt, as_json)
         return receipt
 
@@ -154,13 +179,9 @@ def _show_receipt(receipt: SyncReceipt, as_json: bool) -> None:
         click.echo(sync_report(receipt))
 
 
-def _show_forecast(
-    folder: Path, source: Provider, since: dt.date | None, until: dt.date | None, as_json: bool
-) -> None:
-    from marketsweep.forecast import forecast
+def _show_forecast(plan: Forecast, as_json: bool) -> None:
     from marketsweep.reports import forecast_report
 
-    plan = forecast(folder, source, since, until)
     if as_json:
         _write_json(plan.to_dict())
     else:
@@ -360,7 +381,7 @@ def demo(market: Path | None, as_json: bool) -> None:
     """
     from marketsweep.demo import run_demo
 
-    with _progress("fetching sessions") as progress:
+    with _progress("fetching") as progress:
         result = run_demo(market, progress, lambda line: click.echo(line, err=True))
     if as_json:
         _write_json(result.to_dict())

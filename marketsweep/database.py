@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
@@ -15,8 +15,12 @@ from typing import Any, ClassVar, Final, Self
 from marketsweep.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, UsageError
 
 FILE: Final = "catalog.sqlite"
-FORMAT: Final = 1
+FORMAT: Final = 2
 _APPLICATION: Final = 0x6D737770  # "mswp", in the database's header
+
+
+class Outdated(StoreError):
+    """A folder of an earlier format, which the next writer brings up to date."""
 
 
 @contextmanager
@@ -47,6 +51,8 @@ class Database:
 
     schema: ClassVar[str] = ""
     """Statements that make an empty one, separated by semicolons."""
+    upgrades: ClassVar[Mapping[int, str]] = {}
+    """Statements that bring one of an earlier format to the next."""
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self._connection = connection
@@ -77,6 +83,7 @@ class Database:
             catalog = cls(_connect_writer(folder / FILE), folder)
             if catalog._is_blank():
                 catalog._make()
+            catalog._upgrade()
             return catalog._checked()
 
     def close(self) -> None:
@@ -96,11 +103,20 @@ class Database:
             raise _nothing_in(self._folder)
         if self._value("PRAGMA application_id") != _APPLICATION:
             raise StoreDamaged(f"{self._folder / FILE} is a database of another program")
-        found = self._value("PRAGMA user_version")
+        found = self._format()
+        if found in self.upgrades:
+            raise Outdated(
+                f"{self._folder / FILE} is of an earlier marketsweep: run marketsweep sync, which "
+                "brings it up to date and loses nothing"
+            )
         if found != FORMAT:
             raise StoreDamaged(
                 f"{self._folder / FILE} has format {found}, and this marketsweep reads {FORMAT}"
             )
+
+    def _format(self) -> int:
+        found: int = self._value("PRAGMA user_version")
+        return found
 
     def _is_blank(self) -> bool:
         # What a process leaves that is killed while it makes the catalog.
@@ -108,10 +124,19 @@ class Database:
 
     def _make(self) -> None:
         with self.transaction():
-            for statement in self.schema.split(";"):
-                self._connection.execute(statement)
+            self._execute_all(self.schema)
             self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def _upgrade(self) -> None:
+        while (found := self._format()) in self.upgrades:
+            with self.transaction():
+                self._execute_all(self.upgrades[found])
+                self._connection.execute(f"PRAGMA user_version = {found + 1}")
+
+    def _execute_all(self, statements: str) -> None:
+        for statement in statements.split(";"):
+            self._connection.execute(statement)
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock, _translated(self._folder):

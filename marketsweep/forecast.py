@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -14,12 +15,13 @@ from typing import Any, Final
 from marketsweep.agenda import Agenda, check_days, make_agenda
 from marketsweep.errors import UsageError
 from marketsweep.providers import Provider
-from marketsweep.providers._tariff import Route, Tariff
+from marketsweep.providers._tariff import Tariff, blocks
 from marketsweep.records import Window
+from marketsweep.routes import MARKET, Request
+from marketsweep.sessions import sessions_between
 from marketsweep.store import Snapshot, Store
 
 # The whole US market, for as long as nothing is stored that could be counted.
-_SYMBOLS: Final = 12_000
 _TICKERS: Final = (12_500, 22_000)  # listed, and delisted
 _ACTIONS_A_YEAR: Final = {"splits": 1_500, "dividends": 30_000}
 
@@ -42,7 +44,9 @@ class Forecast:
     stored: int
     """Sessions from `first` to `last` that need no call."""
     sessions: int
-    """Sessions to fetch."""
+    """Sessions to fetch whole."""
+    symbols: int
+    """Symbols to fetch one by one."""
     route: str | None
     """None where bars cost no calls."""
     others: dict[str, int]
@@ -73,7 +77,13 @@ class Forecast:
 
 
 def forecast(
-    folder: Path, provider: Provider, since: dt.date | None = None, until: dt.date | None = None
+    folder: Path,
+    provider: Provider,
+    since: dt.date | None = None,
+    until: dt.date | None = None,
+    *,
+    symbols: Sequence[str] | None = None,
+    by_symbol: bool = False,
 ) -> Forecast:
     """What `sync` with these arguments would do now in a data folder, which need not exist.
 
@@ -82,9 +92,11 @@ def forecast(
     """
     now = dt.datetime.now(dt.UTC)
     check_days(since, until, now)
+    request = Request(since, until, None if symbols is None else tuple(symbols), by_symbol)
     window = asyncio.run(_window(provider, now))
     with _store(folder) as store, store.snapshot() as snapshot:
-        return _forecast(snapshot, provider, make_agenda(snapshot, window, since, until, now))
+        agenda = make_agenda(snapshot, window, request, provider.tariff, now)
+        return _forecast(snapshot, provider, request, agenda)
 
 
 @contextmanager
@@ -104,35 +116,33 @@ async def _window(provider: Provider, now: dt.datetime) -> Window:
         return provider.expected(now)
 
 
-def _forecast(snapshot: Snapshot, provider: Provider, agenda: Agenda) -> Forecast:
-    tariff = provider.tariff
-    symbols = len(snapshot.symbols) or _SYMBOLS
-    sessions = len(agenda.days)
-    route, *others = tariff.routes or (None,)
-    calls = {"before": tariff.calls_before, "prices": _calls(route, sessions, symbols)}
+def _forecast(snapshot: Snapshot, provider: Provider, request: Request, agenda: Agenda) -> Forecast:
+    tariff, prices = provider.tariff, agenda.prices
+    if prices.route and agenda.listings and request.by_symbol and not snapshot.lives():
+        # Who there is, a sync learns first.
+        sessions = len(sessions_between(agenda.first, agenda.last))
+        calls_then = prices.route.calls(sessions, MARKET)
+        prices = replace(prices, calls=calls_then, bars=sessions * MARKET)
+    calls = {"before": tariff.calls_before, "prices": prices.calls}
     calls |= _reference_calls(snapshot, tariff, agenda)
-    kept = [day for day in snapshot.sessions if agenda.first <= day <= agenda.last]
     oldest = agenda.last - _FREE_SPAN
     return Forecast(
         provider=provider.name,
         first=agenda.first,
         last=agenda.last,
-        stored=len(set(kept) - set(agenda.days)),
-        sessions=sessions,
-        route=route.name if route else None,
-        others={other.name: _calls(other, sessions, symbols) for other in others if other},
+        stored=agenda.stored,
+        sessions=len(prices.days),
+        symbols=len(prices.spans),
+        route=prices.route.name if prices.route else None,
+        others=prices.others,
         calls={what: count for what, count in calls.items() if count},
         counted=bool(snapshot.sessions),
-        bytes=round(sessions * symbols * (route.bytes_a_bar if route else 0)),
+        bytes=round(prices.bytes),
         calls_a_minute=tariff.calls_a_minute,
         seconds=_seconds(sum(calls.values()), tariff.calls_a_minute),
         seconds_free=_seconds(sum(calls.values()), FREE_CALLS),
-        beyond_free=sum(day < oldest for day in agenda.days) if route else 0,
+        beyond_free=sum(day < oldest for day in prices.sessions()) if prices.route else 0,
     )
-
-
-def _calls(route: Route | None, sessions: int, symbols: int) -> int:
-    return route.calls(sessions, symbols) if route else 0
 
 
 def _seconds(calls: int, a_minute: int | None) -> float:
@@ -143,11 +153,7 @@ def _seconds(calls: int, a_minute: int | None) -> float:
 
 
 def _reference_calls(snapshot: Snapshot, tariff: Tariff, agenda: Agenda) -> dict[str, int]:
-    counts: dict[str, list[int]] = {}
-    since, years = agenda.actions_since, (agenda.last - agenda.actions_since) / _YEAR
-    for what, stored in (("splits", snapshot.splits), ("dividends", snapshot.dividends)):
-        known = sum(action.ex_date >= since for action in stored())
-        counts[what] = [known or round(_ACTIONS_A_YEAR[what] * years * (not snapshot.sessions))]
+    counts = {what: _actions(what, snapshot, tariff, agenda) for what in _ACTIONS_A_YEAR}
     if agenda.listings:
         gone = [last is not None for _, _, last in snapshot.lives()]
         told = [gone.count(False), gone.count(True)] if gone else [*_TICKERS]
@@ -157,3 +163,17 @@ def _reference_calls(snapshot: Snapshot, tariff: Tariff, agenda: Agenda) -> dict
         for what, lists in counts.items()
         if what in tariff.rows_a_page
     }
+
+
+def _actions(what: str, snapshot: Snapshot, tariff: Tariff, agenda: Agenda) -> list[int]:
+    """Rows of splits or dividends, of each list that is asked for."""
+    since, years = agenda.actions_since, (agenda.last - agenda.actions_since) / _YEAR
+    stored = snapshot.splits() if what == "splits" else snapshot.dividends()
+    of = Counter(action.symbol for action in stored if action.ex_date >= since)
+    if agenda.actions_of is None:
+        return [of.total() or round(_ACTIONS_A_YEAR[what] * years * (not snapshot.sessions))]
+    a_symbol = _ACTIONS_A_YEAR[what] / MARKET * years
+    return [
+        round(sum(of.get(symbol, a_symbol) for symbol in symbols))
+        for symbols in blocks(agenda.actions_of, tariff.symbols_a_call)
+    ]

@@ -108,13 +108,14 @@ def _verdicts(bars: SessionBars, unknown: list[int]) -> NDArray[np.int8]:
         return verdicts
     verdicts[~np.isfinite(bars.values).all(axis=0)] = _INCOMPLETE
     # A ticker on the axis has passed already.
-    verdicts[[row for row in unknown if not _is_ticker(bars.symbols[row])]] = _NAMELESS
+    verdicts[[row for row in unknown if not is_ticker(bars.symbols[row])]] = _NAMELESS
     return verdicts
 
 
-def _is_ticker(text: str) -> bool:
+def is_ticker(text: str) -> bool:
+    """Whether a text can be a ticker at all."""
     # The axis is stored as lines, so a ticker that could hold a line end must never pass.
-    return 0 < len(text) <= _LONGEST_TICKER and text.isprintable() and " " not in text
+    return 0 < len(text) <= _LONGEST_TICKER and text.isprintable() and not set(text) & {" ", ","}
 
 
 def _legible(text: str) -> str:

@@ -55,8 +55,10 @@ class Loader:
         return self._snapshot.sessions
 
     def sessions_of(self, as_of: dt.date) -> list[dt.date]:
-        """The stored sessions up to and with a stored one."""
-        return self.sessions[: bisect_right(self.sessions, as_of)]
+        """The stored sessions up to and with a stored one: the whole ones, if it is whole."""
+        whole, stored = self._snapshot.whole, self.sessions
+        sessions = whole if as_of in whole else stored
+        return sessions[: bisect_right(sessions, as_of)]
 
     @property
     def snapshot(self) -> Snapshot:

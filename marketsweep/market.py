@@ -6,22 +6,21 @@ import datetime as dt
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Self
 
 from marketsweep.condition import split_expressions
 from marketsweep.errors import UsageError
 from marketsweep.expressions import Expression, node_of
-from marketsweep.fields import FIELDS
+from marketsweep.histories import Histories, fetch, read
 from marketsweep.loading import Loader
-from marketsweep.panel import Adjust, History, build_panel
-from marketsweep.reference import Reference
+from marketsweep.panel import Adjust
+from marketsweep.providers import Provider
 from marketsweep.results import Hits
-from marketsweep.scan import MIN_COVERAGE, Scan, resolve_session, run
+from marketsweep.scan import MIN_COVERAGE, Scan, run
 from marketsweep.store import Store
+from marketsweep.watchlist import checked
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,16 +38,25 @@ def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "marketsweep"
 
 
-def open_market(path: str | os.PathLike[str] | None = None) -> Market:
-    """Open a data folder that `marketsweep sync` has filled. Raises UsageError where none is."""
-    return Market(Store.open(data_folder(path)))
+def open_market(
+    path: str | os.PathLike[str] | None = None, provider: Callable[[], Provider] | None = None
+) -> Market:
+    """Open a data folder that `marketsweep sync` has filled. Raises UsageError where none is.
+
+    With a `provider`, which makes the source that missing bars are asked of, an empty folder
+    will do; without one it is Massive, if MASSIVE_API_KEY is set.
+    """
+    folder = data_folder(path)
+    store = Store.create(folder) if provider else Store.open(folder)
+    return Market(store, provider)
 
 
 class Market:
     """A store with what is kept of it between scans; a context manager that closes itself."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, provider: Callable[[], Provider] | None = None) -> None:
         self.store = store
+        self._provider = provider or _from_environment
         self.loader = Loader(store)
 
     def close(self) -> None:
@@ -104,26 +112,50 @@ class Market:
         self, symbol: str, *, as_of: dt.date | str | None = None, adjust: Adjust = "splits"
     ) -> pl.DataFrame:
         """All bars of one symbol: date, open, high, low, close, volume; adjusted as of a day."""
-        import polars as pl  # 400 ms to import, and a scan does not need it
-
         self.loader.refresh()
         snapshot = self.loader.snapshot
         if symbol not in snapshot.index:
             near = difflib.get_close_matches(symbol, snapshot.symbols, n=3, cutoff=0.5)
             hint = f": did you mean {' or '.join(near)}?" if near else ""
             raise UsageError(f"no bars of {symbol!r} are stored{hint}")
-        history = History(snapshot, resolve_session(snapshot.sessions, _date(as_of)))
-        column = np.array([snapshot.index[symbol]])
-        bars, age = history.survey(column, depth=len(history.dates))
-        reference = Reference([], list, history.dates[-1])
-        panel = build_panel(history, column, bars, age, FIELDS, adjust, reference)
-        frame: dict[str, Any] = {"date": history.dates_of(int(column[0]))}
-        for name in FIELDS:
-            frame[name] = panel.matrix(name)[panel.rows - len(frame["date"]) :, 0]
-        return pl.DataFrame(frame)
+        return read(snapshot, [symbol], None, _date(as_of), adjust).drop("symbol")
+
+    def price_history_batch(
+        self,
+        symbols: Sequence[str],
+        since: dt.date | str | None = None,
+        until: dt.date | str | None = None,
+        *,
+        adjust: Adjust = "splits",
+    ) -> Histories:
+        """Bars of many symbols from `since` to `until`, adjusted as of the latter.
+
+        What is stored costs no call; what is missing is fetched first, by the route that takes
+        the fewest calls, and stored. `since` None is as far back as sessions are stored, or two
+        years; `until` None is the newest session. Raises UsageError where something is missing
+        and there is nobody to ask for it, and what a sync raises.
+        """
+        wanted = checked([symbols] if isinstance(symbols, str) else symbols)
+        first, last = _date(since, "since"), _date(until, "until")
+        receipt = fetch(self.store, self._provider, wanted, first, last)
+        self.loader.refresh()
+        frame = read(self.loader.snapshot, wanted, first, last, adjust)
+        return Histories(frame, wanted, receipt)
 
 
-def _date(given: dt.date | str | None) -> dt.date | None:
+def _from_environment() -> Provider:
+    from marketsweep.providers.massive import MassiveProvider
+
+    key = os.environ.get("MASSIVE_API_KEY")
+    if not key:
+        raise UsageError(
+            "bars are missing, and there is nobody to ask for them: export MASSIVE_API_KEY=..., "
+            "or open the market with a provider"
+        )
+    return MassiveProvider(key)
+
+
+def _date(given: dt.date | str | None, name: str = "as_of") -> dt.date | None:
     if isinstance(given, dt.datetime):
         return given.date()
     if given is None or isinstance(given, dt.date):
@@ -131,7 +163,7 @@ def _date(given: dt.date | str | None) -> dt.date | None:
     try:
         return dt.date.fromisoformat(given)
     except (TypeError, ValueError):
-        raise UsageError(f"as_of {given!r} is no date: write, for example, 2016-12-30") from None
+        raise UsageError(f"{name} {given!r} is no date: write, for example, 2016-12-30") from None
 
 
 def _several(columns: str | Expression | Sequence[str | Expression]) -> Sequence[str | Expression]:

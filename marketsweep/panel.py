@@ -122,16 +122,14 @@ class History:
         with ThreadPoolExecutor(WORKERS) as pool:
             all(pool.map(lambda segment: segment.is_sound, needed))
 
-    def dates_of(self, column: int) -> list[dt.date]:
-        """The sessions in which a column has a bar."""
-        found: list[dt.date] = []
+    def presence(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which sessions hold a bar of which column: [sessions, columns]."""
+        found = np.zeros((len(self.dates), len(columns)), dtype=bool)
         for segment in self._segments:
-            dates = self.dates[segment.first : segment.first + segment.count]
-            if column < segment.width:
-                there = ~np.isnan(segment.values[CLOSE, : len(dates), column])
-                found += [
-                    day for day, has_bar in zip(dates, there.tolist(), strict=True) if has_bar
-                ]
+            inside = columns < segment.width
+            rows = slice(segment.first, min(segment.first + segment.count, len(self.dates)))
+            closes = segment.values[CLOSE, : rows.stop - rows.start]
+            found[rows, inside] = ~np.isnan(closes[:, columns[inside]])
         return found
 
     def last_close(self, session: int, column: int) -> tuple[dt.date, float] | None:

@@ -25,6 +25,40 @@ class SessionBars:
     values: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """The sessions of one symbol from `first` to `last`."""
+
+    symbol: str
+    first: dt.date
+    last: dt.date
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolBars:
+    """A span of one symbol as its source gave it, unadjusted.
+
+    Column i of `values`, float64 [5, n] in the order of `fields.FIELDS`, is of `days[i]`,
+    datetime64[D] in New York. Days may repeat, and values may be absurd, as in `SessionBars`.
+    """
+
+    span: Span
+    days: NDArray[np.datetime64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a symbol did today, and in the session before; None where it was not traded.
+
+    Values are in the order of `fields.FIELDS`.
+    """
+
+    symbol: str
+    today: tuple[float, ...] | None
+    before: tuple[float, ...] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """What a source has: from `first` (None: it does not say) to `last`."""

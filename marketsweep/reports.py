@@ -41,13 +41,13 @@ def sync_report(receipt: SyncReceipt) -> str:
     """What a sync did and cost."""
     usage = receipt.usage
     lines = [
-        f"{receipt.provider}: {receipt.first} to {receipt.last}, fetched {receipt.fetched:,} of "
-        f"{receipt.wanted:,} sessions",
+        f"{receipt.provider}: {receipt.first} to {receipt.last}, fetched {_fetched(receipt)}",
         f"  bars: {receipt.new:,} new, {receipt.revised:,} revised, "
         f"{receipt.unchanged:,} unchanged{_set_aside(receipt.set_aside)}",
         f"  {receipt.splits:,} splits, {receipt.dividends:,} dividends, "
         f"{receipt.listings:,} listings",
-        f"  {usage.calls:,} calls, {usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, "
+        f"  {usage.calls:,} calls ({receipt.avoided:,} avoided), "
+        f"{usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, "
         f"{usage.waited_s:.1f} s waited for the plan's limit, {receipt.seconds:.2f} s in all",
     ]
     if receipt.empty:
@@ -55,14 +55,26 @@ def sync_report(receipt: SyncReceipt) -> str:
             f"  no bars yet for {len(receipt.empty)} sessions{_examples(receipt.empty)}: "
             "the next sync asks again"
         )
+    if receipt.unknown:
+        lines.append(
+            f"  no bars of {len(receipt.unknown):,} symbols{_examples(receipt.unknown)}: delisted, "
+            "renamed or misspelt; a sync asks again"
+        )
     return "\n".join(lines)
+
+
+def _fetched(receipt: SyncReceipt) -> str:
+    if not receipt.symbols_wanted:
+        return f"{receipt.fetched:,} of {receipt.wanted:,} sessions"
+    still = f", {receipt.untraded:,} were not traded" if receipt.untraded else ""
+    return f"{receipt.symbols_fetched:,} of {receipt.symbols_wanted:,} symbols{still}"
 
 
 def forecast_report(plan: Forecast) -> str:
     """What a sync would cost."""
     lines = [
-        f"{plan.provider}: {plan.first} to {plan.last}, {plan.sessions:,} sessions to fetch, "
-        f"{plan.stored:,} stored",
+        f"{plan.provider}: {plan.first} to {plan.last}, {_to_fetch(plan)} to fetch, "
+        f"{plan.stored:,} sessions stored",
     ]
     if plan.route is None:
         return "\n".join([*lines, "  no call: everything is in the files"])
@@ -85,9 +97,13 @@ def forecast_report(plan: Forecast) -> str:
     return "\n".join(lines)
 
 
+def _to_fetch(plan: Forecast) -> str:
+    return f"{plan.symbols:,} symbols" if plan.symbols else f"{plan.sessions:,} sessions"
+
+
 _KINDS: Final = {
     "before": ("for the clock", "for the clock"),
-    "prices": ("session", "sessions"),
+    "prices": ("for prices", "for prices"),
     "splits": ("page of splits", "pages of splits"),
     "dividends": ("page of dividends", "pages of dividends"),
     "listings": ("page of tickers", "pages of tickers"),
@@ -139,7 +155,8 @@ def status_report(status: Status) -> str:
         f"  {counts.splits:,} splits, {counts.dividends:,} dividends, "
         f"{counts.listings:,} listings, {counts.revisions:,} revised bars",
         f"  gaps: {len(status.missing):,} sessions missing{_examples(status.missing)}; "
-        f"{len(status.thin):,} thin{_examples(status.thin)}",
+        f"{len(status.thin):,} thin{_examples(status.thin)}; "
+        f"{len(status.partial):,} of single symbols{_examples(status.partial)}",
         f"  doubtful bars, kept: {_counted(counts.quality)}",
         f"  rows set aside: {_counted(counts.set_aside)}",
         f"  integrity: {_integrity(status)}",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -32,6 +32,7 @@ from marketsweep.plan import Plan, make_plan
 from marketsweep.ranking import rank
 from marketsweep.results import Coverage, Excluded, Hits, Timing
 from marketsweep.sessions import session_on_or_before, sessions_from_to
+from marketsweep.store import Snapshot
 from marketsweep.tree import Kind, Node
 from marketsweep.universe import Universe
 
@@ -77,7 +78,7 @@ def run(scan: Scan, loader: Loader) -> Hits:
     if not 0 <= scan.min_coverage <= 1:
         raise UsageError(f"min coverage {scan.min_coverage} is no share from 0 to 1")
 
-    as_of = resolve_session(loader.sessions, scan.as_of)
+    as_of = resolve_session(loader.snapshot, scan.as_of)
     universe = loader.universe(as_of, where)
     panel = loader.panel(as_of, where, plan, scan.adjust)
     loaded = perf_counter()
@@ -99,7 +100,7 @@ def run(scan: Scan, loader: Loader) -> Hits:
         coverage=coverage,
         data_version=loader.version,
         timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
-        warnings=_warnings(coverage, as_of),
+        warnings=_warnings(coverage, as_of, loader.day(as_of).asked),
     )
 
 
@@ -128,12 +129,13 @@ def require_coverage(hits: Hits, minimum: float) -> None:
         )
 
 
-def resolve_session(stored: list[dt.date], as_of: dt.date | None) -> dt.date:
-    """The session that a scan stands on: the newest stored one, or that of the day asked for."""
-    if not stored:
+def resolve_session(snapshot: Snapshot, as_of: dt.date | None) -> dt.date:
+    """The session that a scan stands on: the newest whole one, or that of the day asked for."""
+    stored, newest = snapshot.sessions, snapshot.newest
+    if newest is None:
         raise CoverageError("no session is stored yet: run marketsweep sync")
     if as_of is None:
-        return stored[-1]
+        return newest
     if as_of > dt.date.today():
         raise UsageError(f"--as-of {as_of} lies in the future")
     session = session_on_or_before(as_of)
@@ -142,11 +144,11 @@ def resolve_session(stored: list[dt.date], as_of: dt.date | None) -> dt.date:
             f"--as-of {as_of} is before the first stored session, {stored[0]}: "
             "choose a later day, or run marketsweep sync with an earlier --since"
         )
-    newest = stored[bisect_right(stored, session) - 1]
-    if newest != session:
+    before = stored[bisect_right(stored, session) - 1]
+    if before != session:
         raise CoverageError(
-            f"the session of {session} is not stored (the one before it that is: {newest}): "
-            f"run marketsweep sync, or scan --as-of {newest}"
+            f"the session of {session} is not stored (the one before it that is: {before}): "
+            f"run marketsweep sync, or scan --as-of {before}"
         )
     return session
 
@@ -212,8 +214,14 @@ def _label(node: Node, source: str | None) -> str:
     return " ".join(source[node.span.column : node.span.column + node.span.width].split())
 
 
-def _warnings(coverage: Coverage, as_of: dt.date) -> list[str]:
-    return [_gap(coverage, as_of)] if coverage.sessions_missing else []
+def _warnings(coverage: Coverage, as_of: dt.date, asked: Collection[str] | None) -> list[str]:
+    warnings = [_gap(coverage, as_of)] if coverage.sessions_missing else []
+    if asked is not None:
+        warnings.append(
+            f"of {as_of}, {len(asked):,} symbols alone were fetched, one by one: the others are "
+            "not looked at; marketsweep sync fetches the whole market"
+        )
+    return warnings
 
 
 def _gap(coverage: Coverage, as_of: dt.date) -> str:

@@ -25,10 +25,12 @@ class Status:
     counts: Counts
     missing: list[dt.date]
     """Sessions between the first and the last stored one that are not stored."""
+    partial: list[dt.date]
+    """Sessions that hold some symbols only, fetched one by one."""
     thin: list[dt.date]
     """Sessions with far fewer bars than those around them."""
     sessions_behind: int
-    """How many sessions have closed since the newest stored one."""
+    """How many sessions have closed since the newest one that is whole, if any is."""
     verified: bool
     damages: list[str]
 
@@ -43,6 +45,7 @@ class Status:
                 for key, value in facts.items()
             },
             "missing": [day.isoformat() for day in self.missing],
+            "partial": [day.isoformat() for day in self.partial],
             "thin": [day.isoformat() for day in self.thin],
             "sessions_behind": self.sessions_behind,
             "verified": self.verified,
@@ -61,8 +64,9 @@ def read_status(store: Store, *, verify: bool, now: dt.datetime | None = None) -
             path=store.path,
             counts=counts,
             missing=_missing(snapshot.sessions),
+            partial=snapshot.partial,
             thin=_thin(snapshot),
-            sessions_behind=sessions_from_to(counts.last, newest) if counts.last else 0,
+            sessions_behind=sessions_from_to(snapshot.newest, newest) if snapshot.newest else 0,
             verified=verify,
             damages=damages,
         )
@@ -76,7 +80,8 @@ def _missing(stored: list[dt.date]) -> list[dt.date]:
 
 
 def _thin(snapshot: Snapshot) -> list[dt.date]:
-    rows = snapshot.session_rows()
+    whole = set(snapshot.whole)
+    rows = [row for row in snapshot.session_rows() if row.date in whole]
     bars = [row.counts["bars"] for row in rows]
     found = []
     for i, row in enumerate(rows):

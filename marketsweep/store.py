@@ -13,6 +13,7 @@ import datetime as dt
 import fcntl
 import os
 import weakref
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 
 from marketsweep.catalog import Catalog, Revision, SegmentRow, SessionRow, SetAside
-from marketsweep.database import FILE
+from marketsweep.database import FILE, Outdated
 from marketsweep.errors import (
     MarketsweepError,
     StoreDamaged,
@@ -35,7 +36,9 @@ from marketsweep.segments import FOLDER, Disk, Segment, disk_errors
 from marketsweep.writer import Writer
 
 if TYPE_CHECKING:
-    from marketsweep.records import Dividend, Listing, Split
+    from numpy.typing import NDArray
+
+    from marketsweep.records import Dividend, Listing, Span, Split
 
 _LOCK: Final = "writer.lock"
 
@@ -98,10 +101,13 @@ class Store:
 
     @classmethod
     def create(cls, path: Path, disk: Disk | None = None) -> Self:
-        """The store in a folder, made where there is none. Raises StoreError where it cannot be."""
+        """The store in a folder, made where there is none, and brought up to date where it is old.
+
+        Raises StoreError where it cannot be.
+        """
         try:
             return cls.open(path, disk)
-        except UsageError:
+        except (UsageError, Outdated):
             _make(path)
         return cls.open(path, disk)
 
@@ -190,6 +196,8 @@ class Snapshot:
         catalog.begin_read()
         self.version = catalog.version()
         self.sessions = catalog.dates()
+        self.partial = catalog.partial()
+        """The sessions that hold some symbols only, fetched one by one; ascending."""
         self.symbols = catalog.tickers()
         self._rows = catalog.segments()
         self.segments = _segments_of(path, self._rows)
@@ -207,9 +215,40 @@ class Snapshot:
         self.close()
 
     @cached_property
+    def whole(self) -> list[dt.date]:
+        """The sessions that were fetched whole, ascending."""
+        partial = frozenset(self.partial)
+        return [day for day in self.sessions if day not in partial]
+
+    @property
+    def newest(self) -> dt.date | None:
+        """The newest session that is whole; where none is, the newest that is stored at all."""
+        sessions = self.whole or self.sessions
+        return sessions[-1] if sessions else None
+
+    def asked_on(self, day: dt.date) -> frozenset[str] | None:
+        """The symbols that were asked for in a session that is not whole; None where it is."""
+        if day not in self.partial:
+            return None
+        return frozenset(span.symbol for span in self.spans() if span.first <= day <= span.last)
+
+    @cached_property
     def index(self) -> dict[str, int]:
         """The column of each symbol."""
         return dict(zip(self.symbols, range(len(self.symbols)), strict=True))
+
+    def bars(self, day: dt.date) -> NDArray[np.float64] | None:
+        """A session's bars, [5, symbols] read-only, NaN where there is none; None if not stored."""
+        place = bisect_left(self.sessions, day)
+        if self.sessions[place : place + 1] != [day]:
+            return None
+        starts = [segment.first for segment in self.segments]
+        segment = self.segments[bisect_right(starts, place) - 1]
+        return segment.values[:, place - segment.first]
+
+    def spans(self, *, settled: bool = False) -> list[Span]:
+        """Sessions known of single symbols; with `settled` those that will not be corrected."""
+        return self._catalog.spans(settled=settled)
 
     def splits(self) -> list[Split]:
         """Every split, by symbol and ex-date."""

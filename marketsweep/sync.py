@@ -14,9 +14,9 @@ import asyncio
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -29,23 +29,37 @@ from marketsweep.agenda import (
     check_days,
     make_agenda,
 )
-from marketsweep.errors import ProviderRefused
+from marketsweep.batches import Batches
+from marketsweep.by_symbol import asked, asked_of, is_recent, sessions_of, untraded
+from marketsweep.errors import ProviderRefused, UsageError
 from marketsweep.providers import Provider
-from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage
+from marketsweep.records import (
+    Dividend,
+    Listing,
+    SessionBars,
+    Span,
+    Split,
+    SymbolBars,
+    Usage,
+    Window,
+)
+from marketsweep.routes import Prices, Request
 from marketsweep.sessions import NEW_YORK, close_time, next_session
-from marketsweep.store import Snapshot, Store
+from marketsweep.spans import Asked
+from marketsweep.store import Store
 from marketsweep.writer import CommitReceipt, Writer
 
 _BATCH: Final = 21
 """Sessions committed at once at the most: a month, which is one segment."""
 
-_PATIENCE_S: Final = 2.0
-"""Seconds that fetched sessions wait for their batch to fill."""
+_MUCH: Final = 1_000_000
+"""Bars of single symbols committed at once: each time, all of their months are written anew."""
 
 _T = TypeVar("_T")
+_Bars = TypeVar("_Bars", SessionBars, SymbolBars)
 
 Progress = Callable[[int, int, int], None]
-"""Told after each session: sessions fetched, sessions to fetch, bars so far."""
+"""Told after each session or symbol: how many came, how many are to come in all, bars so far."""
 
 
 @dataclass(slots=True)
@@ -56,11 +70,22 @@ class SyncReceipt:
     first: dt.date | None = None
     """Of the sessions asked for, those stored already included."""
     last: dt.date | None = None
+    route: str | None = None
+    """The way that the bars came."""
     wanted: int = 0
-    """Sessions that had to be fetched."""
+    """Sessions that had to be fetched whole."""
     fetched: int = 0
     empty: list[dt.date] = field(default_factory=list)
     """Sessions for which the provider had no bars; they will be asked for again."""
+    symbols_wanted: int = 0
+    """Symbols that had to be fetched one by one."""
+    symbols_fetched: int = 0
+    untraded: int = 0
+    """Those among them of which a snapshot showed that there was nothing to fetch."""
+    unknown: list[str] = field(default_factory=list)
+    """Symbols for which the provider had no bars; they will be asked for again."""
+    avoided: int = 0
+    """Calls that the same would have taken with nothing stored, beside those made."""
     new: int = 0
     revised: int = 0
     unchanged: int = 0
@@ -89,86 +114,170 @@ def sync(
     since: dt.date | None = None,
     until: dt.date | None = None,
     progress: Progress = lambda done, total, bars: None,
+    *,
+    symbols: Collection[str] | None = None,
+    by_symbol: bool = False,
+    always: Collection[str] = (),
+    content: bool = False,
 ) -> SyncReceipt:
     """Bring the store up to date from `since` (None: two years) to `until` (None: the newest).
 
-    Raises UsageError for days that cannot be, ProviderError after what had arrived is committed,
-    StoreLocked while another process writes, and StoreError.
+    `symbols` are all that is wanted (None: the whole market). They are fetched one by one where
+    that takes fewer calls, and with `by_symbol` in any case; those that a snapshot of the market
+    shows unchanged are then spared, but for `always`. With `content`, what is stored is good
+    enough, though it may still be corrected. Raises UsageError for days that cannot be,
+    ProviderError after what had arrived is committed, StoreLocked while another process writes,
+    and StoreError.
     """
     check_days(since, until, dt.datetime.now(dt.UTC))
+    chosen = None if symbols is None else tuple(dict.fromkeys(symbols))
+    request = Request(since, until, chosen, by_symbol, content)
     with store.writer() as writer:
-        return asyncio.run(_Sync(store, writer, provider, progress).run(since, until))
+        one = _Sync(store, writer, provider, request, frozenset(always), progress)
+        return _completed(one.run())
+
+
+def _completed(work: Coroutine[Any, Any, _T]) -> _T:
+    """What the work comes to; in a thread of its own where a loop runs already, as in notebooks."""
+    if not _is_in_a_loop():
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1, thread_name_prefix="marketsweep-sync") as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Sync:
     def __init__(
-        self, store: Store, writer: Writer, provider: Provider, progress: Progress
+        self,
+        store: Store,
+        writer: Writer,
+        provider: Provider,
+        request: Request,
+        always: frozenset[str],
+        progress: Progress,
     ) -> None:
         self.store = store
         self.writer = writer
         self.provider = provider
+        self.request = request
+        self.always = always
         self.progress = progress
         self.receipt = SyncReceipt(provider.name, usage=provider.usage)
         self.provisional: set[dt.date] = set()
         self.writing = ThreadPoolExecutor(1, thread_name_prefix="marketsweep-writer")
 
-    async def run(self, since: dt.date | None, until: dt.date | None) -> SyncReceipt:
+    async def run(self) -> SyncReceipt:
         started = perf_counter()
-        with self.store.snapshot() as snapshot, self.writing:
+        with self.writing:
             async with self.provider:
-                await self._fetch(snapshot, since, until)
+                await self._fetch()
         self.receipt.seconds = perf_counter() - started
         self.receipt.data_version = self.store.version()
         facts = self.receipt.to_dict()
         self.writer.log_sync(**facts)
         return self.receipt
 
-    async def _fetch(
-        self, snapshot: Snapshot, since: dt.date | None, until: dt.date | None
-    ) -> None:
+    async def _fetch(self) -> None:
         window = await self.provider.available()
-        agenda = make_agenda(snapshot, window, since, until, dt.datetime.now(dt.UTC))
-        self.provisional = agenda.provisional
-        self.receipt.first, self.receipt.last = agenda.first, agenda.last
-        self.receipt.wanted = len(agenda.days)
+        agenda = self._agenda(window)
+        if self.request.by_symbol and agenda.listings:
+            # Who there is to be asked for, reference data tells.
+            await self._fetch_reference(agenda)
+            agenda = replace(self._agenda(window), listings=False)
+            if not (agenda.prices.spans or agenda.prices.spared):
+                raise UsageError("nobody tells which symbols there are: name them with --only")
         reference = asyncio.create_task(self._fetch_reference(agenda))
         try:
-            await self._fetch_sessions(agenda.days)
+            await self._fetch_prices(agenda.prices)
             await reference
         finally:
             reference.cancel()
         await self._write(self._commit, self.provider.off_session(agenda.first, agenda.last))
 
-    async def _fetch_sessions(self, days: list[dt.date]) -> None:
-        pending: list[SessionBars] = []
-        bars, committed = 0, perf_counter()
+    def _agenda(self, window: Window) -> Agenda:
+        with self.store.snapshot() as snapshot:
+            now = dt.datetime.now(dt.UTC)
+            agenda = make_agenda(snapshot, window, self.request, self.provider.tariff, now)
+        self.provisional = agenda.provisional
+        prices, receipt = agenda.prices, self.receipt
+        receipt.first, receipt.last = agenda.first, agenda.last
+        receipt.route = prices.route.name if prices.route else None
+        receipt.wanted, receipt.symbols_wanted = len(prices.days), len(prices.spans)
+        receipt.avoided = prices.spared
+        return agenda
+
+    async def _fetch_prices(self, prices: Prices) -> None:
+        if prices.days:
+            sessions = self.provider.sessions(prices.days)
+            await self._keep(sessions, len(prices.days), _is_month, self._commit_sessions)
+        if prices.spans:
+            spans = await self._changed(prices.spans)
+            histories = self.provider.histories(spans)
+            await self._keep(histories, len(spans), _is_much, self._commit_histories)
+
+    async def _keep(
+        self,
+        items: AsyncIterator[_Bars],
+        total: int,
+        is_batch: Callable[[int, int], bool],
+        commit: Callable[[list[_Bars]], None],
+    ) -> None:
+        """Commit what comes; interrupted or refused, what has arrived stays."""
+        batches = Batches(self.writing, commit, is_batch)
+        done, bars = 0, 0
         try:
-            async for session in self.provider.sessions(days):
-                self.receipt.fetched += 1
-                bars += len(session.symbols)
-                if session.symbols:
-                    pending.append(session)
-                else:
-                    self.receipt.empty.append(session.session)
-                self.progress(self.receipt.fetched, len(days), bars)
-                if len(pending) >= _BATCH or perf_counter() - committed > _PATIENCE_S:
-                    batch, pending = pending, []
-                    await self._write(self._commit, batch)
-                    committed = perf_counter()
+            async for item in items:
+                done, bars = done + 1, bars + item.values.shape[1]
+                await batches.add(item, item.values.shape[1])
+                self.progress(done, total, bars)
         finally:
-            # Interrupted or refused: what has arrived stays.
-            self.writing.submit(self._commit, pending).result()
+            batches.finish()
+
+    async def _changed(self, spans: list[Span]) -> list[Span]:
+        """The spans without those of symbols that were not traded, as one call shows."""
+        doubtful = [s for s in spans if is_recent(s) and s.symbol not in self.always]
+        if len(doubtful) < 2:
+            return spans
+        quotes = await self._granted("snapshot", self.provider.quotes())
+        with self.store.snapshot() as snapshot:
+            spared = untraded(doubtful, quotes or [], snapshot)
+        await self._write(self._commit_untraded, spared)
+        gone = set(spared)
+        self.receipt.untraded = len(gone)
+        self.receipt.avoided += len(gone)
+        return [span for span in spans if span not in gone]
 
     async def _write(self, write: Callable[..., None], *arguments: object) -> None:
         """One write at a time, in the thread of their own, while other calls go on."""
         # Shielded: what is handed over is written, whatever becomes of who waits for it.
         await asyncio.shield(asyncio.wrap_future(self.writing.submit(write, *arguments)))
 
-    def _commit(self, sessions: list[SessionBars]) -> None:
-        if not sessions:
+    def _commit_sessions(self, sessions: list[SessionBars]) -> None:
+        self.receipt.fetched += len(sessions)
+        self.receipt.empty += [bars.session for bars in sessions if not bars.symbols]
+        self._commit([bars for bars in sessions if bars.symbols])
+
+    def _commit_histories(self, histories: list[SymbolBars]) -> None:
+        self.receipt.symbols_fetched += len(histories)
+        self.receipt.unknown += [one.span.symbol for one in histories if not one.days.size]
+        self._commit(sessions_of(histories), asked_of(histories, dt.datetime.now(dt.UTC)))
+
+    def _commit_untraded(self, spans: list[Span]) -> None:
+        self._commit([], asked(spans, dt.datetime.now(dt.UTC)))
+
+    def _commit(self, sessions: list[SessionBars], of: Asked | None = None) -> None:
+        if not sessions and not (of and of.spans):
             return
-        done = self.writer.commit(sessions, self.provider.name)
-        self._count(done)
+        self._count(self.writer.commit(sessions, self.provider.name, of))
+        if of:
+            return
         now = dt.datetime.now(NEW_YORK)
         # Late corrections of a session come in until the next one is over.
         days = {bars.session for bars in sessions}
@@ -186,8 +295,8 @@ class _Sync:
     async def _fetch_reference(self, agenda: Agenda) -> None:
         since = agenda.actions_since
         splits, dividends, listings = await asyncio.gather(
-            self._granted("splits", self.provider.splits(since)),
-            self._granted("dividends", self.provider.dividends(since)),
+            self._granted("splits", self.provider.splits(since, agenda.actions_of)),
+            self._granted("dividends", self.provider.dividends(since, agenda.actions_of)),
             self._listings(agenda),
         )
         await self._store_actions(agenda, splits, dividends)
@@ -212,10 +321,10 @@ class _Sync:
             await self._write(self.writer.add_dividends, once)
             return
         if splits is not None:
-            await self._write(self.writer.put_splits, splits, since)
+            await self._write(self.writer.put_splits, splits, since, agenda.actions_of)
         if dividends is not None:
-            await self._write(self.writer.put_dividends, once, since)
-        if splits is not None and dividends is not None:
+            await self._write(self.writer.put_dividends, once, since, agenda.actions_of)
+        if splits is not None and dividends is not None and agenda.actions_of is None:
             known = json.dumps([str(agenda.start), str(agenda.last)])
             await self._write(self.writer.note, ACTIONS, known)
 
@@ -231,3 +340,11 @@ class _Sync:
         except ProviderRefused as error:
             self.receipt.warnings.append(f"no {what}: {error}")
             return None
+
+
+def _is_month(sessions: int, bars: int) -> bool:
+    return sessions >= _BATCH
+
+
+def _is_much(symbols: int, bars: int) -> bool:
+    return bars >= _MUCH

@@ -32,6 +32,8 @@ class MarketDay:
         self.reference = Reference(
             snapshot.lives(), snapshot.listings, history.dates[-1], snapshot.notes().get(LISTED_ON)
         )
+        self.asked = snapshot.asked_on(history.dates[-1])
+        """The symbols that alone are known of the day; None where all are."""
         columns = np.arange(len(snapshot.symbols))
         _, self.age = history.survey(columns, depth=1, sessions=RECENT + 1)
 
@@ -45,7 +47,10 @@ class MarketDay:
             if self._is_expected(symbol, sessions)
         ]
         never = (symbol for symbol in self.reference.lives if symbol not in snapshot.index)
-        return traded + [symbol for symbol in never if self.reference.is_listed(symbol)]
+        everyone = traded + [symbol for symbol in never if self.reference.is_listed(symbol)]
+        if self.asked is None:
+            return everyone
+        return [symbol for symbol in everyone if symbol in self.asked]
 
     def _is_expected(self, symbol: str, age: int) -> bool:
         listed = self.reference.is_listed(symbol)

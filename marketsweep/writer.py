@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from marketsweep.records import Dividend, Listing, SessionBars, Split
+    from marketsweep.spans import Asked
 
 _GRACE: Final = dt.timedelta(minutes=10)
 """How long a superseded segment stays for the readers who know of it but have not opened it."""
@@ -71,8 +72,10 @@ class Writer:
         with disk_errors(self._path):
             sweep(self._disk, self._folder, self._catalog.in_use())
 
-    def commit(self, sessions: Sequence[SessionBars], source: str) -> CommitReceipt:
-        """Store these sessions, all or none, durably.
+    def commit(
+        self, sessions: Sequence[SessionBars], source: str, asked: Asked | None = None
+    ) -> CommitReceipt:
+        """Store these sessions, all or none, durably; `asked` where they do not come whole.
 
         The result depends on the sessions and their order, not on how they are spread over
         commits; within a commit they are taken by ascending date. A bar that is stored already
@@ -82,14 +85,13 @@ class Writer:
         """
         length = len(self._axis)
         try:
-            return self._commit(sorted(sessions, key=lambda bars: bars.session), source)
+            ordered = sorted(sessions, key=lambda bars: bars.session)
+            return self._commit(ordered, _Draft(self._catalog.version(), source, asked))
         except BaseException:
             self._axis.cut(length)
             raise
 
-    def _commit(self, sessions: Sequence[SessionBars], source: str) -> CommitReceipt:
-        receipt = CommitReceipt(self._catalog.version())
-        draft = _Draft(receipt, source)
+    def _commit(self, sessions: Sequence[SessionBars], draft: _Draft) -> CommitReceipt:
         intakes = [self._judge(bars, draft) for bars in sessions]
         with disk_errors(self._path):
             for month, group in groupby(intakes, key=lambda intake: f"{intake.session:%Y-%m}"):
@@ -98,8 +100,8 @@ class Writer:
                 self._disk.sync_folder(self._folder)
         with self._catalog.transaction():
             if self._catalog.apply(draft.change()):
-                receipt.version = self._catalog.bump()
-        return receipt
+                draft.receipt.version = self._catalog.bump()
+        return draft.receipt
 
     def _judge(self, bars: SessionBars, draft: _Draft) -> Intake:
         first = len(self._axis)
@@ -153,16 +155,26 @@ class Writer:
             values[:, place, : row.width] = np.nan if held is None else segment.values[:, held]
         return values
 
-    def put_splits(self, splits: Iterable[Split], since: dt.date | None = None) -> None:
-        """Make these the splits with an ex-date on or after `since` (None: all of them)."""
+    def put_splits(
+        self,
+        splits: Iterable[Split],
+        since: dt.date | None = None,
+        symbols: Collection[str] | None = None,
+    ) -> None:
+        """Make these the splits on or after `since` (None: ever) of `symbols` (None: of all)."""
         with self._catalog.transaction():
-            if self._catalog.replace_splits(splits, since):
+            if self._catalog.replace_splits(splits, since, symbols):
                 self._catalog.bump()
 
-    def put_dividends(self, dividends: Iterable[Dividend], since: dt.date | None = None) -> None:
-        """Make these the dividends with an ex-date on or after `since` (None: all of them)."""
+    def put_dividends(
+        self,
+        dividends: Iterable[Dividend],
+        since: dt.date | None = None,
+        symbols: Collection[str] | None = None,
+    ) -> None:
+        """Make these the dividends on or after `since` (None: ever) of `symbols` (None: of all)."""
         with self._catalog.transaction():
-            if self._catalog.replace_dividends(dividends, since):
+            if self._catalog.replace_dividends(dividends, since, symbols):
                 self._catalog.bump()
 
     def add_splits(self, splits: Iterable[Split]) -> None:
@@ -195,11 +207,13 @@ class Writer:
 class _Draft:
     """What a commit has gathered so far: its receipt, and its change of the catalog."""
 
-    def __init__(self, receipt: CommitReceipt, source: str) -> None:
-        self.receipt = receipt
+    def __init__(self, version: int, source: str, asked: Asked | None) -> None:
+        self.receipt = CommitReceipt(version)
         self.at = dt.datetime.now(dt.UTC).replace(microsecond=0)
         self.segments: list[SegmentRow] = []
         self._source = source
+        self._asked = asked
+        self._days: list[dt.date] = []
         self._tickers: list[tuple[int, dt.date, list[str]]] = []
         self._sessions: list[SessionRow] = []
         self._revisions: list[Revision] = []
@@ -217,6 +231,7 @@ class _Draft:
     def take_merged(self, intake: Intake, merged: Merged, symbols: Sequence[str]) -> None:
         """Note what became of a session's bars."""
         self.receipt.sessions += 1
+        self._days.append(intake.session)
         self.receipt.new += merged.new
         self.receipt.revised += merged.revised.size
         self.receipt.unchanged += merged.unchanged
@@ -235,5 +250,12 @@ class _Draft:
     def change(self) -> Change:
         """All of it, for the catalog."""
         return Change(
-            self.at, self._tickers, self._sessions, self.segments, self._revisions, self._set_aside
+            self.at,
+            self._tickers,
+            self._sessions,
+            self.segments,
+            self._revisions,
+            self._set_aside,
+            self._days,
+            self._asked,
         )

@@ -21,6 +21,8 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
+from marketsweep.sessions import NEW_YORK
+
 KEY = "kEy-0f-the-tests"
 
 Body: TypeAlias = dict[str, Any]
@@ -36,6 +38,7 @@ class Market:
     splits: list[Body] = field(default_factory=list)
     dividends: list[Body] = field(default_factory=list)
     tickers: list[Body] = field(default_factory=list)
+    snapshot: list[Body] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -121,10 +124,23 @@ class MassiveServer:
         if path.startswith("/v2/aggs/grouped/"):
             rows = market.bars.get(dt.date.fromisoformat(path.rsplit("/", 1)[1]), [])
             return body({"status": "OK", "resultsCount": len(rows), "results": rows})
+        if path.startswith("/v2/aggs/ticker/"):
+            return self._page_of(request, self._history(path))
+        if path.startswith("/v2/snapshot/"):
+            return body({"status": "OK", "tickers": market.snapshot})
         if path == "/v1/marketstatus/now":
             return body({"market": "closed", "serverTime": market.now})
         rows = self._reference(path, request.query.get("active", ""))
         return self._page_of(request, rows)
+
+    def _history(self, path: str) -> list[Body]:
+        ticker, first, last = (path.split("/")[place] for place in (4, 8, 9))
+        return [
+            {**row, "t": int(dt.datetime.combine(day, dt.time(), NEW_YORK).timestamp()) * 1000}
+            for day, rows in sorted(self.market.bars.items())
+            for row in rows
+            if row["T"] == ticker and first <= f"{day}" <= last
+        ]
 
     def _reference(self, path: str, active: str) -> list[Body]:
         kind = path.rsplit("/", 1)[1]
@@ -134,7 +150,8 @@ class MassiveServer:
 
     def _page_of(self, request: web.Request, rows: list[Body]) -> web.StreamResponse:
         start = int(request.query.get("cursor", "0"))
-        reply: Body = {"status": "OK", "results": rows[start : start + self.page]}
+        part = rows[start : start + self.page]
+        reply: Body = {"status": "OK", "resultsCount": len(part), "results": part}
         if start + self.page < len(rows):
             active = request.query.get("active")
             more = f"&active={active}" if active else ""

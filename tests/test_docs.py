@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 import pytest
 
+import marketsweep.market
 from docs import generate
 from marketsweep import errors
 from marketsweep.cli import main
 from marketsweep.condition import parse
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS
-from marketsweep.market import Market
 from marketsweep.vocabulary import FUNCTIONS, NUMBER_FACTS, TEXT_FACTS, WORDS
 
 ROOT = Path(__file__).parent.parent
@@ -125,12 +125,16 @@ def test_every_file_named_exists(page: Path) -> None:
         assert (ROOT / target).exists() or (ROOT / "marketsweep" / target).exists(), target
 
 
-def test_the_python_example_runs(
-    market: Market, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_the_python_examples_run(
+    example_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (example,) = fenced(README, "python")
-    monkeypatch.setattr("marketsweep.market.open_market", lambda _: market)
-    exec(compile(example, str(README), "exec"), {})
-    printed = capsys.readouterr().out
-    assert f"matches as of {dt.date(2016, 12, 30)}" in printed
-    assert "rsi(14)" in printed
+    open_market = marketsweep.market.open_market
+    monkeypatch.setattr("marketsweep.market.open_market", lambda _: open_market(example_data))
+    printed = []
+    for example in fenced(README, "python"):
+        exec(compile(example, str(README), "exec"), {})
+        printed.append(capsys.readouterr().out)
+    scanned, bars = printed
+    assert f"matches as of {dt.date(2016, 12, 30)}" in scanned
+    assert "rsi(14)" in scanned
+    assert bars in README.read_text()

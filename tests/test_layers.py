@@ -12,15 +12,15 @@ PACKAGE = Path(__file__).parent.parent / "marketsweep"
 # Floor by floor, the lowest first. A folder's siblings share its floor, and import each other
 # only where the folder is one thing in several files (`providers._http`, the sandbox).
 FLOORS: list[list[str]] = [
-    ["errors", "fields", "records", "sessions", "workers", "kernels"],
-    ["indicators", "packed_bars", "database", "segments"],
+    ["errors", "fields", "records", "sessions", "workers", "batches", "kernels"],
+    ["indicators", "packed_bars", "database", "segments", "spans"],
     ["market_files", "intake", "catalog", "vocabulary"],
-    ["tree", "writer", "providers", "sandbox.settings"],
+    ["tree", "writer", "watchlist", "providers", "sandbox.settings"],
     ["store"],
-    ["condition"],
+    ["condition", "routes", "by_symbol"],
     ["agenda", "reference", "plan", "expressions", "status"],
     ["sync", "forecast", "panel", "sandbox"],
-    ["evaluate", "watch"],
+    ["evaluate", "watch", "histories"],
     ["executors"],
     ["universe", "ranking", "results"],
     ["loading", "outputs"],

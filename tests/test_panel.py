@@ -316,8 +316,12 @@ def test_ages_and_absence(tmp_path: Path) -> None:
         panel = load(store, WEEK[4], ["NEW"], 100, "splits")
         assert panel.rows == 1
         assert np.isnan(panel.matrix("close")).all()
-        assert history.dates_of(snapshot.index["NEW"]) == WEEK[8:]
-        assert past.dates_of(snapshot.index["NEW"]) == []
+        assert history.presence(columns).T.tolist() == [
+            [True] * 10,
+            [True] * 3 + [False] * 7,
+            [False] * 8 + [True] * 2,
+        ]
+        assert past.presence(columns).sum(axis=0).tolist() == [5, 3, 0]
 
 
 def test_volume_grows_as_prices_fall(tmp_path: Path) -> None:

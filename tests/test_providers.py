@@ -19,7 +19,15 @@ from marketsweep.providers import Provider
 from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.files import FilesProvider
 from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import Dividend, Listing, SessionBars, Split, Window
+from marketsweep.records import (
+    Dividend,
+    Listing,
+    SessionBars,
+    Span,
+    Split,
+    SymbolBars,
+    Window,
+)
 from tests.massive_server import KEY, Body, Market, serving
 
 T = TypeVar("T")
@@ -181,6 +189,49 @@ def test_repeated_rows_and_holes_come_through(make: Make) -> None:
 def test_a_day_without_bars_is_empty(make: Make, day: dt.date) -> None:
     [bars] = sessions(make, [day])
     assert (bars.session, bars.symbols, bars.values.shape) == (day, [], (5, 0))
+
+
+def histories(make: Make, spans: list[Span]) -> list[SymbolBars]:
+    async def collect(provider: Provider) -> list[SymbolBars]:
+        return [bars async for bars in provider.histories(spans)]
+
+    return use(make, collect)
+
+
+def test_one_item_a_span_in_the_order_asked(make: Make) -> None:
+    spans = [
+        Span("BRK.A", MONDAY, FRIDAY),
+        Span("NONE", MONDAY, FRIDAY),
+        Span("AAPL", THURSDAY, FRIDAY),
+        Span("KIMpL", MONDAY, MONDAY),
+        Span("KIMPL", MONDAY, FRIDAY),
+    ]
+    found = histories(make, spans)
+    assert [bars.span for bars in found] == spans
+    days = [bars.days.tolist() for bars in found]
+    assert days == [[THURSDAY], [], [THURSDAY, FRIDAY], [MONDAY], []]
+    assert [bars.values[3].tolist() for bars in found] == [[620_000], [], [0.0001, 172], [12], []]
+    assert all(bars.values.shape == (5, len(bars.days)) for bars in found)
+    assert all(bars.values.dtype == np.float64 for bars in found)
+
+
+def test_a_history_repeats_what_its_source_repeats(make: Make) -> None:
+    apple, microsoft = histories(
+        make, [Span("AAPL", MONDAY, FRIDAY), Span("MSFT", TUESDAY, TUESDAY)]
+    )
+    assert apple.days.tolist() == [TUESDAY, TUESDAY, THURSDAY, FRIDAY]
+    np.testing.assert_array_equal(apple.values[:, 2], [0.0001, 1.0001, 1, 0.0001, 1.029145e06])
+    np.testing.assert_array_equal(microsoft.values[:, 0], [np.nan, np.nan, 1, np.nan, 1000.5])
+
+
+def test_actions_of_some_symbols(make: Make) -> None:
+    async def work(provider: Provider) -> tuple[list[Split], list[Dividend]]:
+        some = ["GE", "AAPL", "NONE"]
+        return await provider.splits(None, some), await provider.dividends(None, some)
+
+    splits, dividends = use(make, work)
+    assert [split.symbol for split in splits] == ["AAPL", "GE"]
+    assert [dividend.symbol for dividend in dividends] == ["AAPL", "AAPL"]
 
 
 def test_available_ends_with_the_newest_day(make: Make) -> None:

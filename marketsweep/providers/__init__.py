@@ -7,7 +7,17 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, Self
 
 from marketsweep.providers._tariff import Tariff
-from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage, Window
+from marketsweep.records import (
+    Dividend,
+    Listing,
+    Quote,
+    SessionBars,
+    Span,
+    Split,
+    SymbolBars,
+    Usage,
+    Window,
+)
 
 __all__ = ["Provider"]
 
@@ -40,12 +50,24 @@ class Provider(Protocol):
         """Bars of each of `days`, in that order, one item a day, empty where nothing traded."""
         ...
 
-    async def splits(self, since: dt.date | None) -> list[Split]:
-        """Splits with an ex-date on or after `since`."""
+    def histories(self, spans: Sequence[Span]) -> AsyncIterator[SymbolBars]:
+        """Bars of each span, in that order, one item a span, empty where nothing traded."""
         ...
 
-    async def dividends(self, since: dt.date | None) -> list[Dividend]:
-        """Cash dividends with an ex-date on or after `since`."""
+    async def quotes(self) -> list[Quote]:
+        """What every symbol did today so far; nothing where the source does not tell."""
+        ...
+
+    async def splits(
+        self, since: dt.date | None, symbols: Sequence[str] | None = None
+    ) -> list[Split]:
+        """Splits with an ex-date on or after `since`, of some symbols or (None) of all."""
+        ...
+
+    async def dividends(
+        self, since: dt.date | None, symbols: Sequence[str] | None = None
+    ) -> list[Dividend]:
+        """Cash dividends with an ex-date on or after `since`, of some symbols or (None) of all."""
         ...
 
     async def listings(self) -> list[Listing]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Final, Generic, TypeGuard, TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from marketsweep.fields import FIELDS
 from marketsweep.kernels.rows import columns_of_json
 from marketsweep.providers._faults import Complaint, Fault
-from marketsweep.records import Dividend, Listing, SessionBars, Split
+from marketsweep.records import Dividend, Listing, Quote, SessionBars, Span, Split, SymbolBars
 from marketsweep.sessions import session_on_or_before
 
 _log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class _Bar(msgspec.Struct, gc=False):
 _INITIALS: Final = tuple(name[0] for name in FIELDS)
 """The fields of a `_Bar` in the order of `FIELDS`: it names them by their first letters."""
 
+_MS_A_DAY: Final = 86_400_000
 _COLUMNS: Final = tuple(map(attrgetter, _INITIALS))
 _ROWS: Final = b'"results":'
 
@@ -95,6 +98,32 @@ class Reply(msgspec.Struct):
     message: str | None = None
 
 
+class _DayBar(_Bar):
+    """One row of a ticker's bars."""
+
+    t: int | float | None = None
+
+
+class _SnapshotBar(msgspec.Struct, gc=False):
+    """Today's bar, or the last session's; all zeros until the first trade."""
+
+    o: float | None = None
+    h: float | None = None
+    l: float | None = None  # noqa: E741  the provider's name
+    c: float | None = None
+    v: float | None = None
+
+
+class _SnapshotRow(msgspec.Struct, gc=False):
+    ticker: str | None = None
+    day: _SnapshotBar | None = None
+    prevDay: _SnapshotBar | None = None  # noqa: N815  the provider's name
+
+
+class _Snapshot(Reply):
+    tickers: list[_SnapshotRow] | None = None
+
+
 class _Grouped(Reply):
     results: list[_Bar] | None = None
 
@@ -110,7 +139,9 @@ class _Clock(Reply):
 
 
 Action = TypeVar("Action", Split, Dividend)
-Row = TypeVar("Row", bound=msgspec.Struct)
+Row = TypeVar("Row")
+AnyRest = TypeVar("AnyRest", bound="_Rest")
+Columns = NDArray[np.float64]
 AnyReply = TypeVar("AnyReply", bound=Reply)
 
 
@@ -121,12 +152,25 @@ class Page(Reply, Generic[Row]):
     next_url: str | None = None
 
 
+class _BarsPage(Page[_DayBar]):
+    count: int | None = msgspec.field(default=None, name="resultsCount")
+
+
+class _RestOfBars(_Rest):
+    """A page of bars after its rows are taken out."""
+
+    next_url: str | None = None
+
+
 _decode_grouped: Final = msgspec.json.Decoder(_Grouped).decode
 _decode_rest: Final = msgspec.json.Decoder(_Rest).decode
+_decode_rest_of_bars: Final = msgspec.json.Decoder(_RestOfBars).decode
+_decode_snapshot: Final = msgspec.json.Decoder(_Snapshot).decode
+_decode_bars: Final = msgspec.json.Decoder(_BarsPage).decode
 decode_clock: Final = msgspec.json.Decoder(_Clock).decode
-decode_splits: Final = msgspec.json.Decoder(Page[SplitRow]).decode
-decode_dividends: Final = msgspec.json.Decoder(Page[DividendRow]).decode
-decode_tickers: Final = msgspec.json.Decoder(Page[TickerRow]).decode
+_decode_splits: Final = msgspec.json.Decoder(Page[SplitRow]).decode
+_decode_dividends: Final = msgspec.json.Decoder(Page[DividendRow]).decode
+_decode_tickers: Final = msgspec.json.Decoder(Page[TickerRow]).decode
 
 
 def checked(decode: Callable[[bytes], AnyReply], body: bytes) -> AnyReply:
@@ -138,12 +182,23 @@ def checked(decode: Callable[[bytes], AnyReply], body: bytes) -> AnyReply:
     return reply
 
 
-def page_of(decode: Callable[[bytes], Page[Row]], body: bytes) -> Page[Row]:
+def fingerprint(page: Page[Row]) -> int:
+    """The same for pages of the same rows."""
+    rows = page.results or ()
+    return hash(tuple(row.tobytes() if isinstance(row, np.ndarray) else row for row in rows))
+
+
+def _page_of(decode: Callable[[bytes], Page[Row]], body: bytes) -> Page[Row]:
     """A page of reference data; raises `Fault` where it lacks its rows, which [] is not."""
     page = checked(decode, body)
     if page.results is None:
         raise Fault("answers a page without rows")
     return page
+
+
+splits_page: Final = partial(_page_of, _decode_splits)
+dividends_page: Final = partial(_page_of, _decode_dividends)
+tickers_page: Final = partial(_page_of, _decode_tickers)
 
 
 class GroupedBodies:
@@ -155,25 +210,72 @@ class GroupedBodies:
 
     def read(self, day: dt.date, body: bytes) -> SessionBars:
         """Columns of a body, in its order; null is NaN."""
-        bars = self._plain(day, body)
-        if bars is None:
+        plain = _plain(body, _INITIALS, self._tickers, _decode_rest)
+        if plain is None:
             return _columns(day, checked(_decode_grouped, body).results or [])
-        self._tickers = bars.symbols
-        return bars
+        self._tickers, values, _ = plain
+        return SessionBars(day, self._tickers, values)
 
-    def _plain(self, day: dt.date, body: bytes) -> SessionBars | None:
-        """A body as they all are, read six times as fast; None for any that is special."""
-        start = body.find(_ROWS) + len(_ROWS)
-        rows = columns_of_json(body, start, "T", _INITIALS, self._tickers)
-        if rows is None:
-            return None
-        symbols, values, end = rows
-        try:
-            # The rest of the body, with a number in the place of the rows.
-            rest = checked(_decode_rest, body[:start] + b"1" + body[end:])
-        except msgspec.MsgspecError:
-            return None
-        return SessionBars(day, symbols, values) if rest.results == 1 else None
+
+def _plain(
+    body: bytes, numbers: tuple[str, ...], known: list[str], decode_rest: Callable[[bytes], AnyRest]
+) -> tuple[list[str], Columns, AnyRest] | None:
+    """Tickers, columns and the rest of a body as they all are; None for any that is special.
+
+    Six times as fast as the general decoder.
+    """
+    start = body.find(_ROWS) + len(_ROWS)
+    rows = columns_of_json(body, start, "T", numbers, known)
+    if rows is None:
+        return None
+    symbols, values, end = rows
+    try:
+        # The rest of the body, with a number in the place of the rows.
+        rest = checked(decode_rest, body[:start] + b"1" + body[end:])
+    except msgspec.MsgspecError:
+        return None
+    return (symbols, values, rest) if rest.results == 1 else None
+
+
+def bars_page(body: bytes) -> Page[Columns]:
+    """A page of a ticker's bars, as columns [1 + 5, n]: the time, and the fields.
+
+    Raises `Fault` where it lacks rows and does not count none.
+    """
+    plain = _plain(body, ("t", *_INITIALS), [], _decode_rest_of_bars)
+    if plain is not None:
+        _, values, rest = plain
+        return Page(results=[values], next_url=rest.next_url)
+    page = checked(_decode_bars, body)
+    if page.results is None and page.count != 0:
+        raise Fault("answers a page without rows")
+    values = _values(page.results or [], (attrgetter("t"), *_COLUMNS))
+    return Page(results=[values], next_url=page.next_url)
+
+
+def history_of(span: Span, pages: Sequence[Columns]) -> SymbolBars:
+    """The bars of a ticker's pages, in their order; without its time a row is no bar."""
+    rows = np.concatenate([np.empty((1 + len(FIELDS), 0)), *pages], axis=1)
+    if np.isnan(rows[0]).any():
+        rows = rows[:, ~np.isnan(rows[0])]
+    # Midnight in New York is 4 or 5 in the morning, UTC: the same day.
+    days = (rows[0] // _MS_A_DAY).astype(np.int64).view("datetime64[D]")
+    return SymbolBars(span, days, rows[1:])
+
+
+def quotes_of(body: bytes) -> list[Quote]:
+    """What the snapshot of all tickers says; zeros are no trade."""
+    rows = checked(_decode_snapshot, body).tickers
+    if rows is None:
+        raise Fault("answers a snapshot without rows")
+    return [Quote(r.ticker, _traded(r.day), _traded(r.prevDay)) for r in rows if r.ticker]
+
+
+def _traded(bar: _SnapshotBar | None) -> tuple[float, ...] | None:
+    if bar is None:
+        return None
+    values = tuple(value or 0.0 for value in map(bar.__getattribute__, _INITIALS))
+    return values if any(values) else None
 
 
 def no_bars(day: dt.date) -> SessionBars:
@@ -182,10 +284,16 @@ def no_bars(day: dt.date) -> SessionBars:
 
 
 def _columns(day: dt.date, rows: list[_Bar]) -> SessionBars:
-    values = np.empty((len(FIELDS), len(rows)))
-    for column, get in zip(values, _COLUMNS, strict=True):
+    return SessionBars(day, [row.T or "" for row in rows], _values(rows))
+
+
+def _values(
+    rows: Sequence[_Bar], getters: Sequence[Callable[[_Bar], float | None]] = _COLUMNS
+) -> Columns:
+    values = np.empty((len(getters), len(rows)))
+    for column, get in zip(values, getters, strict=True):
         column[:] = np.fromiter(map(get, rows), np.float64, len(rows))
-    return SessionBars(day, [row.T or "" for row in rows], values)
+    return values
 
 
 def splits_of(rows: Iterable[SplitRow], since: dt.date | None) -> list[Split]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import polars as pl
 
@@ -15,12 +15,24 @@ from marketsweep.errors import ProviderRefused
 from marketsweep.fields import FIELDS
 from marketsweep.market_files import read_actions, read_bars, read_symbols
 from marketsweep.providers._tariff import Tariff
-from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage, Window
+from marketsweep.records import (
+    Dividend,
+    Listing,
+    Quote,
+    SessionBars,
+    Span,
+    Split,
+    SymbolBars,
+    Usage,
+    Window,
+)
 from marketsweep.sessions import NEW_YORK, is_session
 
 __all__ = ["FilesProvider"]
 
 _NOTHING: Final = slice(0, 0)
+
+_Action = TypeVar("_Action", Split, Dividend)
 
 
 class FilesProvider:
@@ -68,13 +80,31 @@ class FilesProvider:
         for day in days:
             yield self._session(day)
 
-    async def splits(self, since: dt.date | None) -> list[Split]:
-        """Splits with an ex-date on or after `since`."""
-        return [split for split in self._splits if since is None or split.ex_date >= since]
+    async def histories(self, spans: Sequence[Span]) -> AsyncIterator[SymbolBars]:
+        """Bars of each span, in that order, one item a span, empty where the file has none."""
+        symbols = [span.symbol for span in spans]
+        chosen = self._bars.filter(pl.col("symbol").is_in(symbols))
+        of = {str(name): bars for (name,), bars in chosen.group_by("symbol", maintain_order=True)}
+        for span in spans:
+            bars = of.get(span.symbol, self._bars[_NOTHING])
+            bars = bars.filter(pl.col("date").is_between(span.first, span.last))
+            yield SymbolBars(span, bars["date"].to_numpy(), bars.select(FIELDS).to_numpy().T)
 
-    async def dividends(self, since: dt.date | None) -> list[Dividend]:
-        """Cash dividends with an ex-date on or after `since`."""
-        return [each for each in self._dividends if since is None or each.ex_date >= since]
+    async def quotes(self) -> list[Quote]:
+        """None: a file is of the past."""
+        return []
+
+    async def splits(
+        self, since: dt.date | None, symbols: Sequence[str] | None = None
+    ) -> list[Split]:
+        """Splits with an ex-date on or after `since`, of some symbols or (None) of all."""
+        return _chosen(self._splits, since, symbols)
+
+    async def dividends(
+        self, since: dt.date | None, symbols: Sequence[str] | None = None
+    ) -> list[Dividend]:
+        """Cash dividends with an ex-date on or after `since`, of some symbols or (None) of all."""
+        return _chosen(self._dividends, since, symbols)
 
     async def listings(self) -> list[Listing]:
         """Reference data of every ticker of the symbols file."""
@@ -110,3 +140,14 @@ class FilesProvider:
     def _session(self, day: dt.date) -> SessionBars:
         bars = self._bars[self._rows.get(day, _NOTHING)]
         return SessionBars(day, bars["symbol"].to_list(), bars.select(FIELDS).to_numpy().T)
+
+
+def _chosen(
+    actions: Iterable[_Action], since: dt.date | None, symbols: Sequence[str] | None
+) -> list[_Action]:
+    of = None if symbols is None else frozenset(symbols)
+    return [
+        action
+        for action in actions
+        if (since is None or action.ex_date >= since) and (of is None or action.symbol in of)
+    ]

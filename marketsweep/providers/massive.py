@@ -19,28 +19,43 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, Self
+from urllib.parse import quote
 
 from marketsweep.errors import ProviderRefused, ProviderUnreachable
 from marketsweep.providers._http import HttpClient, HttpSettings, Refusal
 from marketsweep.providers._massive_bodies import (
+    Action,
     GroupedBodies,
     Page,
     Row,
     TickerRow,
+    bars_page,
     checked,
     decode_clock,
-    decode_dividends,
-    decode_splits,
-    decode_tickers,
     dividends_of,
+    dividends_page,
+    fingerprint,
+    history_of,
     listings_of,
     no_bars,
-    page_of,
+    quotes_of,
     splits_of,
+    splits_page,
+    tickers_page,
 )
 from marketsweep.providers._pace import RateLimit
-from marketsweep.providers._tariff import Route, Tariff
-from marketsweep.records import Dividend, Listing, SessionBars, Split, Usage, Window
+from marketsweep.providers._tariff import Route, Tariff, blocks
+from marketsweep.records import (
+    Dividend,
+    Listing,
+    Quote,
+    SessionBars,
+    Span,
+    Split,
+    SymbolBars,
+    Usage,
+    Window,
+)
 from marketsweep.sessions import (
     NEW_YORK,
     is_session,
@@ -52,26 +67,39 @@ __all__ = ["MassiveProvider"]
 _log = logging.getLogger(__name__)
 
 _GROUPED: Final = "/v2/aggs/grouped/locale/us/market/stocks"
+_TICKER: Final = "/v2/aggs/ticker"
+_SNAPSHOT: Final = "/v2/snapshot/locale/us/markets/stocks/tickers"
+_BARS_A_CALL: Final = 50_000
 _ASKED_WHEN_EMPTY: Final = 4
 
 _ROUTES: Final = (
     Route("grouped", sessions=1, symbols=None, bytes_a_bar=36),
-    Route("by ticker", sessions=50_000, symbols=1, bytes_a_bar=32),
+    Route("by ticker", sessions=None, symbols=1, bytes_a_bar=20, bars=_BARS_A_CALL),
 )
 """Bytes as they come over the wire, compressed."""
 
 _PAGES: Final = {"splits": 5000, "dividends": 5000, "listings": 1000}
 """Rows that one call brings."""
 
+_SYMBOLS_A_CALL: Final = 100
+"""So that an address stays short."""
+
 MASSIVE: Final = "https://api.massive.com"
+
+_A_SECOND: Final = 100
+"""Calls that Massive asks even those to stay below whose plan has no limit."""
+
+CONCURRENCY: Final = 48
+"""So many calls, each some 100 ms or more away, come to about as much as that."""
 
 
 class MassiveProvider:
     """Prices and reference data of the whole US market from Massive's REST API.
 
-    `calls_per_minute` is the plan's limit (5 on the free one), None where it has none;
-    `concurrency` how many calls are under way at once. Raises `ProviderRefused` at once for a key
-    or an address that cannot be one, and `UsageError` for a limit below 1.
+    `calls_per_minute` is the plan's limit (5 on the free one), None where it has none: then
+    Massive itself is asked no more than 100 times a second. `concurrency` is how many calls are
+    under way at once. Raises `ProviderRefused` at once for a key or an address that cannot be
+    one, and `UsageError` for a limit below 1.
     """
 
     name = "massive"
@@ -81,16 +109,24 @@ class MassiveProvider:
         api_key: str,
         base_url: str = MASSIVE,
         calls_per_minute: int | None = None,
-        concurrency: int = 24,
+        concurrency: int = CONCURRENCY,
         *,
         settings: HttpSettings | None = None,
     ) -> None:
         self.usage = Usage()
-        self.tariff = Tariff(_ROUTES, calls_per_minute, calls_before=1, rows_a_page=_PAGES)
+        self.tariff = Tariff(
+            _ROUTES,
+            calls_per_minute,
+            calls_before=1,
+            rows_a_page=_PAGES,
+            symbols_a_call=_SYMBOLS_A_CALL,
+        )
         settings = settings or HttpSettings()
         rate = None
         if calls_per_minute is not None:
             rate = RateLimit(calls_per_minute, settings.window_s)
+        elif base_url == MASSIVE:
+            rate = RateLimit(_A_SECOND, 1.0)
         self._http = HttpClient(
             base_url,
             key=api_key,
@@ -129,24 +165,37 @@ class MassiveProvider:
         """
         return self._http.in_order(self._session, days, self._ahead)
 
+    def histories(self, spans: Sequence[Span]) -> AsyncIterator[SymbolBars]:
+        """Bars of each span, in that order, one item a span, empty where nothing traded."""
+        return self._http.in_order(self._history, spans, self._ahead)
+
+    async def quotes(self) -> list[Quote]:
+        """What every ticker did today so far, and in the session before."""
+        try:
+            return await self._http.get(_SNAPSHOT, quotes_of, {"include_otc": "false"})
+        except Refusal as refusal:
+            raise _not_included(refusal, "the snapshot") from None
+
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
         """None: only sessions are asked for."""
         return []
 
-    async def splits(self, since: dt.date | None) -> list[Split]:
+    async def splits(
+        self, since: dt.date | None, symbols: Sequence[str] | None = None
+    ) -> list[Split]:
         """Splits with an ex-date on or after `since`, announced ones included; sorted."""
-        return splits_of(
-            await self._actions("splits", "execution_date", since, decode_splits), since
-        )
+        told = await self._actions("splits", "execution_date", since, symbols, splits_page)
+        return _of(symbols, splits_of(told, since))
 
-    async def dividends(self, since: dt.date | None) -> list[Dividend]:
+    async def dividends(
+        self, since: dt.date | None, symbols: Sequence[str] | None = None
+    ) -> list[Dividend]:
         """Dividends in US dollars with an ex-date on or after `since`; sorted.
 
         A regular and a special one of the same amount on the same day stay two.
         """
-        return dividends_of(
-            await self._actions("dividends", "ex_dividend_date", since, decode_dividends), since
-        )
+        told = await self._actions("dividends", "ex_dividend_date", since, symbols, dividends_page)
+        return _of(symbols, dividends_of(told, since))
 
     async def listings(self) -> list[Listing]:
         """One listing of every ticker known, delisted ones included; sorted by ticker."""
@@ -157,6 +206,17 @@ class MassiveProvider:
         except Refusal as refusal:
             raise _not_included(refusal, "the list of tickers") from None
         return listings_of(rows)
+
+    async def _history(self, span: Span) -> SymbolBars:
+        # A ticker may hold what would be a part of a path.
+        path = f"{_TICKER}/{quote(span.symbol, safe='')}/range/1/day/{span.first}/{span.last}"
+        params = {"adjusted": "false", "sort": "asc", "limit": str(_BARS_A_CALL)}
+        try:
+            return history_of(span, await self._rows(path, params, bars_page))
+        except Refusal as refusal:
+            if refusal.status == 404:
+                return history_of(span, [])
+            raise _too_early(refusal) from None
 
     async def _session(self, day: dt.date) -> SessionBars:
         """Bars of a day; an empty answer for a session is believed only when it is repeated."""
@@ -176,50 +236,53 @@ class MassiveProvider:
                 f"{_GROUPED}/{day}", partial(self._bodies.read, day), params
             )
         except Refusal as refusal:
-            if refusal.status != 403:
-                raise
-            said = str(refusal).rstrip(".")
-        if day == self._today:
-            _log.info("%s: %s", day, said)
-            return None
-        raise ProviderRefused(f"{said}; start at a session that the plan includes, with --since")
+            if refusal.status != 403 or day != self._today:
+                raise _too_early(refusal) from None
+            _log.info("%s: %s", day, refusal)
+        return None
 
     async def _actions(
         self,
         kind: str,
         field: str,
         since: dt.date | None,
-        decode: Callable[[bytes], Page[Row]],
+        symbols: Sequence[str] | None,
+        read: Callable[[bytes], Page[Row]],
     ) -> list[Row]:
-        """Rows of the newer endpoint, or of the older where a plan has only that."""
+        """Rows of the newer endpoint, or of the older where a plan has only that.
+
+        The older has no list of symbols, and brings the whole market.
+        """
         params = {} if since is None else {f"{field}.gte": str(since)}
+        newer = {**params, "limit": str(_PAGES[kind])}
+        lists = [{}] if symbols is None else map(_any_of, blocks(symbols, _SYMBOLS_A_CALL))
+        rows: list[Row] = []
         try:
-            return await self._pages(
-                f"/stocks/v1/{kind}", {**params, "limit": str(_PAGES[kind])}, decode
-            )
+            for some in lists:
+                rows += await self._rows(f"/stocks/v1/{kind}", newer | some, read)
+            return rows
         except Refusal as refusal:
             if refusal.status not in (403, 404):
                 raise
         try:
-            return await self._pages(f"/v3/reference/{kind}", {**params, "limit": "1000"}, decode)
+            return await self._rows(f"/v3/reference/{kind}", {**params, "limit": "1000"}, read)
         except Refusal as refusal:
             raise _not_included(refusal, kind) from None
 
     async def _tickers(self, active: str) -> list[TickerRow]:
         params = {"market": "stocks", "active": active, "limit": str(_PAGES["listings"])}
-        return await self._pages("/v3/reference/tickers", params, decode_tickers)
+        return await self._rows("/v3/reference/tickers", params, tickers_page)
 
-    async def _pages(
-        self, path: str, params: Mapping[str, str], decode: Callable[[bytes], Page[Row]]
+    async def _rows(
+        self, path: str, params: Mapping[str, str], read: Callable[[bytes], Page[Row]]
     ) -> list[Row]:
         """Rows of a page and of all that it leads to."""
-        read = partial(page_of, decode)
         page = await self._http.get(path, read, params)
         rows = list(page.results or ())
         seen: set[str | int] = set()
         while page.next_url:
             # An old page under a new cursor is a loop as much as an old cursor is.
-            marks: set[str | int] = {page.next_url, hash(tuple(page.results or ()))}
+            marks: set[str | int] = {page.next_url, fingerprint(page)}
             if seen & marks:
                 raise ProviderUnreachable(
                     f"{self._http.host} leads in a circle from page to page of {path}: "
@@ -242,6 +305,24 @@ class MassiveProvider:
         except ValueError:
             now = dt.datetime.now(dt.UTC)
         return now if now.tzinfo else now.replace(tzinfo=NEW_YORK)
+
+
+def _any_of(symbols: Sequence[str]) -> dict[str, str]:
+    return {"ticker.any_of": ",".join(symbols)}
+
+
+def _of(symbols: Sequence[str] | None, actions: list[Action]) -> list[Action]:
+    if symbols is None:
+        return actions
+    wanted = frozenset(symbols)
+    return [action for action in actions if action.symbol in wanted]
+
+
+def _too_early(refusal: Refusal) -> ProviderRefused:
+    if refusal.status != 403:
+        return refusal
+    said = str(refusal).rstrip(".")
+    return ProviderRefused(f"{said}; start at a session that the plan includes, with --since")
 
 
 def _not_included(refusal: Refusal, what: str) -> ProviderRefused:

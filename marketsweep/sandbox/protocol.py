@@ -8,6 +8,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -18,13 +19,14 @@ Row = dict[str, Any]
 Body = dict[str, Any] | list[Row]
 
 _FLAGS: Final = {"true": True, "false": False}
-_COMPARED: Final[dict[str, Callable[[str, str], bool]]] = {
-    "": operator.eq,
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-    "any_of": lambda value, wanted: value in wanted.split(","),
+_COMPARED: Final[dict[str, Callable[[str], Callable[[str], bool]]]] = {
+    # What is wanted, to whether a value is that.
+    "": lambda wanted: partial(operator.eq, wanted),
+    "gt": lambda wanted: partial(operator.lt, wanted),
+    "gte": lambda wanted: partial(operator.le, wanted),
+    "lt": lambda wanted: partial(operator.gt, wanted),
+    "lte": lambda wanted: partial(operator.ge, wanted),
+    "any_of": lambda wanted: frozenset(wanted.split(",")).__contains__,
 }
 
 
@@ -139,8 +141,8 @@ def matching(call: Call, rows: Sequence[Row], filters: Mapping[str, str]) -> lis
         if plain in filters and comparison in _COMPARED:
             if plain.endswith("_date"):
                 parse_date(name, wanted)
-            field, holds = filters[plain], _COMPARED[comparison]
-            kept = [row for row in kept if row[field] is not None and holds(row[field], wanted)]
+            field, holds = filters[plain], _COMPARED[comparison](wanted)
+            kept = [row for row in kept if row[field] is not None and holds(row[field])]
     return kept
 
 

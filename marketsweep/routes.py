@@ -1,0 +1,130 @@
+"""Which prices a request lacks, and the way to them that takes the fewest calls."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from marketsweep.providers._tariff import Route, Tariff
+from marketsweep.records import Span
+from marketsweep.sessions import sessions_between
+from marketsweep.spans import Known
+
+MARKET: Final = 12_000
+"""Symbols of the whole US market, for as long as nothing is stored that could be counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a sync is asked for."""
+
+    since: dt.date | None = None
+    """None: as before, or two years."""
+    until: dt.date | None = None
+    """None: the newest session there is."""
+    symbols: tuple[str, ...] | None = None
+    """None: the whole market."""
+    by_symbol: bool = False
+    """Whether symbols are fetched one by one even where sessions cost fewer calls."""
+    content: bool = False
+    """Whether stored sessions are good enough though they may still be corrected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Sessions to fetch whole, or spans of single symbols: never both."""
+
+    route: Route | None
+    """None where bars cost no calls."""
+    days: list[dt.date] = field(default_factory=list)
+    """Ascending."""
+    spans: list[Span] = field(default_factory=list)
+    calls: int = 0
+    spared: int = 0
+    """Calls that this route would take beside those, were nothing stored."""
+    others: dict[str, int] = field(default_factory=dict)
+    """Calls of the other routes for the same bars."""
+    bars: int = 0
+    """Roughly."""
+
+    def sessions(self) -> list[dt.date]:
+        """The sessions that are fetched, of the whole market or of some symbols; ascending."""
+        ranges = {(span.first, span.last) for span in self.spans}
+        return sorted({*self.days, *(day for ends in ranges for day in sessions_between(*ends))})
+
+    @property
+    def bytes(self) -> float:
+        """Roughly what travels."""
+        return self.bars * (self.route.bytes_a_bar if self.route else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What need not be fetched."""
+
+    whole: frozenset[dt.date]
+    spans: Sequence[Span]
+    market: int
+    """Symbols of a whole session."""
+
+
+def choose(
+    request: Request, days: Sequence[dt.date], listed: Sequence[str], stored: Stored, tariff: Tariff
+) -> Prices:
+    """What is missing of `days`, the sessions asked for, and how to get it.
+
+    `listed` are the symbols of the market, for a request that has to go through them one by one.
+    """
+    if request.symbols is None and not request.by_symbol:
+        return _whole_market(days, stored, tariff)
+    symbols = listed if request.symbols is None else request.symbols
+    spans = Known(stored.whole, stored.spans).missing(symbols, days)
+    ways = [_by_symbol(way, spans, days, len(symbols)) for way in _symbol_routes(tariff)]
+    if not request.by_symbol:
+        first = min((span.first for span in spans), default=days[-1])
+        last = max((span.last for span in spans), default=days[0])
+        around = [day for day in days if first <= day <= last]
+        ways += [_by_session(way, around, stored) for way in tariff.routes if way.by_session]
+    best = min(ways, key=lambda way: (way.calls, way.bytes))
+    others = {way.route.name: way.calls for way in ways if way.route and way is not best}
+    return replace(best, others=others)
+
+
+def _whole_market(days: Sequence[dt.date], stored: Stored, tariff: Tariff) -> Prices:
+    best = next((way for way in tariff.routes if way.by_session), None)
+    prices = _by_session(best, days, stored)
+    missing, market = len(prices.days), stored.market
+    others = {way.name: way.calls(missing, market) for way in tariff.routes if way is not best}
+    return replace(prices, others=others)
+
+
+def _by_session(route: Route | None, days: Sequence[dt.date], stored: Stored) -> Prices:
+    missing = [day for day in days if day not in stored.whole]
+    calls = _calls(route, len(missing), stored.market)
+    spared = _calls(route, len(days), stored.market) - calls
+    return Prices(
+        route, days=missing, calls=calls, spared=spared, bars=len(missing) * stored.market
+    )
+
+
+def _by_symbol(
+    route: Route | None, spans: list[Span], days: Sequence[dt.date], symbols: int
+) -> Prices:
+    # One call may serve several symbols, for the same days.
+    ranges = Counter((span.first, span.last) for span in spans)
+    sizes = [(len(sessions_between(*ends)), count) for ends, count in ranges.items()]
+    calls = sum(_calls(route, sessions, count) for sessions, count in sizes)
+    spared = _calls(route, len(days), symbols) - calls
+    bars = sum(sessions * count for sessions, count in sizes)
+    return Prices(route, spans=spans, calls=calls, spared=max(0, spared), bars=bars)
+
+
+def _symbol_routes(tariff: Tariff) -> Sequence[Route | None]:
+    return [way for way in tariff.routes if not way.by_session] or [None]
+
+
+def _calls(route: Route | None, sessions: int, symbols: int) -> int:
+    return route.calls(sessions, symbols) if route else 0
