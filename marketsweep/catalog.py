@@ -35,7 +35,7 @@ CREATE TABLE sessions (
     absurd INTEGER NOT NULL, no_volume INTEGER NOT NULL,
     negative_volume INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE segments (
-    month TEXT PRIMARY KEY, file TEXT NOT NULL UNIQUE, sessions INTEGER NOT NULL,
+    period TEXT PRIMARY KEY, file TEXT NOT NULL UNIQUE, sessions INTEGER NOT NULL,
     width INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE retired (file TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE set_aside (
@@ -78,9 +78,10 @@ _LIVES: Final = "SELECT symbol, first, last FROM listings ORDER BY symbol"
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
-    """One month's file as the catalog knows it; `checksum` is the CRC-32 of the whole file."""
+    """One file as the catalog knows it; `checksum` is the CRC-32 of the whole file."""
 
-    month: str
+    period: str
+    """The month that it holds, or the part of one (`segments.period_of`)."""
     file: str
     sessions: int
     width: int
@@ -139,6 +140,8 @@ class Change:
     """New on the axis: place of the first, session that brought them, the tickers."""
     sessions: Sequence[SessionRow]
     segments: Sequence[SegmentRow]
+    superseded: Sequence[str]
+    """Periods whose segments these take the place of."""
     revisions: Sequence[Revision]
     set_aside: Sequence[SetAside]
     days: Sequence[dt.date]
@@ -151,7 +154,7 @@ class Catalog(Database):
     """What is stored, as typed rows."""
 
     schema = _SCHEMA + _SPANS
-    upgrades: ClassVar = {1: _SPANS}
+    upgrades: ClassVar = {1: f"ALTER TABLE segments RENAME COLUMN month TO period;{_SPANS}"}
 
     # What a snapshot is made of
 
@@ -170,20 +173,19 @@ class Catalog(Database):
         packed = [text for (text,) in self._rows("SELECT tickers FROM axis ORDER BY first")]
         return "\n".join(packed).split("\n") if packed else []
 
-    def segments(self) -> list[SegmentRow]:
-        """The segments, ascending."""
+    def segments(self, month: str = "") -> list[SegmentRow]:
+        """The segments, ascending; of one month ("2016-01") if it is given."""
         rows = self._rows(
-            "SELECT month, file, sessions, width, bytes, checksum FROM segments ORDER BY month"
+            "SELECT period, file, sessions, width, bytes, checksum FROM segments"
+            " WHERE period GLOB ? ORDER BY period",
+            month + "*",
         )
         return [SegmentRow(*row) for row in rows]
 
-    def segment(self, month: str) -> SegmentRow | None:
-        """The segment of a month ("2016-01")."""
-        rows = self._rows(
-            "SELECT month, file, sessions, width, bytes, checksum FROM segments WHERE month = ?",
-            month,
-        )
-        return SegmentRow(*rows[0]) if rows else None
+    def newest(self) -> dt.date | None:
+        """The newest stored session."""
+        day = self._value("SELECT max(date) FROM sessions")
+        return _date(day)
 
     def partial(self) -> list[dt.date]:
         """The stored sessions of which only some symbols were asked for, ascending."""
@@ -299,8 +301,9 @@ class Catalog(Database):
                 for row in change.sessions
             ],
         )
+        self._retire(change.superseded, _time(change.at))
         for row in change.segments:
-            self._point_to(row, _time(change.at))
+            self._point_to(row)
         executemany(
             f"INSERT INTO revisions VALUES ({_marks(13)})",
             [
@@ -338,15 +341,17 @@ class Catalog(Database):
         self._connection.executemany(f"INSERT INTO spans VALUES ({_marks(4)})", rows)
         return True
 
-    def _point_to(self, row: SegmentRow, at: str) -> None:
-        self._connection.execute(
-            "INSERT INTO retired SELECT file, ? FROM segments WHERE month = ?", (at, row.month)
-        )
-        # A month that is revised and then revised back has a name which was retired before.
+    def _retire(self, periods: Iterable[str], at: str) -> None:
+        for period in periods:
+            self._connection.execute(
+                "INSERT INTO retired SELECT file, ? FROM segments WHERE period = ?", (at, period)
+            )
+            self._connection.execute("DELETE FROM segments WHERE period = ?", (period,))
+
+    def _point_to(self, row: SegmentRow) -> None:
+        # A period that is revised and then revised back has a name which was retired before.
         self._connection.execute("DELETE FROM retired WHERE file = ?", (row.file,))
-        self._connection.execute(
-            f"INSERT OR REPLACE INTO segments VALUES ({_marks(6)})", astuple(row)
-        )
+        self._connection.execute(f"INSERT INTO segments VALUES ({_marks(6)})", astuple(row))
 
     def _set_aside(self, rows: Sequence[SetAside]) -> bool:
         # A fetch that is repeated sets the same rows aside again.
@@ -367,9 +372,11 @@ class Catalog(Database):
 
     # Files that are no longer in use
 
-    def in_use(self) -> set[str]:
-        """Names of the segment files that are current, or were until lately."""
-        rows = self._rows("SELECT file FROM segments UNION SELECT file FROM retired")
+    def in_use(self, since: dt.datetime) -> set[str]:
+        """Names of the segment files that are current, or were at that time."""
+        rows = self._rows(
+            "SELECT file FROM segments UNION SELECT file FROM retired WHERE at >= ?", _time(since)
+        )
         return {file for (file,) in rows}
 
     def forget_retired(self, before: dt.datetime) -> None:

@@ -155,7 +155,7 @@ class Merged:
 
 
 def merge(row: NDArray[np.float64], intake: Intake) -> Merged:
-    """Put a session's bars into its row [5, symbols] of a month, in place."""
+    """Put a session's bars into its row [5, symbols] of a segment, in place."""
     columns, values = intake.columns, intake.values
     held = int(np.count_nonzero(~np.isnan(row[0])))
     if not held:  # half of the work of a first sync would be comparing with nothing

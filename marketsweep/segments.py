@@ -1,7 +1,7 @@
-"""Segment files: one month of bars each, written whole, checked, and mapped into memory.
+"""Segment files: a month of bars or a part of one, written whole, checked, mapped into memory.
 
 A segment is a plain `.npy`, float64 [5 fields, sessions, symbols], C order. It is never changed:
-a month that gets another bar gets another file. Its name holds the month and the CRC-32 of its
+a period that gets another bar gets another file. Its name holds the period and the CRC-32 of its
 bytes, so that the same bars have the same name however they came.
 
 `Disk` holds every operation on which durability rests, in one place and in the order in which
@@ -10,6 +10,7 @@ they are done; the tests cut the power at each of them.
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import io
 import mmap
@@ -97,16 +98,28 @@ class Written:
     checksum: int
 
 
-def write_segment(disk: Disk, folder: Path, month: str, values: NDArray[np.float64]) -> Written:
-    """Write a month's bars [5, sessions, symbols] under their final name.
+def period_of(session: dt.date, newest: dt.date) -> str:
+    """The period of the segment that holds a session: its month, or a week of the newest month.
+
+    It follows from the sessions that are stored alone, however they came. A session that is
+    appended so writes a week anew and not a month, which is put together when it is over.
+    """
+    month = f"{session:%Y-%m}"
+    if month != f"{newest:%Y-%m}":
+        return month
+    return f"{month}.{1 + (session.day - 1) // 7}"
+
+
+def write_segment(disk: Disk, folder: Path, period: str, values: NDArray[np.float64]) -> Written:
+    """Write a period's bars [5, sessions, symbols] under their final name.
 
     The name is durable only after `Disk.sync_folder`, which serves many segments at once.
     """
     header = _header(values.shape)
     body = np.ascontiguousarray(values).data.cast("B")
     checksum = crc32(body, crc32(header))
-    unfinished = folder / f"{month}{_UNFINISHED}"
-    name = f"{month}.{checksum:08x}.npy"
+    unfinished = folder / f"{period}{_UNFINISHED}"
+    name = f"{period}.{checksum:08x}.npy"
     try:
         with unfinished.open("wb", buffering=0) as file:
             disk.write(file, memoryview(header))
@@ -120,17 +133,23 @@ def write_segment(disk: Disk, folder: Path, month: str, values: NDArray[np.float
     return Written(name, len(header) + len(body), checksum)
 
 
+def files_in(folder: Path) -> set[str]:
+    """The names of what is in a folder; a sixth of the cost of paths."""
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries}
+
+
 def sweep(disk: Disk, folder: Path, keep: Collection[str]) -> int:
     """Delete every file but those; how many there were."""
-    rest = sorted(path for path in folder.iterdir() if path.name not in keep)
-    for path in rest:
-        disk.unlink(path)
+    rest = sorted(files_in(folder).difference(keep))
+    for name in rest:
+        disk.unlink(folder / name)
     return len(rest)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A month of a snapshot: sessions `first` to `first + count` of its list, `width` symbols.
+    """A period of a snapshot: sessions `first` to `first + count` of its list, `width` symbols.
 
     The axis may be longer than `width`: symbols that came later have no bar here.
     """

@@ -1,7 +1,7 @@
 """The data folder: append, read, verify.
 
     catalog.sqlite    what is stored, in transactions (`catalog`)
-    segments/         one immutable `.npy` a month (`segments`)
+    segments/         immutable `.npy` files of a month each, or a week of the newest (`segments`)
     writer.lock       held by the one writer (`writer`)
 
 A reader sees one transaction's state (`Store.snapshot`) and waits for nobody.

@@ -3,8 +3,8 @@ loses nothing and tears nothing:
 
 1. every session is judged: rows become bars or are set aside, new tickers join the axis
    (`intake.judge`);
-2. every month is merged from its segment and the new bars (`intake.merge`), and written under
-   a new name, durably (`segments.write_segment`);
+2. every period, a month or a week of the newest one, is merged from what is stored and the new
+   bars (`intake.merge`), and written under a new name, durably (`segments.write_segment`);
 3. the folder is synced: the new names would survive a power cut;
 4. one transaction of the catalog points to the new segments (`Catalog.apply`). This is the commit.
 
@@ -25,9 +25,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from marketsweep.catalog import Catalog, Change, Revision, SegmentRow, SessionRow, SetAside
-from marketsweep.fields import FIELDS
+from marketsweep.fields import CLOSE, FIELDS
 from marketsweep.intake import Axis, Intake, Merged, judge, merge, quality
-from marketsweep.segments import FOLDER, Disk, Segment, disk_errors, sweep, write_segment
+from marketsweep.segments import (
+    FOLDER,
+    Disk,
+    Segment,
+    disk_errors,
+    files_in,
+    period_of,
+    sweep,
+    write_segment,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,9 +77,12 @@ class Writer:
         self._sweep()
 
     def _sweep(self) -> None:
-        self._catalog.forget_retired(dt.datetime.now(dt.UTC) - _GRACE)
+        since = dt.datetime.now(dt.UTC) - _GRACE
         with disk_errors(self._path):
-            sweep(self._disk, self._folder, self._catalog.in_use())
+            if self._catalog.in_use(since).issuperset(files_in(self._folder)):
+                return
+            self._catalog.forget_retired(since)
+            sweep(self._disk, self._folder, self._catalog.in_use(since))
 
     def commit(
         self, sessions: Sequence[SessionBars], source: str, asked: Asked | None = None
@@ -94,8 +106,7 @@ class Writer:
     def _commit(self, sessions: Sequence[SessionBars], draft: _Draft) -> CommitReceipt:
         intakes = [self._judge(bars, draft) for bars in sessions]
         with disk_errors(self._path):
-            for month, group in groupby(intakes, key=lambda intake: f"{intake.session:%Y-%m}"):
-                self._merge_month(month, [intake for intake in group if intake.columns.size], draft)
+            self._merge([intake for intake in intakes if intake.columns.size], draft)
             if draft.segments:
                 self._disk.sync_folder(self._folder)
         with self._catalog.transaction():
@@ -109,51 +120,67 @@ class Writer:
         draft.take_judged(intake, first)
         return intake
 
-    def _merge_month(self, month: str, intakes: Sequence[Intake], draft: _Draft) -> None:
+    def _merge(self, intakes: Sequence[Intake], draft: _Draft) -> None:
         if not intakes:
             return
-        stored = self._catalog.dates(month)
-        dates = sorted({*stored, *(intake.session for intake in intakes)})
+        before = self._catalog.newest() or intakes[-1].session
+        newest = max(before, intakes[-1].session)
+        # What was the newest month may be over now.
+        months = {f"{day:%Y-%m}" for day in (before, *(intake.session for intake in intakes))}
+        for month in sorted(months):
+            stored = self._stored(month)
+            held = {day for days, _ in stored.values() for day in days}
+            mine = [intake for intake in intakes if f"{intake.session:%Y-%m}" == month]
+            dates = sorted({*held, *(intake.session for intake in mine)})
+            periods = groupby(dates, key=lambda day: period_of(day, newest))
+            wanted = {period: list(days) for period, days in periods}
+            for period, days in wanted.items():
+                new = [intake for intake in mine if intake.session in days]
+                if new or period not in stored:
+                    self._merge_period(period, days, new, stored, draft)
+            draft.superseded += [period for period in stored if period not in wanted]
+
+    def _stored(self, month: str) -> dict[str, tuple[list[dt.date], Segment]]:
+        """The sessions and the segment of each stored period of a month."""
+        found: dict[str, tuple[list[dt.date], Segment]] = {}
+        dates = self._catalog.dates(month)
+        for row in self._catalog.segments(month):
+            days, dates = dates[: row.sessions], dates[row.sessions :]
+            file = self._folder / row.file
+            found[row.period] = days, Segment(0, row.sessions, row.width, file, row.checksum)
+        return found
+
+    def _merge_period(
+        self,
+        period: str,
+        dates: list[dt.date],
+        intakes: Sequence[Intake],
+        stored: Mapping[str, tuple[list[dt.date], Segment]],
+        draft: _Draft,
+    ) -> None:
         # As wide as its newest symbol, however long the axis is by now: the file is a function
         # of its bars alone.
-        width = 1 + max(int(intake.columns.max()) for intake in intakes)
-        values = self._room(month, stored, dates, width)
+        width = max((1 + int(intake.columns.max()) for intake in intakes), default=0)
+        values = _room(dates, width, stored.values())
         changed: set[dt.date] = set()
         for intake in intakes:
             merged = merge(values[:, dates.index(intake.session)], intake)
             draft.take_merged(intake, merged, self._axis.symbols)
             if merged.changed:
                 changed.add(intake.session)
-        if not changed:
+        if not changed and period in stored:
             return
-        written = write_segment(self._disk, self._folder, month, values)
+        if period not in stored:
+            values = _trimmed(values)
+        written = write_segment(self._disk, self._folder, period, values)
+        size = len(dates), values.shape[2]
         draft.segments.append(
-            SegmentRow(
-                month, written.file, len(dates), values.shape[2], written.bytes, written.checksum
-            )
+            SegmentRow(period, written.file, *size, written.bytes, written.checksum)
         )
+        draft.superseded.append(period)
         draft.take_sessions(
             {day: quality(values[:, row]) for row, day in enumerate(dates) if day in changed}
         )
-
-    def _room(
-        self, month: str, stored: list[dt.date], dates: list[dt.date], width: int
-    ) -> NDArray[np.float64]:
-        """A month's bars as stored, with room for further sessions and symbols."""
-        row = self._catalog.segment(month)
-        if row is None:
-            return np.full((len(FIELDS), len(dates), width), np.nan)
-        segment = Segment(0, row.sessions, row.width, self._folder / row.file, row.checksum)
-        # A damaged segment must not get a fresh checksum by being copied into a new one.
-        segment.check()
-        values = np.empty((len(FIELDS), len(dates), max(width, row.width)))
-        values[:, :, row.width :] = np.nan
-        # Row by row: what is stored is copied once, and only what is new is filled.
-        rows = {day: place for place, day in enumerate(stored)}
-        for place, day in enumerate(dates):
-            held = rows.get(day)
-            values[:, place, : row.width] = np.nan if held is None else segment.values[:, held]
-        return values
 
     def put_splits(
         self,
@@ -204,6 +231,34 @@ class Writer:
         self._catalog.put_note(key, value)
 
 
+def _room(
+    dates: Sequence[dt.date], width: int, stored: Iterable[tuple[list[dt.date], Segment]]
+) -> NDArray[np.float64]:
+    """The bars of some sessions as stored, with room for further sessions and symbols."""
+    places = {day: place for place, day in enumerate(dates)}
+    held = [(days, segment) for days, segment in stored if not places.keys().isdisjoint(days)]
+    widest = max((segment.width for _, segment in held), default=0)
+    values = np.empty((len(FIELDS), len(dates), max(width, widest)))
+    absent = set(dates)
+    for days, segment in held:
+        # A damaged segment must not get a fresh checksum by being copied into a new one.
+        segment.check()
+        for row, day in enumerate(days):
+            if day in places:
+                values[:, places[day], : segment.width] = segment.values[:, row]
+                values[:, places[day], segment.width :] = np.nan
+                absent.remove(day)
+    for day in absent:
+        values[:, places[day]] = np.nan
+    return values
+
+
+def _trimmed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Without the symbols after the last one that has a bar."""
+    present = ~np.isnan(values[CLOSE]).all(axis=0)
+    return values[:, :, : 1 + int(np.flatnonzero(present)[-1])]
+
+
 class _Draft:
     """What a commit has gathered so far: its receipt, and its change of the catalog."""
 
@@ -211,6 +266,7 @@ class _Draft:
         self.receipt = CommitReceipt(version)
         self.at = dt.datetime.now(dt.UTC).replace(microsecond=0)
         self.segments: list[SegmentRow] = []
+        self.superseded: list[str] = []
         self._source = source
         self._asked = asked
         self._days: list[dt.date] = []
@@ -254,6 +310,7 @@ class _Draft:
             self._tickers,
             self._sessions,
             self.segments,
+            self.superseded,
             self._revisions,
             self._set_aside,
             self._days,

@@ -25,6 +25,7 @@ from marketsweep.providers.massive import MassiveProvider
 from marketsweep.records import Span
 from marketsweep.routes import Request, Stored, choose
 from marketsweep.sandbox.launch import running
+from marketsweep.segments import Disk, write_segment
 from marketsweep.sessions import sessions_between
 from marketsweep.spans import Known, joined
 from marketsweep.store import Store
@@ -32,6 +33,7 @@ from marketsweep.sync import SyncReceipt, sync
 from marketsweep.watchlist import read_list
 from tests import massive_server
 from tests.massive_server import KEY, MassiveServer, says, serving, status
+from tests.test_store import assert_same_segments
 from tests.test_sync import (
     SANDBOX_KEY,
     assert_holds,
@@ -559,14 +561,34 @@ def test_lists_that_are_none(text: str) -> None:
 def test_a_folder_of_the_first_format_is_brought_up_to_date(
     files: Files, url: str, tmp_path: Path
 ) -> None:
-    fill(tmp_path, files.provider())
-    with sqlite3.connect(tmp_path / "catalog.sqlite", isolation_level=None) as old:
+    fill(tmp_path / "new", files.provider())
+    with Store.create(tmp_path / "old") as store:
+        sync(store, files.provider(), FIRST, DAYS[-2])
+    take_back(tmp_path / "old")
+    with pytest.raises(StoreError, match="run marketsweep sync"):
+        ms.open(tmp_path / "old")
+    done = command("sync", "--base-url", url, "--since", f"{FIRST}", "--data", tmp_path / "old")
+    assert done.returncode == 0, done.stderr
+    assert_holds(tmp_path / "old", files.bars)
+    assert_same_segments(tmp_path / "old", tmp_path / "new")
+
+
+def take_back(path: Path) -> None:
+    """Make a folder what format 1 was: no spans, and the newest month whole."""
+    with Store.open(path) as store, store.snapshot() as snapshot:
+        weeks = [one for one in snapshot.segments if one.path.name.startswith("2016-12.")]
+        month = np.full((5, sum(week.count for week in weeks), max(w.width for w in weeks)), np.nan)
+        start = 0
+        for week in weeks:
+            month[:, start : start + week.count, : week.width] = week.values
+            start += week.count
+    written = write_segment(Disk(), path / "segments", "2016-12", month)
+    row = (written.file, *month.shape[1:], written.bytes, written.checksum)
+    with sqlite3.connect(path / "catalog.sqlite", isolation_level=None) as old:
+        old.execute("DELETE FROM segments WHERE period GLOB '2016-12.*'")
+        old.execute("INSERT INTO segments VALUES ('2016-12', ?, ?, ?, ?, ?)", row)
+        old.execute("ALTER TABLE segments RENAME COLUMN period TO month")
         old.execute("DROP TABLE partial")
         old.execute("DROP TABLE spans")
         old.execute("PRAGMA user_version = 1")
     old.close()
-    with pytest.raises(StoreError, match="run marketsweep sync"):
-        ms.open(tmp_path)
-    done = command("sync", "--base-url", url, "--since", f"{FIRST}", "--data", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert_holds(tmp_path, files.bars)

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from marketsweep.errors import StoreDamaged, StoreError, StoreLocked, UsageError
 from marketsweep.market_files import read_bars
 from marketsweep.records import Dividend, Listing, SessionBars, Split
+from marketsweep.sessions import sessions_between
 from marketsweep.store import Snapshot, Store
 from marketsweep.writer import CommitReceipt
 
@@ -148,12 +149,21 @@ def assert_same_files(one: Path, other: Path) -> None:
         assert (one / name).read_bytes() == (other / name).read_bytes()
 
 
+def assert_same_segments(one: Path, other: Path) -> None:
+    """Axis and segments are the same, byte by byte."""
+    for sql in ("SELECT * FROM axis ORDER BY first", "SELECT * FROM segments ORDER BY period"):
+        assert query(one, sql) == query(other, sql)
+    for (file,) in query(one, "SELECT file FROM segments"):
+        name = f"segments/{file}"
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+
+
 def catalog_rows(path: Path) -> list[list[tuple[object, ...]]]:
     old_new = ", ".join(f"{age}_{name}" for age in ("old", "new") for name in ("open", "volume"))
     return [
         query(path, "SELECT * FROM axis ORDER BY first"),
         query(path, "SELECT * FROM sessions ORDER BY date"),
-        query(path, "SELECT * FROM segments ORDER BY month"),
+        query(path, "SELECT * FROM segments ORDER BY period"),
         query(path, f"SELECT date, ticker, {old_new} FROM revisions ORDER BY 1, 2, 3, 4, 5, 6"),
         query(path, "SELECT * FROM set_aside ORDER BY 1, 2, 3, 4, 5, 6, 7, 8"),
     ]
@@ -483,6 +493,30 @@ def test_superseded_segments_go_after_their_grace(store: Store, tmp_path: Path) 
         _ = late.segments[0].values
     late.close()
     mapped.close()
+
+
+def test_the_newest_month_is_in_weeks_until_it_is_over(store: Store, tmp_path: Path) -> None:
+    days = sessions_between(dt.date(2016, 1, 25), dt.date(2016, 3, 2))
+    for number, day in enumerate(days):
+        commit(store, (day, [("A", bar(1.0 + number)), ("B", bar(2.0))]))
+    data = tmp_path / "data"
+    periods = ["2016-01", "2016-02", "2016-03.1"]
+    assert query(data, "SELECT period FROM segments ORDER BY 1") == [(p,) for p in periods]
+    assert store.verify().ok
+    commit(store, (dt.date(2016, 3, 18), [("A", bar(9.0))]))
+    periods.append("2016-03.3")
+    assert query(data, "SELECT period FROM segments ORDER BY 1") == [(p,) for p in periods]
+    # An older month is not touched by what comes later, and takes what comes late.
+    before = query(data, "SELECT file FROM segments WHERE period < '2016-03'")
+    commit(store, (dt.date(2016, 3, 21), [("A", bar(9.0))]))
+    assert query(data, "SELECT file FROM segments WHERE period < '2016-03'") == before
+    commit(store, (dt.date(2016, 2, 3), [("C", bar(9.0))]))
+    with Store.create(tmp_path / "other") as other:
+        last = [(dt.date(2016, 3, day), [("A", bar(9.0))]) for day in (18, 21)]
+        rows = [(day, [("A", bar(1.0 + n)), ("B", bar(2.0))]) for n, day in enumerate(days)]
+        commit(other, *rows, *last)
+        commit(other, (dt.date(2016, 2, 3), [("C", bar(9.0))]))
+    assert_same_segments(data, tmp_path / "other")
 
 
 # Damage

@@ -34,7 +34,7 @@ from marketsweep.store import Snapshot, Store
 from marketsweep.sync import Progress, SyncReceipt, sync
 from tests import massive_server
 from tests.massive_server import KEY, MassiveServer, serving, status
-from tests.test_store import query
+from tests.test_store import assert_same_segments
 from tests.two_months import CLOSED, FIRST, LAST, Files
 
 COMMAND = Path(sys.executable).parent / "marketsweep"
@@ -100,17 +100,6 @@ def assert_holds(path: Path, bars: pl.DataFrame) -> None:
         with store.snapshot() as snapshot:
             expected = bars.select("symbol", "date", *FIELDS).sort("date", "symbol")
             assert stored_bars(snapshot).equals(expected)
-
-
-def assert_same_segments(one: Path, other: Path) -> None:
-    """Axis and segments are the same, byte by byte."""
-    for sql in ("SELECT * FROM axis ORDER BY first", "SELECT * FROM segments ORDER BY month"):
-        assert query(one, sql) == query(other, sql)
-    found = query(one, "SELECT file FROM segments")
-    assert found
-    for (file,) in found:
-        name = f"segments/{file}"
-        assert (one / name).read_bytes() == (other / name).read_bytes()
 
 
 # The same as the file
