@@ -73,14 +73,18 @@ class Forecast:
 
 
 def forecast(
-    folder: Path, provider: Provider, since: dt.date | None = None, until: dt.date | None = None
+    folder: Path,
+    provider: Provider,
+    since: dt.date | None = None,
+    until: dt.date | None = None,
+    now: dt.datetime | None = None,
 ) -> Forecast:
     """What `sync` with these arguments would do now in a data folder, which need not exist.
 
     Makes no call and leaves nothing behind. Raises UsageError for days that cannot be, and what
     reading a provider's files raises.
     """
-    now = dt.datetime.now(dt.UTC)
+    now = now or dt.datetime.now(dt.UTC)
     check_days(since, until, now)
     window = asyncio.run(_window(provider, now))
     with _store(folder) as store, store.snapshot() as snapshot:

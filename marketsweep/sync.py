@@ -109,6 +109,8 @@ class _Sync:
         self.provider = provider
         self.progress = progress
         self.receipt = SyncReceipt(provider.name, usage=provider.usage)
+        self.now = dt.datetime.now(dt.UTC)
+        """When the sync began, on the provider's clock where that has one: ours may be wrong."""
         self.provisional: set[dt.date] = set()
         self.writing = ThreadPoolExecutor(1, thread_name_prefix="marketsweep-writer")
 
@@ -127,7 +129,8 @@ class _Sync:
         self, snapshot: Snapshot, since: dt.date | None, until: dt.date | None
     ) -> None:
         window = await self.provider.available()
-        agenda = make_agenda(snapshot, window, since, until, dt.datetime.now(dt.UTC))
+        self.now = window.now or self.now
+        agenda = make_agenda(snapshot, window, since, until, self.now)
         self.provisional = agenda.provisional
         self.receipt.first, self.receipt.last = agenda.first, agenda.last
         self.receipt.wanted = len(agenda.days)
@@ -167,14 +170,19 @@ class _Sync:
     def _commit(self, sessions: list[SessionBars]) -> None:
         if not sessions:
             return
-        done = self.writer.commit(sessions, self.provider.name)
-        self._count(done)
-        now = dt.datetime.now(NEW_YORK)
         # Late corrections of a session come in until the next one is over.
         days = {bars.session for bars in sessions}
-        young = {day for day in days if now < close_time(next_session(day))}
-        self.provisional = (self.provisional - days) | young
-        self.writer.note(PROVISIONAL, json.dumps(sorted(map(str, self.provisional))))
+        young = {day for day in days if self.now < close_time(next_session(day))}
+        # Noted first: were the process to end in between, a young session would pass for final.
+        self._note_provisional(self.provisional | young)
+        today = self.now.astimezone(NEW_YORK).date()
+        self._count(self.writer.commit(sessions, self.provider.name, today))
+        self._note_provisional((self.provisional - days) | young)
+
+    def _note_provisional(self, days: set[dt.date]) -> None:
+        if days != self.provisional:
+            self.writer.note(PROVISIONAL, json.dumps(sorted(map(str, days))))
+            self.provisional = days
 
     def _count(self, done: CommitReceipt) -> None:
         receipt = self.receipt
@@ -195,8 +203,7 @@ class _Sync:
             await self._write(self.writer.put_listings, listings)
             self.receipt.listings = len(listings)
             if not agenda.joins:
-                now = dt.datetime.now(dt.UTC)
-                await self._write(self.writer.note, LISTED, now.isoformat())
+                await self._write(self.writer.note, LISTED, self.now.isoformat())
                 await self._write(self.writer.note, LISTED_ON, str(agenda.last))
 
     async def _store_actions(

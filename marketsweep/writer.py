@@ -28,6 +28,7 @@ from marketsweep.catalog import Catalog, Change, Revision, SegmentRow, SessionRo
 from marketsweep.fields import FIELDS
 from marketsweep.intake import Axis, Intake, Merged, judge, merge, quality
 from marketsweep.segments import FOLDER, Disk, Segment, disk_errors, sweep, write_segment
+from marketsweep.sessions import NEW_YORK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,8 +72,12 @@ class Writer:
         with disk_errors(self._path):
             sweep(self._disk, self._folder, self._catalog.in_use())
 
-    def commit(self, sessions: Sequence[SessionBars], source: str) -> CommitReceipt:
+    def commit(
+        self, sessions: Sequence[SessionBars], source: str, today: dt.date | None = None
+    ) -> CommitReceipt:
         """Store these sessions, all or none, durably.
+
+        Those after `today` (None: by our clock, in New York) are set aside.
 
         The result depends on the sessions and their order, not on how they are spread over
         commits; within a commit they are taken by ascending date. A bar that is stored already
@@ -82,15 +87,21 @@ class Writer:
         """
         length = len(self._axis)
         try:
-            return self._commit(sorted(sessions, key=lambda bars: bars.session), source)
+            return self._commit(
+                sorted(sessions, key=lambda bars: bars.session),
+                source,
+                today or dt.datetime.now(NEW_YORK).date(),
+            )
         except BaseException:
             self._axis.cut(length)
             raise
 
-    def _commit(self, sessions: Sequence[SessionBars], source: str) -> CommitReceipt:
+    def _commit(
+        self, sessions: Sequence[SessionBars], source: str, today: dt.date
+    ) -> CommitReceipt:
         receipt = CommitReceipt(self._catalog.version())
         draft = _Draft(receipt, source)
-        intakes = [self._judge(bars, draft) for bars in sessions]
+        intakes = [self._judge(bars, draft, today) for bars in sessions]
         with disk_errors(self._path):
             for month, group in groupby(intakes, key=lambda intake: f"{intake.session:%Y-%m}"):
                 self._merge_month(month, [intake for intake in group if intake.columns.size], draft)
@@ -101,9 +112,9 @@ class Writer:
                 receipt.version = self._catalog.bump()
         return receipt
 
-    def _judge(self, bars: SessionBars, draft: _Draft) -> Intake:
+    def _judge(self, bars: SessionBars, draft: _Draft, today: dt.date) -> Intake:
         first = len(self._axis)
-        intake = judge(bars, self._axis)
+        intake = judge(bars, self._axis, today)
         draft.take_judged(intake, first)
         return intake
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from aiohttp import web
@@ -28,8 +29,15 @@ from marketsweep.providers import Provider
 from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.files import FilesProvider
 from marketsweep.providers.massive import MassiveProvider
+from marketsweep.records import SessionBars
 from marketsweep.sandbox.launch import running
-from marketsweep.sessions import NEW_YORK, last_closed_session, session_on_or_before
+from marketsweep.sessions import (
+    NEW_YORK,
+    close_time,
+    last_closed_session,
+    session_on_or_before,
+    sessions_between,
+)
 from marketsweep.store import Snapshot, Store
 from marketsweep.sync import Progress, SyncReceipt, sync
 from tests import massive_server
@@ -153,21 +161,19 @@ def test_http_and_files_make_the_same_segments(files: Files, whole: Path, tmp_pa
 # Only what is missing
 
 
-def test_a_second_sync_fetches_no_session_and_a_new_one_costs_one_call(
-    files: Files, tmp_path: Path
+def test_a_second_sync_fetches_no_settled_session_and_a_new_one_costs_one_call(
+    files: Files, url: str, tmp_path: Path
 ) -> None:
     *_, eve, last = files.days
-    with running(files.settings(now=eve)) as url:
-        first = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
-        again = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
+    first = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST, eve)
+    again = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST, eve)
     assert (first.wanted, first.fetched, first.first, first.last) == (41, 41, FIRST, eve)
     # Beside the sessions: the clock, splits, dividends, listed and delisted.
     assert first.usage.calls == 41 + 5
     assert again.usage.calls <= 5
     assert (again.wanted, again.fetched, again.new, again.revised) == (0, 0, 0, 0)
     assert again.data_version == first.data_version
-    with running(files.settings(now=last)) as url:
-        next_day = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
+    next_day = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
     assert (next_day.wanted, next_day.fetched) == (1, 1)
     assert next_day.usage.calls == again.usage.calls + 1
     assert next_day.new == files.bars.filter(pl.col("date") == last).height
@@ -203,7 +209,8 @@ def test_an_earlier_since_fetches_the_earlier_sessions_alone(
     middle = dt.date(2016, 11, 28)
     later = files.bars.filter(pl.col("date") >= middle)["date"].n_unique()
     assert fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), middle).wanted == later
-    assert fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST).wanted == 42 - later
+    # The newest one is provisional, and is fetched again.
+    assert fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST).wanted == 42 - later + 1
     assert_holds(tmp_path, files.bars)
 
 
@@ -355,18 +362,20 @@ def test_a_refused_session_keeps_those_before(few: pl.DataFrame, tmp_path: Path)
 
 
 def test_an_empty_session_is_asked_for_again(few: pl.DataFrame, tmp_path: Path) -> None:
-    hole = few["date"].unique().sort().to_list()[7]
-    with serving(served(few)) as server:
+    *_, last = days = few["date"].unique().sort().to_list()
+    hole, market = days[7], served(few)
+    market.now = "2016-12-30T20:00:00-05:00"  # long after the last of them, which is settled
+    with serving(market) as server:
         rows = server.market.bars.pop(hole)
-        first = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST)
+        first = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST, last)
         assert (first.wanted, first.empty) == (30, [hole])
         assert_holds(tmp_path, few.filter(pl.col("date") != hole))
         calls = len(server.calls)
-        again = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST)
+        again = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST, last)
         assert set(asked_days(server, calls)) == {f"{hole}"}
         assert (again.wanted, again.new, again.empty) == (1, 0, [hole])
         server.market.bars[hole] = rows
-        third = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST)
+        third = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST, last)
         assert (third.wanted, third.new, third.empty) == (1, len(rows), [])
     assert_holds(tmp_path, few)
 
@@ -609,7 +618,8 @@ def kill_and_recover(data: Path, moment: float | None, slow: str, url: str, whol
             left = snapshot.sessions
     assert set(seen) <= set(left)
     rest = fill(data, MassiveProvider(SANDBOX_KEY, url), FIRST)
-    assert rest.wanted == rest.fetched == 42 - len(left)
+    # The newest session is provisional: it is fetched again if it was there.
+    assert rest.wanted == rest.fetched == 42 - len(left) + (LAST in left)
     with Store.open(data) as store:
         assert store.verify().damages == []
     assert_same_segments(data, whole)
@@ -749,3 +759,62 @@ def test_a_refusal_of_the_plan_exits_with_4(few: pl.DataFrame, tmp_path: Path) -
     assert KEY not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+# Clocks that are wrong: no process can be given another clock here, so the provider's is moved.
+# To this machine, a provider of 2016 is ten years behind; one of the year after next is ahead.
+
+
+def one_row(close: float) -> list[massive_server.Body]:
+    return [{"T": "A", "o": 1, "h": 9, "l": 1, "c": close, "v": 10}]
+
+
+@pytest.mark.parametrize("year", [2016, 2030], ids=["we are ahead", "we are behind"])
+def test_what_is_final_is_decided_by_the_provider_s_clock(year: int, tmp_path: Path) -> None:
+    before, day, after = sessions_between(dt.date(year, 3, 11), dt.date(year, 3, 20))[:3]
+    with Store.create(tmp_path) as store, store.writer() as writer:
+        writer.commit([SessionBars(before, ["A"], np.ones((5, 1)))], "test", before)
+    second = dt.timedelta(seconds=1)
+    market = massive_server.Market(now=f"{close_time(day) + second}", bars={day: one_row(2.0)})
+    with serving(market) as server:
+
+        def synced() -> tuple[list[str], SyncReceipt]:
+            calls = len(server.calls)
+            receipt = fill(tmp_path, MassiveProvider(KEY, server.url))
+            return asked_days(server, calls), receipt
+
+        asked, receipt = synced()
+        assert asked == [f"{day}"]
+        assert (receipt.new, receipt.set_aside, receipt.empty) == (1, {}, [])
+        # Until the next close it is asked for at each sync, and corrected.
+        market.bars[day] = one_row(2.5)
+        market.now = f"{close_time(after) - second}"
+        asked, receipt = synced()
+        assert asked == [f"{day}"]
+        assert (receipt.new, receipt.revised) == (0, 1)
+        market.bars[after] = one_row(3.0)
+        market.now = f"{close_time(after) + second}"
+        assert synced()[0] == [f"{day}", f"{after}"]
+        assert synced()[0] == [f"{after}"], "what is final is not asked for again"
+    assert closes(tmp_path) == {("A", before): 1.0, ("A", day): 2.5, ("A", after): 3.0}
+    with open_market(tmp_path) as opened:
+        assert opened.scan("close > 0").as_of == after
+        assert opened.scan("close > 0", as_of=day).close.tolist() == [2.5]
+
+
+def test_a_clock_that_was_ahead_keeps_nobody_from_reference_data(tmp_path: Path) -> None:
+    day = dt.date(2016, 3, 9)
+    market = massive_server.Market(
+        bars={day: one_row(1.0)}, tickers=[{"ticker": "A", "active": True}]
+    )
+    with serving(market) as server:
+
+        def asked_for_tickers(now: str) -> bool:
+            calls, market.now = len(server.calls), now
+            fill(tmp_path, MassiveProvider(KEY, server.url), day, day)
+            return any("tickers" in call.path for call in server.calls[calls:])
+
+        assert asked_for_tickers("2017-03-09T17:00:00-05:00")
+        assert asked_for_tickers("2016-03-09T17:00:00-05:00")
+        assert not asked_for_tickers("2016-03-10T12:59:59-05:00")
+        assert asked_for_tickers("2016-03-10T13:00:01-05:00")
