@@ -243,7 +243,16 @@ def test_sync_from_files_then_scan(tmp_path: Path) -> None:
         (["--provider", "files"], 2, "needs --path"),
         (["--provider", "files", "--path", "/nonexistent.parquet"], 2, "/nonexistent.parquet"),
         ([], 2, "export MASSIVE_API_KEY"),
-        (["--api-key", "k", "--base-url", "http://127.0.0.1:9"], 4, "127.0.0.1"),
+        (
+            ["--api-key", "k", "--base-url", "http://127.0.0.1:9"],
+            4,
+            "127.0.0.1:9 cannot be connected to (Connection refused), after 6 tries",
+        ),
+        (
+            ["--api-key", "k", "--base-url", "http://no-such-host.invalid"],
+            4,
+            "no-such-host.invalid is not known by that name (DNS), after 6 tries",
+        ),
         (["--api-key", "k", "--since", "2999-01-01"], 2, "future"),
         (["--api-key", "k", "--since", "2016-02-01", "--until", "2016-01-01"], 2, "after"),
     ],

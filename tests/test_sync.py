@@ -712,6 +712,33 @@ def test_one_writer_at_a_time_and_readers_wait_for_nobody(
     assert stored_days(data) == files.days[:10]
 
 
+def test_of_two_syncs_at_once_one_wins_and_is_whole(
+    files: Files, slow: str, whole: Path, tmp_path: Path
+) -> None:
+    for round in range(3):
+        data = tmp_path / f"{round}"
+        begun = time.monotonic()
+        both = [start(data, slow) for _ in range(2)]
+        done: dict[int, float] = {}
+        while len(done) < 2:
+            assert time.monotonic() - begun < 60
+            for process in both:
+                if process.poll() is not None and process.pid not in done:
+                    done[process.pid] = time.monotonic()
+            time.sleep(0.005)
+        said = {process.pid: process.communicate() for process in both}
+        winner, loser = sorted(both, key=lambda process: process.returncode)
+        assert (winner.returncode, loser.returncode) == (0, 5), said
+        assert done[loser.pid] < done[winner.pid], "the loser does not wait"
+        out, err = said[loser.pid]
+        assert out == ""
+        assert err.count("\n") == 1
+        assert f"{data} is being written to by process {winner.pid} since" in err
+        assert_same_segments(data, whole)
+        with Store.open(data) as store:
+            assert store.verify().damages == []
+
+
 def test_readers_see_whole_commits_while_a_sync_writes(
     files: Files, begun: Path, slow: str, tmp_path: Path
 ) -> None:
