@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import datetime as dt
 import gc
 import json
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,6 +44,7 @@ from marketsweep.sync import Progress, SyncReceipt, sync
 from tests import massive_server
 from tests.massive_server import KEY, MassiveServer, serving, status
 from tests.test_store import query
+from tests.test_store_crash import FaultyDisk, in_child, kill
 from tests.two_months import CLOSED, FIRST, LAST, Files
 
 COMMAND = Path(sys.executable).parent / "marketsweep"
@@ -845,3 +847,116 @@ def test_a_clock_that_was_ahead_keeps_nobody_from_reference_data(tmp_path: Path)
         assert asked_for_tickers("2016-03-09T17:00:00-05:00")
         assert not asked_for_tickers("2016-03-10T12:59:59-05:00")
         assert asked_for_tickers("2016-03-10T13:00:01-05:00")
+
+
+# A data folder that cannot be written to
+
+_DROP_BOUNDING, _DAC_OVERRIDE = 24, 1  # of <linux/prctl.h> and <linux/capability.h>
+
+
+def heed_permissions() -> None:
+    """From here on permissions bind root too: the process gives up the right to override them."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_DROP_BOUNDING, _DAC_OVERRIDE, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "root cannot give up its rights here")
+
+
+@pytest.fixture
+def read_only(whole: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the store in which nothing may be written, by nobody."""
+    data = tmp_path / "data"
+    shutil.copytree(whole, data)
+    paths = [data, *data.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    yield data
+    for path in paths:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def heeding(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+        preexec_fn=heed_permissions,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="permissions bind root only where it can yield")
+def test_a_folder_that_is_read_only_can_be_scanned_and_is_not_synced(
+    files: Files, url: str, read_only: Path
+) -> None:
+    before = {path: path.read_bytes() for path in read_only.rglob("*") if path.is_file()}
+    refused = heeding("sync", "--base-url", url, "--data", read_only)
+    assert refused.returncode == 5
+    assert refused.stdout == ""
+    assert refused.stderr.count("\n") == 1
+    assert f"{read_only} cannot be written to (Permission denied)" in refused.stderr
+    new = read_only / "inner"
+    refused = heeding("sync", "--base-url", url, "--data", new)
+    assert refused.returncode == 5
+    assert f"{new} cannot be written to (Permission denied)" in refused.stderr
+    for arguments in (["scan", "close > 5", "--format", "json"], ["status"]):
+        done = heeding(*arguments, "--data", read_only)
+        assert done.returncode == 0, done.stderr
+    day = files.bars.filter(pl.col("date") == LAST, pl.col("close") > 5)
+    scanned = heeding("scan", "close > 5", "--format", "json", "--data", read_only)
+    assert {m["symbol"] for m in json.loads(scanned.stdout)["matches"]} == set(day["symbol"])
+    assert {path: path.read_bytes() for path in before} == before
+
+
+# The power goes in the middle of a sync: the disk is that of test_store_crash
+
+
+def test_a_sync_shows_nothing_before_it_is_durable_and_known_to_be_provisional(
+    few: pl.DataFrame, tmp_path: Path
+) -> None:
+    *_, last = few["date"].unique().sort().to_list()
+    disk = FaultyDisk()
+    with serving(served(few)) as server, Store.create(tmp_path, disk) as store:
+
+        def state() -> tuple[int, str | None]:
+            with store.snapshot() as snapshot:
+                return snapshot.version, snapshot.notes().get("provisional")
+
+        disk.watch = state
+        sync(store, MassiveProvider(KEY, server.url), FIRST)
+        assert state() == (2, f'["{last}"]')
+    november = [*["write 2016-11"] * 2, "sync 2016-11", "rename 2016-11"]
+    december = [line.replace("11", "12") for line in november]
+    assert disk.log == [*november, "sync_folder segments", *december, "sync_folder segments"]
+    assert disk.watched == [(0, None)] * 5 + [(1, f'["{last}"]')] * 5
+
+
+@pytest.mark.parametrize("fault", [kill, FaultyDisk.cut_power])
+def test_a_death_at_any_operation_of_a_sync_loses_nothing(
+    few: pl.DataFrame, tmp_path: Path, fault: Callable[[FaultyDisk], None]
+) -> None:
+    days = few["date"].unique().sort().to_list()
+    with serving(served(few)) as server:
+        fill(tmp_path / "whole", MassiveProvider(KEY, server.url), FIRST)
+        for at in range(11):
+            data = tmp_path / f"{at}"
+            Store.create(data).close()
+
+            def work(data: Path = data, at: int = at) -> None:
+                disk = FaultyDisk(at, fault)
+                with Store.open(data, disk) as store:
+                    sync(store, MassiveProvider(KEY, server.url), FIRST)
+                fault(disk)
+
+            assert in_child(work) == -signal.SIGKILL
+            left = stored_days(data)
+            assert left == days[: len(left)]
+            assert (len(left) >= 21) is (at >= 5), "what was committed is there"
+            if left:
+                assert_holds(data, few.filter(pl.col("date").is_in(left)))
+            rest = fill(data, MassiveProvider(KEY, server.url), FIRST)
+            assert rest.wanted == len(days) - len(left) + (days[-1] in left)
+            assert_same_segments(data, tmp_path / "whole")
+            assert_holds(data, few)
