@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from marketsweep.condition import split_expressions
+from marketsweep.config import DEFAULTS, Config, read_config
 from marketsweep.errors import UsageError
 from marketsweep.expressions import Expression, node_of
 from marketsweep.fields import FIELDS
@@ -41,14 +42,21 @@ def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
 
 def open_market(path: str | os.PathLike[str] | None = None) -> Market:
     """Open a data folder that `marketsweep sync` has filled. Raises UsageError where none is."""
-    return Market(Store.open(data_folder(path)))
+    folder = data_folder(path)
+    store = Store.open(folder)
+    try:
+        return Market(store, read_config(folder))
+    except BaseException:
+        store.close()
+        raise
 
 
 class Market:
     """A store with what is kept of it between scans; a context manager that closes itself."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, config: Config = DEFAULTS) -> None:
         self.store = store
+        self.config = config
         self.loader = Loader(store)
 
     def close(self) -> None:
@@ -73,6 +81,7 @@ class Market:
         limit: int | None = None,
         columns: str | Expression | Sequence[str | Expression] = (),
         executor: str = "threads",
+        threads: int | None = None,
         adjust: Adjust = "splits",
         min_coverage: float = MIN_COVERAGE,
     ) -> Hits:
@@ -80,12 +89,15 @@ class Market:
 
         `as_of` (None: the newest session stored) is what the market looked like that day: later
         bars, splits and listings are not seen. `columns` are more values to show, a text of
-        several being cut at its commas. Read `hits.coverage` before you trust an answer.
+        several being cut at its commas. `threads` (None: what the folder is set to, else one a
+        processor) evaluate. Read `hits.coverage` before you trust an answer.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
         if limit is not None and (not isinstance(limit, int) or limit < 1):
             raise UsageError(f"limit {limit!r} is no whole number from 1 on")
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise UsageError(f"threads {threads!r} is no whole number from 1 on")
         scan = Scan(
             condition=node_of(condition),
             where=None if where is None else node_of(where),
@@ -95,6 +107,7 @@ class Market:
             limit=limit,
             columns=tuple(node_of(column) for column in _several(columns)),
             executor=executor,
+            threads=threads or self.config.threads,
             adjust=adjust,
             min_coverage=min_coverage,
         )

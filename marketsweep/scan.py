@@ -56,6 +56,8 @@ class Scan:
     limit: int | None = None
     columns: tuple[str | Node, ...] = ()
     executor: str = "threads"
+    threads: int | None = None
+    """Of the executor of that name; None for one a processor."""
     adjust: Adjust = "splits"
     min_coverage: float = MIN_COVERAGE
 
@@ -69,7 +71,7 @@ def run(scan: Scan, loader: Loader) -> Hits:
     started = perf_counter()
     condition, shown, plan = _planned(scan.condition, scan.sort, scan.columns)
     where = _tree(scan.where) if scan.where is not None else None
-    evaluator = executor(scan.executor)
+    evaluator = executor(scan.executor, scan.threads)
     if scan.adjust not in get_args(Adjust):
         choices = ", ".join(get_args(Adjust))
         raise UsageError(f"unknown adjustment {scan.adjust!r}: choose one of {choices}")

@@ -297,7 +297,9 @@ def test_indicators_are_listed() -> None:
     assert [row["outputs"] for row in facts] == [["k", "d"]]
 
 
-@pytest.mark.parametrize("command", ["sync", "scan", "status", "sandbox", "demo", "indicators"])
+@pytest.mark.parametrize(
+    "command", ["sync", "scan", "status", "sandbox", "demo", "tune", "indicators"]
+)
 def test_help_has_examples(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0

@@ -65,6 +65,9 @@ _PAGES: Final = {"splits": 5000, "dividends": 5000, "listings": 1000}
 
 MASSIVE: Final = "https://api.massive.com"
 
+CONCURRENCY: Final = 24
+"""Calls under way at once, where nobody says otherwise."""
+
 
 class MassiveProvider:
     """Prices and reference data of the whole US market from Massive's REST API.
@@ -81,7 +84,7 @@ class MassiveProvider:
         api_key: str,
         base_url: str = MASSIVE,
         calls_per_minute: int | None = None,
-        concurrency: int = 24,
+        concurrency: int = CONCURRENCY,
         *,
         settings: HttpSettings | None = None,
     ) -> None:
