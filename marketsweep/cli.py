@@ -415,9 +415,9 @@ def tune(
     The fewest within 5% of the best go to config.toml in the data folder, where sync and scan
     find them. Nothing that is fetched is stored.
     """
-    from marketsweep.config import read_config
+    from marketsweep.config import read_config, write_config
     from marketsweep.market import data_folder
-    from marketsweep.tune import example_provider, report
+    from marketsweep.tune import example_provider, kept, report
     from marketsweep.tune import tune as run_tune
 
     folder = data_folder(data)
@@ -437,10 +437,12 @@ def tune(
         elif provider != "files":
             raise UsageError(f"unknown provider {provider!r}: choose massive or files")
         tuning = run_tune(folder, make, limit, lambda line: click.echo(line, err=True))
+    # Shown first: it is no less true where the folder cannot be written to.
     if as_json:
         _write_json(tuning.to_dict())
     else:
         click.echo(report(tuning))
+    click.echo(kept(write_config(folder, tuning.chosen), tuning.chosen), err=as_json)
 
 
 @main.command()

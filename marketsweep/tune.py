@@ -2,8 +2,8 @@
 
 1. Sessions are fetched over 1, 2, ... 50 connections, and thrown away (`measure_fetch`).
 2. The reference scan is evaluated by 1, 2, ... 50 threads, in turns (`measure_scan`).
-3. The fewest within 5% of the best are kept in the folder's `config.toml` (`Curve.choice`): a
-   flat curve means that more of them gain nothing.
+3. The fewest within 5% of the best are chosen (`Curve.choice`), to be kept in the folder's
+   `config.toml`: a flat curve means that more of them gain nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any, Final
 
-from marketsweep.config import CONCURRENCY, THREADS, write_config
+from marketsweep.config import CONCURRENCY, THREADS, Key
 from marketsweep.demo import LATENCY_MS, REFERENCE_SCAN, example_market
 from marketsweep.errors import ProviderUnreachable, UsageError
 from marketsweep.market import Market, open_market
@@ -73,12 +73,17 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The curves, and where their choices are kept; a curve is None where it was not measured."""
+    """The curves; that of fetching is None where it was not measured, and a note says why."""
 
     fetch: Curve | None
     scan: Curve
     notes: list[str]
-    config: Path
+
+    @property
+    def chosen(self) -> dict[Key, int]:
+        """What is worth keeping, by key of the settings."""
+        fetch = {CONCURRENCY: self.fetch.choice} if self.fetch else {}
+        return fetch | {THREADS: self.scan.choice}
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data: the JSON of `marketsweep tune --json`."""
@@ -86,7 +91,6 @@ class Tuning:
             "fetch": self.fetch and self.fetch.to_dict(),
             "scan": self.scan.to_dict(),
             "notes": self.notes,
-            "config": str(self.config),
         }
 
 
@@ -96,10 +100,10 @@ def tune(
     calls_per_minute: int | None,
     say: Say,
 ) -> Tuning:
-    """Measure, and keep the choices in the folder's settings; the store is only read.
+    """Measure; nothing is written, and the store is only read.
 
-    `provider` makes one with that many connections; None where calls cost nothing. Nothing is
-    written before everything is measured. Raises ProviderError, UsageError and StoreError.
+    `provider` makes one with that many connections; None where calls cost nothing. Raises
+    ProviderError, UsageError and StoreError.
     """
     notes, fetch = [], None
     if provider is None:
@@ -113,17 +117,16 @@ def tune(
         fetch = asyncio.run(measure_fetch(provider, say))
         last = max(fetch.rates)
         if last < max(CONNECTIONS):
-            notes.append(f"fetch: beyond {last} connections the provider counts too many calls")
+            notes.append(f"fetch: over more than {last} connections calls failed, and came again")
     with _market(folder, say) as market:
         scan = measure_scan(market, say)
-    chosen = ({CONCURRENCY: fetch.choice} if fetch else {}) | {THREADS: scan.choice}
-    return Tuning(fetch, scan, notes, write_config(folder, chosen))
+    return Tuning(fetch, scan, notes)
 
 
 async def measure_fetch(provider: Callable[[int], MassiveProvider], say: Say) -> Curve:
-    """Sessions a second by the number of connections; stops where the provider says too many."""
+    """Sessions a second by the number of connections; stops where calls fail, as too many do."""
     calls = _BATCHES * sum(map(_calls, CONNECTIONS)) + len(CONNECTIONS)
-    say(f"fetch: at most {calls:,} calls, of which nothing is stored")
+    say(f"fetch: {calls:,} calls at most, of which nothing is stored")
     rates: dict[int, float] = {}
     for connections in CONNECTIONS:
         say(f"fetch: {connections} connections")
@@ -222,9 +225,13 @@ def report(tuning: Tuning) -> str:
         best = max(curve.rates.values())
         lines.append(f"{name}: {curve.unit} by {curve.what}")
         for value, rate in curve.rates.items():
-            mark = "  kept" if value == curve.choice else ""
-            lines.append(f"  {value:>4}  {rate:>9,.1f}  {'#' * round(40 * rate / best):<40}{mark}")
-    kept = [f"[scan] threads = {tuning.scan.choice}"]
-    if tuning.fetch:
-        kept.insert(0, f"[sync] concurrency = {tuning.fetch.choice}")
-    return "\n".join([*lines, *tuning.notes, f"{tuning.config}: {', '.join(kept)}"])
+            mark = "  best" if value == curve.choice else ""
+            bar = "#" * round(40 * rate / best)
+            lines.append(f"  {value:>4}  {rate:>9,.1f}  {bar:<40}{mark}".rstrip())
+    return "\n".join([*lines, *tuning.notes])
+
+
+def kept(file: Path, chosen: dict[Key, int]) -> str:
+    """What is kept where."""
+    settings = ", ".join(f"[{table}] {name} = {value}" for (table, name), value in chosen.items())
+    return f"{file}: {settings}"
