@@ -219,7 +219,7 @@ def test_the_script_packs_a_folder(
     slice_of_year.write_parquet(source / "bars.parquet")
     for name in ("actions.parquet", "symbols.parquet"):
         (source / name).write_bytes((EXAMPLE / name).read_bytes())
-    # Three bars that were told otherwise the day before, one of which was not.
+    # Of three corrected bars, one kept its prices and its volume.
     late = slice_of_year.head(3)
     early = late.with_columns(pl.col("volume") + pl.Series([100.0, 0.0, 300.0]))
     told = [early.select("symbol", "date")]
