@@ -55,7 +55,8 @@ def make_agenda(
 ) -> Agenda:
     """What is missing of what a sync is asked for.
 
-    `window` is what the provider can give. Raises UsageError where that has nothing of it.
+    `window` is what the provider can give, `now` its clock. Raises UsageError where it
+    has nothing of that.
     """
     notes = snapshot.notes()
     last = min(request.until or window.last, window.last)
@@ -143,4 +144,8 @@ def _actions_since(notes: dict[str, str], start: dt.date) -> dt.date:
 def _are_listings_due(notes: dict[str, str], now: dt.datetime) -> bool:
     """Reference data is a dozen calls or more: not more than once a day."""
     fetched = notes.get(LISTED)
-    return fetched is None or now - dt.datetime.fromisoformat(fetched) >= _LISTINGS_KEPT
+    if fetched is None:
+        return True
+    # Fetched in the future: the clock of that time was wrong, and is no reason to wait for it.
+    age = now - dt.datetime.fromisoformat(fetched)
+    return not dt.timedelta(0) <= age < _LISTINGS_KEPT

@@ -21,6 +21,7 @@ from marketsweep.errors import MarketsweepError, StoreError, UsageError
 if TYPE_CHECKING:
     from marketsweep.forecast import Forecast
     from marketsweep.providers import Provider
+    from marketsweep.providers.massive import MassiveProvider
     from marketsweep.sync import SyncReceipt
 
 _INTERRUPTED = 130
@@ -87,6 +88,7 @@ def main() -> None:
 @click.option("--only", metavar="A,B|@FILE", help="These symbols alone, by the cheapest way.")
 @click.option("--by-symbol", is_flag=True, help="One call a symbol, and not one a session.")
 @click.option("--always", metavar="A,B|@FILE", help="by symbol: fetched even if not traded.")
+@click.option("--concurrency", type=click.IntRange(1, 100), help="Calls under way at once.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what it would cost; make no call.")
 @click.option("--watch", "keep_on", is_flag=True, help="Go on: sync again after each close.")
 @_data
@@ -104,6 +106,7 @@ def sync(
     only: str | None,
     by_symbol: bool,
     always: str | None,
+    concurrency: int | None,
     only_plan: bool,
     keep_on: bool,
     data: Path | None,
@@ -123,13 +126,20 @@ def sync(
 
     What was fetched is kept, whatever happens; run it again to go on.
     """
+    from marketsweep.config import read_config
     from marketsweep.market import data_folder
     from marketsweep.store import Store
     from marketsweep.sync import sync as run_sync
     from marketsweep.watchlist import read_list
 
+    config = read_config(data_folder(data))
+    limit = calls_per_minute or config.calls_per_minute
+    at_once = concurrency or config.concurrency
+
     def source() -> Provider:
-        return _provider(provider, base_url, api_key, path, actions, symbols, calls_per_minute)
+        if provider == "massive":
+            return _massive(base_url, api_key, limit, at_once)
+        return _files(provider, path, actions, symbols)
 
     source()  # refuses what cannot be before a folder is made
     if keep_on and until:
@@ -188,32 +198,31 @@ def _show_forecast(plan: Forecast, as_json: bool) -> None:
         click.echo(forecast_report(plan))
 
 
-def _provider(
-    name: str,
+def _massive(
     base_url: str | None,
     api_key: str | None,
-    path: Path | None,
-    actions: Path | None,
-    symbols: Path | None,
     calls_per_minute: int | None,
-) -> Provider:
-    if name == "massive":
-        from marketsweep.providers.massive import MASSIVE, MassiveProvider
+    concurrency: int | None,
+    otherwise: str = "sync from files you own with --provider files --path bars.parquet",
+) -> MassiveProvider:
+    from marketsweep.providers.massive import CONCURRENCY, MASSIVE, MassiveProvider
 
-        key = api_key or os.environ.get("MASSIVE_API_KEY")
-        if not key:
-            raise UsageError(
-                "no API key: export MASSIVE_API_KEY=... (from your Massive dashboard), "
-                "or sync from files you own with --provider files --path bars.parquet"
-            )
-        return MassiveProvider(key, base_url or MASSIVE, calls_per_minute)
-    if name == "files":
-        from marketsweep.providers.files import FilesProvider
+    key = api_key or os.environ.get("MASSIVE_API_KEY")
+    if not key:
+        raise UsageError(
+            f"no API key: export MASSIVE_API_KEY=... (from your Massive dashboard), or {otherwise}"
+        )
+    return MassiveProvider(key, base_url or MASSIVE, calls_per_minute, concurrency or CONCURRENCY)
 
-        if path is None:
-            raise UsageError("--provider files needs --path FILE with the bars")
-        return FilesProvider(path, actions, symbols)
-    raise UsageError(f"unknown provider {name!r}: choose massive or files")
+
+def _files(name: str, path: Path | None, actions: Path | None, symbols: Path | None) -> Provider:
+    if name != "files":
+        raise UsageError(f"unknown provider {name!r}: choose massive or files")
+    from marketsweep.providers.files import FilesProvider
+
+    if path is None:
+        raise UsageError("--provider files needs --path FILE with the bars")
+    return FilesProvider(path, actions, symbols)
 
 
 @main.command()
@@ -225,6 +234,7 @@ def _provider(
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N matches.")
 @click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
 @click.option("--executor", default="threads", show_default=True, metavar="threads|serial")
+@click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
 @click.option(
     "--format", "format_", default="table", show_default=True, metavar="table|json|csv|parquet"
@@ -241,6 +251,7 @@ def scan(
     limit: int | None,
     columns: str,
     executor: str,
+    threads: int | None,
     adjust: str,
     format_: str,
     output: Path | None,
@@ -276,6 +287,7 @@ def scan(
             limit=limit,
             columns=columns,
             executor=executor,
+            threads=threads,
             adjust=adjust,  # type: ignore[arg-type]  # checked where it is used
             min_coverage=min_coverage,
         )
@@ -392,6 +404,66 @@ def demo(market: Path | None, as_json: bool) -> None:
     writer("table")(result.hits, sys.stdout.buffer)
     click.echo(receipt_report(result.hits))
     click.echo(demo_report(result))
+
+
+@main.command()
+@click.option(
+    "--provider", default="massive", show_default=True, metavar="massive|files", help="Where from."
+)
+@click.option("--base-url", metavar="URL", help="Another address of the Massive protocol.")
+@click.option("--api-key", metavar="KEY", help="Better in MASSIVE_API_KEY, out of your history.")
+@click.option("--calls-per-minute", type=click.IntRange(1), help="Your plan's limit; free: 5.")
+@click.option("--sandbox", "in_sandbox", is_flag=True, help="Fetch from a local stand-in instead.")
+@_data
+@click.option("--json", "as_json", is_flag=True, help="The curves as JSON on stdout.")
+def tune(
+    provider: str,
+    base_url: str | None,
+    api_key: str | None,
+    calls_per_minute: int | None,
+    in_sandbox: bool,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure how many connections and threads are worth having, and keep them.
+
+    \b
+    Examples:
+      marketsweep tune                       about 1,200 calls of your plan
+      marketsweep tune --sandbox             against a local stand-in, 80 ms away
+      marketsweep tune --provider files      the threads alone
+
+    The fewest within 5% of the best go to config.toml in the data folder, where sync and scan
+    find them. Nothing that is fetched is stored.
+    """
+    from marketsweep.config import read_config, write_config
+    from marketsweep.market import data_folder
+    from marketsweep.tune import example_provider, kept, report
+    from marketsweep.tune import tune as run_tune
+
+    folder = data_folder(data)
+    limit = calls_per_minute or read_config(folder).calls_per_minute
+    otherwise = "add --sandbox to measure against a local stand-in, 80 ms away"
+
+    def source(connections: int) -> MassiveProvider:
+        return _massive(base_url, api_key, None, connections, otherwise)
+
+    with contextlib.ExitStack() as stack:
+        make: Callable[[int], MassiveProvider] | None = None
+        if in_sandbox:
+            make, limit = stack.enter_context(example_provider()), None
+        elif provider == "massive":
+            make = source
+            make(1)  # refuses what cannot be before anything is measured
+        elif provider != "files":
+            raise UsageError(f"unknown provider {provider!r}: choose massive or files")
+        tuning = run_tune(folder, make, limit, lambda line: click.echo(line, err=True))
+    # Shown first: it is no less true where the folder cannot be written to.
+    if as_json:
+        _write_json(tuning.to_dict())
+    else:
+        click.echo(report(tuning))
+    click.echo(kept(write_config(folder, tuning.chosen), tuning.chosen), err=as_json)
 
 
 @main.command()

@@ -84,13 +84,14 @@ def forecast(
     *,
     symbols: Sequence[str] | None = None,
     by_symbol: bool = False,
+    now: dt.datetime | None = None,
 ) -> Forecast:
     """What `sync` with these arguments would do now in a data folder, which need not exist.
 
     Makes no call and leaves nothing behind. Raises UsageError for days that cannot be, and what
     reading a provider's files raises.
     """
-    now = dt.datetime.now(dt.UTC)
+    now = now or dt.datetime.now(dt.UTC)
     check_days(since, until, now)
     request = Request(since, until, None if symbols is None else tuple(symbols), by_symbol)
     window = asyncio.run(_window(provider, now))

@@ -18,7 +18,7 @@ import numpy as np
 
 from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS
-from marketsweep.sessions import NEW_YORK, is_session
+from marketsweep.sessions import is_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,17 +73,18 @@ class Intake:
     """Ticker, reason, values."""
 
 
-def judge(bars: SessionBars, axis: Axis) -> Intake:
+def judge(bars: SessionBars, axis: Axis, today: dt.date) -> Intake:
     """Sort a session's rows into bars and rows set aside; new tickers join the axis.
 
-    Raises UsageError where the values' shape does not fit the tickers.
+    A session after `today` is yet to come. Raises UsageError where the values' shape does not
+    fit the tickers.
     """
     values, symbols = bars.values, bars.symbols
     if values.shape != (len(FIELDS), len(symbols)):
         raise UsageError(f"{bars.session}: {len(symbols)} tickers, but values {values.shape}")
     columns = axis.find(symbols)
     unknown = np.flatnonzero(columns < 0).tolist()
-    verdicts = _verdicts(bars, unknown)
+    verdicts = _verdicts(bars, unknown, today)
     new = axis.append({symbols[row] for row in unknown if verdicts[row] == _ACCEPTED})
     if new:
         columns[unknown] = axis.find([symbols[row] for row in unknown])
@@ -98,9 +99,9 @@ def judge(bars: SessionBars, axis: Axis) -> Intake:
     return Intake(bars.session, columns, values, new, aside)
 
 
-def _verdicts(bars: SessionBars, unknown: list[int]) -> NDArray[np.int8]:
+def _verdicts(bars: SessionBars, unknown: list[int], today: dt.date) -> NDArray[np.int8]:
     verdicts = np.zeros(len(bars.symbols), np.int8)
-    if bars.session > dt.datetime.now(NEW_YORK).date():
+    if bars.session > today:
         verdicts[:] = _FUTURE
         return verdicts
     if not is_session(bars.session):

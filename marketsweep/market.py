@@ -7,10 +7,12 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from marketsweep.condition import split_expressions
+from marketsweep.config import DEFAULTS, Config, read_config
 from marketsweep.errors import UsageError
 from marketsweep.expressions import Expression, node_of
 from marketsweep.histories import Histories, fetch, read
@@ -48,15 +50,25 @@ def open_market(
     """
     folder = data_folder(path)
     store = Store.create(folder) if provider else Store.open(folder)
-    return Market(store, provider)
+    try:
+        return Market(store, read_config(folder), provider)
+    except BaseException:
+        store.close()
+        raise
 
 
 class Market:
     """A store with what is kept of it between scans; a context manager that closes itself."""
 
-    def __init__(self, store: Store, provider: Callable[[], Provider] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        config: Config = DEFAULTS,
+        provider: Callable[[], Provider] | None = None,
+    ) -> None:
         self.store = store
-        self._provider = provider or _from_environment
+        self.config = config
+        self._provider = provider or partial(_from_environment, config)
         self.loader = Loader(store)
 
     def close(self) -> None:
@@ -81,6 +93,7 @@ class Market:
         limit: int | None = None,
         columns: str | Expression | Sequence[str | Expression] = (),
         executor: str = "threads",
+        threads: int | None = None,
         adjust: Adjust = "splits",
         min_coverage: float = MIN_COVERAGE,
     ) -> Hits:
@@ -88,12 +101,15 @@ class Market:
 
         `as_of` (None: the newest session stored) is what the market looked like that day: later
         bars, splits and listings are not seen. `columns` are more values to show, a text of
-        several being cut at its commas. Read `hits.coverage` before you trust an answer.
+        several being cut at its commas. `threads` (None: what the folder is set to, else one a
+        processor) evaluate. Read `hits.coverage` before you trust an answer.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
         if limit is not None and (not isinstance(limit, int) or limit < 1):
             raise UsageError(f"limit {limit!r} is no whole number from 1 on")
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise UsageError(f"threads {threads!r} is no whole number from 1 on")
         scan = Scan(
             condition=node_of(condition),
             where=None if where is None else node_of(where),
@@ -103,6 +119,7 @@ class Market:
             limit=limit,
             columns=tuple(node_of(column) for column in _several(columns)),
             executor=executor,
+            threads=threads or self.config.threads,
             adjust=adjust,
             min_coverage=min_coverage,
         )
@@ -143,8 +160,8 @@ class Market:
         return Histories(frame, wanted, receipt)
 
 
-def _from_environment() -> Provider:
-    from marketsweep.providers.massive import MassiveProvider
+def _from_environment(config: Config) -> Provider:
+    from marketsweep.providers.massive import CONCURRENCY, MassiveProvider
 
     key = os.environ.get("MASSIVE_API_KEY")
     if not key:
@@ -152,7 +169,8 @@ def _from_environment() -> Provider:
             "bars are missing, and there is nobody to ask for them: export MASSIVE_API_KEY=..., "
             "or open the market with a provider"
         )
-    return MassiveProvider(key)
+    at_once = config.concurrency or CONCURRENCY
+    return MassiveProvider(key, calls_per_minute=config.calls_per_minute, concurrency=at_once)
 
 
 def _date(given: dt.date | str | None, name: str = "as_of") -> dt.date | None:

@@ -70,6 +70,8 @@ class Window:
 
     It may hold a part of the market, or of a day: what it tells joins what is stored.
     """
+    now: dt.datetime | None = None
+    """The source's clock (aware); None where it has none, and ours counts."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -57,6 +57,8 @@ class Scan:
     limit: int | None = None
     columns: tuple[str | Node, ...] = ()
     executor: str = "threads"
+    threads: int | None = None
+    """Of the executor of that name; None for one a processor."""
     adjust: Adjust = "splits"
     min_coverage: float = MIN_COVERAGE
 
@@ -70,7 +72,7 @@ def run(scan: Scan, loader: Loader) -> Hits:
     started = perf_counter()
     condition, shown, plan = _planned(scan.condition, scan.sort, scan.columns)
     where = _tree(scan.where) if scan.where is not None else None
-    evaluator = executor(scan.executor)
+    evaluator = executor(scan.executor, scan.threads)
     if scan.adjust not in get_args(Adjust):
         choices = ", ".join(get_args(Adjust))
         raise UsageError(f"unknown adjustment {scan.adjust!r}: choose one of {choices}")
@@ -136,7 +138,8 @@ def resolve_session(snapshot: Snapshot, as_of: dt.date | None) -> dt.date:
         raise CoverageError("no session is stored yet: run marketsweep sync")
     if as_of is None:
         return newest
-    if as_of > dt.date.today():
+    # A machine whose clock is behind must still find what it has stored.
+    if as_of > max(dt.date.today(), stored[-1]):
         raise UsageError(f"--as-of {as_of} lies in the future")
     session = session_on_or_before(as_of)
     if session < stored[0]:

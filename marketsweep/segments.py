@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "segments"
 _UNFINISHED: Final = ".tmp"
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_NO_RIGHT: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class Disk:
@@ -85,6 +86,11 @@ def disk_errors(folder: Path) -> Iterator[None]:
         if error.errno in _NO_ROOM:
             raise StoreFull(
                 f"{folder}: the disk refused the write ({reason}); nothing committed was lost"
+            ) from error
+        if error.errno in _NO_RIGHT:
+            raise StoreError(
+                f"{folder} cannot be written to ({reason}): change its permissions, "
+                "or name another folder with --data"
             ) from error
         raise StoreError(f"{folder} cannot be used ({reason})") from error
 

@@ -170,6 +170,8 @@ class _Sync:
         self.always = always
         self.progress = progress
         self.receipt = SyncReceipt(provider.name, usage=provider.usage)
+        self.now = dt.datetime.now(dt.UTC)
+        """When the sync began, on the provider's clock where that has one: ours may be wrong."""
         self.provisional: set[dt.date] = set()
         self.writing = ThreadPoolExecutor(1, thread_name_prefix="marketsweep-writer")
 
@@ -186,6 +188,7 @@ class _Sync:
 
     async def _fetch(self) -> None:
         window = await self.provider.available()
+        self.now = window.now or self.now
         agenda = self._agenda(window)
         if self.request.by_symbol and agenda.listings:
             # Who there is to be asked for, reference data tells.
@@ -203,8 +206,7 @@ class _Sync:
 
     def _agenda(self, window: Window) -> Agenda:
         with self.store.snapshot() as snapshot:
-            now = dt.datetime.now(dt.UTC)
-            agenda = make_agenda(snapshot, window, self.request, self.provider.tariff, now)
+            agenda = make_agenda(snapshot, window, self.request, self.provider.tariff, self.now)
         self.provisional = agenda.provisional
         prices, receipt = agenda.prices, self.receipt
         receipt.first, receipt.last = agenda.first, agenda.last
@@ -267,23 +269,30 @@ class _Sync:
     def _commit_histories(self, histories: list[SymbolBars]) -> None:
         self.receipt.symbols_fetched += len(histories)
         self.receipt.unknown += [one.span.symbol for one in histories if not one.days.size]
-        self._commit(sessions_of(histories), asked_of(histories, dt.datetime.now(dt.UTC)))
+        self._commit(sessions_of(histories), asked_of(histories, self.now))
 
     def _commit_untraded(self, spans: list[Span]) -> None:
-        self._commit([], asked(spans, dt.datetime.now(dt.UTC)))
+        self._commit([], asked(spans, self.now))
 
     def _commit(self, sessions: list[SessionBars], of: Asked | None = None) -> None:
         if not sessions and not (of and of.spans):
             return
-        self._count(self.writer.commit(sessions, self.provider.name, of))
+        today = self.now.astimezone(NEW_YORK).date()
         if of:
+            self._count(self.writer.commit(sessions, self.provider.name, today, of))
             return
-        now = dt.datetime.now(NEW_YORK)
         # Late corrections of a session come in until the next one is over.
         days = {bars.session for bars in sessions}
-        young = {day for day in days if now < close_time(next_session(day))}
-        self.provisional = (self.provisional - days) | young
-        self.writer.note(PROVISIONAL, json.dumps(sorted(map(str, self.provisional))))
+        young = {day for day in days if self.now < close_time(next_session(day))}
+        # Noted first: were the process to end in between, a young session would pass for final.
+        self._note_provisional(self.provisional | young)
+        self._count(self.writer.commit(sessions, self.provider.name, today))
+        self._note_provisional((self.provisional - days) | young)
+
+    def _note_provisional(self, days: set[dt.date]) -> None:
+        if days != self.provisional:
+            self.writer.note(PROVISIONAL, json.dumps(sorted(map(str, days))))
+            self.provisional = days
 
     def _count(self, done: CommitReceipt) -> None:
         receipt = self.receipt
@@ -304,8 +313,7 @@ class _Sync:
             await self._write(self.writer.put_listings, listings)
             self.receipt.listings = len(listings)
             if not agenda.joins:
-                now = dt.datetime.now(dt.UTC)
-                await self._write(self.writer.note, LISTED, now.isoformat())
+                await self._write(self.writer.note, LISTED, self.now.isoformat())
                 await self._write(self.writer.note, LISTED_ON, str(agenda.last))
 
     async def _store_actions(

@@ -37,6 +37,7 @@ from marketsweep.segments import (
     sweep,
     write_segment,
 )
+from marketsweep.sessions import NEW_YORK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,9 +86,15 @@ class Writer:
             sweep(self._disk, self._folder, self._catalog.in_use(since))
 
     def commit(
-        self, sessions: Sequence[SessionBars], source: str, asked: Asked | None = None
+        self,
+        sessions: Sequence[SessionBars],
+        source: str,
+        today: dt.date | None = None,
+        asked: Asked | None = None,
     ) -> CommitReceipt:
         """Store these sessions, all or none, durably; `asked` where they do not come whole.
+
+        Those after `today` (None: by our clock, in New York) are set aside.
 
         The result depends on the sessions and their order, not on how they are spread over
         commits; within a commit they are taken by ascending date. A bar that is stored already
@@ -98,13 +105,16 @@ class Writer:
         length = len(self._axis)
         try:
             ordered = sorted(sessions, key=lambda bars: bars.session)
-            return self._commit(ordered, _Draft(self._catalog.version(), source, asked))
+            draft = _Draft(self._catalog.version(), source, asked)
+            return self._commit(ordered, draft, today or dt.datetime.now(NEW_YORK).date())
         except BaseException:
             self._axis.cut(length)
             raise
 
-    def _commit(self, sessions: Sequence[SessionBars], draft: _Draft) -> CommitReceipt:
-        intakes = [self._judge(bars, draft) for bars in sessions]
+    def _commit(
+        self, sessions: Sequence[SessionBars], draft: _Draft, today: dt.date
+    ) -> CommitReceipt:
+        intakes = [self._judge(bars, draft, today) for bars in sessions]
         with disk_errors(self._path):
             self._merge([intake for intake in intakes if intake.columns.size], draft)
             if draft.segments:
@@ -114,9 +124,9 @@ class Writer:
                 draft.receipt.version = self._catalog.bump()
         return draft.receipt
 
-    def _judge(self, bars: SessionBars, draft: _Draft) -> Intake:
+    def _judge(self, bars: SessionBars, draft: _Draft, today: dt.date) -> Intake:
         first = len(self._axis)
-        intake = judge(bars, self._axis)
+        intake = judge(bars, self._axis, today)
         draft.take_judged(intake, first)
         return intake
 

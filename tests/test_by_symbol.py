@@ -44,6 +44,8 @@ from tests.test_sync import (
 from tests.two_months import FIRST, LAST, Files
 
 DAYS = sessions_between(FIRST, LAST)
+SETTLED = dt.date(2017, 1, 4)
+"""On that day's evening no session of the files is corrected any more."""
 
 # What is known
 
@@ -134,7 +136,7 @@ def test_by_symbol_stays_so_though_sessions_cost_less() -> None:
 @pytest.fixture(scope="module")
 def url(files: Files) -> Iterator[str]:
     """A sandbox over the files."""
-    with running(files.settings()) as address:
+    with running(files.settings(now=SETTLED)) as address:
         yield address
 
 
@@ -341,7 +343,8 @@ def bar(ticker: str, close: float) -> massive_server.Body:
 @pytest.fixture
 def server() -> Iterator[MassiveServer]:
     bars = {day: [bar("AAPL", 10 + n), bar("A/B?", 5)] for n, day in enumerate(WEEK)}
-    with serving(massive_server.Market(bars=bars)) as started:
+    later = "2024-03-12T20:00:00-04:00"
+    with serving(massive_server.Market(now=later, bars=bars)) as started:
         yield started
 
 

@@ -243,7 +243,16 @@ def test_sync_from_files_then_scan(tmp_path: Path) -> None:
         (["--provider", "files"], 2, "needs --path"),
         (["--provider", "files", "--path", "/nonexistent.parquet"], 2, "/nonexistent.parquet"),
         ([], 2, "export MASSIVE_API_KEY"),
-        (["--api-key", "k", "--base-url", "http://127.0.0.1:9"], 4, "127.0.0.1"),
+        (
+            ["--api-key", "k", "--base-url", "http://127.0.0.1:9"],
+            4,
+            "127.0.0.1:9 cannot be connected to (Connection refused), after 6 tries",
+        ),
+        (
+            ["--api-key", "k", "--base-url", "http://no-such-host.invalid"],
+            4,
+            "no-such-host.invalid is not known by that name (DNS), after 6 tries",
+        ),
         (["--api-key", "k", "--since", "2999-01-01"], 2, "future"),
         (["--api-key", "k", "--since", "2016-02-01", "--until", "2016-01-01"], 2, "after"),
     ],
@@ -288,7 +297,9 @@ def test_indicators_are_listed() -> None:
     assert [row["outputs"] for row in facts] == [["k", "d"]]
 
 
-@pytest.mark.parametrize("command", ["sync", "scan", "status", "sandbox", "demo", "indicators"])
+@pytest.mark.parametrize(
+    "command", ["sync", "scan", "status", "sandbox", "demo", "tune", "indicators"]
+)
 def test_help_has_examples(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0

@@ -17,13 +17,13 @@ from marketsweep.fields import FIELDS
 from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.files import FilesProvider
 from marketsweep.providers.massive import MassiveProvider
-from marketsweep.sandbox.faults import FAULTS, Mischief, chosen_faults
+from marketsweep.sandbox.faults import FAULTS, OF_NEWEST, Mischief, chosen_faults
 from marketsweep.sandbox.launch import running
 from marketsweep.sandbox.settings import Settings
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Snapshot, Store
 from marketsweep.sync import SyncReceipt, sync
-from tests.two_months import FIRST, Files
+from tests.two_months import FIRST, LAST, Files
 
 SHORT = HttpSettings(
     idle_s=0.5, total_s=3.0, pause_s=0.01, longest_pause_s=0.05, throttled_s=5.0, window_s=0.05
@@ -71,7 +71,8 @@ def truth(files: Files, tmp_path_factory: pytest.TempPathFactory) -> dict[str, o
     return contents(path)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+# A ticker in another case is another ticker: it stays, and the store is another one.
+@pytest.mark.parametrize("fault", sorted({*FAULTS} - {"case"}))
 def test_every_fault_ends_in_the_same_store(
     files: Files, truth: dict[str, object], fault: str, tmp_path: Path
 ) -> None:
@@ -81,21 +82,24 @@ def test_every_fault_ends_in_the_same_store(
         actions=settings.actions,
         symbols=settings.symbols,
         faults=(fault,),
-        fault_share=0.3,
+        fault_share=1.0 if fault in OF_NEWEST else 0.3,
         seed=3,
     )
     with running(faulty) as url:
         with Store.create(tmp_path) as store:
             sync(store, files.provider(), FIRST, FIRST)  # every sync goes on from there
         until_whole(tmp_path, url)
+        last, _ = until_whole(tmp_path, url)  # the newest session comes again, corrected
     assert contents(tmp_path) == truth
+    assert bool(last.revised) is (fault == "early")
 
 
 def test_a_seed_gives_the_same_faults_in_any_order() -> None:
-    calls = [f"/v2/aggs/{n % 25}" for n in range(200)]
+    sessions = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 2, 9))[:25]
+    calls = [f"/v2/aggs/grouped/{sessions[n % 25]}" for n in range(200)]
 
     def drawn(order: list[str], seed: int) -> Counter[tuple[str, str]]:
-        mischief = Mischief(tuple(FAULTS), 0.5, seed)
+        mischief = Mischief(tuple(FAULTS), 0.5, seed, sessions[-1])
         return Counter(
             (path, mischief.draw(make_mocked_request("GET", path)).name) for path in order
         )
@@ -104,8 +108,25 @@ def test_a_seed_gives_the_same_faults_in_any_order() -> None:
     assert drawn(sorted(calls), 1) == first
     assert drawn(calls, 2) != first
     named = Counter(name for _, name in first.elements())
-    assert set(named) == {"", *FAULTS}
+    assert set(named) - {*OF_NEWEST} == {"", *FAULTS} - {*OF_NEWEST}
     assert 75 < named[""] < 125
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("early", ["early", *[""] * 11]),
+        ("case", ["case", *[""] * 11]),
+        ("vanished", ["", *["vanished"] * 8, *[""] * 3]),
+    ],
+)
+def test_what_befalls_the_newest_session_ends(fault: str, expected: list[str]) -> None:
+    mischief = Mischief((fault,), 1.0, 1, LAST)
+    newest = make_mocked_request("GET", f"/v2/aggs/grouped/locale/us/market/stocks/{LAST}")
+    assert [mischief.draw(newest).name for _ in range(12)] == expected
+    for path in (f"/v2/aggs/grouped/locale/us/market/stocks/{FIRST}", f"/v3/other/{LAST}"):
+        other = make_mocked_request("GET", path)
+        assert {mischief.draw(other).name for _ in range(12)} == {""}
 
 
 def test_faults_are_chosen_by_name() -> None:
@@ -156,25 +177,29 @@ def test_a_soak_of_two_thousand_sessions_ends_in_the_truth(tmp_path: Path) -> No
     bars, actions, symbols = eight_years(tmp_path)
     days = pl.read_parquet(bars)["date"].unique().sort().to_list()
     assert len(days) > 2000
-    settings = Settings(
-        bars=bars,
-        actions=actions,
-        symbols=symbols,
-        faults=tuple(name for name in FAULTS if name != "slow"),
-        fault_share=0.1,
-        seed=20,
-    )
     chance, soaked = random.Random(4), tmp_path / "soaked"
-    with running(settings) as url:
-        with Store.create(soaked) as store:
-            sync(store, FilesProvider(bars), days[0], days[0])
-        reached, syncs = 0, 0
-        while reached < len(days) - 1:
-            reached = min(len(days) - 1, reached + chance.randrange(20, 150))
-            syncs += until_whole(soaked, url, days[reached])[1]
-        with Store.open(soaked) as store, store.snapshot() as snapshot:
-            assert snapshot.counts().last_sync
-    assert syncs > 20
+    with Store.create(soaked) as store:
+        sync(store, FilesProvider(bars), days[0], days[0])
+    reached, syncs, revised = 0, 0, 0
+    while reached < len(days) - 1:
+        reached = min(len(days) - 1, reached + chance.randrange(80, 250))
+        # A day on which much goes wrong: `reached` is the newest session, and may be corrected.
+        settings = Settings(
+            bars=bars,
+            actions=actions,
+            symbols=symbols,
+            now=days[reached],
+            # Another case would be another ticker, and another store.
+            faults=tuple(name for name in FAULTS if name not in ("slow", "case")),
+            fault_share=0.1,
+            seed=63,
+        )
+        with running(settings) as url:
+            for _ in range(2):
+                receipt, times = until_whole(soaked, url)
+                syncs, revised = syncs + times, revised + receipt.revised
+    assert syncs > 34  # two for each newest session, and more for those that vanish
+    assert revised
     told = tmp_path / "told"
     with Store.create(told) as store:
         sync(store, FilesProvider(bars, actions, symbols))

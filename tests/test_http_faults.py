@@ -33,6 +33,7 @@ from marketsweep.providers._pace import RateLimit
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.records import Dividend, Listing, SessionBars, Split
 from marketsweep.sessions import sessions_between
+from tests.forwarding_proxy import proxy_to
 from tests.massive_server import (
     KEY,
     Body,
@@ -75,7 +76,7 @@ def bar(ticker: str, price: float) -> Body:
 @pytest.fixture(autouse=True)
 def secretive(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No proxy between us and the server; and afterwards no key in any log record."""
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     caplog.set_level(logging.DEBUG)
@@ -368,7 +369,7 @@ def test_damaged_gzip(server: MassiveServer, size: int, damage: str) -> None:
 
 def test_unknown_host() -> None:
     text = failure("http://no-such-host.invalid", ProviderUnreachable)
-    assert "no-such-host.invalid is not known by that name" in text
+    assert "no-such-host.invalid is not known by that name (DNS), after 3 tries" in text
     assert "check the network" in text
 
 
@@ -376,7 +377,9 @@ def test_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    assert "Connection refused" in failure(url, ProviderUnreachable)
+    assert "(Connection refused), after 3 tries: check the network" in failure(
+        url, ProviderUnreachable
+    )
 
 
 def test_something_else_listens() -> None:
@@ -390,14 +393,82 @@ def test_tls_spoken_to_a_plain_server(server: MassiveServer) -> None:
     assert "cannot prove who it is" in text
 
 
+# A proxy between us and the provider.
+
+PROVIDER = "http://prices.example"
+RAW = "adjusted=false&include_otc=false"
+PASSWORD = "pa55word-0f-the-proxy"
+
+
 def test_a_proxy_is_taken_from_the_environment(
     server: MassiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("http_proxy", server.url)
-    [bars], _ = use("http://prices.example", one_day)
-    assert bars.symbols == ["AAPL", "MSFT"]
-    monkeypatch.setenv("http_proxy", "http://user:" + KEY + "@127.0.0.1:9")
-    assert "proxy" in failure("http://prices.example", ProviderUnreachable)
+    with proxy_to(server.url) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            with monkeypatch.context() as patch:
+                patch.setenv(name, proxy.url)
+                [bars], _ = use(PROVIDER, one_day)
+            assert bars.symbols == ["AAPL", "MSFT"]
+        assert [head.split()[:2] for head in proxy.heads] == [
+            ["GET", f"{PROVIDER}/v2/aggs/grouped/locale/us/market/stocks/{DAY}?{RAW}"]
+        ] * 2
+
+
+def test_a_proxy_that_wants_a_password_gets_it(
+    server: MassiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxy_to(server.url, f"user:{PASSWORD}") as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("://", f"://user:{PASSWORD}@"))
+        [bars], _ = use(PROVIDER, one_day)
+        assert bars.symbols == ["AAPL", "MSFT"]
+        monkeypatch.setenv("http_proxy", proxy.url.replace("://", "://user:wrong@"))
+        text = failure(PROVIDER, ProviderRefused)
+    assert "407 Proxy Authentication Required" in text
+    assert "wrong" not in text
+
+
+def test_a_proxy_of_https_is_a_tunnel_and_does_not_see_the_key(
+    server: MassiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxy_to(server.url, f"user:{PASSWORD}") as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url.replace("://", f"://user:{PASSWORD}@"))
+        # The server behind it speaks no TLS, so that nothing goes through the tunnel.
+        text = failure("https://prices.example", ProviderUnreachable)
+        assert {head.splitlines()[0] for head in proxy.heads} == {
+            "CONNECT prices.example:443 HTTP/1.1"
+        }
+        assert KEY not in "".join(proxy.heads)
+    assert "cannot prove who it is (TLS), after 3 tries" in text
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("http://user:{}@127.0.0.1:9", "is behind a proxy that does not answer, after 3 tries"),
+        ("http://user:{}@127.0.0.1:99999", "names a proxy for prices.example that is no address"),
+        ("http://user:{}@[broken", "must look like http://proxy.example:3128"),
+        ("socks5://user:{}@127.0.0.1:9", "names a socks5 proxy"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str, says: str
+) -> None:
+    monkeypatch.setenv("http_proxy", address.format(PASSWORD))
+    text = failure(PROVIDER, ProviderUnreachable)
+    assert says in text
+    shown = text + "".join(record.getMessage() for record in caplog.records)
+    assert PASSWORD not in shown
+
+
+def test_no_proxy_stands_between_us_and_this_machine(
+    server: MassiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for host in ("127.0.0.1", "localhost"):
+        [bars], _ = use(server.url.replace("127.0.0.1", host), one_day)
+        assert bars.symbols == ["AAPL", "MSFT"]
+    monkeypatch.setenv("no_proxy", ".invalid")
+    assert "not known by that name" in failure("http://prices.invalid", ProviderUnreachable)
 
 
 # Answers that are fine and yet are not.

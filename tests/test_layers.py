@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "marketsweep"
 FLOORS: list[list[str]] = [
     ["errors", "fields", "records", "sessions", "workers", "batches", "kernels"],
     ["indicators", "packed_bars", "database", "segments", "spans"],
-    ["market_files", "intake", "catalog", "vocabulary"],
+    ["market_files", "intake", "catalog", "vocabulary", "config"],
     ["tree", "writer", "watchlist", "providers", "sandbox.settings"],
     ["store"],
     ["condition", "routes", "by_symbol"],
@@ -27,6 +27,7 @@ FLOORS: list[list[str]] = [
     ["scan"],
     ["market"],
     ["demo"],
+    ["tune"],
     ["reports"],
     ["cli"],
 ]

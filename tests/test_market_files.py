@@ -219,11 +219,19 @@ def test_the_script_packs_a_folder(
     slice_of_year.write_parquet(source / "bars.parquet")
     for name in ("actions.parquet", "symbols.parquet"):
         (source / name).write_bytes((EXAMPLE / name).read_bytes())
+    # Of three corrected bars, one kept its prices and its volume.
+    late = slice_of_year.head(3)
+    early = late.with_columns(pl.col("volume") + pl.Series([100.0, 0.0, 300.0]))
+    told = [early.select("symbol", "date")]
+    for when, bars in (("early", early), ("late", late)):
+        told.append(bars.select(pl.col(FIELDS).name.suffix(f"_{when}")))
+    pl.concat(told, how="horizontal").write_parquet(source / "revisions.parquet")
     monkeypatch.setattr("sys.argv", ["pack.py", str(source), str(target)])
     runpy.run_path(str(EXAMPLE / "pack.py"), run_name="__main__")
     assert is_packed(pl.read_parquet(target / "bars.parquet").columns)
     assert_frame_equal(read_bars(target / "bars.parquet"), slice_of_year, check_exact=True)
     assert len(read_symbols(target / "symbols.parquet")) == 6_796
+    assert_frame_equal(read_bars(target / "early.parquet"), early[[0, 2]], check_exact=True)
 
 
 def test_the_example_is_the_source_year_bit_for_bit(example: pl.DataFrame) -> None:

@@ -67,8 +67,26 @@ def imported_by(*arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["scan", "--help"], ["sync", "--help"], ["indicators"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["scan", "--help"],
+        ["sync", "--help"],
+        ["tune", "--help"],
+        ["indicators"],
+    ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    heavy = {"numpy", "polars", "pandas", "aiohttp", "rich", "msgspec", "pyarrow", "asyncio"}
+    heavy = {
+        "numpy",
+        "polars",
+        "pandas",
+        "aiohttp",
+        "rich",
+        "msgspec",
+        "pyarrow",
+        "asyncio",
+        "tomlkit",
+    }
     assert not heavy & imported_by(*arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import datetime as dt
 import gc
 import json
@@ -13,10 +14,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from aiohttp import web
@@ -28,13 +30,21 @@ from marketsweep.providers import Provider
 from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.files import FilesProvider
 from marketsweep.providers.massive import MassiveProvider
+from marketsweep.records import SessionBars
 from marketsweep.sandbox.launch import running
-from marketsweep.sessions import NEW_YORK, last_closed_session, session_on_or_before
+from marketsweep.sessions import (
+    NEW_YORK,
+    close_time,
+    last_closed_session,
+    session_on_or_before,
+    sessions_between,
+)
 from marketsweep.store import Snapshot, Store
 from marketsweep.sync import Progress, SyncReceipt, sync
 from tests import massive_server
 from tests.massive_server import KEY, MassiveServer, serving, status
 from tests.test_store import assert_same_segments
+from tests.test_store_crash import FaultyDisk, in_child, kill
 from tests.two_months import CLOSED, FIRST, LAST, Files
 
 COMMAND = Path(sys.executable).parent / "marketsweep"
@@ -142,21 +152,19 @@ def test_http_and_files_make_the_same_segments(files: Files, whole: Path, tmp_pa
 # Only what is missing
 
 
-def test_a_second_sync_fetches_no_session_and_a_new_one_costs_one_call(
-    files: Files, tmp_path: Path
+def test_a_second_sync_fetches_no_settled_session_and_a_new_one_costs_one_call(
+    files: Files, url: str, tmp_path: Path
 ) -> None:
     *_, eve, last = files.days
-    with running(files.settings(now=eve)) as url:
-        first = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
-        again = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
+    first = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST, eve)
+    again = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST, eve)
     assert (first.wanted, first.fetched, first.first, first.last) == (41, 41, FIRST, eve)
     # Beside the sessions: the clock, splits, dividends, listed and delisted.
     assert first.usage.calls == 41 + 5
     assert again.usage.calls <= 5
     assert (again.wanted, again.fetched, again.new, again.revised) == (0, 0, 0, 0)
     assert again.data_version == first.data_version
-    with running(files.settings(now=last)) as url:
-        next_day = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
+    next_day = fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST)
     assert (next_day.wanted, next_day.fetched) == (1, 1)
     assert next_day.usage.calls == again.usage.calls + 1
     assert next_day.new == files.bars.filter(pl.col("date") == last).height
@@ -192,7 +200,8 @@ def test_an_earlier_since_fetches_the_earlier_sessions_alone(
     middle = dt.date(2016, 11, 28)
     later = files.bars.filter(pl.col("date") >= middle)["date"].n_unique()
     assert fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), middle).wanted == later
-    assert fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST).wanted == 42 - later
+    # The newest one is provisional, and is fetched again.
+    assert fill(tmp_path, MassiveProvider(SANDBOX_KEY, url), FIRST).wanted == 42 - later + 1
     assert_holds(tmp_path, files.bars)
 
 
@@ -344,18 +353,20 @@ def test_a_refused_session_keeps_those_before(few: pl.DataFrame, tmp_path: Path)
 
 
 def test_an_empty_session_is_asked_for_again(few: pl.DataFrame, tmp_path: Path) -> None:
-    hole = few["date"].unique().sort().to_list()[7]
-    with serving(served(few)) as server:
+    *_, last = days = few["date"].unique().sort().to_list()
+    hole, market = days[7], served(few)
+    market.now = "2016-12-30T20:00:00-05:00"  # long after the last of them, which is settled
+    with serving(market) as server:
         rows = server.market.bars.pop(hole)
-        first = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST)
+        first = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST, last)
         assert (first.wanted, first.empty) == (30, [hole])
         assert_holds(tmp_path, few.filter(pl.col("date") != hole))
         calls = len(server.calls)
-        again = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST)
+        again = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST, last)
         assert set(asked_days(server, calls)) == {f"{hole}"}
         assert (again.wanted, again.new, again.empty) == (1, 0, [hole])
         server.market.bars[hole] = rows
-        third = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST)
+        third = fill(tmp_path, MassiveProvider(KEY, server.url, settings=IMPATIENT), FIRST, last)
         assert (third.wanted, third.new, third.empty) == (1, len(rows), [])
     assert_holds(tmp_path, few)
 
@@ -598,7 +609,8 @@ def kill_and_recover(data: Path, moment: float | None, slow: str, url: str, whol
             left = snapshot.sessions
     assert set(seen) <= set(left)
     rest = fill(data, MassiveProvider(SANDBOX_KEY, url), FIRST)
-    assert rest.wanted == rest.fetched == 42 - len(left)
+    # The newest session is provisional: it is fetched again if it was there.
+    assert rest.wanted == rest.fetched == 42 - len(left) + (LAST in left)
     with Store.open(data) as store:
         assert store.verify().damages == []
     assert_same_segments(data, whole)
@@ -691,6 +703,33 @@ def test_one_writer_at_a_time_and_readers_wait_for_nobody(
     assert stored_days(data) == files.days[:10]
 
 
+def test_of_two_syncs_at_once_one_wins_and_is_whole(
+    files: Files, slow: str, whole: Path, tmp_path: Path
+) -> None:
+    for round in range(3):
+        data = tmp_path / f"{round}"
+        begun = time.monotonic()
+        both = [start(data, slow) for _ in range(2)]
+        done: dict[int, float] = {}
+        while len(done) < 2:
+            assert time.monotonic() - begun < 60
+            for process in both:
+                if process.poll() is not None and process.pid not in done:
+                    done[process.pid] = time.monotonic()
+            time.sleep(0.005)
+        said = {process.pid: process.communicate() for process in both}
+        winner, loser = sorted(both, key=lambda process: process.returncode)
+        assert (winner.returncode, loser.returncode) == (0, 5), said
+        assert done[loser.pid] < done[winner.pid], "the loser does not wait"
+        out, err = said[loser.pid]
+        assert out == ""
+        assert err.count("\n") == 1
+        assert f"{data} is being written to by process {winner.pid} since" in err
+        assert_same_segments(data, whole)
+        with Store.open(data) as store:
+            assert store.verify().damages == []
+
+
 def test_readers_see_whole_commits_while_a_sync_writes(
     files: Files, begun: Path, slow: str, tmp_path: Path
 ) -> None:
@@ -738,3 +777,188 @@ def test_a_refusal_of_the_plan_exits_with_4(few: pl.DataFrame, tmp_path: Path) -
     assert KEY not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+# Clocks that are wrong: no process can be given another clock here, so the provider's is moved.
+# To this machine, a provider of 2016 is ten years behind; one of the year after next is ahead.
+
+
+def one_row(close: float) -> list[massive_server.Body]:
+    return [{"T": "A", "o": 1, "h": 9, "l": 1, "c": close, "v": 10}]
+
+
+@pytest.mark.parametrize("year", [2016, 2030], ids=["we are ahead", "we are behind"])
+def test_what_is_final_is_decided_by_the_provider_s_clock(year: int, tmp_path: Path) -> None:
+    before, day, after = sessions_between(dt.date(year, 3, 11), dt.date(year, 3, 20))[:3]
+    with Store.create(tmp_path) as store, store.writer() as writer:
+        writer.commit([SessionBars(before, ["A"], np.ones((5, 1)))], "test", before)
+    second = dt.timedelta(seconds=1)
+    market = massive_server.Market(now=f"{close_time(day) + second}", bars={day: one_row(2.0)})
+    with serving(market) as server:
+
+        def synced() -> tuple[list[str], SyncReceipt]:
+            calls = len(server.calls)
+            receipt = fill(tmp_path, MassiveProvider(KEY, server.url))
+            return asked_days(server, calls), receipt
+
+        asked, receipt = synced()
+        assert asked == [f"{day}"]
+        assert (receipt.new, receipt.set_aside, receipt.empty) == (1, {}, [])
+        # Until the next close it is asked for at each sync, and corrected.
+        market.bars[day] = one_row(2.5)
+        market.now = f"{close_time(after) - second}"
+        asked, receipt = synced()
+        assert asked == [f"{day}"]
+        assert (receipt.new, receipt.revised) == (0, 1)
+        market.bars[after] = one_row(3.0)
+        market.now = f"{close_time(after) + second}"
+        assert synced()[0] == [f"{day}", f"{after}"]
+        assert synced()[0] == [f"{after}"], "what is final is not asked for again"
+    assert closes(tmp_path) == {("A", before): 1.0, ("A", day): 2.5, ("A", after): 3.0}
+    with open_market(tmp_path) as opened:
+        assert opened.scan("close > 0").as_of == after
+        assert opened.scan("close > 0", as_of=day).close.tolist() == [2.5]
+
+
+def test_a_clock_that_was_ahead_keeps_nobody_from_reference_data(tmp_path: Path) -> None:
+    day = dt.date(2016, 3, 9)
+    market = massive_server.Market(
+        bars={day: one_row(1.0)}, tickers=[{"ticker": "A", "active": True}]
+    )
+    with serving(market) as server:
+
+        def asked_for_tickers(now: str) -> bool:
+            calls, market.now = len(server.calls), now
+            fill(tmp_path, MassiveProvider(KEY, server.url), day, day)
+            return any("tickers" in call.path for call in server.calls[calls:])
+
+        assert asked_for_tickers("2017-03-09T17:00:00-05:00")
+        assert asked_for_tickers("2016-03-09T17:00:00-05:00")
+        assert not asked_for_tickers("2016-03-10T12:59:59-05:00")
+        assert asked_for_tickers("2016-03-10T13:00:01-05:00")
+
+
+# A data folder that cannot be written to
+
+_DROP_BOUNDING, _DAC_OVERRIDE = 24, 1  # of <linux/prctl.h> and <linux/capability.h>
+
+
+def heed_permissions() -> None:
+    """From here on permissions bind root too: the process gives up the right to override them."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_DROP_BOUNDING, _DAC_OVERRIDE, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "root cannot give up its rights here")
+
+
+@pytest.fixture
+def read_only(whole: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the store in which nothing may be written, by nobody."""
+    data = tmp_path / "data"
+    shutil.copytree(whole, data)
+    paths = [data, *data.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    yield data
+    for path in paths:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def heeding(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+        preexec_fn=heed_permissions,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="permissions bind root only where it can yield")
+def test_a_folder_that_is_read_only_can_be_scanned_and_is_not_synced(
+    files: Files, url: str, read_only: Path
+) -> None:
+    before = {path: path.read_bytes() for path in read_only.rglob("*") if path.is_file()}
+    refused = heeding("sync", "--base-url", url, "--data", read_only)
+    assert refused.returncode == 5
+    assert refused.stdout == ""
+    assert refused.stderr.count("\n") == 1
+    assert f"{read_only} cannot be written to (Permission denied)" in refused.stderr
+    new = read_only / "inner"
+    refused = heeding("sync", "--base-url", url, "--data", new)
+    assert refused.returncode == 5
+    assert f"{new} cannot be written to (Permission denied)" in refused.stderr
+    for arguments in (["scan", "close > 5", "--format", "json"], ["status"]):
+        done = heeding(*arguments, "--data", read_only)
+        assert done.returncode == 0, done.stderr
+    day = files.bars.filter(pl.col("date") == LAST, pl.col("close") > 5)
+    scanned = heeding("scan", "close > 5", "--format", "json", "--data", read_only)
+    assert {m["symbol"] for m in json.loads(scanned.stdout)["matches"]} == set(day["symbol"])
+    assert {path: path.read_bytes() for path in before} == before
+
+
+# The power goes in the middle of a sync: the disk is that of test_store_crash
+
+
+def test_a_sync_shows_nothing_before_it_is_durable_and_known_to_be_provisional(
+    few: pl.DataFrame, tmp_path: Path
+) -> None:
+    *_, last = few["date"].unique().sort().to_list()
+    disk = FaultyDisk()
+    with serving(served(few)) as server, Store.create(tmp_path, disk) as store:
+
+        def state() -> tuple[int, str | None]:
+            with store.snapshot() as snapshot:
+                return snapshot.version, snapshot.notes().get("provisional")
+
+        disk.watch = state
+        sync(store, MassiveProvider(KEY, server.url), FIRST)
+        assert state() == (2, f'["{last}"]')
+    assert disk.log == [*written(NOVEMBER), *written(DECEMBER)]
+    first, second = len(written(NOVEMBER)), len(written(DECEMBER))
+    assert disk.watched == [(0, None)] * first + [(1, f'["{last}"]')] * second
+
+
+# The first batch is November, in weeks while it is the newest month; the second puts it together.
+NOVEMBER = ["2016-11"] * 5
+DECEMBER = ["2016-11", *["2016-12"] * 2]
+
+
+def written(months: list[str]) -> list[str]:
+    """The operations of a commit that writes a file of each of these months."""
+    each = ("write {}", "write {}", "sync {}", "rename {}")
+    return [*(one.format(month) for month in months for one in each), "sync_folder segments"]
+
+
+@pytest.mark.parametrize("fault", [kill, FaultyDisk.cut_power])
+def test_a_death_at_any_operation_of_a_sync_loses_nothing(
+    few: pl.DataFrame, tmp_path: Path, fault: Callable[[FaultyDisk], None]
+) -> None:
+    days = few["date"].unique().sort().to_list()
+    with serving(served(few)) as server:
+        fill(tmp_path / "whole", MassiveProvider(KEY, server.url), FIRST)
+        first, second = len(written(NOVEMBER)), len(written(DECEMBER))
+        # A file's own operations once in each commit, and those around each commit's end.
+        around = [0, 1, 2, 3, first - 2, first - 1, first, first + 2, first + 3, first + 4]
+        for at in [*around, first + second - 2, first + second - 1]:
+            data = tmp_path / f"{at}"
+            Store.create(data).close()
+
+            def work(data: Path = data, at: int = at) -> None:
+                disk = FaultyDisk(at, fault)
+                with Store.open(data, disk) as store:
+                    sync(store, MassiveProvider(KEY, server.url), FIRST)
+                fault(disk)
+
+            assert in_child(work) == -signal.SIGKILL
+            left = stored_days(data)
+            assert left == days[: len(left)]
+            assert (len(left) >= 21) is (at >= first), "what was committed is there"
+            if left:
+                assert_holds(data, few.filter(pl.col("date").is_in(left)))
+            rest = fill(data, MassiveProvider(KEY, server.url), FIRST)
+            assert rest.wanted == len(days) - len(left) + (days[-1] in left)
+            assert_same_segments(data, tmp_path / "whole")
+            assert_holds(data, few)

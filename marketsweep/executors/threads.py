@@ -1,9 +1,12 @@
-"""A thread a processor, each taking the next tile; kernels hold no GIL. The default."""
+"""A thread a processor, or more or fewer, each taking the next tile; the default.
+
+Kernels hold no GIL.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +17,17 @@ from marketsweep.plan import Plan
 from marketsweep.workers import WORKERS
 
 
-def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
+def run(plan: Plan, panel: Panel, threads: int = WORKERS) -> list[NDArray[np.float64]]:
     """Every tile, shared among the threads."""
     job = begin(plan, panel)
-    helpers = [_pool().submit(job.sweep.work) for _ in range(WORKERS - 1)]
+    helpers = [_pool(threads).submit(job.sweep.work) for _ in range(threads - 1)]
     job.sweep.work()
     for helper in helpers:
         helper.result()
     return job.results
 
 
-@cache
-def _pool() -> ThreadPoolExecutor:
-    # Kept: starting threads costs more than a small scan.
-    return ThreadPoolExecutor(max(1, WORKERS - 1), thread_name_prefix="marketsweep")
+@lru_cache(maxsize=1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    # Kept: starting threads costs more than a small scan. One that is let go of ends by itself.
+    return ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="marketsweep")

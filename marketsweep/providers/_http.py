@@ -24,6 +24,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mappi
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any, Final, Self, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
@@ -146,11 +147,7 @@ class HttpClient:
                     connect=settings.connect_s,
                     sock_read=settings.idle_s,
                 ),
-                headers={
-                    "Authorization": f"Bearer {self._key}",
-                    "Accept-Encoding": "gzip",
-                    "User-Agent": "marketsweep",
-                },
+                headers={"Accept-Encoding": "gzip", "User-Agent": "marketsweep"},
                 # The wire's bytes are counted, and a damaged body is a fault like any other.
                 auto_decompress=False,
                 proxy=_proxy(self._base),
@@ -262,8 +259,12 @@ class HttpClient:
 
     async def _exchange(self, url: URL) -> Answer:
         body = []
+        # Not among the session's headers: aiohttp shows those to a proxy, outside of the tunnel.
+        headers = {"Authorization": f"Bearer {self._key}"}
         try:
-            async with self._live.session.get(url, allow_redirects=False) as response:
+            async with self._live.session.get(
+                url, headers=headers, allow_redirects=False
+            ) as response:
                 async for chunk in response.content.iter_any():
                     self._usage.bytes_received += len(chunk)
                     body.append(chunk)
@@ -347,23 +348,44 @@ def _key(key: str, name: str) -> str:
 
 
 def _proxy(base: URL) -> URL | None:
-    """The proxy that the environment names for the provider, or None.
+    """The proxy that the environment names for the provider, or None; no way to this machine.
 
     aiohttp's `trust_env` would do, but looks for it, and for ~/.netrc, in two threads at every
     call, and an entry in ~/.netrc then clashes with the key.
     """
     host = base.host or ""
-    if proxy_bypass(host):
+    if _is_loopback(host) or proxy_bypass(host):
         return None
     proxy = getproxies().get(base.scheme)
     if proxy is None:
         return None
-    url = URL(proxy if "://" in proxy else f"http://{proxy}")
+    url = _address(proxy if "://" in proxy else f"http://{proxy}")
+    if url is None:
+        # Not quoted: it may hold a password.
+        raise ProviderUnreachable(
+            f"the environment names a proxy for {host} that is no address: "
+            "it must look like http://proxy.example:3128"
+        )
     if url.scheme not in ("http", "https"):
         raise ProviderUnreachable(
             f"the environment names a {url.scheme} proxy for {host}: only http and https ones work"
         )
     return url
+
+
+def _address(text: str) -> URL | None:
+    try:
+        url = URL(text)
+    except ValueError:
+        return None
+    return url if url.host else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -156,7 +156,7 @@ class MassiveProvider:
 
     def expected(self, now: dt.datetime) -> Window:
         """The sessions that are over at `now`; how far back it goes, a plan does not say."""
-        return Window(None, last_closed_session(now))
+        return Window(None, last_closed_session(now), now=now)
 
     def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:
         """Bars of each of `days`, in that order, one item a day, empty where nothing traded.

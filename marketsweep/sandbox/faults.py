@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,8 +29,18 @@ FAULTS: Final = {
     "shuffled": "rows in no order",
     "circle": "a next page that leads back to the first",
     "elsewhere": "a next page on another host",
+    "early": "values of the newest session that the next answer corrects",
+    "case": "tickers of the newest session in another case, until the next answer",
+    "vanished": "the newest session, told once and then not for a while",
 }
 """Every fault, and what it is."""
+
+OF_NEWEST: Final = ("early", "case", "vanished")
+"""Faults of the newest session, over several answers; the others befall single calls."""
+
+_GROUPED: Final = "/v2/aggs/grouped/"
+_GONE_FOR: Final = 8
+"""Answers that the session has vanished from: two syncs that each ask four times."""
 
 _LATE_S: Final = 1.0
 _FOREVER_S: Final = 86_400.0
@@ -49,24 +60,41 @@ def chosen_faults(text: str) -> tuple[str, ...]:
 class Mischief:
     """Which call gets which fault: a draw for each time that a path is asked for.
 
-    So the same seed gives the same faults, in whichever order calls come in.
+    So the same seed gives the same faults, in whichever order calls come in. The session `newest`
+    is the one that a client asks for again; its own faults are drawn once.
     """
 
-    def __init__(self, faults: Sequence[str], share: float, seed: int) -> None:
-        self._faults = faults
+    def __init__(self, faults: Sequence[str], share: float, seed: int, newest: dt.date) -> None:
+        self._of_calls = [name for name in faults if name not in OF_NEWEST]
+        self._of_newest = [name for name in faults if name in OF_NEWEST]
         self._share = share
         self._seed = seed
+        self._newest = f"{newest}"
         self._asked: Counter[str] = Counter()
 
     def draw(self, request: web.Request) -> Fault:
         """The fault of this call; mostly none."""
-        if not self._faults:
+        if not self._of_calls and not self._of_newest:
             return _NONE
-        path = request.path_qs
+        path, address = request.path_qs, str(request.url)
         self._asked[path] += 1
         chance = random.Random(f"{self._seed} {path} {self._asked[path]}")
-        befallen = chance.random() < self._share
-        return Fault(chance.choice(self._faults) if befallen else "", chance, str(request.url))
+        name = self._session_fault(request.path, self._asked[path])
+        if name is None:
+            name = self._drawn(self._of_calls, chance)
+        return Fault(name, chance, address)
+
+    def _session_fault(self, path: str, times: int) -> str | None:
+        """The fault of the newest session; "" where it must be honest, None for anything else."""
+        if not path.startswith(_GROUPED) or not path.endswith(self._newest):
+            return None
+        name = self._drawn(self._of_newest, random.Random(f"{self._seed} {path}"))
+        if name == "vanished" and times <= 1 + _GONE_FOR:
+            return "" if times == 1 else name
+        return name if name and times == 1 else None
+
+    def _drawn(self, names: Sequence[str], chance: random.Random) -> str:
+        return chance.choice(names) if names and chance.random() < self._share else ""
 
 
 class Fault:
@@ -137,6 +165,20 @@ def _shuffled(body: Row, fault: Fault) -> Row:
     return {"results": fault.chance.sample(rows, len(rows))}
 
 
+def _early(body: Row, fault: Fault) -> Row:
+    rows = _rows(body)
+    for row in fault.chance.sample(rows, len(rows) // 2):
+        row["v"], row["c"] = row["v"] // 2, row["l"]
+    return {"results": rows}
+
+
+def _case(body: Row, fault: Fault) -> Row:
+    rows = _rows(body)
+    for row in fault.chance.sample(rows, len(rows) // 2):
+        row["T"] = row["T"].swapcase()
+    return {"results": rows}
+
+
 def _circle(body: Row, fault: Fault) -> Row:
     return _leading_to(fault.address, body)
 
@@ -156,6 +198,9 @@ _TOLD: Final[dict[str, Callable[[Row, Fault], Row]]] = {
     "shuffled": _shuffled,
     "circle": _circle,
     "elsewhere": _elsewhere,
+    "early": _early,
+    "case": _case,
+    "vanished": _null,
 }
 
 

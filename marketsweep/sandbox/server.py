@@ -20,6 +20,7 @@ from marketsweep.sandbox.faults import Mischief
 from marketsweep.sandbox.market import Market
 from marketsweep.sandbox.protocol import Body, Call, Endpoint, Refusal, continued
 from marketsweep.sandbox.settings import Settings
+from marketsweep.sessions import last_closed_session
 
 try:
     from isal.isal_zlib import compress
@@ -61,7 +62,10 @@ async def _serve(market: Market, settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app = application(market, settings)
-    runner = web.AppRunner(app, access_log=None, max_line_size=_LONGEST_LINE_BYTES)
+    # A call whose client is gone is over: one that hangs would hold up the end.
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, max_line_size=_LONGEST_LINE_BYTES
+    )
     await runner.setup()
     try:
         await _listen(runner, settings.port)
@@ -87,7 +91,8 @@ class _Desk:
     def __init__(self, market: Market, settings: Settings) -> None:
         self._market = market
         self._settings = settings
-        self._mischief = Mischief(settings.faults, settings.fault_share, settings.seed)
+        newest = last_closed_session(market.moment)
+        self._mischief = Mischief(settings.faults, settings.fault_share, settings.seed, newest)
         self._admitted: deque[float] = deque()
         """When each call of the last minute came in, where calls are limited."""
 
