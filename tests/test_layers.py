@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "marketsweep"
 # Floor by floor, the lowest first. A folder's siblings share its floor, and import each other
 # only where the folder is one thing in several files (`providers._http`, the sandbox).
 FLOORS: list[list[str]] = [
-    ["errors", "fields", "records", "sessions", "workers", "kernels"],
+    ["errors", "fields", "records", "sessions", "completeness", "workers", "kernels"],
     ["indicators", "packed_bars", "database", "segments"],
     ["market_files", "intake", "catalog", "vocabulary"],
     ["tree", "writer", "providers", "sandbox.settings"],
