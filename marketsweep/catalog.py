@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import chain
 from operator import attrgetter
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from marketsweep.database import Database
-from marketsweep.records import Dividend, Listing, Split
+from marketsweep.records import Dividend, Listing, Settled, Split
 
 # Dates and times are ISO text, so that the catalog can be read with SQLite's own shell.
 # Tickers compare byte by byte (BINARY, the default): KIMpL is not KIMPL.
@@ -54,6 +54,13 @@ CREATE TABLE listings (
     symbol TEXT PRIMARY KEY, name TEXT, type TEXT, exchange TEXT, sector TEXT, industry TEXT,
     country TEXT, market_cap REAL, first TEXT, last TEXT) WITHOUT ROWID;
 CREATE TABLE sync_log (id INTEGER PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL);
+"""
+
+# Folders of the first releases have no such table: readers do without, the next writer makes it.
+_ADDITIONS: Final = """
+CREATE TABLE IF NOT EXISTS settled (
+    symbol TEXT, ex_date TEXT, kind TEXT CHECK (kind IN ('split', 'dividend')),
+    old REAL, new REAL, cash REAL, PRIMARY KEY (symbol, ex_date, kind)) WITHOUT ROWID
 """
 
 _Action = TypeVar("_Action", Split, Dividend)
@@ -137,6 +144,7 @@ class Catalog(Database):
     """What is stored, as typed rows."""
 
     schema = _SCHEMA
+    additions = _ADDITIONS
 
     # What a snapshot is made of
 
@@ -221,6 +229,39 @@ class Catalog(Database):
     def merge_dividends(self, dividends: Iterable[Dividend]) -> bool:
         """Put these in the place of those of the same symbol and day; whether that changed any."""
         return self.replace_dividends(_joined(self.dividends(), dividends), None)
+
+    def settled(self) -> list[Settled]:
+        """The user's word on splits and dividends, by symbol, ex-date and kind."""
+        if not self._has_table("settled"):
+            return []
+        rows = self._rows(
+            "SELECT symbol, ex_date, kind, old, new, cash FROM settled"
+            " ORDER BY symbol, ex_date, kind"
+        )
+        return [_settled(*row) for row in rows]
+
+    def settle(self, one: Settled) -> bool:
+        """Keep the user's word in the place of an earlier one; whether that changed anything."""
+        if one in self.settled():
+            return False
+        old = new = cash = None
+        if isinstance(one.action, Split):
+            old, new = one.action.old, one.action.new
+        elif one.action is not None:
+            cash = one.action.cash
+        self._connection.execute(
+            f"INSERT OR REPLACE INTO settled VALUES ({_marks(6)})",
+            (one.symbol, one.ex_date.isoformat(), one.kind, old, new, cash),
+        )
+        return True
+
+    def unsettle(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
+        """Forget the user's word; whether there was one."""
+        removed = self._connection.execute(
+            "DELETE FROM settled WHERE symbol = ? AND ex_date = ? AND kind = ?",
+            (symbol, ex_date.isoformat(), kind),
+        )
+        return removed.rowcount > 0
 
     def upsert_listings(self, listings: Iterable[Listing]) -> bool:
         """Put these in the place of the stored ones of their symbols; whether anything changed."""
@@ -409,6 +450,23 @@ def _joined(stored: Iterable[_Action], given: Iterable[_Action]) -> set[_Action]
     new = set(given)
     places = {(one.symbol, one.ex_date) for one in new}
     return new | {one for one in stored if (one.symbol, one.ex_date) not in places}
+
+
+def _settled(
+    symbol: str,
+    ex_date: str,
+    kind: Literal["split", "dividend"],
+    old: float | None,
+    new: float | None,
+    cash: float | None,
+) -> Settled:
+    day = dt.date.fromisoformat(ex_date)
+    action: Split | Dividend | None = None
+    if old is not None and new is not None:
+        action = Split(symbol, day, old, new)
+    elif cash is not None:
+        action = Dividend(symbol, day, cash)
+    return Settled(symbol, day, kind, action)
 
 
 def _time(moment: dt.datetime) -> str:

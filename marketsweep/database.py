@@ -47,6 +47,8 @@ class Database:
 
     schema: ClassVar[str] = ""
     """Statements that make an empty one, separated by semicolons."""
+    additions: ClassVar[str] = ""
+    """A statement for what came later and may be missing: a writer makes it, a reader asks."""
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self._connection = connection
@@ -77,7 +79,9 @@ class Database:
             catalog = cls(_connect_writer(folder / FILE), folder)
             if catalog._is_blank():
                 catalog._make()
-            return catalog._checked()
+            catalog._checked()
+            catalog._add()
+            return catalog
 
     def close(self) -> None:
         """End the connection, and with it a read transaction."""
@@ -101,6 +105,16 @@ class Database:
             raise StoreDamaged(
                 f"{self._folder / FILE} has format {found}, and this marketsweep reads {FORMAT}"
             )
+
+    def _add(self) -> None:
+        try:
+            self._connection.execute(self.additions)
+        except BaseException:
+            self.close()
+            raise
+
+    def _has_table(self, name: str) -> bool:
+        return bool(self._value("SELECT count(*) FROM sqlite_master WHERE name = ?", name))
 
     def _is_blank(self) -> bool:
         # What a process leaves that is killed while it makes the catalog.
