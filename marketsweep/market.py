@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -75,12 +74,14 @@ class Market:
         executor: str = "threads",
         adjust: Adjust = "splits",
         min_coverage: float = MIN_COVERAGE,
+        exclude_suspect: bool = False,
     ) -> Hits:
         """Symbols for which a condition holds, ranked, with the receipt of what was covered.
 
         `as_of` (None: the newest session stored) is what the market looked like that day: later
         bars, splits and listings are not seen. `columns` are more values to show, a text of
-        several being cut at its commas. Read `hits.coverage` before you trust an answer.
+        several being cut at its commas. `exclude_suspect` leaves out symbols with suspicious bars
+        among those that the condition looks at. Read `hits.coverage` before you trust an answer.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
@@ -97,6 +98,7 @@ class Market:
             executor=executor,
             adjust=adjust,
             min_coverage=min_coverage,
+            exclude_suspect=exclude_suspect,
         )
         return run(scan, self.loader)
 
@@ -108,16 +110,13 @@ class Market:
 
         self.loader.refresh()
         snapshot = self.loader.snapshot
-        if symbol not in snapshot.index:
-            near = difflib.get_close_matches(symbol, snapshot.symbols, n=3, cutoff=0.5)
-            hint = f": did you mean {' or '.join(near)}?" if near else ""
-            raise UsageError(f"no bars of {symbol!r} are stored{hint}")
+        place = snapshot.column_of(symbol)
         history = History(snapshot, resolve_session(snapshot.sessions, _date(as_of)))
-        column = np.array([snapshot.index[symbol]])
+        column = np.array([place])
         bars, age = history.survey(column, depth=len(history.dates))
         reference = Reference([], list, history.dates[-1])
         panel = build_panel(history, column, bars, age, FIELDS, adjust, reference)
-        frame: dict[str, Any] = {"date": history.dates_of(int(column[0]))}
+        frame: dict[str, Any] = {"date": history.dates_of(place)}
         for name in FIELDS:
             frame[name] = panel.matrix(name)[panel.rows - len(frame["date"]) :, 0]
         return pl.DataFrame(frame)

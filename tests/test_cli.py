@@ -74,7 +74,9 @@ def test_json_contract(example_data: Path, market: Market) -> None:
     assert answer["condition"] == condition
     assert answer["as_of"] == "2016-12-30"
     assert answer["executor"] == "threads"
-    assert set(answer["coverage"]["excluded"]) == {"prescreen", "stale", "short_history", "failed"}
+    assert set(answer["coverage"]["excluded"]) == {
+        *("prescreen", "stale", "short_history", "failed", "suspect")
+    }
     assert set(answer["timing"]) == {"load", "evaluate", "total"}
     hits = market.scan(condition, where="market_cap > 100M")
     assert [match["symbol"] for match in answer["matches"]] == hits.symbols
@@ -288,7 +290,9 @@ def test_indicators_are_listed() -> None:
     assert [row["outputs"] for row in facts] == [["k", "d"]]
 
 
-@pytest.mark.parametrize("command", ["sync", "scan", "status", "sandbox", "demo", "indicators"])
+@pytest.mark.parametrize(
+    "command", ["sync", "scan", "status", "actions", "sandbox", "demo", "indicators"]
+)
 def test_help_has_examples(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0
