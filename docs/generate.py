@@ -1,7 +1,8 @@
 """Writes the parts of the docs that the program knows best: `python docs/generate.py`.
 
 `docs/cli.md` whole, from the command line itself, the table of indicators in `docs/language.md`,
-and the floors in `docs/architecture.md`. `tests/test_docs.py` fails where they are out of date.
+that of the rules in `docs/quality.md`, and the floors in `docs/architecture.md`;
+`tests/test_docs.py` fails where they are out of date.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +18,12 @@ import click
 
 from marketsweep.cli import main
 from marketsweep.indicators import INDICATORS, Indicator, Parameter
+from marketsweep.quality import RULES
 
 DOCS: Final = Path(__file__).parent
 CLI: Final = DOCS / "cli.md"
 LANGUAGE: Final = DOCS / "language.md"
+QUALITY: Final = DOCS / "quality.md"
 ARCHITECTURE: Final = DOCS / "architecture.md"
 LAYERS: Final = DOCS.parent / "tests" / "test_layers.py"
 
@@ -34,13 +38,26 @@ Written by `python docs/generate.py` from the program; do not edit. Exit codes a
 def cli_page() -> str:
     """The whole of docs/cli.md."""
     parts = [_OPENING, _section("marketsweep", main)]
-    parts += [_section(f"marketsweep {name}", main.commands[name]) for name in main.commands]
+    parts += [_section(title, command) for title, command in commands(main, "marketsweep")]
     return "\n".join(parts)
+
+
+def commands(group: click.Group, title: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command below a group, as it is called; those of a group in it after it."""
+    for name, command in group.commands.items():
+        yield f"{title} {name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{title} {name}")
 
 
 def language_page(text: str) -> str:
     """docs/language.md with its table of indicators as the program has it."""
     return _between(text, "indicators", _indicators())
+
+
+def quality_page(text: str) -> str:
+    """docs/quality.md with its table of rules as the program has it."""
+    return _between(text, "rules", _rules())
 
 
 def architecture_page(text: str) -> str:
@@ -81,6 +98,8 @@ def _section(title: str, command: click.Command) -> str:
 
 
 def _argument(argument: click.Argument) -> str:
+    if argument.metavar:
+        return argument.metavar
     name = (argument.name or "").upper()
     return name if argument.required else f"[{name}]"
 
@@ -114,6 +133,14 @@ def _indicator(row: Indicator) -> str:
     return f"| `{row.signature}` | {outputs} | {parameters} | {row.doc} |"
 
 
+def _rules() -> str:
+    lines = ["| rule | what | left out by `--exclude-suspect` |", "|---|---|---|"]
+    return "\n".join(
+        lines
+        + [f"| {rule.name} | {rule.doc} | {'yes' if rule.excludes else ''} |" for rule in RULES]
+    )
+
+
 def _parameter(parameter: Parameter) -> str:
     kind = "" if parameter.whole else ", any number"
     return f"`{parameter.name}` {parameter.minimum:g} to {parameter.maximum:,.0f}{kind}"
@@ -121,5 +148,6 @@ def _parameter(parameter: Parameter) -> str:
 
 if __name__ == "__main__":
     CLI.write_text(cli_page())
+    QUALITY.write_text(quality_page(QUALITY.read_text()))
     LANGUAGE.write_text(language_page(LANGUAGE.read_text()))
     ARCHITECTURE.write_text(architecture_page(ARCHITECTURE.read_text()))

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import chain
 from operator import attrgetter
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final, Literal, TypeVar
 
 from marketsweep.database import Database
-from marketsweep.records import Dividend, Listing, Span, Split
+from marketsweep.records import Dividend, Listing, Settled, Span, Split
 from marketsweep.spans import Asked, joined
 
 # Dates and times are ISO text, so that the catalog can be read with SQLite's own shell.
@@ -63,6 +63,12 @@ CREATE TABLE partial (date TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE spans (
     symbol TEXT, first TEXT, last TEXT, settled INTEGER NOT NULL,
     PRIMARY KEY (symbol, settled, first)) WITHOUT ROWID;
+"""
+
+_SETTLED: Final = """
+CREATE TABLE settled (
+    symbol TEXT, ex_date TEXT, kind TEXT CHECK (kind IN ('split', 'dividend')),
+    old REAL, new REAL, cash REAL, PRIMARY KEY (symbol, ex_date, kind)) WITHOUT ROWID;
 """
 
 _Action = TypeVar("_Action", Split, Dividend)
@@ -153,8 +159,10 @@ class Change:
 class Catalog(Database):
     """What is stored, as typed rows."""
 
-    schema = _SCHEMA + _SPANS
-    upgrades: ClassVar = {1: f"ALTER TABLE segments RENAME COLUMN month TO period;{_SPANS}"}
+    schema = _SCHEMA + _SPANS + _SETTLED
+    upgrades: ClassVar = {
+        1: f"ALTER TABLE segments RENAME COLUMN month TO period;{_SPANS}{_SETTLED}"
+    }
 
     # What a snapshot is made of
 
@@ -259,6 +267,37 @@ class Catalog(Database):
     def merge_dividends(self, dividends: Iterable[Dividend]) -> bool:
         """Put these in the place of those of the same symbol and day; whether that changed any."""
         return self.replace_dividends(_joined(self.dividends(), dividends), None)
+
+    def settled(self) -> list[Settled]:
+        """The user's word on splits and dividends, by symbol, ex-date and kind."""
+        rows = self._rows(
+            "SELECT symbol, ex_date, kind, old, new, cash FROM settled"
+            " ORDER BY symbol, ex_date, kind"
+        )
+        return [_settled(*row) for row in rows]
+
+    def settle(self, one: Settled) -> bool:
+        """Keep the user's word in the place of an earlier one; whether that changed anything."""
+        if one in self.settled():
+            return False
+        old = new = cash = None
+        if isinstance(one.action, Split):
+            old, new = one.action.old, one.action.new
+        elif one.action is not None:
+            cash = one.action.cash
+        self._connection.execute(
+            f"INSERT OR REPLACE INTO settled VALUES ({_marks(6)})",
+            (one.symbol, one.ex_date.isoformat(), one.kind, old, new, cash),
+        )
+        return True
+
+    def unsettle(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
+        """Forget the user's word; whether there was one."""
+        removed = self._connection.execute(
+            "DELETE FROM settled WHERE symbol = ? AND ex_date = ? AND kind = ?",
+            (symbol, ex_date.isoformat(), kind),
+        )
+        return removed.rowcount > 0
 
     def upsert_listings(self, listings: Iterable[Listing]) -> bool:
         """Put these in the place of the stored ones of their symbols; whether anything changed."""
@@ -487,6 +526,23 @@ def _joined(stored: Iterable[_Action], given: Iterable[_Action]) -> set[_Action]
     new = set(given)
     places = {(one.symbol, one.ex_date) for one in new}
     return new | {one for one in stored if (one.symbol, one.ex_date) not in places}
+
+
+def _settled(
+    symbol: str,
+    ex_date: str,
+    kind: Literal["split", "dividend"],
+    old: float | None,
+    new: float | None,
+    cash: float | None,
+) -> Settled:
+    day = dt.date.fromisoformat(ex_date)
+    action: Split | Dividend | None = None
+    if old is not None and new is not None:
+        action = Split(symbol, day, old, new)
+    elif cash is not None:
+        action = Dividend(symbol, day, cash)
+    return Settled(symbol, day, kind, action)
 
 
 def _time(moment: dt.datetime) -> str:

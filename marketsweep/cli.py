@@ -16,6 +16,12 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from marketsweep import __version__
+from marketsweep.actions_cli import actions as actions_group
+from marketsweep.cli_shared import DAY as _DAY
+from marketsweep.cli_shared import FILE as _FILE
+from marketsweep.cli_shared import data_option as _data
+from marketsweep.cli_shared import date_of as _date
+from marketsweep.cli_shared import write_json as _write_json
 from marketsweep.errors import MarketsweepError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -25,15 +31,6 @@ if TYPE_CHECKING:
     from marketsweep.sync import SyncReceipt
 
 _INTERRUPTED = 130
-_DAY = click.DateTime(["%Y-%m-%d"])
-_FILE = click.Path(path_type=Path)
-
-_data = click.option(
-    "--data",
-    metavar="DIR",
-    type=_FILE,
-    help="Data folder. Default: MARKETSWEEP_DATA, else the platform's user data folder.",
-)
 
 
 class _Group(click.Group):
@@ -241,6 +238,7 @@ def _files(name: str, path: Path | None, actions: Path | None, symbols: Path | N
 )
 @click.option("--output", type=_FILE, metavar="FILE", help="Write there instead of to stdout.")
 @click.option("--min-coverage", default=0.95, show_default=True, type=click.FloatRange(0, 1))
+@click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
 @_data
 def scan(
     condition: str,
@@ -256,6 +254,7 @@ def scan(
     format_: str,
     output: Path | None,
     min_coverage: float,
+    exclude_suspect: bool,
     data: Path | None,
 ) -> None:
     """Find the symbols for which CONDITION holds.
@@ -290,6 +289,7 @@ def scan(
             threads=threads,
             adjust=adjust,  # type: ignore[arg-type]  # checked where it is used
             min_coverage=min_coverage,
+            exclude_suspect=exclude_suspect,
         )
     for warning in hits.warnings:
         click.echo(f"marketsweep: {warning}", err=True)
@@ -302,20 +302,31 @@ def scan(
 @main.command()
 @_data
 @click.option("--verify/--no-verify", default=True, help="Check every byte against its checksum.")
+@click.option("--quality", is_flag=True, help="Judge every bar: list what is suspicious, and why.")
+@click.option("--symbol", help="--quality: of this one only.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def status(data: Path | None, verify: bool, as_json: bool) -> None:
+def status(
+    data: Path | None, verify: bool, quality: bool, symbol: str | None, as_json: bool
+) -> None:
     """What is stored: sessions, symbols, gaps, faults of the data, damage.
 
     \b
     Examples:
       marketsweep status
       marketsweep status --json --no-verify
+      marketsweep status --quality                  suspicious bars by rule, the newest of each
+      marketsweep status --quality --symbol NEE
     """
     from marketsweep.market import data_folder
     from marketsweep.reports import status_report
     from marketsweep.status import read_status
     from marketsweep.store import Store
 
+    if quality:
+        _show_quality(data_folder(data), symbol, as_json)
+        return
+    if symbol is not None:
+        raise UsageError("--symbol goes with --quality")
     with Store.open(data_folder(data)) as store:
         found = read_status(store, verify=verify)
     if as_json:
@@ -326,6 +337,19 @@ def status(data: Path | None, verify: bool, as_json: bool) -> None:
         raise StoreError(
             f"{len(found.damages)} damages: move {found.path} away and run marketsweep sync again"
         )
+
+
+def _show_quality(folder: Path, symbol: str | None, as_json: bool) -> None:
+    from marketsweep.inspection import read_quality
+    from marketsweep.quality_report import quality_report
+    from marketsweep.store import Store
+
+    with Store.open(folder) as store, _progress("judging symbols") as progress:
+        found = read_quality(store, symbol, progress)
+    if as_json:
+        _write_json(found.to_dict())
+    else:
+        click.echo(quality_report(found))
 
 
 @main.command()
@@ -485,14 +509,7 @@ def indicators(name: str | None, as_json: bool) -> None:
         click.echo(indicators_report(name))
 
 
-def _date(given: dt.datetime | None) -> dt.date | None:
-    return given.date() if given else None
-
-
-def _write_json(facts: object) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
+main.add_command(actions_group)
 
 
 @contextlib.contextmanager

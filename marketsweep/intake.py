@@ -184,11 +184,11 @@ ABSURD: Final = 1e7
 """Dollars a share; the dearest share ever listed here stood below a tenth of it."""
 
 
-def quality(row: NDArray[np.float64]) -> dict[str, int]:
-    """How many bars a session [5, symbols] has, and how many of them are doubtful, by kind."""
-    opened, high, low, close, volume = row  # NaN is false in every comparison
+def doubts(bars: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
+    """Which bars [5, ...] there are, and which of them are doubtful, by kind."""
+    opened, high, low, close, volume = bars  # NaN is false in every comparison
     body_low, body_high = np.minimum(opened, close), np.maximum(opened, close)
-    doubts = {
+    return {
         "bars": ~np.isnan(close),
         "nonpositive": np.minimum(body_low, np.minimum(high, low)) <= 0,
         "inverted": high < low,
@@ -197,4 +197,8 @@ def quality(row: NDArray[np.float64]) -> dict[str, int]:
         "no_volume": volume == 0,
         "negative_volume": volume < 0,
     }
-    return {name: int(np.count_nonzero(marks)) for name, marks in doubts.items()}
+
+
+def quality(row: NDArray[np.float64]) -> dict[str, int]:
+    """How many bars a session [5, symbols] has, and how many of them are doubtful, by kind."""
+    return {name: int(np.count_nonzero(marks)) for name, marks in doubts(row).items()}

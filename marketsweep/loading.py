@@ -7,6 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any, Final
 
+from marketsweep.inspection import suspects
 from marketsweep.panel import Adjust, History, Panel, build_panel
 from marketsweep.plan import Plan
 from marketsweep.store import Snapshot, Store
@@ -43,6 +44,7 @@ class Loader:
         self._days: dict[dt.date, MarketDay] = {}
         self._universes: dict[tuple[dt.date, Node | None], Universe] = {}
         self._panels: dict[_Key, _Loaded] = {}
+        self._suspects: dict[dt.date, dict[str, int]] = {}
 
     @property
     def version(self) -> int:
@@ -85,6 +87,13 @@ class Loader:
             _make_room(self._universes, _DAYS_KEPT)
             self._universes[key] = self.day(as_of).screened(where)
         return self._universes[key]
+
+    def suspects(self, as_of: dt.date) -> dict[str, int]:
+        """Symbols with suspicious bars up to a stored session, and their bars since."""
+        if as_of not in self._suspects:
+            _make_room(self._suspects, _DAYS_KEPT)
+            self._suspects[as_of] = suspects(self._snapshot, self.sessions_of(as_of))
+        return self._suspects[as_of]
 
     def panel(self, as_of: dt.date, where: Node | None, plan: Plan, adjust: Adjust) -> Panel:
         """The panel of a universe, with at least the fields and the history of `plan`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -96,13 +95,15 @@ class Market:
         threads: int | None = None,
         adjust: Adjust = "splits",
         min_coverage: float = MIN_COVERAGE,
+        exclude_suspect: bool = False,
     ) -> Hits:
         """Symbols for which a condition holds, ranked, with the receipt of what was covered.
 
         `as_of` (None: the newest session stored) is what the market looked like that day: later
         bars, splits and listings are not seen. `columns` are more values to show, a text of
         several being cut at its commas. `threads` (None: what the folder is set to, else one a
-        processor) evaluate. Read `hits.coverage` before you trust an answer.
+        processor) evaluate. `exclude_suspect` leaves out symbols with suspicious bars among those
+        that the condition looks at. Read `hits.coverage` before you trust an answer.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
@@ -122,6 +123,7 @@ class Market:
             threads=threads or self.config.threads,
             adjust=adjust,
             min_coverage=min_coverage,
+            exclude_suspect=exclude_suspect,
         )
         return run(scan, self.loader)
 
@@ -131,10 +133,7 @@ class Market:
         """All bars of one symbol: date, open, high, low, close, volume; adjusted as of a day."""
         self.loader.refresh()
         snapshot = self.loader.snapshot
-        if symbol not in snapshot.index:
-            near = difflib.get_close_matches(symbol, snapshot.symbols, n=3, cutoff=0.5)
-            hint = f": did you mean {' or '.join(near)}?" if near else ""
-            raise UsageError(f"no bars of {symbol!r} are stored{hint}")
+        snapshot.column_of(symbol)  # raises for one without bars
         return read(snapshot, [symbol], None, _date(as_of), adjust).drop("symbol")
 
     def price_history_batch(

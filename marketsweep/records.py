@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,6 +96,17 @@ class Dividend:
     symbol: str
     ex_date: dt.date
     cash: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the user says of a symbol's splits or dividends of one day: it wins over providers."""
+
+    symbol: str
+    ex_date: dt.date
+    kind: Literal["split", "dividend"]
+    action: Split | Dividend | None
+    """None: there was none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def receipt_report(hits: Hits) -> str:
     """The coverage receipt of a scan."""
     coverage, left, timing = hits.coverage, hits.coverage.excluded, hits.timing
+    suspect = f"; {left.suspect:,} suspicious{_examples(coverage.suspect_symbols)}"
     unknown = f", {coverage.unknown:,} of them unknown" if coverage.unknown else ""
     lines = [
         f"{len(hits):,} matches as of {hits.as_of:%a %Y-%m-%d}",
@@ -30,7 +31,8 @@ def receipt_report(hits: Hits) -> str:
         f"coverage {coverage.share:.1%}",
         f"  left out: {left.prescreen:,} by the pre-screen{unknown}; {left.stale:,} stale"
         f"{_examples(coverage.stale_symbols)}; {left.short_history:,} with fewer than the "
-        f"{coverage.bars_needed} bars needed; {left.failed:,} failed",
+        f"{coverage.bars_needed} bars needed; {left.failed:,} failed"
+        + (suspect if left.suspect else ""),
         f"  data version {hits.data_version}; load {_ms(timing.load)}, evaluate "
         f"{_ms(timing.evaluate)} ({hits.executor}), total {_ms(timing.total)}",
     ]
@@ -153,6 +155,7 @@ def status_report(status: Status) -> str:
         f"({status.sessions_behind:,} sessions have closed since), {counts.symbols:,} symbols, "
         f"{counts.bars:,} bars, {counts.bytes / 1e6:,.1f} MB, data version {counts.version}",
         f"  {counts.splits:,} splits, {counts.dividends:,} dividends, "
+        f"{f'{counts.settled:,} settled by you, ' if counts.settled else ''}"
         f"{counts.listings:,} listings, {counts.revisions:,} revised bars",
         f"  gaps: {len(status.missing):,} sessions missing{_examples(status.missing)}; "
         f"{len(status.thin):,} thin{_examples(status.thin)}; "
@@ -245,7 +248,7 @@ def _ms(seconds: float) -> str:
 
 
 class ProgressLine:
-    """Sessions done, rate and time left: redrawn on a terminal, a line now and then elsewhere."""
+    """What is done, rate and time left: redrawn on a terminal, a line now and then elsewhere."""
 
     def __init__(self, what: str, file: TextIO) -> None:
         self.what = what

@@ -22,6 +22,8 @@ class Excluded:
     stale: int = 0
     short_history: int = 0
     failed: int = 0
+    suspect: int = 0
+    """Suspicious bars among those looked at; left out only where that is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Coverage:
     unknown: int = 0
     """Left out by the pre-screen because the fact it asks for is not known."""
     stale_symbols: list[str] = field(default_factory=list)
+    suspect_symbols: list[str] = field(default_factory=list)
     sessions: int = 0
     """Sessions that the bars needed of a symbol span, up to the as-of session."""
     sessions_missing: int = 0
@@ -45,10 +48,10 @@ class Coverage:
     def share(self) -> float:
         """The part of what was asked for that has an answer.
 
-        Symbols that the pre-screen left out were not asked for; those with a short history were
-        looked at, and have none yet to give.
+        Symbols that the pre-screen left out, or that were to be left out as suspicious, were not
+        asked for; those with a short history were looked at, and have none yet to give.
         """
-        asked = self.expected - self.excluded.prescreen
+        asked = self.expected - self.excluded.prescreen - self.excluded.suspect
         missing = self.excluded.stale + self.excluded.failed
         return 1.0 - missing / asked if asked else 1.0
 
@@ -114,6 +117,9 @@ class Hits:
     def to_dict(self) -> dict[str, Any]:
         """The whole answer as plain data: the JSON of `marketsweep scan --format json`."""
         coverage = self.coverage
+        excluded = asdict(coverage.excluded)
+        if not coverage.excluded.suspect:
+            del excluded["suspect"]  # said only where it was asked for, and some were found
         return {
             "condition": self.condition,
             "as_of": self.as_of.isoformat(),
@@ -122,7 +128,7 @@ class Hits:
             "coverage": {
                 "expected": coverage.expected,
                 "evaluated": coverage.evaluated,
-                "excluded": asdict(coverage.excluded),
+                "excluded": excluded,
             },
             "data_version": self.data_version,
             "timing": asdict(self.timing),
@@ -163,6 +169,7 @@ class Hits:
             f"{coverage.expected:,} symbols evaluated, left out: {left.prescreen:,} by the "
             f"pre-screen, {left.stale:,} stale, {left.short_history:,} with fewer than "
             f"{coverage.bars_needed} bars, {left.failed:,} failed"
+            + (f", {left.suspect:,} suspicious" if left.suspect else "")
         )
 
     def __repr__(self) -> str:

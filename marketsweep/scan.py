@@ -5,7 +5,8 @@
 3. The universe of that day is pre-screened (`MarketDay.screened`).
 4. Its bars become a panel (`build_panel`), of the fields and the history that the plan needs.
 5. An executor evaluates the plan over the panel.
-6. Whoever has too few bars is left out, and the receipt is drawn up (`_coverage`).
+6. Whoever has too few bars, or suspicious ones where that is asked for, is left out, and the
+   receipt is drawn up (`_coverage`).
 7. The matches are ranked (`rank`).
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -61,6 +62,7 @@ class Scan:
     """Of the executor of that name; None for one a processor."""
     adjust: Adjust = "splits"
     min_coverage: float = MIN_COVERAGE
+    exclude_suspect: bool = False
 
 
 def run(scan: Scan, loader: Loader) -> Hits:
@@ -83,14 +85,18 @@ def run(scan: Scan, loader: Loader) -> Hits:
     as_of = resolve_session(loader.snapshot, scan.as_of)
     universe = loader.universe(as_of, where)
     panel = loader.panel(as_of, where, plan, scan.adjust)
+    suspects = loader.suspects(as_of) if scan.exclude_suspect else {}
     loaded = perf_counter()
 
     columns = evaluator(plan, panel)
     evaluated = perf_counter()
 
     truth, close, volume, key, *values = (column[0] for column in columns)
-    coverage = _coverage(universe, panel, plan, truth, loader.sessions_of(as_of))
-    places = rank(truth == 1.0, key, panel.symbols, descending=scan.descending, limit=scan.limit)
+    suspect = _suspect(panel, plan, suspects)
+    coverage = _coverage(universe, panel, plan, truth, loader.sessions_of(as_of), suspect)
+    held = truth == 1.0
+    held[suspect] = False
+    places = rank(held, key, panel.symbols, descending=scan.descending, limit=scan.limit)
     return Hits(
         condition=scan.condition if isinstance(scan.condition, str) else str(condition),
         as_of=as_of,
@@ -235,29 +241,41 @@ def _gap(coverage: Coverage, as_of: dt.date) -> str:
     )
 
 
+def _suspect(panel: Panel, plan: Plan, since: Mapping[str, int]) -> NDArray[np.intp]:
+    """Places of the symbols with suspicious bars among those that the plan's values depend on."""
+    misled = {symbol for symbol, bars in since.items() if bars < plan.history}
+    if not misled:
+        return np.zeros(0, dtype=np.intp)
+    return np.flatnonzero([symbol in misled for symbol in panel.symbols])
+
+
 def _coverage(
     universe: Universe,
     panel: Panel,
     plan: Plan,
     truth: NDArray[np.float64],
     stored: Sequence[dt.date],
+    suspect: NDArray[np.intp],
 ) -> Coverage:
     # One branch of an `or` may hold although another would need more bars: that is an answer.
     short = (panel.bars < plan.bars[0]) & (truth != 1.0)
+    short[suspect] = False
     excluded = Excluded(
         prescreen=universe.prescreened,
         stale=len(universe.stale),
         short_history=int(np.count_nonzero(short)),
+        suspect=len(suspect),
     )
     looked_at = stored[-plan.bars[0] :]
     span = 1 + sessions_from_to(looked_at[0], looked_at[-1])
     return Coverage(
         expected=universe.expected,
-        evaluated=len(panel.symbols) - excluded.short_history,
+        evaluated=len(panel.symbols) - excluded.short_history - excluded.suspect,
         excluded=excluded,
         bars_needed=plan.bars[0],
         unknown=universe.unknown,
         stale_symbols=universe.stale,
+        suspect_symbols=sorted(panel.symbols[place] for place in suspect.tolist()),
         sessions=span,
         sessions_missing=span - len(looked_at),
     )

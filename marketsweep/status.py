@@ -5,16 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
-from typing import Any, Final
+from typing import Any
 
+from marketsweep.completeness import is_thin
 from marketsweep.sessions import last_closed_session, sessions_between, sessions_from_to
 from marketsweep.store import Counts, Snapshot, Store
-
-_THIN: Final = 0.9
-"""A session with less than this share of its neighbours' bars is called thin."""
-
-_NEIGHBOURS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +78,4 @@ def _thin(snapshot: Snapshot) -> list[dt.date]:
     whole = set(snapshot.whole)
     rows = [row for row in snapshot.session_rows() if row.date in whole]
     bars = [row.counts["bars"] for row in rows]
-    found = []
-    for i, row in enumerate(rows):
-        around = bars[max(0, i - _NEIGHBOURS) : i + _NEIGHBOURS + 1]
-        if bars[i] < _THIN * median(around):
-            found.append(row.date)
-    return found
+    return [row.date for place, row in enumerate(rows) if is_thin(bars, place)]

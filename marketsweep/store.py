@@ -10,6 +10,7 @@ A reader sees one transaction's state (`Store.snapshot`) and waits for nobody.
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import fcntl
 import os
 import weakref
@@ -19,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import numpy as np
 
@@ -32,13 +33,16 @@ from marketsweep.errors import (
     StoreLocked,
     UsageError,
 )
+from marketsweep.records import Dividend, Listing, Settled, Split
 from marketsweep.segments import FOLDER, Disk, Segment, disk_errors
 from marketsweep.writer import Writer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from marketsweep.records import Dividend, Listing, Span, Split
+    from marketsweep.records import Span
+
+_Action = TypeVar("_Action", Split, Dividend)
 
 _LOCK: Final = "writer.lock"
 
@@ -60,6 +64,8 @@ class Counts:
     revisions: int
     splits: int
     dividends: int
+    settled: int
+    """Days of a symbol on whose splits or dividends the user has the last word."""
     listings: int
     segments: int
     bytes: int
@@ -250,13 +256,29 @@ class Snapshot:
         """Sessions known of single symbols; with `settled` those that will not be corrected."""
         return self._catalog.spans(settled=settled)
 
+    def column_of(self, symbol: str) -> int:
+        """The column of a symbol. Raises UsageError, with names near it, where it has no bars."""
+        if symbol not in self.index:
+            near = difflib.get_close_matches(symbol, self.symbols, n=3, cutoff=0.5)
+            hint = f": did you mean {' or '.join(near)}?" if near else ""
+            raise UsageError(f"no bars of {symbol!r} are stored{hint}")
+        return self.index[symbol]
+
     def splits(self) -> list[Split]:
-        """Every split, by symbol and ex-date."""
-        return self._catalog.splits()
+        """Every split that holds, by symbol and ex-date; the user's word is counted in."""
+        return _with_word(self._catalog.splits(), self.settled(), Split)
 
     def dividends(self) -> list[Dividend]:
-        """Every dividend, by symbol and ex-date."""
-        return self._catalog.dividends()
+        """Every dividend that holds, by symbol and ex-date; the user's word is counted in."""
+        return _with_word(self._catalog.dividends(), self.settled(), Dividend)
+
+    def told(self) -> list[Split | Dividend]:
+        """Every split and dividend as providers tell them."""
+        return [*self._catalog.splits(), *self._catalog.dividends()]
+
+    def settled(self) -> list[Settled]:
+        """What the user says of splits and dividends, by symbol and ex-date."""
+        return self._catalog.settled()
 
     def lives(self) -> list[tuple[str, str | None, str | None]]:
         """Every listing's symbol, first and last day as ISO text; a fifth of the cost of all."""
@@ -299,6 +321,7 @@ class Snapshot:
             revisions=catalog.count("revisions"),
             splits=catalog.count("splits"),
             dividends=catalog.count("dividends"),
+            settled=len(catalog.settled()),
             listings=catalog.count("listings"),
             segments=len(self._rows),
             bytes=own + sum(row.bytes for row in self._rows),
@@ -321,6 +344,16 @@ class Snapshot:
         return Verification(
             len(self._rows), sum(row.bytes for row in self._rows), sum(bars), damages
         )
+
+
+def _with_word(told: list[_Action], settled: list[Settled], kind: type[_Action]) -> list[_Action]:
+    """The told actions without those of the symbols and days that the user settled, and his."""
+    words = [one for one in settled if one.kind == kind.__name__.lower()]
+    if not words:
+        return told
+    places = {(one.symbol, one.ex_date) for one in words}
+    kept = [one for one in told if (one.symbol, one.ex_date) not in places]
+    return sorted(kept + [one.action for one in words if isinstance(one.action, kind)])
 
 
 def _segments_of(path: Path, rows: Iterable[SegmentRow]) -> list[Segment]:

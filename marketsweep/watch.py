@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable
-from statistics import median
 from typing import Final
 
+from marketsweep.completeness import is_thin, usual_bars
 from marketsweep.errors import ProviderUnreachable
 from marketsweep.sessions import NEW_YORK, close_time, last_closed_session, next_session
 from marketsweep.store import Store
@@ -18,9 +18,6 @@ SETTLING: Final = dt.timedelta(minutes=20)
 
 _FIRST_PAUSE: Final = dt.timedelta(minutes=5)
 _LONGEST_PAUSE: Final = dt.timedelta(hours=1)
-_WHOLE: Final = 0.9
-"""Of the bars of the sessions before: a session with fewer is still coming in."""
-_SESSIONS_BEFORE: Final = 20
 
 
 def watch(
@@ -64,11 +61,11 @@ def _problem(store: Store, sync_once: Callable[[], SyncReceipt], newest: dt.date
     except ProviderUnreachable as error:
         return str(error)
     with store.snapshot() as snapshot:
-        bars = {row.date: row.counts["bars"] for row in snapshot.session_rows()}
-    there = bars.pop(newest, 0)
-    if not there:
+        rows = [row for row in snapshot.session_rows() if row.date <= newest]
+    if not rows or rows[-1].date != newest:
         return f"the session of {newest} is not there yet"
-    usual = median(list(bars.values())[-_SESSIONS_BEFORE:] or [there])
-    if there < _WHOLE * usual:
-        return f"the session of {newest} has {there:,} bars so far, where {usual:,.0f} are usual"
+    bars = [row.counts["bars"] for row in rows]
+    if is_thin(bars, len(bars) - 1):  # it is still coming in
+        usual = usual_bars(bars, len(bars) - 1)
+        return f"the session of {newest} has {bars[-1]:,} bars so far, where {usual:,.0f} are usual"
     return None

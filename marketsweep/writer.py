@@ -42,7 +42,7 @@ from marketsweep.sessions import NEW_YORK
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from marketsweep.records import Dividend, Listing, SessionBars, Split
+    from marketsweep.records import Dividend, Listing, SessionBars, Settled, Split
     from marketsweep.spans import Asked
 
 _GRACE: Final = dt.timedelta(minutes=10)
@@ -225,6 +225,20 @@ class Writer:
         with self._catalog.transaction():
             if self._catalog.merge_dividends(dividends):
                 self._catalog.bump()
+
+    def settle(self, one: Settled) -> None:
+        """Keep the user's word on a symbol's splits or dividends of a day; no sync undoes it."""
+        with self._catalog.transaction():
+            if self._catalog.settle(one):
+                self._catalog.bump()
+
+    def unsettle(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
+        """Forget the user's word, so that the provider's holds again; whether there was one."""
+        with self._catalog.transaction():
+            found = self._catalog.unsettle(symbol, ex_date, kind)
+            if found:
+                self._catalog.bump()
+        return found
 
     def put_listings(self, listings: Iterable[Listing]) -> None:
         """Put these in the place of the stored listings of their symbols; the others stay."""

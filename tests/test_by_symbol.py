@@ -593,5 +593,6 @@ def take_back(path: Path) -> None:
         old.execute("ALTER TABLE segments RENAME COLUMN period TO month")
         old.execute("DROP TABLE partial")
         old.execute("DROP TABLE spans")
+        old.execute("DROP TABLE settled")
         old.execute("PRAGMA user_version = 1")
     old.close()

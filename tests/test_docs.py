@@ -50,6 +50,8 @@ def test_generated_pages_are_up_to_date() -> None:
     language, architecture = generate.LANGUAGE.read_text(), generate.ARCHITECTURE.read_text()
     assert generate.cli_page() == generate.CLI.read_text(), hint
     assert generate.language_page(language) == language, hint
+    quality = generate.QUALITY.read_text()
+    assert generate.quality_page(quality) == quality, hint
     assert generate.architecture_page(architecture) == architecture, hint
 
 
@@ -81,12 +83,14 @@ def test_every_condition_parses(text: str) -> None:
     parse(text)
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
-def test_every_command_and_option_is_described(name: str) -> None:
-    _, _, section = generate.CLI.read_text().partition(f"\n## marketsweep {name}\n")
+@pytest.mark.parametrize(
+    ("title", "command"), list(generate.commands(main, "marketsweep")), ids=str
+)
+def test_every_command_and_option_is_described(title: str, command: click.Command) -> None:
+    _, _, section = generate.CLI.read_text().partition(f"\n## {title}\n")
     section, _, _ = section.partition("\n## ")
     assert section
-    for parameter in main.commands[name].params:
+    for parameter in command.params:
         if isinstance(parameter, click.Option):
             for option in (*parameter.opts, *parameter.secondary_opts):
                 assert f"`{option}`" in section
@@ -95,7 +99,11 @@ def test_every_command_and_option_is_described(name: str) -> None:
 @pytest.mark.parametrize("arguments", list(shell_calls()), ids=" ".join)
 def test_every_call_in_an_example_is_understood(arguments: list[str]) -> None:
     name, *rest = arguments
-    context = main.commands[name].make_context(name, rest)
+    command = main.commands[name]
+    while isinstance(command, click.Group):
+        inner, *rest = rest
+        command = command.commands[inner]
+    context = command.make_context(name, rest)
     if name == "scan":
         parse(context.params["condition"])
         if context.params["where"]:

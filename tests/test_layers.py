@@ -12,23 +12,25 @@ PACKAGE = Path(__file__).parent.parent / "marketsweep"
 # Floor by floor, the lowest first. A folder's siblings share its floor, and import each other
 # only where the folder is one thing in several files (`providers._http`, the sandbox).
 FLOORS: list[list[str]] = [
-    ["errors", "fields", "records", "sessions", "workers", "batches", "kernels"],
+    ["errors", "fields", "records", "sessions", "completeness", "workers", "batches", "kernels"],
     ["indicators", "packed_bars", "database", "segments", "spans"],
     ["market_files", "intake", "catalog", "vocabulary", "config"],
     ["tree", "writer", "watchlist", "providers", "sandbox.settings"],
     ["store"],
-    ["condition", "routes", "by_symbol"],
-    ["agenda", "reference", "plan", "expressions", "status"],
-    ["sync", "forecast", "panel", "sandbox"],
-    ["evaluate", "watch", "histories"],
-    ["executors"],
-    ["universe", "ranking", "results"],
+    ["condition", "own_bars", "routes", "by_symbol"],
+    ["agenda", "reference", "plan", "expressions", "status", "unshown"],
+    ["sync", "forecast", "panel", "sandbox", "levels"],
+    ["evaluate", "watch", "histories", "quality"],
+    ["executors", "inspection"],
+    ["universe", "ranking", "results", "actions"],
     ["loading", "outputs"],
     ["scan"],
     ["market"],
     ["demo"],
     ["tune"],
-    ["reports"],
+    ["reports", "quality_report"],
+    ["cli_shared"],
+    ["actions_cli"],
     ["cli"],
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from marketsweep.errors import StoreDamaged, StoreError, StoreLocked, UsageError
 from marketsweep.market_files import read_bars
-from marketsweep.records import Dividend, Listing, SessionBars, Split
+from marketsweep.records import Dividend, Listing, SessionBars, Settled, Split
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Snapshot, Store
 from marketsweep.writer import CommitReceipt
@@ -399,6 +399,28 @@ def test_a_split_that_is_none_is_refused_and_the_old_ones_stay(store: Store) -> 
         with pytest.raises(StoreError):
             writer.put_splits([Split("A", MONDAY, 0.0, 1.0)])
     assert store.snapshot().splits() == [SPLIT]
+
+
+def test_the_users_word_outlives_what_providers_tell(store: Store) -> None:
+    own, paid = Split("B", FEBRUARY, 4.0, 1.0), Dividend("B", FEBRUARY, 0.5)
+    with store.writer() as writer:
+        writer.put_splits([SPLIT, OTHER_SPLIT])
+        writer.settle(Settled("B", FEBRUARY, "split", own))
+        writer.settle(Settled("A", MONDAY, "split", None))
+        assert store.snapshot().splits() == [own]
+        assert store.snapshot().told() == [SPLIT, OTHER_SPLIT]
+        writer.put_splits([SPLIT])
+        writer.add_splits([OTHER_SPLIT, Split("A", TUESDAY, 1.0, 3.0)])
+        writer.put_dividends([paid])  # of another kind on the same day
+        assert store.snapshot().splits() == [Split("A", TUESDAY, 1.0, 3.0), own]
+        assert store.snapshot().dividends() == [paid]
+        version = store.version()
+        writer.settle(Settled("A", MONDAY, "split", None))
+        assert not writer.unsettle("A", TUESDAY, "split")
+        assert store.version() == version
+        assert writer.unsettle("A", MONDAY, "split")
+        assert store.version() == version + 1
+    assert store.snapshot().splits() == [SPLIT, Split("A", TUESDAY, 1.0, 3.0), own]
 
 
 def test_two_dividends_may_share_a_day(store: Store) -> None:
