@@ -106,7 +106,7 @@ def _listed(snapshot: Snapshot, request: Request, first: dt.date) -> list[str]:
     if not request.by_symbol or request.symbols is not None:
         return []
     since = first.isoformat()
-    return [symbol for symbol, _, last in snapshot.lives() if last is None or last >= since]
+    return [symbol for symbol, _, last, _ in snapshot.lives() if last is None or last >= since]
 
 
 def _nothing(window: Window, since: dt.date | None, until: dt.date | None) -> str:

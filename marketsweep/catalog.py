@@ -16,7 +16,8 @@ from operator import attrgetter
 from typing import ClassVar, Final, Literal, TypeVar
 
 from marketsweep.database import Database
-from marketsweep.records import Dividend, Listing, Settled, Span, Split
+from marketsweep.identity import identified
+from marketsweep.records import Dividend, Life, Listing, Settled, Span, Split
 from marketsweep.spans import Asked, joined
 
 # Dates and times are ISO text, so that the catalog can be read with SQLite's own shell.
@@ -52,12 +53,16 @@ CREATE TABLE splits (
     PRIMARY KEY (symbol, ex_date, old, new)) WITHOUT ROWID;
 CREATE TABLE dividends (
     symbol TEXT, ex_date TEXT, cash REAL, PRIMARY KEY (symbol, ex_date, cash)) WITHOUT ROWID;
-CREATE TABLE listings (
-    symbol TEXT PRIMARY KEY, name TEXT, type TEXT, exchange TEXT, sector TEXT, industry TEXT,
-    country TEXT, market_cap REAL, first TEXT, last TEXT) WITHOUT ROWID;
 CREATE TABLE sync_log (id INTEGER PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL);
 """
 
+_LISTINGS: Final = """
+CREATE TABLE listings (
+    symbol TEXT, name TEXT, type TEXT, exchange TEXT, sector TEXT, industry TEXT, country TEXT,
+    market_cap REAL, first TEXT, last TEXT, figi TEXT, renamed_from TEXT, instrument INTEGER,
+    PRIMARY KEY (symbol, instrument)) WITHOUT ROWID;
+CREATE INDEX listings_of ON listings (instrument, symbol, first, last);
+"""
 _SPANS: Final = """
 CREATE TABLE partial (date TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE spans (
@@ -71,6 +76,14 @@ CREATE TABLE settled (
     old REAL, new REAL, cash REAL, PRIMARY KEY (symbol, ex_date, kind)) WITHOUT ROWID;
 """
 
+_TO_2: Final = f"""
+ALTER TABLE segments RENAME COLUMN month TO period;
+ALTER TABLE listings RENAME TO listings_1;
+{_LISTINGS}
+INSERT INTO listings SELECT *, NULL, NULL, row_number() OVER (ORDER BY symbol) FROM listings_1;
+DROP TABLE listings_1;
+{_SPANS}{_SETTLED}"""
+
 _Action = TypeVar("_Action", Split, Dividend)
 
 _VALUES: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {
@@ -79,7 +92,7 @@ _VALUES: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {
 }
 """The fields of a record: a table has its columns in their order."""
 
-_LIVES: Final = "SELECT symbol, first, last FROM listings ORDER BY symbol"
+_LIVES: Final = "SELECT symbol, first, last, instrument FROM listings ORDER BY symbol, instrument"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +172,8 @@ class Change:
 class Catalog(Database):
     """What is stored, as typed rows."""
 
-    schema = _SCHEMA + _SPANS + _SETTLED
-    upgrades: ClassVar = {
-        1: f"ALTER TABLE segments RENAME COLUMN month TO period;{_SPANS}{_SETTLED}"
-    }
+    schema = _SCHEMA + _LISTINGS + _SPANS + _SETTLED
+    upgrades: ClassVar = {1: _TO_2}
 
     # What a snapshot is made of
 
@@ -229,17 +240,27 @@ class Catalog(Database):
         )
         return [Dividend(s, dt.date.fromisoformat(day), cash) for s, day, cash in rows]
 
-    def lives(self) -> list[tuple[str, str | None, str | None]]:
-        """Symbol, first and last day of every listing, by symbol."""
-        return [(row[0], row[1], row[2]) for row in self._rows(_LIVES)]
+    def lives(self) -> list[tuple[str, str | None, str | None, int]]:
+        """Symbol, first and last day and instrument of every listing, by symbol."""
+        return [(row[0], row[1], row[2], row[3]) for row in self._rows(_LIVES)]
+
+    def shared_lives(self) -> list[Life]:
+        """The lives of instruments that had several tickers, and of tickers of several of them."""
+        rows = self._rows(
+            "SELECT symbol, first, last, instrument FROM listings WHERE instrument IN"
+            " (SELECT instrument FROM listings GROUP BY instrument HAVING count(*) > 1)"
+            " UNION SELECT symbol, first, last, instrument FROM listings WHERE symbol IN"
+            " (SELECT symbol FROM listings GROUP BY symbol HAVING count(*) > 1)"
+        )
+        return [Life(symbol, _date(first), _date(last), of) for symbol, first, last, of in rows]
 
     def listings(self) -> list[Listing]:
         """Every listing, by symbol."""
         rows = self._rows(
             "SELECT symbol, name, type, exchange, sector, industry, country, market_cap,"
-            " first, last FROM listings ORDER BY symbol"
+            " first, last, figi, renamed_from, instrument FROM listings ORDER BY symbol, instrument"
         )
-        return [Listing(*row[:8], *map(_date, row[8:])) for row in rows]
+        return [Listing(*row[:8], *map(_date, row[8:10]), *row[10:]) for row in rows]
 
     def replace_splits(
         self, splits: Iterable[Split], since: dt.date | None, symbols: Iterable[str] | None = None
@@ -300,12 +321,13 @@ class Catalog(Database):
         return removed.rowcount > 0
 
     def upsert_listings(self, listings: Iterable[Listing]) -> bool:
-        """Put these in the place of the stored ones of their symbols; whether anything changed."""
-        stored = {listing.symbol: listing for listing in self.listings()}
-        given = {listing.symbol: listing for listing in listings}
-        changed = [new for symbol, new in given.items() if stored.get(symbol) != new]
+        """Put these in the place of the stored ones that they are; whether anything changed."""
+        before = self.listings()
+        stored = {(listing.symbol, listing.instrument): listing for listing in before}
+        given = identified(before, listings)
+        changed = [new for new in given if stored.get((new.symbol, new.instrument)) != new]
         self._connection.executemany(
-            f"INSERT OR REPLACE INTO listings VALUES ({_marks(10)})", [_row(new) for new in changed]
+            f"INSERT OR REPLACE INTO listings VALUES ({_marks(13)})", [_row(new) for new in changed]
         )
         return bool(changed)
 

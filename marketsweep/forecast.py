@@ -156,7 +156,7 @@ def _seconds(calls: int, a_minute: int | None) -> float:
 def _reference_calls(snapshot: Snapshot, tariff: Tariff, agenda: Agenda) -> dict[str, int]:
     counts = {what: _actions(what, snapshot, tariff, agenda) for what in _ACTIONS_A_YEAR}
     if agenda.listings:
-        gone = [last is not None for _, _, last in snapshot.lives()]
+        gone = [last is not None for _, _, last, _ in snapshot.lives()]
         told = [gone.count(False), gone.count(True)] if gone else [*_TICKERS]
         counts["listings"] = told  # two lists: those that are listed, and those that were
     return {

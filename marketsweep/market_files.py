@@ -29,6 +29,7 @@ _SUFFIXES: Final = ".parquet, .arrow, .feather, .ipc, .csv or .csv.gz"
 _ISO_DATE: Final = r"^\d{4}-\d{2}-\d{2}([T ].*)?$"
 _RATIO: Final = re.compile(r"([\d.]+):([\d.]+)")
 _RATIO_TOLERANCE: Final = 1e-3
+_IDENTITY: Final = ("figi", "renamed_from", "renamed_to")
 _ENDED: Final = frozenset({"delisted", "renamed"})
 
 
@@ -76,19 +77,27 @@ def read_symbols(path: Path) -> list[Listing]:
     """Reference data of the tickers of a file, sorted by ticker.
 
     Only the column symbol is needed. Known beside it: name, type, exchange, sector, industry,
-    country, market_cap (dollars), first_listed, last_listed, status. A year behind a name
-    (`sector_2026`) says of when the fact is, and is ignored. Raises `UsageError`.
+    country, market_cap (dollars), first_listed, last_listed, status, figi, and of a rename
+    renamed_from or renamed_to. A year behind a name (`sector_2026`) says of when the fact is, and
+    is ignored. Raises `UsageError`.
     """
     table = _undated(_require(path, _read_table(path), ("symbol",)))
-    texts = ("name", "type", "exchange", "sector", "industry", "country", "status")
+    texts = (*("name", "type", "exchange", "sector", "industry", "country", "status"), *_IDENTITY)
     table = _texts(path, _with(table, texts, pl.String), ("symbol",))
     table = table.with_columns(pl.col(texts).cast(pl.String))
     table = _numbers(path, _with(table, ("market_cap",), pl.Float64), ("market_cap",))
     table = _with(table, ("first_listed", "last_listed"), pl.Date)
     table = _dates(path, table, ("first_listed", "last_listed"), optional=True)
     newest = _end_of_file(table["last_listed"])
-    listings = [_listing(row, newest) for row in table.iter_rows(named=True)]
-    return sorted(listings, key=lambda listing: listing.symbol)
+    rows = list(table.iter_rows(named=True))
+    # A rename may be told by either of its tickers; where several claim one, its own word counts.
+    became = {row["symbol"]: row["renamed_to"] for row in rows if row["renamed_to"]}
+    before = {new: old for old, new in became.items()}
+    for row in rows:
+        symbol, old = row["symbol"], row["renamed_from"]
+        agreed = old and became.get(old, symbol) == symbol
+        row["renamed_from"] = old if agreed else before.get(symbol)
+    return sorted((_listing(row, newest) for row in rows), key=lambda listing: listing.symbol)
 
 
 def _read_table(path: Path) -> pl.DataFrame:
@@ -256,4 +265,6 @@ def _listing(row: dict[str, Any], end_of_file: object) -> Listing:
         market_cap=row["market_cap"] if _positive(row["market_cap"]) else None,
         first=row["first_listed"],
         last=last,
+        figi=row["figi"] or None,
+        renamed_from=row["renamed_from"] or None,
     )

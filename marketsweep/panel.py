@@ -9,16 +9,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.fields import CLOSE, FIELDS
+from marketsweep.identity import moves_of
 from marketsweep.kernels import cpu
 from marketsweep.kernels.cpu import TILE
 from marketsweep.records import Dividend, Split
@@ -104,13 +105,42 @@ class History:
         """
         oldest = 0 if sessions is None else max(0, len(self.dates) - sessions)
         self._check(depth)
+        changes = self._moved(columns)
         bars, age = np.zeros_like(columns), np.zeros_like(columns)
 
         def one(first: int, last: int) -> None:
-            self.sessions.survey(columns, first, last, depth, oldest, bars, age)
+            self.sessions.survey(columns, changes, first, last, depth, oldest, bars, age)
 
         _in_chunks([one], len(columns), _CHUNK)
         return bars, age
+
+    @cached_property
+    def moves(self) -> dict[int, list[tuple[int, int]]]:
+        """Of columns whose earlier bars stand elsewhere: since which session, and where before.
+
+        Newest first; NO_COLUMN for nowhere, where the ticker was another instrument's.
+        """
+        index = self.snapshot.index
+        found: dict[int, list[tuple[int, int]]] = {}
+        for symbol, moves in moves_of(self.snapshot.shared_lives(), self.dates[-1]).items():
+            if symbol in index:
+                found[index[symbol]] = [
+                    (self.session_from(move.day), index.get(move.before or "", cpu.NO_COLUMN))
+                    for move in moves
+                ]
+        return found
+
+    def session_from(self, day: dt.date) -> int:
+        """The place of the first stored session on or after a day."""
+        return int(np.searchsorted(_ordinals(tuple(self.dates)), day.toordinal()))
+
+    def _moved(self, columns: NDArray[np.int64]) -> cpu.Changes:
+        moved = [
+            (position, session, before, 1.0, 1.0)
+            for position, column in enumerate(columns.tolist())
+            for session, before in self.moves.get(column, ())
+        ]
+        return _packed(moved, len(columns))
 
     def _check(self, depth: int) -> None:
         """Compare the segments that nearly every symbol's bars come from with their checksums.
@@ -123,10 +153,18 @@ class History:
             all(pool.map(lambda segment: segment.is_sound, needed))
 
     def presence(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which sessions hold a bar of which column: [sessions, columns]."""
+        """Which sessions hold a bar of whoever has a column's ticker now: [sessions, columns]."""
+        found = self._stored(columns)
+        for position, column in enumerate(columns.tolist()):
+            for session, before in self.moves.get(column, ()):
+                found[:session, position] = self._stored(np.array([before]))[:session, 0]
+        return found
+
+    def _stored(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which sessions hold a bar of which column; none of NO_COLUMN."""
         found = np.zeros((len(self.dates), len(columns)), dtype=bool)
         for segment in self._segments:
-            inside = columns < segment.width
+            inside = (columns >= 0) & (columns < segment.width)
             rows = slice(segment.first, min(segment.first + segment.count, len(self.dates)))
             closes = segment.values[CLOSE, : rows.stop - rows.start]
             found[rows, inside] = ~np.isnan(closes[:, columns[inside]])
@@ -158,7 +196,7 @@ def build_panel(
     order = np.argsort(-bars, kind="stable")
     columns, bars, age = columns[order], bars[order], age[order]
     rows, tiles = max(1, int(bars.max(initial=1))), _tiles(len(columns))
-    factors = _Factors(history, columns, adjust)
+    changes = _Past(history, columns, adjust).packed()
     matrices = {name: np.empty((tiles, rows, TILE)) for name in sorted(set(fields))}
 
     def filler(name: str) -> Callable[[int, int], None]:
@@ -168,9 +206,7 @@ def build_panel(
                 name == "volume",
                 columns,
                 bars,
-                factors.places,
-                factors.values,
-                factors.starts,
+                changes,
                 first,
                 last,
                 matrices[name],
@@ -201,61 +237,113 @@ def _in_chunks(tasks: Sequence[Callable[[int, int], None]], count: int, chunk: i
             job.result()
 
 
-class _Factors:
-    """What splits and dividends do to earlier bars, in the form that `gather` takes.
+_Change = tuple[int, int, int, float, float]
+"""Position, session, column before it, and the factors of price and volume before it."""
 
-    `places`: int64 [n, 2] of panel position and session, `values`: float64 [n, 2] of the price
-    and volume factor, by position and newest first; `starts[i]` is the first of position i.
-    """
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Where a position's bars stand in the sessions from `first` on, before `beyond`."""
+
+    position: int
+    column: int
+    first: int
+    beyond: int
+
+
+class _Past:
+    """What is different of earlier bars: other tickers, and what splits and dividends do."""
 
     def __init__(self, history: History, columns: NDArray[np.int64], adjust: Adjust) -> None:
-        snapshot = history.snapshot
         self.history = history
-        self.position = {snapshot.symbols[column]: i for i, column in enumerate(columns.tolist())}
-        changes: list[tuple[int, int, float, float]] = []
-        if adjust != "none":
-            changes += self._splits(snapshot.splits())
+        self.count = len(columns)
+        self.pieces: dict[int, list[_Piece]] = {}
+        """By column: an action under a ticker is of whoever had it on the ex-date."""
+        self.of: list[list[_Piece]] = []
+        """By position, newest first."""
+        self.changes: list[_Change] = []
+        for position, column in enumerate(columns.tolist()):
+            self.changes += self._pieces(position, column)
+        splits = history.snapshot.splits() if adjust != "none" else []
+        self.changes += self._splits(splits)
         if adjust == "total":
-            changes += self._dividends(snapshot.dividends(), snapshot.splits())
-        changes.sort(key=lambda change: (change[0], -change[1]))
-        self.places = np.array([c[:2] for c in changes], dtype=np.int64).reshape(-1, 2)
-        self.values = np.array([c[2:] for c in changes], dtype=np.float64).reshape(-1, 2)
-        self.starts = np.searchsorted(self.places[:, 0], np.arange(len(columns) + 1))
+            self.changes += self._dividends(history.snapshot.dividends(), splits)
 
-    def _session(self, ex_date: dt.date) -> int | None:
-        """The first stored session that trades after the action; None where that is yet to come."""
-        if ex_date > self.history.dates[-1]:
-            return None
-        return int(np.searchsorted(_ordinals(tuple(self.history.dates)), ex_date.toordinal()))
+    def packed(self) -> cpu.Changes:
+        """For the kernels."""
+        return _packed(self.changes, self.count)
 
-    def _splits(self, splits: Iterable[Split]) -> Iterable[tuple[int, int, float, float]]:
+    def _pieces(self, position: int, column: int) -> Iterator[_Change]:
+        beyond, found = len(self.history.dates), []
+        for session, before in self.history.moves.get(column, ()):
+            found.append(_Piece(position, column, session, beyond))
+            yield position, session, before, 1.0, 1.0
+            column, beyond = before, session
+        if column != cpu.NO_COLUMN:
+            found.append(_Piece(position, column, 0, beyond))
+        for piece in found:
+            self.pieces.setdefault(piece.column, []).append(piece)
+        self.of.append(found)
+
+    def _told(self, symbol: str, ex_date: dt.date) -> Iterable[tuple[int, int]]:
+        """The positions that an action is of, and the first stored session that trades after it.
+
+        None where that session is yet to come, or there is nothing before it.
+        """
+        column = self.history.snapshot.index.get(symbol, cpu.NO_COLUMN)
+        session = self.history.session_from(ex_date)
+        if not 0 < session < len(self.history.dates):
+            return
+        for piece in self.pieces.get(column, ()):
+            # One of the day on which the ticker changes may be told under either.
+            if piece.first <= session <= piece.beyond:
+                yield piece.position, session
+
+    def _splits(self, splits: Iterable[Split]) -> Iterator[_Change]:
+        applied = set()
         for split in splits:
-            position, session = self.position.get(split.symbol), self._session(split.ex_date)
-            if position is not None and session:
-                yield position, session, split.factor, 1.0 / split.factor
+            for position, session in self._told(split.symbol, split.ex_date):
+                one = position, split.ex_date, split.factor
+                if one in applied:  # told under both tickers
+                    continue
+                applied.add(one)
+                yield position, session, cpu.SAME_COLUMN, split.factor, 1.0 / split.factor
 
     def _dividends(
         self, dividends: Iterable[Dividend], splits: Iterable[Split]
-    ) -> Iterable[tuple[int, int, float, float]]:
+    ) -> Iterator[_Change]:
         told: dict[str, list[Split]] = {}
         for split in splits:
             told.setdefault(split.symbol, []).append(split)
         for dividend in dividends:
-            position, session = self.position.get(dividend.symbol), self._session(dividend.ex_date)
-            if position is None or not session:
-                continue
-            column = self.history.snapshot.index[dividend.symbol]
-            last = self.history.last_close(session - 1, column)
-            if last is None:
-                continue
-            day, before = last
-            for split in told.get(dividend.symbol, ()):
-                # The cash is paid on the shares after a split, up to one of the same day.
-                if day < split.ex_date <= dividend.ex_date:
-                    before *= split.factor
-            # A dividend that is worth the share or more is a fault of the source: left out.
-            if before > dividend.cash > 0:
-                yield position, session, 1.0 - dividend.cash / before, 1.0
+            for position, session in self._told(dividend.symbol, dividend.ex_date):
+                last = self._last_close(position, session - 1)
+                if last is None:
+                    continue
+                day, before = last
+                for split in told.get(dividend.symbol, ()):
+                    # The cash is paid on the shares after a split, up to one of the same day.
+                    if day < split.ex_date <= dividend.ex_date:
+                        before *= split.factor
+                # A dividend that is worth the share or more is a fault of the source: left out.
+                if before > dividend.cash > 0:
+                    yield position, session, cpu.SAME_COLUMN, 1.0 - dividend.cash / before, 1.0
+
+    def _last_close(self, position: int, session: int) -> tuple[dt.date, float] | None:
+        """The last bar's day and raw close at or before a session."""
+        for piece in self.of[position]:
+            if piece.first <= session:
+                found = self.history.last_close(min(session, piece.beyond - 1), piece.column)
+                if found and self.history.dates[piece.first] <= found[0]:
+                    return found
+        return None
+
+
+def _packed(changes: Iterable[_Change], positions: int) -> cpu.Changes:
+    ordered = sorted(changes, key=lambda change: (change[0], -change[1]))
+    places = np.array([change[:3] for change in ordered], dtype=np.int64).reshape(-1, 3)
+    factors = np.array([change[3:] for change in ordered], dtype=np.float64).reshape(-1, 2)
+    return cpu.Changes(places, factors, positions)
 
 
 @lru_cache(maxsize=4)

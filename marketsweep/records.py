@@ -111,7 +111,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Reference data of one ticker. None means unknown, never zero or false.
+    """Reference data of one instrument under one ticker. None means unknown, never zero or false.
 
     `first` and `last` are the first and last session of its listing; `last` is None while it
     is listed. `market_cap` is in dollars.
@@ -127,6 +127,22 @@ class Listing:
     market_cap: float | None = None
     first: dt.date | None = None
     last: dt.date | None = None
+    figi: str | None = None
+    """The share class's Financial Instrument Global Identifier."""
+    renamed_from: str | None = None
+    """The ticker that it had before."""
+    instrument: int | None = field(default=None, compare=False)
+    """Its number in a store: the same under all of its tickers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """When an instrument was listed under a ticker; None for unknown, or still."""
+
+    symbol: str
+    first: dt.date | None
+    last: dt.date | None
+    instrument: int
 
 
 @dataclass(slots=True)

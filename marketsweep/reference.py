@@ -16,8 +16,11 @@ from marketsweep.tree import Node
 UNKNOWN = float("nan")
 
 
-Life = tuple[str, str | None, str | None]
-"""A symbol with the first and last day of its listing, ISO; None for unknown or still listed."""
+Days = tuple[str, str | None, str | None, int]
+"""A symbol with the first and last day (ISO) of its listing, and its instrument.
+
+None for unknown, or still listed.
+"""
 
 
 class Reference:
@@ -29,21 +32,30 @@ class Reference:
 
     def __init__(
         self,
-        lives: Iterable[Life],
+        lives: Iterable[Days],
         listings: Callable[[], Iterable[Listing]],
         as_of: dt.date,
         known_on: str | None = None,
     ) -> None:
         self.as_of = as_of
         self._known_on = known_on
-        self.lives = {symbol: (first, last) for symbol, first, last in lives}
         self._load = listings
         self._day = as_of.isoformat()
+        self.lives: dict[str, tuple[str | None, str | None]] = {}
+        for symbol, first, last, _ in lives:
+            life = first, last
+            if symbol not in self.lives or self._rank(*life) > self._rank(*self.lives[symbol]):
+                self.lives[symbol] = life
 
     @cached_property
     def listings(self) -> dict[str, Listing]:
         """Every listing by symbol."""
-        return {listing.symbol: listing for listing in self._load()}
+        ranked = sorted(self._load(), key=lambda one: self._rank(_iso(one.first), _iso(one.last)))
+        return {listing.symbol: listing for listing in ranked}
+
+    def _rank(self, first: str | None, last: str | None) -> tuple[bool, str]:
+        """Of several who had a ticker, the one that had it on the day, or last before, is last."""
+        return first is None or first <= self._day, last or "9999"
 
     def is_listed(self, symbol: str) -> bool | None:
         """Whether a symbol is listed on the day; None where the reference data does not say."""
@@ -102,6 +114,10 @@ class Reference:
         assert isinstance(node, tree.Fact)
         value = self.fact(symbol, node.name)
         return None if value is None else str(value)
+
+
+def _iso(day: dt.date | None) -> str | None:
+    return None if day is None else day.isoformat()
 
 
 def _same(text: str, choice: str | None, *, exact: bool) -> bool:

@@ -40,7 +40,7 @@ from marketsweep.writer import Writer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from marketsweep.records import Span
+    from marketsweep.records import Life, Span
 
 _Action = TypeVar("_Action", Split, Dividend)
 
@@ -280,9 +280,16 @@ class Snapshot:
         """What the user says of splits and dividends, by symbol and ex-date."""
         return self._catalog.settled()
 
-    def lives(self) -> list[tuple[str, str | None, str | None]]:
-        """Every listing's symbol, first and last day as ISO text; a fifth of the cost of all."""
+    def lives(self) -> list[tuple[str, str | None, str | None, int]]:
+        """Symbol, first and last day (ISO text) and instrument of every listing.
+
+        A fifth of the cost of all that is known of them.
+        """
         return self._catalog.lives()
+
+    def shared_lives(self) -> list[Life]:
+        """Those of instruments that had several tickers, and of tickers that several had."""
+        return self._catalog.shared_lives()
 
     def listings(self) -> list[Listing]:
         """Every listing, by symbol."""

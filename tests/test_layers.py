@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "marketsweep"
 # only where the folder is one thing in several files (`providers._http`, the sandbox).
 FLOORS: list[list[str]] = [
     ["errors", "fields", "records", "sessions", "completeness", "workers", "batches", "kernels"],
-    ["indicators", "packed_bars", "database", "segments", "spans"],
+    ["indicators", "packed_bars", "database", "segments", "spans", "identity"],
     ["market_files", "intake", "catalog", "vocabulary", "config"],
     ["tree", "writer", "watchlist", "providers", "sandbox.settings"],
     ["store"],

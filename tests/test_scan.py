@@ -27,16 +27,38 @@ from tests.markets import EXAMPLE, LAST, Bars, example_bars, sessions_of, store_
 Array = NDArray[np.float64]
 
 
+def renamed(as_of: dt.date) -> list[tuple[str, str, dt.date]]:
+    """Tickers before and after each rename of the symbols file, and the last day of the old one."""
+    symbols = pl.read_parquet(EXAMPLE / "symbols.parquet")
+    after = symbols.select("symbol", "first_listed")
+    pairs = symbols.join(after, left_on="renamed_to", right_on="symbol", suffix="_new")
+    pairs = pairs.filter(pl.col("first_listed_new") <= as_of)
+    return pairs.select("symbol", "renamed_to", "last_listed").sort("last_listed").rows()
+
+
+@cache
+def joined(as_of: dt.date) -> pl.DataFrame:
+    """Bars up to a day; those before a rename are under the new ticker as well."""
+    frame = example_bars().filter(pl.col("date") <= as_of)
+    frame = frame.filter(pl.col("date").is_in(sessions_between(dt.date(2016, 1, 1), as_of)))
+    for old, new, last in renamed(as_of):
+        before = frame.filter(pl.col("symbol") == old, pl.col("date") <= last)
+        own = (pl.col("symbol") != new) | (pl.col("date") > last)
+        frame = pl.concat([frame.filter(own), before.with_columns(symbol=pl.lit(new))])
+    return frame.sort("symbol", "date")
+
+
 @cache
 def adjusted(as_of: dt.date) -> dict[str, Bars]:
     """Bars by symbol, split-adjusted as of a day; only symbols with a bar on that very day."""
-    frame = example_bars().filter(pl.col("date") <= as_of)
-    frame = frame.filter(pl.col("date").is_in(sessions_between(dt.date(2016, 1, 1), as_of)))
+    frame = joined(as_of)
     splits, _ = read_actions(EXAMPLE / "actions.parquet")
     told: dict[str, list[tuple[dt.date, float]]] = {}
     for split in splits:
         if split.ex_date <= as_of:
             told.setdefault(split.symbol, []).append((split.ex_date, split.old / split.new))
+    for old, new, _ in renamed(as_of):
+        told[new] = sorted({*told.get(old, []), *told.get(new, [])})
     found: dict[str, Bars] = {}
     for (symbol,), rows in frame.group_by("symbol", maintain_order=True):
         if rows["date"][-1] != as_of:

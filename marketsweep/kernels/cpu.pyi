@@ -30,6 +30,14 @@ class Sweep:
     ) -> None: ...
     def work(self) -> None: ...
 
+SAME_COLUMN: int
+NO_COLUMN: int
+
+class Changes:
+    def __init__(
+        self, places: NDArray[np.int64], factors: NDArray[np.float64], positions: int
+    ) -> None: ...
+
 class Sessions:
     def __init__(
         self,
@@ -40,6 +48,7 @@ class Sessions:
     def survey(
         self,
         columns: NDArray[np.int64],
+        changes: Changes,
         first: int,
         last: int,
         depth: int,
@@ -53,9 +62,7 @@ class Sessions:
         is_volume: bool,
         columns: NDArray[np.int64],
         bars: NDArray[np.int64],
-        adjusted: NDArray[np.int64],
-        factors: NDArray[np.float64],
-        starts: NDArray[np.int64],
+        changes: Changes,
         first_tile: int,
         last_tile: int,
         to: NDArray[np.float64],

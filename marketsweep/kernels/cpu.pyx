@@ -93,16 +93,21 @@ cdef extern from "gather.hpp" namespace "marketsweep" nogil:
         const int64_t* field_stride
         int64_t count
 
-    struct Adjustment:
+    struct Change:
         int64_t position, session
         double price, volume
+        int64_t column
 
     void c_survey "marketsweep::survey"(
-        const CSessions&, const int64_t*, int64_t, int64_t, int64_t, int64_t, int64_t*, int64_t*)
+        const CSessions&, const int64_t*, const Change*, const int64_t*, int64_t, int64_t, int64_t,
+        int64_t, int64_t*, int64_t*)
     void c_gather "marketsweep::gather"(
         const CSessions&, int64_t, cbool, const int64_t*, const int64_t*, int64_t,
-        const Adjustment*, const int64_t*, int64_t, int64_t, double*, int64_t)
+        const Change*, const int64_t*, int64_t, int64_t, double*, int64_t)
 
+
+SAME_COLUMN, NO_COLUMN = -2, -1
+"""Of a change: that a symbol's earlier bars stand where the later do, and that there are none."""
 
 TILE = _TILE
 """Symbols evaluated together; the last axis of every matrix."""
@@ -219,6 +224,28 @@ cdef class Sweep:
             self.c.work(memory)
 
 
+cdef class Changes:
+    """What is different before a session, of some positions of a panel.
+
+    `places`: [n, 3] of position, session and column (or SAME_COLUMN, NO_COLUMN), `factors`: [n, 2]
+    of price and volume; sorted by position, then newest first. `positions`: how many there are.
+    """
+
+    cdef vector[Change] c
+    cdef int64_t[::1] starts
+
+    def __init__(self, const int64_t[:, ::1] places, const double[:, ::1] factors, long positions):
+        cdef Change one
+        cdef Py_ssize_t i
+        if places.shape[0] != factors.shape[0]:
+            raise ValueError("there are not as many factors as places")
+        for i in range(places.shape[0]):
+            one.position, one.session, one.column = places[i, 0], places[i, 1], places[i, 2]
+            one.price, one.volume = factors[i, 0], factors[i, 1]
+            self.c.push_back(one)
+        self.starts = np.searchsorted(places[:, 0], np.arange(positions + 1))
+
+
 cdef class Sessions:
     """Stored sessions, oldest first, as addresses that the caller keeps alive.
 
@@ -238,32 +265,22 @@ cdef class Sessions:
             self.c.width = &widths[0]
             self.c.field_stride = &field_strides[0]
 
-    def survey(self, const int64_t[::1] columns, long first, long last, long depth,
-               long oldest, int64_t[::1] bars, int64_t[::1] age):
+    def survey(self, const int64_t[::1] columns, Changes changes, long first, long last,
+               long depth, long oldest, int64_t[::1] bars, int64_t[::1] age):
         """Fills `bars` and `age` for positions [first, last) of `columns`; see gather.hpp."""
         if first >= last:
             return
         with nogil:
-            c_survey(self.c, &columns[0], first, last, depth, oldest, &bars[0], &age[0])
+            c_survey(self.c, &columns[0], changes.c.data(), &changes.starts[0], first, last, depth,
+                     oldest, &bars[0], &age[0])
 
     def gather(self, int field, cbool is_volume, const int64_t[::1] columns,
-               const int64_t[::1] bars, const int64_t[:, ::1] adjusted,
-               const double[:, ::1] factors, const int64_t[::1] starts,
-               long first_tile, long last_tile, double[:, :, ::1] to):
-        """Fills tiles [first_tile, last_tile) of `to` with one field; see gather.hpp.
-
-        `adjusted`: [n, 2] of position and session, `factors`: [n, 2] of price and volume.
-        """
-        cdef vector[Adjustment] adjustments
-        cdef Adjustment one
-        cdef Py_ssize_t i
+               const int64_t[::1] bars, Changes changes, long first_tile, long last_tile,
+               double[:, :, ::1] to):
+        """Fills tiles [first_tile, last_tile) of `to` with one field; see gather.hpp."""
         if columns.shape[0] == 0:
             return
-        for i in range(adjusted.shape[0]):
-            one.position, one.session = adjusted[i, 0], adjusted[i, 1]
-            one.price, one.volume = factors[i, 0], factors[i, 1]
-            adjustments.push_back(one)
         with nogil:
             c_gather(self.c, field, is_volume, &columns[0], &bars[0], columns.shape[0],
-                     adjustments.data(), &starts[0], first_tile, last_tile, &to[0, 0, 0],
+                     changes.c.data(), &changes.starts[0], first_tile, last_tile, &to[0, 0, 0],
                      to.shape[1])

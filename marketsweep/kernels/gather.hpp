@@ -16,13 +16,28 @@ struct Sessions {
   const int64_t* field_stride;
   int64_t count;
 
+  bool holds(int64_t session, int64_t column) const {
+    return static_cast<uint64_t>(column) < static_cast<uint64_t>(width[session]);
+  }
+
   double at(int64_t session, int64_t field, int64_t column) const {
-    return column < width[session] ? row[session][field * field_stride[session] + column]
+    return holds(session, column) ? row[session][field * field_stride[session] + column]
                                    : __builtin_nan("");
   }
 };
 
 inline constexpr int HIGH_FIELD = 1, LOW_FIELD = 2, CLOSE_FIELD = 3;
+
+// What is different before `session`: a split or dividend multiplies the bars by the factors, and
+// where an instrument had another ticker, or its ticker another owner, they lie in `column`.
+// Ordered by position in the panel, then newest first.
+struct Change {
+  int64_t position, session;
+  double price, volume;
+  int64_t column;
+};
+
+inline constexpr int64_t SAME_COLUMN = -2, NO_COLUMN = -1;
 
 // For each symbol, back to session `oldest`: how many bars a panel needs of it and there are
 // (`bars`), and how many sessions before the last one its newest bar lies (`age`; the number of
@@ -30,14 +45,19 @@ inline constexpr int HIGH_FIELD = 1, LOW_FIELD = 2, CLOSE_FIELD = 3;
 //
 // `depth` bars let a recursion forget its start, measured against how far prices move. Where they
 // have not moved at all for k bars, what is remembered has shrunk likewise: k more are needed.
-inline void survey(const Sessions& s, const int64_t* columns, int64_t first, int64_t last,
-                   int64_t depth, int64_t oldest, int64_t* bars, int64_t* age) {
+inline void survey(const Sessions& s, const int64_t* columns, const Change* changes,
+                   const int64_t* starts, int64_t first, int64_t last, int64_t depth,
+                   int64_t oldest, int64_t* bars, int64_t* age) {
   for (int64_t i = first; i < last; i++) {
-    const int64_t column = columns[i];
+    int64_t column = columns[i], next = starts[i];
     int64_t found = 0, quiet = 0, session = s.count - 1;
     double high = 0, low = 0, close = 0;
     age[i] = s.count;
     for (; session >= oldest && found < depth + quiet; session--) {
+      while (next < starts[i + 1] && changes[next].session > session) {
+        const Change& change = changes[next++];
+        if (change.column != SAME_COLUMN) column = change.column;
+      }
       const double c = s.at(session, CLOSE_FIELD, column);
       if (c != c) continue;
       if (found == quiet) {  // no move so far
@@ -53,25 +73,18 @@ inline void survey(const Sessions& s, const int64_t* columns, int64_t first, int
   }
 }
 
-// A split or dividend: bars of sessions before `session` are multiplied by the factors. Ordered
-// by position in the panel, then newest first.
-struct Adjustment {
-  int64_t position, session;
-  double price, volume;
-};
-
 // The part of `gather` that most tiles never leave: returns the session at which a lane has no bar,
-// has enough of them, or meets an adjustment, with everything before it copied.
+// has enough of them, or meets a change, with everything before it copied.
 inline int64_t copy_whole_rows(const Sessions& s, int64_t field, const int64_t* columns,
                                int64_t* missing, const int64_t* next, const int64_t* starts,
-                               const Adjustment* adjustments, double** cursor, int64_t& open) {
+                               const Change* changes, double** cursor, int64_t& open) {
   int64_t whole = missing[0], stop = 0, widest = 0;
   for (int64_t lane = 0; lane < TILE; lane++) {
     if (missing[lane] < whole) whole = missing[lane];
     if (columns[lane] > widest) widest = columns[lane];
-    // An adjustment counts from the session before its own.
-    if (next[lane] < starts[lane + 1] && adjustments[next[lane]].session > stop)
-      stop = adjustments[next[lane]].session;
+    // A change counts from the session before its own.
+    if (next[lane] < starts[lane + 1] && changes[next[lane]].session > stop)
+      stop = changes[next[lane]].session;
   }
   int64_t session = s.count - 1, rows = 0;
   for (double* to = cursor[0]; session >= stop && rows < whole; session--, rows++, to -= TILE) {
@@ -93,21 +106,22 @@ inline int64_t copy_whole_rows(const Sessions& s, int64_t field, const int64_t* 
 }
 
 // Fills some tiles of a matrix [tiles x rows x TILE] of `count` symbols with one field; NaN above a
-// symbol's oldest bar and in lanes without a symbol. `starts[i]` is the first adjustment of
+// symbol's oldest bar and in lanes without a symbol. `starts[i]` is the first change of
 // position i, `starts[i + 1]` the end of them.
 inline void gather(const Sessions& s, int64_t field, bool is_volume, const int64_t* columns,
-                   const int64_t* bars, int64_t count, const Adjustment* adjustments,
+                   const int64_t* bars, int64_t count, const Change* changes,
                    const int64_t* starts, int64_t first_tile, int64_t last_tile, double* to,
                    int64_t rows) {
   for (int64_t tile = first_tile; tile < last_tile; tile++) {
     const int64_t begin = tile * TILE, n = count - begin < TILE ? count - begin : TILE;
     double* const oldest = to + tile * rows * TILE;
     double* cursor[TILE];
-    int64_t missing[TILE], next[TILE], open = 0;
+    int64_t missing[TILE], next[TILE], place[TILE], open = 0;
     double factor[TILE];
     for (int64_t lane = 0; lane < TILE; lane++) {
       missing[lane] = lane < n ? bars[begin + lane] : 0;
       next[lane] = lane < n ? starts[begin + lane] : 0;
+      place[lane] = lane < n ? columns[begin + lane] : NO_COLUMN;
       factor[lane] = 1.0;
       open += missing[lane] > 0;
       cursor[lane] = oldest + (rows - 1) * TILE + lane;
@@ -117,19 +131,18 @@ inline void gather(const Sessions& s, int64_t field, bool is_volume, const int64
     // While every lane has a bar and none was split, rows are copied whole.
     int64_t session = s.count - 1;
     if (n == TILE) session = copy_whole_rows(s, field, columns + begin, missing, next, starts + begin,
-                                             adjustments, cursor, open);
+                                             changes, cursor, open);
     for (; session >= 0 && open > 0; session--) {
       const double* row = s.row[session] + field * s.field_stride[session];
-      const int64_t width = s.width[session];
       for (int64_t lane = 0; lane < n; lane++) {
         while (next[lane] < starts[begin + lane + 1] &&
-               adjustments[next[lane]].session > session) {
-          const Adjustment& change = adjustments[next[lane]++];
+               changes[next[lane]].session > session) {
+          const Change& change = changes[next[lane]++];
           factor[lane] *= is_volume ? change.volume : change.price;
+          if (change.column != SAME_COLUMN) place[lane] = change.column;
         }
-        const int64_t column = columns[begin + lane];
-        if (column >= width || missing[lane] == 0) continue;
-        const double x = row[column];
+        if (missing[lane] == 0 || !s.holds(session, place[lane])) continue;
+        const double x = row[place[lane]];
         if (x != x) continue;
         *cursor[lane] = x * factor[lane];
         cursor[lane] -= TILE;

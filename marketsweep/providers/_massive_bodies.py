@@ -88,6 +88,7 @@ class TickerRow(msgspec.Struct, frozen=True):
     active: bool | None = None
     last_updated_utc: str | None = None
     delisted_utc: str | None = None
+    share_class_figi: str | None = None
 
 
 class Reply(msgspec.Struct):
@@ -310,13 +311,23 @@ def dividends_of(rows: Iterable[DividendRow], since: dt.date | None) -> list[Div
 
 
 def listings_of(rows: Iterable[TickerRow]) -> list[Listing]:
-    """One listing of every ticker; sorted.
+    """The listings of every ticker, sorted: one of each share class that had it.
 
-    A listed one wins over a delisted one whose ticker it took over, else the newest.
+    A listed one wins over a delisted one, else the newest. Without a FIGI nothing tells one owner
+    of a ticker from the other.
     """
     ordered = sorted(rows, key=lambda row: (not _gone(row), row.last_updated_utc or ""))
-    by_ticker = {row.ticker: row for row in ordered if row.ticker}
-    return [_listing(ticker, by_ticker[ticker]) for ticker in sorted(by_ticker)]
+    found = {(row.ticker, row.share_class_figi): row for row in ordered if row.ticker}
+    return [_listing(row.ticker or "", row) for row in sorted(found.values(), key=_by_owner)]
+
+
+def _by_owner(row: TickerRow) -> tuple[str, str]:
+    return row.ticker or "", _end(row) or "9999"
+
+
+def _end(row: TickerRow) -> str | None:
+    """The day of a delisting; without its own, it was before the row's last change."""
+    return (row.delisted_utc or row.last_updated_utc or "")[:10] if _gone(row) else None
 
 
 def _split(row: SplitRow) -> Split | None:
@@ -359,16 +370,14 @@ def _gone(row: TickerRow) -> bool:
 
 
 def _listing(ticker: str, row: TickerRow) -> Listing:
-    last = None
-    if _gone(row):
-        # Without its date, a delisting was before the row's last change.
-        last = _date(row.delisted_utc) or _date(row.last_updated_utc)
+    last = _date(_end(row))
     return Listing(
         ticker,
         name=row.name,
         type=row.type,
         exchange=_EXCHANGES.get(row.primary_exchange or "", row.primary_exchange),
         last=session_on_or_before(last) if last else None,
+        figi=row.share_class_figi,
     )
 
 

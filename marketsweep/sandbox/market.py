@@ -11,6 +11,7 @@ import polars as pl
 
 from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS, PRICES
+from marketsweep.identity import identified
 from marketsweep.market_files import read_actions, read_bars, read_symbols
 from marketsweep.records import Listing, Split
 from marketsweep.sandbox.settings import Settings
@@ -49,7 +50,8 @@ class Market:
         listings = read_symbols(settings.symbols) if settings.symbols else None
         if listings is None:
             listings = [Listing(ticker) for ticker in self._by_ticker.runs]
-        self.listings = [one for one in listings if one.first is None or one.first <= today]
+        begun = [one for one in listings if one.first is None or one.first <= today]
+        self.listings = identified([], begun)
 
     def session(self, day: dt.date, *, adjusted: bool) -> pl.DataFrame:
         """Every bar of a day, ticker in T, t at 16:00 in New York; empty where nothing traded."""

@@ -118,6 +118,7 @@ def _ticker(listing: Listing, day: dt.date) -> Row:
         "type": listing.type,
         "active": active,
         "currency_name": "usd",
+        "share_class_figi": f"BBG{listing.instrument:09}",
         "last_updated_utc": f"{day}T00:00:00Z",
         "delisted_utc": None if active else f"{listing.last}T00:00:00Z",
     }
