@@ -15,7 +15,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
@@ -26,6 +26,8 @@ _OVERLAP: Final = dt.timedelta(days=7)
 """Both tickers of a rename may be told for some days: sources see it at different times."""
 
 _DAY: Final = dt.timedelta(days=1)
+
+_KEPT: Final = {one.name for one in fields(Listing)} - {"last", "instrument"}
 
 
 def identified(stored: Iterable[Listing], told: Iterable[Listing]) -> list[Listing]:
@@ -70,21 +72,24 @@ def _one_after_the_other(rows: Iterable[Listing]) -> Iterable[Listing]:
     before: Listing | None = None
     for row in rows:
         owner = row
-        if before and before.last and (row.first is None or row.first <= before.last):
+        if before and before.last and _takes_over(row, before.last):
             owner = replace(row, first=before.last + _DAY)
         yield owner
         before = owner
 
 
+def _takes_over(row: Listing, last: dt.date) -> bool:
+    """Whether a ticker's owner comes after one until `last`, and is not said to begin later."""
+    return (row.last or dt.date.max) > last and (row.first is None or row.first <= last)
+
+
 def _completed(row: Listing, known: Listing) -> Listing:
-    """What is told, and of what was known the parts that are not told again."""
-    return replace(
-        row,
-        first=row.first or known.first,
-        figi=row.figi or known.figi,
-        renamed_from=row.renamed_from or known.renamed_from,
-        instrument=known.instrument,
-    )
+    """What is told, and of what was known the parts that are not told: None is unknown.
+
+    But for the end of the listing, of which None is news.
+    """
+    kept = {name: getattr(known, name) for name in _KEPT if getattr(row, name) is None}
+    return replace(row, instrument=known.instrument, **kept)
 
 
 class _Book:

@@ -591,6 +591,11 @@ def take_back(path: Path) -> None:
         old.execute("DELETE FROM segments WHERE period GLOB '2016-12.*'")
         old.execute("INSERT INTO segments VALUES ('2016-12', ?, ?, ?, ?, ?)", row)
         old.execute("ALTER TABLE segments RENAME COLUMN period TO month")
+        old.execute("ALTER TABLE listings RENAME TO listings_2")
+        columns = "symbol, name, type, exchange, sector, industry, country, market_cap, first, last"
+        old.execute(f"CREATE TABLE listings ({columns}, PRIMARY KEY (symbol)) WITHOUT ROWID")
+        old.execute(f"INSERT INTO listings SELECT {columns} FROM listings_2")
+        old.execute("DROP TABLE listings_2")
         old.execute("DROP TABLE partial")
         old.execute("DROP TABLE spans")
         old.execute("DROP TABLE settled")

@@ -67,6 +67,7 @@ def until_whole(path: Path, url: str, until: dt.date | None = None) -> tuple[Syn
 def truth(files: Files, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     path = tmp_path_factory.mktemp("truth")
     with running(files.settings()) as url, Store.create(path) as store:
+        sync(store, files.provider(), FIRST, FIRST)
         sync(store, MassiveProvider("sandbox", url), FIRST)
     return contents(path)
 

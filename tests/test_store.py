@@ -431,7 +431,7 @@ def test_two_dividends_may_share_a_day(store: Store) -> None:
     assert store.snapshot().dividends() == [regular, special]
 
 
-def test_listings_are_replaced_by_symbol_and_kept_when_absent(store: Store) -> None:
+def test_listings_are_told_anew_and_keep_what_is_not_told(store: Store) -> None:
     full = Listing(
         "KIMpL", "Kimco", "PFD", "XNYS", "Real Estate", "REIT", "US", 2.5e9, MONDAY, TUESDAY
     )
@@ -439,7 +439,10 @@ def test_listings_are_replaced_by_symbol_and_kept_when_absent(store: Store) -> N
         writer.put_listings([full, Listing("KIMPL", name="another")])
         writer.put_listings([Listing("KIMPL", last=FEBRUARY)])
         writer.put_listings([full])
-    assert store.snapshot().listings() == [Listing("KIMPL", last=FEBRUARY), full]
+    assert store.snapshot().listings() == [
+        Listing("KIMPL", name="another", last=FEBRUARY),
+        full,
+    ]
     assert store.version() == 2
 
 
