@@ -84,6 +84,7 @@ def main() -> None:
 @click.option("--calls-per-minute", type=click.IntRange(1), help="Your plan's limit; free: 5.")
 @click.option("--only", metavar="A,B|@FILE", help="These symbols alone, by the cheapest way.")
 @click.option("--by-symbol", is_flag=True, help="One call a symbol, and not one a session.")
+@click.option("--details", is_flag=True, help="only: market cap and more, a call each.")
 @click.option("--always", metavar="A,B|@FILE", help="by symbol: fetched even if not traded.")
 @click.option("--concurrency", type=click.IntRange(1, 100), help="Calls under way at once.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what it would cost; make no call.")
@@ -102,6 +103,7 @@ def sync(
     calls_per_minute: int | None,
     only: str | None,
     by_symbol: bool,
+    details: bool,
     always: str | None,
     concurrency: int | None,
     only_plan: bool,
@@ -147,7 +149,9 @@ def sync(
 
         first, last = _date(since), _date(until)
         folder = data_folder(data)
-        plan = forecast(folder, source(), first, last, symbols=chosen, by_symbol=by_symbol)
+        plan = forecast(
+            folder, source(), first, last, symbols=chosen, by_symbol=by_symbol, details=details
+        )
         _show_forecast(plan, as_json)
         return
 
@@ -161,6 +165,7 @@ def sync(
                 progress,
                 symbols=chosen,
                 by_symbol=by_symbol,
+                details=details,
                 always=() if always is None else read_list(always),
             )
         _show_receipt(receipt, as_json)

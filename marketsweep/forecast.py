@@ -84,6 +84,7 @@ def forecast(
     *,
     symbols: Sequence[str] | None = None,
     by_symbol: bool = False,
+    details: bool = False,
     now: dt.datetime | None = None,
 ) -> Forecast:
     """What `sync` with these arguments would do now in a data folder, which need not exist.
@@ -93,7 +94,7 @@ def forecast(
     """
     now = now or dt.datetime.now(dt.UTC)
     check_days(since, until, now)
-    request = Request(since, until, None if symbols is None else tuple(symbols), by_symbol)
+    request = Request(since, until, None if symbols is None else tuple(symbols), by_symbol, details)
     window = asyncio.run(_window(provider, now))
     with _store(folder) as store, store.snapshot() as snapshot:
         agenda = make_agenda(snapshot, window, request, provider.tariff, now)
@@ -126,6 +127,7 @@ def _forecast(snapshot: Snapshot, provider: Provider, request: Request, agenda: 
         prices = replace(prices, calls=calls_then, bars=sessions * MARKET)
     calls = {"before": tariff.calls_before, "prices": prices.calls}
     calls |= _reference_calls(snapshot, tariff, agenda)
+    calls["details"] = len(request.symbols or ()) if request.details and tariff.routes else 0
     oldest = agenda.last - _FREE_SPAN
     return Forecast(
         provider=provider.name,

@@ -52,6 +52,9 @@ def sync_report(receipt: SyncReceipt) -> str:
         f"{usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, "
         f"{usage.waited_s:.1f} s waited for the plan's limit, {receipt.seconds:.2f} s in all",
     ]
+    if receipt.revisions:
+        shown = [_changed(one) for one in receipt.revisions]
+        lines.append(f"  revised: {', '.join(shown[:3])}{', ...' if receipt.revised > 3 else ''}")
     if receipt.empty:
         lines.append(
             f"  no bars yet for {len(receipt.empty)} sessions{_examples(receipt.empty)}: "
@@ -63,6 +66,15 @@ def sync_report(receipt: SyncReceipt) -> str:
             "renamed or misspelt; a sync asks again"
         )
     return "\n".join(lines)
+
+
+def _changed(revision: Mapping[str, Any]) -> str:
+    """What of a bar is different, as `AAPL 2016-06-01 volume 1,000 -> 1,200`."""
+    old, new = revision["old"], revision["new"]
+    fields = [
+        f"{name} {old[name]:,.10g} -> {new[name]:,.10g}" for name in old if old[name] != new[name]
+    ]
+    return f"{revision['symbol']} {revision['session']} {' and '.join(fields)}"
 
 
 def _fetched(receipt: SyncReceipt) -> str:
@@ -109,6 +121,7 @@ _KINDS: Final = {
     "splits": ("page of splits", "pages of splits"),
     "dividends": ("page of dividends", "pages of dividends"),
     "listings": ("page of tickers", "pages of tickers"),
+    "details": ("for details", "for details"),
 }
 
 

@@ -29,6 +29,8 @@ class Request:
     """None: the whole market."""
     by_symbol: bool = False
     """Whether symbols are fetched one by one even where sessions cost fewer calls."""
+    details: bool = False
+    """Whether all that is known of each of the symbols is fetched, by a call each."""
     content: bool = False
     """Whether stored sessions are good enough though they may still be corrected."""
 

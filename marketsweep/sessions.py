@@ -107,6 +107,11 @@ def session_on_or_before(day: dt.date) -> dt.date:
     return day
 
 
+def session_on_or_after(day: dt.date) -> dt.date:
+    """The session on that day, or the first one after it."""
+    return day if is_session(day) else next_session(day)
+
+
 def next_session(day: dt.date) -> dt.date:
     """The first session after that day."""
     day += _DAY

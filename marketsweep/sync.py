@@ -31,7 +31,9 @@ from marketsweep.agenda import (
 )
 from marketsweep.batches import Batches
 from marketsweep.by_symbol import asked, asked_of, is_recent, sessions_of, untraded
+from marketsweep.catalog import Revision
 from marketsweep.errors import ProviderRefused, UsageError
+from marketsweep.fields import FIELDS
 from marketsweep.providers import Provider
 from marketsweep.records import (
     Dividend,
@@ -51,6 +53,9 @@ from marketsweep.writer import CommitReceipt, Writer
 
 _BATCH: Final = 21
 """Sessions committed at once at the most: a month, which is one segment."""
+
+_REVISIONS: Final = 100
+"""Revised bars that a receipt shows; the store keeps all of them."""
 
 _MUCH: Final = 1_000_000
 """Bars of single symbols committed at once: each time, all of their months are written anew."""
@@ -89,6 +94,8 @@ class SyncReceipt:
     new: int = 0
     revised: int = 0
     unchanged: int = 0
+    revisions: list[dict[str, Any]] = field(default_factory=list)
+    """The first hundred of the revised bars: symbol, session, old and new values of each field."""
     set_aside: dict[str, int] = field(default_factory=dict)
     """Rows kept out of the market's bars, by reason."""
     splits: int = 0
@@ -118,20 +125,24 @@ def sync(
     symbols: Collection[str] | None = None,
     by_symbol: bool = False,
     always: Collection[str] = (),
+    details: bool = False,
     content: bool = False,
 ) -> SyncReceipt:
     """Bring the store up to date from `since` (None: two years) to `until` (None: the newest).
 
     `symbols` are all that is wanted (None: the whole market). They are fetched one by one where
     that takes fewer calls, and with `by_symbol` in any case; those that a snapshot of the market
-    shows unchanged are then spared, but for `always`. With `content`, what is stored is good
-    enough, though it may still be corrected. Raises UsageError for days that cannot be,
+    shows unchanged are then spared, but for `always`. With `details`, reference data of each of
+    `symbols` is fetched, by a call each. With `content`, what is stored is good enough, though it
+    may still be corrected. Raises UsageError for days that cannot be,
     ProviderError after what had arrived is committed, StoreLocked while another process writes,
     and StoreError.
     """
     check_days(since, until, dt.datetime.now(dt.UTC))
     chosen = None if symbols is None else tuple(dict.fromkeys(symbols))
-    request = Request(since, until, chosen, by_symbol, content)
+    if details and chosen is None:
+        raise UsageError("details take a call a symbol: name the symbols with --only")
+    request = Request(since, until, chosen, by_symbol, details, content)
     with store.writer() as writer:
         one = _Sync(store, writer, provider, request, frozenset(always), progress)
         return _completed(one.run())
@@ -299,6 +310,8 @@ class _Sync:
         receipt.new += done.new
         receipt.revised += done.revised
         receipt.unchanged += done.unchanged
+        room = _REVISIONS - len(receipt.revisions)
+        receipt.revisions += map(_revision, done.revisions[:room])
         receipt.set_aside = dict(Counter(receipt.set_aside) + Counter(done.set_aside))
 
     async def _fetch_reference(self, agenda: Agenda) -> None:
@@ -312,7 +325,7 @@ class _Sync:
         if listings:
             await self._write(self.writer.put_listings, listings)
             self.receipt.listings = len(listings)
-            if not agenda.joins:
+            if agenda.listings and not agenda.joins:
                 await self._write(self.writer.note, LISTED, self.now.isoformat())
                 await self._write(self.writer.note, LISTED_ON, str(agenda.last))
 
@@ -337,9 +350,15 @@ class _Sync:
             await self._write(self.writer.note, ACTIONS, known)
 
     async def _listings(self, agenda: Agenda) -> list[Listing] | None:
+        if self.request.details:
+            return await self._granted("details", self._details())
         if not agenda.listings:
             return None
         return await self._granted("reference data", self.provider.listings())
+
+    async def _details(self) -> list[Listing]:
+        symbols = self.request.symbols or ()
+        return [listing async for listing in self.provider.details(symbols)]
 
     async def _granted(self, what: str, call: Coroutine[Any, Any, _T]) -> _T | None:
         """What a plan may not include: without it there are still prices."""
@@ -348,6 +367,11 @@ class _Sync:
         except ProviderRefused as error:
             self.receipt.warnings.append(f"no {what}: {error}")
             return None
+
+
+def _revision(one: Revision) -> dict[str, Any]:
+    old, new = (dict(zip(FIELDS, values, strict=True)) for values in (one.old, one.new))
+    return {"symbol": one.symbol, "session": one.session.isoformat(), "old": old, "new": new}
 
 
 def _is_month(sessions: int, bars: int) -> bool:

@@ -62,6 +62,8 @@ class CommitReceipt:
     unchanged: int = 0
     kept: int = 0
     """Bars stored before and absent from this fetch: they stay."""
+    revisions: list[Revision] = field(default_factory=list)
+    """The revised bars, old and new."""
     set_aside: dict[str, int] = field(default_factory=dict)
     """Rows by reason, those that an earlier fetch had set aside already included."""
 
@@ -329,6 +331,7 @@ class _Draft:
 
     def change(self) -> Change:
         """All of it, for the catalog."""
+        self.receipt.revisions = self._revisions
         return Change(
             self.at,
             self._tickers,

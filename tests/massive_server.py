@@ -130,8 +130,16 @@ class MassiveServer:
             return body({"status": "OK", "tickers": market.snapshot})
         if path == "/v1/marketstatus/now":
             return body({"market": "closed", "serverTime": market.now})
+        if path.startswith("/v3/reference/tickers/"):
+            return self._details(path.rsplit("/", 1)[1])
         rows = self._reference(path, request.query.get("active", ""))
         return self._page_of(request, rows)
+
+    def _details(self, ticker: str) -> web.Response:
+        for row in self.market.tickers:
+            if row["ticker"] == ticker:
+                return body({"status": "OK", "results": row})
+        return body({"status": "NOT_FOUND", "message": "Ticker not found."}, 404)
 
     def _history(self, path: str) -> list[Body]:
         ticker, first, last = (path.split("/")[place] for place in (4, 8, 9))

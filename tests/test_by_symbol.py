@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import marketsweep as ms
 from marketsweep.errors import ProviderRefused, StoreError, UsageError
 from marketsweep.fields import FIELDS
+from marketsweep.forecast import forecast
 from marketsweep.providers import Provider
 from marketsweep.providers._http import HttpSettings
 from marketsweep.providers._tariff import Route, Tariff
@@ -489,6 +490,31 @@ def test_the_snapshot_spares_symbols_that_were_not_traded(tmp_path: Path) -> Non
         assert asked == {"MOVED", "MENDED", "ALWAYS", "ABSENT"}
         assert (receipt.untraded, receipt.avoided) == (1, 1)
         assert receipt.new == 1
+
+
+# Reference data of single symbols
+
+
+def test_details_are_stored_and_foreseen(
+    files: Files, names: list[str], url: str, tmp_path: Path
+) -> None:
+    symbols = pl.read_parquet(files.folder / "symbols.parquet")
+    known = symbols.filter(pl.col("market_cap_2026").is_not_null())["symbol"].sort()[:3].to_list()
+    days = FIRST, LAST
+    plan = forecast(tmp_path, massive(url), *days, symbols=known, details=True)
+    assert plan.calls["details"] == 3
+    with Store.create(tmp_path) as store:
+        receipt = sync(store, massive(url), *days, symbols=[*known, "NONE"], details=True)
+        assert receipt.listings == 3
+        with store.snapshot() as snapshot:
+            listings = {one.symbol: one for one in snapshot.listings()}
+    for row in symbols.filter(pl.col("symbol").is_in(known)).iter_rows(named=True):
+        listing = listings[row["symbol"]]
+        assert listing.market_cap == row["market_cap_2026"]
+        assert listing.industry == row["industry_2026"]
+        assert listing.first == row["first_listed"]
+    with pytest.raises(UsageError, match="--only"):
+        fill(tmp_path, massive(url), details=True)
 
 
 # What scans make of it

@@ -290,6 +290,16 @@ def test_listings_know_who_is_gone(make: Make) -> None:
     ]
 
 
+def test_details_of_some_and_none_of_the_unknown(make: Make) -> None:
+    async def work(provider: Provider) -> list[Listing]:
+        return [one async for one in provider.details(["KIMpL", "NONE", "AAPL"])]
+
+    assert use(make, work) == [
+        Listing("KIMpL", name="Kimco pref. L", type="PFD"),
+        Listing("AAPL", type="CS", exchange="NASDAQ"),
+    ]
+
+
 def test_can_be_entered_again_in_another_loop(make: Make) -> None:
     provider = make()
     first, second = (sessions(lambda: provider, [MONDAY, FRIDAY]) for _ in range(2))

@@ -31,6 +31,7 @@ from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.files import FilesProvider
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.records import SessionBars
+from marketsweep.reports import sync_report
 from marketsweep.sandbox.launch import running
 from marketsweep.sessions import (
     NEW_YORK,
@@ -529,6 +530,11 @@ def test_the_newest_session_is_fetched_again_and_what_it_revises_is_kept(tmp_pat
         receipt = fill(data, MassiveProvider(KEY, server.url), before)
         assert asked_days(server) == [f"{newest}"]
     assert (receipt.wanted, receipt.new, receipt.revised, receipt.unchanged) == (1, 0, 1, 1)
+    [revised] = receipt.to_dict()["revisions"]
+    assert (revised["symbol"], revised["session"]) == ("A", f"{newest}")
+    assert (revised["old"]["close"], revised["new"]["close"]) == (1.5, 1.75)
+    changed = f"revised: A {newest} close 1.5 -> 1.75 and volume 10 -> 20"
+    assert changed in sync_report(receipt)
     with Store.open(data) as store, store.snapshot() as snapshot:
         (revision,) = snapshot.revisions()
         assert (revision.symbol, revision.session) == ("A", newest)

@@ -74,6 +74,10 @@ class Provider(Protocol):
         """Reference data of every ticker known, delisted ones included."""
         ...
 
+    def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing]:
+        """All that is known of some symbols, in that order, without those that are not known."""
+        ...
+
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
         """Rows that the source has on days that are no session, or not yet; none from most."""
         ...

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Final, Generic, TypeGuard, TypeVar
@@ -18,7 +19,7 @@ from marketsweep.fields import FIELDS
 from marketsweep.kernels.rows import columns_of_json
 from marketsweep.providers._faults import Complaint, Fault
 from marketsweep.records import Dividend, Listing, Quote, SessionBars, Span, Split, SymbolBars
-from marketsweep.sessions import session_on_or_before
+from marketsweep.sessions import session_on_or_after, session_on_or_before
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +92,14 @@ class TickerRow(msgspec.Struct, frozen=True):
     share_class_figi: str | None = None
 
 
+class _Details(TickerRow, frozen=True):
+    """What is told of one ticker where it is asked for by itself."""
+
+    market_cap: float | None = None
+    sic_description: str | None = None
+    list_date: str | None = None
+
+
 class Reply(msgspec.Struct):
     """What every body has: a status, and a sentence where that is an error."""
 
@@ -135,6 +144,10 @@ class _Rest(Reply):
     results: int | None = None
 
 
+class _OneTicker(Reply):
+    results: _Details | None = None
+
+
 class _Clock(Reply):
     server_time: str | None = msgspec.field(default=None, name="serverTime")
 
@@ -166,6 +179,7 @@ class _RestOfBars(_Rest):
 _decode_grouped: Final = msgspec.json.Decoder(_Grouped).decode
 _decode_rest: Final = msgspec.json.Decoder(_Rest).decode
 _decode_rest_of_bars: Final = msgspec.json.Decoder(_RestOfBars).decode
+_decode_details: Final = msgspec.json.Decoder(_OneTicker).decode
 _decode_snapshot: Final = msgspec.json.Decoder(_Snapshot).decode
 _decode_bars: Final = msgspec.json.Decoder(_BarsPage).decode
 decode_clock: Final = msgspec.json.Decoder(_Clock).decode
@@ -277,6 +291,20 @@ def _traded(bar: _SnapshotBar | None) -> tuple[float, ...] | None:
         return None
     values = tuple(value or 0.0 for value in map(bar.__getattribute__, _INITIALS))
     return values if any(values) else None
+
+
+def details_of(body: bytes) -> Listing:
+    """The listing of one ticker, with the facts that the list of all of them lacks."""
+    row = checked(_decode_details, body).results
+    if row is None or not row.ticker:
+        raise Fault("answers without the ticker's details")
+    first = _date(row.list_date)
+    return replace(
+        _listing(row.ticker, row),
+        market_cap=row.market_cap if _positive(row.market_cap) else None,
+        industry=row.sic_description or None,
+        first=first and session_on_or_after(first),
+    )
 
 
 def no_bars(day: dt.date) -> SessionBars:

@@ -110,6 +110,13 @@ class FilesProvider:
         """Reference data of every ticker of the symbols file."""
         return list(self._listings)
 
+    async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing]:
+        """What the symbols file has of some symbols."""
+        of = {listing.symbol: listing for listing in self._listings}
+        for symbol in symbols:
+            if symbol in of:
+                yield of[symbol]
+
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
         """Bars from `first` to `last` on days without a session, and of days that are to come.
 

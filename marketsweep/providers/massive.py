@@ -32,6 +32,7 @@ from marketsweep.providers._massive_bodies import (
     bars_page,
     checked,
     decode_clock,
+    details_of,
     dividends_of,
     dividends_page,
     fingerprint,
@@ -69,6 +70,7 @@ _log = logging.getLogger(__name__)
 _GROUPED: Final = "/v2/aggs/grouped/locale/us/market/stocks"
 _TICKER: Final = "/v2/aggs/ticker"
 _SNAPSHOT: Final = "/v2/snapshot/locale/us/markets/stocks/tickers"
+_TICKERS: Final = "/v3/reference/tickers"
 _BARS_A_CALL: Final = 50_000
 _ASKED_WHEN_EMPTY: Final = 4
 
@@ -207,6 +209,20 @@ class MassiveProvider:
             raise _not_included(refusal, "the list of tickers") from None
         return listings_of(rows)
 
+    async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing]:
+        """All that is known of some tickers, in that order, without those that are not known."""
+        async for listing in self._http.in_order(self._details, symbols, self._ahead):
+            if listing is not None:
+                yield listing
+
+    async def _details(self, symbol: str) -> Listing | None:
+        try:
+            return await self._http.get(f"{_TICKERS}/{quote(symbol, safe='')}", details_of)
+        except Refusal as refusal:
+            if refusal.status == 404:
+                return None
+            raise _not_included(refusal, "the details of tickers") from None
+
     async def _history(self, span: Span) -> SymbolBars:
         # A ticker may hold what would be a part of a path.
         path = f"{_TICKER}/{quote(span.symbol, safe='')}/range/1/day/{span.first}/{span.last}"
@@ -271,7 +287,7 @@ class MassiveProvider:
 
     async def _tickers(self, active: str) -> list[TickerRow]:
         params = {"market": "stocks", "active": active, "limit": str(_PAGES["listings"])}
-        return await self._rows("/v3/reference/tickers", params, tickers_page)
+        return await self._rows(_TICKERS, params, tickers_page)
 
     async def _rows(
         self, path: str, params: Mapping[str, str], read: Callable[[bytes], Page[Row]]
