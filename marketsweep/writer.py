@@ -62,7 +62,7 @@ class CommitReceipt:
     unchanged: int = 0
     kept: int = 0
     """Bars stored before and absent from this fetch: they stay."""
-    revisions: list[Revision] = field(default_factory=list)
+    revisions: list[Revision] = field(default_factory=list, compare=False)
     """The revised bars, old and new."""
     set_aside: dict[str, int] = field(default_factory=dict)
     """Rows by reason, those that an earlier fetch had set aside already included."""
