@@ -59,5 +59,6 @@ def _calls(folder: Path, url: str, symbols: Sequence[str]) -> int:
 
 
 def _batch(folder: Path, symbols: Sequence[str]) -> None:
+    # The sandbox stands at the last session's close: it may yet bring bars of that.
     with open_market(folder) as market:
-        assert market.price_history_batch(symbols, FIRST, AS_OF).receipt is None
+        assert market.price_history_batch(symbols, FIRST, SESSIONS[-2]).receipt is None

@@ -7,7 +7,6 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any, Final
 
-from marketsweep.inspection import suspects
 from marketsweep.panel import Adjust, History, Panel, build_panel
 from marketsweep.plan import Plan
 from marketsweep.store import Snapshot, Store
@@ -90,9 +89,12 @@ class Loader:
 
     def suspects(self, as_of: dt.date) -> dict[str, int]:
         """Symbols with suspicious bars up to a stored session, and their bars since."""
+        from marketsweep.inspection import suspects  # few scans ask for it
+
         if as_of not in self._suspects:
             _make_room(self._suspects, _DAYS_KEPT)
-            self._suspects[as_of] = suspects(self._snapshot, self.sessions_of(as_of))
+            up_to = self.sessions[: bisect_right(self.sessions, as_of)]
+            self._suspects[as_of] = suspects(self._snapshot, up_to)
         return self._suspects[as_of]
 
     def panel(self, as_of: dt.date, where: Node | None, plan: Plan, adjust: Adjust) -> Panel:

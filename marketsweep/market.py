@@ -14,7 +14,6 @@ from marketsweep.condition import split_expressions
 from marketsweep.config import DEFAULTS, Config, read_config
 from marketsweep.errors import UsageError
 from marketsweep.expressions import Expression, node_of
-from marketsweep.histories import Histories, fetch, read
 from marketsweep.loading import Loader
 from marketsweep.panel import Adjust
 from marketsweep.providers import Provider
@@ -25,6 +24,8 @@ from marketsweep.watchlist import checked
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from marketsweep.histories import Histories
 
 
 def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
@@ -131,6 +132,8 @@ class Market:
         self, symbol: str, *, as_of: dt.date | str | None = None, adjust: Adjust = "splits"
     ) -> pl.DataFrame:
         """All bars of one symbol: date, open, high, low, close, volume; adjusted as of a day."""
+        from marketsweep.histories import read  # brings asyncio, which a scan does not need
+
         self.loader.refresh()
         snapshot = self.loader.snapshot
         snapshot.column_of(symbol)  # raises for one without bars
@@ -151,6 +154,8 @@ class Market:
         years; `until` None is the newest session. Raises UsageError where something is missing
         and there is nobody to ask for it, and what a sync raises.
         """
+        from marketsweep.histories import Histories, fetch, read  # as above
+
         wanted = checked([symbols] if isinstance(symbols, str) else symbols)
         first, last = _date(since, "since"), _date(until, "until")
         receipt = fetch(self.store, self._provider, wanted, first, last)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Final, Literal
 
 import numpy as np
@@ -105,7 +106,12 @@ class History:
         """
         oldest = 0 if sessions is None else max(0, len(self.dates) - sessions)
         self._check(depth)
-        changes = self._moved(columns)
+        moved = [
+            (position, session, before, 1.0, 1.0)
+            for position in self.moved(columns)
+            for session, before in self.moves[int(columns[position])]
+        ]
+        changes = _packed(moved, len(columns))
         bars, age = np.zeros_like(columns), np.zeros_like(columns)
 
         def one(first: int, last: int) -> None:
@@ -134,13 +140,11 @@ class History:
         """The place of the first stored session on or after a day."""
         return int(np.searchsorted(_ordinals(tuple(self.dates)), day.toordinal()))
 
-    def _moved(self, columns: NDArray[np.int64]) -> cpu.Changes:
-        moved = [
-            (position, session, before, 1.0, 1.0)
-            for position, column in enumerate(columns.tolist())
-            for session, before in self.moves.get(column, ())
-        ]
-        return _packed(moved, len(columns))
+    def moved(self, columns: NDArray[np.int64]) -> list[int]:
+        """The positions of columns that have moves."""
+        having = np.fromiter(self.moves, np.int64, len(self.moves))
+        found: list[int] = np.flatnonzero(np.isin(columns, having)).tolist()
+        return found
 
     def _check(self, depth: int) -> None:
         """Compare the segments that nearly every symbol's bars come from with their checksums.
@@ -155,8 +159,8 @@ class History:
     def presence(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which sessions hold a bar of whoever has a column's ticker now: [sessions, columns]."""
         found = self._stored(columns)
-        for position, column in enumerate(columns.tolist()):
-            for session, before in self.moves.get(column, ()):
+        for position in self.moved(columns):
+            for session, before in self.moves[int(columns[position])]:
                 found[:session, position] = self._stored(np.array([before]))[:session, 0]
         return found
 
@@ -256,14 +260,17 @@ class _Past:
 
     def __init__(self, history: History, columns: NDArray[np.int64], adjust: Adjust) -> None:
         self.history = history
-        self.count = len(columns)
+        self.columns = columns
+        self.places = dict(zip(columns.tolist(), range(len(columns)), strict=True))
+        self.moved: dict[int, list[_Piece]] = {}
+        """By position, newest first: the pieces of those whose bars stand in several columns."""
+        self.changes: list[_Change] = []
+        for position in history.moved(columns):
+            self.changes += self._pieces(position, int(columns[position]))
         self.pieces: dict[int, list[_Piece]] = {}
         """By column: an action under a ticker is of whoever had it on the ex-date."""
-        self.of: list[list[_Piece]] = []
-        """By position, newest first."""
-        self.changes: list[_Change] = []
-        for position, column in enumerate(columns.tolist()):
-            self.changes += self._pieces(position, column)
+        for piece in chain.from_iterable(self.moved.values()):
+            self.pieces.setdefault(piece.column, []).append(piece)
         splits = history.snapshot.splits() if adjust != "none" else []
         self.changes += self._splits(splits)
         if adjust == "total":
@@ -271,19 +278,17 @@ class _Past:
 
     def packed(self) -> cpu.Changes:
         """For the kernels."""
-        return _packed(self.changes, self.count)
+        return _packed(self.changes, len(self.columns))
 
     def _pieces(self, position: int, column: int) -> Iterator[_Change]:
         beyond, found = len(self.history.dates), []
-        for session, before in self.history.moves.get(column, ()):
+        for session, before in self.history.moves[column]:
             found.append(_Piece(position, column, session, beyond))
             yield position, session, before, 1.0, 1.0
             column, beyond = before, session
         if column != cpu.NO_COLUMN:
             found.append(_Piece(position, column, 0, beyond))
-        for piece in found:
-            self.pieces.setdefault(piece.column, []).append(piece)
-        self.of.append(found)
+        self.moved[position] = found
 
     def _told(self, symbol: str, ex_date: dt.date) -> Iterable[tuple[int, int]]:
         """The positions that an action is of, and the first stored session that trades after it.
@@ -294,6 +299,9 @@ class _Past:
         session = self.history.session_from(ex_date)
         if not 0 < session < len(self.history.dates):
             return
+        position = self.places.get(column)
+        if position is not None and position not in self.moved:
+            yield position, session
         for piece in self.pieces.get(column, ()):
             # One of the day on which the ticker changes may be told under either.
             if piece.first <= session <= piece.beyond:
@@ -329,9 +337,12 @@ class _Past:
                 if before > dividend.cash > 0:
                     yield position, session, cpu.SAME_COLUMN, 1.0 - dividend.cash / before, 1.0
 
+    def _whole(self, position: int) -> list[_Piece]:
+        return [_Piece(position, int(self.columns[position]), 0, len(self.history.dates))]
+
     def _last_close(self, position: int, session: int) -> tuple[dt.date, float] | None:
         """The last bar's day and raw close at or before a session."""
-        for piece in self.of[position]:
+        for piece in self.moved.get(position) or self._whole(position):
             if piece.first <= session:
                 found = self.history.last_close(min(session, piece.beyond - 1), piece.column)
                 if found and self.history.dates[piece.first] <= found[0]:
