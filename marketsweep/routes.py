@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from marketsweep.errors import UsageError
 from marketsweep.providers._tariff import Route, Tariff
 from marketsweep.records import Span
 from marketsweep.sessions import sessions_between
@@ -33,6 +34,10 @@ class Request:
     """Whether all that is known of each of the symbols is fetched, by a call each."""
     content: bool = False
     """Whether stored sessions are good enough though they may still be corrected."""
+
+    def __post_init__(self) -> None:
+        if self.details and self.symbols is None:
+            raise UsageError("details take a call a symbol: name the symbols with --only")
 
 
 @dataclass(frozen=True, slots=True)

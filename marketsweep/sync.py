@@ -140,8 +140,6 @@ def sync(
     """
     check_days(since, until, dt.datetime.now(dt.UTC))
     chosen = None if symbols is None else tuple(dict.fromkeys(symbols))
-    if details and chosen is None:
-        raise UsageError("details take a call a symbol: name the symbols with --only")
     request = Request(since, until, chosen, by_symbol, details, content)
     with store.writer() as writer:
         one = _Sync(store, writer, provider, request, frozenset(always), progress)

@@ -515,6 +515,8 @@ def test_details_are_stored_and_foreseen(
         assert listing.first == row["first_listed"]
     with pytest.raises(UsageError, match="--only"):
         fill(tmp_path, massive(url), details=True)
+    with pytest.raises(UsageError, match="--only"):
+        forecast(tmp_path, massive(url), *days, details=True)
 
 
 # What scans make of it
