@@ -9,10 +9,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import chain
 from typing import Final, Literal
 
@@ -138,7 +139,7 @@ class History:
 
     def session_from(self, day: dt.date) -> int:
         """The place of the first stored session on or after a day."""
-        return int(np.searchsorted(_ordinals(tuple(self.dates)), day.toordinal()))
+        return bisect_left(self.dates, day)
 
     def moved(self, columns: NDArray[np.int64]) -> list[int]:
         """The positions of columns that have moves."""
@@ -355,8 +356,3 @@ def _packed(changes: Iterable[_Change], positions: int) -> cpu.Changes:
     places = np.array([change[:3] for change in ordered], dtype=np.int64).reshape(-1, 3)
     factors = np.array([change[3:] for change in ordered], dtype=np.float64).reshape(-1, 2)
     return cpu.Changes(places, factors, positions)
-
-
-@lru_cache(maxsize=4)
-def _ordinals(dates: tuple[dt.date, ...]) -> NDArray[np.int64]:
-    return np.array([day.toordinal() for day in dates], dtype=np.int64)

@@ -12,7 +12,17 @@ PACKAGE = Path(__file__).parent.parent / "marketsweep"
 # Floor by floor, the lowest first. A folder's siblings share its floor, and import each other
 # only where the folder is one thing in several files (`providers._http`, the sandbox).
 FLOORS: list[list[str]] = [
-    ["errors", "fields", "records", "sessions", "completeness", "workers", "batches", "kernels"],
+    [
+        "errors",
+        "fields",
+        "records",
+        "schema",
+        "sessions",
+        "completeness",
+        "workers",
+        "batches",
+        "kernels",
+    ],
     ["indicators", "packed_bars", "database", "segments", "spans", "identity"],
     ["market_files", "intake", "catalog", "vocabulary", "config"],
     ["tree", "writer", "watchlist", "providers", "sandbox.settings"],
