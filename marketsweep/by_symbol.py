@@ -69,21 +69,18 @@ def untraded(spans: Iterable[Span], quotes: Iterable[Quote], snapshot: Snapshot)
 
     Nothing was traded in the last session, and the bar of the one before it is as it was stored.
     """
-    of = {quote.symbol: quote for quote in quotes if quote.today is None and quote.before}
-    return [
-        span
-        for span in spans
-        if span.symbol in of and is_recent(span) and of[span.symbol].before == _bar(span, snapshot)
-    ]
+    still = {quote.symbol: quote.before for quote in quotes if quote.today is None and quote.before}
+    recent = [span for span in spans if span.symbol in still and is_recent(span)]
+    stored = {day: snapshot.bars(day) for day in {_before(span.last) for span in recent}}
 
+    def bar(span: Span) -> tuple[float, ...] | None:
+        bars = stored[_before(span.last)]
+        column = snapshot.index.get(span.symbol, -1)
+        if bars is None or not 0 <= column < bars.shape[1]:
+            return None
+        return tuple(bars[:, column].tolist())
 
-def _bar(span: Span, snapshot: Snapshot) -> tuple[float, ...] | None:
-    """What is stored of the session before the span's last."""
-    bars = snapshot.bars(_before(span.last))
-    column = snapshot.index.get(span.symbol, -1)
-    if bars is None or not 0 <= column < bars.shape[1]:
-        return None
-    return tuple(bars[:, column].tolist())
+    return [span for span in recent if bar(span) == still[span.symbol]]
 
 
 def _before(session: dt.date) -> dt.date:

@@ -33,6 +33,30 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 
 
+_limit = click.option(
+    "--calls-per-minute", type=click.IntRange(1), help="Your plan's limit; free: 5."
+)
+
+
+def _source(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say where to fetch from."""
+    for option in (
+        click.option(
+            "--api-key", metavar="KEY", help="Better in MASSIVE_API_KEY, out of your history."
+        ),
+        click.option("--base-url", metavar="URL", help="Another address of the Massive protocol."),
+        click.option(
+            "--provider",
+            default="massive",
+            show_default=True,
+            metavar="massive|files",
+            help="Where from.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 class _Group(click.Group):
     """Turns every error that is raised on purpose into one clear line and its exit code."""
 
@@ -71,17 +95,13 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--provider", default="massive", show_default=True, metavar="massive|files", help="Where from."
-)
-@click.option("--base-url", metavar="URL", help="Another address of the Massive protocol.")
-@click.option("--api-key", metavar="KEY", help="Better in MASSIVE_API_KEY, out of your history.")
+@_source
 @click.option("--since", type=_DAY, help="First session. Default: two years back.")
 @click.option("--until", type=_DAY, help="Last session. Default: the newest there is.")
 @click.option("--path", metavar="FILE", type=_FILE, help="files: bars, Parquet, CSV or Arrow.")
 @click.option("--actions", metavar="FILE", type=_FILE, help="files: splits and dividends.")
 @click.option("--symbols", metavar="FILE", type=_FILE, help="files: reference data.")
-@click.option("--calls-per-minute", type=click.IntRange(1), help="Your plan's limit; free: 5.")
+@_limit
 @click.option("--only", metavar="A,B|@FILE", help="These symbols alone, by the cheapest way.")
 @click.option("--by-symbol", is_flag=True, help="One call a symbol, and not one a session.")
 @click.option("--details", is_flag=True, help="only: market cap and more, a call each.")
@@ -436,12 +456,8 @@ def demo(market: Path | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.option(
-    "--provider", default="massive", show_default=True, metavar="massive|files", help="Where from."
-)
-@click.option("--base-url", metavar="URL", help="Another address of the Massive protocol.")
-@click.option("--api-key", metavar="KEY", help="Better in MASSIVE_API_KEY, out of your history.")
-@click.option("--calls-per-minute", type=click.IntRange(1), help="Your plan's limit; free: 5.")
+@_source
+@_limit
 @click.option("--sandbox", "in_sandbox", is_flag=True, help="Fetch from a local stand-in instead.")
 @_data
 @click.option("--json", "as_json", is_flag=True, help="The curves as JSON on stdout.")

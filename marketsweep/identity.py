@@ -131,8 +131,9 @@ class _Book:
         return None
 
     def _candidates(self, row: Listing) -> list[int]:
-        if row.figi in self._of_figi:
-            return [self._of_figi[row.figi or ""]]
+        same = self._of_figi.get(row.figi or "")
+        if same is not None:
+            return [same]
         earlier = self.of_ticker.get(row.renamed_from or "", [])
         newest_first = sorted(earlier, key=lambda one: one.last or dt.date.max, reverse=True)
         return [

@@ -107,12 +107,7 @@ class History:
         """
         oldest = 0 if sessions is None else max(0, len(self.dates) - sessions)
         self._check(depth)
-        moved = [
-            (position, session, before, 1.0, 1.0)
-            for position in self.moved(columns)
-            for session, before in self.moves[int(columns[position])]
-        ]
-        changes = _packed(moved, len(columns))
+        changes = _Past(self, columns, "none").packed()
         bars, age = np.zeros_like(columns), np.zeros_like(columns)
 
         def one(first: int, last: int) -> None:
@@ -278,8 +273,11 @@ class _Past:
             self.changes += self._dividends(history.snapshot.dividends(), splits)
 
     def packed(self) -> cpu.Changes:
-        """For the kernels."""
-        return _packed(self.changes, len(self.columns))
+        """For the kernels: by position, and newest first."""
+        ordered = sorted(self.changes, key=lambda change: (change[0], -change[1]))
+        places = np.array([change[:3] for change in ordered], dtype=np.int64).reshape(-1, 3)
+        factors = np.array([change[3:] for change in ordered], dtype=np.float64).reshape(-1, 2)
+        return cpu.Changes(places, factors, len(self.columns))
 
     def _pieces(self, position: int, column: int) -> Iterator[_Change]:
         beyond, found = len(self.history.dates), []
@@ -349,10 +347,3 @@ class _Past:
                 if found and self.history.dates[piece.first] <= found[0]:
                     return found
         return None
-
-
-def _packed(changes: Iterable[_Change], positions: int) -> cpu.Changes:
-    ordered = sorted(changes, key=lambda change: (change[0], -change[1]))
-    places = np.array([change[:3] for change in ordered], dtype=np.int64).reshape(-1, 3)
-    factors = np.array([change[3:] for change in ordered], dtype=np.float64).reshape(-1, 2)
-    return cpu.Changes(places, factors, positions)

@@ -16,7 +16,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -199,14 +199,14 @@ class _Sync:
         window = await self.provider.available()
         self.now = window.now or self.now
         agenda = self._agenda(window)
-        if self.request.by_symbol and agenda.listings:
-            # Who there is to be asked for, reference data tells.
-            await self._fetch_reference(agenda)
-            agenda = replace(self._agenda(window), listings=False)
-            if not (agenda.prices.spans or agenda.prices.spared):
-                raise UsageError("nobody tells which symbols there are: name them with --only")
         reference = asyncio.create_task(self._fetch_reference(agenda))
         try:
+            if self.request.by_symbol and agenda.listings:
+                # Who there is to be asked for, reference data tells.
+                await reference
+                agenda = self._agenda(window)
+                if not (agenda.prices.spans or agenda.prices.spared):
+                    raise UsageError("nobody tells which symbols there are: name them with --only")
             await self._fetch_prices(agenda.prices)
             await reference
         finally:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -201,9 +201,7 @@ class Writer:
         symbols: Collection[str] | None = None,
     ) -> None:
         """Make these the splits on or after `since` (None: ever) of `symbols` (None: of all)."""
-        with self._catalog.transaction():
-            if self._catalog.replace_splits(splits, since, symbols):
-                self._catalog.bump()
+        self._change(self._catalog.replace_splits, splits, since, symbols)
 
     def put_dividends(
         self,
@@ -212,41 +210,35 @@ class Writer:
         symbols: Collection[str] | None = None,
     ) -> None:
         """Make these the dividends on or after `since` (None: ever) of `symbols` (None: of all)."""
-        with self._catalog.transaction():
-            if self._catalog.replace_dividends(dividends, since, symbols):
-                self._catalog.bump()
+        self._change(self._catalog.replace_dividends, dividends, since, symbols)
 
     def add_splits(self, splits: Iterable[Split]) -> None:
         """Put these beside the stored splits, in the place of any of the same symbol and day."""
-        with self._catalog.transaction():
-            if self._catalog.merge_splits(splits):
-                self._catalog.bump()
+        self._change(self._catalog.merge_splits, splits)
 
     def add_dividends(self, dividends: Iterable[Dividend]) -> None:
         """Put these beside the stored ones, in the place of those of the same symbol and day."""
-        with self._catalog.transaction():
-            if self._catalog.merge_dividends(dividends):
-                self._catalog.bump()
+        self._change(self._catalog.merge_dividends, dividends)
 
     def settle(self, one: Settled) -> None:
         """Keep the user's word on a symbol's splits or dividends of a day; no sync undoes it."""
-        with self._catalog.transaction():
-            if self._catalog.settle(one):
-                self._catalog.bump()
+        self._change(self._catalog.settle, one)
 
     def unsettle(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
         """Forget the user's word, so that the provider's holds again; whether there was one."""
-        with self._catalog.transaction():
-            found = self._catalog.unsettle(symbol, ex_date, kind)
-            if found:
-                self._catalog.bump()
-        return found
+        return self._change(self._catalog.unsettle, symbol, ex_date, kind)
 
     def put_listings(self, listings: Iterable[Listing]) -> None:
         """Put these in the place of the stored listings of their symbols; the others stay."""
+        self._change(self._catalog.upsert_listings, listings)
+
+    def _change(self, change: Callable[..., bool], *arguments: object) -> bool:
+        """One transaction of the catalog, and a new version where it changes anything."""
         with self._catalog.transaction():
-            if self._catalog.upsert_listings(listings):
+            changed = change(*arguments)
+            if changed:
                 self._catalog.bump()
+        return changed
 
     def log_sync(self, **facts: object) -> None:
         """Write a line of the sync log, with the time."""

@@ -184,6 +184,17 @@ def gone_before(files: Files) -> int:
     return listed.filter(pl.col("last_listed") < FIRST).height
 
 
+def test_reference_data_is_asked_for_once(tmp_path: Path) -> None:
+    market = massive_server.Market(tickers=[{"ticker": "AAPL", "active": True}])
+    with serving(market) as server, Store.create(tmp_path) as store:
+        days = dt.date(2024, 3, 4), dt.date(2024, 3, 8)
+        sync(store, MassiveProvider(KEY, server.url), *days, by_symbol=True)
+        assert len(server.asked("/aggs/ticker/AAPL")) == 1
+        for kind in ("splits", "dividends"):
+            assert len(server.asked(kind)) == 1
+        assert len(server.asked("/tickers")) == 2  # those that are listed, and those that were
+
+
 def test_nobody_to_ask_for(files: Files, tmp_path: Path) -> None:
     bars = ms.FilesProvider(files.folder / "bars.parquet")
     with pytest.raises(UsageError, match="which symbols"):
