@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Final, Literal, TypeVar
 
 from marketsweep.database import Database
-from marketsweep.identity import identified
+from marketsweep.identity import identified, key_of
 from marketsweep.records import Dividend, Life, Listing, Settled, Span, Split
 from marketsweep.schema import SCHEMA, UPGRADES
 from marketsweep.spans import Asked, joined
@@ -29,10 +29,13 @@ _VALUES: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {
 }
 """The fields of a record: a table has its columns in their order."""
 
+_LIFE: Final = "SELECT symbol, nullif(first, ''), last, instrument FROM listings"
 # The index by instrument has all of these columns, but in another order: sorting takes longer.
-_LIVES: Final = (
-    "SELECT symbol, first, last, instrument FROM listings NOT INDEXED ORDER BY symbol, instrument"
-)
+_LIVES: Final = _LIFE + " NOT INDEXED ORDER BY symbol, instrument"
+_SHARED_LIVES: Final = f"""
+{_LIFE} WHERE instrument IN (SELECT instrument FROM listings GROUP BY 1 HAVING count(*) > 1) UNION
+{_LIFE} WHERE symbol IN (SELECT symbol FROM listings GROUP BY 1 HAVING count(*) > 1)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +189,15 @@ class Catalog(Database):
 
     def shared_lives(self) -> list[Life]:
         """The lives of instruments that had several tickers, and of tickers of several of them."""
-        rows = self._rows(
-            "SELECT symbol, first, last, instrument FROM listings WHERE instrument IN"
-            " (SELECT instrument FROM listings GROUP BY instrument HAVING count(*) > 1)"
-            " UNION SELECT symbol, first, last, instrument FROM listings WHERE symbol IN"
-            " (SELECT symbol FROM listings GROUP BY symbol HAVING count(*) > 1)"
-        )
+        rows = self._rows(_SHARED_LIVES)
         return [Life(symbol, _date(first), _date(last), of) for symbol, first, last, of in rows]
 
     def listings(self) -> list[Listing]:
         """Every listing, by symbol."""
         rows = self._rows(
             "SELECT symbol, name, type, exchange, sector, industry, country, market_cap,"
-            " first, last, figi, renamed_from, instrument FROM listings ORDER BY symbol, instrument"
+            " nullif(first, ''), last, figi, renamed_from, instrument FROM listings"
+            " ORDER BY symbol, instrument, first"
         )
         return [Listing(*row[:8], *map(_date, row[8:10]), *row[10:]) for row in rows]
 
@@ -263,13 +262,18 @@ class Catalog(Database):
     def upsert_listings(self, listings: Iterable[Listing]) -> bool:
         """Put these in the place of the stored ones that they are; whether anything changed."""
         before = self.listings()
-        stored = {(listing.symbol, listing.instrument): listing for listing in before}
-        given = identified(before, listings)
-        changed = [new for new in given if stored.get((new.symbol, new.instrument)) != new]
+        stored = {key_of(listing): listing for listing in before}
+        known = {key_of(listing): listing for listing in identified(before, listings)}
         self._connection.executemany(
-            f"INSERT OR REPLACE INTO listings VALUES ({_marks(13)})", [_row(new) for new in changed]
+            "DELETE FROM listings WHERE symbol = ? AND instrument = ? AND first = ?",
+            stored.keys() - known.keys(),
         )
-        return bool(changed)
+        changed = [new for key, new in known.items() if stored.get(key) != new]
+        self._connection.executemany(
+            f"INSERT OR REPLACE INTO listings VALUES ({_marks(8)}, ifnull(?, ''), {_marks(4)})",
+            map(_row, changed),
+        )
+        return bool(changed) or len(stored) > len(known)
 
     def _remove(self, table: str, where: str, records: Iterable[Split | Dividend]) -> None:
         rows = [_row(record) for record in records]

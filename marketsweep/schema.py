@@ -41,11 +41,12 @@ CREATE TABLE dividends (
 CREATE TABLE sync_log (id INTEGER PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL);
 """
 
+# A day that is not known is '' where it is a part of the key.
 _LISTINGS: Final = """
 CREATE TABLE listings (
     symbol TEXT, name TEXT, type TEXT, exchange TEXT, sector TEXT, industry TEXT, country TEXT,
     market_cap REAL, first TEXT, last TEXT, figi TEXT, renamed_from TEXT, instrument INTEGER,
-    PRIMARY KEY (symbol, instrument)) WITHOUT ROWID;
+    PRIMARY KEY (symbol, instrument, first)) WITHOUT ROWID;
 CREATE INDEX listings_of ON listings (instrument, symbol, first, last);
 """
 _SPANS: Final = """
@@ -63,14 +64,24 @@ CREATE TABLE settled (
 
 _TO_2: Final = f"""
 ALTER TABLE segments RENAME COLUMN month TO period;
-ALTER TABLE listings RENAME TO listings_1;
-{_LISTINGS}
-INSERT INTO listings SELECT *, NULL, NULL, row_number() OVER (ORDER BY symbol) FROM listings_1;
-DROP TABLE listings_1;
+ALTER TABLE listings ADD COLUMN figi TEXT;
+ALTER TABLE listings ADD COLUMN renamed_from TEXT;
+ALTER TABLE listings ADD COLUMN instrument INTEGER;
+UPDATE listings SET instrument =
+    (SELECT count(*) FROM listings AS earlier WHERE earlier.symbol <= listings.symbol);
+CREATE INDEX listings_of ON listings (instrument);
 {_SPANS}{_SETTLED}"""
+
+_TO_3: Final = f"""
+DROP INDEX listings_of;
+ALTER TABLE listings RENAME TO listings_2;
+{_LISTINGS}
+INSERT INTO listings SELECT symbol, name, type, exchange, sector, industry, country, market_cap,
+    ifnull(first, ''), last, figi, renamed_from, instrument FROM listings_2;
+DROP TABLE listings_2"""
 
 SCHEMA: Final = _TABLES + _LISTINGS + _SPANS + _SETTLED
 """Statements that make an empty catalog, separated by semicolons."""
 
-UPGRADES: Final[Mapping[int, str]] = {1: _TO_2}
+UPGRADES: Final[Mapping[int, str]] = {1: _TO_2, 2: _TO_3}
 """Statements that bring a catalog of that format to the next one."""

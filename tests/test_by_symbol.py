@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import sqlite3
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -613,6 +613,15 @@ def test_a_folder_of_the_first_format_is_brought_up_to_date(
     assert done.returncode == 0, done.stderr
     assert_holds(tmp_path / "old", files.bars)
     assert_same_segments(tmp_path / "old", tmp_path / "new")
+    assert instruments_in(tmp_path / "old") == instruments_in(tmp_path / "new")
+
+
+def instruments_in(path: Path) -> set[frozenset[str]]:
+    """The tickers of each instrument."""
+    with Store.open(path) as store, store.snapshot() as snapshot:
+        listings = sorted(snapshot.listings(), key=lambda one: one.instrument or 0)
+    groups = groupby(listings, key=lambda one: one.instrument)
+    return {frozenset(one.symbol for one in some) for _, some in groups}
 
 
 def take_back(path: Path) -> None:
@@ -634,6 +643,7 @@ def take_back(path: Path) -> None:
         columns = "symbol, name, type, exchange, sector, industry, country, market_cap, first, last"
         old.execute(f"CREATE TABLE listings ({columns}, PRIMARY KEY (symbol)) WITHOUT ROWID")
         old.execute(f"INSERT INTO listings SELECT {columns} FROM listings_2")
+        old.execute("UPDATE listings SET first = NULL WHERE first = ''")
         old.execute("DROP TABLE listings_2")
         old.execute("DROP TABLE partial")
         old.execute("DROP TABLE spans")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,8 @@ JANUARY, JUNE, JULY, AUGUST = (dt.date(2016, month, 1) for month in (1, 6, 7, 8)
 
 def told(*listings: Listing, stored: Sequence[Listing] = ()) -> list[Listing]:
     """What is stored after a source has spoken, by number."""
-    kept = {(one.symbol, one.instrument): one for one in stored}
-    kept |= {(one.symbol, one.instrument): one for one in identified(stored, listings)}
-    return sorted(kept.values(), key=lambda one: (one.instrument, one.symbol, one.first))
+    found = identified(stored, listings)
+    return sorted(found, key=lambda one: (one.instrument, one.symbol, one.first or dt.date.min))
 
 
 def numbers(listings: Sequence[Listing]) -> list[tuple[str, int | None]]:
@@ -104,6 +104,57 @@ def test_one_ticker_cannot_become_two() -> None:
     number = dict(numbers(found))
     assert number["B"] == number["A"]
     assert len({number["A"], number["C"], number["D"]}) == 3
+
+
+def test_two_become_one_when_a_source_says_so_later() -> None:
+    stored = told(Listing("META"), Listing("FB", last=JUNE), Listing("OLD"), Listing("NEW"))
+    assert len({one.instrument for one in stored}) == 4
+    by_figi = told(Listing("META", figi="F"), Listing("FB", last=JUNE, figi="F"), stored=stored)
+    number = dict(numbers(by_figi))
+    first = next(one for one in stored if one.symbol in ("FB", "META"))
+    assert number["META"] == number["FB"] == first.instrument
+    # Both are listed still: then they are not one, until one of them has ended.
+    both = told(Listing("NEW", first=JULY, renamed_from="OLD"), stored=by_figi)
+    assert len({one.instrument for one in both}) == 3
+    ended = told(Listing("OLD", last=JUNE), Listing("NEW"), stored=both)
+    assert len({one.instrument for one in ended}) == 2
+    assert told(*ended, stored=ended) == ended
+
+
+def test_a_chain_is_joined_whatever_comes_first() -> None:
+    chain = [
+        Listing("A", first=JANUARY, last=JUNE),
+        Listing("B", first=JULY, last=JULY, renamed_from="A"),
+        Listing("C", first=AUGUST, renamed_from="B"),
+    ]
+    for order in permutations(chain):
+        stored: list[Listing] = []
+        for one in order:
+            stored = told(one, stored=stored)
+        # B and C are told once more, as every sync does.
+        assert {one.instrument for one in told(*chain, stored=stored)} == {1}, order
+    silent = told(*(replace(one, renamed_from=None) for one in chain))
+    assert [one.instrument for one in silent] == [1, 2, 3]
+    assert {one.instrument for one in told(*chain, stored=silent)} == {1}
+
+
+def test_an_instrument_comes_back_to_a_ticker() -> None:
+    there = told(Listing("A", last=JUNE, figi="F"), Listing("B", first=JULY, figi="F"))
+    back = told(Listing("A", figi="F"), Listing("B", last=JULY, figi="F"), stored=there)
+    assert [(one.symbol, one.instrument, one.first, one.last) for one in back] == [
+        ("A", 1, None, JUNE),
+        ("A", 1, JULY + dt.timedelta(days=1), None),
+        ("B", 1, JULY, JULY),
+    ]
+    assert told(Listing("A", figi="F"), stored=back) == back
+    lives = [Life(one.symbol, one.first, one.last, 1) for one in back]
+    day = dt.timedelta(days=1)
+    assert moves_of(lives, AUGUST)["A"] == [Move(JULY + day, "B"), Move(JUNE + day, "A")]
+    assert "A" not in moves_of(lives, JUNE)
+    # The same where the return is told before the end of the other ticker.
+    early = told(Listing("A", figi="F"), stored=there)
+    assert [one.instrument for one in early] == [1, 1, 2]
+    assert told(Listing("A", figi="F"), Listing("B", last=JULY, figi="F"), stored=early) == back
 
 
 dates = st.none() | st.dates(JANUARY, AUGUST)
@@ -225,6 +276,16 @@ def test_a_ticker_that_was_anothers_has_a_short_history(data: Path) -> None:
     with ms.open(fresh) as market:
         hits = market.scan("sma(close, 30) > 0")
         assert (len(hits), hits.coverage.excluded.short_history) == (0, 1)
+    # Told late who it was before, it has its whole history.
+    with Store.open(fresh) as store, store.writer() as writer:
+        version = store.version()
+        writer.put_listings(OWNERS)
+        assert store.version() == version + 1
+        writer.put_listings(OWNERS)
+        assert store.version() == version + 1
+        with store.snapshot() as snapshot:
+            assert numbers(snapshot.listings()) == [("S", 2), ("T", 1), ("T", 2)]
+    assert closes(fresh, "T") == closes(data, "T")
 
 
 @pytest.mark.parametrize("tickers", [["S"], ["T"], ["S", "T"]])
