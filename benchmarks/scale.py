@@ -39,7 +39,8 @@ def rows(example: Example) -> Iterator[Row]:
     _fill(store)
     size = f"{len(_DAYS):,} sessions, up to {TICKERS:,} tickers"
     yield within(f"{size}: open and take a snapshot", repeated(_RUNS, partial(_open, store)), 0.02)
-    append = prepared(_RUNS, lambda number: _copy(store, number), _append)
+    last = _bars(_DAYS[-1])
+    append = prepared(_RUNS, lambda number: _copy(store, number), partial(_append, last))
     yield within(f"{size}: append a session", append, 0.02)
     # What was superseded meanwhile stays for ten minutes, for readers.
     with Store.open(store) as opened, opened.snapshot() as snapshot:
@@ -54,8 +55,8 @@ def rows(example: Example) -> Iterator[Row]:
 
 def _fill(path: Path) -> None:
     with Store.create(path) as store, store.writer() as writer:
-        for _, month in groupby(_DAYS[:-1], key=lambda day: (day.year, day.month)):
-            writer.commit([_bars(day) for day in month], "walks")
+        for _, year in groupby(_DAYS[:-1], key=lambda day: day.year):
+            writer.commit([_bars(day) for day in year], "walks")
 
 
 def _tickers_of(day: dt.date) -> int:
@@ -92,9 +93,9 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _append(path: Path) -> None:
+def _append(bars: SessionBars, path: Path) -> None:
     with Store.open(path) as store, store.writer() as writer:
-        writer.commit([_bars(_DAYS[-1])], "walks")
+        writer.commit([bars], "walks")
 
 
 def _costs(folder: Path) -> Iterator[float]:

@@ -29,6 +29,9 @@ _VALUES: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {
 }
 """The fields of a record: a table has its columns in their order."""
 
+_BLOCK: Final = 1000
+"""Tickers of the axis in a row."""
+
 _LIFE: Final = "SELECT symbol, nullif(first, ''), last, instrument FROM listings"
 # The index by instrument has all of these columns, but in another order: sorting takes longer.
 _LIVES: Final = _LIFE + " NOT INDEXED ORDER BY symbol, instrument"
@@ -98,8 +101,8 @@ class Change:
     """Everything that one commit does to the catalog."""
 
     at: dt.datetime
-    tickers: Sequence[tuple[int, dt.date, Sequence[str]]]
-    """New on the axis: place of the first, session that brought them, the tickers."""
+    tickers: Sequence[str]
+    """New on the axis, in its order."""
     sessions: Sequence[SessionRow]
     segments: Sequence[SegmentRow]
     superseded: Sequence[str]
@@ -294,10 +297,7 @@ class Catalog(Database):
         """Write a commit, inside a transaction; whether it changed anything."""
         executemany = self._connection.executemany
         known = self._learn(change)
-        executemany(
-            "INSERT INTO axis VALUES (?, ?, ?)",
-            [(first, day.isoformat(), "\n".join(new)) for first, day, new in change.tickers],
-        )
+        self._lengthen(change.tickers)
         executemany(
             f"INSERT OR REPLACE INTO sessions (date, source, {', '.join(QUALITY)})"
             f" VALUES ({_marks(2 + len(QUALITY))})",
@@ -318,6 +318,20 @@ class Catalog(Database):
         )
         added = self._set_aside(change.set_aside)
         return bool(change.segments) or added or known
+
+    def _lengthen(self, new: Sequence[str]) -> None:
+        if not new:
+            return
+        last = self._rows("SELECT first, tickers FROM axis ORDER BY first DESC LIMIT 1")
+        first, packed = last[0] if last else (0, "")
+        tickers = [*(packed.split("\n") if packed else ()), *new]
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO axis VALUES (?, ?)",
+            [
+                (first + place, "\n".join(tickers[place : place + _BLOCK]))
+                for place in range(0, len(tickers), _BLOCK)
+            ],
+        )
 
     def _learn(self, change: Change) -> bool:
         """Note which sessions are whole, or what is known of them; whether that is news."""

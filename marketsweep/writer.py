@@ -127,9 +127,8 @@ class Writer:
         return draft.receipt
 
     def _judge(self, bars: SessionBars, draft: _Draft, today: dt.date) -> Intake:
-        first = len(self._axis)
         intake = judge(bars, self._axis, today)
-        draft.take_judged(intake, first)
+        draft.take_judged(intake)
         return intake
 
     def _merge(self, intakes: Sequence[Intake], draft: _Draft) -> None:
@@ -288,15 +287,14 @@ class _Draft:
         self._source = source
         self._asked = asked
         self._days: list[dt.date] = []
-        self._tickers: list[tuple[int, dt.date, list[str]]] = []
+        self._tickers: list[str] = []
         self._sessions: list[SessionRow] = []
         self._revisions: list[Revision] = []
         self._set_aside: list[SetAside] = []
 
-    def take_judged(self, intake: Intake, first: int) -> None:
-        """Note a session's new tickers, `first` being their place, and its rows set aside."""
-        if intake.new:
-            self._tickers.append((first, intake.session, intake.new))
+    def take_judged(self, intake: Intake) -> None:
+        """Note a session's new tickers and its rows set aside."""
+        self._tickers += intake.new
         self._set_aside += [SetAside(intake.session, *row) for row in intake.set_aside]
         counts = Counter(self.receipt.set_aside)
         counts.update(reason for _, reason, _ in intake.set_aside)

@@ -639,6 +639,13 @@ def take_back(path: Path) -> None:
         old.execute("DELETE FROM segments WHERE period GLOB '2016-12.*'")
         old.execute("INSERT INTO segments VALUES ('2016-12', ?, ?, ?, ?, ?)", row)
         old.execute("ALTER TABLE segments RENAME COLUMN period TO month")
+        axis = [text for (text,) in old.execute("SELECT tickers FROM axis ORDER BY first")]
+        tickers = "\n".join(axis).split("\n")
+        old.execute("DROP TABLE axis")
+        old.execute("CREATE TABLE axis (first INTEGER PRIMARY KEY, date TEXT, tickers TEXT)")
+        for first in (0, 3):
+            some = "\n".join(tickers[:3] if first == 0 else tickers[3:])
+            old.execute("INSERT INTO axis VALUES (?, '2016-12-01', ?)", (first, some))
         old.execute("ALTER TABLE listings RENAME TO listings_2")
         columns = "symbol, name, type, exchange, sector, industry, country, market_cap, first, last"
         old.execute(f"CREATE TABLE listings ({columns}, PRIMARY KEY (symbol)) WITHOUT ROWID")

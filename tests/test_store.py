@@ -588,11 +588,28 @@ def test_a_short_a_foreign_and_a_missing_segment(damaged: tuple[Store, Path]) ->
     assert len(store.verify().damages) == 1
 
 
+def test_the_axis_is_the_same_however_it_grew(tmp_path: Path) -> None:
+    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 1, 14))
+    lengths = [1, 999, 1000, 1001, 1001, 3500, 3501, 3502]
+    sessions = [
+        SessionBars(day, [f"T{n:04}" for n in range(length)], np.ones((5, length)))
+        for day, length in zip(days, lengths, strict=False)
+    ]
+    with Store.create(tmp_path / "slow") as slow, slow.writer() as writer:
+        for bars in sessions:
+            writer.commit([bars], "test")
+    with Store.create(tmp_path / "fast") as fast, fast.writer() as writer:
+        writer.commit(sessions, "test")
+    assert_same_segments(slow.path, fast.path)
+    with Store.open(slow.path) as store, store.snapshot() as snapshot:
+        assert snapshot.symbols == sessions[-1].symbols
+
+
 def test_a_catalog_that_contradicts_its_segments_is_found(damaged: tuple[Store, Path]) -> None:
     store, segment = damaged
     query(store.path, "UPDATE sessions SET bars = 7 WHERE date = '2016-01-04'")
     assert [segment.name in damage for damage in store.verify().damages] == [True]
-    query(store.path, "INSERT INTO axis VALUES (2, '2016-02-01', 'A')")
+    query(store.path, "INSERT INTO axis VALUES (2, 'A')")
     assert "twice" in store.verify().damages[0]
     query(store.path, "DELETE FROM sessions")
     with pytest.raises(StoreDamaged, match="do not fit"):
