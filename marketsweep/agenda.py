@@ -97,7 +97,7 @@ def _stored(
     whole = frozenset(snapshot.whole)
     if not request.content:
         whole -= provisional
-    spans = snapshot.spans(settled=not request.content) if snapshot.partial else []
+    spans = snapshot.spans(final=not request.content) if snapshot.partial else []
     return Stored(whole, spans, market)
 
 

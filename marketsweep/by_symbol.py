@@ -36,7 +36,7 @@ def sessions_of(histories: Sequence[SymbolBars]) -> list[SessionBars]:
 
 def asked_of(histories: Iterable[SymbolBars], now: dt.datetime) -> Asked:
     """What is known by these answers; an empty one may be a stumble, and makes nothing known."""
-    past = _settled_by(now)
+    past = _final_by(now)
     known: list[Span] = []
     for bars in histories:
         span = bars.span
@@ -49,12 +49,12 @@ def asked_of(histories: Iterable[SymbolBars], now: dt.datetime) -> Asked:
 
 def asked(spans: Sequence[Span], now: dt.datetime) -> Asked:
     """The spans, with the part of them that is past late corrections."""
-    past = _settled_by(now)
-    settled = [Span(s.symbol, s.first, min(s.last, past)) for s in spans if s.first <= past]
-    return Asked(spans, settled)
+    past = _final_by(now)
+    final = [Span(s.symbol, s.first, min(s.last, past)) for s in spans if s.first <= past]
+    return Asked(spans, final)
 
 
-def _settled_by(now: dt.datetime) -> dt.date:
+def _final_by(now: dt.datetime) -> dt.date:
     """The newest session that is past late corrections: they come until the next close."""
     return _before(last_closed_session(now))
 

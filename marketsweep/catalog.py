@@ -157,11 +157,11 @@ class Catalog(Database):
         rows = self._rows("SELECT date FROM partial ORDER BY date")
         return list(map(dt.date.fromisoformat, chain.from_iterable(rows)))
 
-    def spans(self, *, settled: bool) -> list[Span]:
-        """What is known of single symbols, by symbol; with `settled` what will not change."""
+    def spans(self, *, final: bool) -> list[Span]:
+        """What is known of single symbols, by symbol; with `final` what will not change."""
         rows = self._rows(
-            "SELECT symbol, first, last FROM spans WHERE settled = ? ORDER BY symbol, first",
-            settled,
+            "SELECT symbol, first, last FROM spans WHERE final = ? ORDER BY symbol, first",
+            final,
         )
         day = dt.date.fromisoformat
         return [Span(symbol, day(first), day(last)) for symbol, first, last in rows]
@@ -345,18 +345,18 @@ class Catalog(Database):
             days,
         )
         news = [
-            self._join_spans(change.asked.spans, settled=False),
-            self._join_spans(change.asked.settled, settled=True),
+            self._join_spans(change.asked.spans, final=False),
+            self._join_spans(change.asked.final, final=True),
         ]
         return any(news)
 
-    def _join_spans(self, given: Sequence[Span], *, settled: bool) -> bool:
-        stored = self.spans(settled=settled)
+    def _join_spans(self, given: Sequence[Span], *, final: bool) -> bool:
+        stored = self.spans(final=final)
         spans = joined([*stored, *given])
         if spans == stored:
             return False
-        self._connection.execute("DELETE FROM spans WHERE settled = ?", (settled,))
-        rows = [(*_row(span), settled) for span in spans]
+        self._connection.execute("DELETE FROM spans WHERE final = ?", (final,))
+        rows = [(*_row(span), final) for span in spans]
         self._connection.executemany(f"INSERT INTO spans VALUES ({_marks(4)})", rows)
         return True
 

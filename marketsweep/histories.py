@@ -15,7 +15,8 @@ import numpy as np
 
 from marketsweep.agenda import check_days, make_agenda
 from marketsweep.fields import FIELDS
-from marketsweep.panel import Adjust, History, build_panel
+from marketsweep.panel import build_panel
+from marketsweep.past import Adjust, History
 from marketsweep.providers import Provider
 from marketsweep.providers._tariff import Tariff
 from marketsweep.records import Window

@@ -7,7 +7,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any, Final
 
-from marketsweep.panel import Adjust, History, Panel, build_panel
+from marketsweep.panel import Panel, build_panel
+from marketsweep.past import Adjust, History
 from marketsweep.plan import Plan
 from marketsweep.store import Snapshot, Store
 from marketsweep.tree import Node

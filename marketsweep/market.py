@@ -15,7 +15,7 @@ from marketsweep.config import DEFAULTS, Config, read_config
 from marketsweep.errors import UsageError
 from marketsweep.expressions import Expression, node_of
 from marketsweep.loading import Loader
-from marketsweep.panel import Adjust
+from marketsweep.past import Adjust
 from marketsweep.providers import Provider
 from marketsweep.results import Hits
 from marketsweep.scan import MIN_COVERAGE, Scan, run

@@ -9,31 +9,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
-from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.fields import CLOSE, FIELDS
-from marketsweep.identity import moves_of
-from marketsweep.kernels import cpu
+from marketsweep.fields import FIELDS
 from marketsweep.kernels.cpu import TILE
-from marketsweep.records import Dividend, Split
+from marketsweep.past import CHUNK, Adjust, History, Past, in_chunks
 from marketsweep.reference import Reference
-from marketsweep.store import Snapshot
 from marketsweep.tree import Node
-from marketsweep.workers import WORKERS
-
-Adjust = Literal["splits", "total", "none"]
-
-_CHUNK: Final = 512
-"""Symbols that one thread surveys or gathers at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,108 +67,6 @@ def facts_panel(symbols: list[str], reference: Reference) -> Panel:
     return Panel(reference.as_of, symbols, 1, {}, none, none, reference)
 
 
-class History:
-    """The stored sessions up to and with one of them, as the kernels address them."""
-
-    def __init__(self, snapshot: Snapshot, as_of: dt.date) -> None:
-        self.snapshot = snapshot
-        self.dates = [day for day in snapshot.sessions if day <= as_of]
-        self._segments = [one for one in snapshot.segments if one.first < len(self.dates)]
-        rows, widths, strides = [], [], []
-        for segment in self._segments:
-            values = segment.values
-            within = np.arange(min(segment.count, len(self.dates) - segment.first))
-            rows.append(values.ctypes.data + within * values.strides[1])
-            widths.append(np.full(len(within), segment.width))
-            strides.append(np.full(len(within), values.strides[0] // values.itemsize))
-        self.sessions = cpu.Sessions(_joined(rows), _joined(widths), _joined(strides))
-
-    def survey(
-        self, columns: NDArray[np.int64], depth: int, sessions: int | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Bars to load of each column for `depth` settled ones, and the age of its newest bar.
-
-        Looks at no more than the last `sessions`; the age of a column without a bar in them is
-        the number of all sessions.
-        """
-        oldest = 0 if sessions is None else max(0, len(self.dates) - sessions)
-        self._check(depth)
-        changes = _Past(self, columns, "none").packed()
-        bars, age = np.zeros_like(columns), np.zeros_like(columns)
-
-        def one(first: int, last: int) -> None:
-            self.sessions.survey(columns, changes, first, last, depth, oldest, bars, age)
-
-        _in_chunks([one], len(columns), _CHUNK)
-        return bars, age
-
-    @cached_property
-    def moves(self) -> dict[int, list[tuple[int, int]]]:
-        """Of columns whose earlier bars stand elsewhere: since which session, and where before.
-
-        Newest first; NO_COLUMN for nowhere, where the ticker was another instrument's.
-        """
-        index = self.snapshot.index
-        found: dict[int, list[tuple[int, int]]] = {}
-        for symbol, moves in moves_of(self.snapshot.shared_lives(), self.dates[-1]).items():
-            if symbol in index:
-                found[index[symbol]] = [
-                    (self.session_from(move.day), index.get(move.before or "", cpu.NO_COLUMN))
-                    for move in moves
-                ]
-        return found
-
-    def session_from(self, day: dt.date) -> int:
-        """The place of the first stored session on or after a day."""
-        return bisect_left(self.dates, day)
-
-    def moved(self, columns: NDArray[np.int64]) -> list[int]:
-        """The positions of columns that have moves."""
-        having = np.fromiter(self.moves, np.int64, len(self.moves))
-        found: list[int] = np.flatnonzero(np.isin(columns, having)).tolist()
-        return found
-
-    def _check(self, depth: int) -> None:
-        """Compare the segments that nearly every symbol's bars come from with their checksums.
-
-        Older ones are only read for symbols with many holes; `marketsweep status` checks them.
-        """
-        first = len(self.dates) - depth - depth // 4 - 1
-        needed = [one for one in self._segments if one.first + one.count > first]
-        with ThreadPoolExecutor(WORKERS) as pool:
-            all(pool.map(lambda segment: segment.is_sound, needed))
-
-    def presence(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which sessions hold a bar of whoever has a column's ticker now: [sessions, columns]."""
-        found = self._stored(columns)
-        for position in self.moved(columns):
-            for session, before in self.moves[int(columns[position])]:
-                found[:session, position] = self._stored(np.array([before]))[:session, 0]
-        return found
-
-    def _stored(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which sessions hold a bar of which column; none of NO_COLUMN."""
-        found = np.zeros((len(self.dates), len(columns)), dtype=bool)
-        for segment in self._segments:
-            inside = (columns >= 0) & (columns < segment.width)
-            rows = slice(segment.first, min(segment.first + segment.count, len(self.dates)))
-            closes = segment.values[CLOSE, : rows.stop - rows.start]
-            found[rows, inside] = ~np.isnan(closes[:, columns[inside]])
-        return found
-
-    def last_close(self, session: int, column: int) -> tuple[dt.date, float] | None:
-        """The last bar's day and raw close at or before a session (an index)."""
-        for segment in reversed(self._segments):
-            if segment.first > session or column >= segment.width:
-                continue
-            row = min(session - segment.first, segment.count - 1)
-            closes = segment.values[CLOSE, : row + 1, column]
-            there = np.flatnonzero(~np.isnan(closes))
-            if len(there):
-                return self.dates[segment.first + int(there[-1])], float(closes[there[-1]])
-        return None
-
-
 def build_panel(
     history: History,
     columns: NDArray[np.int64],
@@ -196,7 +80,7 @@ def build_panel(
     order = np.argsort(-bars, kind="stable")
     columns, bars, age = columns[order], bars[order], age[order]
     rows, tiles = max(1, int(bars.max(initial=1))), _tiles(len(columns))
-    changes = _Past(history, columns, adjust).packed()
+    changes = Past(history, columns, adjust).packed()
     matrices = {name: np.empty((tiles, rows, TILE)) for name in sorted(set(fields))}
 
     def filler(name: str) -> Callable[[int, int], None]:
@@ -214,136 +98,8 @@ def build_panel(
 
         return fill
 
-    _in_chunks([filler(name) for name in matrices], tiles, _CHUNK // TILE)
+    in_chunks([filler(name) for name in matrices], tiles, CHUNK // TILE)
     for matrix in matrices.values():
         matrix.flags.writeable = False
     symbols = [history.snapshot.symbols[column] for column in columns.tolist()]
     return Panel(history.dates[-1], symbols, rows, matrices, bars, age, reference)
-
-
-def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
-
-
-def _in_chunks(tasks: Sequence[Callable[[int, int], None]], count: int, chunk: int) -> None:
-    chunks = range(0, count, chunk)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        jobs = [
-            pool.submit(task, first, min(first + chunk, count))
-            for task in tasks
-            for first in chunks
-        ]
-        for job in jobs:
-            job.result()
-
-
-_Change = tuple[int, int, int, float, float]
-"""Position, session, column before it, and the factors of price and volume before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """Where a position's bars stand in the sessions from `first` on, before `beyond`."""
-
-    position: int
-    column: int
-    first: int
-    beyond: int
-
-
-class _Past:
-    """What is different of earlier bars: other tickers, and what splits and dividends do."""
-
-    def __init__(self, history: History, columns: NDArray[np.int64], adjust: Adjust) -> None:
-        self.history = history
-        self.columns = columns
-        self.places = dict(zip(columns.tolist(), range(len(columns)), strict=True))
-        self.moved: dict[int, list[_Piece]] = {}
-        """By position, newest first: the pieces of those whose bars stand in several columns."""
-        self.changes: list[_Change] = []
-        for position in history.moved(columns):
-            self.changes += self._pieces(position, int(columns[position]))
-        self.pieces: dict[int, list[_Piece]] = {}
-        """By column: an action under a ticker is of whoever had it on the ex-date."""
-        for piece in chain.from_iterable(self.moved.values()):
-            self.pieces.setdefault(piece.column, []).append(piece)
-        splits = history.snapshot.splits() if adjust != "none" else []
-        self.changes += self._splits(splits)
-        if adjust == "total":
-            self.changes += self._dividends(history.snapshot.dividends(), splits)
-
-    def packed(self) -> cpu.Changes:
-        """For the kernels: by position, and newest first."""
-        ordered = sorted(self.changes, key=lambda change: (change[0], -change[1]))
-        places = np.array([change[:3] for change in ordered], dtype=np.int64).reshape(-1, 3)
-        factors = np.array([change[3:] for change in ordered], dtype=np.float64).reshape(-1, 2)
-        return cpu.Changes(places, factors, len(self.columns))
-
-    def _pieces(self, position: int, column: int) -> Iterator[_Change]:
-        beyond, found = len(self.history.dates), []
-        for session, before in self.history.moves[column]:
-            found.append(_Piece(position, column, session, beyond))
-            yield position, session, before, 1.0, 1.0
-            column, beyond = before, session
-        if column != cpu.NO_COLUMN:
-            found.append(_Piece(position, column, 0, beyond))
-        self.moved[position] = found
-
-    def _told(self, symbol: str, ex_date: dt.date) -> Iterable[tuple[int, int]]:
-        """The positions that an action is of, and the first stored session that trades after it.
-
-        None where that session is yet to come, or there is nothing before it.
-        """
-        column = self.history.snapshot.index.get(symbol, cpu.NO_COLUMN)
-        session = self.history.session_from(ex_date)
-        if not 0 < session < len(self.history.dates):
-            return
-        position = self.places.get(column)
-        if position is not None and position not in self.moved:
-            yield position, session
-        for piece in self.pieces.get(column, ()):
-            # One of the day on which the ticker changes may be told under either.
-            if piece.first <= session <= piece.beyond:
-                yield piece.position, session
-
-    def _splits(self, splits: Iterable[Split]) -> Iterator[_Change]:
-        applied = set()
-        for split in splits:
-            for position, session in self._told(split.symbol, split.ex_date):
-                one = position, split.ex_date, split.factor
-                if one in applied:  # told under both tickers
-                    continue
-                applied.add(one)
-                yield position, session, cpu.SAME_COLUMN, split.factor, 1.0 / split.factor
-
-    def _dividends(
-        self, dividends: Iterable[Dividend], splits: Iterable[Split]
-    ) -> Iterator[_Change]:
-        told: dict[str, list[Split]] = {}
-        for split in splits:
-            told.setdefault(split.symbol, []).append(split)
-        for dividend in dividends:
-            for position, session in self._told(dividend.symbol, dividend.ex_date):
-                last = self._last_close(position, session - 1)
-                if last is None:
-                    continue
-                day, before = last
-                for split in told.get(dividend.symbol, ()):
-                    # The cash is paid on the shares after a split, up to one of the same day.
-                    if day < split.ex_date <= dividend.ex_date:
-                        before *= split.factor
-                # A dividend that is worth the share or more is a fault of the source: left out.
-                if before > dividend.cash > 0:
-                    yield position, session, cpu.SAME_COLUMN, 1.0 - dividend.cash / before, 1.0
-
-    def _whole(self, position: int) -> list[_Piece]:
-        return [_Piece(position, int(self.columns[position]), 0, len(self.history.dates))]
-
-    def _last_close(self, position: int, session: int) -> tuple[dt.date, float] | None:
-        """The last bar's day and raw close at or before a session."""
-        for piece in self.moved.get(position) or self._whole(position):
-            if piece.first <= session:
-                found = self.history.last_close(min(session, piece.beyond - 1), piece.column)
-                if found and self.history.dates[piece.first] <= found[0]:
-                    return found
-        return None

@@ -28,7 +28,8 @@ from marketsweep.condition import parse, parse_expression
 from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.executors import executor
 from marketsweep.loading import Loader
-from marketsweep.panel import Adjust, Panel
+from marketsweep.panel import Panel
+from marketsweep.past import Adjust
 from marketsweep.plan import Plan, make_plan
 from marketsweep.ranking import rank
 from marketsweep.results import Coverage, Excluded, Hits, Timing

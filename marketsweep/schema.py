@@ -55,8 +55,8 @@ CREATE INDEX listings_of ON listings (instrument, symbol, first, last);
 _SPANS: Final = """
 CREATE TABLE partial (date TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE spans (
-    symbol TEXT, first TEXT, last TEXT, settled INTEGER NOT NULL,
-    PRIMARY KEY (symbol, settled, first)) WITHOUT ROWID;
+    symbol TEXT, first TEXT, last TEXT, final INTEGER NOT NULL,
+    PRIMARY KEY (symbol, final, first)) WITHOUT ROWID;
 """
 
 _SETTLED: Final = """
@@ -73,9 +73,14 @@ ALTER TABLE listings ADD COLUMN instrument INTEGER;
 UPDATE listings SET instrument =
     (SELECT count(*) FROM listings AS earlier WHERE earlier.symbol <= listings.symbol);
 CREATE INDEX listings_of ON listings (instrument);
-{_SPANS}{_SETTLED}"""
+CREATE TABLE partial (date TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE spans (
+    symbol TEXT, first TEXT, last TEXT, settled INTEGER NOT NULL,
+    PRIMARY KEY (symbol, settled, first)) WITHOUT ROWID;
+{_SETTLED}"""
 
 _TO_3: Final = f"""
+ALTER TABLE spans RENAME COLUMN settled TO final;
 DROP INDEX listings_of;
 ALTER TABLE listings RENAME TO listings_2;
 {_LISTINGS}

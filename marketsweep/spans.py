@@ -17,7 +17,7 @@ class Asked:
     """What a fetch by symbol asked for: the sessions that it brings hold these symbols alone."""
 
     spans: Sequence[Span]
-    settled: Sequence[Span]
+    final: Sequence[Span]
     """The part of them that no late correction will change."""
 
 

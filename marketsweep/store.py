@@ -252,9 +252,9 @@ class Snapshot:
         segment = self.segments[bisect_right(starts, place) - 1]
         return segment.values[:, place - segment.first]
 
-    def spans(self, *, settled: bool = False) -> list[Span]:
-        """Sessions known of single symbols; with `settled` those that will not be corrected."""
-        return self._catalog.spans(settled=settled)
+    def spans(self, *, final: bool = False) -> list[Span]:
+        """Sessions known of single symbols; with `final` those that will not be corrected."""
+        return self._catalog.spans(final=final)
 
     def column_of(self, symbol: str) -> int:
         """The column of a symbol. Raises UsageError, with names near it, where it has no bars."""

@@ -14,7 +14,8 @@ from marketsweep.agenda import LISTED_ON
 from marketsweep.errors import ConditionError
 from marketsweep.executors import serial
 from marketsweep.fields import DERIVED, FIELDS
-from marketsweep.panel import History, facts_panel
+from marketsweep.panel import facts_panel
+from marketsweep.past import History
 from marketsweep.plan import make_plan
 from marketsweep.reference import Reference
 from marketsweep.tree import Node

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import marketsweep as ms
 from marketsweep.identity import Move, identified, moves_of
-from marketsweep.panel import Adjust, History
+from marketsweep.past import Adjust, History
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.records import Dividend, Life, Listing, SessionBars, Split
 from marketsweep.sandbox.launch import running

@@ -27,7 +27,7 @@ FLOORS: list[list[str]] = [
     ["market_files", "intake", "catalog", "vocabulary", "config"],
     ["tree", "writer", "watchlist", "providers", "sandbox.settings"],
     ["store"],
-    ["condition", "own_bars", "routes", "by_symbol"],
+    ["condition", "own_bars", "routes", "by_symbol", "past"],
     ["agenda", "reference", "plan", "expressions", "status", "unshown"],
     ["sync", "forecast", "panel", "sandbox", "levels"],
     ["evaluate", "watch", "histories", "quality"],
@@ -39,8 +39,7 @@ FLOORS: list[list[str]] = [
     ["demo"],
     ["tune"],
     ["reports", "quality_report"],
-    ["cli_shared"],
-    ["actions_cli"],
+    ["commands"],
     ["cli"],
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

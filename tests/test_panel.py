@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from marketsweep.fields import FIELDS
 from marketsweep.market import Market
-from marketsweep.panel import Adjust, History, Panel, build_panel
+from marketsweep.panel import Panel, build_panel
+from marketsweep.past import Adjust, History
 from marketsweep.records import Dividend, SessionBars, Split
 from marketsweep.reference import Reference
 from marketsweep.sessions import sessions_between

@@ -1,8 +1,11 @@
-"""What the modules of the command line share: options, dates, JSON."""
+"""What commands share: options, dates, JSON, progress."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -28,3 +31,15 @@ def write_json(facts: object) -> None:
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
+
+
+@contextlib.contextmanager
+def progress_line(what: str) -> Iterator[Callable[[int, int, int], None]]:
+    """A bar on a terminal, a line now and then elsewhere; on stderr either way."""
+    from marketsweep.reports import ProgressLine
+
+    line = ProgressLine(what, sys.stderr)
+    try:
+        yield line
+    finally:
+        line.close()

@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marketsweep.cli_shared import DAY, data_option, write_json
+from marketsweep.commands._shared import DAY, data_option, write_json
 
 if TYPE_CHECKING:
     from marketsweep.actions import Kind
     from marketsweep.store import Store
 
 _KIND = click.Choice(["split", "dividend"])
+
+
+def _of_a_day(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        data_option,
+        click.argument("kind", metavar="[split|dividend]", type=_KIND, default="split"),
+        click.argument("ex_date", metavar="EX-DATE", type=DAY),
+        click.argument("symbol"),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -79,10 +90,7 @@ def add(symbol: str, ex_date: dt.datetime, kind: Kind, value: str, data: Path | 
 
 
 @actions.command()
-@click.argument("symbol")
-@click.argument("ex_date", metavar="EX-DATE", type=DAY)
-@click.argument("kind", metavar="[split|dividend]", type=_KIND, default="split")
-@data_option
+@_of_a_day
 def dismiss(symbol: str, ex_date: dt.datetime, kind: Kind, data: Path | None) -> None:
     """Say that a split or dividend, told or suspected, was none.
 
@@ -97,10 +105,7 @@ def dismiss(symbol: str, ex_date: dt.datetime, kind: Kind, data: Path | None) ->
 
 
 @actions.command()
-@click.argument("symbol")
-@click.argument("ex_date", metavar="EX-DATE", type=DAY)
-@click.argument("kind", metavar="[split|dividend]", type=_KIND, default="split")
-@data_option
+@_of_a_day
 def remove(symbol: str, ex_date: dt.datetime, kind: Kind, data: Path | None) -> None:
     """Take your own word back; the provider's holds again.
 

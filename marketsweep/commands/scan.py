@@ -1,0 +1,105 @@
+"""`marketsweep scan`: find the symbols for which a condition holds."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import click
+
+from marketsweep.commands._shared import DAY, FILE, data_option, date_of
+from marketsweep.errors import UsageError
+
+
+@click.command()
+@click.argument("condition")
+@click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+@click.option("--as-of", type=DAY, help="The market as it was that day. Default: the newest.")
+@click.option("--sort", metavar="EXPR", help="Rank by this. Default: dollar_volume.")
+@click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N matches.")
+@click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
+@click.option("--executor", default="threads", show_default=True, metavar="threads|serial")
+@click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
+@click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
+@click.option(
+    "--format", "format_", default="table", show_default=True, metavar="table|json|csv|parquet"
+)
+@click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
+@click.option("--min-coverage", default=0.95, show_default=True, type=click.FloatRange(0, 1))
+@click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
+@data_option
+def scan(
+    condition: str,
+    where: str | None,
+    as_of: dt.datetime | None,
+    sort: str | None,
+    descending: bool,
+    limit: int | None,
+    columns: str,
+    executor: str,
+    threads: int | None,
+    adjust: str,
+    format_: str,
+    output: Path | None,
+    min_coverage: float,
+    exclude_suspect: bool,
+    data: Path | None,
+) -> None:
+    """Find the symbols for which CONDITION holds.
+
+    \b
+    Examples:
+      marketsweep scan 'rsi(14) < 30 and close > sma(200)'
+      marketsweep scan 'close > 0.95 * highest(high, 252)' --where 'exchange == "NASDAQ"' --limit 20
+      marketsweep scan 'macd(12, 26, 9).hist > 0' --sort 'roc(63)' --columns 'rsi(14),atr(14)/close'
+      marketsweep scan 'rsi(14) > 70' --as-of 2016-12-30 --format json > hits.json
+
+    `marketsweep indicators` lists what a condition can use.
+    """
+    from marketsweep.market import data_folder, open_market
+    from marketsweep.outputs import writer
+    from marketsweep.reports import receipt_report
+    from marketsweep.scan import require_coverage
+
+    write = writer(format_)
+    if format_ == "parquet" and output is None and sys.stdout.isatty():
+        raise UsageError("Parquet is not for terminals: add --output FILE")
+    with open_market(data_folder(data)) as market:
+        hits = market.scan(
+            condition,
+            where=where,
+            as_of=date_of(as_of),
+            sort=sort,
+            descending=descending,
+            limit=limit,
+            columns=columns,
+            executor=executor,
+            threads=threads,
+            adjust=adjust,  # type: ignore[arg-type]  # checked where it is used
+            min_coverage=min_coverage,
+            exclude_suspect=exclude_suspect,
+        )
+    for warning in hits.warnings:
+        click.echo(f"marketsweep: {warning}", err=True)
+    with _output(output) as file:
+        write(hits, file)
+    click.echo(receipt_report(hits), err=True)
+    require_coverage(hits, min_coverage)
+
+
+@contextlib.contextmanager
+def _output(path: Path | None) -> Iterator[IO[bytes]]:
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error

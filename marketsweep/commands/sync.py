@@ -1,0 +1,144 @@
+"""`marketsweep sync`: fetch what is missing, or say what it would cost."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from marketsweep.commands._shared import DAY, FILE, data_option, date_of, progress_line, write_json
+from marketsweep.commands._sources import files_source, limit_option, massive_source, source_options
+from marketsweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from marketsweep.forecast import Forecast
+    from marketsweep.providers import Provider
+    from marketsweep.sync import SyncReceipt
+
+
+@click.command()
+@source_options
+@click.option("--since", type=DAY, help="First session. Default: two years back.")
+@click.option("--until", type=DAY, help="Last session. Default: the newest there is.")
+@click.option("--path", metavar="FILE", type=FILE, help="files: bars, Parquet, CSV or Arrow.")
+@click.option("--actions", metavar="FILE", type=FILE, help="files: splits and dividends.")
+@click.option("--symbols", metavar="FILE", type=FILE, help="files: reference data.")
+@limit_option
+@click.option("--only", metavar="A,B|@FILE", help="These symbols alone, by the cheapest way.")
+@click.option("--by-symbol", is_flag=True, help="One call a symbol, and not one a session.")
+@click.option("--details", is_flag=True, help="only: market cap and more, a call each.")
+@click.option("--always", metavar="A,B|@FILE", help="by symbol: fetched even if not traded.")
+@click.option("--concurrency", type=click.IntRange(1, 100), help="Calls under way at once.")
+@click.option("--plan", "only_plan", is_flag=True, help="Say what it would cost; make no call.")
+@click.option("--watch", "keep_on", is_flag=True, help="Go on: sync again after each close.")
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="The receipt as JSON on stdout.")
+def sync(
+    provider: str,
+    base_url: str | None,
+    api_key: str | None,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    path: Path | None,
+    actions: Path | None,
+    symbols: Path | None,
+    calls_per_minute: int | None,
+    only: str | None,
+    by_symbol: bool,
+    details: bool,
+    always: str | None,
+    concurrency: int | None,
+    only_plan: bool,
+    keep_on: bool,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Fetch what is missing: prices, splits, dividends, reference data.
+
+    \b
+    Examples:
+      marketsweep sync                                   two years of every US stock
+      marketsweep sync --plan --calls-per-minute 5       what that would cost
+      marketsweep sync --since 2020-01-01 --calls-per-minute 5
+      marketsweep sync --only AAPL,BRK.B --since 2010-01-01
+      marketsweep sync --only @watchlist.txt --by-symbol
+      marketsweep sync --watch                           now, and after each close
+      marketsweep sync --provider files --path bars.parquet --actions actions.parquet
+
+    What was fetched is kept, whatever happens; run it again to go on.
+    """
+    from marketsweep.config import read_config
+    from marketsweep.market import data_folder
+    from marketsweep.store import Store
+    from marketsweep.sync import sync as run_sync
+    from marketsweep.watchlist import read_list
+
+    config = read_config(data_folder(data))
+    limit = calls_per_minute or config.calls_per_minute
+    at_once = concurrency or config.concurrency
+
+    def source() -> Provider:
+        if provider == "massive":
+            return massive_source(base_url, api_key, limit, at_once)
+        return files_source(provider, path, actions, symbols)
+
+    source()  # refuses what cannot be before a folder is made
+    if keep_on and until:
+        raise UsageError("--watch goes on and on: leave --until out")
+    chosen = None if only is None else read_list(only)
+    if only_plan:
+        from marketsweep.forecast import forecast
+
+        first, last = date_of(since), date_of(until)
+        folder = data_folder(data)
+        plan = forecast(
+            folder, source(), first, last, symbols=chosen, by_symbol=by_symbol, details=details
+        )
+        _show_forecast(plan, as_json)
+        return
+
+    def once() -> SyncReceipt:
+        with progress_line("fetching") as progress:
+            receipt = run_sync(
+                store,
+                source(),
+                date_of(since),
+                date_of(until),
+                progress,
+                symbols=chosen,
+                by_symbol=by_symbol,
+                details=details,
+                always=() if always is None else read_list(always),
+            )
+        _show_receipt(receipt, as_json)
+        return receipt
+
+    with Store.create(data_folder(data)) as store:
+        if keep_on:
+            from marketsweep.watch import watch
+
+            watch(store, once, lambda said: click.echo(f"marketsweep: {said}", err=True))
+        else:
+            once()
+
+
+def _show_receipt(receipt: SyncReceipt, as_json: bool) -> None:
+    for warning in receipt.warnings:
+        click.echo(f"marketsweep: {warning}", err=True)
+    if as_json:
+        write_json(receipt.to_dict())
+    else:
+        from marketsweep.reports import sync_report
+
+        click.echo(sync_report(receipt))
+
+
+def _show_forecast(plan: Forecast, as_json: bool) -> None:
+    from marketsweep.reports import forecast_report
+
+    if as_json:
+        write_json(plan.to_dict())
+    else:
+        click.echo(forecast_report(plan))
