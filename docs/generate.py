@@ -18,6 +18,7 @@ import click
 
 from marketsweep.cli import main
 from marketsweep.indicators import INDICATORS, Indicator, Parameter
+from marketsweep.occurrences import OCCURRENCES
 from marketsweep.quality import RULES
 
 DOCS: Final = Path(__file__).parent
@@ -52,6 +53,7 @@ def commands(group: click.Group, title: str) -> Iterator[tuple[str, click.Comman
 
 def language_page(text: str) -> str:
     """docs/language.md with its table of indicators as the program has it."""
+    text = _between(text, "occurrences", _occurrences())
     return _between(text, "indicators", _indicators())
 
 
@@ -125,6 +127,17 @@ def _value(option: click.Option) -> str:
 def _indicators() -> str:
     lines = ["| call, with its defaults | outputs | parameters | what |", "|---|---|---|---|"]
     return "\n".join(lines + [_indicator(row) for row in INDICATORS.values()])
+
+
+def _occurrences() -> str:
+    lines = ["| call, with its defaults | parameters | what |", "|---|---|---|"]
+    return "\n".join(
+        lines
+        + [
+            f"| `{row.signature}` | {'; '.join(map(_parameter, row.parameters))} | {row.doc} |"
+            for row in OCCURRENCES.values()
+        ]
+    )
 
 
 def _indicator(row: Indicator) -> str:

@@ -31,6 +31,7 @@ from marketsweep.errors import (
 )
 
 if TYPE_CHECKING:
+    from marketsweep.expressions import breadth
     from marketsweep.histories import Histories
     from marketsweep.market import Market
     from marketsweep.market import open_market as open  # noqa: A004, `ms.open` is the name
@@ -59,11 +60,13 @@ __all__ = [
     "StoreFull",
     "StoreLocked",
     "UsageError",
+    "breadth",
     "open",
 ]
 
 # Imported at first use: the command line answers --help without numpy.
 _LAZY = {
+    "breadth": ("marketsweep.expressions", "breadth"),
     "Coverage": ("marketsweep.results", "Coverage"),
     "FilesProvider": ("marketsweep.providers.files", "FilesProvider"),
     "Histories": ("marketsweep.histories", "Histories"),
@@ -83,7 +86,9 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401, a module's attributes are of
         return getattr(import_module(module), attribute)
     # The field `open` is `open_` here, as `open` opens a data folder.
     word = "open" if name == "open_" else name
-    # Asked for every submodule too, before it is imported: the answer must be cheap.
-    if word.startswith("_") or word not in import_module("marketsweep.vocabulary").WORDS:
+    # Asked for every submodule too, before it is imported: the answer must be cheap. `market` is
+    # one; what the language calls so is `breadth` here.
+    words = import_module("marketsweep.vocabulary").WORDS - {"market"}
+    if word.startswith("_") or word not in words:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return import_module("marketsweep.expressions").builder(word)

@@ -31,6 +31,7 @@ def begin(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Run:
     results = [np.empty((plan.result_rows, panel.tiles * TILE)) for _ in plan.results]
     sweep = cpu.Sweep(
         _lowered(plan),
+        panel.rows,
         [panel.fields[name] for name in plan.fields],
         _tops(panel),
         panel.facts(plan.facts),
@@ -62,6 +63,8 @@ class _Lowering:
         self.free: list[tuple[int, int]] = []  # (offset, rows)
         self.scratch_rows = 0
         self.last_use = self._last_use()
+        names = {derived.name for derived in plan.derived}
+        self.derived = {at for at, name in enumerate(plan.fields) if name in names}
 
     def _last_use(self) -> dict[tuple[int, int], int]:
         last: dict[tuple[int, int], int] = {}
@@ -90,9 +93,13 @@ class _Lowering:
         }:
             if self.last_use[place] == index:
                 self.free.append((self.offset[place], self.plan.rows[place[0]]))
-        gapless = all(column.source is Source.FIELD for column in operation.inputs)
+        gapless = all(self._is_bar(column) for column in operation.inputs)
         lookback, parameters = operation.lookback, operation.parameters
         return (operation.kernel, gapless, rows, lookback, operands, outs, parameters)
+
+    def _is_bar(self, column: Column) -> bool:
+        """Whether it is a stored field, which is NaN before a symbol's first bar alone."""
+        return column.source is Source.FIELD and column.index not in self.derived
 
     def _operand(self, column: Column) -> tuple[int, int, int, int]:
         if column.source is not Source.OPERATION:

@@ -13,8 +13,9 @@ from marketsweep import tree
 from marketsweep.condition import parse_expression
 from marketsweep.errors import ConditionError
 from marketsweep.indicators import INDICATORS
+from marketsweep.occurrences import OCCURRENCES
 from marketsweep.tree import Node
-from marketsweep.vocabulary import FUNCTIONS
+from marketsweep.vocabulary import CALLS, EXAMPLES
 
 
 def node_of(given: str | Expression | Node) -> Node | str:
@@ -120,16 +121,32 @@ class Expression:
         return self._with("crosses below", other)
 
     def between(self, low: Any, high: Any) -> Expression:  # noqa: ANN401
-        """`low < this < high`."""
-        return _read(f"({_text(low)}) < ({self}) < ({_text(high)})")
+        """`low <= this <= high`."""
+        return _read(f"({self}) between ({_text(low)}) and ({_text(high)})")
 
     def within(self, bars: int) -> Expression:
         """Whether this held on any of the last bars."""
         return _read(f"({self}) within {bars} bars")
 
-    def is_in(self, choices: Sequence[str]) -> Expression:
-        """Whether this text is one of several."""
+    def for_bars(self, bars: int) -> Expression:
+        """Whether this held on each of the last bars."""
+        return _read(f"({self}) for {bars} bars")
+
+    def is_in(self, choices: Sequence[Any]) -> Expression:
+        """Whether this text, or number, is one of several."""
         return _read(f"({self}) in [{', '.join(map(_text, choices))}]")
+
+    def contains(self, text: str) -> Expression:
+        """Whether this text has another in it."""
+        return _read(f"{self} contains {_text(text)}")
+
+    def matches(self, pattern: str) -> Expression:
+        """Whether this text fits a pattern with `*` and `?`."""
+        return _read(f"{self} matches {_text(pattern)}")
+
+    def by(self, fact: str) -> Expression:
+        """This standing, or breadth, within each sector, industry or other group."""
+        return _read(f"{self} by {fact}")
 
 
 class _Outputs(Expression):
@@ -151,6 +168,37 @@ class _Outputs(Expression):
         return [*super().__dir__(), *self._names]
 
 
+class _Symbol(Expression):
+    """`ms.symbol`: the ticker itself, and called with one, what there is of that symbol."""
+
+    __slots__ = ()
+
+    def __call__(self, ticker: str, of: Any = None) -> Any:  # noqa: ANN401
+        if of is None:
+            return _Other(f"symbol({_text(ticker)})")
+        return _read(f"symbol({_text(ticker)}, {_text(of)})")
+
+
+class _Other:
+    """Another symbol, its fields and indicators as attributes: `ms.symbol("QQQ").sma(50)`."""
+
+    def __init__(self, symbol: str) -> None:
+        self._symbol = symbol
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _caller(name, self._symbol + ".") if name in INDICATORS else self._field(name)
+
+    def _field(self, name: str) -> Expression:
+        return _read(f"{self._symbol}.{name.removesuffix('_')}")
+
+
+def breadth(aggregate: str, of: Any) -> Expression:  # noqa: ANN401
+    """`market(...)` of the language: pct, count, mean, median or sum of all symbols."""
+    return _read(f"market({aggregate}({_text(of)}))")
+
+
 def _text(value: Any) -> str:  # noqa: ANN401
     if isinstance(value, str):
         return str(tree.Text(value))
@@ -161,18 +209,22 @@ def _read(text: str) -> Expression:
     return Expression(parse_expression(text))
 
 
-def _caller(name: str) -> Callable[..., Expression]:
+def _caller(name: str, owner: str = "") -> Callable[..., Expression]:
     row = INDICATORS.get(name)
 
-    def call(*arguments: Any) -> Expression:  # noqa: ANN401
-        text = f"{name}({', '.join(map(_text, arguments))})"
+    def call(*arguments: Any, running: bool = False) -> Expression:  # noqa: ANN401
+        given = [*map(_text, arguments), *(["running"] if running else [])]
+        text = f"{owner}{name}({', '.join(given)})"
         return _Outputs(text, row.outputs) if row and row.outputs else _read(text)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"{row.doc} As in {row.signature}." if row else f"{name} of numbers."
+    known = row or OCCURRENCES.get(name)
+    call.__doc__ = f"{known.doc} As in {known.signature}." if known else f"As in {EXAMPLES[name]}."
     return call
 
 
 def builder(word: str) -> Any:  # noqa: ANN401
     """The expression, or the function that makes one, for a word of the language."""
-    return _caller(word) if word in INDICATORS or word in FUNCTIONS else _read(word)
+    if word == "symbol":
+        return _Symbol(parse_expression(word))
+    return _caller(word) if word in CALLS else _read(word)

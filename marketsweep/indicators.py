@@ -31,6 +31,11 @@ class Parameter:
         """Whether it counts bars."""
         return isinstance(self.minimum, int)
 
+    @property
+    def shown(self) -> str:
+        """Its default, as a call shows it."""
+        return f"{self.default:g}"
+
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
@@ -57,7 +62,7 @@ class Indicator:
     def signature(self) -> str:
         """The call with its defaults, as the docs show it."""
         given = [self.inputs[0]] if self.series else []
-        return f"{self.name}({', '.join(given + [f'{p.default:g}' for p in self.parameters])})"
+        return f"{self.name}({', '.join(given + [p.shown for p in self.parameters])})"
 
 
 def _decay(alpha: float, stages: int = 1) -> int:

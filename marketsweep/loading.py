@@ -7,9 +7,12 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from marketsweep.panel import Panel, build_panel
+from marketsweep.passes import Others
 from marketsweep.past import Adjust, History
-from marketsweep.plan import Plan
+from marketsweep.plan import SESSION, Plan
 from marketsweep.store import Snapshot, Store
 from marketsweep.tree import Node
 from marketsweep.universe import MarketDay, Universe
@@ -102,15 +105,26 @@ class Loader:
         """The panel of a universe, with at least the fields and the history of `plan`."""
         key = _Key(as_of, where, adjust)
         kept = self._panels.get(key)
-        if kept and kept.history >= plan.history and kept.panel.fields.keys() >= set(plan.fields):
+        if kept and kept.history >= plan.history and kept.panel.fields.keys() >= set(plan.loads):
             return kept.panel
-        fields, history = set(plan.fields), plan.history
+        fields, history = set(plan.loads), plan.history
         if kept:
             fields, history = fields | kept.panel.fields.keys(), max(history, kept.history)
         _make_room(self._panels, _PANELS_KEPT)
         panel = self._build(as_of, where, fields, history, adjust)
         self._panels[key] = _Loaded(panel, history)
         return panel
+
+    def others(self, as_of: dt.date, adjust: Adjust) -> Others:
+        """How passes over a stored session find another symbol, whatever the universe is."""
+
+        def one(symbol: str, plan: Plan) -> Panel:
+            day, fields = self.day(as_of), {*plan.loads, SESSION}
+            columns = np.array([self._snapshot.column_of(symbol)])
+            bars, age = day.history.survey(columns, plan.history)
+            return build_panel(day.history, columns, bars, age, fields, adjust, day.reference)
+
+        return one
 
     def _build(
         self, as_of: dt.date, where: Node | None, fields: set[str], history: int, adjust: Adjust

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.fields import FIELDS
+from marketsweep.kernels import cpu
 from marketsweep.kernels.cpu import TILE
 from marketsweep.past import CHUNK, Adjust, History, Past, in_chunks
+from marketsweep.plan import SESSION
 from marketsweep.reference import Reference
 from marketsweep.tree import Node
 
@@ -39,6 +41,10 @@ class Panel:
     bars: NDArray[np.int64]
     age: NDArray[np.int64]
     reference: Reference
+    dates: list[dt.date] = field(default_factory=list)
+    """The sessions that the numbers of the field "session" stand for."""
+    kept: dict[object, NDArray[np.float64]] = field(default_factory=dict)
+    """What passes over this panel have worked out."""
 
     @property
     def tiles(self) -> int:
@@ -86,7 +92,7 @@ def build_panel(
     def filler(name: str) -> Callable[[int, int], None]:
         def fill(first: int, last: int) -> None:
             history.sessions.gather(
-                FIELDS.index(name),
+                cpu.SESSION_FIELD if name == SESSION else FIELDS.index(name),
                 name == "volume",
                 columns,
                 bars,
@@ -102,4 +108,4 @@ def build_panel(
     for matrix in matrices.values():
         matrix.flags.writeable = False
     symbols = [history.snapshot.symbols[column] for column in columns.tolist()]
-    return Panel(history.dates[-1], symbols, rows, matrices, bars, age, reference)
+    return Panel(history.dates[-1], symbols, rows, matrices, bars, age, reference, history.dates)

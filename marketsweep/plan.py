@@ -1,8 +1,11 @@
 """Tree to plan: each sub-expression once, in order, with the bars of history that it needs.
 
 1. Every node becomes an operation on columns; equal ones are one (`_Builder.add`).
-2. From the results back, each operation learns how many of its newest rows are read (`_demand`).
-3. From the fields on, each learns how many bars stand before its first valid one (`_lookbacks`).
+2. What other symbols or longer bars decide becomes a field that a pass of its own makes
+   (`_Builder.derived`).
+3. From the results back, each operation learns how many of its newest rows are read (`_demand`).
+4. What is derived is planned likewise, for the rows that are read of it (`_derivation`).
+5. From the fields on, each learns how many bars stand before its first valid one (`_lookbacks`).
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ from typing import Final
 
 from marketsweep import tree
 from marketsweep.condition import parse_expression
+from marketsweep.errors import ConditionError
 from marketsweep.fields import DERIVED
 from marketsweep.indicators import INDICATORS
+from marketsweep.occurrences import OCCURRENCES
 from marketsweep.tree import Node
 
 _OPERATORS: Final = {
@@ -71,13 +76,40 @@ class Operation:
     reach: int = 0
 
 
+SESSION: Final = "session"
+"""A field beside those of a bar: the number of the session that it is of."""
+
+_PERIOD: Final = {"weekly": (5, 4.8), "monthly": (23, 20.0)}
+"""The most sessions of a week or month, and how many it has at the least, on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """A field that is worked out before: the newest `rows` of `node`, by the plan of its inside.
+
+    `session` is whether the sessions of the bars must be known for it.
+    """
+
+    node: tree.Derived
+    rows: int
+    plan: Plan
+    session: bool
+
+    @property
+    def name(self) -> str:
+        """The field's name in the plan that reads it."""
+        return str(self.node)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to compute for some expressions, over any panel.
 
     `results[i]` is the column of expression i. `rows[i]` is how many newest rows of operation i
-    are read. `history` is how many bars of the fields suffice for all; `bars[i]` is how many a
-    symbol must have for expression i to be valid at the newest bar.
+    are read. `fields` are what operations read, `derived` those of them that are made in passes
+    before, in this order, and `loads` what must be stored bars. `history` is how many bars of
+    these suffice for all; `bars[i]` is how many a symbol must have for expression i to be valid at
+    the newest bar.
     """
 
     operations: tuple[Operation, ...]
@@ -85,6 +117,8 @@ class Plan:
     results: tuple[Column, ...]
     result_rows: int
     fields: tuple[str, ...]
+    derived: tuple[Derivation, ...]
+    loads: tuple[str, ...]
     constants: tuple[float, ...]
     facts: tuple[Node, ...]
     history: int
@@ -96,18 +130,68 @@ def make_plan(expressions: Sequence[Node], rows: int = 1) -> Plan:
     builder = _Builder()
     results = tuple(builder.column(node) for node in expressions)
     operations = tuple(builder.operations)
-    demand, history = _demand(operations, results, rows)
+    demand, field_rows = _demand(operations, results, rows, len(builder.fields))
+    derived = {
+        name: _derivation(node, field_rows[builder.fields[name]])
+        for name, node in builder.derived.items()
+    }
+    loads = {name: field_rows[at] for name, at in builder.fields.items() if name not in derived}
+    inside = [one.plan for one in derived.values() if not isinstance(one.node, tree.Other)]
+    needed = {*loads, *(name for plan in inside for name in plan.loads)}
+    if any(one.session for one in derived.values()):
+        needed.add(SESSION)
+    lookbacks = [_lookback(derived[name]) if name in derived else 0 for name in builder.fields]
     return Plan(
         operations=operations,
         rows=tuple(demand),
         results=results,
         result_rows=rows,
         fields=tuple(builder.fields),
+        derived=tuple(derived.values()),
+        loads=tuple(sorted(needed)),
         constants=tuple(builder.constants),
         facts=tuple(builder.facts),
-        history=history,
-        bars=tuple(lookback + rows for lookback in _lookbacks(operations, results)),
+        history=max([1, *loads.values(), *map(_history, derived.values())]),
+        bars=tuple(one + rows for one in _lookbacks(operations, results, lookbacks)),
     )
+
+
+def _derivation(node: tree.Derived, rows: int) -> Derivation:
+    """How to make the newest `rows` of what is derived."""
+    match node:
+        case tree.Framed(running=True) if rows > 1:
+            raise ConditionError(
+                f"{node} is known of the newest bar alone, since the running period changes with "
+                "every bar: take no offset of it, and no earlier bars"
+            )
+        case tree.Framed(of=of):
+            # At the worst every bar is of another period; one more is still running.
+            return Derivation(node, rows, make_plan([of], rows + 1), session=True)
+        case tree.Standing(of=of) | tree.Breadth(of=of) if rows > 1:
+            # Bars of whoever was not traded every day are of sessions further back.
+            return Derivation(node, rows, make_plan([of], 2 * rows + 20), session=True)
+    return Derivation(node, rows, make_plan([node.of], rows), session=rows > 1)
+
+
+def _history(derived: Derivation) -> int:
+    """Daily bars that it is made of."""
+    match derived.node:
+        case tree.Framed(unit=unit):
+            return (derived.plan.history + 1) * _PERIOD[unit][0]
+        case tree.Other():
+            return derived.rows
+    return max(derived.rows, derived.plan.history)
+
+
+def _lookback(derived: Derivation) -> int:
+    """Daily bars that stand before its first valid one, or few less."""
+    inside = derived.plan.bars[0] - derived.plan.result_rows
+    match derived.node:
+        case tree.Framed(unit=unit):
+            return int((inside + 1) * _PERIOD[unit][1])
+        case tree.Standing():
+            return inside
+    return 0
 
 
 class _Builder:
@@ -118,6 +202,7 @@ class _Builder:
         self.fields: dict[str, int] = {}
         self.constants: dict[float, int] = {}
         self.facts: dict[Node, int] = {}
+        self.derived: dict[str, tree.Derived] = {}
 
     def add(self, operation: Operation, output: int = 0) -> Column:
         index = self.operations.setdefault(operation, len(self.operations))
@@ -137,14 +222,22 @@ class _Builder:
             return self.column(parse_expression(DERIVED[name]))
         return Column(Source.FIELD, self.fields.setdefault(name, len(self.fields)))
 
-    def column(self, node: Node) -> Column:  # noqa: C901, PLR0911, a line for each kind of node
+    def derive(self, node: tree.Derived) -> Column:
+        self.derived[str(node)] = node
+        return Column(Source.FIELD, self.fields.setdefault(str(node), len(self.fields)))
+
+    def column(self, node: Node) -> Column:  # noqa: C901, PLR0911, PLR0912, a line for each kind of node
         match node:
             case tree.Number(value=value):
                 return self.constant(value)
             case tree.Field(name=name):
                 return self.field(name)
-            case tree.Fact() | tree.In():
+            case tree.Fact() | tree.In() | tree.Match():
                 return self.fact(node)
+            case tree.Other() | tree.Standing() | tree.Breadth() | tree.Framed():
+                return self.derive(node)
+            case tree.Occurred():
+                return self.occurred(node)
             case tree.Shift(of=of, bars=bars):
                 return self.shifted(of, bars)
             case tree.Negate(operand=operand):
@@ -160,7 +253,9 @@ class _Builder:
             case tree.Cross():
                 return self.cross(node)
             case tree.Within(condition=condition, bars=bars):
-                return self.within(self.column(condition), bars)
+                return self.over("or", self.column(condition), bars)
+            case tree.For(condition=condition, bars=bars):
+                return self.over("and", self.column(condition), bars)
             case tree.Call():
                 return self.call(node)
         raise TypeError(f"no operation for {type(node).__name__}")
@@ -192,14 +287,25 @@ class _Builder:
             self.apply(before, left.earlier(1), right.earlier(1)),
         )
 
-    def within(self, held: Column, bars: int) -> Column:
-        # `or` may count a bar twice, so each round doubles the bars that are covered.
+    def over(self, operator: str, held: Column, bars: int) -> Column:
+        # Either may count a bar twice, so each round doubles the bars that are covered.
         covered = 1
         while covered < bars:
             step = min(covered, bars - covered)
-            held = self.apply("or", held, held.earlier(step))
+            held = self.apply(operator, held, held.earlier(step))
             covered += step
         return held
+
+    def occurred(self, node: tree.Occurred) -> Column:
+        row, given = OCCURRENCES[node.name], tuple(map(int, node.parameters))
+        operation = Operation(
+            kernel=row.name,
+            inputs=tuple(map(self.column, node.operands)),
+            parameters=node.parameters,
+            lookback=row.lookback(*given),
+            reach=row.reach(*given),
+        )
+        return self.add(operation)
 
     def call(self, node: tree.Call) -> Column:
         row = INDICATORS[node.name]
@@ -221,35 +327,35 @@ class _Builder:
 
 
 def _demand(
-    operations: Sequence[Operation], results: Sequence[Column], rows: int
-) -> tuple[list[int], int]:
-    """Newest rows that are read of each operation, and of the fields."""
-    demand = [0] * len(operations)
-    history = 1
+    operations: Sequence[Operation], results: Sequence[Column], rows: int, fields: int
+) -> tuple[list[int], list[int]]:
+    """Newest rows that are read of each operation, and of each field."""
+    demand, of_field = [0] * len(operations), [0] * fields
 
     def ask(column: Column, wanted: int) -> None:
-        nonlocal history
         if column.source is Source.OPERATION:
             demand[column.index] = max(demand[column.index], wanted + column.shift)
         elif column.source is Source.FIELD:
-            history = max(history, wanted + column.shift)
+            of_field[column.index] = max(of_field[column.index], wanted + column.shift)
 
     for column in results:
         ask(column, rows)
     for index in range(len(operations) - 1, -1, -1):
         for column in operations[index].inputs:
             ask(column, demand[index] + operations[index].reach)
-    return demand, history
+    return demand, of_field
 
 
-def _lookbacks(operations: Sequence[Operation], results: Sequence[Column]) -> list[int]:
-    """Bars before the first at which each result is valid."""
+def _lookbacks(
+    operations: Sequence[Operation], results: Sequence[Column], fields: Sequence[int]
+) -> list[int]:
+    """Bars before the first at which each result is valid, given those of the fields."""
     lookbacks: list[int] = []
 
     def of(column: Column) -> int:
         if column.source is Source.OPERATION:
             return lookbacks[column.index] + column.shift
-        return column.shift if column.source is Source.FIELD else 0
+        return fields[column.index] + column.shift if column.source is Source.FIELD else 0
 
     for operation in operations:
         fed = max(map(of, operation.inputs), default=0)

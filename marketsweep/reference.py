@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -92,12 +93,22 @@ class Reference:
             case tree.Fact(name=name):
                 number = self.fact(symbol, name)
                 return UNKNOWN if number is None else float(number)
+            case tree.Match(operand=operand, how=how, pattern=pattern):
+                return self._fits(symbol, operand, how, pattern.value)
             case tree.In(operand=operand, choices=choices):
                 return self._is_one_of(symbol, operand, choices)
             case tree.Compare(operands=(left, right), operators=(operator,)):
                 equal = self._is_one_of(symbol, left, (right,))
                 return equal if operator == "==" else 1.0 - equal
         raise TypeError(f"{type(node).__name__} is not about reference data")
+
+    def _fits(self, symbol: str, operand: Node, how: str, pattern: str) -> float:
+        text = self._text(symbol, operand)
+        if text is None:
+            return UNKNOWN
+        if operand != tree.Fact("symbol"):
+            text, pattern = _fold(text), _fold(pattern)
+        return float(pattern in text if how == "contains" else fnmatchcase(text, pattern))
 
     def _is_one_of(self, symbol: str, operand: Node, choices: Sequence[Node]) -> float:
         text = self._text(symbol, operand)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from marketsweep.errors import UsageError
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS, Indicator
+from marketsweep.occurrences import OCCURRENCES, Occurrence
+from marketsweep.vocabulary import EXAMPLES
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -225,18 +227,22 @@ def indicators_report(name: str | None) -> str:
             )
         return "\n".join(lines)
     derived = ", ".join(f"{key} = {formula}" for key, formula in DERIVED.items())
-    return "\n".join([*lines, "", f"fields: {', '.join(FIELDS)}", f"derived: {derived}"])
+    others = ", ".join(EXAMPLES.values())
+    return "\n".join(
+        [*lines, "", f"fields: {', '.join(FIELDS)}", f"derived: {derived}", f"functions: {others}"]
+    )
 
 
-def _chosen(name: str | None) -> list[Indicator]:
+def _chosen(name: str | None) -> list[Indicator | Occurrence]:
+    rows: dict[str, Indicator | Occurrence] = {**INDICATORS, **OCCURRENCES}
     if name is None:
-        return list(INDICATORS.values())
-    if name.lower() not in INDICATORS:
-        raise UsageError(f"unknown indicator {name!r}: there are {', '.join(INDICATORS)}")
-    return [INDICATORS[name.lower()]]
+        return list(rows.values())
+    if name.lower() not in rows:
+        raise UsageError(f"unknown indicator {name!r}: there are {', '.join(rows)}")
+    return [rows[name.lower()]]
 
 
-def _outputs(row: Indicator) -> str:
+def _outputs(row: Indicator | Occurrence) -> str:
     return f" Outputs: {', '.join('.' + name for name in row.outputs)}." if row.outputs else ""
 
 

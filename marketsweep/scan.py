@@ -4,7 +4,7 @@
 2. The as-of day becomes a stored session (`resolve_session`).
 3. The universe of that day is pre-screened (`MarketDay.screened`).
 4. Its bars become a panel (`build_panel`), of the fields and the history that the plan needs.
-5. An executor evaluates the plan over the panel.
+5. An executor evaluates the plan over the panel, after the passes that it asks for (`evaluate`).
 6. Whoever has too few bars, or suspicious ones where that is asked for, is left out, and the
    receipt is drawn up (`_coverage`).
 7. The matches are ranked (`rank`).
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -29,6 +29,7 @@ from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.executors import executor
 from marketsweep.loading import Loader
 from marketsweep.panel import Panel
+from marketsweep.passes import evaluate
 from marketsweep.past import Adjust
 from marketsweep.plan import Plan, make_plan
 from marketsweep.ranking import rank
@@ -43,7 +44,7 @@ DEFAULT_SORT: Final = "dollar_volume"
 
 MIN_COVERAGE: Final = 0.95
 
-_CHANGING: Final = (tree.Field, tree.Fact, tree.Call)
+_CHANGING: Final = (tree.Field, tree.Fact, tree.Call, tree.Occurred)
 """What a value has a part of that is worth showing: others are constants."""
 
 
@@ -89,7 +90,7 @@ def run(scan: Scan, loader: Loader) -> Hits:
     suspects = loader.suspects(as_of) if scan.exclude_suspect else {}
     loaded = perf_counter()
 
-    columns = evaluator(plan, panel)
+    columns = evaluate(plan, panel, evaluator, loader.others(as_of, scan.adjust))
     evaluated = perf_counter()
 
     truth, close, volume, key, *values = (column[0] for column in columns)
@@ -205,7 +206,7 @@ def _pointed(message: str, given: str | Node) -> ConditionError:
 def _compared(condition: Node) -> list[Node]:
     """The numbers that a condition compares: what a reader wants to see of a match."""
     found: list[Node] = []
-    for node in condition.walk():
+    for node in _own(condition):
         if isinstance(node, tree.Compare | tree.Cross):
             found += [
                 side
@@ -215,6 +216,14 @@ def _compared(condition: Node) -> list[Node]:
                 and any(isinstance(part, _CHANGING) for part in side.walk())
             ]
     return found
+
+
+def _own(node: Node) -> Iterator[Node]:
+    """A node and those below it, but for the insides of what is asked of other bars or symbols."""
+    yield node
+    if not isinstance(node, tree.Occurred | tree.Derived):
+        for child in node.children():
+            yield from _own(child)
 
 
 def _label(node: Node, source: str | None) -> str:

@@ -252,6 +252,21 @@ class Cross(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Match(Node):
+    """Whether a text has another in it, or fits a pattern with `*` and `?`."""
+
+    operand: Node
+    how: str
+    pattern: Text
+
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = COMPARE
+
+    def __str__(self) -> str:
+        return f"{self.operand} {self.how} {self.pattern}"
+
+
+@dataclass(frozen=True, slots=True)
 class In(Node):
     """Whether a text is one of several."""
 
@@ -276,5 +291,105 @@ class Within(Node):
     _binding: ClassVar = WITHIN
 
     def __str__(self) -> str:
-        unit = "bar" if self.bars == 1 else "bars"
-        return f"{self._wrap(self.condition)} within {self.bars} {unit}"
+        return f"{self._wrap(self.condition)} within {_bars(self.bars)}"
+
+
+@dataclass(frozen=True, slots=True)
+class For(Node):
+    """Whether a condition held on each of the last bars, this one included."""
+
+    condition: Node
+    bars: int
+
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = WITHIN
+
+    def __str__(self) -> str:
+        return f"{self._wrap(self.condition)} for {_bars(self.bars)}"
+
+
+def _bars(count: int) -> str:
+    return f"{count} {'bar' if count == 1 else 'bars'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Occurred(Node):
+    """What a condition did over the last bars; a row of `occurrences`."""
+
+    name: str
+    operands: tuple[Node, ...]
+    parameters: tuple[float, ...]
+
+    def __str__(self) -> str:
+        given = [*self.operands, *map(Number, self.parameters)]
+        return f"{self.name}({', '.join(map(str, given))})"
+
+
+# Below: what is worked out before the pass over single symbols begins (`passes`).
+
+
+@dataclass(frozen=True, slots=True)
+class Other(Node):
+    """An expression of another symbol, at the sessions of this one's bars."""
+
+    symbol: str
+    of: Node
+
+    @property
+    def kind(self) -> Kind:  # noqa: D102, inherited
+        return self.of.kind
+
+    def __str__(self) -> str:
+        symbol = Text(self.symbol)
+        if isinstance(self.of, Field | Call):
+            return f"symbol({symbol}).{self.of}"
+        return f"symbol({symbol}, {self.of})"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing(Node):
+    """Where a symbol stands among all of a session: rank, percentile or zscore of a number."""
+
+    function: str
+    of: Node
+    by: str = ""
+    """The fact that the symbols are grouped by, if any."""
+
+    def __str__(self) -> str:
+        return f"{self.function}({self.of}){_by(self.by)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Breadth(Node):
+    """One number of all symbols of a session: a share, a count, a mean, ..."""
+
+    aggregate: str
+    of: Node
+    by: str = ""
+
+    def __str__(self) -> str:
+        return f"market({self.aggregate}({self.of})){_by(self.by)}"
+
+
+def _by(fact: str) -> str:
+    return f" by {fact}" if fact else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Framed(Node):
+    """An expression of weekly or monthly bars: of the last complete one, or the running one."""
+
+    unit: str
+    of: Node
+    running: bool = False
+
+    @property
+    def kind(self) -> Kind:  # noqa: D102, inherited
+        return self.of.kind
+
+    def __str__(self) -> str:
+        return f"{self.unit}({self.of}{', running' if self.running else ''})"
+
+
+Derived = Other | Standing | Breadth | Framed
+"""What a pass of its own works out."""

@@ -14,9 +14,10 @@ from marketsweep.agenda import LISTED_ON
 from marketsweep.errors import ConditionError
 from marketsweep.executors import serial
 from marketsweep.fields import DERIVED, FIELDS
-from marketsweep.panel import facts_panel
+from marketsweep.panel import Panel, facts_panel
+from marketsweep.passes import evaluate
 from marketsweep.past import History
-from marketsweep.plan import make_plan
+from marketsweep.plan import Plan, make_plan
 from marketsweep.reference import Reference
 from marketsweep.tree import Node
 
@@ -70,9 +71,9 @@ class MarketDay:
         if where is None:
             return self.everyone
         plan = make_plan([where])
-        if plan.fields:
+        if plan.loads or any(isinstance(node, tree.Other) for node in where.walk()):
             raise _names_a_series(where)
-        (held,) = serial.run(plan, facts_panel(self.expected, self.reference))
+        (held,) = evaluate(plan, facts_panel(self.expected, self.reference), serial.run, _nobody)
         truths = held[0].tolist()
         kept = [s for s, truth in zip(self.expected, truths, strict=True) if truth == 1.0]
         unknown = int(np.count_nonzero(np.isnan(held)))
@@ -101,6 +102,10 @@ class Universe:
     stale: list[str]
     """Expected, not left out, and without a bar in the as-of session."""
     columns: NDArray[np.int64]
+
+
+def _nobody(symbol: str, plan: Plan) -> Panel:
+    raise AssertionError(f"{symbol} in a condition on reference data, of {plan}")
 
 
 def _names_a_series(where: Node) -> ConditionError:

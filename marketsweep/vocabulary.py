@@ -6,6 +6,7 @@ from typing import Final
 
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS
+from marketsweep.occurrences import OCCURRENCES
 
 FUNCTIONS: Final = {"abs": 1, "min": 2, "max": 2}
 """Plain arithmetic of one bar, and how many numbers each takes."""
@@ -14,5 +15,59 @@ TEXT_FACTS: Final = ("symbol", "name", "type", "exchange", "sector", "industry",
 NUMBER_FACTS: Final = ("market_cap", "listing_age")
 """Reference data; `listing_age` is in calendar days at the as-of date."""
 
-WORDS: Final = frozenset((*FIELDS, *DERIVED, *INDICATORS, *FUNCTIONS, *TEXT_FACTS, *NUMBER_FACTS))
+TRENDS: Final = {"rising": ">", "falling": "<"}
+"""How a number compares with the one before, on each of the last n bars."""
+
+JOINS: Final = {"any": "or", "all": "and"}
+"""Several conditions as one."""
+
+STANDINGS: Final = ("rank", "percentile", "zscore")
+"""Where a symbol stands among all."""
+
+AGGREGATES: Final = {"pct": "condition", "count": "condition"} | dict.fromkeys(
+    ("mean", "median", "sum"), "x"
+)
+"""What `market(...)` makes of all symbols, and of what: truths or numbers."""
+
+FRAMES: Final = ("weekly", "monthly")
+"""Longer bars, made of daily ones."""
+
+EXAMPLES: Final = {
+    "abs": "abs(close - open)",
+    "min": "min(open, close)",
+    "max": "max(open, close)",
+    "rising": "rising(close, 3)",
+    "falling": "falling(close, 3)",
+    "any": "any(close > open, volume > 1M)",
+    "all": "all(close > open, volume > 1M)",
+    "rank": "rank(roc(63))",
+    "percentile": "percentile(roc(63))",
+    "zscore": "zscore(roc(63))",
+    "weekly": "weekly(sma(10))",
+    "monthly": "monthly(close)",
+    "market": "market(pct(close > sma(50)))",
+    "rs": 'rs(63, "QQQ")',
+}
+"""A call of each function that has no row in a table."""
+
+CALLS: Final = frozenset((*INDICATORS, *OCCURRENCES, *EXAMPLES))
+"""What is followed by a parenthesis; so is `symbol`, which has a meaning without one too."""
+
+KEYWORDS: Final = frozenset(
+    (
+        *("and", "or", "not", "in", "between", "contains", "matches", "crosses", "above"),
+        *("below", "within", "for", "bar", "bars", "by", "running", "let"),
+    )
+)
+"""Words that are part of the grammar, and so no names."""
+
+WORDS: Final = frozenset(
+    (
+        *FIELDS,
+        *DERIVED,
+        *CALLS,
+        *TEXT_FACTS,
+        *NUMBER_FACTS,
+    )
+)
 """Every name that means something in a condition."""

@@ -18,7 +18,20 @@ from marketsweep.cli import main
 from marketsweep.condition import parse
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS
-from marketsweep.vocabulary import FUNCTIONS, NUMBER_FACTS, TEXT_FACTS, WORDS
+from marketsweep.occurrences import OCCURRENCES
+from marketsweep.vocabulary import (
+    AGGREGATES,
+    CALLS,
+    FRAMES,
+    FUNCTIONS,
+    JOINS,
+    KEYWORDS,
+    NUMBER_FACTS,
+    STANDINGS,
+    TEXT_FACTS,
+    TRENDS,
+    WORDS,
+)
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -61,7 +74,11 @@ def test_every_word_is_described(word: str) -> None:
 
 
 def test_the_words_are_all_kinds_of_names() -> None:
-    assert {*FIELDS, *DERIVED, *INDICATORS, *FUNCTIONS, *TEXT_FACTS, *NUMBER_FACTS} == WORDS
+    assert {*FIELDS, *DERIVED, *CALLS, *TEXT_FACTS, *NUMBER_FACTS} == WORDS
+    tables = {*FUNCTIONS, *TRENDS, *JOINS, *STANDINGS, *FRAMES}
+    assert CALLS - {*INDICATORS, *OCCURRENCES} == tables | {"market", "rs"}
+    for name in (*AGGREGATES, *KEYWORDS):
+        assert re.search(rf"\b{name}\b", generate.LANGUAGE.read_text())
 
 
 @pytest.mark.parametrize(
@@ -79,8 +96,14 @@ def test_derived_fields_have_their_formulas() -> None:
 
 
 @pytest.mark.parametrize("text", list(conditions()))
-def test_every_condition_parses(text: str) -> None:
-    parse(text)
+def test_every_condition_runs(text: str, market: marketsweep.Market) -> None:
+    hits = market.scan(text, limit=3)
+    assert hits.coverage.expected > 6000
+
+
+def test_names_of_ones_own_over_several_lines(market: marketsweep.Market) -> None:
+    (text,) = (text for text in fenced(generate.LANGUAGE, "text") if text.startswith("let "))
+    assert len(market.scan(text)) > 0
 
 
 @pytest.mark.parametrize(

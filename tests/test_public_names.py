@@ -30,6 +30,7 @@ NAMES = [
     "StoreFull",
     "StoreLocked",
     "UsageError",
+    "breadth",
     "open",
 ]
 

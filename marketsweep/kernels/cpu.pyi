@@ -22,6 +22,7 @@ class Sweep:
     def __init__(
         self,
         program: Program,
+        rows: int,
         fields: Sequence[NDArray[np.float64]],
         tops: NDArray[np.int64],
         facts: NDArray[np.float64],
@@ -30,6 +31,7 @@ class Sweep:
     ) -> None: ...
     def work(self) -> None: ...
 
+SESSION_FIELD: int
 SAME_COLUMN: int
 NO_COLUMN: int
 
@@ -67,3 +69,20 @@ class Sessions:
         last_tile: int,
         to: NDArray[np.float64],
     ) -> None: ...
+
+def merge_periods(
+    session: NDArray[np.float64],
+    field: NDArray[np.float64],
+    how: int,
+    period: NDArray[np.int64],
+    to: NDArray[np.float64],
+    counts: NDArray[np.int64],
+) -> None: ...
+def spread_periods(
+    session: NDArray[np.float64],
+    period: NDArray[np.int64],
+    complete: NDArray[np.uint8],
+    running: bool,
+    values: NDArray[np.float64],
+    to: NDArray[np.float64],
+) -> None: ...

@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False, embedsignature=True
 """Runs programs of kernel steps over tiles of symbols, and gathers panels, without the GIL."""
 
-from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
@@ -81,7 +81,7 @@ cdef extern from "program.hpp" namespace "marketsweep" nogil:
         const Machine* machine
         vector[const double*] fields, facts
         vector[double*] results
-        vector[int64_t] tops
+        vector[int64_t] tops, field_rows
         int64_t rows
         void work(double* scratch)
 
@@ -105,6 +105,25 @@ cdef extern from "gather.hpp" namespace "marketsweep" nogil:
         const CSessions&, int64_t, cbool, const int64_t*, const int64_t*, int64_t,
         const Change*, const int64_t*, int64_t, int64_t, double*, int64_t)
 
+
+cdef extern from "frames.hpp" namespace "marketsweep" nogil:
+    enum class Merge(int32_t):
+        first
+        highest
+        lowest
+        last
+        sum
+
+    void c_merge_periods "marketsweep::merge_periods"(
+        const double*, const double*, Merge, const int64_t*, int64_t, int64_t, double*, int64_t,
+        int64_t*)
+    void c_spread_periods "marketsweep::spread_periods"(
+        const double*, const int64_t*, const uint8_t*, cbool, const double*, int64_t, int64_t,
+        int64_t, double*, int64_t)
+
+
+SESSION_FIELD = -1
+"""What to gather for the number of the session of each bar."""
 
 SAME_COLUMN, NO_COLUMN = -2, -1
 """Of a change: that a symbol's earlier bars stand where the later do, and that there are none."""
@@ -182,15 +201,15 @@ cdef class Program:
 cdef class Sweep:
     """One evaluation of a program; any number of threads may call `work` until it returns.
 
-    `fields`: float64 [tiles, rows, TILE], `tops`: int64 [tiles], each tile's first row that holds
-    a bar, `facts`: float64 [n, tiles * TILE], `results`: writable float64
+    `fields`: float64 [tiles, n, TILE] each, its newest n of `rows` rows, `tops`: int64 [tiles], each
+    tile's first row that holds a bar, `facts`: float64 [n, tiles * TILE], `results`: writable float64
     [result_rows, tiles * TILE] each. `isa` is one of ISAS.
     """
 
     cdef CSweep c
     cdef object kept
 
-    def __init__(self, Program program, list fields, const int64_t[::1] tops,
+    def __init__(self, Program program, long rows, list fields, const int64_t[::1] tops,
                  const double[:, ::1] facts, list results, str isa):
         cdef const double[:, :, ::1] matrix
         cdef double[:, ::1] result
@@ -198,12 +217,13 @@ cdef class Sweep:
         self.kept = (program, fields, facts, results)
         self.c.program = &program.c
         self.c.machine = <const Machine*><uintptr_t>MACHINES[isa]
-        self.c.rows = fields[0].shape[1] if fields else 1
+        self.c.rows = rows
         for field in fields:
             matrix = field
-            if tuple(field.shape) != (tiles, self.c.rows, TILE):
+            if field.shape[0] != tiles or not 0 < field.shape[1] <= rows or field.shape[2] != TILE:
                 raise ValueError(f"a field of shape {field.shape} among {tiles} tiles")
             self.c.fields.push_back(&matrix[0, 0, 0])
+            self.c.field_rows.push_back(field.shape[1])
         for i in range(facts.shape[0]):
             if facts.shape[1] != tiles * TILE:
                 raise ValueError("facts differ from the fields in shape")
@@ -284,3 +304,31 @@ cdef class Sessions:
             c_gather(self.c, field, is_volume, &columns[0], &bars[0], columns.shape[0],
                      changes.c.data(), &changes.starts[0], first_tile, last_tile, &to[0, 0, 0],
                      to.shape[1])
+
+
+def merge_periods(const double[:, :, ::1] session, const double[:, :, ::1] field, int how,
+                  const int64_t[::1] period, double[:, :, ::1] to, int64_t[::1] counts):
+    """Fills `to` [tiles, periods, TILE] with longer bars, `counts` [tiles * TILE] with how many.
+
+    `how` is a field's number, which says how its longer bars are made; see frames.hpp.
+    """
+    cdef int64_t tiles = session.shape[0], rows = session.shape[1]
+    if field.shape[0] != tiles or field.shape[1] != rows or to.shape[0] != tiles:
+        raise ValueError("field, sessions and longer bars differ in shape")
+    if counts.shape[0] != tiles * TILE or not tiles or not rows or not to.shape[1]:
+        raise ValueError("nothing to merge")
+    with nogil:
+        c_merge_periods(&session[0, 0, 0], &field[0, 0, 0], <Merge>how, &period[0], tiles, rows,
+                        &to[0, 0, 0], to.shape[1], &counts[0])
+
+
+def spread_periods(const double[:, :, ::1] session, const int64_t[::1] period,
+                   const uint8_t[::1] complete, cbool running, const double[:, :, ::1] values,
+                   double[:, :, ::1] to):
+    """Fills `to` [tiles, shown, TILE], the newest daily rows, with values of longer bars."""
+    cdef int64_t tiles = session.shape[0], rows = session.shape[1]
+    if values.shape[0] != tiles or to.shape[0] != tiles or to.shape[1] > rows:
+        raise ValueError("values, sessions and daily bars differ in shape")
+    with nogil:
+        c_spread_periods(&session[0, 0, 0], &period[0], &complete[0], running, &values[0, 0, 0],
+                         tiles, rows, values.shape[1], &to[0, 0, 0], to.shape[1])

@@ -28,6 +28,9 @@ struct Sessions {
 
 inline constexpr int HIGH_FIELD = 1, LOW_FIELD = 2, CLOSE_FIELD = 3;
 
+// Not stored: gathered, it is the number of the session of each bar.
+inline constexpr int SESSION_FIELD = -1;
+
 // What is different before `session`: a split or dividend multiplies the bars by the factors, and
 // where an instrument had another ticker, or its ticker another owner, they lie in `column`.
 // Ordered by position in the panel, then newest first.
@@ -130,10 +133,13 @@ inline void gather(const Sessions& s, int64_t field, bool is_volume, const int64
     }
     // While every lane has a bar and none was split, rows are copied whole.
     int64_t session = s.count - 1;
-    if (n == TILE) session = copy_whole_rows(s, field, columns + begin, missing, next, starts + begin,
-                                             changes, cursor, open);
+    const bool is_session = field == SESSION_FIELD;
+    if (n == TILE && !is_session)
+      session = copy_whole_rows(s, field, columns + begin, missing, next, starts + begin, changes,
+                                cursor, open);
     for (; session >= 0 && open > 0; session--) {
-      const double* row = s.row[session] + field * s.field_stride[session];
+      const int64_t read = is_session ? CLOSE_FIELD : field;
+      const double* row = s.row[session] + read * s.field_stride[session];
       for (int64_t lane = 0; lane < n; lane++) {
         while (next[lane] < starts[begin + lane + 1] &&
                changes[next[lane]].session > session) {
@@ -144,7 +150,7 @@ inline void gather(const Sessions& s, int64_t field, bool is_volume, const int64
         if (missing[lane] == 0 || !s.holds(session, place[lane])) continue;
         const double x = row[place[lane]];
         if (x != x) continue;
-        *cursor[lane] = x * factor[lane];
+        *cursor[lane] = is_session ? double(session) : x * factor[lane];
         cursor[lane] -= TILE;
         open -= --missing[lane] == 0;
       }

@@ -3,6 +3,7 @@
 #include "elementwise.hpp"
 #include "extremes.hpp"
 #include "momentum.hpp"
+#include "occurrences.hpp"
 #include "trend.hpp"
 #include "volatility.hpp"
 

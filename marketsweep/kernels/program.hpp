@@ -42,6 +42,7 @@ struct Sweep {
   const Program* program;
   const Machine* machine;
   std::vector<const double*> fields;  // [tiles x rows x TILE]
+  std::vector<int64_t> field_rows;    // of each, its newest; up to `rows`
   std::vector<const double*> facts;   // [tiles x TILE]
   std::vector<double*> results;       // [result_rows x tiles x TILE]
   std::vector<int64_t> tops;          // a tile's first row that holds a bar
@@ -62,8 +63,9 @@ struct Sweep {
       case Source::buffer:
         return back({scratch + (from.index + from.rows - 1) * TILE, TILE, from.rows}, from.shift);
       case Source::field: {
-        const double* newest = fields[from.index] + ((tile + 1) * rows - 1) * TILE;
-        return back({newest, TILE, rows - tops[tile]}, from.shift);
+        const int64_t there = field_rows[from.index], bars = rows - tops[tile];
+        const double* newest = fields[from.index] + ((tile + 1) * there - 1) * TILE;
+        return back({newest, TILE, there < bars ? there : bars}, from.shift);
       }
       case Source::constant:
         return {&program->constants[from.index * TILE], 0, rows};

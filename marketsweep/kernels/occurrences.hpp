@@ -1,0 +1,98 @@
+// What a condition did over the last bars: count, bars_since, streak, value_when, ...
+//
+// All but `count` are recursions that forget: what lies `most` bars back or further is as if it
+// had never been. A bar on which the condition is unknown counts as one on which it did not hold.
+#pragma once
+
+#include "drive.hpp"
+
+namespace marketsweep::MARKETSWEEP_ISA {
+
+template <class L> struct Count {
+  static constexpr int inputs = 1, outputs = 1;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    L sum = in(0, 0);
+    for (int64_t k = 1; k < n; k++) sum += in(0, k);
+    out[0] = sum;
+  }
+};
+static const bool count_ = add<Count>("count", windowed<Count>);
+
+// Bars since the condition held; NaN before it ever did.
+template <class L, class M> LANE_FN L aged(M held, L age) { return held ? L{} : age + 1.0; }
+
+template <class L> struct BarsSince {
+  static constexpr int inputs = 1, outputs = 1, interleave = 2;
+  double most;
+  L since;
+
+  LANE_FN void init(const double* p) { most = p[0], since = nan<L>(); }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L, M) {
+    since = aged(in[0] == all<L>(1), since);
+  }
+  LANE_FN void value(L* out) const { out[0] = since < all<L>(most) ? since : nan<L>(); }
+};
+static const bool bars_since_ = add<BarsSince>("bars_since", recursive<BarsSince>);
+
+template <class L> struct Streak {
+  static constexpr int inputs = 1, outputs = 1, interleave = 2;
+  double most;
+  L run;
+
+  LANE_FN void init(const double* p) { most = p[0], run = L{}; }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L, M) {
+    run = in[0] == all<L>(1) ? run + 1.0 : L{};
+  }
+  LANE_FN void value(L* out) const { out[0] = smaller(all<L>(most), run); }
+};
+static const bool streak_ = add<Streak>("streak", recursive<Streak>);
+
+// The last eight occurrences, newest first: value and age of each.
+template <class L> struct ValueWhen {
+  static constexpr int inputs = 2, outputs = 1, interleave = 1, KEPT = 8;  // condition, x
+  int64_t k;
+  double most;
+  L value_[KEPT], age[KEPT];
+
+  LANE_FN void init(const double* p) {
+    k = int64_t(p[0]), most = p[1];
+    for (int i = 0; i < KEPT; i++) value_[i] = age[i] = nan<L>();
+  }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L, M) {
+    const auto held = in[0] == all<L>(1);
+    for (int i = KEPT - 1; i > 0; i--) {
+      value_[i] = held ? value_[i - 1] : value_[i];
+      age[i] = (held ? age[i - 1] : age[i]) + 1.0;
+    }
+    value_[0] = held ? in[1] : value_[0];
+    age[0] = aged(held, age[0]);
+  }
+  LANE_FN void value(L* out) const { out[0] = age[k] < all<L>(most) ? value_[k] : nan<L>(); }
+};
+static const bool value_when_ = add<ValueWhen>("value_when", recursive<ValueWhen>);
+
+// The extreme of x since, and with, the bar on which the condition held last. An x that is not
+// known is passed over.
+template <class L, bool High> struct ExtremeSince {
+  static constexpr int inputs = 2, outputs = 1, interleave = 2;  // condition, x
+  double most;
+  L since, extreme;
+
+  LANE_FN void init(const double* p) { most = p[0], since = extreme = nan<L>(); }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L, M) {
+    const auto held = in[0] == all<L>(1);
+    since = aged(held, since);
+    const L further = High ? larger(in[1], extreme) : smaller(in[1], extreme);
+    extreme = held | (extreme != extreme) ? in[1] : further;
+  }
+  LANE_FN void value(L* out) const { out[0] = since < all<L>(most) ? extreme : nan<L>(); }
+};
+template <class L> using HighestSince = ExtremeSince<L, true>;
+template <class L> using LowestSince = ExtremeSince<L, false>;
+static const bool highest_since_ = add<HighestSince>("highest_since", recursive<HighestSince>);
+static const bool lowest_since_ = add<LowestSince>("lowest_since", recursive<LowestSince>);
+
+}  // namespace marketsweep::MARKETSWEEP_ISA
