@@ -15,6 +15,7 @@ from marketsweep import __version__
 from marketsweep.commands.actions import actions
 from marketsweep.commands.demo import demo
 from marketsweep.commands.indicators import indicators
+from marketsweep.commands.presets import presets
 from marketsweep.commands.sandbox import sandbox
 from marketsweep.commands.scan import scan
 from marketsweep.commands.status import status
@@ -62,5 +63,5 @@ def main() -> None:
     """
 
 
-for _command in (sync, scan, status, actions, indicators, tune, sandbox, demo):
+for _command in (sync, scan, presets, status, actions, indicators, tune, sandbox, demo):
     main.add_command(_command)

@@ -18,6 +18,7 @@ from marketsweep.loading import Loader
 from marketsweep.past import Adjust
 from marketsweep.providers import Provider
 from marketsweep.results import Hits
+from marketsweep.saved import Saved
 from marketsweep.scan import MIN_COVERAGE, Scan, run
 from marketsweep.store import Store
 from marketsweep.watchlist import checked
@@ -125,6 +126,7 @@ class Market:
             adjust=adjust,
             min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
+            saved=Saved.of(self.store.path),
         )
         return run(scan, self.loader)
 

@@ -124,8 +124,9 @@ def _other(
     other = others(node.symbol, plan)
     (values,) = evaluate(plan, other, run, others)
     known = _sessions(other, rows)[:, 0]
+    series = values[len(values) - len(known) :, 0]  # it may have fewer bars than rows
     there = ~np.isnan(known)
-    known, series = known[there], values[there, 0]
+    known, series = known[there], series[there]
     # The other's last bar at or before the session of ours.
     places = np.searchsorted(known, sessions, side="right") - 1
     found = np.where(places >= 0, series[places] if len(series) else np.nan, np.nan)

@@ -34,6 +34,7 @@ from marketsweep.past import Adjust
 from marketsweep.plan import Plan, make_plan
 from marketsweep.ranking import rank
 from marketsweep.results import Coverage, Excluded, Hits, Timing
+from marketsweep.saved import Saved
 from marketsweep.sessions import session_on_or_before, sessions_from_to
 from marketsweep.store import Snapshot
 from marketsweep.tree import Kind, Node
@@ -43,6 +44,8 @@ DEFAULT_SORT: Final = "dollar_volume"
 """What matches are sorted by where nothing is asked for: the most traded first."""
 
 MIN_COVERAGE: Final = 0.95
+
+NO_CONDITIONS: Final = Saved()
 
 _CHANGING: Final = (tree.Field, tree.Fact, tree.Call, tree.Occurred)
 """What a value has a part of that is worth showing: others are constants."""
@@ -65,6 +68,8 @@ class Scan:
     adjust: Adjust = "splits"
     min_coverage: float = MIN_COVERAGE
     exclude_suspect: bool = False
+    saved: Saved = NO_CONDITIONS
+    """What conditions are known by name."""
 
 
 def run(scan: Scan, loader: Loader) -> Hits:
@@ -74,8 +79,8 @@ def run(scan: Scan, loader: Loader) -> Hits:
     An answer that covers too little is returned; `require_coverage` judges it.
     """
     started = perf_counter()
-    condition, shown, plan = _planned(scan.condition, scan.sort, scan.columns)
-    where = _tree(scan.where) if scan.where is not None else None
+    condition, shown, plan = _planned(scan.condition, scan.sort, scan.columns, scan.saved)
+    where = _tree(scan.where, scan.saved) if scan.where is not None else None
     evaluator = executor(scan.executor, scan.threads)
     if scan.adjust not in get_args(Adjust):
         choices = ", ".join(get_args(Adjust))
@@ -164,8 +169,8 @@ def resolve_session(snapshot: Snapshot, as_of: dt.date | None) -> dt.date:
     return session
 
 
-def _tree(given: str | Node) -> Node:
-    node = parse(given) if isinstance(given, str) else given
+def _tree(given: str | Node, saved: Saved) -> Node:
+    node = parse(given, saved) if isinstance(given, str) else given
     if node.kind is not Kind.TRUTH:
         raise _pointed(f"{node} is {node.kind.value}, and a condition is true or false", given)
     return node
@@ -173,23 +178,28 @@ def _tree(given: str | Node) -> Node:
 
 @lru_cache(maxsize=64)
 def _planned(
-    given: str | Node, sort: str | Node | None, columns: tuple[str | Node, ...]
+    given: str | Node, sort: str | Node | None, columns: tuple[str | Node, ...], saved: Saved
 ) -> tuple[Node, list[str], Plan]:
     """The condition, the names of the values to show, and the plan of it all.
 
     The plan's results are truth, close, volume, sort key and the values.
     """
-    condition = _tree(given)
+    condition = _tree(given, saved)
     source = given if isinstance(given, str) else None
     shown = {_label(node, source): node for node in _compared(condition)}
     for column in columns:
-        shown[column.strip() if isinstance(column, str) else str(column)] = _number(column)
-    fixed = [condition, tree.Field("close"), tree.Field("volume"), _number(sort or DEFAULT_SORT)]
+        shown[column.strip() if isinstance(column, str) else str(column)] = _number(column, saved)
+    fixed = [
+        condition,
+        tree.Field("close"),
+        tree.Field("volume"),
+        _number(sort or DEFAULT_SORT, saved),
+    ]
     return condition, list(shown), make_plan([*fixed, *shown.values()])
 
 
-def _number(given: str | Node) -> Node:
-    node = parse_expression(given) if isinstance(given, str) else given
+def _number(given: str | Node, saved: Saved) -> Node:
+    node = parse_expression(given, saved) if isinstance(given, str) else given
     if node.kind is not Kind.NUMBER:
         raise _pointed(
             f"{node} is {node.kind.value}, and only numbers can be sorted by or shown", given

@@ -32,7 +32,7 @@ FLOORS: list[list[str]] = [
     ["reader"],
     ["calls"],
     ["condition", "own_bars", "routes", "by_symbol", "past"],
-    ["agenda", "reference", "plan", "expressions", "status", "unshown"],
+    ["agenda", "reference", "plan", "saved", "expressions", "status", "unshown"],
     ["sync", "forecast", "panel", "sandbox", "levels"],
     ["evaluate", "watch", "histories", "quality"],
     ["executors", "inspection"],

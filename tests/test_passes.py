@@ -195,6 +195,16 @@ def test_another_symbol_with_gaps_keeps_its_last_value(
     assert_same(values(small, f'symbol("{rare}").close[7]', FRIDAY), want)
 
 
+def test_another_symbol_may_have_a_shorter_history(small: ms.Market, bars: pl.DataFrame) -> None:
+    frame = on(bars, FRIDAY)
+    qqq = frame.filter(pl.col("symbol") == "QQQ")
+    text = 'highest(close / symbol("QQQ").close, 150)'
+    asof = frame.sort("date").join_asof(qqq.select("date", its="close"), on="date")
+    ratio = (pl.col("close") / pl.col("its")).rolling_max(150)
+    assert qqq.height < frame["date"].n_unique()
+    assert_same(values(small, text, FRIDAY), last_values(asof, ratio))
+
+
 def test_an_unknown_other_symbol_is_named(small: ms.Market) -> None:
     with pytest.raises(UsageError, match=r"no bars of 'QQQQ' are stored: did you mean QQQ"):
         small.scan('symbol("QQQQ").close > 1')

@@ -1,0 +1,91 @@
+"""Conditions by name: the presets, and a user's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import marketsweep as ms
+from marketsweep.condition import MAX_LENGTH, parse
+from marketsweep.errors import ConditionError, UsageError
+from marketsweep.saved import Saved, presets, remove, save
+from tests.test_sync import command
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_says_what_it_is_and_its_canonical_text_is_the_same(name: str) -> None:
+    one = Saved().one(name)
+    assert one.doc.endswith(".")
+    assert not one.own
+    tree = parse(name, Saved())
+    assert tree == parse(one.condition, Saved())
+    assert len(str(tree)) < MAX_LENGTH
+    assert parse(str(tree)) == tree
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(presets()) >= 40
+    assert len({Saved().one(name).condition for name in presets()}) == len(presets())
+
+
+def test_a_users_own(market: ms.Market, tmp_path: Path) -> None:
+    save(tmp_path, "my_dip", "rsi(2) < 10 and uptrend", "A dip.\nTo buy.")
+    one = Saved.of(tmp_path).one("my_dip")
+    assert (one.doc, one.condition, one.own) == ("A dip. To buy.", "rsi(2) < 10 and uptrend", True)
+    save(tmp_path, "loud_dip", "my_dip and volume > 1M")
+    names = Saved.of(tmp_path)
+    assert parse("loud_dip", names) == parse("rsi(2) < 10 and uptrend and volume > 1M", Saved())
+    assert names.names()[-2:] == ["loud_dip", "my_dip"]
+    # One that changes is another key of whatever is cached by it.
+    save(tmp_path, "my_dip", "rsi(2) < 5")
+    assert Saved.of(tmp_path) != names
+    assert parse("my_dip", Saved.of(tmp_path)) == parse("rsi(2) < 5")
+    remove(tmp_path, "my_dip")
+    assert Saved.of(tmp_path).names()[-1] == "loud_dip"
+    with pytest.raises(ConditionError, match="in the saved condition loud_dip: unknown name"):
+        parse("loud_dip", Saved.of(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "said"),
+    [
+        ("close", "close > 1", "has a meaning of its own"),
+        ("within", "close > 1", "has a meaning of its own"),
+        ("uptrend", "close > 1", "has a meaning of its own"),
+        ("../evil", "close > 1", "is no name for a condition"),
+        ("My Dip", "close > 1", "is no name for a condition"),
+        ("", "close > 1", "is no name for a condition"),
+        ("dip", "clos > 1", "did you mean close"),
+        ("dip", "close", "true or false"),
+        ("dip", "dip or close > 1", "is a part of itself"),
+    ],
+)
+def test_what_cannot_be_saved(tmp_path: Path, name: str, condition: str, said: str) -> None:
+    with pytest.raises((UsageError, ConditionError), match=said):
+        save(tmp_path, name, condition)
+    assert not (tmp_path / "conditions").exists()
+
+
+def test_presets_stay_and_unknown_ones_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="uptrend is a preset"):
+        remove(tmp_path, "uptrend")
+    with pytest.raises(UsageError, match="did you mean golden_cross"):
+        Saved().one("goldencross")
+
+
+def test_the_command_line(tmp_path: Path, market: ms.Market) -> None:
+    data = tmp_path / "data"
+    missing = command("presets", "save", "mine", "close > 1", "--data", data)
+    assert missing.returncode == 2
+    assert "run marketsweep sync" in missing.stderr
+    with ms.open(market.store.path) as opened:
+        assert opened.scan("nr7 and inside_day").symbols == opened.scan("nr7_inside_day").symbols
+    listed = command("presets", "list", "--data", data)
+    assert "golden_cross " in listed.stdout
+    facts = json.loads(command("presets", "list", "--json", "--data", data).stdout)
+    assert {one["name"] for one in facts} == set(presets())
+    shown = command("presets", "show", "darvas_box", "--data", data)
+    assert Saved().one("darvas_box").condition in shown.stdout
+    assert command("presets", "show", "darvis_box", "--data", data).returncode == 2
