@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 MAX_PERIOD: Final = 100_000
 """The longest period that TA-Lib accepts."""
@@ -52,6 +52,9 @@ class Indicator:
     settling: Callable[..., int] | None = None
     problem: Callable[..., str | None] | None = None
     """What is wrong with parameters that are each within their limits."""
+    scale: Literal["same", "difference", "own"] = "own"
+    """Where its values lie: among those that it reads, as an average does; around zero in their
+    unit, as a difference of averages does; or on a scale of its own, such as 0 to 100."""
 
     @property
     def signature(self) -> str:
@@ -92,6 +95,7 @@ _TABLE = (
         _period(20, 1),
         lookback=lambda n: n - 1,
         series=True,
+        scale="same",
     ),
     Indicator(
         "ema",
@@ -101,6 +105,7 @@ _TABLE = (
         lookback=lambda n: n - 1,
         series=True,
         settling=lambda n: n + _decay(_ema(n)),
+        scale="same",
     ),
     Indicator(
         "rsi",
@@ -125,6 +130,7 @@ _TABLE = (
         problem=lambda fast, slow, signal: (
             f"fast ({fast:g}) must not be longer than slow ({slow:g})" if fast > slow else None
         ),
+        scale="difference",
     ),
     Indicator(
         "roc",
@@ -149,6 +155,7 @@ _TABLE = (
         _period(14, 1),
         lookback=lambda n: n,
         settling=lambda n: n + 1 + _decay(1.0 / n),
+        scale="difference",
     ),
     Indicator(
         "adx",
@@ -166,6 +173,7 @@ _TABLE = (
         lookback=lambda n, width: n - 1,
         outputs=("upper", "middle", "lower"),
         series=True,
+        scale="same",
     ),
     Indicator(
         "highest",
@@ -174,6 +182,7 @@ _TABLE = (
         _period(20, 1),
         lookback=lambda n: n - 1,
         series=True,
+        scale="same",
     ),
     Indicator(
         "lowest",
@@ -182,6 +191,7 @@ _TABLE = (
         _period(20, 1),
         lookback=lambda n: n - 1,
         series=True,
+        scale="same",
     ),
 )
 

@@ -34,7 +34,7 @@ FLOORS: list[list[str]] = [
     ["executors", "inspection"],
     ["universe", "ranking", "results", "actions"],
     ["loading", "outputs"],
-    ["scan"],
+    ["scan", "charts"],
     ["market"],
     ["demo"],
     ["tune"],
