@@ -6,15 +6,21 @@
   const box = document.getElementById("chart");
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const lineColor = (i) => color("line-" + (i % 6));
-  const number = (x) => {
+  const digits = (x, places) =>
+    x.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
+  // Prices are whole to the cent, however high; sums of shares or dollars are not worth their digits.
+  const price = (x) => {
     if (x == null) return "–";
-    const size = Math.abs(x);
-    if (size >= 1e9) return (x / 1e9).toFixed(2) + "B";
-    if (size >= 1e6) return (x / 1e6).toFixed(2) + "M";
-    if (size >= 1e5) return (x / 1e3).toFixed(1) + "K";
-    return size >= 1 || size === 0 ? x.toFixed(2) : x.toPrecision(4);
+    return Math.abs(x) >= 1 || x === 0 ? digits(x, 2) : x.toPrecision(4);
   };
-  const priceFormat = { type: "custom", formatter: number, minMove: 1e-6 };
+  const number = (x) => {
+    const size = Math.abs(x ?? 0);
+    if (size >= 1e9) return digits(x / 1e9, 2) + "B";
+    if (size >= 1e6) return digits(x / 1e6, 2) + "M";
+    return size >= 1e4 ? digits(x, 0) : price(x);
+  };
+  const written = (place) => (place === 0 ? price : number);
+  const priceFormat = (place) => ({ type: "custom", formatter: written(place), minMove: 1e-6 });
 
   // Sessions without a bar keep their place on the time axis, and stay empty.
   const holes = data.holes.map((time) => ({ time }));
@@ -23,36 +29,37 @@
     inOrder(data.days.map((time, i) => (values[i] == null ? { time } : { time, value: values[i] })));
 
   const chart = L.createChart(box, { autoSize: true });
-  const quiet = { priceFormat, priceLineVisible: false, lastValueVisible: false };
+  const quiet = (place) =>
+    ({ priceFormat: priceFormat(place), priceLineVisible: false, lastValueVisible: false });
 
-  const shade = data.held && chart.addSeries(L.HistogramSeries, { ...quiet, priceScaleId: "held" }, 0);
+  const shade = data.held && chart.addSeries(L.HistogramSeries, { ...quiet(0), priceScaleId: "held" }, 0);
   if (shade) {
     shade.priceScale().applyOptions({ scaleMargins: { top: 0, bottom: 0 } });
     shade.applyOptions({ autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 1 } }) });
     shade.setData(series(data.held.map((x) => (x === 1 ? 1 : null))));
   }
-  const candles = chart.addSeries(L.CandlestickSeries, { priceFormat, priceLineVisible: false }, 0);
+  const candles = chart.addSeries(
+    L.CandlestickSeries, { priceFormat: priceFormat(0), priceLineVisible: false }, 0);
   candles.setData(inOrder(data.days.map((time, i) => (data.close[i] == null ? { time } : {
     time, open: data.open[i], high: data.high[i], low: data.low[i], close: data.close[i],
   }))));
-  const volume = chart.addSeries(L.HistogramSeries, quiet, 1);
+  const volume = chart.addSeries(L.HistogramSeries, quiet(1), 1);
 
+  // Lines on the candles and on the volume differ; panes below begin with the first colour again.
   let hue = 0;
   const drawn = data.panes.map((pane, place) => {
-    const first = hue;
+    if (place > 1) hue = 0;
     const lines = pane.lines.map((line) => {
-      const one = chart.addSeries(L.LineSeries, { ...quiet, lineWidth: 2, crosshairMarkerRadius: 3 }, place);
+      const one = chart.addSeries(
+        L.LineSeries, { ...quiet(place), lineWidth: 2, crosshairMarkerRadius: 3 }, place);
       one.setData(series(line.values));
       return { ...line, series: one, hue: hue++ };
     });
-    if (place > 1) hue = first; // panes below begin with the same colour again
     const under = place === 0 ? candles : place === 1 ? volume : lines[0].series;
     const levels = pane.levels.filter((price) => price != null).map((price) =>
       under.createPriceLine({ price, lineWidth: 1, lineStyle: L.LineStyle.Dashed, axisLabelVisible: true }));
     return { lines, levels };
   });
-  // The oscillators begin with the first colour, whatever lies on the candles.
-  drawn.slice(2).forEach(({ lines }) => lines.forEach((line, i) => { line.hue = i; }));
 
   const begins = data.days.filter((_, i) => data.held && data.held[i] === 1 && data.held[i - 1] !== 1);
   const marks = L.createSeriesMarkers(candles, []);
@@ -63,11 +70,11 @@
       const parts = [];
       if (place === 0) {
         parts.push([data.days[at], "text"]);
-        for (const name of ["open", "high", "low", "close"]) parts.push([name + " " + number(data[name][at])]);
+        for (const name of ["open", "high", "low", "close"]) parts.push([name + " " + price(data[name][at])]);
       }
       if (place === 1) parts.push(["volume " + number(data.volume[at])]);
       for (const line of drawn[place].lines)
-        parts.push([line.label + " " + number(line.values[at]), "line-" + (line.hue % 6)]);
+        parts.push([line.label + " " + written(place)(line.values[at]), "line-" + (line.hue % 6)]);
       legend.replaceChildren(...parts.map(([text, name]) => {
         const span = document.createElement("span");
         span.textContent = text;
@@ -88,7 +95,7 @@
       grid: { vertLines: shades, horzLines: shades },
       crosshair: { mode: L.CrosshairMode.Normal },
       rightPriceScale: { borderColor: edge, minimumWidth: 78 },
-      timeScale: { borderColor: edge },
+      timeScale: { borderColor: edge, maxBarSpacing: 40 },
     });
     candles.applyOptions({
       upColor: up, downColor: down, borderVisible: false, wickUpColor: up, wickDownColor: down,
