@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 MAX_PERIOD: Final = 100_000
 """The longest period that TA-Lib accepts."""
@@ -57,6 +57,9 @@ class Indicator:
     settling: Callable[..., int] | None = None
     problem: Callable[..., str | None] | None = None
     """What is wrong with parameters that are each within their limits."""
+    scale: Literal["same", "difference", "own"] = "own"
+    """Where its values lie: among those that it reads, as an average does; around zero in their
+    unit, as a difference of averages does; or on a scale of its own, such as 0 to 100."""
 
     @property
     def signature(self) -> str:
@@ -97,6 +100,7 @@ _TABLE = (
         _period(20, 1),
         lookback=lambda n: n - 1,
         series=True,
+        scale="same",
     ),
     Indicator(
         "ema",
@@ -106,6 +110,7 @@ _TABLE = (
         lookback=lambda n: n - 1,
         series=True,
         settling=lambda n: n + _decay(_ema(n)),
+        scale="same",
     ),
     Indicator(
         "rsi",
@@ -130,6 +135,7 @@ _TABLE = (
         problem=lambda fast, slow, signal: (
             f"fast ({fast:g}) must not be longer than slow ({slow:g})" if fast > slow else None
         ),
+        scale="difference",
     ),
     Indicator(
         "roc",
@@ -154,6 +160,7 @@ _TABLE = (
         _period(14, 1),
         lookback=lambda n: n,
         settling=lambda n: n + 1 + _decay(1.0 / n),
+        scale="difference",
     ),
     Indicator(
         "adx",
@@ -171,6 +178,7 @@ _TABLE = (
         lookback=lambda n, width: n - 1,
         outputs=("upper", "middle", "lower"),
         series=True,
+        scale="same",
     ),
     Indicator(
         "highest",
@@ -179,6 +187,7 @@ _TABLE = (
         _period(20, 1),
         lookback=lambda n: n - 1,
         series=True,
+        scale="same",
     ),
     Indicator(
         "lowest",
@@ -187,6 +196,7 @@ _TABLE = (
         _period(20, 1),
         lookback=lambda n: n - 1,
         series=True,
+        scale="same",
     ),
 )
 

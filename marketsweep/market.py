@@ -19,13 +19,14 @@ from marketsweep.past import Adjust
 from marketsweep.providers import Provider
 from marketsweep.results import Hits
 from marketsweep.saved import Saved
-from marketsweep.scan import MIN_COVERAGE, Scan, run
+from marketsweep.scan import MIN_COVERAGE, Scan, resolve_session, run
 from marketsweep.store import Store
 from marketsweep.watchlist import checked
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from marketsweep.charts.page import Chart
     from marketsweep.histories import Histories
 
 
@@ -130,6 +131,39 @@ class Market:
         )
         return run(scan, self.loader)
 
+    def chart(
+        self,
+        symbol: str,
+        indicators: str | Expression | Sequence[str | Expression] = (),
+        condition: str | Expression | None = None,
+        *,
+        as_of: dt.date | str | None = None,
+        bars: int = 252,
+        adjust: Adjust = "splits",
+    ) -> Chart:
+        """A chart of one symbol: candles, volume, indicators, and the bars a condition held on.
+
+        The `indicators` are drawn, and what the condition compares; on the candles what lies on
+        the scale of prices, and the rest in panes below. Values are those of a scan, of the newest
+        `bars` up to the session `as_of` (None: the newest). Jupyter shows a chart by itself, and
+        `save` writes it as a page of its own.
+        Raises UsageError for a symbol without bars, with names near it, and ConditionError.
+        """
+        from marketsweep.charts.drawing import condition_of, draw, indicator_lines
+        from marketsweep.charts.page import Chart  # a scan needs neither
+
+        self.loader.refresh()
+        session = resolve_session(self.loader.snapshot, _date(as_of))
+        saved = Saved.of(self.store.path)
+        held = None if condition is None else condition_of(node_of(condition), saved)
+        lines = [
+            line
+            for given in _several(indicators, "indicators")
+            for line in indicator_lines(node_of(given))
+        ]
+        drawn = draw(self.loader, session, [symbol], held, lines, adjust=adjust, bars=bars)
+        return Chart(drawn[0])
+
     def history(
         self, symbol: str, *, as_of: dt.date | str | None = None, adjust: Adjust = "splits"
     ) -> pl.DataFrame:
@@ -190,11 +224,13 @@ def _date(given: dt.date | str | None, name: str = "as_of") -> dt.date | None:
         raise UsageError(f"{name} {given!r} is no date: write, for example, 2016-12-30") from None
 
 
-def _several(columns: str | Expression | Sequence[str | Expression]) -> Sequence[str | Expression]:
-    if isinstance(columns, str):
-        return split_expressions(columns)
-    if isinstance(columns, Expression):
-        return [columns]
-    if not isinstance(columns, Sequence):
-        raise UsageError(f"columns {columns!r} are no expressions: write, for example, 'roc(63)'")
-    return columns
+def _several(
+    given: str | Expression | Sequence[str | Expression], name: str = "columns"
+) -> Sequence[str | Expression]:
+    if isinstance(given, str):
+        return split_expressions(given)
+    if isinstance(given, Expression):
+        return [given]
+    if not isinstance(given, Sequence):
+        raise UsageError(f"{name} {given!r} are no expressions: write, for example, 'roc(63)'")
+    return given

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+    from marketsweep.tree import Node
+
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
@@ -92,6 +94,10 @@ class Hits:
     coverage: Coverage
     data_version: int
     timing: Timing
+    tree: Node
+    """The condition, its names resolved."""
+    shown: dict[str, Node]
+    """What each of the values is."""
     warnings: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:

@@ -114,6 +114,8 @@ def run(scan: Scan, loader: Loader) -> Hits:
         values={name: column[places] for name, column in zip(shown, values, strict=True)},
         coverage=coverage,
         data_version=loader.version,
+        tree=condition,
+        shown=shown,
         timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
         warnings=_warnings(coverage, as_of, loader.day(as_of).asked),
     )
@@ -179,7 +181,7 @@ def _tree(given: str | Node, saved: Saved) -> Node:
 @lru_cache(maxsize=64)
 def _planned(
     given: str | Node, sort: str | Node | None, columns: tuple[str | Node, ...], saved: Saved
-) -> tuple[Node, list[str], Plan]:
+) -> tuple[Node, dict[str, Node], Plan]:
     """The condition, the names of the values to show, and the plan of it all.
 
     The plan's results are truth, close, volume, sort key and the values.
@@ -195,7 +197,7 @@ def _planned(
         tree.Field("volume"),
         _number(sort or DEFAULT_SORT, saved),
     ]
-    return condition, list(shown), make_plan([*fixed, *shown.values()])
+    return condition, shown, make_plan([*fixed, *shown.values()])
 
 
 def _number(given: str | Node, saved: Saved) -> Node:

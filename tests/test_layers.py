@@ -39,7 +39,7 @@ FLOORS: list[list[str]] = [
     ["passes"],
     ["universe", "ranking", "results", "actions"],
     ["loading", "outputs"],
-    ["scan"],
+    ["scan", "charts"],
     ["market"],
     ["demo"],
     ["tune"],

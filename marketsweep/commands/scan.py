@@ -7,12 +7,17 @@ import datetime as dt
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from marketsweep.commands._shared import DAY, FILE, data_option, date_of
 from marketsweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from marketsweep.market import Market
+    from marketsweep.past import Adjust
+    from marketsweep.results import Hits
 
 
 @click.command()
@@ -30,6 +35,7 @@ from marketsweep.errors import UsageError
     "--format", "format_", default="table", show_default=True, metavar="table|json|csv|parquet"
 )
 @click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
+@click.option("--charts", type=FILE, metavar="DIR", help="Write charts of the matches there.")
 @click.option("--min-coverage", default=0.95, show_default=True, type=click.FloatRange(0, 1))
 @click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
 @data_option
@@ -43,9 +49,10 @@ def scan(
     columns: str,
     executor: str,
     threads: int | None,
-    adjust: str,
+    adjust: Adjust,
     format_: str,
     output: Path | None,
+    charts: Path | None,
     min_coverage: float,
     exclude_suspect: bool,
     data: Path | None,
@@ -58,6 +65,7 @@ def scan(
       marketsweep scan 'close > 0.95 * highest(high, 252)' --where 'exchange == "NASDAQ"' --limit 20
       marketsweep scan 'macd(12, 26, 9).hist > 0' --sort 'roc(63)' --columns 'rsi(14),atr(14)/close'
       marketsweep scan 'rsi(14) > 70' --as-of 2016-12-30 --format json > hits.json
+      marketsweep scan 'close crosses above sma(50)' --charts charts   # open charts/index.html
 
     `marketsweep indicators` lists what a condition can use.
     """
@@ -80,16 +88,32 @@ def scan(
             columns=columns,
             executor=executor,
             threads=threads,
-            adjust=adjust,  # type: ignore[arg-type]  # checked where it is used
+            adjust=adjust,  # any text, until the scan has checked it
             min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
         )
-    for warning in hits.warnings:
-        click.echo(f"marketsweep: {warning}", err=True)
-    with _output(output) as file:
-        write(hits, file)
-    click.echo(receipt_report(hits), err=True)
+        if charts:
+            from marketsweep.charts.folder import make_folder  # before the answer is written
+
+            make_folder(charts)
+        for warning in hits.warnings:
+            click.echo(f"marketsweep: {warning}", err=True)
+        with _output(output) as file:
+            write(hits, file)
+        click.echo(receipt_report(hits), err=True)
+        if charts:
+            _draw(hits, market, charts, adjust)
     require_coverage(hits, min_coverage)
+
+
+def _draw(hits: Hits, market: Market, folder: Path, adjust: Adjust) -> None:
+    from marketsweep.charts.folder import MOST, write_charts
+
+    drawn = min(len(hits), MOST)
+    with click.progressbar(length=drawn, label="drawing charts", file=sys.stderr) as bar:
+        index = write_charts(hits, market.loader, folder, adjust, bar.update)
+    of = "all" if drawn == len(hits) else f"the first {drawn:,} of"
+    click.echo(f"charts of {of} {len(hits):,} matches: {index}", err=True)
 
 
 @contextlib.contextmanager

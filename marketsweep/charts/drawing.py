@@ -1,0 +1,180 @@
+"""Bars and values of some symbols' charts, by the plan and the kernels of a scan."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep import tree
+from marketsweep.charts.panes import Pane, panes_of
+from marketsweep.condition import parse, parse_expression
+from marketsweep.errors import ConditionError, UsageError
+from marketsweep.executors import executor
+from marketsweep.fields import FIELDS
+from marketsweep.indicators import INDICATORS
+from marketsweep.loading import Loader
+from marketsweep.panel import build_panel
+from marketsweep.passes import evaluate
+from marketsweep.past import Adjust
+from marketsweep.plan import make_plan
+from marketsweep.saved import Saved
+from marketsweep.tree import Kind, Node
+
+BARS: Final = 252
+"""Bars that a chart shows where nothing is asked for: a year."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """One expression over the bars of a chart, float64 [bars], NaN where it has no value yet."""
+
+    label: str
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnPane:
+    """The lines of one pane, and the constants that they are compared with."""
+
+    lines: list[Line]
+    levels: list[float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawing:
+    """What a chart shows of one symbol: its own newest bars up to a session, oldest first.
+
+    `bars[name]` is float64 [bars], adjusted; `held` is 1 where the condition holds, 0 where it
+    does not, NaN where that is unknown, and None without a condition, or with one that compares
+    all symbols of a session. The first two of `panes`
+    are those of the candles and of the volume. `holes` are the stored sessions between the first
+    and the last bar that have none.
+    """
+
+    symbol: str
+    name: str
+    as_of: dt.date
+    adjust: Adjust
+    condition: str
+    days: list[dt.date]
+    holes: list[dt.date]
+    bars: dict[str, NDArray[np.float64]]
+    held: NDArray[np.float64] | None
+    panes: list[DrawnPane]
+
+
+def draw(
+    loader: Loader,
+    as_of: dt.date,
+    symbols: Sequence[str],
+    condition: Node | None,
+    indicators: Sequence[Node] = (),
+    *,
+    adjust: Adjust = "splits",
+    bars: int = BARS,
+) -> list[Drawing]:
+    """The drawings of some symbols, in their order, up to a stored session.
+
+    Raises UsageError for a symbol without bars, with names near it, and for what cannot be asked.
+    """
+    if not isinstance(bars, int) or bars < 1:
+        raise UsageError(f"bars {bars!r} is no whole number from 1 on")
+    if adjust not in get_args(Adjust):
+        choices = ", ".join(get_args(Adjust))
+        raise UsageError(f"unknown adjustment {adjust!r}: choose one of {choices}")
+    day, snapshot = loader.day(as_of), loader.snapshot
+    columns = np.array([snapshot.column_of(symbol) for symbol in symbols], dtype=np.int64)
+    there = day.history.presence(columns)
+    counts = there.sum(axis=0)
+    for symbol, count in zip(symbols, counts.tolist(), strict=True):
+        if not count:
+            raise UsageError(f"no bars of {symbol!r} are stored up to {as_of}")
+
+    condition = condition if condition and _has_a_past(condition) else None
+    panes = panes_of(condition, list(filter(_has_a_past, indicators)))
+    nodes: list[Node] = [tree.Field(name) for name in FIELDS]
+    nodes += [condition] if condition else []
+    for pane in panes:
+        nodes += [*pane.lines, *pane.levels]
+    plan = make_plan(nodes, rows=min(bars, int(counts.max(initial=1))))
+    depth, age = day.history.survey(columns, plan.history)
+    panel = build_panel(day.history, columns, depth, age, plan.loads, adjust, day.reference)
+    results = evaluate(plan, panel, executor("serial"), loader.others(as_of, adjust))
+
+    lanes = {symbol: lane for lane, symbol in enumerate(panel.symbols)}
+    found = []
+    for symbol, present in zip(symbols, there.T, strict=True):
+        sessions = np.flatnonzero(present)[-plan.result_rows :]
+        values = iter([column[-len(sessions) :, lanes[symbol]] for column in results])
+        first, last = int(sessions[0]), int(sessions[-1])
+        found.append(
+            Drawing(
+                symbol=symbol,
+                name=str(day.reference.fact(symbol, "name") or ""),
+                as_of=as_of,
+                adjust=adjust,
+                condition=str(condition or ""),
+                days=[day.history.dates[session] for session in sessions.tolist()],
+                holes=[day.history.dates[i] for i in range(first, last) if not present[i]],
+                bars={name: next(values) for name in FIELDS},
+                held=next(values) if condition else None,
+                panes=[_drawn(pane, values) for pane in panes],
+            )
+        )
+    return found
+
+
+def _has_a_past(node: Node) -> bool:
+    """Whether each bar's value can be told from the symbol's own bars, and those of one other."""
+    return not any(
+        isinstance(part, tree.Standing | tree.Breadth)
+        or (isinstance(part, tree.Framed) and part.running)
+        for part in node.walk()
+    )
+
+
+def _drawn(pane: Pane, values: Iterator[NDArray[np.float64]]) -> DrawnPane:
+    lines = [Line(str(node), next(values)) for node in pane.lines]
+    return DrawnPane(lines, [float(next(values)[-1]) for _ in pane.levels])
+
+
+def condition_of(given: str | Node, saved: Saved) -> Node:
+    """The tree of a condition. Raises ConditionError for what is none."""
+    node = parse(given, saved) if isinstance(given, str) else given
+    if node.kind is not Kind.TRUTH:
+        raise ConditionError(f"{node} is {node.kind.value}, and a condition is true or false")
+    return node
+
+
+def indicator_lines(given: str | Node) -> list[Node]:
+    """The lines of an indicator or any number; of one with several outputs, all of them.
+
+    Raises ConditionError for what is no number.
+    """
+    if isinstance(given, str):
+        opening = re.match(r"\s*(\w+)\s*\(", given)
+        row = INDICATORS.get(opening[1].lower()) if opening else None
+        if row and row.outputs and given.rstrip().endswith(")"):
+            whole = _call(f"{given}.{row.outputs[0]}")
+            if whole:
+                return [replace(whole, output=output) for output in row.outputs]
+        node = parse_expression(given)
+    else:
+        node = given
+    if node.kind is not Kind.NUMBER:
+        raise ConditionError(f"{node} is {node.kind.value}, and only numbers can be drawn")
+    return [node]
+
+
+def _call(text: str) -> tree.Call | None:
+    try:
+        node = parse_expression(text)
+    except ConditionError:
+        return None
+    return node if isinstance(node, tree.Call) else None
