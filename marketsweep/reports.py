@@ -11,11 +11,11 @@ from marketsweep.indicators import INDICATORS, Indicator
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from marketsweep.demo import DemoResult
     from marketsweep.forecast import Forecast
-    from marketsweep.results import Hits
+    from marketsweep.results import Coverage, Hits
     from marketsweep.status import Status
     from marketsweep.sync import SyncReceipt
 
@@ -24,7 +24,8 @@ def receipt_report(hits: Hits) -> str:
     """The coverage receipt of a scan."""
     coverage, left, timing = hits.coverage, hits.coverage.excluded, hits.timing
     suspect = f"; {left.suspect:,} suspicious{_examples(coverage.suspect_symbols)}"
-    unknown = f", {coverage.unknown:,} of them unknown" if coverage.unknown else ""
+    whose = "unknown and kept" if coverage.unknown_kept else "of them unknown"
+    unknown = f", {coverage.unknown:,} {whose}" if coverage.unknown else ""
     lines = [
         f"{len(hits):,} matches as of {hits.as_of:%a %Y-%m-%d}",
         f"  expected {coverage.expected:,} symbols, evaluated {coverage.evaluated:,}, "
@@ -33,10 +34,22 @@ def receipt_report(hits: Hits) -> str:
         f"{_examples(coverage.stale_symbols)}; {left.short_history:,} with fewer than the "
         f"{coverage.bars_needed} bars needed; {left.failed:,} failed"
         + (suspect if left.suspect else ""),
+        *_funnel(coverage),
         f"  data version {hits.data_version}; load {_ms(timing.load)}, evaluate "
         f"{_ms(timing.evaluate)} ({hits.executor}), total {_ms(timing.total)}",
     ]
     return "\n".join(lines)
+
+
+def _funnel(coverage: Coverage) -> Iterator[str]:
+    """What each part of the pre-screen left out of what the parts before it had left."""
+    if not coverage.funnel:
+        return
+    width = max(len(clause.text) for clause in coverage.funnel)
+    yield f"  {'pre-screen':<{width + 2}}  removed    alone  unknown     left"
+    for clause in coverage.funnel:
+        counts = (clause.removed, clause.alone, clause.unknown, clause.left)
+        yield f"    {clause.text:<{width}}" + "".join(f"{count:9,}" for count in counts)
 
 
 def sync_report(receipt: SyncReceipt) -> str:

@@ -7,7 +7,7 @@ import datetime as dt
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import click
 
@@ -18,6 +18,13 @@ from marketsweep.errors import UsageError
 @click.command()
 @click.argument("condition")
 @click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+@click.option("--universe", metavar="NAME", help="A named pre-screen: universe.toml, or built in.")
+@click.option(
+    "--unknown",
+    type=click.Choice(["keep", "drop"]),
+    metavar="keep|drop",
+    help="Symbols of which the pre-screen lacks a fact. Default: drop.",
+)
 @click.option("--as-of", type=DAY, help="The market as it was that day. Default: the newest.")
 @click.option("--sort", metavar="EXPR", help="Rank by this. Default: dollar_volume.")
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
@@ -36,6 +43,8 @@ from marketsweep.errors import UsageError
 def scan(
     condition: str,
     where: str | None,
+    universe: str | None,
+    unknown: Literal["keep", "drop"] | None,
     as_of: dt.datetime | None,
     sort: str | None,
     descending: bool,
@@ -57,6 +66,7 @@ def scan(
       marketsweep scan 'rsi(14) < 30 and close > sma(200)'
       marketsweep scan 'close > 0.95 * highest(high, 252)' --where 'exchange == "NASDAQ"' --limit 20
       marketsweep scan 'macd(12, 26, 9).hist > 0' --sort 'roc(63)' --columns 'rsi(14),atr(14)/close'
+      marketsweep scan 'roc(5) > 10' --universe liquid --where 'type == "CS"' --unknown keep
       marketsweep scan 'rsi(14) > 70' --as-of 2016-12-30 --format json > hits.json
 
     `marketsweep indicators` lists what a condition can use.
@@ -73,6 +83,8 @@ def scan(
         hits = market.scan(
             condition,
             where=where,
+            universe=universe,
+            unknown=unknown,
             as_of=date_of(as_of),
             sort=sort,
             descending=descending,
