@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeVar
 
 from marketsweep.database import Database
 from marketsweep.identity import identified, key_of
-from marketsweep.records import Dividend, Life, Listing, Settled, Span, Split
+from marketsweep.records import Dividend, Life, Listing, LowVolume, Settled, Span, Split
 from marketsweep.schema import SCHEMA, UPGRADES
 from marketsweep.spans import Asked, joined
 
@@ -25,7 +25,7 @@ _Action = TypeVar("_Action", Split, Dividend)
 
 _VALUES: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {
     kind: attrgetter(*(field.name for field in fields(kind)))
-    for kind in (Split, Dividend, Listing, Span)
+    for kind in (Split, Dividend, Listing, LowVolume, Span)
 }
 """The fields of a record: a table has its columns in their order."""
 
@@ -261,6 +261,29 @@ class Catalog(Database):
             (symbol, ex_date.isoformat(), kind),
         )
         return removed.rowcount > 0
+
+    def low_volume(self) -> list[LowVolume]:
+        """The kept low-volume list, by symbol; what was built before the user's word."""
+        day = dt.date.fromisoformat
+        return [
+            LowVolume(symbol, bool(manual), bool(out), day(since), _date(expires), *facts)
+            for symbol, manual, out, since, expires, *facts in self._rows(
+                "SELECT symbol, manual, out, since, expires, dollars, sessions, least"
+                " FROM low_volume ORDER BY symbol, manual"
+            )
+        ]
+
+    def replace_low_volume(self, lines: Iterable[LowVolume]) -> bool:
+        """Make these the whole list; whether that changed anything."""
+        stored, given = set(self.low_volume()), set(lines)
+        self._connection.executemany(
+            "DELETE FROM low_volume WHERE symbol = ? AND manual = ?",
+            [(line.symbol, line.manual) for line in stored - given],
+        )
+        self._connection.executemany(
+            f"INSERT INTO low_volume VALUES ({_marks(8)})", map(_row, given - stored)
+        )
+        return stored != given
 
     def upsert_listings(self, listings: Iterable[Listing]) -> bool:
         """Put these in the place of the stored ones that they are; whether anything changed."""
@@ -533,7 +556,7 @@ def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
-def _row(record: Split | Dividend | Listing | Span) -> tuple[object, ...]:
+def _row(record: Split | Dividend | Listing | LowVolume | Span) -> tuple[object, ...]:
     values: tuple[object, ...] = _VALUES[type(record)](record)
     return tuple(value.isoformat() if isinstance(value, dt.date) else value for value in values)
 

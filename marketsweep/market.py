@@ -91,6 +91,7 @@ class Market:
         where: str | Expression | None = None,
         universe: str | None = None,
         unknown: Literal["keep", "drop"] | None = None,
+        skip_low_volume: bool = False,
         as_of: dt.date | str | None = None,
         sort: str | Expression | None = None,
         descending: bool = True,
@@ -107,11 +108,11 @@ class Market:
         `as_of` (None: the newest session stored) is what the market looked like that day: later
         bars, splits and listings are not seen. `universe` names who is looked at, out of
         `universe.toml` in the data folder; `where`, a condition on reference data, is asked as
-        well. Of whom it cannot be told is left out, or looked at with `unknown="keep"`. `columns`
-        are more values to show, a text of several being cut at its commas. `threads` (None: what
-        the folder is set to, else one a processor) evaluate. `exclude_suspect` leaves out symbols
-        with suspicious bars among those that the condition looks at. Read `hits.coverage` before
-        you trust an answer.
+        well. Of whom it cannot be told is left out, or looked at with `unknown="keep"`.
+        `skip_low_volume` leaves those on the kept low-volume list out. `columns` are more values to
+        show, a text of several being cut at its commas. `threads` (None: what the folder is set to,
+        else one a processor) evaluate. `exclude_suspect` leaves out symbols with suspicious bars
+        among those that the condition looks at. Read `hits.coverage` before you trust an answer.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
@@ -132,16 +133,19 @@ class Market:
             adjust=adjust,
             min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
-            screen=self._screen(universe, unknown),
+            screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
         return run(scan, self.loader)
 
-    def _screen(self, universe: str | None, unknown: str | None) -> Screen:
+    def _screen(
+        self, universe: str | None, unknown: str | None, *, skip_low_volume: bool
+    ) -> Screen:
         screen = EVERYBODY
         if universe is not None:
             from marketsweep.universes import read_universe  # tomllib, which few scans need
 
             screen = read_universe(self.store.path, universe)
+        screen = replace(screen, skip_low_volume=skip_low_volume or screen.skip_low_volume)
         if unknown is None:
             return screen
         if unknown not in ("keep", "drop"):

@@ -109,6 +109,31 @@ class Settled:
     """None: there was none."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class LowVolume:
+    """A line of the kept low-volume list: a symbol to be left out, or not to be."""
+
+    symbol: str
+    manual: bool
+    """By the user's word, which wins over what is built, and holds on any day before it expires."""
+    out: bool
+    """False: not to be left out, though it may be built into the list."""
+    since: dt.date
+    """The session that it was built from, or the day of the user's word."""
+    expires: dt.date | None
+    """The first day on which it no longer holds; None for never."""
+    dollars: float | None = None
+    """Median dollar volume of a session; None without a bar, and of the user's word."""
+    sessions: int | None = None
+    """Over which that is the median."""
+    least: float | None = None
+    """The threshold in dollars a session."""
+
+    def holds_on(self, day: dt.date) -> bool:
+        """Whether it counts for a scan or sync that stands on a session."""
+        return (self.manual or self.since <= day) and (self.expires is None or day < self.expires)
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Reference data of one instrument under one ticker. None means unknown, never zero or false.

@@ -61,7 +61,7 @@ def sync_report(receipt: SyncReceipt) -> str:
         f"{receipt.unchanged:,} unchanged{_set_aside(receipt.set_aside)}",
         f"  {receipt.splits:,} splits, {receipt.dividends:,} dividends, "
         f"{receipt.listings:,} listings",
-        f"  {usage.calls:,} calls ({receipt.avoided:,} avoided), "
+        f"  {usage.calls:,} calls ({receipt.avoided:,} avoided{_saved(receipt)}), "
         f"{usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, "
         f"{usage.waited_s:.1f} s waited for the plan's limit, {receipt.seconds:.2f} s in all",
     ]
@@ -79,6 +79,12 @@ def sync_report(receipt: SyncReceipt) -> str:
             "renamed or misspelt; a sync asks again"
         )
     return "\n".join(lines)
+
+
+def _saved(receipt: SyncReceipt) -> str:
+    if not receipt.low_volume:
+        return ""
+    return f", {receipt.saved:,} saved by the low-volume list: {receipt.low_volume:,} symbols"
 
 
 def _changed(revision: Mapping[str, Any]) -> str:
@@ -117,6 +123,9 @@ def forecast_report(plan: Forecast) -> str:
         f"  time: {_plan_time(plan)}",
         "  it may be interrupted at any time, and goes on where it stopped",
     ]
+    if plan.low_volume:
+        whose = f"{plan.low_volume:,} symbols of the low-volume list"
+        lines.insert(3, f"  saved: {plan.saved:,} calls, for {whose}")
     if plan.beyond_free:
         lines.append(
             f"  a free plan goes two years back: {plan.beyond_free:,} of the sessions are older"

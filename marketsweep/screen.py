@@ -37,8 +37,35 @@ class Screen:
     watchlist: frozenset[str] | None = None
     """Nobody else; None for no such list."""
     exclude: frozenset[str] = frozenset()
+    skip_low_volume: bool = False
+    """Whether those on the kept low-volume list are left out."""
     keep_unknown: bool = False
     """Whether those pass of whom it cannot be told."""
+
+    @property
+    def parts(self) -> list[str]:
+        """What it asks for, in words."""
+        of_lists = [
+            ("" if self.watchlist is None else f"{len(self.watchlist):,} symbols of a watchlist"),
+            f"not {len(self.exclude):,} symbols" if self.exclude else "",
+            "not the low-volume list" if self.skip_low_volume else "",
+        ]
+        return [
+            *filter(None, of_lists),
+            *(condition.text for condition in self.where),
+            *([] if self.min_price is None else [self.price_floor]),
+            *([] if self.min_dollar_volume is None else [self.volume_floor(self.sessions)]),
+            *(["unknown is kept"] if self.keep_unknown else []),
+        ]
+
+    @property
+    def price_floor(self) -> str:
+        """The floor of prices, in words."""
+        return f"price >= {self.min_price:,.10g}"
+
+    def volume_floor(self, sessions: int) -> str:
+        """The floor of dollar volume, in words; `sessions` are those that there are."""
+        return f"median dollar volume of {sessions:,} sessions >= {self.min_dollar_volume:,.10g}"
 
     @property
     def lets_all_pass(self) -> bool:

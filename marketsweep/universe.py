@@ -41,6 +41,7 @@ class MarketDay:
         self.reference = Reference(
             snapshot.lives(), snapshot.listings, history.dates[-1], snapshot.notes().get(LISTED_ON)
         )
+        self.day = history.dates[-1]
         self.asked = snapshot.asked_on(history.dates[-1])
         """The symbols that alone are known of the day; None where all are."""
         columns = np.arange(len(snapshot.symbols))
@@ -97,7 +98,7 @@ class MarketDay:
             unknown=int(np.count_nonzero(doubtful & ~certain)),
             unknown_kept=screen.keep_unknown,
             funnel=funnel,
-            warnings=self._absent(screen),
+            warnings=list(self._warnings(screen)),
         )
 
     def _clauses(self, screen: Screen) -> Iterator[tuple[str, NDArray[np.float64]]]:
@@ -106,6 +107,8 @@ class MarketDay:
             yield "watchlist", self._among(screen.watchlist)
         if screen.exclude:
             yield "exclude", 1.0 - self._among(screen.exclude)
+        if screen.skip_low_volume:
+            yield "low-volume list", 1.0 - self._among(self._low_volume)
         if screen.where:
             conditions = [condition.node for condition in screen.where]
             plan = make_plan(conditions)
@@ -116,12 +119,15 @@ class MarketDay:
                 yield condition.text, truth[0]
         if screen.min_price is not None:
             close = liquidity(self.history, RECENT).close
-            yield f"price >= {screen.min_price:,.10g}", self._at_least(close, screen.min_price)
+            yield screen.price_floor, self._at_least(close, screen.min_price)
         if screen.min_dollar_volume is not None:
             traded = liquidity(self.history, screen.sessions)
-            least = screen.min_dollar_volume
-            text = f"median dollar volume of {traded.sessions} sessions >= {least:,.10g}"
-            yield text, self._at_least(traded.dollars, least)
+            held = self._at_least(traded.dollars, screen.min_dollar_volume)
+            yield screen.volume_floor(traded.sessions), held
+
+    @cached_property
+    def _low_volume(self) -> frozenset[str]:
+        return self.history.snapshot.low_volume_on(self.day)
 
     def _among(self, symbols: Collection[str]) -> NDArray[np.float64]:
         return np.array([float(symbol in symbols) for symbol in self.expected])
@@ -133,15 +139,19 @@ class MarketDay:
         values = np.where(columns >= 0, of_columns[columns], np.nan)
         return np.where(np.isnan(values), np.nan, (values >= least).astype(float))
 
-    def _absent(self, screen: Screen) -> list[str]:
+    def _warnings(self, screen: Screen) -> Iterator[str]:
         absent = sorted((screen.watchlist or frozenset()).difference(self.expected))
-        if not absent:
-            return []
-        return [
-            f"not in the market of {self.history.dates[-1]}, though on the watchlist: "
-            f"{', '.join(absent[:_SHOWN])}"
-            + (f" and {len(absent) - _SHOWN:,} more" if len(absent) > _SHOWN else "")
-        ]
+        if absent:
+            more = f" and {len(absent) - _SHOWN:,} more" if len(absent) > _SHOWN else ""
+            named = ", ".join(absent[:_SHOWN])
+            yield f"not in the market of {self.day}, though on the watchlist: {named}{more}"
+        built = [line for line in self.history.snapshot.low_volume() if not line.manual]
+        if screen.skip_low_volume and not any(line.holds_on(self.day) for line in built):
+            yield (
+                f"no low-volume list was built that holds on {self.day}: marketsweep universe "
+                "rebuild builds one of the newest session"
+                + (f"; there is one of {built[0].since}" if built else "")
+            )
 
     def _universe(self, symbols: list[str]) -> Universe:
         index = self.history.snapshot.index

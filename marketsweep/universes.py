@@ -7,6 +7,7 @@
     sessions = 20
     watchlist = ["AAPL", "@my.txt"] # nobody else; files stand beside universe.toml
     exclude = "TSLA,@never.txt"
+    skip_low_volume = true          # leave the kept low-volume list out
     unknown = "drop"                # or "keep": those of whom it cannot be told
 
 Every key may be left out. A table of the name of a built-in universe takes its place. The file is
@@ -148,6 +149,12 @@ def _beside(folder: Path, name: str) -> Path:
     return folder / Path(name).expanduser()
 
 
+def _yes_or_no(value: object, folder: Path) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{value!r} is neither true nor false")
+    return value
+
+
 def _keep_or_drop(value: object, folder: Path) -> bool:
     if value not in ("keep", "drop"):
         raise UsageError(f'{value!r} is neither "keep" nor "drop"')
@@ -161,6 +168,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[Any, Path], Any]]]] = {
     "sessions": ("sessions", _sessions),
     "watchlist": ("watchlist", _watchlist),
     "exclude": ("exclude", _symbols),
+    "skip_low_volume": ("skip_low_volume", _yes_or_no),
     "unknown": ("keep_unknown", _keep_or_drop),
 }
 """Every key of a universe, with the field of a Screen that it sets, and who reads it."""

@@ -25,6 +25,7 @@ from marketsweep.errors import UsageError
     metavar="keep|drop",
     help="Symbols of which the pre-screen lacks a fact. Default: drop.",
 )
+@click.option("--skip-low-volume", is_flag=True, help="Leave the kept low-volume list out.")
 @click.option("--as-of", type=DAY, help="The market as it was that day. Default: the newest.")
 @click.option("--sort", metavar="EXPR", help="Rank by this. Default: dollar_volume.")
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
@@ -45,6 +46,7 @@ def scan(
     where: str | None,
     universe: str | None,
     unknown: Literal["keep", "drop"] | None,
+    skip_low_volume: bool,
     as_of: dt.datetime | None,
     sort: str | None,
     descending: bool,
@@ -85,6 +87,7 @@ def scan(
             where=where,
             universe=universe,
             unknown=unknown,
+            skip_low_volume=skip_low_volume,
             as_of=date_of(as_of),
             sort=sort,
             descending=descending,
