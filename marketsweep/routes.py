@@ -99,6 +99,8 @@ def choose(
     """
     if request.symbols is None and not request.by_symbol:
         return _whole_market(days, stored, tariff)
+    if not days:
+        return Prices(None)
     known = Known(stored.whole, stored.spans)
     symbols: Sequence[str] = request.symbols or ()
     left_out: Sequence[str] = ()

@@ -17,6 +17,7 @@ FLOORS: list[list[str]] = [
         "fields",
         "records",
         "schema",
+        "sic",
         "sessions",
         "completeness",
         "workers",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,11 +15,21 @@ import pytest
 import marketsweep as ms
 from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.market import Market, open_market
+from marketsweep.providers.massive import MassiveProvider
 from marketsweep.results import Coverage
+from marketsweep.sandbox.launch import running
 from marketsweep.scan import require_coverage
+from marketsweep.store import Store
+from marketsweep.sync import sync
+from tests import massive_server
 from tests.markets import EXAMPLE, LAST, example_bars, store_of
+from tests.massive_server import KEY, serving
+from tests.test_by_symbol import SETTLED
+from tests.test_by_symbol import bar as massive_bar
 from tests.test_cli import run
 from tests.test_scan import joined
+from tests.test_sync import SANDBOX_KEY
+from tests.two_months import FIRST, Files
 
 Told = tuple[str, int, int, int, int]
 """A clause: text, removed, alone, unknown, left."""
@@ -205,6 +216,57 @@ def test_a_renamed_symbol_keeps_the_dollars_of_its_old_ticker(own: Market) -> No
         for least, passes in ((median * 0.999, True), (median * 1.001, False)):
             define(own, f'[one]\nwatchlist = "{symbol}"\nmin_dollar_volume = {least}\n')
             assert bool(own.scan("close > 0", universe="one").symbols) is passes, symbol
+
+
+# Sources of reference data
+
+
+@pytest.fixture
+def url(files: Files) -> Iterator[str]:
+    settings = replace(files.settings(now=SETTLED), symbols=None)
+    with running(settings) as address:
+        yield address
+
+
+def test_a_screener_file_joins_what_a_provider_tells(
+    files: Files, url: str, tmp_path: Path
+) -> None:
+    data = ("--data", tmp_path / "data")
+    massive = ("--since", f"{FIRST}", "--base-url", url, *data)
+    assert run("sync", *massive, MASSIVE_API_KEY=SANDBOX_KEY).returncode == 0
+    names = files.bars.filter(pl.col("date") == LAST)["symbol"].sort().to_list()
+    header = "Symbol,Name,Last Sale,Market Cap,IPO Year,Sector\n"
+    rows = [f"{name},x,$1.00,{2e9 if i % 2 else 5e8},2001,Energy" for i, name in enumerate(names)]
+    (tmp_path / "nasdaq.csv").write_text(header + "\n".join(rows[:100]))
+    done = run("sync", "--provider", "files", "--symbols", tmp_path / "nasdaq.csv", *data)
+    assert done.returncode == 0, done.stderr
+    assert "100 listings" in done.stdout
+    # A later word of the provider, which tells no sector, takes none away.
+    again = run("sync", *massive, MASSIVE_API_KEY=SANDBOX_KEY)
+    assert again.returncode == 0, again.stderr
+    with open_market(tmp_path / "data") as market:
+        hits = market.scan("close > 0", where='market_cap > 1B and sector == "Energy"')
+    assert set(hits.symbols) == set(names[1:100:2])
+    told_of = run("sync", "--provider", "files", "--symbols", tmp_path / "nasdaq.csv", "--only",
+                  "AAPL", *data)  # fmt: skip
+    assert told_of.returncode == 0, told_of.stderr
+
+
+def test_a_sic_code_of_the_details_tells_the_sector(tmp_path: Path) -> None:
+    tickers: list[massive_server.Body] = [
+        {"ticker": "NVDA", "active": True, "sic_code": "3674", "sic_description": "SEMIS"},
+        {"ticker": "BABA", "active": True, "sic_code": "8888"},
+        {"ticker": "NONE", "active": True},
+    ]
+    day = dt.date(2024, 3, 8)
+    bars = {day: [massive_bar(str(row["ticker"]), 5) for row in tickers]}
+    served = massive_server.Market(tickers=tickers, bars=bars)
+    with serving(served) as server, Store.create(tmp_path) as store:
+        provider = MassiveProvider(KEY, server.url)
+        sync(store, provider, day, day, symbols=["NVDA", "BABA", "NONE"], details=True)
+        with store.snapshot() as snapshot:
+            sectors = {one.symbol: one.sector for one in snapshot.listings()}
+    assert sectors == {"NVDA": "Technology", "BABA": None, "NONE": None}
 
 
 # Named universes
