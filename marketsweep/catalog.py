@@ -199,10 +199,14 @@ class Catalog(Database):
         """Every listing, by symbol."""
         rows = self._rows(
             "SELECT symbol, name, type, exchange, sector, industry, country, market_cap,"
-            " nullif(first, ''), last, figi, renamed_from, instrument FROM listings"
+            " nullif(first, ''), last, figi, renamed_from, instrument, shares, shares_on"
+            " FROM listings"
             " ORDER BY symbol, instrument, first"
         )
-        return [Listing(*row[:8], *map(_date, row[8:10]), *row[10:]) for row in rows]
+        return [
+            Listing(*row[:8], *map(_date, row[8:10]), *row[10:14], *map(_date, row[14:]))
+            for row in rows
+        ]
 
     def replace_splits(
         self, splits: Iterable[Split], since: dt.date | None, symbols: Iterable[str] | None = None
@@ -296,7 +300,7 @@ class Catalog(Database):
         )
         changed = [new for key, new in known.items() if stored.get(key) != new]
         self._connection.executemany(
-            f"INSERT OR REPLACE INTO listings VALUES ({_marks(8)}, ifnull(?, ''), {_marks(4)})",
+            f"INSERT OR REPLACE INTO listings VALUES ({_marks(8)}, ifnull(?, ''), {_marks(6)})",
             map(_row, changed),
         )
         return bool(changed) or len(stored) > len(known)

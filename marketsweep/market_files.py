@@ -40,6 +40,8 @@ _FACTS: Final = (
     "country",
     "status",
 )
+_AMOUNTS: Final = ("market_cap", "shares")
+_DAYS: Final = ("first_listed", "last_listed", "shares_on")
 _IDENTITY: Final = ("figi", "renamed_from", "renamed_to")
 _ENDED: Final = frozenset({"delisted", "renamed"})
 
@@ -88,18 +90,18 @@ def read_symbols(path: Path) -> list[Listing]:
     """Reference data of the tickers of a file, sorted by ticker.
 
     Only the column symbol is needed. Known beside it: name, type, exchange, sector, industry,
-    sic_code (which tells the sector where that is empty), country, market_cap (dollars),
-    first_listed, last_listed, status, figi, and of a rename renamed_from or renamed_to. A year
-    behind a name (`sector_2026`) says of when the fact is, and is ignored. NASDAQ's stock
-    screener is read as it comes. Raises `UsageError`.
+    sic_code (which tells the sector where that is empty), country, market_cap (dollars), shares
+    (outstanding) and shares_on (the day of which that is told), first_listed, last_listed, status,
+    figi, and of a rename renamed_from or renamed_to. A year behind a name (`sector_2026`) says of
+    when the fact is, and is ignored. NASDAQ's stock screener is read as it comes. Raises
+    `UsageError`.
     """
     table = _screener(_undated(_require(path, _read_table(path), ("symbol",))))
     texts = (*_FACTS, *_IDENTITY)
     table = _texts(path, _with(table, texts, pl.String), ("symbol",))
     table = table.with_columns(pl.col(texts).cast(pl.String))
-    table = _numbers(path, _with(table, ("market_cap",), pl.Float64), ("market_cap",))
-    table = _with(table, ("first_listed", "last_listed"), pl.Date)
-    table = _dates(path, table, ("first_listed", "last_listed"), optional=True)
+    table = _numbers(path, _with(table, _AMOUNTS, pl.Float64), _AMOUNTS)
+    table = _dates(path, _with(table, _DAYS, pl.Date), _DAYS, optional=True)
     newest = _end_of_file(table["last_listed"])
     rows = list(table.iter_rows(named=True))
     # A rename may be told by either of its tickers; where several claim one, its own word counts.
@@ -299,4 +301,6 @@ def _listing(row: dict[str, Any], end_of_file: object) -> Listing:
         last=last,
         figi=row["figi"] or None,
         renamed_from=row["renamed_from"] or None,
+        shares=row["shares"] if _positive(row["shares"]) else None,
+        shares_on=row["shares_on"],
     )

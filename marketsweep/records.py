@@ -139,7 +139,7 @@ class Listing:
     """Reference data of one instrument under one ticker. None means unknown, never zero or false.
 
     `first` and `last` are the first and last session of its listing; `last` is None while it
-    is listed. `market_cap` is in dollars.
+    is listed. `market_cap` is in dollars; where `shares` are known, the last close makes it.
     """
 
     symbol: str
@@ -158,6 +158,10 @@ class Listing:
     """The ticker that it had before."""
     instrument: int | None = field(default=None, compare=False)
     """Its number in a store: the same under all of its tickers."""
+    shares: float | None = None
+    """Outstanding, of the whole company where the source counts them so."""
+    shares_on: dt.date | None = None
+    """The day of which that is told: later splits change it."""
 
 
 @dataclass(frozen=True, slots=True)

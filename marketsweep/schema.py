@@ -71,6 +71,11 @@ CREATE TABLE low_volume (
     dollars REAL, sessions INTEGER, least REAL, PRIMARY KEY (symbol, manual)) WITHOUT ROWID;
 """
 
+_SHARES: Final = """
+ALTER TABLE listings ADD COLUMN shares REAL;
+ALTER TABLE listings ADD COLUMN shares_on TEXT;
+"""
+
 _TO_2: Final = f"""
 ALTER TABLE segments RENAME COLUMN month TO period;
 ALTER TABLE listings ADD COLUMN figi TEXT;
@@ -99,8 +104,8 @@ INSERT INTO axis SELECT 0, tickers FROM (SELECT group_concat(tickers, char(10)) 
     (SELECT tickers FROM axis_2 ORDER BY first)) WHERE tickers IS NOT NULL;
 DROP TABLE axis_2"""
 
-SCHEMA: Final = _TABLES + _AXIS + _LISTINGS + _SPANS + _SETTLED + _LOW_VOLUME
+SCHEMA: Final = _TABLES + _AXIS + _LISTINGS + _SPANS + _SETTLED + _LOW_VOLUME + _SHARES
 """Statements that make an empty catalog, separated by semicolons."""
 
-UPGRADES: Final[Mapping[int, str]] = {1: _TO_2, 2: _TO_3, 3: _LOW_VOLUME}
+UPGRADES: Final[Mapping[int, str]] = {1: _TO_2, 2: _TO_3, 3: _LOW_VOLUME + _SHARES}
 """Statements that bring a catalog of that format to the next one."""

@@ -16,7 +16,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -326,7 +326,7 @@ class _Sync:
         )
         await self._store_actions(agenda, splits, dividends)
         if listings:
-            await self._write(self.writer.put_listings, listings)
+            await self._write(self.writer.put_listings, list(map(self._dated, listings)))
             self.receipt.listings = len(listings)
             if agenda.listings and not agenda.joins:
                 await self._write(self.writer.note, LISTED, self.now.isoformat())
@@ -358,6 +358,12 @@ class _Sync:
         if not agenda.listings:
             return None
         return await self._granted("reference data", self.provider.listings())
+
+    def _dated(self, listing: Listing) -> Listing:
+        """With the day of which its shares are told: today, where the source does not say."""
+        if listing.shares is None or listing.shares_on is not None:
+            return listing
+        return replace(listing, shares_on=self.now.astimezone(NEW_YORK).date())
 
     async def _details(self) -> list[Listing]:
         symbols = self.request.symbols or ()

@@ -39,13 +39,23 @@ class MarketDay:
         self.history = history
         snapshot = history.snapshot
         self.reference = Reference(
-            snapshot.lives(), snapshot.listings, history.dates[-1], snapshot.notes().get(LISTED_ON)
+            snapshot.lives(),
+            snapshot.listings,
+            history.dates[-1],
+            snapshot.notes().get(LISTED_ON),
+            self._closes,
+            snapshot.splits,
         )
         self.day = history.dates[-1]
         self.asked = snapshot.asked_on(history.dates[-1])
         """The symbols that alone are known of the day; None where all are."""
         columns = np.arange(len(snapshot.symbols))
         _, self.age = history.survey(columns, depth=1, sessions=RECENT + 1)
+
+    def _closes(self) -> dict[str, float]:
+        closes = liquidity(self.history, RECENT).close
+        known = zip(self.history.snapshot.symbols, closes.tolist(), strict=True)
+        return {symbol: close for symbol, close in known if close > 0.0}
 
     @cached_property
     def expected(self) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 import marketsweep as ms
 from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.market import Market, open_market
+from marketsweep.providers.files import FilesProvider
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.results import Coverage
 from marketsweep.sandbox.launch import running
@@ -267,6 +268,69 @@ def test_a_sic_code_of_the_details_tells_the_sector(tmp_path: Path) -> None:
         with store.snapshot() as snapshot:
             sectors = {one.symbol: one.sector for one in snapshot.listings()}
     assert sectors == {"NVDA": "Technology", "BABA": None, "NONE": None}
+
+
+def caps(files: Files, shares: dict[str, float], day: dt.date) -> dict[str, float]:
+    """Shares of SETTLED times the close of a day: splits in between are taken back."""
+    bars = files.bars.filter(pl.col("date") <= day).sort("date")
+    closes = dict(bars.group_by("symbol").agg(pl.col("close").last()).iter_rows())
+    actions = pl.read_parquet(files.folder / "actions.parquet").filter(kind="split")
+    for symbol, ex_date, factor in actions["symbol", "ex_date", "factor"].iter_rows():
+        if symbol in shares and day < ex_date <= SETTLED:
+            shares = shares | {symbol: shares[symbol] * factor}
+    return {symbol: n * closes[symbol] for symbol, n in shares.items() if symbol in closes}
+
+
+def test_a_market_cap_is_shares_times_the_last_close(files: Files, tmp_path: Path) -> None:
+    symbols = pl.read_parquet(files.folder / "symbols.parquet")
+    split = pl.read_parquet(files.folder / "actions.parquet").filter(
+        pl.col("kind") == "split", pl.col("ex_date").is_between(FIRST, LAST)
+    )
+    names = sorted(set(files.bars["symbol"]))[:20] + split["symbol"].unique().to_list()
+    shares = {name: 1e6 * (1 + place) for place, name in enumerate(dict.fromkeys(names))}
+    told = symbols.with_columns(shares=pl.col("symbol").replace_strict(shares, default=None))
+    told.write_parquet(tmp_path / "symbols.parquet")
+    settings = replace(files.settings(now=SETTLED), symbols=tmp_path / "symbols.parquet")
+    with running(settings) as address, Store.create(tmp_path / "data") as store:
+        sync(store, MassiveProvider(SANDBOX_KEY, address), FIRST)
+        massive = MassiveProvider(SANDBOX_KEY, address)
+        sync(store, massive, FIRST, symbols=list(shares), details=True)
+        calls = sync(store, MassiveProvider(SANDBOX_KEY, address), FIRST).usage.calls
+        assert calls < len(shares)  # the caps of the next day take no call a symbol
+    moved = 0
+    with open_market(tmp_path / "data") as market:
+        for day in (files.days[2], files.days[20], LAST):
+            expected = caps(files, shares, day)
+            moved += expected != caps(files, shares, LAST)
+            today = set(files.bars.filter(pl.col("date") == day)["symbol"])
+            for least in (2e6, 2e7, 2e8):
+                hits = market.scan("close > 0", where=f"market_cap > {least:.0f}", as_of=day)
+                large = {name for name, cap in expected.items() if cap > least}
+                assert set(hits.symbols) & shares.keys() == large & today
+            shown = market.scan("close > 0", columns="market_cap", as_of=day)
+            for name, cap in zip(shown.symbols, shown.values["market_cap"], strict=True):
+                if name in shares:
+                    assert cap == pytest.approx(expected[name])
+    assert moved == 2
+
+
+def test_shares_of_a_file_are_of_the_day_that_it_says(files: Files, tmp_path: Path) -> None:
+    actions = pl.read_parquet(files.folder / "actions.parquet").filter(
+        pl.col("kind") == "split", pl.col("ex_date").is_between(files.days[5], LAST)
+    )
+    symbol, ex_date, factor = actions["symbol", "ex_date", "factor"].row(0)
+    own = files.bars.filter(pl.col("symbol") == symbol).sort("date")
+    before: dt.date = own.filter(pl.col("date") < ex_date)["date"][-1]
+    header = "symbol,shares,shares_on\n"
+    (tmp_path / "before.csv").write_text(f"{header}{symbol},1000000,{before}\n")
+    with Store.create(tmp_path / "data") as store:
+        sync(store, files.provider())
+        sync(store, FilesProvider(symbols=tmp_path / "before.csv"))
+    with open_market(tmp_path / "data") as market:
+        for day, shares in ((before, 1e6), (LAST, 1e6 / factor)):
+            close = own.filter(pl.col("date") <= day)["close"][-1]
+            hits = market.scan(f'symbol == "{symbol}"', columns="market_cap", as_of=day)
+            assert hits.values["market_cap"].tolist() == pytest.approx([shares * close])
 
 
 # Named universes
