@@ -28,6 +28,7 @@ from marketsweep.providers._massive_bodies import GroupedBodies
 from marketsweep.ranking import rank
 from marketsweep.records import SessionBars
 from marketsweep.results import Hits
+from marketsweep.screen import EVERYBODY
 from marketsweep.store import Snapshot, Store
 
 _RUNS: Final = 7
@@ -75,7 +76,7 @@ def _loading(store: Path, market: Market) -> Iterator[Row]:
     plan = make_plan([parse(REFERENCE_SCAN)])
 
     def day(loader: Loader) -> None:
-        loader.universe(AS_OF, None)
+        loader.universe(AS_OF, EVERYBODY)
 
     def with_universe(_number: int) -> Loader:
         loader = Loader(market.store)
@@ -83,7 +84,7 @@ def _loading(store: Path, market: Market) -> Iterator[Row]:
         return loader
 
     def panel(loader: Loader) -> None:
-        loader.panel(AS_OF, None, plan, "splits")
+        loader.panel(AS_OF, EVERYBODY, plan, "splits")
 
     yield _stage("open a store and take a snapshot", lambda: _opened(store))
     yield Row("stage: universe", prepared(_RUNS, lambda _: Loader(market.store), day))
@@ -98,7 +99,7 @@ def _opened(path: Path) -> Snapshot:
 def _evaluation(market: Market) -> Iterator[Row]:
     condition = parse(REFERENCE_SCAN)
     plan = make_plan([condition])
-    panel = market.loader.panel(AS_OF, None, plan, "splits")
+    panel = market.loader.panel(AS_OF, EVERYBODY, plan, "splits")
     yield _stage("parse the reference scan", lambda: parse(REFERENCE_SCAN))
     yield _stage("plan it", lambda: make_plan([condition]))
     yield _stage("lower it", lambda: _Lowering(plan).program())

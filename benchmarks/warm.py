@@ -18,6 +18,7 @@ from marketsweep.executors import executor
 from marketsweep.market import Market, open_market
 from marketsweep.panel import Panel
 from marketsweep.plan import make_plan
+from marketsweep.screen import EVERYBODY
 
 _RUNS: Final = 7
 _MOST: Final = 1 / 25
@@ -33,7 +34,7 @@ def rows(example: Example) -> Iterator[Row]:
 
 def _example(market: Market) -> Iterator[Row]:
     plan = make_plan([parse(REFERENCE_SCAN)])
-    panel = market.loader.panel(AS_OF, None, plan, "splits")
+    panel = market.loader.panel(AS_OF, EVERYBODY, plan, "splits")
     loaded = peers.bars_by_symbol(panel)
     same = _agreement(
         market.scan(REFERENCE_SCAN).symbols,

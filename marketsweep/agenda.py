@@ -69,7 +69,8 @@ def make_agenda(
     joins = window.days is not None
     if window.days is not None:
         days = [day for day in days if day in window.days]
-    prices = choose(request, days, _listed(snapshot, request, first), stored, tariff)
+    listed, low_volume = _listed(snapshot, request, first), snapshot.low_volume_on(last)
+    prices = choose(request, days, listed, stored, tariff, low_volume)
     start = min([first, *snapshot.whole[:1]])
     # Sessions that come whole need the whole market's actions.
     actions_of = None if prices.days else request.symbols

@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeVar
 
 from marketsweep.database import Database
 from marketsweep.identity import identified, key_of
-from marketsweep.records import Dividend, Life, Listing, Settled, Span, Split
+from marketsweep.records import Dividend, Life, Listing, LowVolume, Settled, Span, Split
 from marketsweep.schema import SCHEMA, UPGRADES
 from marketsweep.spans import Asked, joined
 
@@ -25,7 +25,7 @@ _Action = TypeVar("_Action", Split, Dividend)
 
 _VALUES: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {
     kind: attrgetter(*(field.name for field in fields(kind)))
-    for kind in (Split, Dividend, Listing, Span)
+    for kind in (Split, Dividend, Listing, LowVolume, Span)
 }
 """The fields of a record: a table has its columns in their order."""
 
@@ -199,10 +199,14 @@ class Catalog(Database):
         """Every listing, by symbol."""
         rows = self._rows(
             "SELECT symbol, name, type, exchange, sector, industry, country, market_cap,"
-            " nullif(first, ''), last, figi, renamed_from, instrument FROM listings"
+            " nullif(first, ''), last, figi, renamed_from, instrument, shares, shares_on"
+            " FROM listings"
             " ORDER BY symbol, instrument, first"
         )
-        return [Listing(*row[:8], *map(_date, row[8:10]), *row[10:]) for row in rows]
+        return [
+            Listing(*row[:8], *map(_date, row[8:10]), *row[10:14], *map(_date, row[14:]))
+            for row in rows
+        ]
 
     def replace_splits(
         self, splits: Iterable[Split], since: dt.date | None, symbols: Iterable[str] | None = None
@@ -262,6 +266,29 @@ class Catalog(Database):
         )
         return removed.rowcount > 0
 
+    def low_volume(self) -> list[LowVolume]:
+        """The kept low-volume list, by symbol; what was built before the user's word."""
+        day = dt.date.fromisoformat
+        return [
+            LowVolume(symbol, bool(manual), bool(out), day(since), _date(expires), *facts)
+            for symbol, manual, out, since, expires, *facts in self._rows(
+                "SELECT symbol, manual, out, since, expires, dollars, sessions, least"
+                " FROM low_volume ORDER BY symbol, manual"
+            )
+        ]
+
+    def replace_low_volume(self, lines: Iterable[LowVolume]) -> bool:
+        """Make these the whole list; whether that changed anything."""
+        stored, given = set(self.low_volume()), set(lines)
+        self._connection.executemany(
+            "DELETE FROM low_volume WHERE symbol = ? AND manual = ?",
+            [(line.symbol, line.manual) for line in stored - given],
+        )
+        self._connection.executemany(
+            f"INSERT INTO low_volume VALUES ({_marks(8)})", map(_row, given - stored)
+        )
+        return stored != given
+
     def upsert_listings(self, listings: Iterable[Listing]) -> bool:
         """Put these in the place of the stored ones that they are; whether anything changed."""
         before = self.listings()
@@ -273,7 +300,7 @@ class Catalog(Database):
         )
         changed = [new for key, new in known.items() if stored.get(key) != new]
         self._connection.executemany(
-            f"INSERT OR REPLACE INTO listings VALUES ({_marks(8)}, ifnull(?, ''), {_marks(4)})",
+            f"INSERT OR REPLACE INTO listings VALUES ({_marks(8)}, ifnull(?, ''), {_marks(6)})",
             map(_row, changed),
         )
         return bool(changed) or len(stored) > len(known)
@@ -533,7 +560,7 @@ def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
-def _row(record: Split | Dividend | Listing | Span) -> tuple[object, ...]:
+def _row(record: Split | Dividend | Listing | LowVolume | Span) -> tuple[object, ...]:
     values: tuple[object, ...] = _VALUES[type(record)](record)
     return tuple(value.isoformat() if isinstance(value, dt.date) else value for value in values)
 

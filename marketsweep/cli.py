@@ -21,6 +21,7 @@ from marketsweep.commands.scan import scan
 from marketsweep.commands.status import status
 from marketsweep.commands.sync import sync
 from marketsweep.commands.tune import tune
+from marketsweep.commands.universe import universe
 from marketsweep.errors import MarketsweepError
 
 _INTERRUPTED = 130
@@ -63,5 +64,5 @@ def main() -> None:
     """
 
 
-for _command in (sync, scan, presets, status, actions, indicators, tune, sandbox, demo):
+for _command in (sync, scan, presets, status, actions, universe, indicators, tune, sandbox, demo):
     main.add_command(_command)

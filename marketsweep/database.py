@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Self
 from marketsweep.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, UsageError
 
 FILE: Final = "catalog.sqlite"
-FORMAT: Final = 3
+FORMAT: Final = 4
 _APPLICATION: Final = 0x6D737770  # "mswp", in the database's header
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -49,6 +49,10 @@ class Forecast:
     """Symbols to fetch one by one."""
     route: str | None
     """None where bars cost no calls."""
+    low_volume: int
+    """Symbols that are not asked for, since they are on the low-volume list."""
+    saved: int
+    """Calls that those would take."""
     others: dict[str, int]
     """Calls that the other routes would take for the same bars."""
     calls: dict[str, int]
@@ -85,6 +89,7 @@ def forecast(
     symbols: Sequence[str] | None = None,
     by_symbol: bool = False,
     details: bool = False,
+    always: Collection[str] = (),
     now: dt.datetime | None = None,
 ) -> Forecast:
     """What `sync` with these arguments would do now in a data folder, which need not exist.
@@ -94,7 +99,8 @@ def forecast(
     """
     now = now or dt.datetime.now(dt.UTC)
     check_days(since, until, now)
-    request = Request(since, until, None if symbols is None else tuple(symbols), by_symbol, details)
+    chosen = None if symbols is None else tuple(symbols)
+    request = Request(since, until, chosen, by_symbol, details, frozenset(always))
     window = asyncio.run(_window(provider, now))
     with _store(folder) as store, store.snapshot() as snapshot:
         agenda = make_agenda(snapshot, window, request, provider.tariff, now)
@@ -137,6 +143,8 @@ def _forecast(snapshot: Snapshot, provider: Provider, request: Request, agenda: 
         sessions=len(prices.days),
         symbols=len(prices.spans),
         route=prices.route.name if prices.route else None,
+        low_volume=prices.low_volume,
+        saved=prices.saved,
         others=prices.others,
         calls={what: count for what, count in calls.items() if count},
         counted=bool(snapshot.sessions),

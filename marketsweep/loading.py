@@ -13,8 +13,8 @@ from marketsweep.panel import Panel, build_panel
 from marketsweep.passes import Others
 from marketsweep.past import Adjust, History
 from marketsweep.plan import SESSION, Plan
+from marketsweep.screen import Screen
 from marketsweep.store import Snapshot, Store
-from marketsweep.tree import Node
 from marketsweep.universe import MarketDay, Universe
 
 _DAYS_KEPT: Final = 4
@@ -25,7 +25,7 @@ _PANELS_KEPT: Final = 2
 @dataclass(frozen=True, slots=True)
 class _Key:
     as_of: dt.date
-    where: Node | None
+    screen: Screen
     adjust: Adjust
 
 
@@ -45,7 +45,7 @@ class Loader:
     def _read(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._days: dict[dt.date, MarketDay] = {}
-        self._universes: dict[tuple[dt.date, Node | None], Universe] = {}
+        self._universes: dict[tuple[dt.date, Screen], Universe] = {}
         self._panels: dict[_Key, _Loaded] = {}
         self._suspects: dict[dt.date, dict[str, int]] = {}
 
@@ -83,12 +83,12 @@ class Loader:
             self._days[as_of] = MarketDay(History(self._snapshot, as_of))
         return self._days[as_of]
 
-    def universe(self, as_of: dt.date, where: Node | None) -> Universe:
-        """The universe of a stored session that passes `where`."""
-        key = (as_of, where)
+    def universe(self, as_of: dt.date, screen: Screen) -> Universe:
+        """The universe of a stored session that passes `screen`."""
+        key = (as_of, screen)
         if key not in self._universes:
             _make_room(self._universes, _DAYS_KEPT)
-            self._universes[key] = self.day(as_of).screened(where)
+            self._universes[key] = self.day(as_of).screened(screen)
         return self._universes[key]
 
     def suspects(self, as_of: dt.date) -> dict[str, int]:
@@ -101,9 +101,9 @@ class Loader:
             self._suspects[as_of] = suspects(self._snapshot, up_to)
         return self._suspects[as_of]
 
-    def panel(self, as_of: dt.date, where: Node | None, plan: Plan, adjust: Adjust) -> Panel:
+    def panel(self, as_of: dt.date, screen: Screen, plan: Plan, adjust: Adjust) -> Panel:
         """The panel of a universe, with at least the fields and the history of `plan`."""
-        key = _Key(as_of, where, adjust)
+        key = _Key(as_of, screen, adjust)
         kept = self._panels.get(key)
         if kept and kept.history >= plan.history and kept.panel.fields.keys() >= set(plan.loads):
             return kept.panel
@@ -111,7 +111,7 @@ class Loader:
         if kept:
             fields, history = fields | kept.panel.fields.keys(), max(history, kept.history)
         _make_room(self._panels, _PANELS_KEPT)
-        panel = self._build(as_of, where, fields, history, adjust)
+        panel = self._build(as_of, screen, fields, history, adjust)
         self._panels[key] = _Loaded(panel, history)
         return panel
 
@@ -127,9 +127,9 @@ class Loader:
         return one
 
     def _build(
-        self, as_of: dt.date, where: Node | None, fields: set[str], history: int, adjust: Adjust
+        self, as_of: dt.date, screen: Screen, fields: set[str], history: int, adjust: Adjust
     ) -> Panel:
-        day, columns = self.day(as_of), self.universe(as_of, where).columns
+        day, columns = self.day(as_of), self.universe(as_of, screen).columns
         bars, age = day.history.survey(columns, history)
         return build_panel(day.history, columns, bars, age, fields, adjust, day.reference)
 

@@ -6,9 +6,10 @@ import datetime as dt
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from marketsweep.condition import split_expressions
 from marketsweep.config import DEFAULTS, Config, read_config
@@ -20,6 +21,7 @@ from marketsweep.providers import Provider
 from marketsweep.results import Hits
 from marketsweep.saved import Saved
 from marketsweep.scan import MIN_COVERAGE, Scan, resolve_session, run
+from marketsweep.screen import EVERYBODY, Screen
 from marketsweep.store import Store
 from marketsweep.watchlist import checked
 
@@ -89,6 +91,9 @@ class Market:
         condition: str | Expression,
         *,
         where: str | Expression | None = None,
+        universe: str | None = None,
+        unknown: Literal["keep", "drop"] | None = None,
+        skip_low_volume: bool = False,
         as_of: dt.date | str | None = None,
         sort: str | Expression | None = None,
         descending: bool = True,
@@ -103,10 +108,13 @@ class Market:
         """Symbols for which a condition holds, ranked, with the receipt of what was covered.
 
         `as_of` (None: the newest session stored) is what the market looked like that day: later
-        bars, splits and listings are not seen. `columns` are more values to show, a text of
-        several being cut at its commas. `threads` (None: what the folder is set to, else one a
-        processor) evaluate. `exclude_suspect` leaves out symbols with suspicious bars among those
-        that the condition looks at. Read `hits.coverage` before you trust an answer.
+        bars, splits and listings are not seen. `universe` names who is looked at, out of
+        `universe.toml` in the data folder; `where`, a condition on reference data, is asked as
+        well. Of whom it cannot be told is left out, or looked at with `unknown="keep"`.
+        `skip_low_volume` leaves those on the kept low-volume list out. `columns` are more values to
+        show, a text of several being cut at its commas. `threads` (None: what the folder is set to,
+        else one a processor) evaluate. `exclude_suspect` leaves out symbols with suspicious bars
+        among those that the condition looks at. Read `hits.coverage` before you trust an answer.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
@@ -128,6 +136,7 @@ class Market:
             min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
             saved=Saved.of(self.store.path),
+            screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
         return run(scan, self.loader)
 
@@ -163,6 +172,21 @@ class Market:
         ]
         drawn = draw(self.loader, session, [symbol], held, lines, adjust=adjust, bars=bars)
         return Chart(drawn[0])
+
+    def _screen(
+        self, universe: str | None, unknown: str | None, *, skip_low_volume: bool
+    ) -> Screen:
+        screen = EVERYBODY
+        if universe is not None:
+            from marketsweep.universes import read_universe  # tomllib, which few scans need
+
+            screen = read_universe(self.store.path, universe)
+        screen = replace(screen, skip_low_volume=skip_low_volume or screen.skip_low_volume)
+        if unknown is None:
+            return screen
+        if unknown not in ("keep", "drop"):
+            raise UsageError(f'unknown {unknown!r} is neither "keep" nor "drop"')
+        return replace(screen, keep_unknown=unknown == "keep")
 
     def history(
         self, symbol: str, *, as_of: dt.date | str | None = None, adjust: Adjust = "splits"

@@ -22,6 +22,7 @@ from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS
 from marketsweep.packed_bars import is_packed, unpack
 from marketsweep.records import Dividend, Listing, Split
+from marketsweep.sic import sector_of
 
 __all__ = ["read_actions", "read_bars", "read_symbols"]
 
@@ -29,6 +30,18 @@ _SUFFIXES: Final = ".parquet, .arrow, .feather, .ipc, .csv or .csv.gz"
 _ISO_DATE: Final = r"^\d{4}-\d{2}-\d{2}([T ].*)?$"
 _RATIO: Final = re.compile(r"([\d.]+):([\d.]+)")
 _RATIO_TOLERANCE: Final = 1e-3
+_FACTS: Final = (
+    "name",
+    "type",
+    "exchange",
+    "sector",
+    "industry",
+    "sic_code",
+    "country",
+    "status",
+)
+_AMOUNTS: Final = ("market_cap", "shares")
+_DAYS: Final = ("first_listed", "last_listed", "shares_on")
 _IDENTITY: Final = ("figi", "renamed_from", "renamed_to")
 _ENDED: Final = frozenset({"delisted", "renamed"})
 
@@ -77,17 +90,18 @@ def read_symbols(path: Path) -> list[Listing]:
     """Reference data of the tickers of a file, sorted by ticker.
 
     Only the column symbol is needed. Known beside it: name, type, exchange, sector, industry,
-    country, market_cap (dollars), first_listed, last_listed, status, figi, and of a rename
-    renamed_from or renamed_to. A year behind a name (`sector_2026`) says of when the fact is, and
-    is ignored. Raises `UsageError`.
+    sic_code (which tells the sector where that is empty), country, market_cap (dollars), shares
+    (outstanding) and shares_on (the day of which that is told), first_listed, last_listed, status,
+    figi, and of a rename renamed_from or renamed_to. A year behind a name (`sector_2026`) says of
+    when the fact is, and is ignored. NASDAQ's stock screener is read as it comes. Raises
+    `UsageError`.
     """
-    table = _undated(_require(path, _read_table(path), ("symbol",)))
-    texts = (*("name", "type", "exchange", "sector", "industry", "country", "status"), *_IDENTITY)
+    table = _screener(_undated(_require(path, _read_table(path), ("symbol",))))
+    texts = (*_FACTS, *_IDENTITY)
     table = _texts(path, _with(table, texts, pl.String), ("symbol",))
     table = table.with_columns(pl.col(texts).cast(pl.String))
-    table = _numbers(path, _with(table, ("market_cap",), pl.Float64), ("market_cap",))
-    table = _with(table, ("first_listed", "last_listed"), pl.Date)
-    table = _dates(path, table, ("first_listed", "last_listed"), optional=True)
+    table = _numbers(path, _with(table, _AMOUNTS, pl.Float64), _AMOUNTS)
+    table = _dates(path, _with(table, _DAYS, pl.Date), _DAYS, optional=True)
     newest = _end_of_file(table["last_listed"])
     rows = list(table.iter_rows(named=True))
     # A rename may be told by either of its tickers; where several claim one, its own word counts.
@@ -165,6 +179,26 @@ def _undated(table: pl.DataFrame) -> pl.DataFrame:
             for name, plain in names.items()
             if plain not in table.columns and list(names.values()).count(plain) == 1
         }
+    )
+
+
+def _screener(table: pl.DataFrame) -> pl.DataFrame:
+    """NASDAQ's stock screener with our names and tickers; any other table as it is.
+
+    The file that its page gives says `Market Cap`, its interface `marketCap`. It writes BRK/B for
+    a share class and ABR^D for a preferred share, where prices have BRK.B and ABRpD.
+    """
+    plain = {name: name.replace(" ", "").replace("_", "") for name in table.columns}
+    if not {"lastsale", "ipoyear", "marketcap"} <= set(plain.values()):
+        return table
+    table = table.rename({name: to for name, to in plain.items() if to == "marketcap"})
+    ticker = pl.col("symbol").cast(pl.String).str.strip_chars()
+    cap = pl.col("marketcap").cast(pl.String).str.replace_all(r"[$,\s]", "")
+    return table.with_columns(
+        symbol=ticker.str.replace_all("/", ".", literal=True).str.replace_all(
+            "^", "p", literal=True
+        ),
+        market_cap=pl.when(~cap.is_in(["", "NA", "N/A"])).then(cap),
     )
 
 
@@ -259,7 +293,7 @@ def _listing(row: dict[str, Any], end_of_file: object) -> Listing:
         name=row["name"] or None,
         type=row["type"] or None,
         exchange=row["exchange"] or None,
-        sector=row["sector"] or None,
+        sector=row["sector"] or sector_of(row["sic_code"]),
         industry=row["industry"] or None,
         country=row["country"] or None,
         market_cap=row["market_cap"] if _positive(row["market_cap"]) else None,
@@ -267,4 +301,6 @@ def _listing(row: dict[str, Any], end_of_file: object) -> Listing:
         last=last,
         figi=row["figi"] or None,
         renamed_from=row["renamed_from"] or None,
+        shares=row["shares"] if _positive(row["shares"]) else None,
+        shares_on=row["shares_on"],
     )

@@ -109,12 +109,37 @@ class Settled:
     """None: there was none."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class LowVolume:
+    """A line of the kept low-volume list: a symbol to be left out, or not to be."""
+
+    symbol: str
+    manual: bool
+    """By the user's word, which wins over what is built, and holds on any day before it expires."""
+    out: bool
+    """False: not to be left out, though it may be built into the list."""
+    since: dt.date
+    """The session that it was built from, or the day of the user's word."""
+    expires: dt.date | None
+    """The first day on which it no longer holds; None for never."""
+    dollars: float | None = None
+    """Median dollar volume of a session; None without a bar, and of the user's word."""
+    sessions: int | None = None
+    """Over which that is the median."""
+    least: float | None = None
+    """The threshold in dollars a session."""
+
+    def holds_on(self, day: dt.date) -> bool:
+        """Whether it counts for a scan or sync that stands on a session."""
+        return (self.manual or self.since <= day) and (self.expires is None or day < self.expires)
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Reference data of one instrument under one ticker. None means unknown, never zero or false.
 
     `first` and `last` are the first and last session of its listing; `last` is None while it
-    is listed. `market_cap` is in dollars.
+    is listed. `market_cap` is in dollars; where `shares` are known, the last close makes it.
     """
 
     symbol: str
@@ -133,6 +158,10 @@ class Listing:
     """The ticker that it had before."""
     instrument: int | None = field(default=None, compare=False)
     """Its number in a store: the same under all of its tickers."""
+    shares: float | None = None
+    """Outstanding, of the whole company where the source counts them so."""
+    shares_on: dt.date | None = None
+    """The day of which that is told: later splits change it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep import tree
-from marketsweep.records import Listing
+from marketsweep.records import Listing, Split
 from marketsweep.tree import Node
 
 UNKNOWN = float("nan")
@@ -27,7 +27,8 @@ None for unknown, or still listed.
 class Reference:
     """Reference data by symbol, seen from one day.
 
-    `lives` is what every scan asks; `listings` is called when a fact is asked for the first time.
+    `lives` is what every scan asks; `listings` is called when a fact is asked for the first time,
+    and `closes` (the last ones by symbol, raw dollars) and `splits` for the first market cap.
     `known_on` (ISO) is the session at which a source told what is listed, without since when.
     """
 
@@ -37,10 +38,14 @@ class Reference:
         listings: Callable[[], Iterable[Listing]],
         as_of: dt.date,
         known_on: str | None = None,
+        closes: Callable[[], Mapping[str, float]] = dict,
+        splits: Callable[[], Iterable[Split]] = tuple,
     ) -> None:
         self.as_of = as_of
         self._known_on = known_on
         self._load = listings
+        self._closes = closes
+        self._splits = splits
         self._day = as_of.isoformat()
         self.lives: dict[str, tuple[str | None, str | None]] = {}
         for symbol, first, last, _ in lives:
@@ -78,8 +83,30 @@ class Reference:
             return None
         if name == "listing_age":
             return float((self.as_of - listing.first).days) if listing.first else None
+        if name == "market_cap":
+            return self._caps.get(symbol, listing.market_cap)
         value: str | float | None = getattr(listing, name)
         return value
+
+    @cached_property
+    def _caps(self) -> dict[str, float]:
+        """Shares times the last close, in dollars, of those of whom both are known.
+
+        Splits between the day and the day of which the shares are told are counted in.
+        """
+        shares = {symbol: one.shares for symbol, one in self.listings.items() if one.shares}
+        if not shares:
+            return {}
+        for split in self._splits():
+            told_on = self.listings[split.symbol].shares_on if split.symbol in shares else None
+            if told_on is None:
+                continue
+            if told_on < split.ex_date <= self.as_of:
+                shares[split.symbol] /= split.factor
+            elif self.as_of < split.ex_date <= told_on:
+                shares[split.symbol] *= split.factor
+        closes = self._closes()
+        return {symbol: n * closes[symbol] for symbol, n in shares.items() if symbol in closes}
 
     def columns(self, nodes: Sequence[Node], symbols: Sequence[str]) -> NDArray[np.float64]:
         """Float64 [nodes, symbols]: numbers as they are, truths as 1 and 0, NaN for unknown."""

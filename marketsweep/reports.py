@@ -13,11 +13,11 @@ from marketsweep.vocabulary import EXAMPLES
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from marketsweep.demo import DemoResult
     from marketsweep.forecast import Forecast
-    from marketsweep.results import Hits
+    from marketsweep.results import Coverage, Hits
     from marketsweep.status import Status
     from marketsweep.sync import SyncReceipt
 
@@ -26,7 +26,8 @@ def receipt_report(hits: Hits) -> str:
     """The coverage receipt of a scan."""
     coverage, left, timing = hits.coverage, hits.coverage.excluded, hits.timing
     suspect = f"; {left.suspect:,} suspicious{_examples(coverage.suspect_symbols)}"
-    unknown = f", {coverage.unknown:,} of them unknown" if coverage.unknown else ""
+    whose = "unknown and kept" if coverage.unknown_kept else "of them unknown"
+    unknown = f", {coverage.unknown:,} {whose}" if coverage.unknown else ""
     lines = [
         f"{len(hits):,} matches as of {hits.as_of:%a %Y-%m-%d}",
         f"  expected {coverage.expected:,} symbols, evaluated {coverage.evaluated:,}, "
@@ -35,10 +36,22 @@ def receipt_report(hits: Hits) -> str:
         f"{_examples(coverage.stale_symbols)}; {left.short_history:,} with fewer than the "
         f"{coverage.bars_needed} bars needed; {left.failed:,} failed"
         + (suspect if left.suspect else ""),
+        *_funnel(coverage),
         f"  data version {hits.data_version}; load {_ms(timing.load)}, evaluate "
         f"{_ms(timing.evaluate)} ({hits.executor}), total {_ms(timing.total)}",
     ]
     return "\n".join(lines)
+
+
+def _funnel(coverage: Coverage) -> Iterator[str]:
+    """What each part of the pre-screen left out of what the parts before it had left."""
+    if not coverage.funnel:
+        return
+    width = max(len(clause.text) for clause in coverage.funnel)
+    yield f"  {'pre-screen':<{width + 2}}  removed    alone  unknown     left"
+    for clause in coverage.funnel:
+        counts = (clause.removed, clause.alone, clause.unknown, clause.left)
+        yield f"    {clause.text:<{width}}" + "".join(f"{count:9,}" for count in counts)
 
 
 def sync_report(receipt: SyncReceipt) -> str:
@@ -50,7 +63,7 @@ def sync_report(receipt: SyncReceipt) -> str:
         f"{receipt.unchanged:,} unchanged{_set_aside(receipt.set_aside)}",
         f"  {receipt.splits:,} splits, {receipt.dividends:,} dividends, "
         f"{receipt.listings:,} listings",
-        f"  {usage.calls:,} calls ({receipt.avoided:,} avoided), "
+        f"  {usage.calls:,} calls ({receipt.avoided:,} avoided{_saved(receipt)}), "
         f"{usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, "
         f"{usage.waited_s:.1f} s waited for the plan's limit, {receipt.seconds:.2f} s in all",
     ]
@@ -68,6 +81,12 @@ def sync_report(receipt: SyncReceipt) -> str:
             "renamed or misspelt; a sync asks again"
         )
     return "\n".join(lines)
+
+
+def _saved(receipt: SyncReceipt) -> str:
+    if not receipt.low_volume:
+        return ""
+    return f", {receipt.saved:,} saved by the low-volume list: {receipt.low_volume:,} symbols"
 
 
 def _changed(revision: Mapping[str, Any]) -> str:
@@ -106,6 +125,9 @@ def forecast_report(plan: Forecast) -> str:
         f"  time: {_plan_time(plan)}",
         "  it may be interrupted at any time, and goes on where it stopped",
     ]
+    if plan.low_volume:
+        whose = f"{plan.low_volume:,} symbols of the low-volume list"
+        lines.insert(3, f"  saved: {plan.saved:,} calls, for {whose}")
     if plan.beyond_free:
         lines.append(
             f"  a free plan goes two years back: {plan.beyond_free:,} of the sessions are older"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.screen import Clause
+
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
@@ -38,7 +40,11 @@ class Coverage:
     bars_needed: int = 0
     """Bars that the condition needs of a symbol."""
     unknown: int = 0
-    """Left out by the pre-screen because the fact it asks for is not known."""
+    """Those for whom the pre-screen lacks a fact, and nothing else leaves them out."""
+    unknown_kept: bool = False
+    """Whether they passed, as was asked for; else they were left out."""
+    funnel: list[Clause] = field(default_factory=list)
+    """What each part of the pre-screen left out, in the order in which they were asked."""
     stale_symbols: list[str] = field(default_factory=list)
     suspect_symbols: list[str] = field(default_factory=list)
     sessions: int = 0
@@ -126,16 +132,23 @@ class Hits:
         excluded = asdict(coverage.excluded)
         if not coverage.excluded.suspect:
             del excluded["suspect"]  # said only where it was asked for, and some were found
+        receipt: dict[str, Any] = {
+            "expected": coverage.expected,
+            "evaluated": coverage.evaluated,
+            "excluded": excluded,
+        }
+        if coverage.funnel:
+            receipt["prescreen"] = {
+                "unknown": coverage.unknown,
+                "unknown_kept": coverage.unknown_kept,
+                "clauses": [asdict(clause) for clause in coverage.funnel],
+            }
         return {
             "condition": self.condition,
             "as_of": self.as_of.isoformat(),
             "executor": self.executor,
             "matches": [asdict(match) for match in self.matches],
-            "coverage": {
-                "expected": coverage.expected,
-                "evaluated": coverage.evaluated,
-                "excluded": excluded,
-            },
+            "coverage": receipt,
             "data_version": self.data_version,
             "timing": asdict(self.timing),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -32,6 +32,8 @@ class Request:
     """Whether symbols are fetched one by one even where sessions cost fewer calls."""
     details: bool = False
     """Whether all that is known of each of the symbols is fetched, by a call each."""
+    always: frozenset[str] = frozenset()
+    """Symbols fetched even if a snapshot shows them untraded, or the low-volume list has them."""
     content: bool = False
     """Whether stored sessions are good enough though they may still be corrected."""
 
@@ -52,6 +54,10 @@ class Prices:
     calls: int = 0
     spared: int = 0
     """Calls that this route would take beside those, were nothing stored."""
+    low_volume: int = 0
+    """Symbols that lack bars and are not asked for, since they are on the low-volume list."""
+    saved: int = 0
+    """Calls that those would take."""
     others: dict[str, int] = field(default_factory=dict)
     """Calls of the other routes for the same bars."""
     bars: int = 0
@@ -79,16 +85,30 @@ class Stored:
 
 
 def choose(
-    request: Request, days: Sequence[dt.date], listed: Sequence[str], stored: Stored, tariff: Tariff
+    request: Request,
+    days: Sequence[dt.date],
+    listed: Sequence[str],
+    stored: Stored,
+    tariff: Tariff,
+    low_volume: Collection[str] = (),
 ) -> Prices:
     """What is missing of `days`, the sessions asked for, and how to get it.
 
-    `listed` are the symbols of the market, for a request that has to go through them one by one.
+    `listed` are the symbols of the market, for a request that has to go through them one by one;
+    those on the `low_volume` list are then left out, but for symbols that are always fetched.
     """
     if request.symbols is None and not request.by_symbol:
         return _whole_market(days, stored, tariff)
-    symbols = listed if request.symbols is None else request.symbols
-    spans = Known(stored.whole, stored.spans).missing(symbols, days)
+    if not days:
+        return Prices(None)
+    known = Known(stored.whole, stored.spans)
+    symbols: Sequence[str] = request.symbols or ()
+    left_out: Sequence[str] = ()
+    if request.symbols is None:
+        thin = frozenset(low_volume) - request.always
+        symbols = [symbol for symbol in listed if symbol not in thin]
+        left_out = [symbol for symbol in listed if symbol in thin]
+    spans = known.missing(symbols, days)
     ways = [_by_symbol(way, spans, days, len(symbols)) for way in _symbol_routes(tariff)]
     if not request.by_symbol:
         first = min((span.first for span in spans), default=days[-1])
@@ -97,7 +117,8 @@ def choose(
         ways += [_by_session(way, around, stored) for way in tariff.routes if way.by_session]
     best = min(ways, key=lambda way: (way.calls, way.bytes))
     others = {way.route.name: way.calls for way in ways if way.route and way is not best}
-    return replace(best, others=others)
+    spared = _by_symbol(best.route, known.missing(left_out, days), days, len(left_out))
+    return replace(best, others=others, low_volume=len(spared.spans), saved=spared.calls)
 
 
 def _whole_market(days: Sequence[dt.date], stored: Stored, tariff: Tariff) -> Prices:

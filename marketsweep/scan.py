@@ -2,7 +2,7 @@
 
 1. The condition becomes a tree and, with what to sort by and show, one plan (`_planned`).
 2. The as-of day becomes a stored session (`resolve_session`).
-3. The universe of that day is pre-screened (`MarketDay.screened`).
+3. The universe of that day is pre-screened (`MarketDay.screened`), by what `Screen` asks for.
 4. Its bars become a panel (`build_panel`), of the fields and the history that the plan needs.
 5. An executor evaluates the plan over the panel, after the passes that it asks for (`evaluate`).
 6. Whoever has too few bars, or suspicious ones where that is asked for, is left out, and the
@@ -35,6 +35,7 @@ from marketsweep.plan import Plan, make_plan
 from marketsweep.ranking import rank
 from marketsweep.results import Coverage, Excluded, Hits, Timing
 from marketsweep.saved import Saved
+from marketsweep.screen import EVERYBODY, Screen, conditions_of, written
 from marketsweep.sessions import session_on_or_before, sessions_from_to
 from marketsweep.store import Snapshot
 from marketsweep.tree import Kind, Node
@@ -70,6 +71,8 @@ class Scan:
     exclude_suspect: bool = False
     saved: Saved = NO_CONDITIONS
     """What conditions are known by name."""
+    screen: Screen = EVERYBODY
+    """Who is looked at; `where` is asked as well."""
 
 
 def run(scan: Scan, loader: Loader) -> Hits:
@@ -80,7 +83,8 @@ def run(scan: Scan, loader: Loader) -> Hits:
     """
     started = perf_counter()
     condition, shown, plan = _planned(scan.condition, scan.sort, scan.columns, scan.saved)
-    where = _tree(scan.where, scan.saved) if scan.where is not None else None
+    where = () if scan.where is None else conditions_of(scan.where, scan.saved)
+    screen = scan.screen.also(where)
     evaluator = executor(scan.executor, scan.threads)
     if scan.adjust not in get_args(Adjust):
         choices = ", ".join(get_args(Adjust))
@@ -90,8 +94,8 @@ def run(scan: Scan, loader: Loader) -> Hits:
         raise UsageError(f"min coverage {scan.min_coverage} is no share from 0 to 1")
 
     as_of = resolve_session(loader.snapshot, scan.as_of)
-    universe = loader.universe(as_of, where)
-    panel = loader.panel(as_of, where, plan, scan.adjust)
+    universe = loader.universe(as_of, screen)
+    panel = loader.panel(as_of, screen, plan, scan.adjust)
     suspects = loader.suspects(as_of) if scan.exclude_suspect else {}
     loaded = perf_counter()
 
@@ -117,7 +121,7 @@ def run(scan: Scan, loader: Loader) -> Hits:
         tree=condition,
         shown=shown,
         timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
-        warnings=_warnings(coverage, as_of, loader.day(as_of).asked),
+        warnings=_warnings(coverage, as_of, loader.day(as_of).asked) + universe.warnings,
     )
 
 
@@ -188,7 +192,7 @@ def _planned(
     """
     condition = _tree(given, saved)
     source = given if isinstance(given, str) else None
-    shown = {_label(node, source): node for node in _compared(condition)}
+    shown = {written(node, source): node for node in _compared(condition)}
     for column in columns:
         shown[column.strip() if isinstance(column, str) else str(column)] = _number(column, saved)
     fixed = [
@@ -236,13 +240,6 @@ def _own(node: Node) -> Iterator[Node]:
     if not isinstance(node, tree.Occurred | tree.Derived):
         for child in node.children():
             yield from _own(child)
-
-
-def _label(node: Node, source: str | None) -> str:
-    """A value is named as its writer wrote it."""
-    if source is None or not node.span.width:
-        return str(node)
-    return " ".join(source[node.span.column : node.span.column + node.span.width].split())
 
 
 def _warnings(coverage: Coverage, as_of: dt.date, asked: Collection[str] | None) -> list[str]:
@@ -296,6 +293,8 @@ def _coverage(
         excluded=excluded,
         bars_needed=plan.bars[0],
         unknown=universe.unknown,
+        unknown_kept=universe.unknown_kept,
+        funnel=universe.funnel,
         stale_symbols=universe.stale,
         suspect_symbols=sorted(panel.symbols[place] for place in suspect.tolist()),
         sessions=span,

@@ -65,6 +65,17 @@ CREATE TABLE settled (
     old REAL, new REAL, cash REAL, PRIMARY KEY (symbol, ex_date, kind)) WITHOUT ROWID;
 """
 
+_LOW_VOLUME: Final = """
+CREATE TABLE low_volume (
+    symbol TEXT, manual INTEGER, out INTEGER NOT NULL, since TEXT NOT NULL, expires TEXT,
+    dollars REAL, sessions INTEGER, least REAL, PRIMARY KEY (symbol, manual)) WITHOUT ROWID;
+"""
+
+_SHARES: Final = """
+ALTER TABLE listings ADD COLUMN shares REAL;
+ALTER TABLE listings ADD COLUMN shares_on TEXT;
+"""
+
 _TO_2: Final = f"""
 ALTER TABLE segments RENAME COLUMN month TO period;
 ALTER TABLE listings ADD COLUMN figi TEXT;
@@ -93,8 +104,8 @@ INSERT INTO axis SELECT 0, tickers FROM (SELECT group_concat(tickers, char(10)) 
     (SELECT tickers FROM axis_2 ORDER BY first)) WHERE tickers IS NOT NULL;
 DROP TABLE axis_2"""
 
-SCHEMA: Final = _TABLES + _AXIS + _LISTINGS + _SPANS + _SETTLED
+SCHEMA: Final = _TABLES + _AXIS + _LISTINGS + _SPANS + _SETTLED + _LOW_VOLUME + _SHARES
 """Statements that make an empty catalog, separated by semicolons."""
 
-UPGRADES: Final[Mapping[int, str]] = {1: _TO_2, 2: _TO_3}
+UPGRADES: Final[Mapping[int, str]] = {1: _TO_2, 2: _TO_3, 3: _LOW_VOLUME + _SHARES}
 """Statements that bring a catalog of that format to the next one."""

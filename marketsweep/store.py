@@ -33,7 +33,7 @@ from marketsweep.errors import (
     StoreLocked,
     UsageError,
 )
-from marketsweep.records import Dividend, Listing, Settled, Split
+from marketsweep.records import Dividend, Listing, LowVolume, Settled, Split
 from marketsweep.segments import FOLDER, Disk, Segment, disk_errors
 from marketsweep.writer import Writer
 
@@ -279,6 +279,16 @@ class Snapshot:
     def settled(self) -> list[Settled]:
         """What the user says of splits and dividends, by symbol and ex-date."""
         return self._catalog.settled()
+
+    def low_volume(self) -> list[LowVolume]:
+        """The kept low-volume list, by symbol; what was built before the user's word."""
+        return self._catalog.low_volume()
+
+    def low_volume_on(self, day: dt.date) -> frozenset[str]:
+        """The symbols that the list leaves out on a day; the user's word is counted in."""
+        # The user's word comes last of a symbol's lines.
+        last = {line.symbol: line.out for line in self.low_volume() if line.holds_on(day)}
+        return frozenset(symbol for symbol, out in last.items() if out)
 
     def lives(self) -> list[tuple[str, str | None, str | None, int]]:
         """Symbol, first and last day (ISO text) and instrument of every listing.

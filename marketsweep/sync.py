@@ -16,7 +16,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -91,6 +91,10 @@ class SyncReceipt:
     """Symbols for which the provider had no bars; they will be asked for again."""
     avoided: int = 0
     """Calls that the same would have taken with nothing stored, beside those made."""
+    low_volume: int = 0
+    """Symbols that were not asked for, since they are on the low-volume list."""
+    saved: int = 0
+    """Calls that those would have taken."""
     new: int = 0
     revised: int = 0
     unchanged: int = 0
@@ -132,7 +136,8 @@ def sync(
 
     `symbols` are all that is wanted (None: the whole market). They are fetched one by one where
     that takes fewer calls, and with `by_symbol` in any case; those that a snapshot of the market
-    shows unchanged are then spared, but for `always`. With `details`, reference data of each of
+    shows unchanged are then spared, and of the whole market those on the low-volume list, but for
+    `always`. With `details`, reference data of each of
     `symbols` is fetched, by a call each. With `content`, what is stored is good enough, though it
     may still be corrected. Raises UsageError for days that cannot be,
     ProviderError after what had arrived is committed, StoreLocked while another process writes,
@@ -140,9 +145,9 @@ def sync(
     """
     check_days(since, until, dt.datetime.now(dt.UTC))
     chosen = None if symbols is None else tuple(dict.fromkeys(symbols))
-    request = Request(since, until, chosen, by_symbol, details, content)
+    request = Request(since, until, chosen, by_symbol, details, frozenset(always), content)
     with store.writer() as writer:
-        one = _Sync(store, writer, provider, request, frozenset(always), progress)
+        one = _Sync(store, writer, provider, request, progress)
         return _completed(one.run())
 
 
@@ -169,14 +174,12 @@ class _Sync:
         writer: Writer,
         provider: Provider,
         request: Request,
-        always: frozenset[str],
         progress: Progress,
     ) -> None:
         self.store = store
         self.writer = writer
         self.provider = provider
         self.request = request
-        self.always = always
         self.progress = progress
         self.receipt = SyncReceipt(provider.name, usage=provider.usage)
         self.now = dt.datetime.now(dt.UTC)
@@ -205,7 +208,8 @@ class _Sync:
                 # Who there is to be asked for, reference data tells.
                 await reference
                 agenda = self._agenda(window)
-                if not (agenda.prices.spans or agenda.prices.spared):
+                prices = agenda.prices
+                if not (prices.spans or prices.spared or prices.low_volume):
                     raise UsageError("nobody tells which symbols there are: name them with --only")
             await self._fetch_prices(agenda.prices)
             await reference
@@ -222,6 +226,7 @@ class _Sync:
         receipt.route = prices.route.name if prices.route else None
         receipt.wanted, receipt.symbols_wanted = len(prices.days), len(prices.spans)
         receipt.avoided = prices.spared
+        receipt.low_volume, receipt.saved = prices.low_volume, prices.saved
         return agenda
 
     async def _fetch_prices(self, prices: Prices) -> None:
@@ -253,7 +258,7 @@ class _Sync:
 
     async def _changed(self, spans: list[Span]) -> list[Span]:
         """The spans without those of symbols that were not traded, as one call shows."""
-        doubtful = [s for s in spans if is_recent(s) and s.symbol not in self.always]
+        doubtful = [s for s in spans if is_recent(s) and s.symbol not in self.request.always]
         if len(doubtful) < 2:
             return spans
         quotes = await self._granted("snapshot", self.provider.quotes())
@@ -321,7 +326,7 @@ class _Sync:
         )
         await self._store_actions(agenda, splits, dividends)
         if listings:
-            await self._write(self.writer.put_listings, listings)
+            await self._write(self.writer.put_listings, list(map(self._dated, listings)))
             self.receipt.listings = len(listings)
             if agenda.listings and not agenda.joins:
                 await self._write(self.writer.note, LISTED, self.now.isoformat())
@@ -353,6 +358,12 @@ class _Sync:
         if not agenda.listings:
             return None
         return await self._granted("reference data", self.provider.listings())
+
+    def _dated(self, listing: Listing) -> Listing:
+        """With the day of which its shares are told: today, where the source does not say."""
+        if listing.shares is None or listing.shares_on is not None:
+            return listing
+        return replace(listing, shares_on=self.now.astimezone(NEW_YORK).date())
 
     async def _details(self) -> list[Listing]:
         symbols = self.request.symbols or ()

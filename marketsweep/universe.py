@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -14,15 +16,21 @@ from marketsweep.agenda import LISTED_ON
 from marketsweep.errors import ConditionError
 from marketsweep.executors import serial
 from marketsweep.fields import DERIVED, FIELDS
+from marketsweep.liquidity import liquidity
 from marketsweep.panel import Panel, facts_panel
 from marketsweep.passes import evaluate
 from marketsweep.past import History
 from marketsweep.plan import Plan, make_plan
 from marketsweep.reference import Reference
+from marketsweep.screen import Clause, Screen
 from marketsweep.tree import Node
 
 RECENT: Final = 20
 """A symbol of which no reference data tells counts as listed for this many sessions after a bar."""
+
+
+_SHOWN: Final = 3
+"""Symbols of a list that are named as examples."""
 
 
 class MarketDay:
@@ -32,12 +40,23 @@ class MarketDay:
         self.history = history
         snapshot = history.snapshot
         self.reference = Reference(
-            snapshot.lives(), snapshot.listings, history.dates[-1], snapshot.notes().get(LISTED_ON)
+            snapshot.lives(),
+            snapshot.listings,
+            history.dates[-1],
+            snapshot.notes().get(LISTED_ON),
+            self._closes,
+            snapshot.splits,
         )
+        self.day = history.dates[-1]
         self.asked = snapshot.asked_on(history.dates[-1])
         """The symbols that alone are known of the day; None where all are."""
         columns = np.arange(len(snapshot.symbols))
         _, self.age = history.survey(columns, depth=1, sessions=RECENT + 1)
+
+    def _closes(self) -> dict[str, float]:
+        closes = liquidity(self.history, RECENT).close
+        known = zip(self.history.snapshot.symbols, closes.tolist(), strict=True)
+        return {symbol: close for symbol, close in known if close > 0.0}
 
     @cached_property
     def expected(self) -> list[str]:
@@ -61,25 +80,93 @@ class MarketDay:
     @cached_property
     def everyone(self) -> Universe:
         """All who are expected: the universe without a pre-screen."""
-        return self._universe(self.expected, 0, 0)
+        return self._universe(self.expected)
 
-    def screened(self, where: Node | None) -> Universe:
-        """Those for whom `where`, a condition on reference data, holds.
+    def screened(self, screen: Screen) -> Universe:
+        """Those who pass a pre-screen.
 
-        Raises ConditionError where it names a series. What cannot be known does not pass.
+        Raises ConditionError where a condition of it names a series. Of whom it cannot be told
+        does not pass, unless the screen says so.
         """
-        if where is None:
+        if screen.lets_all_pass:
             return self.everyone
-        plan = make_plan([where])
-        if plan.loads or any(isinstance(node, tree.Other) for node in where.walk()):
-            raise _names_a_series(where)
-        (held,) = evaluate(plan, facts_panel(self.expected, self.reference), serial.run, _nobody)
-        truths = held[0].tolist()
-        kept = [s for s, truth in zip(self.expected, truths, strict=True) if truth == 1.0]
-        unknown = int(np.count_nonzero(np.isnan(held)))
-        return self._universe(kept, len(truths) - len(kept), unknown)
+        out = np.zeros(len(self.expected), dtype=bool)
+        doubtful = np.zeros(len(self.expected), dtype=bool)
+        certain, funnel = out.copy(), []
+        for text, truth in self._clauses(screen):
+            unknown, fails = np.isnan(truth), truth == 0.0
+            leaves = fails if screen.keep_unknown else fails | unknown
+            removed = leaves & ~out
+            out |= leaves
+            certain |= fails
+            doubtful |= unknown
+            counts = map(np.count_nonzero, (leaves, removed, unknown, ~out))
+            funnel.append(Clause(text, *map(int, counts)))
+        kept = [s for s, is_out in zip(self.expected, out.tolist(), strict=True) if not is_out]
+        return replace(
+            self._universe(kept),
+            prescreened=int(np.count_nonzero(out)),
+            unknown=int(np.count_nonzero(doubtful & ~certain)),
+            unknown_kept=screen.keep_unknown,
+            funnel=funnel,
+            warnings=list(self._warnings(screen)),
+        )
 
-    def _universe(self, symbols: list[str], prescreened: int, unknown: int) -> Universe:
+    def _clauses(self, screen: Screen) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """The parts of a screen, with their truth for each expected symbol: 1, 0 or NaN."""
+        if screen.watchlist is not None:
+            yield "watchlist", self._among(screen.watchlist)
+        if screen.exclude:
+            yield "exclude", 1.0 - self._among(screen.exclude)
+        if screen.skip_low_volume:
+            yield "low-volume list", 1.0 - self._among(self._low_volume)
+        if screen.where:
+            conditions = [condition.node for condition in screen.where]
+            plan = make_plan(conditions)
+            others = (isinstance(node, tree.Other) for one in conditions for node in one.walk())
+            if plan.loads or any(others):
+                raise _names_a_series(conditions)
+            panel = facts_panel(self.expected, self.reference)
+            truths = evaluate(plan, panel, serial.run, _nobody)
+            for condition, truth in zip(screen.where, truths, strict=True):
+                yield condition.text, truth[0]
+        if screen.min_price is not None:
+            close = liquidity(self.history, RECENT).close
+            yield screen.price_floor, self._at_least(close, screen.min_price)
+        if screen.min_dollar_volume is not None:
+            traded = liquidity(self.history, screen.sessions)
+            held = self._at_least(traded.dollars, screen.min_dollar_volume)
+            yield screen.volume_floor(traded.sessions), held
+
+    @cached_property
+    def _low_volume(self) -> frozenset[str]:
+        return self.history.snapshot.low_volume_on(self.day)
+
+    def _among(self, symbols: Collection[str]) -> NDArray[np.float64]:
+        return np.array([float(symbol in symbols) for symbol in self.expected])
+
+    def _at_least(self, of_columns: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+        """Whether each symbol's value reaches a floor; unknown where it has none."""
+        index = self.history.snapshot.index
+        columns = np.array([index.get(symbol, -1) for symbol in self.expected], dtype=np.int64)
+        values = np.where(columns >= 0, of_columns[columns], np.nan)
+        return np.where(np.isnan(values), np.nan, (values >= least).astype(float))
+
+    def _warnings(self, screen: Screen) -> Iterator[str]:
+        absent = sorted((screen.watchlist or frozenset()).difference(self.expected))
+        if absent:
+            more = f" and {len(absent) - _SHOWN:,} more" if len(absent) > _SHOWN else ""
+            named = ", ".join(absent[:_SHOWN])
+            yield f"not in the market of {self.day}, though on the watchlist: {named}{more}"
+        built = [line for line in self.history.snapshot.low_volume() if not line.manual]
+        if screen.skip_low_volume and not any(line.holds_on(self.day) for line in built):
+            yield (
+                f"no low-volume list was built that holds on {self.day}: marketsweep universe "
+                "rebuild builds one of the newest session"
+                + (f"; there is one of {built[0].since}" if built else "")
+            )
+
+    def _universe(self, symbols: list[str]) -> Universe:
         index = self.history.snapshot.index
         columns = np.array([index.get(symbol, -1) for symbol in symbols], dtype=np.int64)
         fresh = np.zeros(len(columns), dtype=bool)
@@ -87,7 +174,7 @@ class MarketDay:
         stale = [
             symbol for symbol, is_fresh in zip(symbols, fresh.tolist(), strict=True) if not is_fresh
         ]
-        return Universe(len(self.expected), prescreened, unknown, stale, columns[fresh])
+        return Universe(len(self.expected), stale, columns[fresh])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,23 +182,26 @@ class Universe:
     """What a scan is to look at. `columns` are the places on the axis of those with a bar."""
 
     expected: int
-    prescreened: int
-    """How many `where` left out, the unknown included."""
-    unknown: int
-    """For how many of those it could not be told."""
     stale: list[str]
     """Expected, not left out, and without a bar in the as-of session."""
     columns: NDArray[np.int64]
+    prescreened: int = 0
+    """How many the pre-screen left out."""
+    unknown: int = 0
+    """For how many it could not be told, and nothing else left them out."""
+    unknown_kept: bool = False
+    funnel: list[Clause] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def _nobody(symbol: str, plan: Plan) -> Panel:
     raise AssertionError(f"{symbol} in a condition on reference data, of {plan}")
 
 
-def _names_a_series(where: Node) -> ConditionError:
+def _names_a_series(where: Iterable[Node]) -> ConditionError:
     series = next(
         node
-        for node in where.walk()
+        for node in chain.from_iterable(one.walk() for one in where)
         if isinstance(node, tree.Call)
         or (isinstance(node, tree.Field) and node.name in (*FIELDS, *DERIVED))
     )

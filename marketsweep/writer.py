@@ -42,7 +42,7 @@ from marketsweep.sessions import NEW_YORK
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from marketsweep.records import Dividend, Listing, SessionBars, Settled, Split
+    from marketsweep.records import Dividend, Listing, LowVolume, SessionBars, Settled, Split
     from marketsweep.spans import Asked
 
 _GRACE: Final = dt.timedelta(minutes=10)
@@ -226,6 +226,10 @@ class Writer:
     def unsettle(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
         """Forget the user's word, so that the provider's holds again; whether there was one."""
         return self._change(self._catalog.unsettle, symbol, ex_date, kind)
+
+    def put_low_volume(self, lines: Iterable[LowVolume]) -> None:
+        """Make these the whole low-volume list."""
+        self._change(self._catalog.replace_low_volume, lines)
 
     def put_listings(self, listings: Iterable[Listing]) -> None:
         """Put these in the place of the stored listings of their symbols; the others stay."""

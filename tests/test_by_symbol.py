@@ -655,5 +655,6 @@ def take_back(path: Path) -> None:
         old.execute("DROP TABLE partial")
         old.execute("DROP TABLE spans")
         old.execute("DROP TABLE settled")
+        old.execute("DROP TABLE low_volume")
         old.execute("PRAGMA user_version = 1")
     old.close()

@@ -19,6 +19,7 @@ from marketsweep.condition import parse
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS
 from marketsweep.occurrences import OCCURRENCES
+from marketsweep.universes import read_universes
 from marketsweep.vocabulary import (
     AGGREGATES,
     CALLS,
@@ -131,6 +132,21 @@ def test_every_call_in_an_example_is_understood(arguments: list[str]) -> None:
         parse(context.params["condition"])
         if context.params["where"]:
             parse(context.params["where"])
+
+
+def test_the_universes_of_the_docs_are_read(tmp_path: Path) -> None:
+    (example,) = fenced(ROOT / "docs" / "universe.md", "toml")
+    (tmp_path / "universe.toml").write_text(example)
+    (tmp_path / "my-list.txt").write_text("XOM\n")
+    (tmp_path / "never.txt").write_text("GME\n")
+    universes = read_universes(tmp_path)
+    assert list(universes) == ["common", "liquid", "large-tech", "traded", "mine"]
+    assert universes["mine"].watchlist == frozenset(["AAPL", "MSFT", "XOM"])
+    assert universes["mine"].exclude == frozenset(["TSLA", "GME"])
+    named = set(
+        re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "universe.md").read_text(), re.MULTILINE)
+    )
+    assert named == {"common", "liquid"}
 
 
 def test_every_exit_code_is_in_the_readme() -> None:

@@ -363,6 +363,62 @@ def test_symbols_of_a_plain_csv(tmp_path: Path) -> None:
     assert read_symbols(bare) == [Listing("INF")]
 
 
+SCREENER = """\
+Symbol,Name,Last Sale,Net Change,% Change,Market Cap,Country,IPO Year,Volume,Sector,Industry
+AAPL,Apple Inc.,$227.52,-0.27,-0.12%,3459215000000.00,United States,1980,9,Technology,Computers
+BRK/B,Berkshire Hathaway Inc.,$460.10,1.02,0.222%,,United States,,3200000,,
+ABR^D,Arbor 6.375% Series D,$18.05,0.05,0.278%,0.00,United States,,9000,Real Estate,REITs
+ KEN ,Kenon,$27.10,0.10,0.37%,"$1,430,000,000",Singapore,2015,9,Utilities,Electric: Central
+TRUE,TrueCar Inc.,$3.10,0.10,3.33%,NA,United States,2014,9000,Technology,EDP Services
+"""
+
+
+def test_the_screener_of_nasdaq_is_read_as_it_comes(tmp_path: Path) -> None:
+    expected = [
+        Listing(
+            "AAPL",
+            name="Apple Inc.",
+            sector="Technology",
+            industry="Computers",
+            country="United States",
+            market_cap=3_459_215_000_000.0,
+        ),
+        Listing(
+            "ABRpD",
+            name="Arbor 6.375% Series D",
+            sector="Real Estate",
+            industry="REITs",
+            country="United States",
+        ),
+        Listing("BRK.B", name="Berkshire Hathaway Inc.", country="United States"),
+        Listing(
+            "KEN",
+            name="Kenon",
+            sector="Utilities",
+            industry="Electric: Central",
+            country="Singapore",
+            market_cap=1.43e9,
+        ),
+        Listing(
+            "TRUE",
+            name="TrueCar Inc.",
+            sector="Technology",
+            industry="EDP Services",
+            country="United States",
+        ),
+    ]
+    assert read_symbols(write_text(tmp_path / "nasdaq.csv", SCREENER)) == expected
+    header, _, rows = SCREENER.partition("\n")
+    plain = header.lower().replace(" ", "").replace("marketcap", "marketCap")
+    assert read_symbols(write_text(tmp_path / "api.csv", f"{plain}\n{rows}")) == expected
+
+
+def test_a_sic_code_tells_the_sector_where_nothing_else_does(tmp_path: Path) -> None:
+    text = "symbol,sector,sic_code\nA,,2834\nB,Mine,2834\nC,,\nD,,8888\n"
+    sectors = [one.sector for one in read_symbols(write_text(tmp_path / "sic.csv", text))]
+    assert sectors == ["Health Care", "Mine", None, None]
+
+
 def test_a_listing_ends_where_the_file_says_so(tmp_path: Path) -> None:
     cut = "symbol,status,last_listed\nA,active,2016-12-30\nB,delisted,2016-12-30\nC,x,2016-05-02\n"
     listings = read_symbols(write_text(tmp_path / "cut.csv", cut))

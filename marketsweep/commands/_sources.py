@@ -63,6 +63,8 @@ def files_source(
         raise UsageError(f"unknown provider {name!r}: choose massive or files")
     from marketsweep.providers.files import FilesProvider
 
-    if path is None:
-        raise UsageError("--provider files needs --path FILE with the bars")
+    if not (path or actions or symbols):
+        raise UsageError(
+            "--provider files needs --path FILE with bars, --actions FILE or --symbols FILE"
+        )
     return FilesProvider(path, actions, symbols)

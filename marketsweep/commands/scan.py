@@ -7,7 +7,7 @@ import datetime as dt
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("condition")
 @click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+@click.option("--universe", metavar="NAME", help="A named pre-screen: universe.toml, or built in.")
+@click.option(
+    "--unknown",
+    type=click.Choice(["keep", "drop"]),
+    metavar="keep|drop",
+    help="Symbols of which the pre-screen lacks a fact. Default: drop.",
+)
+@click.option("--skip-low-volume", is_flag=True, help="Leave the kept low-volume list out.")
 @click.option("--as-of", type=DAY, help="The market as it was that day. Default: the newest.")
 @click.option("--sort", metavar="EXPR", help="Rank by this. Default: dollar_volume.")
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
@@ -42,6 +50,9 @@ if TYPE_CHECKING:
 def scan(
     condition: str,
     where: str | None,
+    universe: str | None,
+    unknown: Literal["keep", "drop"] | None,
+    skip_low_volume: bool,
     as_of: dt.datetime | None,
     sort: str | None,
     descending: bool,
@@ -64,6 +75,7 @@ def scan(
       marketsweep scan 'rsi(14) < 30 and close > sma(200)'
       marketsweep scan 'close > 0.95 * highest(high, 252)' --where 'exchange == "NASDAQ"' --limit 20
       marketsweep scan 'macd(12, 26, 9).hist > 0' --sort 'roc(63)' --columns 'rsi(14),atr(14)/close'
+      marketsweep scan 'roc(5) > 10' --universe liquid --where 'type == "CS"' --unknown keep
       marketsweep scan 'rsi(14) > 70' --as-of 2016-12-30 --format json > hits.json
       marketsweep scan 'close crosses above sma(50)' --charts charts   # open charts/index.html
 
@@ -81,6 +93,9 @@ def scan(
         hits = market.scan(
             condition,
             where=where,
+            universe=universe,
+            unknown=unknown,
+            skip_low_volume=skip_low_volume,
             as_of=date_of(as_of),
             sort=sort,
             descending=descending,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--only", metavar="A,B|@FILE", help="These symbols alone, by the cheapest way.")
 @click.option("--by-symbol", is_flag=True, help="One call a symbol, and not one a session.")
 @click.option("--details", is_flag=True, help="only: market cap and more, a call each.")
-@click.option("--always", metavar="A,B|@FILE", help="by symbol: fetched even if not traded.")
+@click.option("--always", metavar="A,B|@FILE", help="by symbol: fetched in any case.")
 @click.option("--concurrency", type=click.IntRange(1, 100), help="Calls under way at once.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what it would cost; make no call.")
 @click.option("--watch", "keep_on", is_flag=True, help="Go on: sync again after each close.")
@@ -88,13 +88,21 @@ def sync(
     if keep_on and until:
         raise UsageError("--watch goes on and on: leave --until out")
     chosen = None if only is None else read_list(only)
+    in_any_case = () if always is None else read_list(always)
     if only_plan:
         from marketsweep.forecast import forecast
 
         first, last = date_of(since), date_of(until)
         folder = data_folder(data)
         plan = forecast(
-            folder, source(), first, last, symbols=chosen, by_symbol=by_symbol, details=details
+            folder,
+            source(),
+            first,
+            last,
+            symbols=chosen,
+            by_symbol=by_symbol,
+            details=details,
+            always=in_any_case,
         )
         _show_forecast(plan, as_json)
         return
@@ -110,7 +118,7 @@ def sync(
                 symbols=chosen,
                 by_symbol=by_symbol,
                 details=details,
-                always=() if always is None else read_list(always),
+                always=in_any_case,
             )
         _show_receipt(receipt, as_json)
         return receipt

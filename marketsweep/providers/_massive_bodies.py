@@ -20,6 +20,7 @@ from marketsweep.kernels.rows import columns_of_json
 from marketsweep.providers._faults import Complaint, Fault
 from marketsweep.records import Dividend, Listing, Quote, SessionBars, Span, Split, SymbolBars
 from marketsweep.sessions import session_on_or_after, session_on_or_before
+from marketsweep.sic import sector_of
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +97,9 @@ class _Details(TickerRow, frozen=True):
     """What is told of one ticker where it is asked for by itself."""
 
     market_cap: float | None = None
+    share_class_shares_outstanding: float | None = None
+    weighted_shares_outstanding: float | None = None
+    sic_code: str | None = None
     sic_description: str | None = None
     list_date: str | None = None
 
@@ -299,11 +303,15 @@ def details_of(body: bytes) -> Listing:
     if row is None or not row.ticker:
         raise Fault("answers without the ticker's details")
     first = _date(row.list_date)
+    # Weighted: those of all classes, as shares of this one.
+    shares = row.weighted_shares_outstanding or row.share_class_shares_outstanding
     return replace(
         _listing(row.ticker, row),
         market_cap=row.market_cap if _positive(row.market_cap) else None,
+        sector=sector_of(row.sic_code),
         industry=row.sic_description or None,
         first=first and session_on_or_after(first),
+        shares=shares if _positive(shares) else None,
     )
 
 

@@ -36,17 +36,17 @@ _Action = TypeVar("_Action", Split, Dividend)
 
 
 class FilesProvider:
-    """Bars of one file by session, with the actions and symbols of two others.
+    """Bars of one file by session, with the actions and symbols of two others; any may be left out.
 
     The files are read on entering, which raises `UsageError` for one that cannot be understood
-    and `ProviderRefused` for one without a bar.
+    and `ProviderRefused` for a file of bars without one.
     """
 
     name = "files"
     tariff = Tariff()
 
     def __init__(
-        self, path: Path, actions: Path | None = None, symbols: Path | None = None
+        self, path: Path | None = None, actions: Path | None = None, symbols: Path | None = None
     ) -> None:
         self.usage = Usage()
         self._path = path
@@ -131,18 +131,22 @@ class FilesProvider:
         return [self._session(day) for day in days]
 
     def _read(self) -> None:
-        # By symbol within a day, since the rows come sorted by symbol and this sort is stable.
-        self._bars = read_bars(self._path).sort("date", maintain_order=True)
-        if self._bars.is_empty():
-            raise ProviderRefused(f"{self._path}: there is not one bar in this file")
-        runs = self._bars["date"].rle().struct.unnest()
-        ends = list(accumulate(runs["len"]))
-        starts = [0, *ends[:-1]]
-        self._rows = dict(zip(runs["value"], map(slice, starts, ends), strict=True))
+        if self._path is not None:
+            self._read_bars(self._path)
         if self._actions_path is not None:
             self._splits, self._dividends = read_actions(self._actions_path)
         if self._symbols_path is not None:
             self._listings = read_symbols(self._symbols_path)
+
+    def _read_bars(self, path: Path) -> None:
+        # By symbol within a day, since the rows come sorted by symbol and this sort is stable.
+        self._bars = read_bars(path).sort("date", maintain_order=True)
+        if self._bars.is_empty():
+            raise ProviderRefused(f"{path}: there is not one bar in this file")
+        runs = self._bars["date"].rle().struct.unnest()
+        ends = list(accumulate(runs["len"]))
+        starts = [0, *ends[:-1]]
+        self._rows = dict(zip(runs["value"], map(slice, starts, ends), strict=True))
 
     def _session(self, day: dt.date) -> SessionBars:
         bars = self._bars[self._rows.get(day, _NOTHING)]

@@ -55,6 +55,8 @@ def details(market: Market, call: Call) -> Body:
         "list_date": _iso(known[-1].first),
         "market_cap": known[-1].market_cap,
         "sic_description": known[-1].industry,
+        "share_class_shares_outstanding": known[-1].shares,
+        "weighted_shares_outstanding": known[-1].shares,
     }
     return {"status": "OK", "results": without_unknown(_ticker(known[-1], day) | more)}
 
