@@ -14,6 +14,7 @@ import click
 from marketsweep import __version__
 from marketsweep.commands.actions import actions
 from marketsweep.commands.demo import demo
+from marketsweep.commands.explain import explain
 from marketsweep.commands.indicators import indicators
 from marketsweep.commands.presets import presets
 from marketsweep.commands.sandbox import sandbox
@@ -64,5 +65,7 @@ def main() -> None:
     """
 
 
-for _command in (sync, scan, presets, status, actions, universe, indicators, tune, sandbox, demo):
+_SCANNING = (scan, explain, presets, indicators)
+_DATA = (sync, status, actions, universe, tune, sandbox, demo)
+for _command in (*_SCANNING, *_DATA):
     main.add_command(_command)

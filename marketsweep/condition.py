@@ -153,7 +153,7 @@ class _Parser(Calls):
             chain = " -> ".join([*self._within, name])
             raise ConditionError(f"the saved condition {name} is a part of itself: {chain}")
         try:
-            return _Parser(text, self._saved, (*self._within, name)).whole()
+            return tree.unplaced(_Parser(text, self._saved, (*self._within, name)).whole())
         except ConditionError as error:
             if self._within:
                 raise

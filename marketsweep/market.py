@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from marketsweep.charts.page import Chart
+    from marketsweep.explain import Explanation
     from marketsweep.histories import Histories
 
 
@@ -104,6 +105,8 @@ class Market:
         adjust: Adjust = "splits",
         min_coverage: float = MIN_COVERAGE,
         exclude_suspect: bool = False,
+        funnel: bool = False,
+        near: int = 0,
     ) -> Hits:
         """Symbols for which a condition holds, ranked, with the receipt of what was covered.
 
@@ -114,7 +117,9 @@ class Market:
         `skip_low_volume` leaves those on the kept low-volume list out. `columns` are more values to
         show, a text of several being cut at its commas. `threads` (None: what the folder is set to,
         else one a processor) evaluate. `exclude_suspect` leaves out symbols with suspicious bars
-        among those that the condition looks at. Read `hits.coverage` before you trust an answer.
+        among those that the condition looks at. With `funnel` the hits say whom each clause lets
+        through, and `near` how many to tell of that fail one clause by the least. Read
+        `hits.coverage` before you trust an answer.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
@@ -136,9 +141,29 @@ class Market:
             min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
             saved=Saved.of(self.store.path),
+            funnel=funnel,
+            near=near,
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
         return run(scan, self.loader)
+
+    def explain(
+        self,
+        symbol: str,
+        condition: str | Expression,
+        *,
+        as_of: dt.date | str | None = None,
+        adjust: Adjust = "splits",
+    ) -> Explanation:
+        """Why a symbol matches a condition or not: each part's value, and how far it is away.
+
+        Raises what a scan does, and UsageError for a symbol that was not traded in that session.
+        """
+        from marketsweep.explain import explain  # few scans ask for it
+
+        self.loader.refresh()
+        saved = Saved.of(self.store.path)
+        return explain(self.loader, symbol, node_of(condition), _date(as_of), adjust, saved)
 
     def chart(
         self,

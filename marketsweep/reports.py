@@ -212,6 +212,20 @@ def _integrity(status: Status) -> str:
     return f"{status.counts.segments:,} segments and the catalog checked, no damage"
 
 
+def clauses_report(hits: Hits) -> str:
+    """Whom each clause lets through, and who is near; nothing where neither was asked for."""
+    lines = []
+    if hits.funnel:
+        width = max(len(one.clause) for one in hits.funnel)
+        lines += ["", f"{'clause':<{width}}  {'alone':>6}  {'so far':>6}"]
+        lines += [f"{o.clause:<{width}}  {o.alone:>6,}  {o.together:>6,}" for o in hits.funnel]
+    if hits.near:
+        width = max(len(one.symbol) for one in hits.near)
+        lines += ["", "near: one clause fails"]
+        lines += [f"{o.symbol:<{width}}  {o.distance:>8.2%} away  {o.clause}" for o in hits.near]
+    return "".join(f"{line}\n" for line in lines)
+
+
 def indicators_facts(name: str | None) -> list[dict[str, Any]]:
     """The table of indicators as plain data."""
     return [

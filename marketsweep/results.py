@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.clauses import ClauseCount, NearMiss
 from marketsweep.screen import Clause
 
 if TYPE_CHECKING:
@@ -105,6 +106,10 @@ class Hits:
     shown: dict[str, Node]
     """What each of the values is."""
     warnings: list[str] = field(default_factory=list)
+    funnel: list[ClauseCount] = field(default_factory=list)
+    """Whom each clause lets through, in order; where that was asked for."""
+    near: list[NearMiss] = field(default_factory=list)
+    """Those who fail one clause alone, by the least; where that was asked for."""
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -149,6 +154,8 @@ class Hits:
             "executor": self.executor,
             "matches": [asdict(match) for match in self.matches],
             "coverage": receipt,
+            **({"funnel": [asdict(one) for one in self.funnel]} if self.funnel else {}),
+            **({"near": [asdict(one) for one in self.near]} if self.near else {}),
             "data_version": self.data_version,
             "timing": asdict(self.timing),
         }

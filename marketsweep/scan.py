@@ -1,6 +1,6 @@
 """A scan, whole: from a condition to ranked matches with their receipt.
 
-1. The condition becomes a tree and, with what to sort by and show, one plan (`_planned`).
+1. The condition becomes a tree and, with what to sort by and show, one plan (`planned`).
 2. The as-of day becomes a stored session (`resolve_session`).
 3. The universe of that day is pre-screened (`MarketDay.screened`), by what `Screen` asks for.
 4. Its bars become a panel (`build_panel`), of the fields and the history that the plan needs.
@@ -14,42 +14,33 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from time import perf_counter
 from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep import tree
-from marketsweep.condition import parse, parse_expression
-from marketsweep.errors import ConditionError, CoverageError, UsageError
+from marketsweep.asking import NO_CONDITIONS, planned
+from marketsweep.clauses import funnel, near_misses
+from marketsweep.errors import CoverageError, UsageError
 from marketsweep.executors import executor
 from marketsweep.loading import Loader
 from marketsweep.panel import Panel
 from marketsweep.passes import evaluate
 from marketsweep.past import Adjust
-from marketsweep.plan import Plan, make_plan
+from marketsweep.plan import Plan
 from marketsweep.ranking import rank
 from marketsweep.results import Coverage, Excluded, Hits, Timing
 from marketsweep.saved import Saved
-from marketsweep.screen import EVERYBODY, Screen, conditions_of, written
+from marketsweep.screen import EVERYBODY, Screen, conditions_of
 from marketsweep.sessions import session_on_or_before, sessions_from_to
 from marketsweep.store import Snapshot
-from marketsweep.tree import Kind, Node
+from marketsweep.tree import Node
 from marketsweep.universe import Universe
 
-DEFAULT_SORT: Final = "dollar_volume"
-"""What matches are sorted by where nothing is asked for: the most traded first."""
-
 MIN_COVERAGE: Final = 0.95
-
-NO_CONDITIONS: Final = Saved()
-
-_CHANGING: Final = (tree.Field, tree.Fact, tree.Call, tree.Occurred)
-"""What a value has a part of that is worth showing: others are constants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +64,10 @@ class Scan:
     """What conditions are known by name."""
     screen: Screen = EVERYBODY
     """Who is looked at; `where` is asked as well."""
+    funnel: bool = False
+    """Whether to count whom each clause lets through."""
+    near: int = 0
+    """How many to tell of that fail one clause by the least."""
 
 
 def run(scan: Scan, loader: Loader) -> Hits:
@@ -82,7 +77,10 @@ def run(scan: Scan, loader: Loader) -> Hits:
     An answer that covers too little is returned; `require_coverage` judges it.
     """
     started = perf_counter()
-    condition, shown, plan = _planned(scan.condition, scan.sort, scan.columns, scan.saved)
+    asked = planned(
+        scan.condition, scan.sort, scan.columns, scan.saved, scan.funnel or scan.near > 0
+    )
+    plan = asked.plan
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
     evaluator = executor(scan.executor, scan.threads)
@@ -102,24 +100,29 @@ def run(scan: Scan, loader: Loader) -> Hits:
     columns = evaluate(plan, panel, evaluator, loader.others(as_of, scan.adjust))
     evaluated = perf_counter()
 
-    truth, close, volume, key, *values = (column[0] for column in columns)
+    truth, close, volume, key, *more = (column[0] for column in columns)
+    values = dict(zip(asked.shown, more, strict=False))
+    parts = dict(zip(asked.parts, more[len(values) :], strict=True))
     suspect = _suspect(panel, plan, suspects)
     coverage = _coverage(universe, panel, plan, truth, loader.sessions_of(as_of), suspect)
     held = truth == 1.0
-    held[suspect] = False
+    for column in (held, *parts.values()):
+        column[suspect] = False
     places = rank(held, key, panel.symbols, descending=scan.descending, limit=scan.limit)
     return Hits(
-        condition=scan.condition if isinstance(scan.condition, str) else str(condition),
+        condition=scan.condition if isinstance(scan.condition, str) else str(asked.condition),
         as_of=as_of,
         executor=scan.executor,
         symbols=[panel.symbols[place] for place in places.tolist()],
         close=close[places],
         volume=volume[places],
-        values={name: column[places] for name, column in zip(shown, values, strict=True)},
+        values={name: column[places] for name, column in values.items()},
         coverage=coverage,
         data_version=loader.version,
-        tree=condition,
-        shown=shown,
+        tree=asked.condition,
+        shown=asked.shown,
+        funnel=funnel(asked.clauses, parts) if scan.funnel else [],
+        near=near_misses(asked.clauses, parts, panel.symbols, scan.near) if scan.near else [],
         timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
         warnings=_warnings(coverage, as_of, loader.day(as_of).asked) + universe.warnings,
     )
@@ -173,73 +176,6 @@ def resolve_session(snapshot: Snapshot, as_of: dt.date | None) -> dt.date:
             f"run marketsweep sync, or scan --as-of {before}"
         )
     return session
-
-
-def _tree(given: str | Node, saved: Saved) -> Node:
-    node = parse(given, saved) if isinstance(given, str) else given
-    if node.kind is not Kind.TRUTH:
-        raise _pointed(f"{node} is {node.kind.value}, and a condition is true or false", given)
-    return node
-
-
-@lru_cache(maxsize=64)
-def _planned(
-    given: str | Node, sort: str | Node | None, columns: tuple[str | Node, ...], saved: Saved
-) -> tuple[Node, dict[str, Node], Plan]:
-    """The condition, the names of the values to show, and the plan of it all.
-
-    The plan's results are truth, close, volume, sort key and the values.
-    """
-    condition = _tree(given, saved)
-    source = given if isinstance(given, str) else None
-    shown = {written(node, source): node for node in _compared(condition)}
-    for column in columns:
-        shown[column.strip() if isinstance(column, str) else str(column)] = _number(column, saved)
-    fixed = [
-        condition,
-        tree.Field("close"),
-        tree.Field("volume"),
-        _number(sort or DEFAULT_SORT, saved),
-    ]
-    return condition, shown, make_plan([*fixed, *shown.values()])
-
-
-def _number(given: str | Node, saved: Saved) -> Node:
-    node = parse_expression(given, saved) if isinstance(given, str) else given
-    if node.kind is not Kind.NUMBER:
-        raise _pointed(
-            f"{node} is {node.kind.value}, and only numbers can be sorted by or shown", given
-        )
-    return node
-
-
-def _pointed(message: str, given: str | Node) -> ConditionError:
-    if isinstance(given, Node):
-        return ConditionError(message)
-    return ConditionError(message, given, 0, len(given))
-
-
-def _compared(condition: Node) -> list[Node]:
-    """The numbers that a condition compares: what a reader wants to see of a match."""
-    found: list[Node] = []
-    for node in _own(condition):
-        if isinstance(node, tree.Compare | tree.Cross):
-            found += [
-                side
-                for side in node.children()
-                if side.kind is Kind.NUMBER
-                and not isinstance(side, tree.Field)
-                and any(isinstance(part, _CHANGING) for part in side.walk())
-            ]
-    return found
-
-
-def _own(node: Node) -> Iterator[Node]:
-    """A node and those below it, but for the insides of what is asked of other bars or symbols."""
-    yield node
-    if not isinstance(node, tree.Occurred | tree.Derived):
-        for child in node.children():
-            yield from _own(child)
 
 
 def _warnings(coverage: Coverage, as_of: dt.date, asked: Collection[str] | None) -> list[str]:

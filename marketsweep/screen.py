@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from marketsweep import tree
+from marketsweep.clauses import clauses_of
 from marketsweep.condition import parse
 from marketsweep.errors import ConditionError
 from marketsweep.saved import Saved
@@ -105,19 +104,13 @@ def conditions_of(given: str | Node, saved: Saved | None = None) -> tuple[Condit
     node = parse(given, saved) if isinstance(given, str) else given
     if node.kind is not Kind.TRUTH:
         raise ConditionError(f"{node} is {node.kind.value}, and a condition is true or false")
-    return tuple(Condition(part, written(part, source)) for part in _joined_by_and(node))
+    return tuple(Condition(part, written(part, source)) for part in clauses_of(node))
 
 
 def written(node: Node, source: str | None) -> str:
     """A node as its writer put it; in canonical text where it has no source."""
     if source is None or not node.span.width:
         return str(node)
-    return " ".join(source[node.span.column : node.span.column + node.span.width].split())
-
-
-def _joined_by_and(node: Node) -> Iterator[Node]:
-    if isinstance(node, tree.Binary) and node.operator == "and":
-        yield from _joined_by_and(node.left)
-        yield from _joined_by_and(node.right)
-    else:
-        yield node
+    text = " ".join(source[node.span.column : node.span.column + node.span.width].split())
+    # A parenthesis before the node is not a part of it, though the one behind may be.
+    return text if text.count("(") == text.count(")") else str(node)

@@ -7,9 +7,9 @@ canonical text, and parsing that gives an equal tree.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from marketsweep.indicators import INDICATORS
 from marketsweep.vocabulary import NUMBER_FACTS, TEXT_FACTS
@@ -78,6 +78,20 @@ class Node:
     def _wrap(self, child: Node, *, tighter: bool = False) -> str:
         loose = child.binding <= self.binding if tighter else child.binding < self.binding
         return f"({child})" if loose else str(child)
+
+
+def unplaced(node: Node) -> Node:
+    """The same tree with no place in any text: it came from another one."""
+    changes: dict[str, Any] = {"span": NOWHERE}
+    for part in fields(node):
+        value = getattr(node, part.name)
+        if isinstance(value, Node):
+            changes[part.name] = unplaced(value)
+        elif isinstance(value, tuple) and part.name != "span":
+            changes[part.name] = tuple(
+                unplaced(item) if isinstance(item, Node) else item for item in value
+            )
+    return replace(node, **changes)
 
 
 @dataclass(frozen=True, slots=True)

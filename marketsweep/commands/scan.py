@@ -46,6 +46,13 @@ if TYPE_CHECKING:
 @click.option("--charts", type=FILE, metavar="DIR", help="Write charts of the matches there.")
 @click.option("--min-coverage", default=0.95, show_default=True, type=click.FloatRange(0, 1))
 @click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
+@click.option("--funnel", is_flag=True, help="Count whom each clause lets through.")
+@click.option(
+    "--near",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Also the N that fail one clause alone, by the least; table and json.",
+)
 @data_option
 def scan(
     condition: str,
@@ -66,6 +73,8 @@ def scan(
     charts: Path | None,
     min_coverage: float,
     exclude_suspect: bool,
+    funnel: bool,
+    near: int | None,
     data: Path | None,
 ) -> None:
     """Find the symbols for which CONDITION holds.
@@ -76,6 +85,7 @@ def scan(
       marketsweep scan 'close > 0.95 * highest(high, 252)' --where 'exchange == "NASDAQ"' --limit 20
       marketsweep scan 'macd(12, 26, 9).hist > 0' --sort 'roc(63)' --columns 'rsi(14),atr(14)/close'
       marketsweep scan 'roc(5) > 10' --universe liquid --where 'type == "CS"' --unknown keep
+      marketsweep scan minervini_trend_template --funnel --near 10
       marketsweep scan 'rsi(14) > 70' --as-of 2016-12-30 --format json > hits.json
       marketsweep scan 'close crosses above sma(50)' --charts charts   # open charts/index.html
 
@@ -83,10 +93,12 @@ def scan(
     """
     from marketsweep.market import data_folder, open_market
     from marketsweep.outputs import writer
-    from marketsweep.reports import receipt_report
+    from marketsweep.reports import clauses_report, receipt_report
     from marketsweep.scan import require_coverage
 
     write = writer(format_)
+    if near and format_ not in ("table", "json"):
+        raise UsageError(f"--near has no place in {format_}: choose --format table or json")
     if format_ == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals: add --output FILE")
     with open_market(data_folder(data)) as market:
@@ -106,6 +118,8 @@ def scan(
             adjust=adjust,  # any text, until the scan has checked it
             min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
+            funnel=funnel,
+            near=near or 0,
         )
         if charts:
             from marketsweep.charts.folder import make_folder  # before the answer is written
@@ -115,6 +129,8 @@ def scan(
             click.echo(f"marketsweep: {warning}", err=True)
         with _output(output) as file:
             write(hits, file)
+        if format_ == "table":
+            click.echo(clauses_report(hits), nl=False)
         click.echo(receipt_report(hits), err=True)
         if charts:
             _draw(hits, market, charts, adjust)

@@ -1,0 +1,110 @@
+"""What a scan asks of every symbol, as one plan: the condition, what to sort by, what to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from marketsweep import tree
+from marketsweep.clauses import clauses_of, parts_of
+from marketsweep.condition import parse, parse_expression
+from marketsweep.errors import ConditionError
+from marketsweep.plan import Plan, make_plan
+from marketsweep.saved import Saved
+from marketsweep.screen import written
+from marketsweep.tree import Kind, Node
+
+DEFAULT_SORT: Final = "dollar_volume"
+"""What matches are sorted by where nothing is asked for: the most traded first."""
+
+NO_CONDITIONS: Final = Saved()
+
+_CHANGING: Final = (tree.Field, tree.Fact, tree.Call, tree.Occurred)
+"""What a value has a part of that is worth showing: others are constants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A condition with what goes with it.
+
+    The results of `plan` are truth, close, volume and sort key, then what is `shown` by name, then
+    the `parts` that explain the `clauses`, where these are asked for.
+    """
+
+    condition: Node
+    shown: dict[str, Node]
+    clauses: dict[Node, str]
+    """What the condition joins by `and`, as its writer put it."""
+    parts: list[Node]
+    plan: Plan
+
+
+@lru_cache(maxsize=64)
+def planned(
+    given: str | Node,
+    sort: str | Node | None,
+    columns: tuple[str | Node, ...],
+    saved: Saved,
+    explained: bool,
+) -> Asked:
+    """The plan of all that a scan asks. Raises ConditionError."""
+    condition = condition_tree(given, saved)
+    source = given if isinstance(given, str) else None
+    shown = {written(node, source): node for node in _compared(condition)}
+    for column in columns:
+        shown[column.strip() if isinstance(column, str) else str(column)] = _number(column, saved)
+    clauses = {node: written(node, source) for node in clauses_of(condition)}
+    found = (part for clause in clauses for part in parts_of(clause)) if explained else ()
+    parts = list(dict.fromkeys(found))
+    key = _number(sort or DEFAULT_SORT, saved)
+    fixed = [condition, tree.Field("close"), tree.Field("volume"), key]
+    plan = make_plan([*fixed, *shown.values(), *parts])
+    return Asked(condition, shown, clauses, parts, plan)
+
+
+def condition_tree(given: str | Node, saved: Saved) -> Node:
+    """The tree of a condition. Raises ConditionError for what is none."""
+    node = parse(given, saved) if isinstance(given, str) else given
+    if node.kind is not Kind.TRUTH:
+        raise _pointed(f"{node} is {node.kind.value}, and a condition is true or false", given)
+    return node
+
+
+def _number(given: str | Node, saved: Saved) -> Node:
+    node = parse_expression(given, saved) if isinstance(given, str) else given
+    if node.kind is not Kind.NUMBER:
+        raise _pointed(
+            f"{node} is {node.kind.value}, and only numbers can be sorted by or shown", given
+        )
+    return node
+
+
+def _pointed(message: str, given: str | Node) -> ConditionError:
+    if isinstance(given, Node):
+        return ConditionError(message)
+    return ConditionError(message, given, 0, len(given))
+
+
+def _compared(condition: Node) -> list[Node]:
+    """The numbers that a condition compares: what a reader wants to see of a match."""
+    found: list[Node] = []
+    for node in _own(condition):
+        if isinstance(node, tree.Compare | tree.Cross):
+            found += [
+                side
+                for side in node.children()
+                if side.kind is Kind.NUMBER
+                and not isinstance(side, tree.Field)
+                and any(isinstance(part, _CHANGING) for part in side.walk())
+            ]
+    return found
+
+
+def _own(node: Node) -> Iterator[Node]:
+    """A node and those below it, but for the insides of what is asked of other bars or symbols."""
+    yield node
+    if not isinstance(node, tree.Occurred | tree.Derived):
+        for child in node.children():
+            yield from _own(child)
