@@ -40,9 +40,9 @@ def test_near_misses_fail_one_clause_by_the_least(market: ms.Market) -> None:
         if np.isnan([close, rsi, mean]).any() or symbol not in types:
             continue
         away = {
-            "close > 5": 0.0 if close > 5 else (5 - close) / 5,
-            "rsi(14) < 40": 0.0 if rsi < 40 else (rsi - 40) / rsi,
-            "close > sma(200)": 0.0 if close > mean else (mean - close) / mean,
+            "close > 5": 0.0 if close > 5 else max((5 - close) / 5, 1e-12),
+            "rsi(14) < 40": 0.0 if rsi < 40 else max((rsi - 40) / rsi, 1e-12),
+            "close > sma(200)": 0.0 if close > mean else max((mean - close) / mean, 1e-12),
         }
         failed = {clause: gap for clause, gap in away.items() if gap > 0}
         if len(failed) == 1:
