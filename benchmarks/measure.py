@@ -72,7 +72,7 @@ def _scale(typical: float, unit: str) -> tuple[Callable[[float], str], str]:
 
 
 def _fraction(value: float) -> str:
-    return f"1/{1 / value:.0f}"
+    return f"1/{1 / value:.0f}" if value < 1 else f"{value:.1f} times"
 
 
 @dataclass(frozen=True, slots=True)

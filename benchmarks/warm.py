@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -18,9 +19,12 @@ from marketsweep.executors import executor
 from marketsweep.market import Market, open_market
 from marketsweep.panel import Panel
 from marketsweep.plan import make_plan
+from marketsweep.saved import Saved, presets
 from marketsweep.screen import EVERYBODY
 
 _RUNS: Final = 7
+_PRESETS: Final = 30
+_MOST_OF_PRESETS: Final = 6.0
 _MOST: Final = 1 / 25
 """What a warm scan may take of the time of a TA-Lib loop."""
 
@@ -88,6 +92,19 @@ def _synthetic(panel: Panel) -> Iterator[Row]:
     yield against(what, threads, "TA-Lib loop", loop, _MOST)
     yield against("the same, one thread", serial, "TA-Lib loop", loop)
     yield against("the same, one thread", serial, "reading its fields once", floor)
+    yield _presets(panel)
+
+
+def _presets(panel: Panel) -> Row:
+    """The first presets that a symbol's own bars decide, in one pass, beside the reference scan."""
+    alone = [parse(name, Saved()) for name in presets()]
+    chosen = [node for node in alone if not make_plan([node]).derived][:_PRESETS]
+    plans = [make_plan([parse(REFERENCE_SCAN)]), make_plan(chosen)]
+    reference, together = alternate(
+        _RUNS, *(clocked(partial(executor("threads"), plan, panel)) for plan in plans)
+    )
+    what = f"{_PRESETS} presets in one pass over the walks"
+    return against(what, together, "the reference scan", reference, _MOST_OF_PRESETS)
 
 
 def _agreement(ours: list[str], *theirs: list[str]) -> str:

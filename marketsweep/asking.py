@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from marketsweep import tree
 from marketsweep.clauses import clauses_of, parts_of
@@ -25,12 +25,23 @@ _CHANGING: Final = (tree.Field, tree.Fact, tree.Call, tree.Occurred)
 """What a value has a part of that is worth showing: others are constants."""
 
 
+class Wanted(NamedTuple):
+    """What a scan is given; texts or trees."""
+
+    condition: str | Node
+    sort: str | Node | None = None
+    columns: tuple[str | Node, ...] = ()
+    saved: Saved = NO_CONDITIONS
+    explained: bool = False
+    """Whether the clauses of the condition are looked at one by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A condition with what goes with it.
 
-    The results of `plan` are truth, close, volume and sort key, then what is `shown` by name, then
-    the `parts` that explain the `clauses`, where these are asked for.
+    The results of `plan`, `nodes`, are truth, close, volume and sort key, then what is `shown` by
+    name, then the `parts` that explain the `clauses`, where these are asked for.
     """
 
     condition: Node
@@ -38,10 +49,20 @@ class Asked:
     clauses: dict[Node, str]
     """What the condition joins by `and`, as its writer put it."""
     parts: list[Node]
+    nodes: list[Node]
     plan: Plan
 
 
 @lru_cache(maxsize=64)
+def planned_together(wanted: tuple[Wanted, ...]) -> tuple[list[Asked], Plan]:
+    """What several scans ask, and the one plan of it all, in their order. Raises ConditionError."""
+    asked = [planned(*one) for one in wanted]
+    if len(asked) == 1:
+        return asked, asked[0].plan
+    return asked, make_plan([node for one in asked for node in one.nodes])
+
+
+@lru_cache(maxsize=256)
 def planned(
     given: str | Node,
     sort: str | Node | None,
@@ -49,7 +70,7 @@ def planned(
     saved: Saved,
     explained: bool,
 ) -> Asked:
-    """The plan of all that a scan asks. Raises ConditionError."""
+    """What one scan asks. Raises ConditionError."""
     condition = condition_tree(given, saved)
     source = given if isinstance(given, str) else None
     shown = {written(node, source): node for node in _compared(condition)}
@@ -60,8 +81,8 @@ def planned(
     parts = list(dict.fromkeys(found))
     key = _number(sort or DEFAULT_SORT, saved)
     fixed = [condition, tree.Field("close"), tree.Field("volume"), key]
-    plan = make_plan([*fixed, *shown.values(), *parts])
-    return Asked(condition, shown, clauses, parts, plan)
+    nodes = [*fixed, *shown.values(), *parts]
+    return Asked(condition, shown, clauses, parts, nodes, make_plan(nodes))
 
 
 def condition_tree(given: str | Node, saved: Saved) -> Node:

@@ -13,6 +13,7 @@ import click
 
 from marketsweep import __version__
 from marketsweep.commands.actions import actions
+from marketsweep.commands.audit import audit
 from marketsweep.commands.demo import demo
 from marketsweep.commands.explain import explain
 from marketsweep.commands.indicators import indicators
@@ -65,7 +66,7 @@ def main() -> None:
     """
 
 
-_SCANNING = (scan, explain, presets, indicators)
+_SCANNING = (scan, explain, audit, presets, indicators)
 _DATA = (sync, status, actions, universe, tune, sandbox, demo)
 for _command in (*_SCANNING, *_DATA):
     main.add_command(_command)

@@ -150,6 +150,7 @@ class _Book:
 
     def add(self, row: Listing) -> None:
         """Note a listing that is new, of the instrument that it continues or of a new one."""
+        row = replace(row, instrument=None)  # a number that another store gave means nothing here
         for instrument in self._candidates(row):
             tickers = self._of_instrument[instrument]
             if all(_in_turn(other, row) for other in tickers):

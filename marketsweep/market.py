@@ -20,7 +20,7 @@ from marketsweep.past import Adjust
 from marketsweep.providers import Provider
 from marketsweep.results import Hits
 from marketsweep.saved import Saved
-from marketsweep.scan import MIN_COVERAGE, Scan, resolve_session, run
+from marketsweep.scan import MIN_COVERAGE, Scan, resolve_session, run, run_together
 from marketsweep.screen import EVERYBODY, Screen
 from marketsweep.store import Store
 from marketsweep.watchlist import checked
@@ -28,6 +28,7 @@ from marketsweep.watchlist import checked
 if TYPE_CHECKING:
     import polars as pl
 
+    from marketsweep.audit import Audit
     from marketsweep.charts.page import Chart
     from marketsweep.explain import Explanation
     from marketsweep.histories import Histories
@@ -147,6 +148,36 @@ class Market:
         )
         return run(scan, self.loader)
 
+    def scan_together(
+        self,
+        conditions: Sequence[str | Expression],
+        *,
+        where: str | Expression | None = None,
+        as_of: dt.date | str | None = None,
+        sort: str | Expression | None = None,
+        limit: int | None = None,
+        adjust: Adjust = "splits",
+    ) -> list[Hits]:
+        """The hits of several conditions, as `scan` gives them, in one pass that shares their work.
+
+        Raises what `scan` does; UsageError where there is no condition.
+        """
+        if not conditions or isinstance(conditions, str):
+            raise UsageError("scan_together takes a list of conditions: ['nr7', 'rsi(14) < 30']")
+        self.loader.refresh()
+        scan = Scan(
+            condition="",
+            where=None if where is None else node_of(where),
+            as_of=_date(as_of),
+            sort=None if sort is None else node_of(sort),
+            limit=limit,
+            threads=self.config.threads,
+            adjust=adjust,
+            saved=Saved.of(self.store.path),
+        )
+        scans = [replace(scan, condition=node_of(condition)) for condition in conditions]
+        return run_together(scans, self.loader)
+
     def explain(
         self,
         symbol: str,
@@ -164,6 +195,28 @@ class Market:
         self.loader.refresh()
         saved = Saved.of(self.store.path)
         return explain(self.loader, symbol, node_of(condition), _date(as_of), adjust, saved)
+
+    def audit(
+        self,
+        condition: str | Expression,
+        *,
+        where: str | Expression | None = None,
+        sessions: int = 5,
+        progress: Callable[[int, int, int], None] | None = None,
+    ) -> Audit:
+        """Whether a condition sees the future: past sessions scanned on data that ends there too.
+
+        `progress` is told how many of the sessions are done. Raises what a scan does.
+        """
+        from marketsweep.audit import audit  # few scans ask for it
+
+        self.loader.refresh()
+        scan = Scan(
+            condition=node_of(condition),
+            where=None if where is None else node_of(where),
+            saved=Saved.of(self.store.path),
+        )
+        return audit(scan, self.loader, sessions, progress)
 
     def chart(
         self,

@@ -1,6 +1,6 @@
 """A scan, whole: from a condition to ranked matches with their receipt.
 
-1. The condition becomes a tree and, with what to sort by and show, one plan (`planned`).
+1. The condition becomes a tree and, with what to sort by and show, one plan (`planned_together`).
 2. The as-of day becomes a stored session (`resolve_session`).
 3. The universe of that day is pre-screened (`MarketDay.screened`), by what `Screen` asks for.
 4. Its bars become a panel (`build_panel`), of the fields and the history that the plan needs.
@@ -22,7 +22,7 @@ from typing import Final, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.asking import NO_CONDITIONS, planned
+from marketsweep.asking import NO_CONDITIONS, Wanted, planned_together
 from marketsweep.clauses import funnel, near_misses
 from marketsweep.errors import CoverageError, UsageError
 from marketsweep.executors import executor
@@ -76,18 +76,23 @@ def run(scan: Scan, loader: Loader) -> Hits:
     Raises ConditionError, UsageError, CoverageError where the day is not stored, and StoreError.
     An answer that covers too little is returned; `require_coverage` judges it.
     """
+    return run_together([scan], loader)[0]
+
+
+def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
+    """The matches of scans that differ in what they look for alone, worked out in one pass.
+
+    What several of them need is worked out once. Raises as `run` does.
+    """
     started = perf_counter()
-    asked = planned(
-        scan.condition, scan.sort, scan.columns, scan.saved, scan.funnel or scan.near > 0
-    )
-    plan = asked.plan
+    scan = scans[0]
+    asked, plan = planned_together(tuple(map(_wanted, scans)))
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
     evaluator = executor(scan.executor, scan.threads)
     if scan.adjust not in get_args(Adjust):
         choices = ", ".join(get_args(Adjust))
         raise UsageError(f"unknown adjustment {scan.adjust!r}: choose one of {choices}")
-
     if not 0 <= scan.min_coverage <= 1:
         raise UsageError(f"min coverage {scan.min_coverage} is no share from 0 to 1")
 
@@ -97,35 +102,45 @@ def run(scan: Scan, loader: Loader) -> Hits:
     suspects = loader.suspects(as_of) if scan.exclude_suspect else {}
     loaded = perf_counter()
 
-    columns = evaluate(plan, panel, evaluator, loader.others(as_of, scan.adjust))
+    columns = iter(evaluate(plan, panel, evaluator, loader.others(as_of, scan.adjust)))
     evaluated = perf_counter()
 
-    truth, close, volume, key, *more = (column[0] for column in columns)
-    values = dict(zip(asked.shown, more, strict=False))
-    parts = dict(zip(asked.parts, more[len(values) :], strict=True))
-    suspect = _suspect(panel, plan, suspects)
-    coverage = _coverage(universe, panel, plan, truth, loader.sessions_of(as_of), suspect)
-    held = truth == 1.0
-    for column in (held, *parts.values()):
-        column[suspect] = False
-    places = rank(held, key, panel.symbols, descending=scan.descending, limit=scan.limit)
-    return Hits(
-        condition=scan.condition if isinstance(scan.condition, str) else str(asked.condition),
-        as_of=as_of,
-        executor=scan.executor,
-        symbols=[panel.symbols[place] for place in places.tolist()],
-        close=close[places],
-        volume=volume[places],
-        values={name: column[places] for name, column in values.items()},
-        coverage=coverage,
-        data_version=loader.version,
-        tree=asked.condition,
-        shown=asked.shown,
-        funnel=funnel(asked.clauses, parts) if scan.funnel else [],
-        near=near_misses(asked.clauses, parts, panel.symbols, scan.near) if scan.near else [],
-        timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
-        warnings=_warnings(coverage, as_of, loader.day(as_of).asked) + universe.warnings,
-    )
+    answers = []
+    for one, what in zip(scans, asked, strict=True):
+        truth, close, volume, key, *more = (next(columns)[0] for _ in what.nodes)
+        values = dict(zip(what.shown, more, strict=False))
+        parts = dict(zip(what.parts, more[len(values) :], strict=True))
+        suspect = _suspect(panel, what.plan, suspects)
+        stored = loader.sessions_of(as_of)
+        coverage = _coverage(universe, panel, what.plan, truth, stored, suspect)
+        held = truth == 1.0
+        for column in (held, *parts.values()):
+            column[suspect] = False
+        places = rank(held, key, panel.symbols, descending=one.descending, limit=one.limit)
+        hits = Hits(
+            condition=one.condition if isinstance(one.condition, str) else str(what.condition),
+            as_of=as_of,
+            executor=scan.executor,
+            symbols=[panel.symbols[place] for place in places.tolist()],
+            close=close[places],
+            volume=volume[places],
+            values={name: column[places] for name, column in values.items()},
+            coverage=coverage,
+            data_version=loader.version,
+            tree=what.condition,
+            shown=what.shown,
+            funnel=funnel(what.clauses, parts) if one.funnel else [],
+            near=near_misses(what.clauses, parts, panel.symbols, one.near) if one.near else [],
+            timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
+            warnings=_warnings(coverage, as_of, loader.day(as_of).asked) + universe.warnings,
+        )
+        answers.append(hits)
+    return answers
+
+
+def _wanted(scan: Scan) -> Wanted:
+    explained = scan.funnel or scan.near > 0
+    return Wanted(scan.condition, scan.sort, scan.columns, scan.saved, explained)
 
 
 def require_coverage(hits: Hits, minimum: float) -> None:

@@ -121,6 +121,14 @@ def test_two_become_one_when_a_source_says_so_later() -> None:
     assert told(*ended, stored=ended) == ended
 
 
+def test_numbers_of_another_store_mean_nothing() -> None:
+    first = told(
+        Listing("OLD", first=JANUARY, last=JUNE), Listing("NEW", first=JULY, renamed_from="OLD")
+    )
+    assert {one.instrument for one in first} == {1}
+    assert numbers(told(*first)) == numbers(first)
+
+
 def test_a_chain_is_joined_whatever_comes_first() -> None:
     chain = [
         Listing("A", first=JANUARY, last=JUNE),

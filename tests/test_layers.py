@@ -52,7 +52,7 @@ FLOORS: list[list[str]] = [
     ["loading", "outputs", "low_volume"],
     ["asking"],
     ["scan", "charts"],
-    ["explain"],
+    ["explain", "audit"],
     ["market"],
     ["demo"],
     ["tune"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import marketsweep as ms
@@ -89,3 +90,27 @@ def test_the_command_line(tmp_path: Path, market: ms.Market) -> None:
     shown = command("presets", "show", "darvas_box", "--data", data)
     assert Saved().one("darvas_box").condition in shown.stdout
     assert command("presets", "show", "darvis_box", "--data", data).returncode == 2
+
+
+def test_together_they_match_as_alone(market: ms.Market) -> None:
+    names = presets()
+    for name, hits in zip(names, market.scan_together(names, limit=50), strict=True):
+        alone = market.scan(name, limit=50)
+        assert hits.symbols == alone.symbols, name
+        assert hits.coverage == alone.coverage
+        assert hits.condition == name
+        for label, values in alone.values.items():
+            np.testing.assert_array_equal(hits.values[label], values)
+    with pytest.raises(UsageError, match="takes a list of conditions"):
+        market.scan_together([])
+
+
+def test_all_presets_at_once_from_the_command_line(example_data: Path, market: ms.Market) -> None:
+    done = command("presets", "run", "--data", example_data)
+    assert done.returncode == 0, done.stderr
+    counts = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+    assert set(counts) == set(presets())
+    assert counts["uptrend"] == f"{len(market.scan('uptrend')):,}"
+    some = command("presets", "run", "nr7", "NR7", "--json", "--data", example_data)
+    assert [one["condition"] for one in json.loads(some.stdout)] == ["nr7", "nr7"]
+    assert "did you mean nr7" in command("presets", "run", "nr77", "--data", example_data).stderr

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import click
 
-from marketsweep.commands._shared import data_option, write_json
+from marketsweep.commands._shared import DAY, data_option, date_of, write_json
+
+_BEST = 5
+"""Matches that are named beside the count."""
 
 
 @click.group()
@@ -17,6 +21,7 @@ def presets() -> None:
     Examples:
       marketsweep presets list
       marketsweep presets show minervini_trend_template
+      marketsweep presets run                  every one of them, in one pass
       marketsweep scan golden_cross
       marketsweep scan 'nr7 and close > sma(200)'
       marketsweep presets save my_dip 'rsi(2) < 10 and uptrend'
@@ -63,6 +68,51 @@ def show(name: str, data: Path | None) -> None:
 
     one = Saved.of(data_folder(data)).one(name.lower())
     click.echo(f"{one.doc}\n\n{one.condition}" if one.doc else one.condition)
+
+
+@presets.command()
+@click.argument("names", nargs=-1)
+@click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+@click.option("--as-of", type=DAY, help="The market as it was that day. Default: the newest.")
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="Every match, as JSON.")
+def run(
+    names: tuple[str, ...],
+    where: str | None,
+    as_of: dt.datetime | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Scan for some of them, or all, in one pass: how many match each, and the most traded.
+
+    \b
+    Examples:
+      marketsweep presets run
+      marketsweep presets run golden_cross nr7 inside_day --as-of 2016-12-30
+      marketsweep presets run --where 'exchange == "NASDAQ"' --json
+    """
+    from marketsweep.market import data_folder, open_market
+    from marketsweep.reports import receipt_report
+    from marketsweep.saved import Saved
+    from marketsweep.scan import MIN_COVERAGE, require_coverage
+
+    folder = data_folder(data)
+    saved = Saved.of(folder)
+    chosen = [saved.one(name.lower()).name for name in names] or saved.names()
+    with open_market(folder) as market:
+        answers = market.scan_together(chosen, where=where, as_of=date_of(as_of))
+    for warning in dict.fromkeys(warning for hits in answers for warning in hits.warnings):
+        click.echo(f"marketsweep: {warning}", err=True)
+    if as_json:
+        write_json([hits.to_dict() for hits in answers])
+    else:
+        width = max(map(len, chosen))
+        for hits in answers:
+            best = ", ".join(hits.symbols[:_BEST])
+            click.echo(f"{hits.condition:<{width}}  {len(hits):>6,}  {best}".rstrip())
+    widest = max(answers, key=lambda hits: hits.coverage.evaluated)
+    click.echo(receipt_report(widest), err=True)
+    require_coverage(widest, MIN_COVERAGE)
 
 
 @presets.command()
