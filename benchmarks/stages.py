@@ -122,7 +122,7 @@ def _answer(market: Market) -> Iterator[Row]:
     matched, key = r.random(len(names)) < 0.1, r.random(len(names))
     yield _stage(
         f"rank {np.count_nonzero(matched)} matches of {len(names):,} symbols",
-        partial(rank, matched, key, names, descending=True, limit=None),
+        partial(rank, matched, [key], names, descending=True),
     )
     hits = market.scan(REFERENCE_SCAN)
     for name in FORMATS:

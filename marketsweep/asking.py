@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from marketsweep import tree
 from marketsweep.clauses import clauses_of, parts_of
-from marketsweep.condition import parse, parse_expression
+from marketsweep.condition import parse, parse_expression, split_expressions
 from marketsweep.errors import ConditionError
 from marketsweep.plan import Plan, make_plan
 from marketsweep.saved import Saved
@@ -40,11 +40,12 @@ class Wanted(NamedTuple):
 class Asked:
     """A condition with what goes with it.
 
-    The results of `plan`, `nodes`, are truth, close, volume and sort key, then what is `shown` by
-    name, then the `parts` that explain the `clauses`, where these are asked for.
+    The results of `plan`, `nodes`, are truth, close and volume, then the `keys` to sort by, what is
+    `shown` by name, and the `parts` that explain the `clauses`, where these are asked for.
     """
 
     condition: Node
+    keys: list[Node]
     shown: dict[str, Node]
     clauses: dict[Node, str]
     """What the condition joins by `and`, as its writer put it."""
@@ -79,10 +80,16 @@ def planned(
     clauses = {node: written(node, source) for node in clauses_of(condition)}
     found = (part for clause in clauses for part in parts_of(clause)) if explained else ()
     parts = list(dict.fromkeys(found))
-    key = _number(sort or DEFAULT_SORT, saved)
-    fixed = [condition, tree.Field("close"), tree.Field("volume"), key]
-    nodes = [*fixed, *shown.values(), *parts]
-    return Asked(condition, shown, clauses, parts, nodes, make_plan(nodes))
+    keys = [_number(key, saved) for key in _several(sort or DEFAULT_SORT)]
+    fixed = [condition, tree.Field("close"), tree.Field("volume")]
+    nodes = [*fixed, *keys, *shown.values(), *parts]
+    return Asked(condition, keys, shown, clauses, parts, nodes, make_plan(nodes))
+
+
+def _several(sort: str | Node) -> Sequence[str | Node]:
+    if not isinstance(sort, str):
+        return [sort]
+    return split_expressions(sort) or [sort]  # of nothing, the parser says what is wrong
 
 
 def condition_tree(given: str | Node, saved: Saved) -> Node:

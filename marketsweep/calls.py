@@ -19,10 +19,10 @@ from marketsweep.vocabulary import (
     EXAMPLES,
     FRAMES,
     FUNCTIONS,
+    GROUPS,
     JOINS,
     KEYWORDS,
     STANDINGS,
-    TEXT_FACTS,
     TRENDS,
     WORDS,
 )
@@ -250,8 +250,8 @@ class Calls(Reader):
         if not self.is_word("by"):
             return ""
         self.advance()
-        if not self.is_word(*TEXT_FACTS) or self.is_word("symbol"):
-            groups = ", ".join(fact for fact in TEXT_FACTS if fact != "symbol")
+        if not self.is_word(*GROUPS):
+            groups = ", ".join(GROUPS)
             self.fail(f"expected what to group by ({groups}), found {self.found()}")
         return self.advance().text.lower()
 

@@ -100,6 +100,8 @@ class Market:
         sort: str | Expression | None = None,
         descending: bool = True,
         limit: int | None = None,
+        top: int | None = None,
+        by: str = "",
         columns: str | Expression | Sequence[str | Expression] = (),
         executor: str = "threads",
         threads: int | None = None,
@@ -126,6 +128,8 @@ class Market:
         self.loader.refresh()
         if limit is not None and (not isinstance(limit, int) or limit < 1):
             raise UsageError(f"limit {limit!r} is no whole number from 1 on")
+        if top is not None and (not isinstance(top, int) or top < 1):
+            raise UsageError(f"top {top!r} is no whole number from 1 on")
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise UsageError(f"threads {threads!r} is no whole number from 1 on")
         scan = Scan(
@@ -135,6 +139,8 @@ class Market:
             sort=None if sort is None else node_of(sort),
             descending=descending,
             limit=limit,
+            top=top,
+            by=by,
             columns=tuple(node_of(column) for column in _several(columns)),
             executor=executor,
             threads=threads or self.config.threads,

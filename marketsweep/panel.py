@@ -56,6 +56,15 @@ class Panel:
         flat = self.fields[name].transpose(1, 0, 2).reshape(self.rows, -1)
         return flat[:, : len(self.symbols)]
 
+    def groups(self, fact: str) -> NDArray[np.int64]:
+        """The number of each symbol's group, of a sector or the like; -1 where it is not known."""
+        texts = [self.reference.fact(symbol, fact) for symbol in self.symbols]
+        folded = [None if text is None else str(text).casefold() for text in texts]
+        names = sorted({text for text in folded if text is not None})
+        numbers = {name: number for number, name in enumerate(names)}
+        found = [-1 if text is None else numbers[text] for text in folded]
+        return np.array(found, dtype=np.int64)
+
     def facts(self, nodes: Sequence[Node]) -> NDArray[np.float64]:
         """Reference data of the symbols, float64 [nodes, tiles * TILE]."""
         found = np.full((len(nodes), self.tiles * TILE), np.nan)

@@ -155,7 +155,8 @@ def _compared(derived: Derivation, panel: Panel, run: Executor, others: Others) 
     sessions[sessions < len(panel.dates) - len(values)] = np.nan
     node = derived.node
     assert isinstance(node, tree.Standing | tree.Breadth)
-    groups = _groups(panel, node.by)
+    everyone = np.zeros(len(panel.symbols), dtype=np.int64)
+    groups = panel.groups(node.by) if node.by else everyone
     keys = sessions * (1 + groups.max(initial=0)) + groups
     keys[:, groups < 0] = np.nan
     if isinstance(node, tree.Standing):
@@ -163,13 +164,3 @@ def _compared(derived: Derivation, panel: Panel, run: Executor, others: Others) 
     else:
         found = aggregated(node.aggregate, values, keys)
     return found[-derived.rows :]
-
-
-def _groups(panel: Panel, fact: str) -> NDArray[np.int64]:
-    """The number of each symbol's group; -1 where the fact is not known."""
-    if not fact:
-        return np.zeros(len(panel.symbols), dtype=np.int64)
-    texts = [panel.reference.fact(symbol, fact) for symbol in panel.symbols]
-    folded = [None if text is None else str(text).casefold() for text in texts]
-    numbers = {text: number for number, text in enumerate(sorted({*folded} - {None}, key=str))}
-    return np.array([numbers.get(text, -1) for text in folded], dtype=np.int64)

@@ -1,6 +1,8 @@
-"""Columns to matches: the only step that sees all symbols at once."""
+"""Columns to matches: who comes first, and how many of them are told."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,19 +10,34 @@ from numpy.typing import NDArray
 
 def rank(
     matched: NDArray[np.bool_],
-    key: NDArray[np.float64],
+    keys: Sequence[NDArray[np.float64]],
     symbols: list[str],
     *,
     descending: bool,
-    limit: int | None,
 ) -> NDArray[np.int64]:
-    """Places of the matches, best first; at most `limit` of them.
+    """Places of the matches, best first.
 
-    `matched` and `key` are [symbols]. Where the key is NaN a match comes last; equal keys are in
-    the order of their symbols, so that an answer is the same on every machine.
+    `matched` and each of `keys` are [symbols]; where the first key is equal the second counts, and
+    so on. Where a key is NaN a match comes last; equal ones are in the order of their symbols, so
+    that an answer is the same on every machine.
     """
     places = np.flatnonzero(matched)
-    keys = key[places]
     names = np.array([symbols[place] for place in places.tolist()], dtype=object)
-    order = np.lexsort((names.astype(str), -keys if descending else keys))
-    return places[order][:limit]
+    columns = [-key[places] if descending else key[places] for key in reversed(keys)]
+    order = np.lexsort((names.astype(str), *columns))
+    return places[order]
+
+
+def best_of_groups(
+    places: NDArray[np.int64], groups: NDArray[np.int64], most: int
+) -> NDArray[np.int64]:
+    """The first `most` places of each group, in their order; nobody of group -1, the unknown.
+
+    `groups` is [symbols].
+    """
+    group = groups[places]
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    starts = np.searchsorted(ordered, ordered)  # where each one's group begins
+    kept = (np.arange(len(ordered)) - starts < most) & (ordered >= 0)
+    return places[np.sort(order[kept])]

@@ -31,7 +31,7 @@ from marketsweep.panel import Panel
 from marketsweep.passes import evaluate
 from marketsweep.past import Adjust
 from marketsweep.plan import Plan
-from marketsweep.ranking import rank
+from marketsweep.ranking import best_of_groups, rank
 from marketsweep.results import Coverage, Excluded, Hits, Timing
 from marketsweep.saved import Saved
 from marketsweep.screen import EVERYBODY, Screen, conditions_of
@@ -39,6 +39,7 @@ from marketsweep.sessions import session_on_or_before, sessions_from_to
 from marketsweep.store import Snapshot
 from marketsweep.tree import Node
 from marketsweep.universe import Universe
+from marketsweep.vocabulary import GROUPS
 
 MIN_COVERAGE: Final = 0.95
 
@@ -53,6 +54,9 @@ class Scan:
     sort: str | Node | None = None
     descending: bool = True
     limit: int | None = None
+    top: int | None = None
+    """At most so many of each group; with `by`, the fact that makes the groups."""
+    by: str = ""
     columns: tuple[str | Node, ...] = ()
     executor: str = "threads"
     threads: int | None = None
@@ -95,6 +99,9 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         raise UsageError(f"unknown adjustment {scan.adjust!r}: choose one of {choices}")
     if not 0 <= scan.min_coverage <= 1:
         raise UsageError(f"min coverage {scan.min_coverage} is no share from 0 to 1")
+    if scan.top is not None and scan.by not in GROUPS:
+        groups = ", ".join(GROUPS)
+        raise UsageError(f"top {scan.top} of what: say by what to group, one of {groups}")
 
     as_of = resolve_session(loader.snapshot, scan.as_of)
     universe = loader.universe(as_of, screen)
@@ -107,16 +114,21 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
 
     answers = []
     for one, what in zip(scans, asked, strict=True):
-        truth, close, volume, key, *more = (next(columns)[0] for _ in what.nodes)
-        values = dict(zip(what.shown, more, strict=False))
-        parts = dict(zip(what.parts, more[len(values) :], strict=True))
+        truth, close, volume, *more = (next(columns)[0] for _ in what.nodes)
+        found = iter(more)
+        keys = [next(found) for _ in what.keys]
+        values = {name: next(found) for name in what.shown}
+        parts = dict(zip(what.parts, found, strict=True))
         suspect = _suspect(panel, what.plan, suspects)
         stored = loader.sessions_of(as_of)
         coverage = _coverage(universe, panel, what.plan, truth, stored, suspect)
         held = truth == 1.0
         for column in (held, *parts.values()):
             column[suspect] = False
-        places = rank(held, key, panel.symbols, descending=one.descending, limit=one.limit)
+        places = rank(held, keys, panel.symbols, descending=one.descending)
+        if one.top is not None:
+            places = best_of_groups(places, panel.groups(one.by), one.top)
+        places = places[: one.limit]
         hits = Hits(
             condition=one.condition if isinstance(one.condition, str) else str(what.condition),
             as_of=as_of,

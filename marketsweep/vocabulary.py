@@ -12,6 +12,8 @@ FUNCTIONS: Final = {"abs": 1, "min": 2, "max": 2}
 """Plain arithmetic of one bar, and how many numbers each takes."""
 
 TEXT_FACTS: Final = ("symbol", "name", "type", "exchange", "sector", "industry", "country")
+GROUPS: Final = tuple(fact for fact in TEXT_FACTS if fact != "symbol")
+"""What symbols may be grouped by."""
 NUMBER_FACTS: Final = ("market_cap", "listing_age")
 """Reference data; `listing_age` is in calendar days at the as-of date."""
 

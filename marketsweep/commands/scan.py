@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-low-volume", is_flag=True, help="Leave the kept low-volume list out.")
 @click.option("--as-of", type=DAY, help="The market as it was that day. Default: the newest.")
-@click.option("--sort", metavar="EXPR", help="Rank by this. Default: dollar_volume.")
+@click.option("--sort", metavar="EXPR", help="Rank by this: 'A', 'A, B'. Default: dollar_volume.")
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N matches.")
+@click.option("--top", type=click.IntRange(1), metavar="N", help="At most N of each group; --by.")
+@click.option("--by", default="", metavar="FACT", help="Groups: sector, industry, exchange, ...")
 @click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
 @click.option("--executor", default="threads", show_default=True, metavar="threads|serial")
 @click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
@@ -64,6 +66,8 @@ def scan(
     sort: str | None,
     descending: bool,
     limit: int | None,
+    top: int | None,
+    by: str,
     columns: str,
     executor: str,
     threads: int | None,
@@ -85,6 +89,7 @@ def scan(
       marketsweep scan 'close > 0.95 * highest(high, 252)' --where 'exchange == "NASDAQ"' --limit 20
       marketsweep scan 'macd(12, 26, 9).hist > 0' --sort 'roc(63)' --columns 'rsi(14),atr(14)/close'
       marketsweep scan 'roc(5) > 10' --universe liquid --where 'type == "CS"' --unknown keep
+      marketsweep scan uptrend --sort 'percentile(roc(63))' --top 3 --by sector
       marketsweep scan minervini_trend_template --funnel --near 10
       marketsweep scan 'rsi(14) > 70' --as-of 2016-12-30 --format json > hits.json
       marketsweep scan 'close crosses above sma(50)' --charts charts   # open charts/index.html
@@ -112,6 +117,8 @@ def scan(
             sort=sort,
             descending=descending,
             limit=limit,
+            top=top,
+            by=by.lower(),
             columns=columns,
             executor=executor,
             threads=threads,
