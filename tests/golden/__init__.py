@@ -1,0 +1,1 @@
+"""What the presets match on the example market, by a program that does without the package."""
