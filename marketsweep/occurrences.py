@@ -25,7 +25,6 @@ class Occurrence:
     operands: tuple[Operand, ...]
     parameters: tuple[Parameter, ...]
     reach: Callable[..., int]
-    lookback: Callable[..., int] = lambda *_: 0
     outputs: tuple[str, ...] = ()
 
     @property
@@ -43,7 +42,6 @@ _TABLE = (
         ("condition",),
         (Parameter("n", 20, 1),),
         reach=lambda n: n - 1,
-        lookback=lambda n: n - 1,
     ),
     Occurrence(
         "bars_since",

@@ -302,7 +302,6 @@ class _Builder:
             kernel=row.name,
             inputs=tuple(map(self.column, node.operands)),
             parameters=node.parameters,
-            lookback=row.lookback(*given),
             reach=row.reach(*given),
         )
         return self.add(operation)

@@ -17,19 +17,8 @@ from tests.golden.presets import FILE, PRESETS, matches
 
 GOLDEN: dict[str, Any] = json.loads(FILE.read_text())
 
-UNKNOWN_COUNTS = pytest.mark.xfail(
-    strict=True,
-    reason="count() is unknown where its condition is on one of its bars; the language says that "
-    "such a bar counts as one on which it did not hold (MRAM has 58 bars, turtle_entry asks 65)",
-)
 
-
-def cases() -> list[Any]:
-    marks = {"turtle_entry": UNKNOWN_COUNTS}
-    return [pytest.param(name, marks=marks.get(name, ())) for name in presets()]
-
-
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", presets())
 def test_a_preset_matches_what_the_program_found(market: Market, name: str) -> None:
     expected = GOLDEN["presets"][name]
     hits = market.scan(name)

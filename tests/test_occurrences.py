@@ -25,7 +25,7 @@ Series = NDArray[np.float64]
 
 def count(held: Series, n: int) -> list[float]:
     return [
-        np.nan if i + 1 < n or np.isnan(held[i - n + 1]) else float(sum(held[i - n + 1 : i + 1]))
+        np.nan if np.isnan(held[i]) else float(np.sum(held[max(0, i - n + 1) : i + 1] == 1))
         for i in range(len(held))
     ]
 

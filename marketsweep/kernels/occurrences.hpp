@@ -8,18 +8,26 @@
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
+// Row by row, over the bars of the window that there are.
 template <class L> struct Count {
   static constexpr int inputs = 1, outputs = 1;
-  int64_t n;
-
-  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
-  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    L sum = in(0, 0);
-    for (int64_t k = 1; k < n; k++) sum += in(0, k);
-    out[0] = sum;
-  }
 };
-static const bool count_ = add<Count>("count", windowed<Count>);
+inline void counted(const Call& call) {
+  const View in = call.in[0];
+  const int64_t n = int64_t(call.parameters[0]);
+  for (int64_t back = call.rows - 1; back >= 0; back--) {
+    const int64_t oldest = in.stride == 0 || back + n < in.rows ? back + n : in.rows;
+    double* const out = call.out[0] + (call.rows - 1 - back) * TILE;
+    for (int64_t column = 0; column < TILE; column += LANES) {
+      const auto at = [&](int64_t k) { return load<Lanes>(in.newest - k * in.stride + column); };
+      Lanes sum = {};
+      for (int64_t k = back; k < oldest; k++) sum += at(k) == all<Lanes>(1) ? all<Lanes>(1) : Lanes{};
+      const Lanes now = back < oldest ? at(back) : nan<Lanes>();
+      store(out + column, now == now ? sum : nan<Lanes>());
+    }
+  }
+}
+static const bool count_ = add<Count>("count", counted);
 
 // Bars since the condition held; NaN before it ever did.
 template <class L, class M> LANE_FN L aged(M held, L age) { return held ? L{} : age + 1.0; }
