@@ -19,6 +19,7 @@ from marketsweep.condition import parse
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS
 from marketsweep.occurrences import OCCURRENCES
+from marketsweep.saved import Saved
 from marketsweep.universes import read_universes
 from marketsweep.vocabulary import (
     AGGREGATES,
@@ -129,9 +130,9 @@ def test_every_call_in_an_example_is_understood(arguments: list[str]) -> None:
         command = command.commands[inner]
     context = command.make_context(name, rest)
     if name == "scan":
-        parse(context.params["condition"])
+        parse(context.params["condition"], Saved())
         if context.params["where"]:
-            parse(context.params["where"])
+            parse(context.params["where"], Saved())
 
 
 def test_the_universes_of_the_docs_are_read(tmp_path: Path) -> None:
