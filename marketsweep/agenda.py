@@ -23,11 +23,10 @@ _OVERLAP: Final = dt.timedelta(days=30)
 _LISTINGS_KEPT: Final = dt.timedelta(hours=20)
 
 # Notes in the store: sessions to fetch again, [first, last] day of the actions, when the reference
-# data came, and which session was the newest then.
+# data came.
 PROVISIONAL: Final = "provisional"
 ACTIONS: Final = "actions"
 LISTED: Final = "listed"
-LISTED_ON: Final = "listed_on"
 
 
 @dataclass(frozen=True, slots=True)

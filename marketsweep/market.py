@@ -17,7 +17,6 @@ from marketsweep.errors import UsageError
 from marketsweep.expressions import Expression, node_of
 from marketsweep.loading import Loader
 from marketsweep.past import Adjust
-from marketsweep.providers import Provider
 from marketsweep.results import Hits
 from marketsweep.saved import Saved
 from marketsweep.scan import MIN_COVERAGE, Scan, resolve_session, run, run_together
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from marketsweep.charts.page import Chart
     from marketsweep.explain import Explanation
     from marketsweep.histories import Histories
+    from marketsweep.providers import Provider
 
 
 def data_folder(given: str | os.PathLike[str] | None = None) -> Path:

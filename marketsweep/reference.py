@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,10 @@ from marketsweep import tree
 from marketsweep.records import Listing, Split
 from marketsweep.tree import Node
 
-UNKNOWN = float("nan")
+UNKNOWN: Final = float("nan")
+
+LISTED_ON: Final = "listed_on"
+"""A note in the store: which session was the newest when a source last told what is listed."""
 
 
 Days = tuple[str, str | None, str | None, int]

@@ -35,12 +35,12 @@ from marketsweep.errors import (
 )
 from marketsweep.records import Dividend, Listing, LowVolume, Settled, Split
 from marketsweep.segments import FOLDER, Disk, Segment, disk_errors
-from marketsweep.writer import Writer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from marketsweep.records import Life, Span
+    from marketsweep.writer import Writer
 
 _Action = TypeVar("_Action", Split, Dividend)
 
@@ -138,6 +138,8 @@ class Store:
     @contextmanager
     def writer(self) -> Iterator[Writer]:
         """The right to write, for one at a time. Raises StoreLocked, naming who has it."""
+        from marketsweep.writer import Writer  # readers do without it
+
         with ExitStack() as stack:
             stack.enter_context(_locked(self.path))
             catalog = Catalog.create(self.path)

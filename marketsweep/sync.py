@@ -23,7 +23,6 @@ from typing import Any, Final, TypeVar
 from marketsweep.agenda import (
     ACTIONS,
     LISTED,
-    LISTED_ON,
     PROVISIONAL,
     Agenda,
     check_days,
@@ -45,6 +44,7 @@ from marketsweep.records import (
     Usage,
     Window,
 )
+from marketsweep.reference import LISTED_ON
 from marketsweep.routes import Prices, Request
 from marketsweep.sessions import NEW_YORK, close_time, next_session
 from marketsweep.spans import Asked

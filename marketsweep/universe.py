@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep import tree
-from marketsweep.agenda import LISTED_ON
 from marketsweep.errors import ConditionError
 from marketsweep.executors import serial
 from marketsweep.fields import DERIVED, FIELDS
@@ -21,7 +20,7 @@ from marketsweep.panel import Panel, facts_panel
 from marketsweep.passes import evaluate
 from marketsweep.past import History
 from marketsweep.plan import Plan, make_plan
-from marketsweep.reference import Reference
+from marketsweep.reference import LISTED_ON, Reference
 from marketsweep.screen import Clause, Screen
 from marketsweep.tree import Node
 
