@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
@@ -33,20 +34,20 @@ _KINDS = {"condition": Kind.TRUTH, "x": Kind.NUMBER}
 _Build = Callable[[str, list[Node], Token], Node]
 
 
-class Calls(Reader):
+class Calls(Reader, ABC):
     """What begins with a name. `lets` are the names that the text itself has given so far."""
 
     def __init__(self, source: str) -> None:
         super().__init__(source)
         self.lets: dict[str, Node] = {}
 
+    @abstractmethod
     def expression(self, floor: int) -> Node:
         """An expression whose operators bind more tightly than `floor`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def saved(self, name: str) -> Node | None:
         """The condition that is saved under a name, if one is."""
-        raise NotImplementedError
 
     def name(self) -> Node:
         """A field, a fact, a name of the text's own, or a call."""
