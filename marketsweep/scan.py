@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from time import perf_counter
 from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep import tree
 from marketsweep.asking import NO_CONDITIONS, Wanted, planned_together
 from marketsweep.clauses import funnel, near_misses
 from marketsweep.errors import CoverageError, UsageError
@@ -144,7 +146,11 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             funnel=funnel(what.clauses, parts) if one.funnel else [],
             near=near_misses(what.clauses, parts, panel.symbols, one.near) if one.near else [],
             timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
-            warnings=_warnings(coverage, as_of, loader.day(as_of).asked) + universe.warnings,
+            warnings=[
+                *_warnings(coverage, as_of, loader.day(as_of).asked),
+                *_of_today(what.condition, screen, as_of, loader.sessions[-1]),
+                *universe.warnings,
+            ],
         )
         answers.append(hits)
     return answers
@@ -213,6 +219,21 @@ def _warnings(coverage: Coverage, as_of: dt.date, asked: Collection[str] | None)
             "not looked at; marketsweep sync fetches the whole market"
         )
     return warnings
+
+
+def _of_today(condition: Node, screen: Screen, as_of: dt.date, newest: dt.date) -> Iterator[str]:
+    """A warning where facts decide of which the store keeps the newest alone."""
+    trees = [condition, *(one.node for one in screen.where)]
+    facts = {
+        node.name
+        for node in chain.from_iterable(one.walk() for one in trees)
+        if isinstance(node, tree.Fact) and node.name in GROUPS
+    }
+    if facts and as_of < newest:
+        yield (
+            f"{', '.join(sorted(facts))}: as last told, and not as of {as_of}; the store keeps no "
+            "history of reference data but for listings, tickers, shares, splits and dividends"
+        )
 
 
 def _gap(coverage: Coverage, as_of: dt.date) -> str:

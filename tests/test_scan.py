@@ -382,3 +382,15 @@ def test_a_new_commit_is_seen(tmp_path: Path) -> None:
         second = opened.scan("close > 5")
     assert (first.as_of, second.as_of) == (dt.date(2016, 12, 29), LAST)
     assert second.data_version > first.data_version
+
+
+def test_facts_of_today_are_said_to_be_so(market: ms.Market) -> None:
+    today = market.scan("close > 5", where='sector == "Energy"')
+    assert today.warnings == []
+    past = market.scan(
+        'close > 5 and exchange == "NYSE"', where='sector == "Energy"', as_of="2016-06-30"
+    )
+    (warning,) = past.warnings
+    assert warning.startswith("exchange, sector: as last told, and not as of 2016-06-30")
+    plain = market.scan('symbol != "AAPL"', where="listing_age > 10", as_of="2016-06-30")
+    assert plain.warnings == []
