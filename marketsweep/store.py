@@ -13,6 +13,7 @@ import datetime as dt
 import difflib
 import fcntl
 import os
+import time
 import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _Action = TypeVar("_Action", Split, Dividend)
 
 _LOCK: Final = "writer.lock"
+_LOOKS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +182,20 @@ def _lock(path: Path, handle: int) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(handle, 100, 0).decode(errors="replace").strip()
-        raise StoreLocked(f"{path} is being written to by {holder or 'another process'}") from None
+        raise StoreLocked(f"{path} is being written to by {_holder(handle)}") from None
     now = dt.datetime.now(dt.UTC)
     with disk_errors(path):
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} since {now:%Y-%m-%d %H:%M:%S} UTC\n".encode(), 0)
+
+
+def _holder(handle: int) -> str:
+    """Who has the lock. It says so once it has it: who asks in between waits a little."""
+    for _ in range(_LOOKS):
+        if holder := os.pread(handle, 100, 0).decode(errors="replace").strip():
+            return holder
+        time.sleep(0.01)
+    return "another process"
 
 
 class Snapshot:
