@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -546,15 +547,15 @@ def test_the_newest_session_is_fetched_again_and_what_it_revises_is_kept(tmp_pat
 # Whole processes
 
 
-def environment() -> dict[str, str]:
+def environment(key: str = SANDBOX_KEY) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MARKETSWEEP", "MASSIVE"))}
-    return kept | {"MASSIVE_API_KEY": SANDBOX_KEY}
+    return kept | {"MASSIVE_API_KEY": key}
 
 
-def start(data: Path, url: str) -> subprocess.Popen[str]:
+def start(data: Path, url: str, key: str = SANDBOX_KEY) -> subprocess.Popen[str]:
     command = [f"{COMMAND}", "sync", "--base-url", url, f"--data={data}", f"--since={FIRST}"]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(key)
     )
 
 
@@ -564,7 +565,7 @@ def command(*arguments: str | Path, key: str = SANDBOX_KEY) -> subprocess.Comple
         capture_output=True,
         text=True,
         timeout=60,
-        env=environment() | {"MASSIVE_API_KEY": key},
+        env=environment(key),
         check=False,
     )
 
@@ -649,7 +650,8 @@ def test_a_kill_between_two_commits(
     data = tmp_path / "data"
     shutil.copytree(begun, data)
     with running(files.settings(calls=STINGY)) as stingy:
-        assert kill_and_recover(data, None, stingy, url, whole) == 10 + 21
+        left = kill_and_recover(data, None, stingy, url, whole)
+    assert 10 < left < 42  # 31 but where the machine is slow: a batch does not wait for long
 
 
 def test_an_interrupted_sync_keeps_what_arrived(
@@ -667,7 +669,7 @@ def test_an_interrupted_sync_keeps_what_arrived(
     assert "interrupted; what was committed stays" in err
     assert "Traceback" not in err
     stored = stored_days(data)
-    assert 31 <= len(seen) <= len(stored) < 42
+    assert 10 < len(seen) <= len(stored) < 42
     assert stored == files.days[: len(stored)]
     with Store.open(data) as store:
         assert store.verify().damages == []
@@ -709,31 +711,38 @@ def test_one_writer_at_a_time_and_readers_wait_for_nobody(
     assert stored_days(data) == files.days[:10]
 
 
-def test_of_two_syncs_at_once_one_wins_and_is_whole(
-    files: Files, slow: str, whole: Path, tmp_path: Path
-) -> None:
-    for round in range(3):
-        data = tmp_path / f"{round}"
-        begun = time.monotonic()
-        both = [start(data, slow) for _ in range(2)]
-        done: dict[int, float] = {}
-        while len(done) < 2:
-            assert time.monotonic() - begun < 60
-            for process in both:
-                if process.poll() is not None and process.pid not in done:
-                    done[process.pid] = time.monotonic()
-            time.sleep(0.005)
-        said = {process.pid: process.communicate() for process in both}
-        winner, loser = sorted(both, key=lambda process: process.returncode)
-        assert (winner.returncode, loser.returncode) == (0, 5), said
-        assert done[loser.pid] < done[winner.pid], "the loser does not wait"
-        out, err = said[loser.pid]
-        assert out == ""
-        assert err.count("\n") == 1
-        assert f"{data} is being written to by process {winner.pid} since" in err
-        assert_same_segments(data, whole)
-        with Store.open(data) as store:
-            assert store.verify().damages == []
+def test_of_two_syncs_at_once_one_wins_and_is_whole(few: pl.DataFrame, tmp_path: Path) -> None:
+    with serving(served(few)) as server:
+        fill(tmp_path / "alone", MassiveProvider(KEY, server.url), FIRST)
+        for round in range(3):
+            data, refused = tmp_path / f"{round}", threading.Event()
+
+            async def held(
+                request: web.Request, refused: threading.Event = refused
+            ) -> web.StreamResponse:
+                # No session comes before one of the two has given up: the loser waits for nothing.
+                while not refused.is_set():  # noqa: ASYNC110, it is set in another thread
+                    await asyncio.sleep(0.01)
+                return await server.honest(request)
+
+            server.always("grouped", held)
+            both = [start(data, server.url, KEY) for _ in range(2)]
+            patience = time.monotonic() + 50
+            while not (ended := [process for process in both if process.poll() is not None]):
+                assert time.monotonic() < patience
+                time.sleep(0.005)
+            refused.set()
+            said = {process.pid: process.communicate() for process in both}
+            winner, loser = sorted(both, key=lambda process: process.returncode)
+            assert (winner.returncode, loser.returncode) == (0, 5), said
+            assert ended == [loser]
+            out, err = said[loser.pid]
+            assert out == ""
+            assert err.count("\n") == 1
+            assert f"{data} is being written to by process {winner.pid} since" in err
+            assert_same_segments(data, tmp_path / "alone")
+            with Store.open(data) as store:
+                assert store.verify().damages == []
 
 
 def test_readers_see_whole_commits_while_a_sync_writes(
