@@ -25,6 +25,7 @@ from marketsweep.screen import EVERYBODY
 _RUNS: Final = 7
 _PRESETS: Final = 30
 _MOST_OF_PRESETS: Final = 6.0
+_MOST_OF_SIGNALS: Final = 10.0
 _MOST: Final = 1 / 25
 """What a warm scan may take of the time of a TA-Lib loop."""
 
@@ -61,6 +62,19 @@ def _example(market: Market) -> Iterator[Row]:
     yield against("its evaluation alone", threads, "loop that stops at a miss", stopping)
     yield against("its evaluation, one thread", serial, "reading its fields once", floor)
     yield _polars(market, panel)
+    yield _signals(market)
+
+
+def _signals(market: Market) -> Row:
+    """A year of daily signals beside one scan, both of what is loaded."""
+    sessions = len(market.signals(REFERENCE_SCAN).sessions)
+    scan, year = alternate(
+        _RUNS,
+        clocked(lambda: market.scan(REFERENCE_SCAN)),
+        clocked(lambda: market.signals(REFERENCE_SCAN)),
+    )
+    what = f"`market.signals`: the same scan as of each of {sessions} sessions"
+    return against(what, year, "one scan", scan, _MOST_OF_SIGNALS)
 
 
 def _polars(market: Market, panel: Panel) -> Row:

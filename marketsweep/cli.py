@@ -20,6 +20,7 @@ from marketsweep.commands.indicators import indicators
 from marketsweep.commands.presets import presets
 from marketsweep.commands.sandbox import sandbox
 from marketsweep.commands.scan import scan
+from marketsweep.commands.signals import signals
 from marketsweep.commands.status import status
 from marketsweep.commands.sync import sync
 from marketsweep.commands.tune import tune
@@ -66,7 +67,7 @@ def main() -> None:
     """
 
 
-_SCANNING = (scan, explain, audit, presets, indicators)
+_SCANNING = (scan, signals, explain, audit, presets, indicators)
 _DATA = (sync, status, actions, universe, tune, sandbox, demo)
 for _command in (*_SCANNING, *_DATA):
     main.add_command(_command)

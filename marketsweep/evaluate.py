@@ -6,8 +6,10 @@ are the same for all of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from marketsweep.kernels import cpu
 from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
-from marketsweep.plan import Column, Plan, Source
+from marketsweep.plan import SESSION, Column, Plan, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,48 @@ class Run:
     results: list[NDArray[np.float64]]
 
 
+class Found(NamedTuple):
+    """The bars at which the first result of a plan holds, in no order.
+
+    int64 [hits] the place of the symbol in the panel and the session; float64 [hits, results - 1]
+    the other results there; int64 [sessions] of how many symbols it is known.
+    """
+
+    places: NDArray[np.int64]
+    sessions: NDArray[np.int64]
+    values: NDArray[np.float64]
+    evaluated: NDArray[np.int64]
+
+
 def begin(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Run:
     """Readies a run of `plan` over `panel`; nothing is computed before `sweep.work()`."""
     results = [np.empty((plan.result_rows, panel.tiles * TILE)) for _ in plan.results]
-    sweep = cpu.Sweep(
+    return Run(_sweep(plan, panel, results, isa), [one[:, : len(panel.symbols)] for one in results])
+
+
+def begin_search(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Callable[[], Found]:
+    """Readies a search of a panel with sessions and spans; who calls it takes part in it.
+
+    What the calls return is the answer together.
+    """
+    sweep = _sweep(plan, panel, [], isa)
+    spans = np.zeros((3, panel.tiles * TILE), dtype=np.int64)
+    spans[1] = -1
+    assert panel.spans is not None
+    spans[:, : len(panel.symbols)] = panel.spans
+    sessions, needed = panel.fields[SESSION], plan.bars[0] - plan.result_rows + 1
+    return lambda: Found(*sweep.search(sessions, spans, needed, len(panel.dates)))
+
+
+def joined(parts: Iterable[Found]) -> Found:
+    """What several took of one search."""
+    places, sessions, values, evaluated = zip(*parts, strict=True)
+    whole = np.concatenate(places), np.concatenate(sessions), np.concatenate(values)
+    return Found(*whole, np.sum(evaluated, axis=0))
+
+
+def _sweep(plan: Plan, panel: Panel, results: list[NDArray[np.float64]], isa: str) -> cpu.Sweep:
+    return cpu.Sweep(
         _lowered(plan),
         panel.rows,
         [panel.fields[name] for name in plan.fields],
@@ -38,7 +78,6 @@ def begin(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Run:
         results,
         isa,
     )
-    return Run(sweep, [result[:, : len(panel.symbols)] for result in results])
 
 
 def _tops(panel: Panel) -> NDArray[np.int64]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from marketsweep.panel import Panel, build_panel
+from marketsweep.census import Census, census
+from marketsweep.panel import Panel, build_panel, gathered
 from marketsweep.passes import Others
 from marketsweep.past import Adjust, History
 from marketsweep.plan import SESSION, Plan
 from marketsweep.screen import Screen
 from marketsweep.store import Snapshot, Store
+from marketsweep.stretches import stretches
 from marketsweep.universe import MarketDay, Universe
 
 _DAYS_KEPT: Final = 4
@@ -48,6 +51,8 @@ class Loader:
         self._universes: dict[tuple[dt.date, Screen], Universe] = {}
         self._panels: dict[_Key, _Loaded] = {}
         self._suspects: dict[dt.date, dict[str, int]] = {}
+        self._censuses: dict[tuple[dt.date, int], Census] = {}
+        self._stretched: tuple[tuple[dt.date, int, Adjust], int, Panel] | None = None
 
     @property
     def version(self) -> int:
@@ -114,6 +119,36 @@ class Loader:
         panel = self._build(as_of, screen, fields, history, adjust)
         self._panels[key] = _Loaded(panel, history)
         return panel
+
+    def stretched(
+        self, as_of: dt.date, first: int, adjust: Adjust, depth: int, fields: Collection[str]
+    ) -> Panel:
+        """The panel of all stretches from session `first` to `as_of`, for answers at all of them.
+
+        With at least these fields, and `depth` bars before each answer.
+        """
+        day, key = self.day(as_of), (as_of, first, adjust)
+        if self._stretched and self._stretched[0] == key:
+            _, kept, panel = self._stretched
+            if kept >= depth and panel.fields.keys() >= set(fields):
+                return panel
+            depth, fields = max(depth, kept), {*fields, *panel.fields}
+        self._stretched = None  # its memory is needed
+        history, found = day.history, stretches(day.history, first, adjust)
+        bars, age = history.survey_of(found.lanes, depth, 0, first)
+        spans = np.array([found.first, found.last, bars])
+        symbols = [self._snapshot.symbols[column] for column in found.tickers.tolist()]
+        panel = gathered(history, found.lanes, symbols, bars, age, fields, day.reference, spans)
+        self._stretched = key, depth, panel
+        return panel
+
+    def census(self, as_of: dt.date, first: int) -> Census:
+        """How many symbols each session from `first` to `as_of` should hold, and holds."""
+        key = as_of, first
+        if key not in self._censuses:
+            _make_room(self._censuses, _DAYS_KEPT)
+            self._censuses[key] = census(self.day(as_of).history, first)
+        return self._censuses[key]
 
     def others(self, as_of: dt.date, adjust: Adjust) -> Others:
         """How passes over a stored session find another symbol, whatever the universe is."""

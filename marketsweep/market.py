@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from marketsweep.explain import Explanation
     from marketsweep.histories import Histories
     from marketsweep.providers import Provider
+    from marketsweep.signals import Signals
 
 
 def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
@@ -126,24 +127,18 @@ class Market:
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
-        if limit is not None and (not isinstance(limit, int) or limit < 1):
-            raise UsageError(f"limit {limit!r} is no whole number from 1 on")
-        if top is not None and (not isinstance(top, int) or top < 1):
-            raise UsageError(f"top {top!r} is no whole number from 1 on")
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise UsageError(f"threads {threads!r} is no whole number from 1 on")
         scan = Scan(
             condition=node_of(condition),
             where=None if where is None else node_of(where),
             as_of=_date(as_of),
             sort=None if sort is None else node_of(sort),
             descending=descending,
-            limit=limit,
-            top=top,
+            limit=_count("limit", limit),
+            top=_count("top", top),
             by=by,
             columns=tuple(node_of(column) for column in _several(columns)),
             executor=executor,
-            threads=threads or self.config.threads,
+            threads=_count("threads", threads) or self.config.threads,
             adjust=adjust,
             min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
@@ -183,6 +178,53 @@ class Market:
         )
         scans = [replace(scan, condition=node_of(condition)) for condition in conditions]
         return run_together(scans, self.loader)
+
+    def signals(
+        self,
+        condition: str | Expression,
+        *,
+        since: dt.date | str | None = None,
+        until: dt.date | str | None = None,
+        where: str | Expression | None = None,
+        universe: str | None = None,
+        unknown: Literal["keep", "drop"] | None = None,
+        sort: str | Expression | None = None,
+        descending: bool = True,
+        limit: int | None = None,
+        columns: str | Expression | Sequence[str | Expression] = (),
+        executor: str = "threads",
+        threads: int | None = None,
+        adjust: Adjust = "splits",
+        exclude_suspect: bool = False,
+        progress: Callable[[int, int, int], None] | None = None,
+    ) -> Signals:
+        """What `scan` finds as of each stored session from `since` to `until`: a year in one pass.
+
+        `until` None is the newest session, `since` None the 252nd before it. Each session is seen
+        as a scan of that day sees it: its universe, and the splits and tickers known by then.
+        `limit` counts by session; `progress` is told how many sessions are done, of how many, and
+        the hits so far.
+        The other arguments are those of `scan`, and so is what it raises.
+        """
+        from marketsweep.signals import signals  # few scans ask for it
+
+        self.loader.refresh()
+        scan = Scan(
+            condition=node_of(condition),
+            where=None if where is None else node_of(where),
+            sort=None if sort is None else node_of(sort),
+            descending=descending,
+            limit=_count("limit", limit),
+            columns=tuple(node_of(column) for column in _several(columns)),
+            executor=executor,
+            threads=_count("threads", threads) or self.config.threads,
+            adjust=adjust,
+            exclude_suspect=exclude_suspect,
+            saved=Saved.of(self.store.path),
+            screen=self._screen(universe, unknown, skip_low_volume=False),
+        )
+        told = progress or (lambda done, total, hits: None)
+        return signals(scan, self.loader, _date(since, "since"), _date(until, "until"), told)
 
     def explain(
         self,
@@ -330,6 +372,12 @@ def _date(given: dt.date | str | None, name: str = "as_of") -> dt.date | None:
         return dt.date.fromisoformat(given)
     except (TypeError, ValueError):
         raise UsageError(f"{name} {given!r} is no date: write, for example, 2016-12-30") from None
+
+
+def _count(name: str, given: int | None) -> int | None:
+    if given is not None and (not isinstance(given, int) or given < 1):
+        raise UsageError(f"{name} {given!r} is no whole number from 1 on")
+    return given
 
 
 def _several(

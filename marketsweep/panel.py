@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from marketsweep.fields import FIELDS
 from marketsweep.kernels import cpu
 from marketsweep.kernels.cpu import TILE
-from marketsweep.past import CHUNK, Adjust, History, Past, in_chunks
+from marketsweep.past import CHUNK, Adjust, History, Lanes, Past, in_chunks
 from marketsweep.plan import SESSION
 from marketsweep.reference import Reference
 from marketsweep.tree import Node
@@ -43,6 +43,8 @@ class Panel:
     reference: Reference
     dates: list[dt.date] = field(default_factory=list)
     """The sessions that the numbers of the field "session" stand for."""
+    spans: NDArray[np.int64] | None = None
+    """Where a symbol stands for some sessions: their first and last, and its bars; [3, symbols]."""
     kept: dict[object, NDArray[np.float64]] = field(default_factory=dict)
     """What passes over this panel have worked out."""
 
@@ -92,10 +94,26 @@ def build_panel(
     reference: Reference,
 ) -> Panel:
     """The panel of some columns of the axis; `bars` and `age` are what `survey` found of them."""
+    symbols = [history.snapshot.symbols[column] for column in columns.tolist()]
+    lanes = Past(history, columns, adjust).lanes
+    return gathered(history, lanes, symbols, bars, age, fields, reference)
+
+
+def gathered(
+    history: History,
+    lanes: Lanes,
+    symbols: Sequence[str],
+    bars: NDArray[np.int64],
+    age: NDArray[np.int64],
+    fields: Iterable[str],
+    reference: Reference,
+    spans: NDArray[np.int64] | None = None,
+) -> Panel:
+    """The panel of lanes, and what their tickers are; `bars` and `age` are as of `survey_of`."""
     order = np.argsort(-bars, kind="stable")
-    columns, bars, age = columns[order], bars[order], age[order]
+    columns, bars, age = lanes.columns[order], bars[order], age[order]
     rows, tiles = max(1, int(bars.max(initial=1))), _tiles(len(columns))
-    changes = Past(history, columns, adjust).packed()
+    changes = lanes.packed(order)
     matrices = {name: np.empty((tiles, rows, TILE)) for name in sorted(set(fields))}
 
     def filler(name: str) -> Callable[[int, int], None]:
@@ -116,5 +134,8 @@ def build_panel(
     in_chunks([filler(name) for name in matrices], tiles, CHUNK // TILE)
     for matrix in matrices.values():
         matrix.flags.writeable = False
-    symbols = [history.snapshot.symbols[column] for column in columns.tolist()]
-    return Panel(history.dates[-1], symbols, rows, matrices, bars, age, reference, history.dates)
+    ordered = [symbols[place] for place in order.tolist()]
+    if spans is not None:
+        spans = spans[:, order]
+    as_of, dates = history.dates[-1], history.dates
+    return Panel(as_of, ordered, rows, matrices, bars, age, reference, dates, spans)

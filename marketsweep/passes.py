@@ -37,19 +37,23 @@ Matrix = NDArray[np.float64]
 
 def evaluate(plan: Plan, panel: Panel, run: Executor, others: Others) -> list[Matrix]:
     """The results of a plan, float64 [rows, symbols] each, its passes included."""
-    if not plan.derived:
-        return run(plan, panel)
+    return run(plan, prepared(plan, panel, run, others))
+
+
+def prepared(plan: Plan, panel: Panel, run: Executor, others: Others) -> Panel:
+    """The panel with the fields that are derived for a plan."""
     fields = dict(panel.fields)
     for derived in plan.derived:
         key = derived.node, derived.rows
         if key not in panel.kept:
             panel.kept[key] = _derived(derived, panel, run, others)
         fields[derived.name] = panel.kept[key]
-    return run(plan, replace(panel, fields=fields))
+    return replace(panel, fields=fields) if plan.derived else panel
 
 
 def _derived(derived: Derivation, panel: Panel, run: Executor, others: Others) -> Matrix:
     """The newest rows of what is derived, [tiles, rows, TILE]."""
+    derived = replace(derived, rows=min(derived.rows, panel.rows))  # where few bars are stored
     match derived.node:
         case tree.Framed():
             return _framed(derived, derived.node, panel, run, others)
@@ -153,6 +157,9 @@ def _compared(derived: Derivation, panel: Panel, run: Executor, others: Others) 
         [np.full((len(values) - len(sessions), values.shape[1]), np.nan), sessions]
     )
     sessions[sessions < len(panel.dates) - len(values)] = np.nan
+    if panel.spans is not None:
+        first, last, _ = panel.spans
+        sessions[(sessions < first) | (sessions > last)] = np.nan
     node = derived.node
     assert isinstance(node, tree.Standing | tree.Breadth)
     everyone = np.zeros(len(panel.symbols), dtype=np.int64)

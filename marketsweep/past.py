@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from marketsweep.fields import CLOSE
 from marketsweep.identity import moves_of
 from marketsweep.kernels import cpu
-from marketsweep.records import Dividend, Split
+from marketsweep.records import Dividend, Life, Split
 from marketsweep.store import Snapshot
 from marketsweep.workers import WORKERS
 
@@ -48,6 +49,19 @@ class History:
             strides.append(np.full(len(within), values.strides[0] // values.itemsize))
         self.sessions = cpu.Sessions(_joined(rows), _joined(widths), _joined(strides))
 
+    def until(self, session: int, tickers: Collection[str]) -> History:
+        """What was known on an earlier session (its place), of some tickers alone.
+
+        The tickers must be all that any instrument of theirs, or any other owner of them, had.
+        """
+        earlier = copy(self)
+        earlier.dates = self.dates[: session + 1]
+        lives = [life for life in self.lives if life.symbol in tickers]
+        earlier.moves = self._moves_of(lives, earlier.dates[-1])
+        earlier.splits = [split for split in self.splits if split.symbol in tickers]
+        earlier.dividends = [one for one in self.dividends if one.symbol in tickers]
+        return earlier
+
     def survey(
         self, columns: NDArray[np.int64], depth: int, sessions: int | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -57,15 +71,36 @@ class History:
         the number of all sessions.
         """
         oldest = 0 if sessions is None else max(0, len(self.dates) - sessions)
-        self._check(depth)
-        changes = Past(self, columns, "none").packed()
+        return self.survey_of(Past(self, columns, "none").lanes, depth, oldest, len(self.dates))
+
+    def survey_of(
+        self, lanes: Lanes, depth: int, oldest: int, asked: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The same of lanes, back to session `oldest`, for answers at all sessions from `asked`."""
+        self._check(depth + len(self.dates) - asked)
+        columns, changes = lanes.columns, lanes.packed()
         bars, age = np.zeros_like(columns), np.zeros_like(columns)
 
         def one(first: int, last: int) -> None:
-            self.sessions.survey(columns, changes, first, last, depth, oldest, bars, age)
+            self.sessions.survey(columns, changes, first, last, depth, oldest, asked, bars, age)
 
         in_chunks([one], len(columns), CHUNK)
         return bars, age
+
+    @cached_property
+    def lives(self) -> list[Life]:
+        """Those of instruments that had several tickers, and of tickers that several had."""
+        return self.snapshot.shared_lives()
+
+    @cached_property
+    def splits(self) -> list[Split]:
+        """Every split that holds, by symbol and ex-date."""
+        return self.snapshot.splits()
+
+    @cached_property
+    def dividends(self) -> list[Dividend]:
+        """Every dividend that holds, by symbol and ex-date."""
+        return self.snapshot.dividends()
 
     @cached_property
     def moves(self) -> dict[int, list[tuple[int, int]]]:
@@ -73,9 +108,12 @@ class History:
 
         Newest first; NO_COLUMN for nowhere, where the ticker was another instrument's.
         """
+        return self._moves_of(self.lives, self.dates[-1])
+
+    def _moves_of(self, lives: Iterable[Life], as_of: dt.date) -> dict[int, list[tuple[int, int]]]:
         index = self.snapshot.index
         found: dict[int, list[tuple[int, int]]] = {}
-        for symbol, moves in moves_of(self.snapshot.shared_lives(), self.dates[-1]).items():
+        for symbol, moves in moves_of(lives, as_of).items():
             if symbol in index:
                 found[index[symbol]] = [
                     (self.session_from(move.day), index.get(move.before or "", cpu.NO_COLUMN))
@@ -105,20 +143,21 @@ class History:
 
     def presence(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which sessions hold a bar of whoever has a column's ticker now: [sessions, columns]."""
-        found = self._stored(columns)
+        found = self.stored(columns)
         for position in self.moved(columns):
             for session, before in self.moves[int(columns[position])]:
-                found[:session, position] = self._stored(np.array([before]))[:session, 0]
+                found[:session, position] = self.stored(np.array([before]))[:session, 0]
         return found
 
-    def _stored(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which sessions hold a bar of which column; none of NO_COLUMN."""
-        found = np.zeros((len(self.dates), len(columns)), dtype=bool)
+    def stored(self, columns: NDArray[np.int64], since: int = 0) -> NDArray[np.bool_]:
+        """Which sessions hold a bar of which column, from `since` on; none of NO_COLUMN."""
+        found = np.zeros((len(self.dates) - since, len(columns)), dtype=bool)
         for segment in self._segments:
             inside = (columns >= 0) & (columns < segment.width)
-            rows = slice(segment.first, min(segment.first + segment.count, len(self.dates)))
-            closes = segment.values[CLOSE, : rows.stop - rows.start]
-            found[rows, inside] = ~np.isnan(closes[:, columns[inside]])
+            first, stop = max(segment.first, since), min(segment.end, len(self.dates))
+            if first < stop:
+                closes = segment.values[CLOSE, first - segment.first : stop - segment.first]
+                found[first - since : stop - since, inside] = ~np.isnan(closes[:, columns[inside]])
         return found
 
     def last_close(self, session: int, column: int) -> tuple[dt.date, float] | None:
@@ -138,7 +177,7 @@ def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
 
-_Change = tuple[int, int, int, float, float]
+Change = tuple[int, int, int, float, float]
 """Position, session, column before it, and the factors of price and volume before it."""
 
 
@@ -152,6 +191,23 @@ class _Piece:
     beyond: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Lanes:
+    """Columns of the axis, a position of a panel each, and what is different of earlier bars."""
+
+    columns: NDArray[np.int64]
+    changes: list[Change]
+
+    def packed(self, order: NDArray[np.intp] | None = None) -> cpu.Changes:
+        """The changes for the kernels: by position, and newest first. `order` moves positions."""
+        places = np.array([change[:3] for change in self.changes], dtype=np.int64).reshape(-1, 3)
+        factors = np.array([change[3:] for change in self.changes], dtype=np.float64).reshape(-1, 2)
+        if order is not None:
+            places[:, 0] = np.argsort(order)[places[:, 0]]
+        newest_first = np.lexsort((-places[:, 1], places[:, 0]))
+        return cpu.Changes(places[newest_first], factors[newest_first], len(self.columns))
+
+
 class Past:
     """What is different of earlier bars: other tickers, and what splits and dividends do."""
 
@@ -161,26 +217,24 @@ class Past:
         self.places = dict(zip(columns.tolist(), range(len(columns)), strict=True))
         self.moved: dict[int, list[_Piece]] = {}
         """By position, newest first: the pieces of those whose bars stand in several columns."""
-        self.changes: list[_Change] = []
+        self.changes: list[Change] = []
         for position in history.moved(columns):
             self.changes += self._pieces(position, int(columns[position]))
         self.pieces: dict[int, list[_Piece]] = {}
         """By column: an action under a ticker is of whoever had it on the ex-date."""
         for piece in chain.from_iterable(self.moved.values()):
             self.pieces.setdefault(piece.column, []).append(piece)
-        splits = history.snapshot.splits() if adjust != "none" else []
+        splits = history.splits if adjust != "none" else []
         self.changes += self._splits(splits)
         if adjust == "total":
-            self.changes += self._dividends(history.snapshot.dividends(), splits)
+            self.changes += self._dividends(history.dividends, splits)
 
-    def packed(self) -> cpu.Changes:
-        """For the kernels: by position, and newest first."""
-        ordered = sorted(self.changes, key=lambda change: (change[0], -change[1]))
-        places = np.array([change[:3] for change in ordered], dtype=np.int64).reshape(-1, 3)
-        factors = np.array([change[3:] for change in ordered], dtype=np.float64).reshape(-1, 2)
-        return cpu.Changes(places, factors, len(self.columns))
+    @property
+    def lanes(self) -> Lanes:
+        """The columns with their changes."""
+        return Lanes(self.columns, self.changes)
 
-    def _pieces(self, position: int, column: int) -> Iterator[_Change]:
+    def _pieces(self, position: int, column: int) -> Iterator[Change]:
         beyond, found = len(self.history.dates), []
         for session, before in self.history.moves[column]:
             found.append(_Piece(position, column, session, beyond))
@@ -207,7 +261,7 @@ class Past:
             if piece.first <= session <= piece.beyond:
                 yield piece.position, session
 
-    def _splits(self, splits: Iterable[Split]) -> Iterator[_Change]:
+    def _splits(self, splits: Iterable[Split]) -> Iterator[Change]:
         applied = set()
         for split in splits:
             for position, session in self._told(split.symbol, split.ex_date):
@@ -219,7 +273,7 @@ class Past:
 
     def _dividends(
         self, dividends: Iterable[Dividend], splits: Iterable[Split]
-    ) -> Iterator[_Change]:
+    ) -> Iterator[Change]:
         told: dict[str, list[Split]] = {}
         for split in splits:
             told.setdefault(split.symbol, []).append(split)

@@ -22,10 +22,23 @@ def rank(
     that an answer is the same on every machine.
     """
     places = np.flatnonzero(matched)
-    names = np.array([symbols[place] for place in places.tolist()], dtype=object)
-    columns = [-key[places] if descending else key[places] for key in reversed(keys)]
-    order = np.lexsort((names.astype(str), *columns))
-    return places[order]
+    names = np.array([symbols[place] for place in places.tolist()], dtype=str)
+    everyone = np.zeros(len(places), dtype=np.int64)
+    return places[
+        ranked_within(everyone, [key[places] for key in keys], names, descending=descending)
+    ]
+
+
+def ranked_within(
+    groups: NDArray[np.int64],
+    keys: Sequence[NDArray[np.float64]],
+    names: NDArray[np.str_] | NDArray[np.int64],
+    *,
+    descending: bool,
+) -> NDArray[np.intp]:
+    """The order of matches by their group, and best first within it; as `rank`, all [matches]."""
+    columns = [-key if descending else key for key in reversed(keys)]
+    return np.lexsort((names, *columns, groups))
 
 
 def best_of_groups(

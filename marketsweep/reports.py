@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from marketsweep.demo import DemoResult
     from marketsweep.forecast import Forecast
     from marketsweep.results import Coverage, Hits
+    from marketsweep.signals import Signals
     from marketsweep.status import Status
     from marketsweep.sync import SyncReceipt
+
+_FIRST: Final = 5
+"""Hits of a session that are named."""
 
 
 def receipt_report(hits: Hits) -> str:
@@ -223,6 +227,21 @@ def clauses_report(hits: Hits) -> str:
         width = max(len(one.symbol) for one in hits.near)
         lines += ["", "near: one clause fails"]
         lines += [f"{o.symbol:<{width}}  {o.distance:>8.2%} away  {o.clause}" for o in hits.near]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def signals_report(found: Signals) -> str:
+    """A line a session: hits, whom they were looked for among, and the first of them."""
+    lines = [f"{'session':<10}  {'hits':>6}  {'evaluated':>9}  {'expected':>8}  first"]
+    place = 0
+    for one in found.sessions:
+        first = found.symbols[place : place + min(one.matches, _FIRST)]
+        more = ", ..." if one.matches > _FIRST else ""
+        lines.append(
+            f"{one.session}  {one.matches:>6,}  {one.evaluated:>9,}  {one.expected:>8,}  "
+            f"{', '.join(first)}{more}".rstrip()
+        )
+        place += one.matches
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -96,9 +96,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
     evaluator = executor(scan.executor, scan.threads)
-    if scan.adjust not in get_args(Adjust):
-        choices = ", ".join(get_args(Adjust))
-        raise UsageError(f"unknown adjustment {scan.adjust!r}: choose one of {choices}")
+    check_adjust(scan.adjust)
     if not 0 <= scan.min_coverage <= 1:
         raise UsageError(f"min coverage {scan.min_coverage} is no share from 0 to 1")
     if scan.top is not None and scan.by not in GROUPS:
@@ -159,6 +157,13 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
 def _wanted(scan: Scan) -> Wanted:
     explained = scan.funnel or scan.near > 0
     return Wanted(scan.condition, scan.sort, scan.columns, scan.saved, explained)
+
+
+def check_adjust(adjust: str) -> None:
+    """Raises UsageError for what is no adjustment."""
+    if adjust not in get_args(Adjust):
+        choices = ", ".join(get_args(Adjust))
+        raise UsageError(f"unknown adjustment {adjust!r}: choose one of {choices}")
 
 
 def require_coverage(hits: Hits, minimum: float) -> None:

@@ -167,6 +167,11 @@ class Segment:
     checksum: int
     """CRC-32 of the whole file, as the catalog has it."""
 
+    @property
+    def end(self) -> int:
+        """The place of the first session after it."""
+        return self.first + self.count
+
     @cached_property
     def values(self) -> NDArray[np.float64]:
         """The bars, float64 [5, count, width], read-only, mapped; NaN where there is none.

@@ -74,7 +74,10 @@ class MarketDay:
 
     def _is_expected(self, symbol: str, age: int) -> bool:
         listed = self.reference.is_listed(symbol)
-        return age == 0 or (age <= RECENT if listed is None else listed)
+        if listed is None:
+            # Of one that never was traded, the age is the number of all sessions.
+            return age <= RECENT and age < len(self.history.dates)
+        return age == 0 or listed
 
     @cached_property
     def everyone(self) -> Universe:

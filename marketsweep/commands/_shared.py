@@ -7,8 +7,11 @@ import datetime as dt
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import click
+
+from marketsweep.errors import UsageError
 
 DAY = click.DateTime(["%Y-%m-%d"])
 FILE = click.Path(path_type=Path)
@@ -43,3 +46,17 @@ def progress_line(what: str) -> Iterator[Callable[[int, int, int], None]]:
         yield line
     finally:
         line.close()
+
+
+@contextlib.contextmanager
+def output_file(path: Path | None) -> Iterator[IO[bytes]]:
+    """A file to write an answer to; stdout for None. Raises UsageError where it cannot be."""
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error

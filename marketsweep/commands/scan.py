@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from marketsweep.commands._shared import DAY, FILE, data_option, date_of
+from marketsweep.commands._shared import DAY, FILE, data_option, date_of, output_file
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -134,7 +132,7 @@ def scan(
             make_folder(charts)
         for warning in hits.warnings:
             click.echo(f"marketsweep: {warning}", err=True)
-        with _output(output) as file:
+        with output_file(output) as file:
             write(hits, file)
         if format_ == "table":
             click.echo(clauses_report(hits), nl=False)
@@ -152,16 +150,3 @@ def _draw(hits: Hits, market: Market, folder: Path, adjust: Adjust) -> None:
         index = write_charts(hits, market.loader, folder, adjust, bar.update)
     of = "all" if drawn == len(hits) else f"the first {drawn:,} of"
     click.echo(f"charts of {of} {len(hits):,} matches: {index}", err=True)
-
-
-@contextlib.contextmanager
-def _output(path: Path | None) -> Iterator[IO[bytes]]:
-    if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    try:
-        with path.open("wb") as file:
-            yield file
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error

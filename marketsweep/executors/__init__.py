@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.errors import UsageError
+from marketsweep.evaluate import Found
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan
 
@@ -18,7 +19,14 @@ Executor = Callable[[Plan, Panel], list[NDArray[np.float64]]]
 """Takes a plan and a panel, gives float64 [rows, symbols] for each of the plan's results."""
 
 EXECUTORS: Final = ("threads", "serial")
-"""Names of the executors, the default first; each is a module of this folder with `run`."""
+"""Names of the executors, the default first; each is a module of this folder.
+
+It has `run` and `search`.
+"""
+
+
+Searcher = Callable[[Plan, Panel], Found]
+"""Takes a plan and a panel with sessions and spans, gives where the first result holds."""
 
 
 def executor(name: str, threads: int | None = None) -> Executor:
@@ -26,8 +34,18 @@ def executor(name: str, threads: int | None = None) -> Executor:
 
     `threads` (None: one a processor) is how many the one of that name has.
     """
+    found: Executor = _of(name, "run", threads)
+    return found
+
+
+def searcher(name: str, threads: int | None = None) -> Searcher:
+    """How the executor of that name searches. Raises as `executor` does."""
+    found: Searcher = _of(name, "search", threads)
+    return found
+
+
+def _of(name: str, function: str, threads: int | None) -> Any:  # noqa: ANN401, of either kind
     if name not in EXECUTORS:
         raise UsageError(f"unknown executor {name!r}: choose one of {', '.join(EXECUTORS)}")
-    run: Any = import_module(f"{__name__}.{name}").run
-    found: Executor = partial(run, threads=threads) if name == "threads" and threads else run
-    return found
+    found = getattr(import_module(f"{__name__}.{name}"), function)
+    return partial(found, threads=threads) if name == "threads" and threads else found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.evaluate import begin
+from marketsweep.evaluate import Found, begin, begin_search
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan
 
@@ -15,3 +15,8 @@ def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
     job = begin(plan, panel)
     job.sweep.work()
     return job.results
+
+
+def search(plan: Plan, panel: Panel) -> Found:
+    """Every tile, one after the other, for where the first result holds."""
+    return begin_search(plan, panel)()

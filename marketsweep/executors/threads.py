@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.evaluate import begin
+from marketsweep.evaluate import Found, begin, begin_search, joined
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan
 from marketsweep.workers import WORKERS
@@ -25,6 +25,13 @@ def run(plan: Plan, panel: Panel, threads: int = WORKERS) -> list[NDArray[np.flo
     for helper in helpers:
         helper.result()
     return job.results
+
+
+def search(plan: Plan, panel: Panel, threads: int = WORKERS) -> Found:
+    """Every tile, shared among the threads, for where the first result holds."""
+    take_part = begin_search(plan, panel)
+    helpers = [_pool(threads).submit(take_part) for _ in range(threads - 1)]
+    return joined([take_part(), *(helper.result() for helper in helpers)])
 
 
 @lru_cache(maxsize=1)

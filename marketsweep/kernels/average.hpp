@@ -22,8 +22,17 @@ template <class L> struct Sma {
   template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
     out[0] = window_mean<L>(in, 0, n);
   }
+#ifndef __CUDACC__
+  template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
+    Lanes newest[R];
+    for (int j = 0; j < R; j++) newest[j] = load<Lanes>(in.newest - j * in.stride + column);
+    const auto away = [](Lanes x, Lanes from) { return x - from; };
+    neighbour_sums(in, column, 1, n, newest, away, out[0]);
+    for (int j = 0; j < R; j++) out[0][j] = newest[j] + out[0][j] / double(n);
+  }
+#endif
 };
-static const bool sma_ = add<Sma>("sma", windowed<Sma>);
+static const bool sma_ = add<Sma>("sma", many_windows<Sma>);
 
 // The weight of a new bar in a running average: 1/1, 1/2 ... 1/n while the first n bars are
 // averaged (bar 0 is the first; before it, 1), then `alpha`.

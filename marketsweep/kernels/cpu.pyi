@@ -30,6 +30,13 @@ class Sweep:
         isa: str,
     ) -> None: ...
     def work(self) -> None: ...
+    def search(
+        self,
+        session: NDArray[np.float64],
+        spans: NDArray[np.int64],
+        needed: int,
+        sessions: int,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]: ...
 
 SESSION_FIELD: int
 SAME_COLUMN: int
@@ -55,6 +62,7 @@ class Sessions:
         last: int,
         depth: int,
         oldest: int,
+        asked: int,
         bars: NDArray[np.int64],
         age: NDArray[np.int64],
     ) -> None: ...

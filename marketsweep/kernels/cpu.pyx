@@ -84,6 +84,19 @@ cdef extern from "program.hpp" namespace "marketsweep" nogil:
         vector[int64_t] tops, field_rows
         int64_t rows
         void work(double* scratch)
+        void search(double* scratch, const Wanted& wanted, Found& found)
+
+    struct Wanted:
+        const double* session
+        int64_t session_rows
+        const int64_t* first
+        const int64_t* last
+        const int64_t* bars
+        int64_t needed
+
+    cppclass Found:
+        vector[int64_t] places, sessions, evaluated
+        vector[double] values
 
 
 cdef extern from "gather.hpp" namespace "marketsweep" nogil:
@@ -100,7 +113,7 @@ cdef extern from "gather.hpp" namespace "marketsweep" nogil:
 
     void c_survey "marketsweep::survey"(
         const CSessions&, const int64_t*, const Change*, const int64_t*, int64_t, int64_t, int64_t,
-        int64_t, int64_t*, int64_t*)
+        int64_t, int64_t, int64_t*, int64_t*)
     void c_gather "marketsweep::gather"(
         const CSessions&, int64_t, cbool, const int64_t*, const int64_t*, int64_t,
         const Change*, const int64_t*, int64_t, int64_t, double*, int64_t)
@@ -198,6 +211,12 @@ cdef class Program:
             self.c.results.push_back(_operand(operand))
 
 
+cdef object _copied(vector[int64_t]& numbers):
+    if not numbers.size():
+        return np.empty(0, np.int64)
+    return np.array(<int64_t[:numbers.size()]>numbers.data())
+
+
 cdef class Sweep:
     """One evaluation of a program; any number of threads may call `work` until it returns.
 
@@ -237,11 +256,42 @@ cdef class Sweep:
 
     def work(self):
         """Takes tiles until none is left."""
-        cdef double[::1] scratch = np.empty(
-            max(1, self.c.program.scratch_rows * TILE))
-        cdef double* memory = &scratch[0]
+        cdef double[::1] scratch = self._scratch()
         with nogil:
-            self.c.work(memory)
+            self.c.work(&scratch[0])
+
+    def search(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans, long needed,
+               long sessions):
+        """Takes tiles until none is left, and tells where the first result holds.
+
+        `session`: float64 [tiles, n, TILE], the number of each bar's, less than `sessions`. `spans`:
+        int64 [3, tiles * TILE], of each symbol the first and last session to look at, and how many
+        bars it has up to its newest; from `needed` on there is an answer. Gives places and sessions
+        of the hits, float64 [hits, results - 1], in no order, and of each session how many symbols
+        have an answer; of the tiles that were taken here.
+        """
+        cdef double[::1] scratch = self._scratch()
+        cdef Wanted wanted
+        cdef Found found
+        tiles = self.c.tops.size()
+        if session.shape[0] != tiles or session.shape[2] != TILE or not session.shape[1]:
+            raise ValueError("sessions differ from the fields in shape")
+        if spans.shape[0] != 3 or spans.shape[1] != tiles * TILE:
+            raise ValueError("there are not as many spans as symbols")
+        wanted.session, wanted.session_rows = &session[0, 0, 0], session.shape[1]
+        wanted.first, wanted.last, wanted.bars = &spans[0, 0], &spans[1, 0], &spans[2, 0]
+        wanted.needed = needed
+        found.evaluated.resize(sessions)
+        with nogil:
+            self.c.search(&scratch[0], wanted, found)
+        results = self.c.program.results.size()
+        values = np.array(<double[:found.values.size()]>found.values.data()) \
+            if found.values.size() else np.empty(0)
+        return (_copied(found.places), _copied(found.sessions),
+                values.reshape(found.places.size(), results - 1), _copied(found.evaluated))
+
+    cdef double[::1] _scratch(self):
+        return np.empty(max(1, self.c.program.scratch_rows * TILE))
 
 
 cdef class Changes:
@@ -286,13 +336,13 @@ cdef class Sessions:
             self.c.field_stride = &field_strides[0]
 
     def survey(self, const int64_t[::1] columns, Changes changes, long first, long last,
-               long depth, long oldest, int64_t[::1] bars, int64_t[::1] age):
+               long depth, long oldest, long asked, int64_t[::1] bars, int64_t[::1] age):
         """Fills `bars` and `age` for positions [first, last) of `columns`; see gather.hpp."""
         if first >= last:
             return
         with nogil:
             c_survey(self.c, &columns[0], changes.c.data(), &changes.starts[0], first, last, depth,
-                     oldest, &bars[0], &age[0])
+                     oldest, asked, &bars[0], &age[0])
 
     def gather(self, int field, cbool is_volume, const int64_t[::1] columns,
                const int64_t[::1] bars, Changes changes, long first_tile, long last_tile,

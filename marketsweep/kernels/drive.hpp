@@ -159,18 +159,84 @@ template <template <class> class K> void windowed(const Call& call) {
   }
 }
 
+// Where working on many rows at once pays.
+inline constexpr int64_t FEW = 8;
+
+// Sums over the windows of R rows that are neighbours, of `term(x, of the row)` for the bars from
+// `first` to `n` before each: a bar is loaded once for all of them. Row j is j bars before the newest
+// of `in`. The terms of a row are added in the order in which one row alone would add them.
+template <int R, class Term>
+LANE_FN void neighbour_sums(const View& in, int64_t column, int64_t first, int64_t n,
+                            const Lanes (&of)[R], const Term& term, Lanes (&sum)[R]) {
+  const double* at = in.newest + column;
+  for (int j = 0; j < R; j++) sum[j] = Lanes{};
+  const auto some = [&](int64_t begin, int64_t end) {
+    for (int64_t back = begin; back < end; back++)
+      for (int j = 0; j < R; j++)
+        if (back - j >= first && back - j < n)
+          sum[j] += term(load<Lanes>(at - back * in.stride), of[j]);
+  };
+  const int64_t whole = first + R - 1;  // from here to n, all rows have the bar in their window
+  if (whole >= n) return some(first, n + R - 1);
+  some(first, whole);
+  for (int64_t back = whole; back < n; back++) {
+    const Lanes x = load<Lanes>(at - back * in.stride);
+#pragma GCC unroll 8
+    for (int j = 0; j < R; j++) sum[j] += term(x, of[j]);
+  }
+  some(n, n + R - 1);
+}
+
+// A windowed kernel of one input over many rows, some neighbours at a time (its `values`).
+template <template <class> class K> void many_windows(const Call& call) {
+  using Kernel = K<Lanes>;
+  static_assert(Kernel::inputs == 1);
+  constexpr int R = 4;
+  View in = call.in[0];
+  const int64_t reached = in.rows - call.lookback;  // rows with a whole window behind them
+  const int64_t blocks = (reached < call.rows ? reached : call.rows) / R;
+  if (call.rows < FEW || in.stride == 0 || blocks < 1) return windowed<K>(call);
+  Kernel kernel;
+  kernel.init(call.parameters);
+  for (int64_t block = 0; block < blocks; block++) {
+    const int64_t row = (call.rows - 1 - block * R) * TILE;
+    for (int64_t column = 0; column < TILE; column += LANES) {
+      Lanes out[Kernel::outputs][R];
+      kernel.template values<R>(in, column, out);
+      for (int j = 0; j < R; j++) {
+        const Lanes oldest = load<Lanes>(in.newest - (j + call.lookback) * in.stride + column);
+        for (int i = 0; i < Kernel::outputs; i++)
+          if (call.out[i])
+            store(call.out[i] + row - j * TILE + column,
+                  oldest == oldest ? out[i][j] : nan<Lanes>());
+      }
+    }
+    in.newest -= R * in.stride;
+  }
+  Call older = call;
+  older.in[0].newest = in.newest;
+  older.in[0].rows -= blocks * R;
+  older.rows -= blocks * R;
+  if (older.rows > 0) windowed<K>(older);
+}
+
 // Row by row, without memory: arithmetic, comparisons, logic.
 template <template <class> class K> void elementwise(const Call& call) {
-  for (int64_t back = call.rows - 1; back >= 0; back--) {
-    const int64_t row = (call.rows - 1 - back) * TILE;
+  constexpr int N = K<Lanes>::inputs;
+  double* out = call.out[0];
+  for (int64_t back = call.rows - 1; back >= 0; back--, out += TILE) {
+    const double* at[N];
+    bool there[N], all = true;
+    for (int i = 0; i < N; i++) {
+      const View& in = call.in[i];
+      at[i] = in.newest - back * in.stride;
+      all &= there[i] = back < in.rows || in.stride == 0;
+    }
     for (int64_t column = 0; column < TILE; column += LANES) {
-      Lanes x[K<Lanes>::inputs];
-      for (int i = 0; i < K<Lanes>::inputs; i++) {
-        const View& in = call.in[i];
-        const bool there = back < in.rows || in.stride == 0;
-        x[i] = there ? load<Lanes>(in.newest - back * in.stride + column) : nan<Lanes>();
-      }
-      store(call.out[0] + row + column, K<Lanes>::of(x));
+      Lanes x[N];
+      for (int i = 0; i < N; i++)
+        x[i] = all || there[i] ? load<Lanes>(at[i] + column) : nan<Lanes>();
+      store(out + column, K<Lanes>::of(x));
     }
   }
 }

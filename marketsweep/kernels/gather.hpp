@@ -44,31 +44,33 @@ inline constexpr int64_t SAME_COLUMN = -2, NO_COLUMN = -1;
 
 // For each symbol, back to session `oldest`: how many bars a panel needs of it and there are
 // (`bars`), and how many sessions before the last one its newest bar lies (`age`; the number of
-// sessions where it has none).
+// sessions where it has none). Answers are wanted at the newest bar, and at all since `asked`.
 //
 // `depth` bars let a recursion forget its start, measured against how far prices move. Where they
 // have not moved at all for k bars, what is remembered has shrunk likewise: k more are needed.
 inline void survey(const Sessions& s, const int64_t* columns, const Change* changes,
                    const int64_t* starts, int64_t first, int64_t last, int64_t depth,
-                   int64_t oldest, int64_t* bars, int64_t* age) {
+                   int64_t oldest, int64_t asked, int64_t* bars, int64_t* age) {
   for (int64_t i = first; i < last; i++) {
     int64_t column = columns[i], next = starts[i];
-    int64_t found = 0, quiet = 0, session = s.count - 1;
+    int64_t found = 0, needed = depth, session = s.count - 1;
     double high = 0, low = 0, close = 0;
+    bool counts = false;  // whether it has not moved since a bar at which an answer is wanted
     age[i] = s.count;
-    for (; session >= oldest && found < depth + quiet; session--) {
+    for (; session >= oldest && (found < needed || session >= asked); session--) {
       while (next < starts[i + 1] && changes[next].session > session) {
         const Change& change = changes[next++];
         if (change.column != SAME_COLUMN) column = change.column;
       }
       const double c = s.at(session, CLOSE_FIELD, column);
       if (c != c) continue;
-      if (found == quiet) {  // no move so far
+      if (found == 0) age[i] = s.count - 1 - session;
+      if (found == 0 || counts || session >= asked) {
         const double h = s.at(session, HIGH_FIELD, column), l = s.at(session, LOW_FIELD, column);
-        if (found == 0)
-          age[i] = s.count - 1 - session, high = h, low = l, close = c, quiet = 1;
-        else if (h == high && l == low && c == close)
-          quiet++;
+        const bool moved = h != high || l != low || c != close;
+        if (found == 0 || moved) counts = found == 0 || session >= asked;
+        high = h, low = l, close = c;
+        if (counts) needed = depth + found + 1;
       }
       found++;
     }
@@ -88,6 +90,7 @@ inline int64_t copy_whole_rows(const Sessions& s, int64_t field, const int64_t* 
     // A change counts from the session before its own.
     if (next[lane] < starts[lane + 1] && changes[next[lane]].session > stop)
       stop = changes[next[lane]].session;
+    if (columns[lane] < 0) stop = s.count;  // it ends before the last session
   }
   int64_t session = s.count - 1, rows = 0;
   for (double* to = cursor[0]; session >= stop && rows < whole; session--, rows++, to -= TILE) {

@@ -103,6 +103,50 @@ template <class L> struct Stoch {
     out[1] = sum / double(slow_d);
   }
 };
-static const bool stoch_ = add<Stoch>("stoch", windowed<Stoch>);
+
+// The same for many rows, bit for bit: each bar's place in its range is worked out once.
+inline void sliding_stoch(const Call& call) {
+  const int64_t n = int64_t(call.parameters[0]), slow_k = int64_t(call.parameters[1]),
+                slow_d = int64_t(call.parameters[2]);
+  if (call.rows < FEW || n > LONGEST_SLIDE) return windowed<Stoch>(call);
+  const int64_t smooth = call.rows + slow_d - 1, rows = smooth + slow_k - 1;
+  auto* const raw = static_cast<double*>(__builtin_malloc(2 * rows * LANES * sizeof(double)));
+  if (!raw) return windowed<Stoch>(call);
+  double* const k = raw + rows * LANES;
+  const auto in = [&](int i, int64_t back, int64_t column) {
+    const View& view = call.in[i];
+    if (view.stride != 0 && back >= view.rows) return nan<Lanes>();
+    return load<Lanes>(view.newest - back * view.stride + column);
+  };
+  for (int64_t column = 0; column < TILE; column += LANES) {
+    slide<true>(call.in[0], column, n, rows,
+                [&](int64_t row, Lanes top) { store(raw + row * LANES, top); });
+    slide<false>(call.in[1], column, n, rows, [&](int64_t row, Lanes bottom) {
+      const Lanes range = load<Lanes>(raw + row * LANES) - bottom;
+      const Lanes place = 100.0 * ((in(2, rows - 1 - row, column) - bottom) / range);
+      store(raw + row * LANES, range == Lanes{} ? Lanes{} : place);
+    });
+    for (int64_t row = 0; row < smooth; row++) {
+      Lanes sum = Lanes{};
+      for (int64_t i = slow_k - 1; i >= 0; i--) sum += load<Lanes>(raw + (row + i) * LANES);
+      store(k + row * LANES, sum / double(slow_k));
+    }
+    for (int64_t row = 0; row < call.rows; row++) {
+      Mask valid = Lanes{} == Lanes{};
+      for (int i = 0; i < 3; i++) {
+        const Lanes oldest = in(i, call.rows - 1 - row + call.lookback, column);
+        valid &= oldest == oldest;
+      }
+      const Lanes newest = load<Lanes>(k + (row + slow_d - 1) * LANES);
+      Lanes sum = newest;
+      for (int64_t d = slow_d - 2; d >= 0; d--) sum += load<Lanes>(k + (row + d) * LANES);
+      const Lanes out[] = {newest, sum / double(slow_d)};
+      for (int i = 0; i < 2; i++)
+        if (call.out[i]) store(call.out[i] + row * TILE + column, valid ? out[i] : nan<Lanes>());
+    }
+  }
+  __builtin_free(raw);
+}
+static const bool stoch_ = add<Stoch>("stoch", sliding_stoch);
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

@@ -37,6 +37,21 @@ struct Program {
   std::vector<double> constants;  // each repeated over a tile
 };
 
+// At which bars to look for what holds: of each symbol, those of sessions `first` to `last`.
+struct Wanted {
+  const double* session;  // the number of each bar's, [tiles x session_rows x TILE]
+  int64_t session_rows;
+  const int64_t *first, *last, *bars;  // [tiles x TILE]
+  int64_t needed;                      // bars of a symbol, for an answer that it does not hold
+};
+
+// Where the first result of a program holds, and what the others are there, hit by hit; and of each
+// session, how many symbols have an answer.
+struct Found {
+  std::vector<int64_t> places, sessions, evaluated;
+  std::vector<double> values;
+};
+
 // One evaluation of a program over matrices that the caller keeps alive.
 struct Sweep {
   const Program* program;
@@ -54,7 +69,19 @@ struct Sweep {
   // Takes tiles until none is left; any number of threads may share in it. `scratch` is a
   // thread's own, of program->scratch_rows x TILE.
   void work(double* scratch) {
-    for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) run_tile(tile, scratch);
+    for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
+      run_tile(tile, scratch);
+      for (size_t i = 0; i < results.size(); i++)
+        copy(view(program->results[i], tile, scratch), results[i] + tile * TILE);
+    }
+  }
+
+  // The same, but for keeping what is true alone: of a year of sessions that is little.
+  void search(double* scratch, const Wanted& wanted, Found& found) {
+    for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
+      run_tile(tile, scratch);
+      pick(tile, scratch, wanted, found);
+    }
   }
 
  private:
@@ -89,8 +116,38 @@ struct Sweep {
       call.rows = step.rows, call.lookback = step.lookback, call.gapless = step.gapless;
       machine->kernels[step.kernel].run(call);
     }
-    for (size_t i = 0; i < results.size(); i++)
-      copy(view(program->results[i], tile, scratch), results[i] + tile * TILE);
+  }
+
+  void pick(int64_t tile, const double* scratch, const Wanted& wanted, Found& found) const {
+    std::vector<View> columns;
+    for (const Operand& result : program->results) columns.push_back(view(result, tile, scratch));
+    const double* newest = wanted.session + ((tile + 1) * wanted.session_rows - 1) * TILE;
+    double first[TILE], last[TILE], known[TILE];
+    for (int64_t lane = 0; lane < TILE; lane++) {
+      const int64_t place = tile * TILE + lane;
+      first[lane] = double(wanted.first[place]), last[lane] = double(wanted.last[place]);
+      known[lane] = double(wanted.bars[place] - wanted.needed);  // rows back that have an answer
+    }
+    double day = 0, count = 0;  // neighbours are of one session as a rule
+    for (int64_t back = 0; back < program->result_rows && back < wanted.session_rows; back++) {
+      for (int64_t lane = 0; lane < TILE; lane++) {
+        const double session = newest[lane - back * TILE];
+        if (!(session >= first[lane] && session <= last[lane])) continue;
+        const bool holds = at(columns[0], back, lane) == 1.0;
+        if (session != day) found.evaluated[int64_t(day)] += int64_t(count), day = session, count = 0;
+        count += holds || double(back) <= known[lane];
+        if (!holds) continue;
+        found.places.push_back(tile * TILE + lane);
+        found.sessions.push_back(int64_t(session));
+        for (size_t i = 1; i < columns.size(); i++) found.values.push_back(at(columns[i], back, lane));
+      }
+    }
+    found.evaluated[int64_t(day)] += int64_t(count);
+  }
+
+  static double at(const View& view, int64_t back, int64_t lane) {
+    if (back >= view.rows && view.stride != 0) return __builtin_nan("");
+    return view.newest[lane - back * view.stride];
   }
 
   void copy(View from, double* to) const {

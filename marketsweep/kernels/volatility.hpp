@@ -51,7 +51,22 @@ template <class L> struct Bbands {
     out[1] = mean;
     out[2] = mean - band;
   }
+#ifndef __CUDACC__
+  template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[3][R]) const {
+    Sma<Lanes> middle{n};
+    Lanes mean[1][R], squares[R];
+    middle.template values<R>(in, column, mean);
+    const auto square = [](Lanes x, Lanes from) { return (x - from) * (x - from); };
+    neighbour_sums(in, column, 0, n, mean[0], square, squares);
+    for (int j = 0; j < R; j++) {
+      const Lanes band = width * root(squares[j] / double(n));
+      out[0][j] = mean[0][j] + band;
+      out[1][j] = mean[0][j];
+      out[2][j] = mean[0][j] - band;
+    }
+  }
+#endif
 };
-static const bool bbands_ = add<Bbands>("bbands", windowed<Bbands>);
+static const bool bbands_ = add<Bbands>("bbands", many_windows<Bbands>);
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

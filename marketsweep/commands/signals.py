@@ -1,0 +1,124 @@
+"""`marketsweep signals`: what a scan finds as of every session of a year, or of any time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+
+import click
+
+from marketsweep.commands._shared import DAY, FILE, data_option, date_of, output_file, progress_line
+from marketsweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from marketsweep.past import Adjust
+    from marketsweep.signals import Signals
+
+
+@click.command()
+@click.argument("condition")
+@click.option("--since", type=DAY, help="From that day on. Default: 252 sessions in all.")
+@click.option("--until", type=DAY, help="Up to that day. Default: the newest session.")
+@click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+@click.option("--universe", metavar="NAME", help="A named pre-screen: universe.toml, or built in.")
+@click.option(
+    "--unknown",
+    type=click.Choice(["keep", "drop"]),
+    metavar="keep|drop",
+    help="Symbols of which the pre-screen lacks a fact. Default: drop.",
+)
+@click.option("--sort", metavar="EXPR", help="Rank within a session. Default: dollar_volume.")
+@click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N of each session.")
+@click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
+@click.option("--executor", default="threads", show_default=True, metavar="threads|serial")
+@click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
+@click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
+@click.option(
+    "--format",
+    "format_",
+    default="table",
+    show_default=True,
+    type=click.Choice(["table", "json", "csv", "parquet"]),
+    metavar="table|json|csv|parquet",
+)
+@click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
+@click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
+@data_option
+def signals(
+    condition: str,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    where: str | None,
+    universe: str | None,
+    unknown: Literal["keep", "drop"] | None,
+    sort: str | None,
+    descending: bool,
+    limit: int | None,
+    columns: str,
+    executor: str,
+    threads: int | None,
+    adjust: Adjust,
+    format_: str,
+    output: Path | None,
+    exclude_suspect: bool,
+    data: Path | None,
+) -> None:
+    """Find for which symbols CONDITION held, as of every session of a year.
+
+    Each session is seen as a scan of that day sees it: with its universe, and with the splits and
+    tickers known by then. The table has a line a session; the other formats have all hits.
+
+    \b
+    Examples:
+      marketsweep signals 'close crosses above sma(200)'
+      marketsweep signals golden_cross --since 2016-06-01 --until 2016-12-30
+      marketsweep signals 'rank(roc(20)) <= 10' --sort 'roc(20)' --format csv --output signals.csv
+    """
+    from marketsweep.market import data_folder, open_market
+
+    if format_ == "parquet" and output is None and sys.stdout.isatty():
+        raise UsageError("Parquet is not for terminals: add --output FILE")
+    with open_market(data_folder(data)) as market, progress_line("scanning") as progress:
+        found = market.signals(
+            condition,
+            since=date_of(since),
+            until=date_of(until),
+            where=where,
+            universe=universe,
+            unknown=unknown,
+            sort=sort,
+            descending=descending,
+            limit=limit,
+            columns=columns,
+            executor=executor,
+            threads=threads,
+            adjust=adjust,  # any text, until it is checked
+            exclude_suspect=exclude_suspect,
+            progress=progress,
+        )
+    for warning in found.warnings:
+        click.echo(f"marketsweep: {warning}", err=True)
+    with output_file(output) as file:
+        _write(found, format_, file)
+    timing = found.timing
+    click.echo(f"{found.receipt}; {timing.total:.2f} s", err=True)
+
+
+def _write(found: Signals, format_: str, file: IO[bytes]) -> None:
+    match format_:
+        case "csv":
+            found.to_polars().fill_nan(None).write_csv(file)
+        case "parquet":
+            found.to_polars().write_parquet(file)
+        case "json":
+            import msgspec
+
+            facts = msgspec.json.encode(found.to_dict())
+            file.write(msgspec.json.format(facts, indent=2) + b"\n")
+        case _:
+            from marketsweep.reports import signals_report
+
+            file.write(signals_report(found).encode())

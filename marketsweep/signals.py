@@ -1,0 +1,360 @@
+"""A condition over many past sessions: what a scan as of each of them finds, in one pass.
+
+1. The sessions are cut into blocks, so that memory stays bounded (`_blocks`).
+2. Of a block, every ticker's `stretches` become lanes of a panel, with the bars before it that the
+   first session needs (`_panel`). In each, a session's scan would see the same bars.
+3. The plan is evaluated once for all rows, and only where it holds is anything kept (`search`).
+4. Hits are ranked within their session; who was expected in it is counted (`census`).
+
+What one pass cannot do, such as a pre-screen or facts that change by day, is done by a scan of each
+session (`_one_by_one`): the answer is the same.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from itertools import chain
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep import tree
+from marketsweep.asking import Asked, planned
+from marketsweep.errors import UsageError
+from marketsweep.executors import executor, searcher
+from marketsweep.loading import Loader
+from marketsweep.passes import prepared
+from marketsweep.plan import SESSION, Plan, make_plan
+from marketsweep.ranking import ranked_within
+from marketsweep.results import Timing
+from marketsweep.scan import MIN_COVERAGE, Scan, check_adjust, resolve_session, run
+from marketsweep.sessions import sessions_from_to
+from marketsweep.stretches import breaks_of
+from marketsweep.tree import Node
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Progress = Callable[[int, int, int], None]
+"""Told after each block: how many sessions are done, how many there are, and hits so far."""
+
+BLOCK: Final = 252
+"""Sessions evaluated at once at the most: a year."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReceipt:
+    """What one session covers: expected = evaluated + all that were left out."""
+
+    session: dt.date
+    matches: int
+    expected: int
+    evaluated: int
+    prescreen: int = 0
+    stale: int = 0
+    short_history: int = 0
+    suspect: int = 0
+
+    @property
+    def share(self) -> float:
+        """The part of what was asked for that has an answer; see `Coverage.share`."""
+        asked = self.expected - self.prescreen - self.suspect
+        return 1.0 - self.stale / asked if asked else 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signals:
+    """The hits of every session, by session and rank.
+
+    `days` is datetime64[D] [hits], `close`, `volume` and each of `values` are float64 [hits].
+    """
+
+    condition: str
+    days: NDArray[np.datetime64]
+    symbols: list[str]
+    close: NDArray[np.float64]
+    volume: NDArray[np.float64]
+    values: dict[str, NDArray[np.float64]]
+    sessions: list[SessionReceipt]
+    data_version: int
+    timing: Timing
+    tree: Node
+    warnings: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def to_polars(self) -> pl.DataFrame:
+        """A polars frame: date, symbol, close, volume and the values."""
+        import polars as pl  # 400 ms to import, and few callers need it
+
+        taken = {"date", "symbol", "close", "volume"}
+        return pl.DataFrame(
+            {
+                "date": pl.Series(self.days).cast(pl.Date),
+                "symbol": pl.Series(self.symbols, dtype=pl.String),
+                "close": self.close,
+                "volume": self.volume,
+                **{name: column for name, column in self.values.items() if name not in taken},
+            }
+        )
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One flat dict a hit."""
+        columns = {"close": self.close, "volume": self.volume, **self.values}
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [
+            {"date": day, "symbol": symbol, **dict(zip(columns, row, strict=True))}
+            for day, symbol, row in zip(self.days.tolist(), self.symbols, rows, strict=True)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole answer as plain data: the JSON of `marketsweep signals --format json`."""
+        return {
+            "condition": self.condition,
+            "sessions": [asdict(one) for one in self.sessions],
+            "hits": self.to_dicts(),
+            "data_version": self.data_version,
+            "timing": asdict(self.timing),
+        }
+
+    def _repr_html_(self) -> str:
+        return f"{self.to_polars()._repr_html_()}<p>{self.receipt}</p>"
+
+    @property
+    def receipt(self) -> str:
+        """What is covered, in one sentence."""
+        evaluated = sum(one.evaluated for one in self.sessions)
+        asked = sum(one.expected for one in self.sessions)
+        return (
+            f"{len(self):,} hits in {len(self.sessions):,} sessions, "
+            f"{self.sessions[0].session} to {self.sessions[-1].session}; "
+            f"{evaluated:,} of {asked:,} bars expected in them evaluated"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Signals: {self.receipt}>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The hits of some sessions, in order; columns are close, volume and what is shown."""
+
+    days: NDArray[np.datetime64]
+    symbols: list[str]
+    columns: list[NDArray[np.float64]]
+    receipts: list[SessionReceipt]
+    loading: float = 0.0
+
+
+def signals(
+    scan: Scan,
+    loader: Loader,
+    since: dt.date | None = None,
+    until: dt.date | None = None,
+    progress: Progress = lambda done, total, hits: None,
+) -> Signals:
+    """What `scan` finds as of every stored session from `since` to `until`.
+
+    None for `until` is the newest session, for `since` the 252nd before it. `scan.limit` counts by
+    session. Raises ConditionError, UsageError for days that cannot be, CoverageError where `until`
+    is not stored, and StoreError.
+    """
+    started = perf_counter()
+    check_adjust(scan.adjust)
+    last = resolve_session(loader.snapshot, until)
+    sessions = _sessions(loader, since, last)
+    asked = planned(scan.condition, scan.sort, scan.columns, scan.saved, explained=False)
+    one_pass = _is_of_one_pass(asked) and _is_plain(scan) and not loader.snapshot.partial
+    blocks = [[day] for day in sessions]
+    if one_pass:
+        blocks = list(_blocks(scan, asked, loader, sessions))
+    parts: list[_Part] = []
+    done = hits = 0
+    for days in blocks:
+        parts.append((_at_once if one_pass else _one_by_one)(scan, asked, loader, days))
+        done, hits = done + len(days), hits + len(parts[-1].symbols)
+        progress(done, len(sessions), hits)
+    close, volume, *values = (
+        np.concatenate(c) for c in zip(*(p.columns for p in parts), strict=True)
+    )
+    loading = sum(part.loading for part in parts)
+    total = perf_counter() - started
+    return Signals(
+        condition=scan.condition if isinstance(scan.condition, str) else str(asked.condition),
+        days=np.concatenate([part.days for part in parts]),
+        symbols=list(chain.from_iterable(part.symbols for part in parts)),
+        close=close,
+        volume=volume,
+        values=dict(zip(asked.shown, values, strict=True)),
+        sessions=list(chain.from_iterable(part.receipts for part in parts)),
+        data_version=loader.version,
+        timing=Timing(loading, total - loading, total),
+        tree=asked.condition,
+        warnings=list(_warnings(loader.sessions, asked.plan.bars[0], parts)),
+    )
+
+
+def _sessions(loader: Loader, since: dt.date | None, last: dt.date) -> list[dt.date]:
+    stored = loader.snapshot.whole or loader.sessions
+    end = bisect_right(stored, last)
+    first = max(0, end - BLOCK) if since is None else bisect_left(stored, since)
+    if first >= end:
+        raise UsageError(f"no session is stored from {since} to {last}: --since must come first")
+    return stored[first:end]
+
+
+def _warnings(stored: Sequence[dt.date], needed: int, parts: Sequence[_Part]) -> Iterator[str]:
+    receipts = [receipt for part in parts for receipt in part.receipts]
+    first = bisect_left(stored, receipts[0].session)
+    end = bisect_right(stored, receipts[-1].session)
+    looked_at = stored[max(0, first + 1 - needed) : end]
+    missing = sessions_from_to(looked_at[0], looked_at[-1]) + 1 - len(looked_at)
+    if missing:
+        yield (
+            f"{missing:,} of the sessions from {looked_at[0]} to {looked_at[-1]} are not stored: "
+            "they have no hits, and indicators run over the gap: run marketsweep sync"
+        )
+    thin = [one for one in receipts if one.share < MIN_COVERAGE]
+    if thin:
+        worst = min(thin, key=lambda one: one.share)
+        yield (
+            f"in {len(thin):,} of the {len(receipts):,} sessions less than {MIN_COVERAGE:.0%} of "
+            f"the symbols asked for have a bar, in that of {worst.session} {worst.share:.1%}: run "
+            "marketsweep sync"
+        )
+
+
+# -- which way
+
+
+def _is_plain(scan: Scan) -> bool:
+    return scan.where is None and scan.screen.lets_all_pass and not scan.exclude_suspect
+
+
+def _is_of_one_pass(asked: Asked) -> bool:
+    """Whether what is asked at a bar depends on that session's symbols alone, or on one symbol."""
+    facts = any(
+        isinstance(part, tree.Fact | tree.Text) for node in asked.nodes for part in node.walk()
+    )
+    return not facts and _compares_today(asked.plan)
+
+
+def _compares_today(plan: Plan) -> bool:
+    """Whether symbols are compared in the session at hand alone.
+
+    In an earlier one, whoever has no bar today would not count. Running weeks and months are of
+    the newest bar by their nature.
+    """
+    return all(
+        (isinstance(one.node, tree.Other) or _compares_today(one.plan))
+        and not (
+            isinstance(one.node, tree.Standing | tree.Breadth) and (one.rows > 1 or one.node.by)
+        )
+        and not (isinstance(one.node, tree.Framed) and (one.node.running or _is_compared(one.plan)))
+        for one in plan.derived
+    )
+
+
+def _is_compared(plan: Plan) -> bool:
+    return any(isinstance(one.node, tree.Standing | tree.Breadth) for one in plan.derived)
+
+
+def _blocks(
+    scan: Scan, asked: Asked, loader: Loader, sessions: Sequence[dt.date]
+) -> Iterator[list[dt.date]]:
+    """Sessions to evaluate at once: a new block where another symbol's past becomes another."""
+    history = loader.day(sessions[-1]).history
+    first = bisect_left(history.dates, sessions[0])
+    others = {
+        part.symbol for node in asked.nodes for part in node.walk() if isinstance(part, tree.Other)
+    }
+    breaks = sorted(
+        set().union(*(breaks_of(history, symbol, first, scan.adjust) for symbol in others))
+    )
+    places = [bisect_left(sessions, history.dates[place]) for place in breaks]
+    most = BLOCK if scan.adjust != "total" else BLOCK // 4
+    begin = 0
+    for end in [*places, len(sessions)]:
+        while begin < end:
+            yield list(sessions[begin : min(end, begin + most)])
+            begin = min(end, begin + most)
+
+
+# -- all sessions in one pass
+
+
+def _at_once(scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date]) -> _Part:
+    started = perf_counter()
+    day = loader.day(days[-1])
+    first = bisect_left(day.history.dates, days[0])
+    plan = _plan_of(tuple(asked.nodes), len(day.history.dates) - first)
+    depth, fields = asked.plan.history, {*plan.loads, SESSION}
+    panel = loader.stretched(days[-1], first, scan.adjust, depth, fields)
+    others = loader.others(days[-1], scan.adjust)
+    panel = prepared(plan, panel, executor(scan.executor, scan.threads), others)
+    due, fresh = loader.census(days[-1], first)
+    loaded = perf_counter()
+    found = searcher(scan.executor, scan.threads)(plan, panel)
+    names, of_place = np.unique(panel.symbols, return_inverse=True)
+    symbols = of_place[found.places]  # numbers that are in the order of the names
+    values = found.values.T
+    keys = list(values[2 : 2 + len(asked.keys)])
+    order = ranked_within(found.sessions, keys, symbols, descending=scan.descending)
+    if scan.limit is not None:
+        of = found.sessions[order]
+        order = order[np.arange(len(of)) - np.searchsorted(of, of) < scan.limit]
+    hits = np.bincount(found.sessions[order], minlength=len(day.history.dates))
+    receipts = [
+        SessionReceipt(
+            session=one,
+            matches=int(hits[place]),
+            expected=int(due[place - first]),
+            evaluated=int(found.evaluated[place]),
+            stale=int(due[place - first] - fresh[place - first]),
+            short_history=int(fresh[place - first] - found.evaluated[place]),
+        )
+        for place, one in enumerate(day.history.dates[first:], first)
+    ]
+    dates = np.array(day.history.dates, dtype="datetime64[D]")
+    shown = [values[0], values[1], *values[2 + len(asked.keys) :]]
+    return _Part(
+        dates[found.sessions[order]],
+        names[symbols[order]].tolist(),
+        [column[order] for column in shown],
+        receipts,
+        loaded - started,
+    )
+
+
+@lru_cache(maxsize=16)
+def _plan_of(nodes: tuple[Node, ...], rows: int) -> Plan:
+    return make_plan(nodes, rows)
+
+
+# -- a session after the other
+
+
+def _one_by_one(scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date]) -> _Part:
+    (day,) = days
+    hits = run(replace(scan, as_of=day), loader)
+    covered, left = hits.coverage, hits.coverage.excluded
+    receipt = SessionReceipt(
+        session=day,
+        matches=len(hits),
+        expected=covered.expected,
+        evaluated=covered.evaluated,
+        prescreen=left.prescreen,
+        stale=left.stale,
+        short_history=left.short_history,
+        suspect=left.suspect,
+    )
+    columns = [hits.close, hits.volume, *(hits.values[name] for name in asked.shown)]
+    days_of_hits = np.full(len(hits), day, dtype="datetime64[D]")
+    return _Part(days_of_hits, hits.symbols, columns, [receipt], hits.timing.load)

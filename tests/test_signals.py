@@ -1,0 +1,370 @@
+"""Signals: what a scan as of each session finds, from one pass over all of them."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import marketsweep as ms
+from marketsweep import signals as module
+from marketsweep.by_symbol import asked
+from marketsweep.condition import parse_expression
+from marketsweep.errors import ConditionError, CoverageError, UsageError
+from marketsweep.executors import EXECUTORS, executor, searcher
+from marketsweep.panel import Panel
+from marketsweep.past import Adjust
+from marketsweep.plan import SESSION, make_plan
+from marketsweep.providers.files import FilesProvider
+from marketsweep.records import Dividend, Listing, SessionBars, Span, Split
+from marketsweep.sessions import sessions_between
+from marketsweep.store import Store
+from marketsweep.sync import sync
+from tests.markets import EXAMPLE, panel_of, random_bars
+from tests.test_sync import command
+
+DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 5, 27))
+
+
+def same_as_scans(market: ms.Market, condition: str, days: Sequence[dt.date], **given: Any) -> int:  # noqa: ANN401, arguments of a scan
+    """Compares with a scan as of each session, or of some; how many hits there are."""
+    found = market.signals(condition, **given)
+    of_day = found.days.astype(object)
+    receipts = {one.session: one for one in found.sessions}
+    given.pop("since", None)
+    given.pop("until", None)
+    for day in days:
+        hits = market.scan(condition, as_of=day, **given)
+        places = np.flatnonzero(of_day == day)
+        assert [found.symbols[place] for place in places] == hits.symbols, day
+        np.testing.assert_array_equal(found.close[places], hits.close)
+        np.testing.assert_array_equal(found.volume[places], hits.volume)
+        assert list(found.values) == list(hits.values)
+        for name, column in hits.values.items():
+            np.testing.assert_allclose(found.values[name][places], column, rtol=1e-9, atol=1e-12)
+        covered, left = hits.coverage, hits.coverage.excluded
+        assert receipts[day] == module.SessionReceipt(
+            session=day,
+            matches=len(hits),
+            expected=covered.expected,
+            evaluated=covered.evaluated,
+            prescreen=left.prescreen,
+            stale=left.stale,
+            short_history=left.short_history,
+            suspect=left.suspect,
+        )
+    return len(found)
+
+
+# -- the real market
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example market with its splits, dividends and listings; only to be read."""
+    path = tmp_path_factory.mktemp("real")
+    names = ("bars", "actions", "symbols")
+    with Store.create(path) as store:
+        sync(store, FilesProvider(*(EXAMPLE / f"{name}.parquet" for name in names)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("condition", "given"),
+    [
+        ("close > 20 and rsi(14) < 30 and volume > sma(volume, 20)", {"columns": "atr(14)/close"}),
+        ("close > 100 and roc(20) > 10", {"adjust": "total", "since": dt.date(2016, 9, 20)}),
+        ("nr7 and close < 10", {"adjust": "none", "sort": "volume, roc(5)", "limit": 9}),
+        ("rank(roc(20)) <= 40 and weekly(close > sma(5))", {}),
+        ('rs(20, "AMN") > 1.2 and symbol("DRI").close > 60', {}),
+        (
+            "zscore(volume) > 3 and market(pct(close > sma(50))) > 0.5",
+            {"sort": "percentile(close)"},
+        ),
+    ],
+)
+def test_the_real_market(real: Path, condition: str, given: dict[str, Any]) -> None:
+    with ms.open(real) as market:
+        sessions = [one.session for one in market.signals("close > 1e9", **given).sessions]
+        # AHS became AMN on 2016-10-26, and DRI paid: their neighbourhoods, and a few more.
+        some = [day for day in sessions if dt.date(2016, 10, 24) <= day <= dt.date(2016, 10, 27)]
+        assert same_as_scans(market, condition, [*sessions[3::31], *some], **given) > 100
+
+
+# -- markets with everything that happens
+
+
+def awkward(path: Path, seed: int) -> Store:
+    """Random walks with holes, frozen quotes, splits, dividends, a rename, a ticker used again."""
+    r = np.random.default_rng(seed)
+    names = [f"S{i}" for i in range(40)]
+    walks, whole = (random_bars(len(DAYS), len(names), seed, short) for short in (0.3, 0.0))
+    for name, matrix in walks.items():
+        matrix[:, :9] = whole[name][:, :9]
+        matrix[40:95, 3] = 1e5 if name == "volume" else 7.25  # frozen
+        matrix[60:, 4] = np.nan  # delisted
+        matrix[30:60, 5] = np.nan
+        matrix[:45, 6] = np.nan  # S6 is what S7 was before; see below
+        matrix[45:, 7] = np.nan
+        matrix[50:58, 8] = np.nan  # S8 is given up, and another's later
+    holes = r.random((len(DAYS), len(names))) < 0.02
+    holes[:, 0] = False
+    holes[45, 6] = True  # it was traded under its former ticker alone
+    store = Store.create(path)
+    with store.writer() as writer:
+        for row, day in enumerate(DAYS):
+            bars = np.array(
+                [walks[name][row] for name in ("open", "high", "low", "close", "volume")]
+            )
+            there = ~np.isnan(bars[0]) & ~holes[row]
+            symbols = [name for name, is_there in zip(names, there, strict=True) if is_there]
+            writer.commit([SessionBars(day, symbols, np.ascontiguousarray(bars[:, there]))], "test")
+        chosen = r.choice(len(DAYS) - 2, size=24) + 1
+        told = [names[place] for place in r.choice(len(names), size=24)]
+        pairs = list(dict.fromkeys(zip(told, chosen.tolist(), strict=True)))
+        writer.put_splits(
+            [
+                Split(name, DAYS[at] + dt.timedelta(days=int(r.integers(0, 3))), 1, 2)
+                for name, at in pairs[:10]
+            ]
+            + [
+                Split("S7", DAYS[20], 1, 3),
+                Split("S6", DAYS[70], 2, 1),
+                Split("S6", DAYS[50], 1, 2),
+            ]
+        )
+        writer.put_dividends(
+            [Dividend(name, DAYS[at], 0.5) for name, at in pairs[10:]]
+            + [Dividend("S7", DAYS[30], 0.3), Dividend("S6", DAYS[90], 0.4)]
+        )
+        writer.put_listings(
+            [
+                *(
+                    Listing(name, first=DAYS[0], exchange="X")
+                    for name in names
+                    if name not in ("S4", "S6", "S7", "S8")
+                ),
+                Listing("S4", first=DAYS[0], last=DAYS[59]),
+                Listing("S7", first=DAYS[0], last=DAYS[44], figi="F7"),
+                Listing("S6", first=None if seed else DAYS[45], figi="F7"),
+                Listing("S8", first=DAYS[0], last=DAYS[49], figi="F8", sector="Energy"),
+                Listing("S8", first=DAYS[58], figi="G8", sector="Utilities"),
+                Listing("NEVER", first=DAYS[10], last=DAYS[80]),
+            ][: 30 + seed * 10]  # of some, nobody tells
+        )
+    return store
+
+
+@pytest.mark.parametrize(("seed", "adjust"), [(0, "splits"), (1, "total"), (1, "none")])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "rsi(5) < 70 and close > sma(10)",
+        "ema(8) > close[3] or highest(high, 12) == high",
+        "rank(roc(5)) <= 12 and percentile(volume) > 0.2",
+        'weekly(roc(1)) > -5 and symbol("S6").close > 1 and rs(4, "S7") > 0.5',
+        "stoch(5, 3, 3).k > 40 and bbands(10, 2).lower < low and volume > 1000",
+        "rank(close)[2] <= 20",
+        "weekly(close > open, running)",
+    ],
+)
+def test_every_session_of_an_awkward_market(
+    tmp_path: Path, condition: str, adjust: Adjust, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awkward(tmp_path, seed).close()
+    with ms.open(tmp_path) as market:
+        assert same_as_scans(market, condition, [*DAYS[::4], DAYS[45]], adjust=adjust) > 100
+        monkeypatch.setattr(module, "BLOCK", 31)
+        since = DAYS[17]
+        assert same_as_scans(market, condition, DAYS[20::17], adjust=adjust, since=since) > 50
+
+
+def test_frozen_quotes_are_remembered_through(tmp_path: Path) -> None:
+    """What an average remembers does not fade while nothing moves, at no session of them."""
+    rows = 500
+    days = sessions_between(dt.date(2014, 1, 2), dt.date(2016, 1, 29))[:rows]
+    r = np.random.default_rng(1)
+    close = 50 + np.cumsum(r.normal(0, 1, rows)) % 20
+    close[100:470] = close[100]
+    close[-1] += 1
+    with Store.create(tmp_path) as store, store.writer() as writer:
+        for day, price in zip(days, close.tolist(), strict=True):
+            bars = SessionBars(day, ["A"], np.array([[price]] * 4 + [[1e6]]))
+            writer.commit([bars], "test")
+    with ms.open(tmp_path) as market:
+        given: dict[str, Any] = {"columns": "rsi(5)", "since": days[420]}
+        assert same_as_scans(market, "close > 0", days[420::7], **given) == 80
+
+
+def test_a_pre_screen_of_each_session(tmp_path: Path) -> None:
+    awkward(tmp_path, 1).close()
+    with ms.open(tmp_path) as market:
+        where = 'sector != "Energy" or exchange == "X"'
+        assert same_as_scans(market, "close > 40", DAYS[40::11], where=where) > 100
+        assert same_as_scans(market, "close > 40 and listing_age > 60", DAYS[::17]) > 100
+        assert same_as_scans(market, 'exchange == "X" and close > 30', DAYS[::17]) > 100
+
+
+def test_sessions_of_some_symbols_alone(tmp_path: Path) -> None:
+    awkward(tmp_path, 0).close()
+    with Store.open(tmp_path) as store, store.writer() as writer:
+        values = np.array([[50.0] * 2] * 4 + [[1e6] * 2])
+        day = sessions_between(DAYS[-1] + dt.timedelta(days=1), dt.date(2016, 6, 8))[0]
+        known = asked([Span(name, day, day) for name in ("S0", "S1")], dt.datetime.now(dt.UTC))
+        writer.commit([SessionBars(day, ["S0", "S1"], values)], "test", asked=known)
+    with ms.open(tmp_path) as market:
+        assert market.signals("close > 1").sessions[-1].session == DAYS[-1]
+        assert same_as_scans(market, "close > 1", DAYS[-3:]) > 100
+
+
+# -- the search itself
+
+
+def searched(name: str, condition: str, panel: Panel, rows: int) -> list[tuple[float, ...]]:
+    plan = make_plan([*map(parse_expression, (condition, "close", "sma(5)"))], rows)
+    found = searcher(name, 3 if name == "threads" else None)(plan, panel)
+    hits = zip(found.places, found.sessions, *found.values.T, strict=True)
+    return sorted((*map(float, hit),) for hit in hits)
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("condition", ["close > sma(20)", "1 < 2", "close[30] > open"])
+def test_a_search_finds_what_a_run_finds(name: str, condition: str) -> None:
+    rows, symbols = 90, 100
+    panel = with_sessions(panel_of(random_bars(rows, symbols, seed=3)))
+    assert panel.spans is not None
+    plan = make_plan([*map(parse_expression, (condition, "close", "sma(5)"))], 50)
+    truth, close, mean = executor("serial")(plan, panel)
+    first, last, _ = panel.spans
+    wanted = [
+        (float(place), float(40 + row), close[row, place], mean[row, place])
+        for row, place in np.argwhere(truth == 1.0).tolist()
+        if first[place] <= 40 + row <= last[place] and not np.isnan(close[row, place])
+    ]
+    found = searched(name, condition, panel, 50)
+    np.testing.assert_array_equal(found, sorted(wanted))
+
+
+def with_sessions(panel: Panel) -> Panel:
+    """Every bar is of a session, and each symbol looked at in some of them."""
+    numbers = np.broadcast_to(np.arange(panel.rows, dtype=float)[:, None], (panel.rows, 32))
+    fields = panel.fields | {
+        SESSION: np.where(np.isnan(panel.fields["close"]), np.nan, numbers).copy()
+    }
+    r = np.random.default_rng(0)
+    first = r.integers(0, panel.rows, len(panel.symbols))
+    spans = np.array([first, first + r.integers(0, panel.rows, len(first)), panel.bars])
+    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 12, 30))[: panel.rows]
+    return replace(panel, fields=fields, spans=spans, dates=days)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *(f"sma({n})" for n in (2, 3, 4, 5, 7, 50)),
+        *(f"bbands({n}, 2).{band}" for n in (2, 5, 20) for band in ("upper", "middle", "lower")),
+        *(
+            f"stoch({n}, {k}, {d}).{line}"
+            for n, k, d in [(1, 1, 1), (5, 3, 4), (14, 3, 3)]
+            for line in "kd"
+        ),
+        "highest(high, 9)",
+        "sma(close / (volume - volume[1]), 6)",
+    ],
+)
+def test_many_rows_equal_each_row_bit_for_bit(expression: str) -> None:
+    """Several rows at once are worked out in other ways; a scan of a day must see the same."""
+    rows = 70
+    bars = random_bars(rows, 70, seed=5)
+    bars["volume"][20:30, 7] = 5.0  # divided by nothing: infinite, or not a number
+    node = parse_expression(expression)
+    for wanted in (8, 9, 33, 68):
+        (many,) = executor("serial")(make_plan([node], wanted), panel_of(bars))
+        for back in (0, 1, 5, wanted - 1):
+            cut = {name: matrix[: rows - back] for name, matrix in bars.items()}
+            (one,) = executor("serial")(make_plan([node], 1), panel_of(cut))
+            np.testing.assert_array_equal(many[wanted - 1 - back], one[0])
+
+
+# -- at the command line
+
+
+def test_the_command(real: Path) -> None:
+    arguments = ("signals", "rank(roc(20)) <= 3", "--since", "2016-12-20", "--data", real)
+    with ms.open(real) as market:
+        found = market.signals("rank(roc(20)) <= 3", since="2016-12-20")
+    table = command(*arguments)
+    assert table.returncode == 0, table.stderr
+    lines = table.stdout.splitlines()
+    assert len(lines) == 1 + len(found.sessions) == 9
+    assert lines[-1].split()[:4] == ["2016-12-30", "3", "5,946", "6,147"]
+    assert found.receipt in table.stderr
+    told = json.loads(command(*arguments, "--format", "json").stdout)
+    assert [(hit["date"], hit["symbol"], hit["close"]) for hit in told["hits"]] == [
+        (f"{day}", symbol, close)
+        for day, symbol, close in zip(found.days, found.symbols, found.close.tolist(), strict=True)
+    ]
+    assert [one["matches"] for one in told["sessions"]] == [3] * 8
+    rows = list(csv.DictReader(io.StringIO(command(*arguments, "--format", "csv").stdout)))
+    assert [row["symbol"] for row in rows] == found.symbols
+    assert list(rows[0]) == ["date", "symbol", "close", "volume", "rank(roc(20))"]
+
+
+def test_parquet(real: Path, tmp_path: Path) -> None:
+    file = tmp_path / "signals.parquet"
+    done = command(
+        "signals", "close > 1000", "--format", "parquet", "--output", file, "--data", real
+    )
+    assert done.returncode == 0, done.stderr
+    frame = pl.read_parquet(file)
+    with ms.open(real) as market:
+        assert frame.equals(market.signals("close > 1000").to_polars())
+    assert frame.schema["date"] == pl.Date
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["close >"], 2, "close >"),
+        (["close"], 2, "a condition is true or false"),
+        (
+            ["close > 1", "--since", "2016-12-01", "--until", "2016-11-01"],
+            2,
+            "--since must come first",
+        ),
+        (["close > 1", "--until", "2015-01-02"], 2, "before the first stored session"),
+        (["close > 1", "--until", "2999-01-01"], 2, "in the future"),
+        (["close > 1", "--limit", "0"], 2, "--limit"),
+        (["close > 1", "--adjust", "some"], 2, "unknown adjustment"),
+        (["close > 1", "--executor", "some"], 2, "unknown executor"),
+        (["close > 1", "--format", "some"], 2, "--format"),
+    ],
+)
+def test_bad_input(real: Path, arguments: list[str], code: int, said: str) -> None:
+    done = command("signals", *arguments, "--data", real)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_errors_from_python(real: Path, tmp_path: Path) -> None:
+    with ms.open(real) as market:
+        with pytest.raises(UsageError, match="limit"):
+            market.signals("close > 1", limit=0)
+        with pytest.raises(ConditionError):
+            market.signals("clsoe > 1")
+        with pytest.raises(UsageError, match="since"):
+            market.signals("close > 1", since="yesterday")
+    Store.create(tmp_path).close()
+    with ms.open(tmp_path) as market, pytest.raises(CoverageError, match="run marketsweep sync"):
+        market.signals("close > 1")
