@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from marketsweep.asking import condition_tree
 from marketsweep.condition import split_expressions
 from marketsweep.config import DEFAULTS, Config, read_config
 from marketsweep.errors import UsageError
@@ -242,17 +243,17 @@ class Market:
         `save` writes it as a page of its own.
         Raises UsageError for a symbol without bars, with names near it, and ConditionError.
         """
-        from marketsweep.charts.drawing import condition_of, draw, indicator_lines
+        from marketsweep.charts.drawing import draw, indicator_lines
         from marketsweep.charts.page import Chart  # a scan needs neither
 
         self.loader.refresh()
         session = resolve_session(self.loader.snapshot, _date(as_of))
         saved = Saved.of(self.store.path)
-        held = None if condition is None else condition_of(node_of(condition), saved)
+        held = None if condition is None else condition_tree(node_of(condition), saved)
         lines = [
             line
             for given in _several(indicators, "indicators")
-            for line in indicator_lines(node_of(given))
+            for line in indicator_lines(node_of(given), saved)
         ]
         drawn = draw(self.loader, session, [symbol], held, lines, adjust=adjust, bars=bars)
         return Chart(drawn[0])

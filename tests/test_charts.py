@@ -245,6 +245,15 @@ def test_bars_are_the_newest_and_indicators_look_further_back(market: Market) ->
     ]
 
 
+def test_indicators_may_name_saved_conditions(market: Market) -> None:
+    by_name = market.chart("AAPL", "bars_since(inside_day, 20)", bars=60).drawing
+    inside_day = "high < high[1] and low > low[1]"  # as the preset says
+    written = market.chart("AAPL", f"bars_since({inside_day}, 20)", bars=60).drawing
+    (line,), (same,) = by_name.panes[-1].lines, written.panes[-1].lines
+    assert np.isfinite(line.values).any()
+    np.testing.assert_array_equal(line.values, same.values)
+
+
 # What cannot be drawn
 
 
