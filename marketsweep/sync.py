@@ -30,7 +30,6 @@ from marketsweep.agenda import (
 )
 from marketsweep.batches import Batches
 from marketsweep.by_symbol import asked, asked_of, is_recent, sessions_of, untraded
-from marketsweep.catalog import Revision
 from marketsweep.errors import ProviderRefused, UsageError
 from marketsweep.fields import FIELDS
 from marketsweep.providers import Provider
@@ -49,6 +48,7 @@ from marketsweep.routes import Prices, Request
 from marketsweep.sessions import NEW_YORK, close_time, next_session
 from marketsweep.spans import Asked
 from marketsweep.store import Store
+from marketsweep.tables.rows import Revision
 from marketsweep.writer import CommitReceipt, Writer
 
 _BATCH: Final = 21
