@@ -20,6 +20,12 @@ data_option = click.option(
     help="Data folder. Default: MARKETSWEEP_DATA, else the platform's user data folder.",
 )
 
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+where_option = click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+as_of_option = click.option(
+    "--as-of", type=DAY, help="The market as it was that day. Default: the newest."
+)
+
 
 def date_of(given: dt.datetime | None) -> dt.date | None:
     """The day that an option was given as."""

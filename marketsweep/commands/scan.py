@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
-from marketsweep.commands._shared import DAY, FILE, data_option, date_of
+from marketsweep.commands._shared import FILE, as_of_option, data_option, date_of, where_option
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("condition")
-@click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+@where_option
 @click.option("--universe", metavar="NAME", help="A named pre-screen: universe.toml, or built in.")
 @click.option(
     "--unknown",
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     help="Symbols of which the pre-screen lacks a fact. Default: drop.",
 )
 @click.option("--skip-low-volume", is_flag=True, help="Leave the kept low-volume list out.")
-@click.option("--as-of", type=DAY, help="The market as it was that day. Default: the newest.")
+@as_of_option
 @click.option("--sort", metavar="EXPR", help="Rank by this: 'A', 'A, B'. Default: dollar_volume.")
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N matches.")
