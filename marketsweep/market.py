@@ -262,16 +262,11 @@ class Market:
         self, universe: str | None, unknown: str | None, *, skip_low_volume: bool
     ) -> Screen:
         screen = EVERYBODY
-        if universe is not None:
-            from marketsweep.universes import read_universe  # tomllib, which few scans need
+        if universe is not None or unknown is not None:
+            from marketsweep.universes import screen_of  # tomllib, which few scans need
 
-            screen = read_universe(self.store.path, universe)
-        screen = replace(screen, skip_low_volume=skip_low_volume or screen.skip_low_volume)
-        if unknown is None:
-            return screen
-        if unknown not in ("keep", "drop"):
-            raise UsageError(f'unknown {unknown!r} is neither "keep" nor "drop"')
-        return replace(screen, keep_unknown=unknown == "keep")
+            screen = screen_of(self.store.path, universe, unknown=unknown)
+        return replace(screen, skip_low_volume=skip_low_volume or screen.skip_low_volume)
 
     def history(
         self, symbol: str, *, as_of: dt.date | str | None = None, adjust: Adjust = "splits"

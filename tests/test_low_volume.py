@@ -268,7 +268,7 @@ def test_listed_symbols_are_not_asked_for(
         always=always,
         now=dt.datetime(SETTLED.year, SETTLED.month, SETTLED.day, 22, tzinfo=dt.UTC),
     )
-    saved = f"saved: {len(left) - 2} calls, for {len(left) - 2} symbols of the low-volume list"
+    saved = f"saved: {len(left) - 2} calls, by the low-volume list: {len(left) - 2} symbols"
     assert saved in forecast_report(plan)
     receipt = fetch(begun, url, always=always)
     assert receipt.low_volume == receipt.saved == len(left) - 2

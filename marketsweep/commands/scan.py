@@ -11,7 +11,15 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
-from marketsweep.commands._shared import FILE, as_of_option, data_option, date_of, where_option
+from marketsweep.commands._shared import (
+    FILE,
+    as_of_option,
+    data_option,
+    date_of,
+    universe_option,
+    unknown_option,
+    where_option,
+)
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,13 +31,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("condition")
 @where_option
-@click.option("--universe", metavar="NAME", help="A named pre-screen: universe.toml, or built in.")
-@click.option(
-    "--unknown",
-    type=click.Choice(["keep", "drop"]),
-    metavar="keep|drop",
-    help="Symbols of which the pre-screen lacks a fact. Default: drop.",
-)
+@universe_option
+@unknown_option
 @click.option("--skip-low-volume", is_flag=True, help="Leave the kept low-volume list out.")
 @as_of_option
 @click.option("--sort", metavar="EXPR", help="Rank by this: 'A', 'A, B'. Default: dollar_volume.")
