@@ -28,8 +28,8 @@ from marketsweep.market import Market, open_market
 from marketsweep.records import Listing, SessionBars
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Store
+from tests.command import refused, run
 from tests.markets import LAST, example_bars
-from tests.test_cli import refused, run
 from tests.test_scan import adjusted, joined
 
 CONDITION = "close > sma(50) and rsi(14) > 55 and volume > 1.5 * sma(volume, 20)"

@@ -20,8 +20,8 @@ from marketsweep.reports import forecast_report, sync_report
 from marketsweep.sandbox.launch import running
 from marketsweep.store import Store
 from marketsweep.sync import SyncReceipt, sync
+from tests.command import refused, run
 from tests.test_by_symbol import SETTLED
-from tests.test_cli import refused, run
 from tests.test_sync import SANDBOX_KEY
 from tests.two_months import FIRST, LAST, Files
 
