@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Final
 
 from marketsweep.errors import UsageError
+from marketsweep.past import History
+from marketsweep.prescreen import Facts, Screened
 from marketsweep.providers._tariff import Tariff
 from marketsweep.records import Window
 from marketsweep.routes import MARKET, Prices, Request, Stored, choose
@@ -47,6 +51,8 @@ class Agenda:
     actions_of: tuple[str, ...] | None
     """The symbols whose actions are asked for, None for all."""
     listings: bool
+    screened: Screened | None
+    """What the pre-screen made of the market's symbols; None where there is none."""
 
 
 def make_agenda(
@@ -69,7 +75,9 @@ def make_agenda(
     if window.days is not None:
         days = [day for day in days if day in window.days]
     listed, low_volume = _listed(snapshot, request, first), snapshot.low_volume_on(last)
-    prices = choose(request, days, listed, stored, tariff, low_volume)
+    screened = _screened(snapshot, request, listed, last)
+    out = [] if screened is None else list(compress(listed, ~screened.passes))
+    prices = choose(request, days, listed, stored, tariff, low_volume, out)
     start = min([first, *snapshot.whole[:1]])
     # Sessions that come whole need the whole market's actions.
     actions_of = None if prices.days else request.symbols
@@ -84,6 +92,7 @@ def make_agenda(
         first if actions_of else start if joins else _actions_since(notes, start),
         actions_of,
         request.symbols is None and (joins or _are_listings_due(notes, now)),
+        screened,
     )
 
 
@@ -106,7 +115,32 @@ def _listed(snapshot: Snapshot, request: Request, first: dt.date) -> list[str]:
     if not request.by_symbol or request.symbols is not None:
         return []
     since = first.isoformat()
-    return [symbol for symbol, _, last, _ in snapshot.lives() if last is None or last >= since]
+    lives = snapshot.lives()
+    return list(dict.fromkeys(s for s, _, last, _ in lives if last is None or last >= since))
+
+
+def _screened(
+    snapshot: Snapshot, request: Request, listed: Sequence[str], day: dt.date
+) -> Screened | None:
+    if request.screen.lets_all_pass:
+        return None
+    facts = Facts(History(snapshot, day), day)
+    # The low-volume list is left out in any case: the funnel shows it where there is one.
+    skip = request.screen.skip_low_volume or bool(facts.low_volume)
+    return facts.screened(listed, replace(request.screen, skip_low_volume=skip))
+
+
+def check_screened(agenda: Agenda, request: Request) -> None:
+    """Raises UsageError where nobody passes the pre-screen for want of facts."""
+    found = agenda.screened
+    if found is None or found.passes.any() or request.screen.keep_unknown or request.always:
+        return
+    if found.unknown:
+        raise UsageError(
+            f"nobody passes the pre-screen, and of {found.unknown:,} of {len(found.passes):,} "
+            "symbols the facts or bars that it asks for are not stored: --unknown keep fetches "
+            "those; a symbols file tells facts (marketsweep sync --provider files)"
+        )
 
 
 def _nothing(window: Window, since: dt.date | None, until: dt.date | None) -> str:

@@ -12,14 +12,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from marketsweep.agenda import Agenda, check_days, make_agenda
+from marketsweep.agenda import Agenda, check_days, check_screened, make_agenda
 from marketsweep.errors import UsageError
+from marketsweep.expressions import Expression
 from marketsweep.providers import Provider
 from marketsweep.providers._tariff import Tariff, blocks
 from marketsweep.records import Window
 from marketsweep.routes import MARKET, Request
+from marketsweep.screen import Clause
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Snapshot, Store
+from marketsweep.universes import screen_of
 
 # The whole US market, for as long as nothing is stored that could be counted.
 _TICKERS: Final = (12_500, 22_000)  # listed, and delisted
@@ -51,8 +54,15 @@ class Forecast:
     """None where bars cost no calls."""
     low_volume: int
     """Symbols that are not asked for, since they are on the low-volume list."""
+    prescreened: int
+    """Further symbols that are not asked for, since the pre-screen leaves them out."""
     saved: int
-    """Calls that those would take."""
+    """Calls that all of those would take."""
+    funnel: list[Clause]
+    """What each part of the pre-screen leaves out of the market's symbols."""
+    screens_later: bool
+    """Whether the pre-screen waits for reference data that the sync fetches first: the calls
+    for prices are then those without it."""
     others: dict[str, int]
     """Calls that the other routes would take for the same bars."""
     calls: dict[str, int]
@@ -90,6 +100,9 @@ def forecast(
     by_symbol: bool = False,
     details: bool = False,
     always: Collection[str] = (),
+    universe: str | None = None,
+    where: str | Expression | None = None,
+    unknown: str | None = None,
     now: dt.datetime | None = None,
 ) -> Forecast:
     """What `sync` with these arguments would do now in a data folder, which need not exist.
@@ -100,7 +113,9 @@ def forecast(
     now = now or dt.datetime.now(dt.UTC)
     check_days(since, until, now)
     chosen = None if symbols is None else tuple(symbols)
-    request = Request(since, until, chosen, by_symbol, details, frozenset(always))
+    screen = screen_of(folder, universe, where, unknown)
+    always = frozenset(always)
+    request = Request(since, until, chosen, by_symbol, details, always, screen=screen)
     window = asyncio.run(_window(provider, now))
     with _store(folder) as store, store.snapshot() as snapshot:
         agenda = make_agenda(snapshot, window, request, provider.tariff, now)
@@ -126,7 +141,10 @@ async def _window(provider: Provider, now: dt.datetime) -> Window:
 
 def _forecast(snapshot: Snapshot, provider: Provider, request: Request, agenda: Agenda) -> Forecast:
     tariff, prices = provider.tariff, agenda.prices
-    if prices.route and agenda.listings and request.by_symbol and not snapshot.lives():
+    nobody_yet = agenda.listings and request.by_symbol and not snapshot.lives()
+    if not nobody_yet:
+        check_screened(agenda, request)
+    if prices.route and nobody_yet:
         # Who there is, a sync learns first.
         sessions = len(sessions_between(agenda.first, agenda.last))
         calls_then = prices.route.calls(sessions, MARKET)
@@ -144,7 +162,10 @@ def _forecast(snapshot: Snapshot, provider: Provider, request: Request, agenda: 
         symbols=len(prices.spans),
         route=prices.route.name if prices.route else None,
         low_volume=prices.low_volume,
+        prescreened=prices.prescreened,
         saved=prices.saved,
+        funnel=agenda.screened.funnel if agenda.screened and not nobody_yet else [],
+        screens_later=agenda.screened is not None and nobody_yet,
         others=prices.others,
         calls={what: count for what, count in calls.items() if count},
         counted=bool(snapshot.sessions),

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.catalog import SetAside
 from marketsweep.completeness import is_thin
 from marketsweep.own_bars import read_blocks
 from marketsweep.quality import RULES, Flag, Judged, Rule
 from marketsweep.store import Snapshot, Store
+from marketsweep.tables.rows import SetAside
 
 Progress = Callable[[int, int, int], None]
 """Told after each block: symbols judged, symbols to judge, bars so far."""

@@ -28,6 +28,9 @@ class Liquidity:
 
 def liquidity(history: History, sessions: int) -> Liquidity:
     """What the last `sessions` of a history say. Raises StoreDamaged for a damaged segment."""
+    if not history.dates:
+        none = np.full(len(history.snapshot.symbols), np.nan)
+        return Liquidity(0, none, none)
     close, volume = _read(history, sessions)
     rows = len(close)
     traded = close * volume  # raw both, so that a split changes neither side of it

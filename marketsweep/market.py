@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from marketsweep.asking import condition_tree
 from marketsweep.condition import split_expressions
 from marketsweep.config import DEFAULTS, Config, read_config
 from marketsweep.errors import UsageError
@@ -284,17 +285,17 @@ class Market:
         `save` writes it as a page of its own.
         Raises UsageError for a symbol without bars, with names near it, and ConditionError.
         """
-        from marketsweep.charts.drawing import condition_of, draw, indicator_lines
+        from marketsweep.charts.drawing import draw, indicator_lines
         from marketsweep.charts.page import Chart  # a scan needs neither
 
         self.loader.refresh()
         session = resolve_session(self.loader.snapshot, _date(as_of))
         saved = Saved.of(self.store.path)
-        held = None if condition is None else condition_of(node_of(condition), saved)
+        held = None if condition is None else condition_tree(node_of(condition), saved)
         lines = [
             line
             for given in _several(indicators, "indicators")
-            for line in indicator_lines(node_of(given))
+            for line in indicator_lines(node_of(given), saved)
         ]
         drawn = draw(self.loader, session, [symbol], held, lines, adjust=adjust, bars=bars)
         return Chart(drawn[0])
@@ -303,16 +304,11 @@ class Market:
         self, universe: str | None, unknown: str | None, *, skip_low_volume: bool
     ) -> Screen:
         screen = EVERYBODY
-        if universe is not None:
-            from marketsweep.universes import read_universe  # tomllib, which few scans need
+        if universe is not None or unknown is not None:
+            from marketsweep.universes import screen_of  # tomllib, which few scans need
 
-            screen = read_universe(self.store.path, universe)
-        screen = replace(screen, skip_low_volume=skip_low_volume or screen.skip_low_volume)
-        if unknown is None:
-            return screen
-        if unknown not in ("keep", "drop"):
-            raise UsageError(f'unknown {unknown!r} is neither "keep" nor "drop"')
-        return replace(screen, keep_unknown=unknown == "keep")
+            screen = screen_of(self.store.path, universe, unknown=unknown)
+        return replace(screen, skip_low_volume=skip_low_volume or screen.skip_low_volume)
 
     def history(
         self, symbol: str, *, as_of: dt.date | str | None = None, adjust: Adjust = "splits"

@@ -5,7 +5,7 @@ its own, in the order of the plan, before the pass over the symbols:
 
 1. what is inside it is evaluated, by the same executor (`evaluate`, which so may go deeper);
 2. `_framed` puts values of weeks or months at the daily bars, `_other` those of another symbol;
-   `_standing` compares the symbols of a session, `_breadth` sums them up;
+   `_compared` ranks the symbols of a session, or sums them up;
 3. the panel keeps the field, for the next scan of the same bars.
 """
 

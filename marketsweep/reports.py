@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from marketsweep.demo import DemoResult
     from marketsweep.forecast import Forecast
-    from marketsweep.results import Coverage, Hits
+    from marketsweep.results import Hits
+    from marketsweep.screen import Clause
     from marketsweep.signals import Signals
     from marketsweep.status import Status
     from marketsweep.sync import SyncReceipt
@@ -40,20 +41,20 @@ def receipt_report(hits: Hits) -> str:
         f"{_examples(coverage.stale_symbols)}; {left.short_history:,} with fewer than the "
         f"{coverage.bars_needed} bars needed; {left.failed:,} failed"
         + (suspect if left.suspect else ""),
-        *_funnel(coverage),
+        *_funnel(coverage.funnel),
         f"  data version {hits.data_version}; load {_ms(timing.load)}, evaluate "
         f"{_ms(timing.evaluate)} ({hits.executor}), total {_ms(timing.total)}",
     ]
     return "\n".join(lines)
 
 
-def _funnel(coverage: Coverage) -> Iterator[str]:
+def _funnel(clauses: Sequence[Clause]) -> Iterator[str]:
     """What each part of the pre-screen left out of what the parts before it had left."""
-    if not coverage.funnel:
+    if not clauses:
         return
-    width = max(len(clause.text) for clause in coverage.funnel)
+    width = max(len(clause.text) for clause in clauses)
     yield f"  {'pre-screen':<{width + 2}}  removed    alone  unknown     left"
-    for clause in coverage.funnel:
+    for clause in clauses:
         counts = (clause.removed, clause.alone, clause.unknown, clause.left)
         yield f"    {clause.text:<{width}}" + "".join(f"{count:9,}" for count in counts)
 
@@ -70,6 +71,7 @@ def sync_report(receipt: SyncReceipt) -> str:
         f"  {usage.calls:,} calls ({receipt.avoided:,} avoided{_saved(receipt)}), "
         f"{usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, "
         f"{usage.waited_s:.1f} s waited for the plan's limit, {receipt.seconds:.2f} s in all",
+        *_funnel(receipt.funnel),
     ]
     if receipt.revisions:
         shown = [_changed(one) for one in receipt.revisions]
@@ -88,9 +90,14 @@ def sync_report(receipt: SyncReceipt) -> str:
 
 
 def _saved(receipt: SyncReceipt) -> str:
-    if not receipt.low_volume:
-        return ""
-    return f", {receipt.saved:,} saved by the low-volume list: {receipt.low_volume:,} symbols"
+    by = _saved_by(receipt)
+    return f", {receipt.saved:,} saved {by}" if by else ""
+
+
+def _saved_by(of: SyncReceipt | Forecast) -> str:
+    left_out = {"pre-screen": of.prescreened, "low-volume list": of.low_volume}
+    named = [f"by the {name}: {count:,} symbols" for name, count in left_out.items() if count]
+    return ", ".join(named)
 
 
 def _changed(revision: Mapping[str, Any]) -> str:
@@ -129,9 +136,11 @@ def forecast_report(plan: Forecast) -> str:
         f"  time: {_plan_time(plan)}",
         "  it may be interrupted at any time, and goes on where it stopped",
     ]
-    if plan.low_volume:
-        whose = f"{plan.low_volume:,} symbols of the low-volume list"
-        lines.insert(3, f"  saved: {plan.saved:,} calls, for {whose}")
+    if by := _saved_by(plan):
+        lines.insert(3, f"  saved: {plan.saved:,} calls, {by}")
+    if plan.screens_later:
+        lines.append("  the pre-screen waits for reference data: it will save some of these calls")
+    lines += _funnel(plan.funnel)
     if plan.beyond_free:
         lines.append(
             f"  a free plan goes two years back: {plan.beyond_free:,} of the sessions are older"

@@ -11,6 +11,7 @@ from typing import Final
 from marketsweep.errors import UsageError
 from marketsweep.providers._tariff import Route, Tariff
 from marketsweep.records import Span
+from marketsweep.screen import EVERYBODY, Screen
 from marketsweep.sessions import sessions_between
 from marketsweep.spans import Known
 
@@ -36,8 +37,15 @@ class Request:
     """Symbols fetched even if a snapshot shows them untraded, or the low-volume list has them."""
     content: bool = False
     """Whether stored sessions are good enough though they may still be corrected."""
+    screen: Screen = EVERYBODY
+    """Who of the whole market is fetched one by one."""
 
     def __post_init__(self) -> None:
+        if not self.screen.lets_all_pass and (self.symbols is not None or not self.by_symbol):
+            raise UsageError(
+                "a pre-screen chooses among the whole market's symbols, fetched one by one: give "
+                "--universe or --where with --by-symbol, and without --only"
+            )
         if self.details and self.symbols is None:
             raise UsageError("details take a call a symbol: name the symbols with --only")
 
@@ -56,8 +64,10 @@ class Prices:
     """Calls that this route would take beside those, were nothing stored."""
     low_volume: int = 0
     """Symbols that lack bars and are not asked for, since they are on the low-volume list."""
+    prescreened: int = 0
+    """Further symbols that lack bars and are not asked for, since the pre-screen left them out."""
     saved: int = 0
-    """Calls that those would take."""
+    """Calls that all of those would take."""
     others: dict[str, int] = field(default_factory=dict)
     """Calls of the other routes for the same bars."""
     bars: int = 0
@@ -91,11 +101,13 @@ def choose(
     stored: Stored,
     tariff: Tariff,
     low_volume: Collection[str] = (),
+    prescreened: Collection[str] = (),
 ) -> Prices:
     """What is missing of `days`, the sessions asked for, and how to get it.
 
     `listed` are the symbols of the market, for a request that has to go through them one by one;
-    those on the `low_volume` list are then left out, but for symbols that are always fetched.
+    those on the `low_volume` list are then left out, and those that a pre-screen leaves out
+    (`prescreened`), but for symbols that are always fetched.
     """
     if request.symbols is None and not request.by_symbol:
         return _whole_market(days, stored, tariff)
@@ -104,10 +116,11 @@ def choose(
     known = Known(stored.whole, stored.spans)
     symbols: Sequence[str] = request.symbols or ()
     left_out: Sequence[str] = ()
+    thin = frozenset(low_volume) - request.always
     if request.symbols is None:
-        thin = frozenset(low_volume) - request.always
-        symbols = [symbol for symbol in listed if symbol not in thin]
-        left_out = [symbol for symbol in listed if symbol in thin]
+        out = thin.union(prescreened) - request.always
+        symbols = [symbol for symbol in listed if symbol not in out]
+        left_out = [symbol for symbol in listed if symbol in out]
     spans = known.missing(symbols, days)
     ways = [_by_symbol(way, spans, days, len(symbols)) for way in _symbol_routes(tariff)]
     if not request.by_symbol:
@@ -118,7 +131,14 @@ def choose(
     best = min(ways, key=lambda way: (way.calls, way.bytes))
     others = {way.route.name: way.calls for way in ways if way.route and way is not best}
     spared = _by_symbol(best.route, known.missing(left_out, days), days, len(left_out))
-    return replace(best, others=others, low_volume=len(spared.spans), saved=spared.calls)
+    on_list = sum(span.symbol in thin for span in spared.spans)
+    return replace(
+        best,
+        others=others,
+        low_volume=on_list,
+        prescreened=len(spared.spans) - on_list,
+        saved=spared.calls,
+    )
 
 
 def _whole_market(days: Sequence[dt.date], stored: Stored, tariff: Tariff) -> Prices:

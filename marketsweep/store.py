@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import numpy as np
 
-from marketsweep.catalog import Catalog, Revision, SegmentRow, SessionRow, SetAside
+from marketsweep.catalog import Catalog
 from marketsweep.database import FILE, Outdated
 from marketsweep.errors import (
     MarketsweepError,
@@ -36,6 +36,7 @@ from marketsweep.errors import (
 )
 from marketsweep.records import Dividend, Listing, LowVolume, Settled, Split
 from marketsweep.segments import FOLDER, Disk, Segment, disk_errors
+from marketsweep.tables.rows import Revision, SegmentRow, SessionRow, SetAside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -26,12 +26,13 @@ from marketsweep.agenda import (
     PROVISIONAL,
     Agenda,
     check_days,
+    check_screened,
     make_agenda,
 )
 from marketsweep.batches import Batches
 from marketsweep.by_symbol import asked, asked_of, is_recent, sessions_of, untraded
-from marketsweep.catalog import Revision
 from marketsweep.errors import ProviderRefused, UsageError
+from marketsweep.expressions import Expression
 from marketsweep.fields import FIELDS
 from marketsweep.providers import Provider
 from marketsweep.records import (
@@ -46,9 +47,12 @@ from marketsweep.records import (
 )
 from marketsweep.reference import LISTED_ON
 from marketsweep.routes import Prices, Request
+from marketsweep.screen import Clause
 from marketsweep.sessions import NEW_YORK, close_time, next_session
 from marketsweep.spans import Asked
 from marketsweep.store import Store
+from marketsweep.tables.rows import Revision
+from marketsweep.universes import screen_of
 from marketsweep.writer import CommitReceipt, Writer
 
 _BATCH: Final = 21
@@ -93,8 +97,12 @@ class SyncReceipt:
     """Calls that the same would have taken with nothing stored, beside those made."""
     low_volume: int = 0
     """Symbols that were not asked for, since they are on the low-volume list."""
+    prescreened: int = 0
+    """Further symbols that were not asked for, since the pre-screen left them out."""
     saved: int = 0
-    """Calls that those would have taken."""
+    """Calls that all of those would have taken."""
+    funnel: list[Clause] = field(default_factory=list)
+    """What each part of the pre-screen left out of the market's symbols."""
     new: int = 0
     revised: int = 0
     unchanged: int = 0
@@ -131,13 +139,18 @@ def sync(
     always: Collection[str] = (),
     details: bool = False,
     content: bool = False,
+    universe: str | None = None,
+    where: str | Expression | None = None,
+    unknown: str | None = None,
 ) -> SyncReceipt:
     """Bring the store up to date from `since` (None: two years) to `until` (None: the newest).
 
     `symbols` are all that is wanted (None: the whole market). They are fetched one by one where
     that takes fewer calls, and with `by_symbol` in any case; those that a snapshot of the market
     shows unchanged are then spared, and of the whole market those on the low-volume list, but for
-    `always`. With `details`, reference data of each of
+    `always`. `universe` and `where` are a pre-screen as a scan takes it, of the whole market's
+    symbols with `by_symbol`: who does not pass is not asked for, nor who lacks a fact, unless
+    `unknown` is "keep". With `details`, reference data of each of
     `symbols` is fetched, by a call each. With `content`, what is stored is good enough, though it
     may still be corrected. Raises UsageError for days that cannot be,
     ProviderError after what had arrived is committed, StoreLocked while another process writes,
@@ -145,7 +158,9 @@ def sync(
     """
     check_days(since, until, dt.datetime.now(dt.UTC))
     chosen = None if symbols is None else tuple(dict.fromkeys(symbols))
-    request = Request(since, until, chosen, by_symbol, details, frozenset(always), content)
+    screen = screen_of(store.path, universe, where, unknown)
+    always = frozenset(always)
+    request = Request(since, until, chosen, by_symbol, details, always, content, screen)
     with store.writer() as writer:
         one = _Sync(store, writer, provider, request, progress)
         return _completed(one.run())
@@ -209,8 +224,11 @@ class _Sync:
                 await reference
                 agenda = self._agenda(window)
                 prices = agenda.prices
-                if not (prices.spans or prices.spared or prices.low_volume):
+                left_out = prices.low_volume or prices.prescreened
+                if not (prices.spans or prices.spared or left_out):
                     raise UsageError("nobody tells which symbols there are: name them with --only")
+            check_screened(agenda, self.request)
+            self.receipt.warnings += agenda.screened.warnings if agenda.screened else []
             await self._fetch_prices(agenda.prices)
             await reference
         finally:
@@ -226,7 +244,9 @@ class _Sync:
         receipt.route = prices.route.name if prices.route else None
         receipt.wanted, receipt.symbols_wanted = len(prices.days), len(prices.spans)
         receipt.avoided = prices.spared
-        receipt.low_volume, receipt.saved = prices.low_volume, prices.saved
+        receipt.low_volume, receipt.prescreened = prices.low_volume, prices.prescreened
+        receipt.saved = prices.saved
+        receipt.funnel = agenda.screened.funnel if agenda.screened else []
         return agenda
 
     async def _fetch_prices(self, prices: Prices) -> None:

@@ -19,13 +19,16 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 from marketsweep.condition import parse_expression
 from marketsweep.errors import UsageError
-from marketsweep.screen import Screen, conditions_of
+from marketsweep.expressions import Expression, node_of
+from marketsweep.saved import Saved
+from marketsweep.screen import EVERYBODY, Screen, conditions_of
 from marketsweep.tree import Number
 from marketsweep.watchlist import checked, read_list
 
@@ -58,6 +61,26 @@ def read_universe(folder: Path, name: str) -> Screen:
             f"{', '.join(sorted(found))}; a table [{name}] in {folder / UNIVERSES} would be another"
         )
     return found[name]
+
+
+def screen_of(
+    folder: Path,
+    universe: str | None = None,
+    where: str | Expression | None = None,
+    unknown: str | None = None,
+) -> Screen:
+    """A named universe of a data folder, further conditions, and who of unknown facts passes.
+
+    Raises UsageError, and ConditionError for what is no condition.
+    """
+    screen = EVERYBODY if universe is None else read_universe(folder, universe)
+    if where is not None:
+        screen = screen.also(conditions_of(node_of(where), Saved.of(folder)))
+    if unknown is None:
+        return screen
+    if unknown not in ("keep", "drop"):
+        raise UsageError(f'unknown {unknown!r} is neither "keep" nor "drop"')
+    return replace(screen, keep_unknown=unknown == "keep")
 
 
 def dollars(given: object) -> float:

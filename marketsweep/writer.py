@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from marketsweep.catalog import Catalog, Change, Revision, SegmentRow, SessionRow, SetAside
+from marketsweep.catalog import Catalog
 from marketsweep.fields import CLOSE, FIELDS
 from marketsweep.intake import Axis, Intake, Merged, judge, merge, quality
 from marketsweep.segments import (
@@ -38,6 +38,7 @@ from marketsweep.segments import (
     write_segment,
 )
 from marketsweep.sessions import NEW_YORK
+from marketsweep.tables.rows import Change, Revision, SegmentRow, SessionRow, SetAside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

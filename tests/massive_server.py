@@ -78,11 +78,11 @@ class MassiveServer:
         return [call for call in self.calls if part in call.path]
 
     def busy_with(self, calls: int) -> bool:
-        """Whether that many calls come to be under way within two seconds."""
+        """Whether that many calls come to be under way within a minute."""
         return _comes_true(lambda: self.under_way == calls)
 
     def left_alone(self) -> bool:
-        """Whether every connection comes to be closed within two seconds."""
+        """Whether every connection comes to be closed within a minute."""
         return _comes_true(lambda: self._web is not None and not self._web.connections)
 
     async def start(self) -> web.AppRunner:
@@ -168,7 +168,7 @@ class MassiveServer:
 
 
 def _comes_true(condition: Callable[[], bool]) -> bool:
-    patience = time.monotonic() + 2
+    patience = time.monotonic() + 60  # what comes true does so in milliseconds
     while not condition() and time.monotonic() < patience:
         time.sleep(0.005)
     return condition()
@@ -181,11 +181,11 @@ def serving(market: Market, page: int = 1000) -> Iterator[MassiveServer]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    runner = asyncio.run_coroutine_threadsafe(server.start(), loop).result(5)
+    runner = asyncio.run_coroutine_threadsafe(server.start(), loop).result(60)
     try:
         yield server
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(5)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -230,6 +230,13 @@ def raw(content: bytes, **headers: str) -> Handler:
         return web.Response(body=content, headers=headers)
 
     return handler
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Hold an answer back until that is true, or a minute has passed."""
+    patience = time.monotonic() + 60
+    while not condition() and time.monotonic() < patience:  # noqa: ASYNC110, any condition
+        await asyncio.sleep(0.005)
 
 
 async def hang(request: web.Request) -> web.StreamResponse:

@@ -20,8 +20,8 @@ from marketsweep.records import Dividend, Settled, Split
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Store
 from marketsweep.sync import sync
+from tests.command import refused, run
 from tests.markets import store_of
-from tests.test_cli import refused, run
 
 DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 6, 30))
 EX = DAYS[60]

@@ -14,7 +14,7 @@ from marketsweep.errors import CoverageError
 from marketsweep.records import SessionBars, Split
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Store
-from tests.test_sync import command
+from tests.command import run
 
 CONDITION = 'weekly(close > sma(5)) and rank(roc(63)) <= 500 and rs(20, "QQQ") > 1'
 
@@ -77,8 +77,8 @@ def test_without_a_past_there_is_nothing_to_audit(data: Path) -> None:
 
 
 def test_the_command_line(data: Path) -> None:
-    done = command("audit", "close > 20", "--sessions", "2", "--json", "--data", data)
+    done = run("audit", "close > 20", "--sessions", "2", "--json", "--data", data)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert (facts["agrees"], len(facts["sessions"])) == (True, 2)
-    assert "every session agrees" in command("audit", "close > 20", "--data", data).stdout
+    assert "every session agrees" in run("audit", "close > 20", "--data", data).stdout

@@ -33,12 +33,12 @@ from marketsweep.store import Store
 from marketsweep.sync import SyncReceipt, sync
 from marketsweep.watchlist import read_list
 from tests import massive_server
+from tests.command import run
 from tests.massive_server import KEY, MassiveServer, says, serving, status
 from tests.test_store import assert_same_segments
 from tests.test_sync import (
     SANDBOX_KEY,
     assert_holds,
-    command,
     newest_sessions,
     stored_bars,
 )
@@ -558,7 +558,7 @@ def test_a_scan_stands_on_the_newest_whole_session(
         part = market.scan("close > 0", as_of=LAST)
         assert {*part.symbols} <= {*names[:2]}
         assert market.history(names[0])["date"].max() == LAST
-    status = command("status", "--data", tmp_path)
+    status = run("status", "--data", tmp_path)
     assert "3 of single symbols" in status.stdout
 
 
@@ -584,13 +584,14 @@ def test_sync_only_from_the_command_line(url: str, names: list[str], tmp_path: P
     watchlist = tmp_path / "watch.txt"
     watchlist.write_text(f"# mine\n{names[0]}, {names[1]}\n\n{names[2]}  # and this\n{names[0]}\n")
     address = ("--base-url", url, "--since", f"{FIRST}", "--until", f"{LAST}", "--data")
-    plan = command("sync", "--plan", "--only", f"@{watchlist}", *address, tmp_path / "data")
+    key = {"MASSIVE_API_KEY": SANDBOX_KEY}
+    plan = run("sync", "--plan", "--only", f"@{watchlist}", *address, tmp_path / "data", **key)
     assert "3 symbols" in plan.stdout
     assert "by ticker" in plan.stdout
-    done = command("sync", "--only", f"@{watchlist}", *address, tmp_path / "data")
+    done = run("sync", "--only", f"@{watchlist}", *address, tmp_path / "data", **key)
     assert done.returncode == 0, done.stderr
     assert "3 of 3 symbols" in done.stdout
-    none = command("sync", "--only", "@nowhere.txt", *address, tmp_path / "data")
+    none = run("sync", "--only", "@nowhere.txt", *address, tmp_path / "data", **key)
     assert (none.returncode, "nowhere.txt" in none.stderr) == (2, True)
 
 
@@ -609,7 +610,8 @@ def test_a_folder_of_the_first_format_is_brought_up_to_date(
     take_back(tmp_path / "old")
     with pytest.raises(StoreError, match="run marketsweep sync"):
         ms.open(tmp_path / "old")
-    done = command("sync", "--base-url", url, "--since", f"{FIRST}", "--data", tmp_path / "old")
+    address = ("--base-url", url, "--since", f"{FIRST}", "--data", tmp_path / "old")
+    done = run("sync", *address, MASSIVE_API_KEY=SANDBOX_KEY)
     assert done.returncode == 0, done.stderr
     assert_holds(tmp_path / "old", files.bars)
     assert_same_segments(tmp_path / "old", tmp_path / "new")

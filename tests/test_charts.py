@@ -28,8 +28,8 @@ from marketsweep.market import Market, open_market
 from marketsweep.records import Listing, SessionBars
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Store
+from tests.command import refused, run
 from tests.markets import LAST, example_bars
-from tests.test_cli import refused, run
 from tests.test_scan import adjusted, joined
 
 CONDITION = "close > sma(50) and rsi(14) > 55 and volume > 1.5 * sma(volume, 20)"
@@ -243,6 +243,15 @@ def test_bars_are_the_newest_and_indicators_look_further_back(market: Market) ->
         "bbands(20, 2).middle",
         "bbands(20, 2).lower",
     ]
+
+
+def test_indicators_may_name_saved_conditions(market: Market) -> None:
+    by_name = market.chart("AAPL", "bars_since(inside_day, 20)", bars=60).drawing
+    inside_day = "high < high[1] and low > low[1]"  # as the preset says
+    written = market.chart("AAPL", f"bars_since({inside_day}, 20)", bars=60).drawing
+    (line,), (same,) = by_name.panes[-1].lines, written.panes[-1].lines
+    assert np.isfinite(line.values).any()
+    np.testing.assert_array_equal(line.values, same.values)
 
 
 # What cannot be drawn

@@ -23,8 +23,8 @@ from marketsweep.errors import StoreError, UsageError
 from marketsweep.market import open_market
 from marketsweep.providers import massive
 from marketsweep.sessions import sessions_between
-from tests.massive_server import KEY, Market, MassiveServer, serving
-from tests.test_cli import refused, run
+from tests.command import refused, run
+from tests.massive_server import KEY, Market, MassiveServer, serving, until
 from tests.test_sync import asked_days
 
 WHOLE = """\
@@ -125,7 +125,11 @@ def test_commands_refuse_a_wrong_file(example_data: Path, tmp_path: Path) -> Non
 # Really used
 
 
-async def answered_late(server: MassiveServer, request: web.Request) -> web.StreamResponse:
+async def answered_late(
+    server: MassiveServer, at_once: int, request: web.Request
+) -> web.StreamResponse:
+    # A slow machine takes a while to send them all; one too many has a little longer to come.
+    await until(lambda: server.most_under_way >= at_once)
     await asyncio.sleep(0.03)
     return await server.honest(request)
 
@@ -153,7 +157,7 @@ def test_a_sync_has_that_many_calls_under_way(
     first, last = dt.date(2023, 11, 1), dt.date(2024, 3, 8)
     days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
     with serving(Market(bars={day: [row] for day in days})) as server:
-        server.always("grouped", lambda request: answered_late(server, request))
+        server.always("grouped", lambda request: answered_late(server, at_once, request))
         done = run(
             *["sync", "--base-url", server.url, "--since", f"{first}", "--data", f"{tmp_path}"],
             *options,

@@ -13,7 +13,7 @@ import marketsweep as ms
 from marketsweep.clauses import distance
 from marketsweep.condition import parse
 from marketsweep.errors import UsageError
-from tests.test_sync import command
+from tests.command import run
 
 CLAUSES = ["close > 5", "rsi(14) < 40", "close > sma(200)", 'exchange == "NASDAQ"']
 CONDITION = " and ".join(CLAUSES)
@@ -138,20 +138,18 @@ def test_a_symbol_that_cannot_be_explained(market: ms.Market) -> None:
 
 
 def test_the_command_line(example_data: Path) -> None:
-    done = command(
-        "explain", "AAPL", "close > 1 and rsi(14) < 30", "--data", example_data, "--json"
-    )
+    done = run("explain", "AAPL", "close > 1 and rsi(14) < 30", "--data", example_data, "--json")
     facts = json.loads(done.stdout)
     assert (facts["symbol"], facts["holds"], len(facts["parts"])) == ("AAPL", False, 5)
-    shown = command("scan", CONDITION, "--funnel", "--near", "3", "--data", example_data)
+    shown = run("scan", CONDITION, "--funnel", "--near", "3", "--data", example_data)
     assert "so far" in shown.stdout
     assert shown.stdout.count("% away") == 3
-    written = command(
+    written = run(
         "scan", CONDITION, "--funnel", "--near", "3", "--data", example_data, "--format", "json"
     )
     answer = json.loads(written.stdout)
     assert [one["clause"] for one in answer["funnel"]] == CLAUSES
     assert len(answer["near"]) == 3
-    refused = command("scan", CONDITION, "--near", "3", "--data", example_data, "--format", "csv")
+    refused = run("scan", CONDITION, "--near", "3", "--data", example_data, "--format", "csv")
     assert refused.returncode == 2
     assert "--near has no place in csv" in refused.stderr

@@ -52,7 +52,7 @@ class Reply:
 def get(url: str, headers: dict[str, str] = KEY) -> Reply:
     request = urllib.request.Request(url, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return Reply(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as refusal:
         with refusal:
@@ -502,7 +502,7 @@ def test_signals_end_it_well(settings: Settings, number: signal.Signals) -> None
         assert child.stderr
         assert child.stdout.readline().startswith("http://127.0.0.1:")
         os.kill(child.pid, number)
-        assert child.wait(10) == 0
+        assert child.wait(60) == 0
         assert child.stdout.read() == ""
         assert child.stderr.read() == "left out 1 bars with missing values\n"
 

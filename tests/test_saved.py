@@ -12,7 +12,7 @@ import marketsweep as ms
 from marketsweep.condition import MAX_LENGTH, parse
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.saved import Saved, presets, remove, save
-from tests.test_sync import command
+from tests.command import run
 
 
 @pytest.mark.parametrize("name", presets())
@@ -78,18 +78,18 @@ def test_presets_stay_and_unknown_ones_are_named(tmp_path: Path) -> None:
 
 def test_the_command_line(tmp_path: Path, market: ms.Market) -> None:
     data = tmp_path / "data"
-    missing = command("presets", "save", "mine", "close > 1", "--data", data)
+    missing = run("presets", "save", "mine", "close > 1", "--data", data)
     assert missing.returncode == 2
     assert "run marketsweep sync" in missing.stderr
     with ms.open(market.store.path) as opened:
         assert opened.scan("nr7 and inside_day").symbols == opened.scan("nr7_inside_day").symbols
-    listed = command("presets", "list", "--data", data)
+    listed = run("presets", "list", "--data", data)
     assert "golden_cross " in listed.stdout
-    facts = json.loads(command("presets", "list", "--json", "--data", data).stdout)
+    facts = json.loads(run("presets", "list", "--json", "--data", data).stdout)
     assert {one["name"] for one in facts} == set(presets())
-    shown = command("presets", "show", "darvas_box", "--data", data)
+    shown = run("presets", "show", "darvas_box", "--data", data)
     assert Saved().one("darvas_box").condition in shown.stdout
-    assert command("presets", "show", "darvis_box", "--data", data).returncode == 2
+    assert run("presets", "show", "darvis_box", "--data", data).returncode == 2
 
 
 def test_together_they_match_as_alone(market: ms.Market) -> None:
@@ -106,11 +106,11 @@ def test_together_they_match_as_alone(market: ms.Market) -> None:
 
 
 def test_all_presets_at_once_from_the_command_line(example_data: Path, market: ms.Market) -> None:
-    done = command("presets", "run", "--data", example_data)
+    done = run("presets", "run", "--data", example_data)
     assert done.returncode == 0, done.stderr
     counts = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
     assert set(counts) == set(presets())
     assert counts["uptrend"] == f"{len(market.scan('uptrend')):,}"
-    some = command("presets", "run", "nr7", "NR7", "--json", "--data", example_data)
+    some = run("presets", "run", "nr7", "NR7", "--json", "--data", example_data)
     assert [one["condition"] for one in json.loads(some.stdout)] == ["nr7", "nr7"]
-    assert "did you mean nr7" in command("presets", "run", "nr77", "--data", example_data).stderr
+    assert "did you mean nr7" in run("presets", "run", "nr77", "--data", example_data).stderr

@@ -564,7 +564,7 @@ def command(*arguments: str | Path, key: str = SANDBOX_KEY) -> subprocess.Comple
         [COMMAND, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env=environment(key),
         check=False,
     )
@@ -588,7 +588,7 @@ def begun(files: Files, url: str, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def wait_for_commit(data: Path, process: subprocess.Popen[str], beyond: int) -> list[dt.date]:
     """The sessions stored, once they are more than that."""
-    patience = time.monotonic() + 20
+    patience = time.monotonic() + 120
     while time.monotonic() < patience:
         if len(days := stored_days(data)) > beyond:
             return days
@@ -663,7 +663,7 @@ def test_an_interrupted_sync_keeps_what_arrived(
         process = start(data, stingy)
         seen = wait_for_commit(data, process, 10)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert out == ""
     assert "interrupted; what was committed stays" in err
@@ -686,7 +686,7 @@ def test_one_writer_at_a_time_and_readers_wait_for_nobody(
         process = start(data, stuck)
         try:
             holder = f"process {process.pid} "
-            patience = time.monotonic() + 20
+            patience = time.monotonic() + 120
             while holder not in (data / "writer.lock").read_text():
                 assert time.monotonic() < patience
                 time.sleep(0.01)
@@ -727,7 +727,7 @@ def test_of_two_syncs_at_once_one_wins_and_is_whole(few: pl.DataFrame, tmp_path:
 
             server.always("grouped", held)
             both = [start(data, server.url, KEY) for _ in range(2)]
-            patience = time.monotonic() + 50
+            patience = time.monotonic() + 120
             while not (ended := [process for process in both if process.poll() is not None]):
                 assert time.monotonic() < patience
                 time.sleep(0.005)
@@ -884,7 +884,7 @@ def heeding(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         [COMMAND, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env=environment(),
         preexec_fn=heed_permissions,
         check=False,

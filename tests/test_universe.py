@@ -23,11 +23,11 @@ from marketsweep.scan import require_coverage
 from marketsweep.store import Store
 from marketsweep.sync import sync
 from tests import massive_server
+from tests.command import run
 from tests.markets import EXAMPLE, LAST, example_bars, store_of
 from tests.massive_server import KEY, serving
 from tests.test_by_symbol import SETTLED
 from tests.test_by_symbol import bar as massive_bar
-from tests.test_cli import run
 from tests.test_scan import joined
 from tests.test_sync import SANDBOX_KEY
 from tests.two_months import FIRST, Files

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from marketsweep import tree
 from marketsweep.charts.panes import Pane, panes_of
-from marketsweep.condition import parse, parse_expression
+from marketsweep.condition import parse_expression
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.executors import executor
 from marketsweep.fields import FIELDS
@@ -144,15 +144,7 @@ def _drawn(pane: Pane, values: Iterator[NDArray[np.float64]]) -> DrawnPane:
     return DrawnPane(lines, [float(next(values)[-1]) for _ in pane.levels])
 
 
-def condition_of(given: str | Node, saved: Saved) -> Node:
-    """The tree of a condition. Raises ConditionError for what is none."""
-    node = parse(given, saved) if isinstance(given, str) else given
-    if node.kind is not Kind.TRUTH:
-        raise ConditionError(f"{node} is {node.kind.value}, and a condition is true or false")
-    return node
-
-
-def indicator_lines(given: str | Node) -> list[Node]:
+def indicator_lines(given: str | Node, saved: Saved) -> list[Node]:
     """The lines of an indicator or any number; of one with several outputs, all of them.
 
     Raises ConditionError for what is no number.
@@ -161,10 +153,10 @@ def indicator_lines(given: str | Node) -> list[Node]:
         opening = re.match(r"\s*(\w+)\s*\(", given)
         row = INDICATORS.get(opening[1].lower()) if opening else None
         if row and row.outputs and given.rstrip().endswith(")"):
-            whole = _call(f"{given}.{row.outputs[0]}")
+            whole = _call(f"{given}.{row.outputs[0]}", saved)
             if whole:
                 return [replace(whole, output=output) for output in row.outputs]
-        node = parse_expression(given)
+        node = parse_expression(given, saved)
     else:
         node = given
     if node.kind is not Kind.NUMBER:
@@ -172,9 +164,9 @@ def indicator_lines(given: str | Node) -> list[Node]:
     return [node]
 
 
-def _call(text: str) -> tree.Call | None:
+def _call(text: str, saved: Saved) -> tree.Call | None:
     try:
-        node = parse_expression(text)
+        node = parse_expression(text, saved)
     except ConditionError:
         return None
     return node if isinstance(node, tree.Call) else None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from marketsweep.charts.drawing import Drawing
 from marketsweep.charts.page import POLICY, asset
 from marketsweep.charts.panes import PRICE, VOLUME
+from marketsweep.outputs.table import written_number
 from marketsweep.results import Hits
 
 _SLOTS: Final = 90
@@ -54,13 +55,13 @@ def sheet(hits: Hits, drawings: Sequence[Drawing], links: Sequence[str]) -> str:
 
 def _card(hits: Hits, rank: int, drawing: Drawing, link: str) -> str:
     values = "".join(
-        f"<dt>{escape(name)}</dt><dd>{_number(column[rank].item())}</dd>"
+        f"<dt>{escape(name)}</dt><dd>{written_number(column[rank].item())}</dd>"
         for name, column in hits.values.items()
     )
     name = f'<div class="name">{escape(drawing.name)}</div>' if drawing.name else ""
     return (
         f'<a href="{escape(link)}"><div class="head"><b>{escape(drawing.symbol)}</b>'
-        f"<span>{rank + 1}</span><em>{_number(hits.close[rank].item())}</em></div>{name}"
+        f"<span>{rank + 1}</span><em>{written_number(hits.close[rank].item())}</em></div>{name}"
         f"{picture(drawing)}<dl>{values}</dl></a>\n"
     )
 
@@ -139,11 +140,3 @@ def _points(x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterator[str]:
             command = "L"
         else:
             command = "M"
-
-
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        return "-"
-    if abs(value) >= 10_000:
-        return f"{value:,.0f}"
-    return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4f}"

@@ -23,6 +23,21 @@ data_option = click.option(
     help="Data folder. Default: MARKETSWEEP_DATA, else the platform's user data folder.",
 )
 
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+where_option = click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+universe_option = click.option(
+    "--universe", metavar="NAME", help="A named pre-screen: universe.toml, or built in."
+)
+unknown_option = click.option(
+    "--unknown",
+    type=click.Choice(["keep", "drop"]),
+    metavar="keep|drop",
+    help="Symbols of which the pre-screen lacks a fact. Default: drop.",
+)
+as_of_option = click.option(
+    "--as-of", type=DAY, help="The market as it was that day. Default: the newest."
+)
+
 
 def date_of(given: dt.datetime | None) -> dt.date | None:
     """The day that an option was given as."""

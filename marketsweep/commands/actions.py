@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marketsweep.commands._shared import DAY, data_option, write_json
+from marketsweep.commands._shared import DAY, data_option, json_option, write_json
 
 if TYPE_CHECKING:
     from marketsweep.actions import Kind
@@ -47,7 +47,7 @@ def actions() -> None:
 @actions.command("list")
 @click.argument("symbol", required=False)
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def list_(symbol: str | None, data: Path | None, as_json: bool) -> None:
     """Every split and dividend that holds, by whose word, and what you dismissed.
 

@@ -6,15 +6,21 @@ from pathlib import Path
 
 import click
 
-from marketsweep.commands._shared import data_option, progress_line, write_json
+from marketsweep.commands._shared import (
+    data_option,
+    json_option,
+    progress_line,
+    where_option,
+    write_json,
+)
 
 
 @click.command()
 @click.argument("condition")
-@click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+@where_option
 @click.option("--sessions", default=5, show_default=True, type=click.IntRange(1), metavar="N")
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def audit(
     condition: str, where: str | None, sessions: int, data: Path | None, as_json: bool
 ) -> None:

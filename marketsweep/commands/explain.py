@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marketsweep.commands._shared import DAY, data_option, date_of, write_json
+from marketsweep.commands._shared import as_of_option, data_option, date_of, json_option, write_json
 
 if TYPE_CHECKING:
     from marketsweep.past import Adjust
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("symbol")
 @click.argument("condition")
-@click.option("--as-of", type=DAY, help="The market as it was that day. Default: the newest.")
+@as_of_option
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def explain(
     symbol: str,
     condition: str,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from marketsweep.commands._shared import write_json
+from marketsweep.commands._shared import json_option, write_json
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def indicators(name: str | None, as_json: bool) -> None:
     """What a condition can use; with NAME, one indicator in full.
 

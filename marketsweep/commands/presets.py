@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from marketsweep.commands._shared import DAY, data_option, date_of, write_json
+from marketsweep.commands._shared import (
+    as_of_option,
+    data_option,
+    date_of,
+    json_option,
+    where_option,
+    write_json,
+)
 
 _BEST = 5
 """Matches that are named beside the count."""
@@ -30,7 +37,7 @@ def presets() -> None:
 
 @presets.command("list")
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def list_(data: Path | None, as_json: bool) -> None:
     """Every preset, and every condition of your own, with what it is.
 
@@ -72,8 +79,8 @@ def show(name: str, data: Path | None) -> None:
 
 @presets.command()
 @click.argument("names", nargs=-1)
-@click.option("--where", metavar="COND", help="Pre-screen on reference data.")
-@click.option("--as-of", type=DAY, help="The market as it was that day. Default: the newest.")
+@where_option
+@as_of_option
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="Every match, as JSON.")
 def run(

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from marketsweep.commands._shared import DAY, FILE, data_option, date_of, output_file
+from marketsweep.commands._shared import (
+    FILE,
+    as_of_option,
+    data_option,
+    date_of,
+    output_file,
+    universe_option,
+    unknown_option,
+    where_option,
+)
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,16 +29,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("condition")
-@click.option("--where", metavar="COND", help="Pre-screen on reference data.")
-@click.option("--universe", metavar="NAME", help="A named pre-screen: universe.toml, or built in.")
-@click.option(
-    "--unknown",
-    type=click.Choice(["keep", "drop"]),
-    metavar="keep|drop",
-    help="Symbols of which the pre-screen lacks a fact. Default: drop.",
-)
+@where_option
+@universe_option
+@unknown_option
 @click.option("--skip-low-volume", is_flag=True, help="Leave the kept low-volume list out.")
-@click.option("--as-of", type=DAY, help="The market as it was that day. Default: the newest.")
+@as_of_option
 @click.option("--sort", metavar="EXPR", help="Rank by this: 'A', 'A, B'. Default: dollar_volume.")
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N matches.")

@@ -9,7 +9,17 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
-from marketsweep.commands._shared import DAY, FILE, data_option, date_of, output_file, progress_line
+from marketsweep.commands._shared import (
+    DAY,
+    FILE,
+    data_option,
+    date_of,
+    output_file,
+    progress_line,
+    universe_option,
+    unknown_option,
+    where_option,
+)
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,14 +31,9 @@ if TYPE_CHECKING:
 @click.argument("condition")
 @click.option("--since", type=DAY, help="From that day on. Default: 252 sessions in all.")
 @click.option("--until", type=DAY, help="Up to that day. Default: the newest session.")
-@click.option("--where", metavar="COND", help="Pre-screen on reference data.")
-@click.option("--universe", metavar="NAME", help="A named pre-screen: universe.toml, or built in.")
-@click.option(
-    "--unknown",
-    type=click.Choice(["keep", "drop"]),
-    metavar="keep|drop",
-    help="Symbols of which the pre-screen lacks a fact. Default: drop.",
-)
+@where_option
+@universe_option
+@unknown_option
 @click.option("--sort", metavar="EXPR", help="Rank within a session. Default: dollar_volume.")
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N of each session.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from marketsweep.commands._shared import data_option, progress_line, write_json
+from marketsweep.commands._shared import data_option, json_option, progress_line, write_json
 from marketsweep.errors import StoreError, UsageError
 
 
@@ -15,7 +15,7 @@ from marketsweep.errors import StoreError, UsageError
 @click.option("--verify/--no-verify", default=True, help="Check every byte against its checksum.")
 @click.option("--quality", is_flag=True, help="Judge every bar: list what is suspicious, and why.")
 @click.option("--symbol", help="--quality: of this one only.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def status(
     data: Path | None, verify: bool, quality: bool, symbol: str | None, as_json: bool
 ) -> None:

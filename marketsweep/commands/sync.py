@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from marketsweep.commands._shared import DAY, FILE, data_option, date_of, progress_line, write_json
+from marketsweep.commands._shared import (
+    DAY,
+    FILE,
+    data_option,
+    date_of,
+    progress_line,
+    universe_option,
+    unknown_option,
+    where_option,
+    write_json,
+)
 from marketsweep.commands._sources import files_source, limit_option, massive_source, source_options
 from marketsweep.errors import UsageError
 
@@ -28,6 +38,9 @@ if TYPE_CHECKING:
 @limit_option
 @click.option("--only", metavar="A,B|@FILE", help="These symbols alone, by the cheapest way.")
 @click.option("--by-symbol", is_flag=True, help="One call a symbol, and not one a session.")
+@universe_option
+@where_option
+@unknown_option
 @click.option("--details", is_flag=True, help="only: market cap and more, a call each.")
 @click.option("--always", metavar="A,B|@FILE", help="by symbol: fetched in any case.")
 @click.option("--concurrency", type=click.IntRange(1, 100), help="Calls under way at once.")
@@ -47,6 +60,9 @@ def sync(
     calls_per_minute: int | None,
     only: str | None,
     by_symbol: bool,
+    universe: str | None,
+    where: str | None,
+    unknown: Literal["keep", "drop"] | None,
     details: bool,
     always: str | None,
     concurrency: int | None,
@@ -64,6 +80,7 @@ def sync(
       marketsweep sync --since 2020-01-01 --calls-per-minute 5
       marketsweep sync --only AAPL,BRK.B --since 2010-01-01
       marketsweep sync --only @watchlist.txt --by-symbol
+      marketsweep sync --by-symbol --universe liquid     of the whole market, who passes
       marketsweep sync --watch                           now, and after each close
       marketsweep sync --provider files --path bars.parquet --actions actions.parquet
 
@@ -101,6 +118,9 @@ def sync(
             last,
             symbols=chosen,
             by_symbol=by_symbol,
+            universe=universe,
+            where=where,
+            unknown=unknown,
             details=details,
             always=in_any_case,
         )
@@ -117,6 +137,9 @@ def sync(
                 progress,
                 symbols=chosen,
                 by_symbol=by_symbol,
+                universe=universe,
+                where=where,
+                unknown=unknown,
                 details=details,
                 always=in_any_case,
             )

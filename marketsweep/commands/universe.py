@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from marketsweep.commands._shared import data_option, write_json
+from marketsweep.commands._shared import data_option, json_option, write_json
 
 _expires_option = click.option(
     "--expires", metavar="30d|DATE", help="When your word ends. Default: never."
@@ -31,7 +31,7 @@ def universe() -> None:
 
 @universe.command()
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def show(data: Path | None, as_json: bool) -> None:
     """The named universes, and every symbol of the low-volume list with its reason.
 
@@ -70,7 +70,7 @@ def show(data: Path | None, as_json: bool) -> None:
     "--expires", default="30d", show_default=True, metavar="30d|DATE", help="After the session."
 )
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def rebuild(
     min_dollar_volume: str, sessions: int, expires: str, data: Path | None, as_json: bool
 ) -> None:

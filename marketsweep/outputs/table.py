@@ -27,7 +27,7 @@ def _lines(hits: Hits, width: int) -> list[str]:
     columns = [["symbol", *hits.symbols]]
     columns.append(["close", *map(_price, hits.close.tolist())])
     columns.append(["volume", *(f"{shares:,.0f}" for shares in hits.volume.tolist())])
-    columns += [[name, *map(_number, hits.values[name].tolist())] for name in names]
+    columns += [[name, *map(written_number, hits.values[name].tolist())] for name in names]
     widths = [max(map(len, column)) for column in columns]
     shown = len(columns)
     while shown > 3 and sum(widths[:shown]) + len(_GAP) * (shown - 1) > width:
@@ -50,7 +50,8 @@ def _price(value: float) -> str:
     return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4f}"
 
 
-def _number(value: float) -> str:
+def written_number(value: float) -> str:
+    """A value as people read it: fewer decimals the larger it is, a dash for none."""
     if not math.isfinite(value):
         return "-"
     if abs(value) >= 10_000:

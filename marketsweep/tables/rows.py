@@ -1,0 +1,114 @@
+"""What the tables of the catalog hold, as records, and how records become rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Final
+
+from marketsweep.records import Dividend, Listing, LowVolume, Span, Split
+from marketsweep.spans import Asked
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """One file as the catalog knows it; `checksum` is the CRC-32 of the whole file."""
+
+    period: str
+    """The month that it holds, or the part of one (`segments.period_of`)."""
+    file: str
+    sessions: int
+    width: int
+    bytes: int
+    checksum: int
+
+
+QUALITY: Final = (
+    "bars",
+    "nonpositive",  # a price at or below zero
+    "inverted",  # the high is below the low
+    "outside",  # the open or the close is not between low and high
+    "absurd",  # a price of ten million dollars or more
+    "no_volume",
+    "negative_volume",
+)
+"""What is counted of a session's bars."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One stored session, its `QUALITY` counts, and the source that last changed a bar of it."""
+
+    date: dt.date
+    source: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A row that was kept out of the segments; `values` as `fields.FIELDS`, NaN where absent."""
+
+    session: dt.date
+    symbol: str
+    reason: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A stored bar that a later fetch changed at `at` (UTC); values as `fields.FIELDS`."""
+
+    session: dt.date
+    symbol: str
+    at: dt.datetime
+    old: tuple[float, ...]
+    new: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Everything that one commit does to the catalog."""
+
+    at: dt.datetime
+    tickers: Sequence[str]
+    """New on the axis, in its order."""
+    sessions: Sequence[SessionRow]
+    segments: Sequence[SegmentRow]
+    superseded: Sequence[str]
+    """Periods whose segments these take the place of."""
+    revisions: Sequence[Revision]
+    set_aside: Sequence[SetAside]
+    days: Sequence[dt.date]
+    """Sessions of which bars came, be they new or not."""
+    asked: Asked | None
+    """None where those sessions came whole."""
+
+
+_VALUES: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {
+    kind: attrgetter(*(field.name for field in fields(kind)))
+    for kind in (Split, Dividend, Listing, LowVolume, Span)
+}
+"""The fields of a record: a table has its columns in their order."""
+
+
+def row_of(record: Split | Dividend | Listing | LowVolume | Span) -> tuple[object, ...]:
+    """A record as a row of its table."""
+    values: tuple[object, ...] = _VALUES[type(record)](record)
+    return tuple(value.isoformat() if isinstance(value, dt.date) else value for value in values)
+
+
+def marks(count: int) -> str:
+    """Placeholders for so many values."""
+    return ", ".join("?" * count)
+
+
+def text_of(moment: dt.datetime) -> str:
+    """A moment as text."""
+    return moment.isoformat(timespec="seconds")  # all UTC: as text they sort by time
+
+
+def date_of(text: str | None) -> dt.date | None:
+    """The day that a text is, where there is one."""
+    return None if text is None else dt.date.fromisoformat(text)
