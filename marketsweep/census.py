@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from marketsweep.past import History
 from marketsweep.reference import LISTED_ON
-from marketsweep.stretches import handed_on
+from marketsweep.stretches import owners
 from marketsweep.universe import RECENT
 
 _OUT, _LISTED, _UNKNOWN = 0, 1, 2
@@ -21,26 +21,48 @@ _NEVER: Final = "0001-01-01"
 _ALWAYS: Final = "9999-12-31"
 
 
-class Census(NamedTuple):
-    """Of each session, [sessions]: how many symbols are expected in it, and have a bar."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Census:
+    """Who should be in the market of each session; bool [sessions, symbols] each.
+
+    `symbols` are those of the axis, then those that were never traded.
+    """
+
+    symbols: list[str]
+    expected: NDArray[np.bool_]
+    fresh: NDArray[np.bool_]
+    """Who has a bar."""
+
+    def counts(self, passes: NDArray[np.bool_] | None) -> Counts:
+        """How many, of those that pass a pre-screen in the session; None for everybody."""
+        due, fresh = self.expected, self.fresh
+        if passes is not None:
+            due, fresh = due & passes, fresh & passes
+        everyone, asked, traded = (one.sum(axis=1) for one in (self.expected, due, fresh))
+        return Counts(everyone, everyone - asked, asked - traded, traded)
+
+
+class Counts(NamedTuple):
+    """Symbols of each session, int64 [sessions]: expected = prescreened + stale + fresh."""
 
     expected: NDArray[np.int64]
+    prescreened: NDArray[np.int64]
+    stale: NDArray[np.int64]
     fresh: NDArray[np.int64]
 
 
 def census(history: History, first: int) -> Census:
     """Symbols that are listed, or traded lately where nobody tells, by session from `first` on."""
-    symbols = history.snapshot.symbols
+    index, listed = _listed(history, first)
     since = max(0, first - RECENT)
-    stored = history.stored(np.arange(len(symbols)), since)
+    columns = len(history.snapshot.symbols)
+    stored = np.zeros((len(history.dates) - since, len(index)), dtype=bool)
+    stored[:, :columns] = history.stored(np.arange(columns), since)
     fresh, lately = stored[first - since :], _lately(stored)[first - since :]
     for column, rows, traded in _of_others(history, first, since):
         lately[rows, column] = traded
-    listed = _listed(history, first)
-    there = listed[:, : len(symbols)]
-    held = fresh | (there == _LISTED) | ((there == _UNKNOWN) & lately)
-    never_traded = listed[:, len(symbols) :] == _LISTED
-    return Census(held.sum(axis=1) + never_traded.sum(axis=1), fresh.sum(axis=1))
+    unknown = (listed == _UNKNOWN) & lately
+    return Census(list(index), fresh | (listed == _LISTED) | unknown, fresh)
 
 
 def _lately(stored: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -55,19 +77,17 @@ def _of_others(
     history: History, first: int, since: int
 ) -> Iterator[tuple[int, slice, NDArray[np.bool_]]]:
     """Where earlier bars of a ticker stand elsewhere, whether those were traded lately."""
-    learnt, beyond = handed_on(history, first, "none"), len(history.dates)
-    for column in history.moves.keys() - learnt.keys():
+    for column in history.moves:
         traded = _lately(history.presence(np.array([column]))[since:])[first - since :, 0]
-        yield column, slice(0, beyond - first), traded
-    for column, (tickers, breaks) in learnt.items():
-        for begin, end in pairwise([first, *breaks, beyond]):
-            known = history.until(end - 1, tickers).presence(np.array([column]))[since:]
-            traded = _lately(known)[begin - since :, 0]
-            yield column, slice(begin - first, end - first), traded
+        yield column, slice(0, len(history.dates) - first), traded
+    for column, tickers, begin, end in owners(history, first):
+        known = history.until(end, tickers).presence(np.array([column]))[since:]
+        traded = _lately(known)[begin - since :, 0]
+        yield column, slice(begin - first, end + 1 - first), traded
 
 
-def _listed(history: History, first: int) -> NDArray[np.int8]:
-    """Of each session and symbol, those that were never traded last: listed, out or unknown."""
+def _listed(history: History, first: int) -> tuple[dict[str, int], NDArray[np.int8]]:
+    """The place of each symbol, and of each session and symbol: listed, out or unknown."""
     snapshot = history.snapshot
     days = np.array(history.dates[first:], dtype="datetime64[D]")
     told = snapshot.notes().get(LISTED_ON, _ALWAYS)
@@ -93,7 +113,7 @@ def _listed(history: History, first: int) -> NDArray[np.int8]:
             rank = np.where(begun[lives] <= day, 10_000_000, 0) + ended[lives].astype(np.int64)
             chosen = np.array(lives)[np.argmax(rank, axis=1)]
             found[:, place] = state[np.arange(len(days)), chosen]
-    return found
+    return index, found
 
 
 def _dates(texts: Sequence[str]) -> NDArray[np.datetime64]:

@@ -20,7 +20,7 @@ from marketsweep.kernels import cpu
 from marketsweep.kernels.cpu import TILE
 from marketsweep.past import CHUNK, Adjust, History, Lanes, Past, in_chunks
 from marketsweep.plan import SESSION
-from marketsweep.reference import Reference
+from marketsweep.reference import Reference, ReferenceByPlace
 from marketsweep.tree import Node
 
 
@@ -40,7 +40,7 @@ class Panel:
     fields: dict[str, NDArray[np.float64]]
     bars: NDArray[np.int64]
     age: NDArray[np.int64]
-    reference: Reference
+    reference: Reference | ReferenceByPlace
     dates: list[dt.date] = field(default_factory=list)
     """The sessions that the numbers of the field "session" stand for."""
     spans: NDArray[np.int64] | None = None
@@ -60,7 +60,7 @@ class Panel:
 
     def groups(self, fact: str) -> NDArray[np.int64]:
         """The number of each symbol's group, of a sector or the like; -1 where it is not known."""
-        texts = [self.reference.fact(symbol, fact) for symbol in self.symbols]
+        texts = self.reference.told(self.symbols, fact)
         folded = [None if text is None else str(text).casefold() for text in texts]
         names = sorted({text for text in folded if text is not None})
         numbers = {name: number for number, name in enumerate(names)}
@@ -78,7 +78,7 @@ def _tiles(symbols: int) -> int:
     return max(1, -(-symbols // TILE))
 
 
-def facts_panel(symbols: list[str], reference: Reference) -> Panel:
+def facts_panel(symbols: list[str], reference: Reference | ReferenceByPlace) -> Panel:
     """A panel without bars, for conditions on reference data alone."""
     none = np.zeros(len(symbols), dtype=np.int64)
     return Panel(reference.as_of, symbols, 1, {}, none, none, reference)
@@ -99,6 +99,11 @@ def build_panel(
     return gathered(history, lanes, symbols, bars, age, fields, reference)
 
 
+def longest_first(bars: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The order of the symbols of a panel."""
+    return np.argsort(-bars, kind="stable")
+
+
 def gathered(
     history: History,
     lanes: Lanes,
@@ -106,11 +111,10 @@ def gathered(
     bars: NDArray[np.int64],
     age: NDArray[np.int64],
     fields: Iterable[str],
-    reference: Reference,
-    spans: NDArray[np.int64] | None = None,
+    reference: Reference | ReferenceByPlace,
 ) -> Panel:
     """The panel of lanes, and what their tickers are; `bars` and `age` are as of `survey_of`."""
-    order = np.argsort(-bars, kind="stable")
+    order = longest_first(bars)
     columns, bars, age = lanes.columns[order], bars[order], age[order]
     rows, tiles = max(1, int(bars.max(initial=1))), _tiles(len(columns))
     changes = lanes.packed(order)
@@ -135,7 +139,4 @@ def gathered(
     for matrix in matrices.values():
         matrix.flags.writeable = False
     ordered = [symbols[place] for place in order.tolist()]
-    if spans is not None:
-        spans = spans[:, order]
-    as_of, dates = history.dates[-1], history.dates
-    return Panel(as_of, ordered, rows, matrices, bars, age, reference, dates, spans)
+    return Panel(history.dates[-1], ordered, rows, matrices, bars, age, reference, history.dates)

@@ -15,7 +15,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,6 +197,13 @@ class Lanes:
 
     columns: NDArray[np.int64]
     changes: list[Change]
+
+    def taken(self, order: NDArray[np.intp]) -> Lanes:
+        """Some of them, in an order."""
+        places = dict(zip(order.tolist(), range(len(order)), strict=True))
+        kept = (change for change in self.changes if change[0] in places)
+        changes = [(places[position], *rest) for position, *rest in kept]
+        return Lanes(self.columns[order], cast("list[Change]", changes))
 
     def packed(self, order: NDArray[np.intp] | None = None) -> cpu.Changes:
         """The changes for the kernels: by position, and newest first. `order` moves positions."""

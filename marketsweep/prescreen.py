@@ -21,7 +21,7 @@ from marketsweep.panel import Panel, facts_panel
 from marketsweep.passes import evaluate
 from marketsweep.past import History
 from marketsweep.plan import Plan, make_plan
-from marketsweep.reference import LISTED_ON, Reference
+from marketsweep.reference import LISTED_ON, Reference, ReferenceByPlace
 from marketsweep.screen import Clause, Screen
 from marketsweep.tree import Node
 
@@ -69,8 +69,13 @@ class Facts:
         """The symbols that the kept low-volume list leaves out on the day."""
         return self.history.snapshot.low_volume_on(self.day)
 
-    def screened(self, symbols: Sequence[str], screen: Screen) -> Screened:
-        """Who of the symbols passes, asked part by part.
+    def screened(
+        self,
+        symbols: Sequence[str],
+        screen: Screen,
+        reference: ReferenceByPlace | None = None,
+    ) -> Screened:
+        """Who of the symbols passes, asked part by part; `reference` where it is not the day's.
 
         Raises ConditionError where a condition of the screen names a series. Of whom it cannot
         be told does not pass, unless the screen says so.
@@ -78,7 +83,7 @@ class Facts:
         out = np.zeros(len(symbols), dtype=bool)
         doubtful = np.zeros(len(symbols), dtype=bool)
         certain, funnel = out.copy(), []
-        for text, truth in self._clauses(symbols, screen):
+        for text, truth in self._clauses(symbols, screen, reference or self.reference):
             unknown, fails = np.isnan(truth), truth == 0.0
             leaves = fails if screen.keep_unknown else fails | unknown
             removed = leaves & ~out
@@ -95,7 +100,7 @@ class Facts:
         )
 
     def _clauses(
-        self, symbols: Sequence[str], screen: Screen
+        self, symbols: Sequence[str], screen: Screen, reference: Reference | ReferenceByPlace
     ) -> Iterator[tuple[str, NDArray[np.float64]]]:
         """The parts of a screen, with their truth for each symbol: 1, 0 or NaN."""
         if screen.watchlist is not None:
@@ -110,7 +115,7 @@ class Facts:
             others = (isinstance(node, tree.Other) for one in conditions for node in one.walk())
             if plan.loads or any(others):
                 raise _names_a_series(conditions)
-            panel = facts_panel(list(symbols), self.reference)
+            panel = facts_panel(list(symbols), reference)
             truths = evaluate(plan, panel, serial.run, _nobody)
             for condition, truth in zip(screen.where, truths, strict=True):
                 yield condition.text, truth[0]

@@ -21,6 +21,9 @@ LISTED_ON: Final = "listed_on"
 """A note in the store: which session was the newest when a source last told what is listed."""
 
 
+DATED: Final = frozenset({"listing_age", "market_cap"})
+"""Facts that change from day to day by themselves."""
+
 Days = tuple[str, str | None, str | None, int]
 """A symbol with the first and last day (ISO) of its listing, and its instrument.
 
@@ -112,6 +115,10 @@ class Reference:
         closes = self._closes()
         return {symbol: n * closes[symbol] for symbol, n in shares.items() if symbol in closes}
 
+    def told(self, symbols: Sequence[str], name: str) -> list[str | float | None]:
+        """One fact of several symbols; None where it is unknown."""
+        return [self.fact(symbol, name) for symbol in symbols]
+
     def columns(self, nodes: Sequence[Node], symbols: Sequence[str]) -> NDArray[np.float64]:
         """Float64 [nodes, symbols]: numbers as they are, truths as 1 and 0, NaN for unknown."""
         found = np.empty((len(nodes), len(symbols)))
@@ -156,6 +163,32 @@ class Reference:
         assert isinstance(node, tree.Fact)
         value = self.fact(symbol, node.name)
         return None if value is None else str(value)
+
+
+class ReferenceByPlace:
+    """Reference data of a list of symbols, of which some were others' on earlier days.
+
+    `apart` are those by their place in the list, as of their day; of the rest `newest` tells.
+    """
+
+    def __init__(self, newest: Reference, apart: Mapping[int, Reference]) -> None:
+        self.as_of = newest.as_of
+        self._newest = newest
+        self._apart = apart
+
+    def told(self, symbols: Sequence[str], name: str) -> list[str | float | None]:
+        """As `Reference.told`; `symbols` is the whole list."""
+        found = self._newest.told(symbols, name)
+        for place, reference in self._apart.items():
+            found[place] = reference.fact(symbols[place], name)
+        return found
+
+    def columns(self, nodes: Sequence[Node], symbols: Sequence[str]) -> NDArray[np.float64]:
+        """As `Reference.columns`; `symbols` is the whole list."""
+        found = self._newest.columns(nodes, symbols)
+        for place, reference in self._apart.items():
+            found[:, place] = reference.columns(nodes, [symbols[place]])[:, 0]
+        return found
 
 
 def _iso(day: dt.date | None) -> str | None:

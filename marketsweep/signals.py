@@ -6,8 +6,8 @@
 3. The plan is evaluated once for all rows, and only where it holds is anything kept (`search`).
 4. Hits are ranked within their session; who was expected in it is counted (`census`).
 
-What one pass cannot do, such as a pre-screen or facts that change by day, is done by a scan of each
-session (`_one_by_one`): the answer is the same.
+What one pass cannot do, such as facts that change by day, is done by a scan of each session
+(`_one_by_one`): the answer is the same.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ from marketsweep.loading import Loader
 from marketsweep.passes import prepared
 from marketsweep.plan import SESSION, Plan, make_plan
 from marketsweep.ranking import ranked_within
+from marketsweep.reference import DATED
 from marketsweep.results import Timing
 from marketsweep.scan import MIN_COVERAGE, Scan, check_adjust, resolve_session, run
+from marketsweep.screen import Screen, conditions_of
 from marketsweep.sessions import sessions_from_to
 from marketsweep.stretches import breaks_of
 from marketsweep.tree import Node
@@ -171,7 +173,10 @@ def signals(
     last = resolve_session(loader.snapshot, until)
     sessions = _sessions(loader, since, last)
     asked = planned(scan.condition, scan.sort, scan.columns, scan.saved, explained=False)
-    one_pass = _is_of_one_pass(asked) and _is_plain(scan) and not loader.snapshot.partial
+    where = () if scan.where is None else conditions_of(scan.where, scan.saved)
+    screen = scan.screen.also(where)
+    one_pass = _is_of_one_pass(scan, screen, asked) and not loader.snapshot.partial
+    scan = replace(scan, where=None, screen=screen)
     blocks = [[day] for day in sessions]
     if one_pass:
         blocks = list(_blocks(scan, asked, loader, sessions))
@@ -234,16 +239,18 @@ def _warnings(stored: Sequence[dt.date], needed: int, parts: Sequence[_Part]) ->
 # -- which way
 
 
-def _is_plain(scan: Scan) -> bool:
-    return scan.where is None and scan.screen.lets_all_pass and not scan.exclude_suspect
+def _is_of_one_pass(scan: Scan, screen: Screen, asked: Asked) -> bool:
+    """Whether what is asked at a bar depends on that session's symbols alone, or on one symbol.
 
-
-def _is_of_one_pass(asked: Asked) -> bool:
-    """Whether what is asked at a bar depends on that session's symbols alone, or on one symbol."""
-    facts = any(
-        isinstance(part, tree.Fact | tree.Text) for node in asked.nodes for part in node.walk()
-    )
-    return not facts and _compares_today(asked.plan)
+    A pre-screen must depend on facts that do not change from day to day.
+    """
+    by_day = screen.skip_low_volume or screen.min_price is not None
+    by_day |= screen.min_dollar_volume is not None or scan.exclude_suspect
+    where = [condition.node for condition in screen.where]
+    parts = [part for node in (*asked.nodes, *where) for part in node.walk()]
+    dated = any(isinstance(part, tree.Fact) and part.name in DATED for part in parts)
+    ranked = any(isinstance(part, tree.Derived) for node in where for part in node.walk())
+    return not (by_day or dated or ranked) and _compares_today(asked.plan)
 
 
 def _compares_today(plan: Plan) -> bool:
@@ -254,9 +261,7 @@ def _compares_today(plan: Plan) -> bool:
     """
     return all(
         (isinstance(one.node, tree.Other) or _compares_today(one.plan))
-        and not (
-            isinstance(one.node, tree.Standing | tree.Breadth) and (one.rows > 1 or one.node.by)
-        )
+        and not (isinstance(one.node, tree.Standing | tree.Breadth) and one.rows > 1)
         and not (isinstance(one.node, tree.Framed) and (one.node.running or _is_compared(one.plan)))
         for one in plan.derived
     )
@@ -296,10 +301,10 @@ def _at_once(scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date]) 
     first = bisect_left(day.history.dates, days[0])
     plan = _plan_of(tuple(asked.nodes), len(day.history.dates) - first)
     depth, fields = asked.plan.history, {*plan.loads, SESSION}
-    panel = loader.stretched(days[-1], first, scan.adjust, depth, fields)
+    panel = loader.stretched(days[-1], first, scan.screen, scan.adjust, depth, fields)
     others = loader.others(days[-1], scan.adjust)
     panel = prepared(plan, panel, executor(scan.executor, scan.threads), others)
-    due, fresh = loader.census(days[-1], first)
+    counts = loader.counts(days[-1], first, scan.screen)
     loaded = perf_counter()
     found = searcher(scan.executor, scan.threads)(plan, panel)
     names, of_place = np.unique(panel.symbols, return_inverse=True)
@@ -314,13 +319,14 @@ def _at_once(scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date]) 
     receipts = [
         SessionReceipt(
             session=one,
-            matches=int(hits[place]),
-            expected=int(due[place - first]),
-            evaluated=int(found.evaluated[place]),
-            stale=int(due[place - first] - fresh[place - first]),
-            short_history=int(fresh[place - first] - found.evaluated[place]),
+            matches=int(hits[first + place]),
+            expected=int(counts.expected[place]),
+            evaluated=int(found.evaluated[first + place]),
+            prescreen=int(counts.prescreened[place]),
+            stale=int(counts.stale[place]),
+            short_history=int(counts.fresh[place] - found.evaluated[first + place]),
         )
-        for place, one in enumerate(day.history.dates[first:], first)
+        for place, one in enumerate(day.history.dates[first:])
     ]
     dates = np.array(day.history.dates, dtype="datetime64[D]")
     shown = [values[0], values[1], *values[2 + len(asked.keys) :]]

@@ -32,8 +32,12 @@ class Stretches:
     tickers: NDArray[np.int64]
     first: NDArray[np.int64]
     last: NDArray[np.int64]
-    learnt: frozenset[int]
-    """Columns of tickers that changed hands meanwhile."""
+
+    def taken(self, order: NDArray[np.intp]) -> Stretches:
+        """Some of them, in an order."""
+        return Stretches(
+            self.lanes.taken(order), self.tickers[order], self.first[order], self.last[order]
+        )
 
 
 def stretches(history: History, first: int, adjust: Adjust) -> Stretches:
@@ -56,7 +60,7 @@ def stretches(history: History, first: int, adjust: Adjust) -> Stretches:
         known = history.until(end, tickers)
         for column, begin in begun:
             found.add(Past(known, np.array([column]), adjust), begin)
-    return found.stretches(frozenset(learnt))
+    return found.stretches()
 
 
 def breaks_of(history: History, ticker: str, first: int, adjust: Adjust) -> set[int]:
@@ -67,6 +71,19 @@ def breaks_of(history: History, ticker: str, first: int, adjust: Adjust) -> set[
         return set(learnt[column][1])
     changes = Past(history, np.array([column]), adjust).changes
     return {session for _, session, *_ in changes if session > first}
+
+
+def owners(history: History, first: int) -> list[tuple[int, frozenset[str], int, int]]:
+    """Of tickers that change hands after session `first`, the stretches of one owner each.
+
+    The column, all tickers that belong together, and the first and last session.
+    """
+    learnt, beyond = handed_on(history, first, "none"), len(history.dates)
+    return [
+        (column, tickers, begin, end - 1)
+        for column, (tickers, breaks) in learnt.items()
+        for begin, end in pairwise([first, *breaks, beyond])
+    ]
 
 
 class _Found:
@@ -103,10 +120,10 @@ class _Found:
             column = cpu.NO_COLUMN
         self._columns.append(column)
 
-    def stretches(self, learnt: frozenset[int]) -> Stretches:
+    def stretches(self) -> Stretches:
         tickers, first, last = np.array(self._spans, dtype=np.int64).reshape(-1, 3).T.copy()
         lanes = Lanes(np.array(self._columns, dtype=np.int64), self._changes)
-        return Stretches(lanes, tickers, first, last, learnt)
+        return Stretches(lanes, tickers, first, last)
 
 
 def handed_on(

@@ -24,8 +24,8 @@ class MarketDay:
         self.history = history
         snapshot = history.snapshot
         self.day = history.dates[-1]
-        self._facts = Facts(history, self.day)
-        self.reference = self._facts.reference
+        self.facts = Facts(history, self.day)
+        self.reference = self.facts.reference
         self.asked = snapshot.asked_on(history.dates[-1])
         """The symbols that alone are known of the day; None where all are."""
         columns = np.arange(len(snapshot.symbols))
@@ -66,7 +66,7 @@ class MarketDay:
         """
         if screen.lets_all_pass:
             return self.everyone
-        found = self._facts.screened(self.expected, screen)
+        found = self.facts.screened(self.expected, screen)
         kept = [s for s, passes in zip(self.expected, found.passes.tolist(), strict=True) if passes]
         return replace(
             self._universe(kept),

@@ -205,13 +205,55 @@ def test_frozen_quotes_are_remembered_through(tmp_path: Path) -> None:
         assert same_as_scans(market, "close > 0", days[420::7], **given) == 80
 
 
-def test_a_pre_screen_of_each_session(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("condition", "given"),
+    [
+        ("close > 40", {"where": 'sector != "Energy" or exchange == "X"'}),
+        ("close > 30", {"where": 'sector == "Utilities" or exchange == "X"', "unknown": "keep"}),
+        (
+            "close > 1",
+            {
+                "where": 'symbol in ["S8", "S7", "S6", "S1"] and sector != "Energy"',
+                "unknown": "keep",
+            },
+        ),
+        ("rank(close) <= 9", {"where": 'exchange == "X" and symbol != "S3"'}),
+        ("close > 20", {"universe": "some"}),
+        ('sector == "Energy" or exchange == "X" and close > 30', {}),
+        ("rank(volume) by exchange <= 9 or rank(close) by sector == 1", {"adjust": "total"}),
+    ],
+)
+def test_facts_in_one_pass(
+    tmp_path: Path, condition: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     awkward(tmp_path, 1).close()
+    (tmp_path / "universe.toml").write_text(
+        "[some]\nwatchlist = ['S1', 'S5', 'S6', 'S7', 'S8', 'S20']\nexclude = ['S20']\n"
+    )
+    monkeypatch.delattr(module, "_one_by_one")
     with ms.open(tmp_path) as market:
-        where = 'sector != "Energy" or exchange == "X"'
-        assert same_as_scans(market, "close > 40", DAYS[40::11], where=where) > 100
-        assert same_as_scans(market, "close > 40 and listing_age > 60", DAYS[::17]) > 100
-        assert same_as_scans(market, 'exchange == "X" and close > 30', DAYS[::17]) > 100
+        days = [DAYS[44], DAYS[45], DAYS[50], DAYS[57], DAYS[58], *DAYS[3::11]]
+        assert same_as_scans(market, condition, days, **given) > 100
+
+
+@pytest.mark.parametrize(
+    ("condition", "given"),
+    [
+        ("close > 40 and listing_age > 60", {}),
+        ("close > 40", {"where": "listing_age > 60"}),
+        ("close > 40", {"where": "rank(listing_age) <= 20"}),
+        ("close > 40", {"universe": "dear"}),
+        ("close > 40", {"exclude_suspect": True}),
+    ],
+)
+def test_what_changes_by_day_is_scanned_day_by_day(
+    tmp_path: Path, condition: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awkward(tmp_path, 1).close()
+    (tmp_path / "universe.toml").write_text("[dear]\nmin_price = 45\nmin_dollar_volume = 1000\n")
+    monkeypatch.delattr(module, "_at_once")
+    with ms.open(tmp_path) as market:
+        assert same_as_scans(market, condition, DAYS[4::23], **given) > 100
 
 
 def test_sessions_of_some_symbols_alone(tmp_path: Path) -> None:
