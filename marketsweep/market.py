@@ -286,7 +286,8 @@ class Market:
         Raises UsageError for a symbol without bars, with names near it, and ConditionError.
         """
         from marketsweep.charts.drawing import draw, indicator_lines
-        from marketsweep.charts.page import Chart  # a scan needs neither
+        from marketsweep.charts.page import Chart
+        from marketsweep.signals import marks_of  # a scan needs none of them
 
         self.loader.refresh()
         session = resolve_session(self.loader.snapshot, _date(as_of))
@@ -297,7 +298,10 @@ class Market:
             for given in _several(indicators, "indicators")
             for line in indicator_lines(node_of(given), saved)
         ]
-        drawn = draw(self.loader, session, [symbol], held, lines, adjust=adjust, bars=bars)
+        marks = None if held is None else marks_of(held, self.loader, session, adjust)
+        drawn = draw(
+            self.loader, session, [symbol], held, lines, marks=marks, adjust=adjust, bars=bars
+        )
         return Chart(drawn[0])
 
     def _screen(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -26,10 +27,13 @@ from numpy.typing import NDArray
 
 from marketsweep import tree
 from marketsweep.asking import Asked, planned
+from marketsweep.charts.drawing import Marks
+from marketsweep.charts.panes import has_a_past
 from marketsweep.errors import UsageError
 from marketsweep.executors import executor, searcher
 from marketsweep.loading import Loader
 from marketsweep.passes import prepared
+from marketsweep.past import Adjust
 from marketsweep.plan import SESSION, Plan, make_plan
 from marketsweep.ranking import ranked_within
 from marketsweep.reference import DATED
@@ -204,6 +208,22 @@ def signals(
         tree=asked.condition,
         warnings=list(_warnings(loader.sessions, asked.plan.bars[0], parts)),
     )
+
+
+def marks_of(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) -> Marks | None:
+    """For charts of a condition that a symbol's own bars do not decide: when it held, of a year.
+
+    None where they do, and where it would take a scan of each session.
+    """
+    scan = Scan(condition, adjust=adjust)
+    asked = planned(condition, None, (), scan.saved, explained=False)
+    if has_a_past(condition) or not _is_of_one_pass(scan, scan.screen, asked):
+        return None
+    found = signals(scan, loader, until=as_of)
+    days: defaultdict[str, set[dt.date]] = defaultdict(set)
+    for symbol, day in zip(found.symbols, found.days.tolist(), strict=True):
+        days[symbol].add(day)
+    return Marks(found.sessions[0].session, days)
 
 
 def _sessions(loader: Loader, since: dt.date | None, last: dt.date) -> list[dt.date]:

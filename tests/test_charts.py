@@ -470,3 +470,21 @@ def test_a_folder_that_cannot_be_is_refused_before_anything_is_written(
     bad = run("scan", "rsy(14) > 1", "--data", example_data, "--charts", tmp_path / "unmade")
     assert bad.returncode == 2
     assert not (tmp_path / "unmade").exists()
+
+
+def test_what_compares_all_symbols_is_marked_as_scans_find_it(market: Market) -> None:
+    condition = "rank(roc(20)) <= 600 and close > sma(10)"
+    data = data_of(market.chart("NVDA", condition=condition).html)
+    held = np.array(data["held"], float)
+    assert 20 < np.count_nonzero(held == 1.0) < 200
+    assert not np.isnan(held).any()
+    days = [dt.date.fromisoformat(day) for day in data["days"]]
+    for day, holds in list(zip(days, held, strict=True))[25::40]:
+        assert holds == ("NVDA" in market.scan(condition, as_of=day).symbols)
+    # What has values of its own is drawn; a rank in the market has none of a symbol's bars.
+    assert list(lines_of(market.chart("NVDA", condition=condition).html)) == ["sma(10)"]
+    early = dt.date(2016, 3, 31)
+    part = data_of(market.chart("NVDA", condition=condition, as_of=early, bars=50).html)
+    assert len(part["held"]) == 50
+    running = data_of(market.chart("NVDA", condition="weekly(close > open, running)").html)
+    assert running["held"] is None

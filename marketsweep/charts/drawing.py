@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep import tree
-from marketsweep.charts.panes import Pane, panes_of
+from marketsweep.charts.panes import Pane, has_a_past, panes_of
 from marketsweep.condition import parse_expression
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.executors import executor
@@ -51,10 +51,9 @@ class Drawing:
     """What a chart shows of one symbol: its own newest bars up to a session, oldest first.
 
     `bars[name]` is float64 [bars], adjusted; `held` is 1 where the condition holds, 0 where it
-    does not, NaN where that is unknown, and None without a condition, or with one that compares
-    all symbols of a session. The first two of `panes`
-    are those of the candles and of the volume. `holes` are the stored sessions between the first
-    and the last bar that have none.
+    does not, NaN where that is unknown, and None without a condition, or where nobody tells when it
+    held. The first two of `panes` are those of the candles and of the volume. `holes` are the
+    stored sessions between the first and the last bar that have none.
     """
 
     symbol: str
@@ -69,6 +68,19 @@ class Drawing:
     panes: list[DrawnPane]
 
 
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The days on which a condition held, by symbol; before `since` it is not known."""
+
+    since: dt.date
+    days: Mapping[str, Collection[dt.date]]
+
+    def held(self, symbol: str, days: Sequence[dt.date]) -> NDArray[np.float64]:
+        """1 where it held, 0 where it did not, NaN where that is unknown; [days]."""
+        mine = self.days.get(symbol, ())
+        return np.array([np.nan if day < self.since else float(day in mine) for day in days])
+
+
 def draw(
     loader: Loader,
     as_of: dt.date,
@@ -76,11 +88,13 @@ def draw(
     condition: Node | None,
     indicators: Sequence[Node] = (),
     *,
+    marks: Marks | None = None,
     adjust: Adjust = "splits",
     bars: int = BARS,
 ) -> list[Drawing]:
     """The drawings of some symbols, in their order, up to a stored session.
 
+    `marks` tell when the condition held where the bars drawn cannot.
     Raises UsageError for a symbol without bars, with names near it, and for what cannot be asked.
     """
     if not isinstance(bars, int) or bars < 1:
@@ -96,10 +110,10 @@ def draw(
         if not count:
             raise UsageError(f"no bars of {symbol!r} are stored up to {as_of}")
 
-    condition = condition if condition and _has_a_past(condition) else None
-    panes = panes_of(condition, list(filter(_has_a_past, indicators)))
+    panes = panes_of(condition, indicators)
     nodes: list[Node] = [tree.Field(name) for name in FIELDS]
-    nodes += [condition] if condition else []
+    told = condition if condition and has_a_past(condition) else None
+    nodes += [told] if told else []
     for pane in panes:
         nodes += [*pane.lines, *pane.levels]
     plan = make_plan(nodes, rows=min(bars, int(counts.max(initial=1))))
@@ -111,6 +125,7 @@ def draw(
     found = []
     for symbol, present in zip(symbols, there.T, strict=True):
         sessions = np.flatnonzero(present)[-plan.result_rows :]
+        days = [day.history.dates[session] for session in sessions.tolist()]
         values = iter([column[-len(sessions) :, lanes[symbol]] for column in results])
         first, last = int(sessions[0]), int(sessions[-1])
         found.append(
@@ -120,23 +135,14 @@ def draw(
                 as_of=as_of,
                 adjust=adjust,
                 condition=str(condition or ""),
-                days=[day.history.dates[session] for session in sessions.tolist()],
+                days=days,
                 holes=[day.history.dates[i] for i in range(first, last) if not present[i]],
                 bars={name: next(values) for name in FIELDS},
-                held=next(values) if condition else None,
+                held=next(values) if told else marks.held(symbol, days) if marks else None,
                 panes=[_drawn(pane, values) for pane in panes],
             )
         )
     return found
-
-
-def _has_a_past(node: Node) -> bool:
-    """Whether each bar's value can be told from the symbol's own bars, and those of one other."""
-    return not any(
-        isinstance(part, tree.Standing | tree.Breadth)
-        or (isinstance(part, tree.Framed) and part.running)
-        for part in node.walk()
-    )
 
 
 def _drawn(pane: Pane, values: Iterator[NDArray[np.float64]]) -> DrawnPane:

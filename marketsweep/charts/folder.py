@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from marketsweep.charts.drawing import draw
+from marketsweep.charts.drawing import Marks, draw
 from marketsweep.charts.page import Chart, write_page
 from marketsweep.charts.sheet import sheet
 from marketsweep.errors import UsageError
@@ -40,16 +40,22 @@ def write_charts(
     folder: Path,
     adjust: Adjust,
     progress: Callable[[int], object],
+    marks: Marks | None = None,
 ) -> Path:
     """Write the pages of the first matches, and the sheet last; the path of the sheet.
 
+    `marks` are for `draw`.
     `loader` is the one that the hits came from; `progress` is told of each page. Pages of earlier
     scans stay unless a new one has their name. Raises UsageError where a file cannot be written.
     """
     make_folder(folder)
     symbols = hits.symbols[:MOST]
     shown = list(hits.shown.values())
-    drawings = draw(loader, hits.as_of, symbols, hits.tree, shown, adjust=adjust) if symbols else []
+    drawings = (
+        draw(loader, hits.as_of, symbols, hits.tree, shown, marks=marks, adjust=adjust)
+        if symbols
+        else []
+    )
     links = [page_name(symbol) for symbol in symbols]
     for drawing, link in zip(drawings, links, strict=True):
         write_page(folder / link, Chart(drawing).html)

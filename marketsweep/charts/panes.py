@@ -47,10 +47,20 @@ def panes_of(condition: Node | None, indicators: Sequence[Node]) -> list[Pane]:
     """
     panes = [Pane(), Pane()]
     for sides in _compared(condition) if condition else ():
-        _place(panes, [_unshifted(side) for side in sides if _moves(side)], _constants(sides))
+        drawn = [_unshifted(side) for side in sides if _moves(side) and has_a_past(side)]
+        _place(panes, drawn, _constants(sides))
     for node in indicators:
-        _place(panes, [_unshifted(node)] if _moves(node) else [], [])
+        _place(panes, [_unshifted(node)] if _moves(node) and has_a_past(node) else [], [])
     return panes
+
+
+def has_a_past(node: Node) -> bool:
+    """Whether each bar's value can be told from the symbol's own bars, and those of one other."""
+    return not any(
+        isinstance(part, tree.Standing | tree.Breadth)
+        or (isinstance(part, tree.Framed) and part.running)
+        for part in node.walk()
+    )
 
 
 def _place(panes: list[Pane], sides: Sequence[Node], levels: Sequence[Node]) -> None:
