@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_right
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from marketsweep.panel import Panel, build_panel
 from marketsweep.passes import Others
@@ -27,6 +29,8 @@ class _Key:
     as_of: dt.date
     screen: Screen
     adjust: Adjust
+    history: int | None
+    """Where it has to be just that long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,11 @@ class Loader:
         self._universes: dict[tuple[dt.date, Screen], Universe] = {}
         self._panels: dict[_Key, _Loaded] = {}
         self._suspects: dict[dt.date, dict[str, int]] = {}
+
+    @property
+    def folder(self) -> Path:
+        """The data folder."""
+        return self._store.path
 
     @property
     def version(self) -> int:
@@ -101,9 +110,14 @@ class Loader:
             self._suspects[as_of] = suspects(self._snapshot, up_to)
         return self._suspects[as_of]
 
-    def panel(self, as_of: dt.date, screen: Screen, plan: Plan, adjust: Adjust) -> Panel:
-        """The panel of a universe, with at least the fields and the history of `plan`."""
-        key = _Key(as_of, screen, adjust)
+    def panel(
+        self, as_of: dt.date, screen: Screen, plan: Plan, adjust: Adjust, *, exact: bool = False
+    ) -> Panel:
+        """The panel of a universe, with at least the fields and the history of `plan`.
+
+        With `exact` no longer a history: then it does not depend on what was asked for before.
+        """
+        key = _Key(as_of, screen, adjust, plan.history if exact else None)
         kept = self._panels.get(key)
         if kept and kept.history >= plan.history and kept.panel.fields.keys() >= set(plan.loads):
             return kept.panel
@@ -111,25 +125,35 @@ class Loader:
         if kept:
             fields, history = fields | kept.panel.fields.keys(), max(history, kept.history)
         _make_room(self._panels, _PANELS_KEPT)
-        panel = self._build(as_of, screen, fields, history, adjust)
+        columns = self.universe(as_of, screen).columns
+        panel = self._build(as_of, columns, fields, history, adjust)
         self._panels[key] = _Loaded(panel, history)
         return panel
+
+    def panel_of(
+        self, as_of: dt.date, columns: NDArray[np.int64], plan: Plan, adjust: Adjust
+    ) -> Panel:
+        """The panel of some columns of the axis, with the history of `plan`; it is not kept."""
+        return self._build(as_of, columns, set(plan.loads), plan.history, adjust)
 
     def others(self, as_of: dt.date, adjust: Adjust) -> Others:
         """How passes over a stored session find another symbol, whatever the universe is."""
 
         def one(symbol: str, plan: Plan) -> Panel:
-            day, fields = self.day(as_of), {*plan.loads, SESSION}
             columns = np.array([self._snapshot.column_of(symbol)])
-            bars, age = day.history.survey(columns, plan.history)
-            return build_panel(day.history, columns, bars, age, fields, adjust, day.reference)
+            return self._build(as_of, columns, {*plan.loads, SESSION}, plan.history, adjust)
 
         return one
 
     def _build(
-        self, as_of: dt.date, screen: Screen, fields: set[str], history: int, adjust: Adjust
+        self,
+        as_of: dt.date,
+        columns: NDArray[np.int64],
+        fields: set[str],
+        history: int,
+        adjust: Adjust,
     ) -> Panel:
-        day, columns = self.day(as_of), self.universe(as_of, screen).columns
+        day = self.day(as_of)
         bars, age = day.history.survey(columns, history)
         return build_panel(day.history, columns, bars, age, fields, adjust, day.reference)
 

@@ -15,6 +15,7 @@ from marketsweep.condition import split_expressions
 from marketsweep.config import DEFAULTS, Config, read_config
 from marketsweep.errors import UsageError
 from marketsweep.expressions import Expression, node_of
+from marketsweep.incremental import Incremental
 from marketsweep.loading import Loader
 from marketsweep.past import Adjust
 from marketsweep.results import Hits
@@ -110,6 +111,7 @@ class Market:
         exclude_suspect: bool = False,
         funnel: bool = False,
         near: int = 0,
+        incremental: bool | Incremental = False,
     ) -> Hits:
         """Symbols for which a condition holds, ranked, with the receipt of what was covered.
 
@@ -121,8 +123,10 @@ class Market:
         show, a text of several being cut at its commas. `threads` (None: what the folder is set to,
         else one a processor) evaluate. `exclude_suspect` leaves out symbols with suspicious bars
         among those that the condition looks at. With `funnel` the hits say whom each clause lets
-        through, and `near` how many to tell of that fail one clause by the least. Read
-        `hits.coverage` before you trust an answer.
+        through, and `near` how many to tell of that fail one clause by the least. With
+        `incremental`, symbols whose data has not changed since the last such scan of this condition
+        and session keep what they had, as `Incremental` says; the answer is the same, and
+        `hits.reuse` counts them. Read `hits.coverage` before you trust an answer.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
@@ -150,6 +154,7 @@ class Market:
             saved=Saved.of(self.store.path),
             funnel=funnel,
             near=near,
+            incremental=Incremental() if incremental is True else incremental or None,
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
         return run(scan, self.loader)
