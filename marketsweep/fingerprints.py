@@ -37,8 +37,11 @@ class Stand:
 
     def marks(self, kept: Kept) -> Numbers:
         """Fingerprints of the newest parts, [parts, columns]; taken over where they are kept."""
+        shape = self._marked, len(self._history.snapshot.symbols)
+        if kept.parts == self.parts and kept.marks.shape == shape:
+            return kept.marks
         known = dict(zip(kept.parts, kept.marks, strict=False))
-        found = np.zeros((self._marked, len(self._history.snapshot.symbols)), dtype=np.uint64)
+        found = np.zeros(shape, dtype=np.uint64)
 
         def fill(first: int, last: int) -> None:
             for place in range(first, last):

@@ -140,12 +140,11 @@ class Reusing:
         kept = self._folder.read(self._key, len(self._plan.facts), len(self._plan.results))
         stand = Stand(self._day.history, self._plan.history)
         marks, axis = stand.marks(kept), self._day.history.snapshot.symbols
-        known = [
-            0 <= column < len(axis) and axis[column] == symbol
-            for symbol, column in zip(kept.symbols, kept.columns.tolist(), strict=True)
-        ]
+        known = np.flatnonzero((kept.columns >= 0) & (kept.columns < len(axis)))
+        named = np.array(axis, dtype=object)[kept.columns[known]]
+        known = known[named == np.array(kept.symbols, dtype=object)[known]]
         places = np.full(len(axis), -1)
-        places[kept.columns[known]] = np.flatnonzero(known)
+        places[kept.columns[known]] = known
         elsewhere = places >= 0
         elsewhere[columns] = False
         columns = np.concatenate([columns, np.flatnonzero(elsewhere)])

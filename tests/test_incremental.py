@@ -28,6 +28,7 @@ from marketsweep.records import Dividend, Listing, SessionBars, Split
 from marketsweep.results import Hits, Reuse
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Store
+from tests.test_docs import fenced
 from tests.test_sync import command
 
 DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
@@ -83,6 +84,7 @@ class Edits(RuleBasedStateMachine):
         self.path = Path(tempfile.mkdtemp())
         self.store = Store.create(self.path)
         self.symbols = list("ABCDEF")
+        self.former: list[str] = []
         self.listings = {one: Listing(one, first=DAYS[0]) for one in self.symbols}
         self.days = DAYS[:BEGUN]
         self.splits: list[Split] = []
@@ -133,7 +135,7 @@ class Edits(RuleBasedStateMachine):
 
     @rule(data=st.data(), back=st.integers(1, BEGUN))
     def a_revised_bar(self, data: st.DataObject, back: int) -> None:
-        symbol = data.draw(st.sampled_from(self.symbols))
+        symbol = data.draw(st.sampled_from(self.symbols + self.former))
         self.commit(bars_of(self.days[-back], [symbol], self.seed()))
 
     @rule(bars=st.integers(1, 12))
@@ -145,7 +147,7 @@ class Edits(RuleBasedStateMachine):
     @rule(data=st.data(), back=st.integers(-3, BEGUN), new=st.integers(2, 3))
     def a_split(self, data: st.DataObject, back: int, new: int) -> None:
         """Also one that is yet to come."""
-        symbol = data.draw(st.sampled_from(self.symbols))
+        symbol = data.draw(st.sampled_from(self.symbols + self.former))
         split = Split(symbol, DAYS[DAYS.index(self.days[-1]) - back], 1, new)
         self.splits.append(split)
         with self.store.writer() as writer:
@@ -160,7 +162,7 @@ class Edits(RuleBasedStateMachine):
 
     @rule(data=st.data(), back=st.integers(0, BEGUN))
     def a_dividend(self, data: st.DataObject, back: int) -> None:
-        symbol = data.draw(st.sampled_from(self.symbols))
+        symbol = data.draw(st.sampled_from(self.symbols + self.former))
         day = DAYS[DAYS.index(self.days[-1]) - back]
         with self.store.writer() as writer:
             writer.add_dividends([Dividend(symbol, day, 0.25)])
@@ -179,6 +181,7 @@ class Edits(RuleBasedStateMachine):
         before = data.draw(st.sampled_from(self.symbols))
         after = f"R{len(self.symbols)}"
         self.symbols[self.symbols.index(before)] = after
+        self.former.append(before)
         last = self.days[-back - 1]
         self.listings[before] = replace(self.listings.get(before, Listing(before)), last=last)
         self.listings[after] = Listing(after, first=self.days[-back], renamed_from=before)
@@ -306,6 +309,17 @@ def test_actions_and_facts_change_their_own_symbol(data: Path, market: ms.Market
         writer.put_listings([Listing("C", sector="Tech")])
     assert scan(market) == Reuse(0, 0, 6, 6)  # it does not ask for the sector
     assert scan(market, by_fact) == Reuse(2, 2, 4, 4)
+
+
+def test_bars_under_an_earlier_ticker_are_bars_of_the_symbol(data: Path, market: ms.Market) -> None:
+    commit(data, *(bars_of(day, ["A1"], 1) for day in DAYS[40:BEGUN]))
+    assert scan(market).fetched == 7
+    with Store.open(data) as store, store.writer() as writer:
+        old = Listing("A", last=DAYS[39])
+        writer.put_listings([old, Listing("A1", first=DAYS[40], renamed_from="A")])
+    assert scan(market) == Reuse(1, 1, 6, 6)
+    commit(data, bars_of(DAYS[20], ["A"], 1))
+    assert scan(market) == Reuse(2, 2, 5, 5)  # A was traded on, under whatever name
 
 
 def test_another_universe_reuses_what_it_shares(data: Path, market: ms.Market) -> None:
@@ -492,3 +506,17 @@ def test_a_bad_age_is_named(data: Path, age: str) -> None:
     done = command("scan", CONDITION, "--incremental", "--max-age", age, "--data", data)
     assert done.returncode == 2
     assert f"--max-age '{age}' is no time: write, for example, 90s, 15m, 1h or 2d" in done.stderr
+
+
+def test_the_python_example_of_the_docs(
+    example_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(example_data, tmp_path / "data")
+    monkeypatch.setenv("MARKETSWEEP_DATA", str(tmp_path / "data"))
+    page = Path(__file__).parent.parent / "docs" / "incremental.md"
+    (example,) = fenced(page, "python")
+    exec(compile(example, str(page), "exec"), {})
+    assert f"```text\n{capsys.readouterr().out}```" in page.read_text()
