@@ -95,6 +95,7 @@ class Reusing:
         self._day = loader.day(as_of)
         self._folder = Results(loader.folder)
         self._key = _key(plan, as_of, adjust)
+        self._facts = list(dict.fromkeys(_facts(plan)))
 
     def answer(self, screen: Screen, wanted: Incremental) -> Answer:
         """What the plan gives for the universe that passes `screen`."""
@@ -113,7 +114,9 @@ class Reusing:
         due = always | ~((age >= 0) & (age <= wanted.max_age))
         sample = _sample(np.flatnonzero(~due), wanted.sample)
 
-        places = np.union1d(np.flatnonzero(due), sample)
+        looked_at = due.copy()
+        looked_at[sample] = True
+        places = np.flatnonzero(looked_at)
         values, bars = self._values(columns, places, names, screen)
         audited = np.searchsorted(places, sample)
         agree = _alike(found.values[:, sample], values[:, audited])
@@ -137,7 +140,7 @@ class Reusing:
 
         Who has no result that still holds is of the time NOT_KEPT.
         """
-        kept = self._folder.read(self._key, len(self._plan.facts), len(self._plan.results))
+        kept = self._folder.read(self._key, len(self._facts), len(self._plan.results))
         stand = Stand(self._day.history, self._plan.history)
         marks, axis = stand.marks(kept), self._day.history.snapshot.symbols
         known = np.flatnonzero((kept.columns >= 0) & (kept.columns < len(axis)))
@@ -151,7 +154,7 @@ class Reusing:
         symbols, places = [axis[column] for column in columns.tolist()], places[columns]
 
         changes = changes_of(self._day.history, columns, self._adjust)
-        facts = self._day.reference.columns(self._plan.facts, symbols)
+        facts = self._day.reference.columns(self._facts, symbols)
         same = (places >= 0) & ~stand.changed(kept, marks)[columns]
         same &= (_taken(kept.changes, places) == changes) & _alike(
             _taken(kept.facts, places), facts
@@ -229,6 +232,13 @@ def _is_of_single_symbols(plan: Plan) -> bool:
         isinstance(one.node, tree.Framed) and _is_of_single_symbols(one.plan)
         for one in plan.derived
     )
+
+
+def _facts(plan: Plan) -> Iterator[tree.Node]:
+    """The reference data that a plan asks for, that of its passes too."""
+    yield from plan.facts
+    for one in plan.derived:
+        yield from _facts(one.plan)
 
 
 def _key(plan: Plan, as_of: dt.date, adjust: Adjust) -> str:

@@ -6,7 +6,7 @@ wrong with one, it counts as none: results can always be worked out anew. The ol
 
 from __future__ import annotations
 
-import io
+import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -92,12 +92,12 @@ class Results:
             data = self._file(key).read_bytes()
         except OSError:
             return nobody
-        checksum, body = data[len(_MAGIC) :][:9], data[len(_MAGIC) + 9 :]
-        if not data.startswith(_MAGIC) or checksum != _checksum(body):
+        head = len(_MAGIC) + _CHECKSUM
+        if data[:head] != _MAGIC + _checksum(memoryview(data)[head:]):
             return nobody
         try:
-            kept = _unpacked(body)
-        except (ValueError, TypeError, EOFError):  # somebody else's, with a checksum that fits
+            kept = _unpacked(data, head)
+        except (ValueError, OverflowError):  # somebody else's, with a checksum that fits
             return nobody
         return kept if kept.fits(facts, results) else nobody
 
@@ -136,34 +136,43 @@ class Results:
                 self._disk.unlink(path)
 
 
-def _checksum(body: bytes) -> bytes:
+_CHECKSUM: Final = 9
+_KINDS: Final = (np.int64, float, np.int64, np.uint64, float, float, np.uint64)
+"""Of the arrays of `Kept`, in order."""
+
+
+def _checksum(body: memoryview | bytes) -> bytes:
     return b"%08x\n" % crc32(body)
 
 
-_KINDS: Final = (np.uint8, np.int64, float, np.int64, np.uint64, float, float, np.uint64)
-"""Of the arrays of a file: a text of symbols and parts, then those of `Kept`, in order."""
-
-
 def _packed(kept: Kept) -> bytes:
-    lines = [" ".join(kept.symbols), *(f"{sessions} {file}" for file, sessions in kept.parts)]
-    text = np.frombuffer("\n".join(lines).encode(), np.uint8)
-    numbers = (kept.columns, kept.at, kept.bars, kept.changes, kept.facts, kept.values, kept.marks)
-    to = io.BytesIO()
-    for array in (text, *numbers):
-        np.lib.format.write_array(to, np.ascontiguousarray(array), (1, 0), allow_pickle=False)
-    return to.getvalue()
-
-
-def _unpacked(body: bytes) -> Kept:
-    """Raises ValueError, TypeError or EOFError where the body is not what `_packed` makes."""
-    file = io.BytesIO(body)
-    arrays: list[NDArray[Any]] = [
-        np.lib.format.read_array(file, allow_pickle=False) for _ in _KINDS
+    """Four lines of text, of counts, symbols and parts, and then the arrays of `Kept`."""
+    counts = len(kept.symbols), len(kept.facts), len(kept.values), *kept.marks.shape
+    lines = [
+        " ".join(map(str, counts)),
+        " ".join(kept.symbols),
+        " ".join(file for file, _ in kept.parts),
+        " ".join(str(sessions) for _, sessions in kept.parts),
     ]
-    if [array.dtype for array in arrays] != [np.dtype(kind) for kind in _KINDS]:
-        raise ValueError("other kinds of numbers")
-    text, columns, at, bars, changes, facts, values, marks = arrays
-    symbols, *lines = text.tobytes().decode().split("\n")
-    pairs = [line.split(" ", 1) for line in lines]
-    parts = [(name, int(sessions)) for sessions, name in pairs]
-    return Kept(symbols.split(), columns, at, bars, changes, facts, values, parts, marks)
+    numbers = (kept.columns, kept.at, kept.bars, kept.changes, kept.facts, kept.values, kept.marks)
+    return b"".join([f"{line}\n".encode() for line in lines] + [one.tobytes() for one in numbers])
+
+
+def _unpacked(data: bytes, start: int) -> Kept:
+    """Raises ValueError or OverflowError where `_packed` did not make what begins at `start`."""
+    lines = []
+    for _ in range(4):
+        end = data.index(b"\n", start)
+        lines.append(data[start:end].decode().split())
+        start = end + 1
+    counts, symbols, files, sessions = lines
+    count, facts, results, marked, width = map(int, counts)
+    arrays: list[NDArray[Any]] = []
+    shapes = [*[(count,)] * 4, (facts, count), (results, count), (marked, width)]
+    for shape, kind in zip(shapes, _KINDS, strict=True):
+        # In place: copying would take longer than all else.
+        arrays.append(np.frombuffer(data, kind, math.prod(shape), start).reshape(shape))
+        start += arrays[-1].nbytes
+    columns, at, bars, changes, of_facts, values, marks = arrays
+    parts = list(zip(files, map(int, sessions), strict=True))
+    return Kept(symbols, columns, at, bars, changes, of_facts, values, parts, marks)

@@ -16,7 +16,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -68,6 +68,7 @@ QUESTIONS: list[dict[str, Any]] = [
     {"condition": "close > ema(4)", "columns": "rsi(3), atr(2), adx(2)", "funnel": True, "near": 9},
     {"condition": "weekly(close) > sma(8) or close < lowest(low, 9)[1]", "sort": "-roc(7)"},
     {"condition": 'sector == "Tech" and market_cap > 20M', "columns": "market_cap, listing_age"},
+    {"condition": "weekly(close * market_cap) > 500M", "columns": "weekly(listing_age)"},
     {"condition": "close > 1", "adjust": "total", "columns": "sma(40), volume / sma(volume, 9)"},
     {"condition": "close < 99", "where": 'sector == "Tech"', "columns": "ema(2), close[30]"},
     {"condition": "close > ema(3)", "as_of": DAYS[BEGUN - 2], "exclude_suspect": True},
@@ -299,6 +300,17 @@ def test_where_older_bars_than_are_known_change_everybody_does(
     assert scan(market, "close > sma(3)") == Reuse(6, 6, 0, 0)
 
 
+def test_where_it_is_not_known_what_older_bars_were_everybody_counts_as_changed(
+    data: Path, market: ms.Market
+) -> None:
+    scan(market)
+    key, found = kept(data)
+    assert len(found.marks) == len(found.parts) > 2
+    Results(data).write(key, replace(found, marks=found.marks[:1]))
+    commit(data, bars_of(DAYS[0], ["C"], 1))
+    assert scan(market, sample=0) == Reuse(6, 6, 0, 0)
+
+
 def test_actions_and_facts_change_their_own_symbol(data: Path, market: ms.Market) -> None:
     by_fact = f'{CONDITION} and sector == "Tech"'
     scan(market), scan(market, by_fact)
@@ -311,6 +323,14 @@ def test_actions_and_facts_change_their_own_symbol(data: Path, market: ms.Market
     assert scan(market, by_fact) == Reuse(2, 2, 4, 4)
 
 
+def test_facts_within_longer_bars_count_too(data: Path, market: ms.Market) -> None:
+    condition = "weekly(close * market_cap) > 0"
+    scan(market, condition)
+    with Store.open(data) as store, store.writer() as writer:
+        writer.put_listings([Listing("C", market_cap=1e6)])
+    assert scan(market, condition, sample=0) == Reuse(1, 1, 5, 0)
+
+
 def test_bars_under_an_earlier_ticker_are_bars_of_the_symbol(data: Path, market: ms.Market) -> None:
     commit(data, *(bars_of(day, ["A1"], 1) for day in DAYS[40:BEGUN]))
     assert scan(market).fetched == 7
@@ -320,6 +340,24 @@ def test_bars_under_an_earlier_ticker_are_bars_of_the_symbol(data: Path, market:
     assert scan(market) == Reuse(1, 1, 6, 6)
     commit(data, bars_of(DAYS[20], ["A"], 1))
     assert scan(market) == Reuse(2, 2, 5, 5)  # A was traded on, under whatever name
+
+
+def test_whose_bars_the_earlier_ones_are_may_be_told_later(data: Path, market: ms.Market) -> None:
+    def told(*listings: Listing) -> None:
+        with Store.open(data) as store, store.writer() as writer:
+            writer.put_listings(listings)
+
+    told(
+        Listing("A", first=DAYS[0], last=DAYS[19], figi="F1"),
+        Listing("A", first=DAYS[20], figi="F2"),
+    )
+    condition = "close > sma(40)"
+    scan(market, condition)
+    without = market.scan("close > 0", columns=condition.removeprefix("close > ")).values
+    told(Listing("B", first=DAYS[0], last=DAYS[19], figi="F2"))
+    assert scan(market, condition, sample=0) == Reuse(1, 1, 5, 0)
+    after = market.scan("close > 0", columns="sma(40)").values
+    assert np.isnan(without["sma(40)"]).sum() > np.isnan(after["sma(40)"]).sum()
 
 
 def test_another_universe_reuses_what_it_shares(data: Path, market: ms.Market) -> None:
@@ -397,6 +435,27 @@ def test_a_damaged_file_counts_as_none(data: Path, market: ms.Market, how: str) 
         file.write_bytes(broken[how])
     assert scan(market) == Reuse(6, 6, 0, 0)
     assert scan(market) == Reuse(0, 0, 6, 6)
+
+
+@settings(max_examples=300)
+@example(place=0, new=b"99999999999999999999")
+@given(place=st.integers(0, 400), new=st.binary(max_size=30))
+def test_a_file_of_any_bytes_is_read_or_counts_as_none(
+    tmp_path_factory: pytest.TempPathFactory, place: int, new: bytes
+) -> None:
+    """Whose checksum fits, too."""
+    path = tmp_path_factory.getbasetemp() / "any"
+    path.mkdir(exist_ok=True)
+    line, numbers = np.arange(3), np.arange(3, dtype=np.uint64)
+    rows, marks = np.zeros((2, 3)), np.zeros((1, 9), dtype=np.uint64)
+    found = Kept(list("ABC"), line, rows[0], line, numbers, rows[:1], rows, [("f", 9)], marks)
+    Results(path).write("key", found)
+    assert Results(path).read("key", 1, 2).symbols == ["A", "B", "C"]
+    file = path / FOLDER / "key.kept"
+    whole = file.read_bytes()
+    body = whole[31:][:place] + new + whole[31:][place + len(new) :]
+    file.write_bytes(whole[:22] + b"%08x\n" % crc32(body) + body)
+    assert Results(path).read("key", 1, 2).fits(1, 2)
 
 
 def test_a_folder_that_cannot_be_written_does_not_fail_the_scan(data: Path) -> None:
