@@ -24,6 +24,7 @@ import marketsweep as ms
 from marketsweep.errors import UsageError
 from marketsweep.kept_results import FOLDER, Kept, Results
 from marketsweep.kernels import cpu
+from marketsweep.past import Adjust
 from marketsweep.records import Dividend, Listing, SessionBars, Split
 from marketsweep.results import Hits, Reuse
 from marketsweep.sessions import sessions_between
@@ -161,12 +162,12 @@ class Edits(RuleBasedStateMachine):
         with self.store.writer() as writer:
             writer.put_splits(self.splits)
 
-    @rule(data=st.data(), back=st.integers(0, BEGUN))
-    def a_dividend(self, data: st.DataObject, back: int) -> None:
+    @rule(data=st.data(), back=st.integers(0, BEGUN), cash=st.sampled_from([0.25, 0.5]))
+    def a_dividend(self, data: st.DataObject, back: int, cash: float) -> None:
         symbol = data.draw(st.sampled_from(self.symbols + self.former))
         day = DAYS[DAYS.index(self.days[-1]) - back]
         with self.store.writer() as writer:
-            writer.add_dividends([Dividend(symbol, day, 0.25)])
+            writer.add_dividends([Dividend(symbol, day, cash)])
 
     @rule(data=st.data(), sector=st.sampled_from(["Tech", "Energy"]), shares=st.integers(1, 3))
     def facts(self, data: st.DataObject, sector: str, shares: int) -> None:
@@ -269,6 +270,18 @@ def test_what_changed_is_evaluated_and_the_rest_reused(data: Path, market: ms.Ma
     assert scan(market) == Reuse(fetched=6, evaluated=6, reused=0, audited=0)
 
 
+def test_a_longer_panel_at_hand_changes_no_bit(data: Path, market: ms.Market) -> None:
+    """A recursion's last bits tell where it began."""
+    commit(data, *(bars_of(day, list("ABCDEF"), 0) for day in DAYS[BEGUN:150]))
+    longer = market.scan("close > sma(150) or close > 0", columns="rsi(4)").values["rsi(4)"]
+    condition = "rsi(4) > 0"
+    with ms.open(data) as other:
+        alone = other.scan(condition).values["rsi(4)"]
+    assert (longer != alone).any()
+    for _ in range(2):
+        scan(market, condition)
+
+
 def test_another_process_reuses_what_this_one_kept(data: Path, market: ms.Market) -> None:
     scan(market)
     done = command("scan", CONDITION, "--incremental", "--format", "json", "--data", data)
@@ -290,6 +303,12 @@ def test_a_month_put_together_from_its_weeks_is_no_change(data: Path, market: ms
     assert as_of.month != DAYS[BEGUN + 19].month
     assert {path.name for path in (data / "segments").iterdir()} - files
     assert market.scan(CONDITION, as_of=as_of, incremental=True).reuse == Reuse(0, 0, 6, 6)
+
+
+def test_each_session_has_its_own_results(market: ms.Market) -> None:
+    market.scan(CONDITION, incremental=True)
+    market.scan(CONDITION, as_of=DAYS[BEGUN - 5], incremental=True)
+    assert scan(market) == Reuse(0, 0, 6, 6)
 
 
 def test_where_older_bars_than_are_known_change_everybody_does(
@@ -321,6 +340,17 @@ def test_actions_and_facts_change_their_own_symbol(data: Path, market: ms.Market
         writer.put_listings([Listing("C", sector="Tech")])
     assert scan(market) == Reuse(0, 0, 6, 6)  # it does not ask for the sector
     assert scan(market, by_fact) == Reuse(2, 2, 4, 4)
+
+
+def test_dividends_count_where_bars_are_adjusted_for_them(data: Path, market: ms.Market) -> None:
+    def told(cash: float, adjust: Adjust) -> Reuse | None:
+        with Store.open(data) as store, store.writer() as writer:
+            writer.add_dividends([Dividend("A", DAYS[40], cash)])
+        return market.scan(CONDITION, adjust=adjust, incremental=True).reuse
+
+    told(1.0, "total"), told(1.0, "splits")
+    assert told(2.0, "total") == Reuse(1, 1, 5, 5)
+    assert told(3.0, "splits") == Reuse(0, 0, 6, 6)
 
 
 def test_facts_within_longer_bars_count_too(data: Path, market: ms.Market) -> None:
