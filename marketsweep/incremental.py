@@ -19,7 +19,7 @@ import hashlib
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -122,7 +122,7 @@ class Reusing:
         agree = _alike(found.values[:, sample], values[:, audited])
         agree &= found.bars[sample] == bars[audited]
         if not agree.all():
-            warnings.append(self._disagreement(names[sample[~agree][0]], agree))
+            warnings.append(_disagreement(names[sample[~agree][0]], agree))
             found.at[:] = NOT_KEPT
             due[:], places = True, everybody
             values, bars = self._values(columns, places, names, screen)
@@ -133,7 +133,10 @@ class Reusing:
             warnings += self._write(found)
         evaluated = int(np.count_nonzero(due))
         reuse = Reuse(fetched, evaluated, len(columns) - evaluated, len(sample))
-        return Answer(*self._ordered(found, len(columns)), reuse, warnings)
+        bars = found.bars[everybody]
+        panel = Panel(self._as_of, names, 1, {}, bars, np.zeros_like(bars), self._day.reference)
+        results = [row[np.newaxis] for row in found.values[:, everybody]]
+        return Answer(panel, results, reuse, warnings)
 
     def _beside(self, columns: NDArray[np.int64]) -> Kept:
         """What was kept, of these columns and then of all others; as of now but for the results.
@@ -193,37 +196,12 @@ class Reusing:
         others = self._loader.others(self._as_of, self._adjust)
         return evaluate(self._plan, panel, self._run, others)
 
-    def _ordered(self, found: Kept, count: int) -> tuple[Panel, list[Matrix]]:
-        """The panel of the first `count`, in its order, and the results."""
-        order = np.argsort(-found.bars[:count], kind="stable")
-        symbols, bars = [found.symbols[place] for place in order.tolist()], found.bars[order]
-        panel = Panel(self._as_of, symbols, 1, {}, bars, np.zeros_like(bars), self._day.reference)
-        return panel, [row[np.newaxis, order] for row in found.values]
-
     def _write(self, found: Kept) -> list[str]:
-        there = np.flatnonzero(found.at != NOT_KEPT)
-        kept = replace(
-            found,
-            symbols=[found.symbols[place] for place in there.tolist()],
-            columns=found.columns[there],
-            at=found.at[there],
-            bars=found.bars[there],
-            changes=found.changes[there],
-            facts=found.facts[:, there],
-            values=found.values[:, there],
-        )
         try:
-            self._folder.write(self._key, kept)
+            self._folder.write(self._key, found)
         except StoreError as error:
             return [f"the results are not kept for the next scan: {error}"]
         return []
-
-    def _disagreement(self, example: str, agree: NDArray[np.bool_]) -> str:
-        wrong = np.count_nonzero(~agree)
-        return (
-            f"{wrong:,} of {len(agree):,} kept results that were audited were wrong, that of "
-            f"{example} among them: all symbols were evaluated anew, and nothing was reused"
-        )
 
 
 def _is_of_single_symbols(plan: Plan) -> bool:
@@ -265,6 +243,14 @@ def _alike(some: Matrix, others: Matrix) -> NDArray[np.bool_]:
     equal = some.view(np.int64) == others.view(np.int64)
     found: NDArray[np.bool_] = (equal | (np.isnan(some) & np.isnan(others))).all(axis=0)
     return found
+
+
+def _disagreement(example: str, agree: NDArray[np.bool_]) -> str:
+    wrong = np.count_nonzero(~agree)
+    return (
+        f"{wrong:,} of {len(agree):,} kept results that were audited were wrong, "
+        f"that of {example} among them: all symbols were evaluated anew, and nothing was reused"
+    )
 
 
 def _absent(always: Sequence[str], names: list[str], as_of: dt.date) -> Iterator[str]:
