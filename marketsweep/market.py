@@ -15,7 +15,6 @@ from marketsweep.condition import split_expressions
 from marketsweep.config import DEFAULTS, Config, read_config
 from marketsweep.errors import UsageError
 from marketsweep.expressions import Expression, node_of
-from marketsweep.incremental import Incremental
 from marketsweep.loading import Loader
 from marketsweep.past import Adjust
 from marketsweep.results import Hits
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from marketsweep.charts.page import Chart
     from marketsweep.explain import Explanation
     from marketsweep.histories import Histories
+    from marketsweep.incremental import Incremental
     from marketsweep.providers import Provider
 
 
@@ -154,7 +154,7 @@ class Market:
             saved=Saved.of(self.store.path),
             funnel=funnel,
             near=near,
-            incremental=Incremental() if incremental is True else incremental or None,
+            incremental=_reusing(incremental),
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
         return run(scan, self.loader)
@@ -324,6 +324,17 @@ def _from_environment(config: Config) -> Provider:
         )
     at_once = config.concurrency or CONCURRENCY
     return MassiveProvider(key, calls_per_minute=config.calls_per_minute, concurrency=at_once)
+
+
+def _reusing(given: bool | Incremental) -> Incremental | None:
+    if given is False:
+        return None
+    from marketsweep.incremental import Incremental  # few scans ask for it
+
+    found = Incremental() if given is True else given
+    if not isinstance(found, Incremental):
+        raise UsageError(f"incremental {given!r} is neither true, false nor an Incremental")
+    return found
 
 
 def _date(given: dt.date | str | None, name: str = "as_of") -> dt.date | None:

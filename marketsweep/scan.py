@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,6 @@ from marketsweep.asking import NO_CONDITIONS, Wanted, planned_together
 from marketsweep.clauses import funnel, near_misses
 from marketsweep.errors import CoverageError, UsageError
 from marketsweep.executors import executor
-from marketsweep.incremental import Incremental, Reusing
 from marketsweep.loading import Loader
 from marketsweep.panel import Panel
 from marketsweep.passes import evaluate
@@ -44,6 +43,9 @@ from marketsweep.store import Snapshot
 from marketsweep.tree import Node
 from marketsweep.universe import Universe
 from marketsweep.vocabulary import GROUPS
+
+if TYPE_CHECKING:
+    from marketsweep.incremental import Incremental
 
 MIN_COVERAGE: Final = 0.95
 
@@ -118,6 +120,8 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         loaded = perf_counter()
         results = evaluate(plan, panel, evaluator, loader.others(as_of, scan.adjust))
     else:
+        from marketsweep.incremental import Reusing  # few scans ask for it
+
         loaded = perf_counter()  # what little is loaded counts as evaluation
         reusing = Reusing(plan, loader, as_of, scan.adjust, evaluator)
         panel, results, reuse, doubts = reusing.answer(screen, scan.incremental)

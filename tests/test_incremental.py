@@ -574,6 +574,11 @@ def test_bad_options_are_named(options: dict[str, Any], said: str) -> None:
         ms.Incremental(**options)
 
 
+def test_what_is_no_incremental_is_named(market: ms.Market) -> None:
+    with pytest.raises(UsageError, match="incremental '1h' is neither true, false nor an Incre"):
+        market.scan(CONDITION, incremental="1h")  # type: ignore[arg-type]
+
+
 def test_the_command_line(data: Path) -> None:
     def said(*options: str) -> str:
         done = command("scan", CONDITION, *options, "--data", data)
