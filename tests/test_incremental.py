@@ -429,12 +429,16 @@ def test_results_are_reused_until_they_are_too_old(data: Path, market: ms.Market
     assert scan(market) == Reuse(0, 0, 6, 6)
 
 
-def test_the_audit_finds_what_was_altered(data: Path, market: ms.Market) -> None:
+@pytest.mark.parametrize("what", ["values", "bars"])
+def test_the_audit_finds_what_was_altered(data: Path, market: ms.Market, what: str) -> None:
     scan(market)
     key, found = kept(data)
-    values = found.values.copy()
-    values[1, found.symbols.index("E")] += 1e-9
-    Results(data).write(key, replace(found, values=values))
+    values, bars = found.values.copy(), found.bars.copy()
+    if what == "values":
+        values[1, found.symbols.index("E")] += 1e-9
+    else:
+        bars[found.symbols.index("E")] -= 1
+    Results(data).write(key, replace(found, values=values, bars=bars))
     blind = market.scan("close > ema(4)", incremental=ms.Incremental(sample=0))
     assert blind.reuse == Reuse(0, 0, 6, 0)
     hits = market.scan(CONDITION, incremental=True)
