@@ -33,6 +33,7 @@ from marketsweep.errors import (
 if TYPE_CHECKING:
     from marketsweep.expressions import breadth
     from marketsweep.histories import Histories
+    from marketsweep.incremental import Incremental
     from marketsweep.market import Market
     from marketsweep.market import open_market as open  # noqa: A004, `ms.open` is the name
     from marketsweep.providers.files import FilesProvider
@@ -48,6 +49,7 @@ __all__ = [
     "FilesProvider",
     "Histories",
     "Hits",
+    "Incremental",
     "Market",
     "MarketsweepError",
     "MassiveProvider",
@@ -71,6 +73,7 @@ _LAZY = {
     "FilesProvider": ("marketsweep.providers.files", "FilesProvider"),
     "Histories": ("marketsweep.histories", "Histories"),
     "Hits": ("marketsweep.results", "Hits"),
+    "Incremental": ("marketsweep.incremental", "Incremental"),
     "Market": ("marketsweep.market", "Market"),
     "MassiveProvider": ("marketsweep.providers.massive", "MassiveProvider"),
     "Match": ("marketsweep.results", "Match"),

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +34,8 @@ class _Key:
     as_of: dt.date
     screen: Screen
     adjust: Adjust
+    history: int | None
+    """Where it has to be just that long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,11 @@ class Loader:
         self._suspects: dict[dt.date, dict[str, int]] = {}
         self._counts: dict[tuple[dt.date, int, Screen], Counts] = {}
         self._stretched: _Stretched | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The data folder."""
+        return self._store.path
 
     @property
     def version(self) -> int:
@@ -116,9 +124,14 @@ class Loader:
             self._suspects[as_of] = suspects(self._snapshot, up_to)
         return self._suspects[as_of]
 
-    def panel(self, as_of: dt.date, screen: Screen, plan: Plan, adjust: Adjust) -> Panel:
-        """The panel of a universe, with at least the fields and the history of `plan`."""
-        key = _Key(as_of, screen, adjust)
+    def panel(
+        self, as_of: dt.date, screen: Screen, plan: Plan, adjust: Adjust, *, exact: bool = False
+    ) -> Panel:
+        """The panel of a universe, with at least the fields and the history of `plan`.
+
+        With `exact` no longer a history: then it does not depend on what was asked for before.
+        """
+        key = _Key(as_of, screen, adjust, plan.history if exact else None)
         kept = self._panels.get(key)
         if kept and kept.history >= plan.history and kept.panel.fields.keys() >= set(plan.loads):
             return kept.panel
@@ -126,9 +139,16 @@ class Loader:
         if kept:
             fields, history = fields | kept.panel.fields.keys(), max(history, kept.history)
         _make_room(self._panels, _PANELS_KEPT)
-        panel = self._build(as_of, screen, fields, history, adjust)
+        columns = self.universe(as_of, screen).columns
+        panel = self._build(as_of, columns, fields, history, adjust)
         self._panels[key] = _Loaded(panel, history)
         return panel
+
+    def panel_of(
+        self, as_of: dt.date, columns: NDArray[np.int64], plan: Plan, adjust: Adjust
+    ) -> Panel:
+        """The panel of some columns of the axis, with the history of `plan`; it is not kept."""
+        return self._build(as_of, columns, set(plan.loads), plan.history, adjust)
 
     def stretched(
         self,
@@ -222,17 +242,20 @@ class Loader:
         """How passes over a stored session find another symbol, whatever the universe is."""
 
         def one(symbol: str, plan: Plan) -> Panel:
-            day, fields = self.day(as_of), {*plan.loads, SESSION}
             columns = np.array([self._snapshot.column_of(symbol)])
-            bars, age = day.history.survey(columns, plan.history)
-            return build_panel(day.history, columns, bars, age, fields, adjust, day.reference)
+            return self._build(as_of, columns, {*plan.loads, SESSION}, plan.history, adjust)
 
         return one
 
     def _build(
-        self, as_of: dt.date, screen: Screen, fields: set[str], history: int, adjust: Adjust
+        self,
+        as_of: dt.date,
+        columns: NDArray[np.int64],
+        fields: set[str],
+        history: int,
+        adjust: Adjust,
     ) -> Panel:
-        day, columns = self.day(as_of), self.universe(as_of, screen).columns
+        day = self.day(as_of)
         bars, age = day.history.survey(columns, history)
         return build_panel(day.history, columns, bars, age, fields, adjust, day.reference)
 

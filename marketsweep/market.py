@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from marketsweep.charts.page import Chart
     from marketsweep.explain import Explanation
     from marketsweep.histories import Histories
+    from marketsweep.incremental import Incremental
     from marketsweep.providers import Provider
     from marketsweep.signals import Signals
 
@@ -112,6 +113,7 @@ class Market:
         exclude_suspect: bool = False,
         funnel: bool = False,
         near: int = 0,
+        incremental: bool | Incremental = False,
     ) -> Hits:
         """Symbols for which a condition holds, ranked, with the receipt of what was covered.
 
@@ -123,8 +125,10 @@ class Market:
         show, a text of several being cut at its commas. `threads` (None: what the folder is set to,
         else one a processor) evaluate. `exclude_suspect` leaves out symbols with suspicious bars
         among those that the condition looks at. With `funnel` the hits say whom each clause lets
-        through, and `near` how many to tell of that fail one clause by the least. Read
-        `hits.coverage` before you trust an answer.
+        through, and `near` how many to tell of that fail one clause by the least. With
+        `incremental`, symbols whose data has not changed since the last such scan of this condition
+        and session keep what they had, as `Incremental` says; the answer is the same, and
+        `hits.reuse` counts them. Read `hits.coverage` before you trust an answer.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
@@ -146,6 +150,7 @@ class Market:
             saved=Saved.of(self.store.path),
             funnel=funnel,
             near=near,
+            incremental=_reusing(incremental),
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
         return run(scan, self.loader)
@@ -361,6 +366,17 @@ def _from_environment(config: Config) -> Provider:
         )
     at_once = config.concurrency or CONCURRENCY
     return MassiveProvider(key, calls_per_minute=config.calls_per_minute, concurrency=at_once)
+
+
+def _reusing(given: bool | Incremental) -> Incremental | None:
+    if given is False:
+        return None
+    from marketsweep.incremental import Incremental  # few scans ask for it
+
+    found = Incremental() if given is True else given
+    if not isinstance(found, Incremental):
+        raise UsageError(f"incremental {given!r} is neither true, false nor an Incremental")
+    return found
 
 
 def _date(given: dt.date | str | None, name: str = "as_of") -> dt.date | None:

@@ -24,6 +24,7 @@ from marketsweep.fields import CLOSE
 from marketsweep.identity import moves_of
 from marketsweep.kernels import cpu
 from marketsweep.records import Dividend, Life, Split
+from marketsweep.segments import Segment
 from marketsweep.store import Snapshot
 from marketsweep.workers import WORKERS
 
@@ -136,10 +137,13 @@ class History:
 
         Older ones are only read for symbols with many holes; `marketsweep status` checks them.
         """
-        first = len(self.dates) - depth - depth // 4 - 1
-        needed = [one for one in self._segments if one.first + one.count > first]
         with ThreadPoolExecutor(WORKERS) as pool:
-            all(pool.map(lambda segment: segment.is_sound, needed))
+            all(pool.map(lambda segment: segment.is_sound, self.reached(depth)))
+
+    def reached(self, depth: int) -> list[Segment]:
+        """The segments that nearly every symbol's newest `depth` bars come from, oldest first."""
+        first = len(self.dates) - depth - depth // 4 - 1
+        return [one for one in self._segments if one.first + one.count > first]
 
     def presence(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which sessions hold a bar of whoever has a column's ticker now: [sessions, columns]."""

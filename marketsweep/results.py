@@ -66,6 +66,24 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Reuse:
+    """What an incremental scan did: evaluated + reused are all symbols that it looked at."""
+
+    fetched: int
+    """Those whose data has changed since a result of theirs was kept, or of whom none was."""
+    evaluated: int
+    reused: int = 0
+    audited: int = 0
+    """Those whose kept results were worked out again and compared."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.fetched:,} with new data, {self.evaluated:,} evaluated, {self.reused:,} "
+            f"reused, {self.audited:,} audited"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds: load (catalog, universe, panel), evaluate (the kernels), total (ranking too)."""
 
@@ -110,6 +128,8 @@ class Hits:
     """Whom each clause lets through, in order; where that was asked for."""
     near: list[NearMiss] = field(default_factory=list)
     """Those who fail one clause alone, by the least; where that was asked for."""
+    reuse: Reuse | None = None
+    """What was evaluated and what was not; of an incremental scan."""
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -156,6 +176,7 @@ class Hits:
             "coverage": receipt,
             **({"funnel": [asdict(one) for one in self.funnel]} if self.funnel else {}),
             **({"near": [asdict(one) for one in self.near]} if self.near else {}),
+            **({"reuse": asdict(self.reuse)} if self.reuse else {}),
             "data_version": self.data_version,
             "timing": asdict(self.timing),
         }
@@ -196,6 +217,7 @@ class Hits:
             f"pre-screen, {left.stale:,} stale, {left.short_history:,} with fewer than "
             f"{coverage.bars_needed} bars, {left.failed:,} failed"
             + (f", {left.suspect:,} suspicious" if left.suspect else "")
+            + (f"; incremental: {self.reuse}" if self.reuse else "")
         )
 
     def __repr__(self) -> str:

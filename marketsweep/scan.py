@@ -5,6 +5,7 @@
 3. The universe of that day is pre-screened (`MarketDay.screened`), by what `Screen` asks for.
 4. Its bars become a panel (`build_panel`), of the fields and the history that the plan needs.
 5. An executor evaluates the plan over the panel, after the passes that it asks for (`evaluate`).
+   An incremental scan does both for some symbols alone, and reuses the rest (`Reusing`).
 6. Whoever has too few bars, or suspicious ones where that is asked for, is left out, and the
    receipt is drawn up (`_coverage`).
 7. The matches are ranked (`rank`).
@@ -18,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,9 @@ from marketsweep.store import Snapshot
 from marketsweep.tree import Node
 from marketsweep.universe import Universe
 from marketsweep.vocabulary import GROUPS
+
+if TYPE_CHECKING:
+    from marketsweep.incremental import Incremental
 
 MIN_COVERAGE: Final = 0.95
 
@@ -74,6 +78,8 @@ class Scan:
     """Whether to count whom each clause lets through."""
     near: int = 0
     """How many to tell of that fail one clause by the least."""
+    incremental: Incremental | None = None
+    """Whether results of the last scan are reused, and which are not."""
 
 
 def run(scan: Scan, loader: Loader) -> Hits:
@@ -105,11 +111,19 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
 
     as_of = resolve_session(loader.snapshot, scan.as_of)
     universe = loader.universe(as_of, screen)
-    panel = loader.panel(as_of, screen, plan, scan.adjust)
     suspects = loader.suspects(as_of) if scan.exclude_suspect else {}
-    loaded = perf_counter()
+    reuse, doubts = None, list[str]()
+    if scan.incremental is None:
+        panel = loader.panel(as_of, screen, plan, scan.adjust)
+        loaded = perf_counter()
+        results = evaluate(plan, panel, evaluator, loader.others(as_of, scan.adjust))
+    else:
+        from marketsweep.incremental import Reusing  # few scans ask for it
 
-    columns = iter(evaluate(plan, panel, evaluator, loader.others(as_of, scan.adjust)))
+        loaded = perf_counter()  # what little is loaded counts as evaluation
+        reusing = Reusing(plan, loader, as_of, scan.adjust, evaluator)
+        panel, results, reuse, doubts = reusing.answer(screen, scan.incremental)
+    columns = iter(results)
     evaluated = perf_counter()
 
     answers = []
@@ -148,7 +162,9 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
                 *_warnings(coverage, as_of, loader.day(as_of).asked),
                 *_of_today(what.condition, screen, as_of, loader.sessions[-1]),
                 *universe.warnings,
+                *doubts,
             ],
+            reuse=reuse,
         )
         answers.append(hits)
     return answers

@@ -18,6 +18,7 @@ NAMES = [
     "FilesProvider",
     "Histories",
     "Hits",
+    "Incremental",
     "Market",
     "MarketsweepError",
     "MassiveProvider",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
@@ -22,6 +22,7 @@ from marketsweep.commands._shared import (
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
+    from marketsweep.incremental import Incremental
     from marketsweep.market import Market
     from marketsweep.past import Adjust
     from marketsweep.results import Hits
@@ -57,6 +58,15 @@ if TYPE_CHECKING:
     metavar="N",
     help="Also the N that fail one clause alone, by the least; table and json.",
 )
+@click.option("--incremental", is_flag=True, help="Evaluate symbols with new data; reuse the rest.")
+@click.option("--always", metavar="A,B|@FILE", help="incremental: evaluated in any case.")
+@click.option("--max-age", metavar="1h", help="incremental: how long a result is reused.")
+@click.option(
+    "--audit-sample",
+    type=click.IntRange(0),
+    metavar="N",
+    help="incremental: of the reused, so many are evaluated and must agree. Default: 500.",
+)
 @data_option
 def scan(
     condition: str,
@@ -81,6 +91,10 @@ def scan(
     exclude_suspect: bool,
     funnel: bool,
     near: int | None,
+    incremental: bool,
+    always: str | None,
+    max_age: str | None,
+    audit_sample: int | None,
     data: Path | None,
 ) -> None:
     """Find the symbols for which CONDITION holds.
@@ -95,6 +109,7 @@ def scan(
       marketsweep scan minervini_trend_template --funnel --near 10
       marketsweep scan 'rsi(14) > 70' --as-of 2016-12-30 --format json > hits.json
       marketsweep scan 'close crosses above sma(50)' --charts charts   # open charts/index.html
+      marketsweep scan uptrend --incremental --always @mine.txt --max-age 15m
 
     `marketsweep indicators` lists what a condition can use.
     """
@@ -106,6 +121,7 @@ def scan(
     write = writer(format_)
     if near and format_ not in ("table", "json"):
         raise UsageError(f"--near has no place in {format_}: choose --format table or json")
+    reused = _incremental(incremental, always, max_age, audit_sample)
     if format_ == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals: add --output FILE")
     with open_market(data_folder(data)) as market:
@@ -129,6 +145,7 @@ def scan(
             exclude_suspect=exclude_suspect,
             funnel=funnel,
             near=near or 0,
+            incremental=reused,
         )
         if charts:
             from marketsweep.charts.folder import make_folder  # before the answer is written
@@ -144,6 +161,35 @@ def scan(
         if charts:
             _draw(hits, market, charts, adjust)
     require_coverage(hits, min_coverage)
+
+
+def _incremental(
+    wanted: bool, always: str | None, max_age: str | None, sample: int | None
+) -> Incremental | bool:
+    given = {"--always": always, "--max-age": max_age, "--audit-sample": sample}
+    alone = [option for option, value in given.items() if value is not None]
+    if not wanted:
+        if alone:
+            raise UsageError(f"{alone[0]} says how to reuse results: add --incremental")
+        return False
+    from marketsweep.incremental import MAX_AGE, SAMPLE, Incremental
+    from marketsweep.watchlist import read_list
+
+    return Incremental(
+        always=read_list(always) if always else (),
+        max_age=MAX_AGE if max_age is None else _seconds(max_age),
+        sample=SAMPLE if sample is None else sample,
+    )
+
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], text[-1:]
+    if not number.isdecimal() or unit not in _UNITS:
+        raise UsageError(f"--max-age {text!r} is no time: write, for example, 90s, 15m, 1h or 2d")
+    return float(number) * _UNITS[unit]
 
 
 def _draw(hits: Hits, market: Market, folder: Path, adjust: Adjust) -> None:

@@ -94,3 +94,6 @@ def spread_periods(
     values: NDArray[np.float64],
     to: NDArray[np.float64],
 ) -> None: ...
+def fingerprint(
+    values: NDArray[np.float64], days: NDArray[np.int64], sums: NDArray[np.uint64]
+) -> None: ...

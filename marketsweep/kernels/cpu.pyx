@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False, embedsignature=True
 """Runs programs of kernel steps over tiles of symbols, and gathers panels, without the GIL."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
@@ -133,6 +133,11 @@ cdef extern from "frames.hpp" namespace "marketsweep" nogil:
     void c_spread_periods "marketsweep::spread_periods"(
         const double*, const int64_t*, const uint8_t*, cbool, const double*, int64_t, int64_t,
         int64_t, double*, int64_t)
+
+
+cdef extern from "fingerprints.hpp" namespace "marketsweep" nogil:
+    void c_fingerprint "marketsweep::fingerprint"(
+        const double*, int64_t, int64_t, int64_t, const int64_t*, int64_t, uint64_t*)
 
 
 SESSION_FIELD = -1
@@ -382,3 +387,17 @@ def spread_periods(const double[:, :, ::1] session, const int64_t[::1] period,
     with nogil:
         c_spread_periods(&session[0, 0, 0], &period[0], &complete[0], running, &values[0, 0, 0],
                          tiles, rows, values.shape[1], &to[0, 0, 0], to.shape[1])
+
+
+def fingerprint(const double[:, :, ::1] values, const int64_t[::1] days, uint64_t[::1] sums):
+    """Adds the fingerprint of each column of a segment [fields, sessions, columns] to `sums`.
+
+    `days` numbers its first sessions, which alone are looked at; see fingerprints.hpp.
+    """
+    if days.shape[0] > values.shape[1] or sums.shape[0] < values.shape[2]:
+        raise ValueError("more days than sessions, or more columns than sums")
+    if not days.shape[0] or not values.shape[2]:
+        return
+    with nogil:
+        c_fingerprint(&values[0, 0, 0], values.shape[0], values.shape[1], values.shape[2],
+                      &days[0], days.shape[0], &sums[0])
