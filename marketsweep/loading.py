@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.census import Counts, census
-from marketsweep.panel import Panel, build_panel, gathered, longest_first
+from marketsweep.census import Counts
+from marketsweep.panel import Panel, build_panel
 from marketsweep.passes import Others
 from marketsweep.past import Adjust, History
 from marketsweep.plan import SESSION, Plan
-from marketsweep.reference import Reference, ReferenceByPlace
 from marketsweep.screen import Screen
 from marketsweep.store import Snapshot, Store
-from marketsweep.stretches import owners, stretches
+from marketsweep.stretched import counts_of, stretched_panel
 from marketsweep.universe import MarketDay, Universe
 
 _DAYS_KEPT: Final = 4
@@ -171,72 +169,17 @@ class Loader:
                 return kept.panel
             depth, fields = max(depth, kept.depth), {*fields, *kept.panel.fields}
         self._stretched = None  # its memory is needed
-        panel = self._stretch(self.day(as_of), first, screen, adjust, depth, fields)
+        panel = stretched_panel(self.day(as_of), first, screen, adjust, depth, fields)
         self._stretched = _Stretched(key, depth, panel)
         return panel
-
-    def _stretch(
-        self,
-        day: MarketDay,
-        first: int,
-        screen: Screen,
-        adjust: Adjust,
-        depth: int,
-        fields: Collection[str],
-    ) -> Panel:
-        history, found = day.history, stretches(day.history, first, adjust)
-        names = self._snapshot.symbols
-        if not screen.lets_all_pass:
-            symbols = [names[column] for column in found.tickers.tolist()]
-            reference = self._earlier(day, symbols, found.last)
-            passes = day.facts.screened(symbols, screen, reference).passes
-            found = found.taken(np.flatnonzero(passes))
-        bars, age = history.survey_of(found.lanes, depth, 0, first)
-        order = longest_first(bars)
-        found, bars, age = found.taken(order), bars[order], age[order]
-        symbols = [names[column] for column in found.tickers.tolist()]
-        reference = self._earlier(day, symbols, found.last)
-        panel = gathered(history, found.lanes, symbols, bars, age, fields, reference)
-        return replace(panel, spans=np.array([found.first, found.last, bars]))
-
-    def _earlier(
-        self, day: MarketDay, symbols: Sequence[str], ends: NDArray[np.int64]
-    ) -> ReferenceByPlace:
-        """Reference data of symbols, each as of the session at which its stretch ends."""
-        history = day.history
-        shared = {life.symbol for life in history.lives}
-        lives = [life for life in self._snapshot.lives() if life[0] in shared]
-        listings = cache(lambda: [one for one in self._snapshot.listings() if one.symbol in shared])
-        as_of = cache(lambda end: Reference(lives, listings, history.dates[end]))
-        last = len(history.dates) - 1
-        apart = {
-            place: as_of(end)
-            for place, (symbol, end) in enumerate(zip(symbols, ends.tolist(), strict=True))
-            if end < last and symbol in shared
-        }
-        return ReferenceByPlace(day.reference, apart)
 
     def counts(self, as_of: dt.date, first: int, screen: Screen) -> Counts:
         """How many symbols each session from `first` to `as_of` should hold, and holds."""
         key = as_of, first, screen
         if key not in self._counts:
             _make_room(self._counts, _DAYS_KEPT)
-            self._counts[key] = self._counted(self.day(as_of), first, screen)
+            self._counts[key] = counts_of(self.day(as_of), first, screen)
         return self._counts[key]
-
-    def _counted(self, day: MarketDay, first: int, screen: Screen) -> Counts:
-        found = census(day.history, first)
-        if screen.lets_all_pass:
-            return found.counts(None)
-        passes = np.empty_like(found.expected)
-        passes[:] = day.facts.screened(found.symbols, screen).passes
-        owned = owners(day.history, first)
-        symbols = [found.symbols[column] for column, *_ in owned]
-        reference = self._earlier(day, symbols, np.array([end for *_, end in owned], dtype=int))
-        of_owners = day.facts.screened(symbols, screen, reference).passes
-        for (column, _, begin, end), passed in zip(owned, of_owners, strict=True):
-            passes[begin - first : end + 1 - first, column] = passed
-        return found.counts(passes)
 
     def others(self, as_of: dt.date, adjust: Adjust) -> Others:
         """How passes over a stored session find another symbol, whatever the universe is."""

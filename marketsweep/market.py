@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from marketsweep.histories import Histories
     from marketsweep.incremental import Incremental
     from marketsweep.providers import Provider
-    from marketsweep.signals import Signals
+    from marketsweep.signal_results import Signals
 
 
 def data_folder(given: str | os.PathLike[str] | None = None) -> Path:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from marketsweep.forecast import Forecast
     from marketsweep.results import Hits
     from marketsweep.screen import Clause
-    from marketsweep.signals import Signals
+    from marketsweep.signal_results import Signals
     from marketsweep.status import Status
     from marketsweep.sync import SyncReceipt
 

@@ -27,6 +27,7 @@ from marketsweep.plan import SESSION, make_plan
 from marketsweep.providers.files import FilesProvider
 from marketsweep.records import Dividend, Listing, SessionBars, Span, Split
 from marketsweep.sessions import sessions_between
+from marketsweep.signal_results import SessionReceipt
 from marketsweep.store import Store
 from marketsweep.sync import sync
 from tests.markets import EXAMPLE, panel_of, random_bars
@@ -52,7 +53,7 @@ def same_as_scans(market: ms.Market, condition: str, days: Sequence[dt.date], **
         for name, column in hits.values.items():
             np.testing.assert_allclose(found.values[name][places], column, rtol=1e-9, atol=1e-12)
         covered, left = hits.coverage, hits.coverage.excluded
-        assert receipts[day] == module.SessionReceipt(
+        assert receipts[day] == SessionReceipt(
             session=day,
             matches=len(hits),
             expected=covered.expected,

@@ -24,7 +24,7 @@ from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
     from marketsweep.past import Adjust
-    from marketsweep.signals import Signals
+    from marketsweep.signal_results import Signals
 
 
 @click.command()
