@@ -160,7 +160,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
             warnings=[
                 *_warnings(coverage, as_of, loader.day(as_of).asked),
-                *_of_today(what.condition, screen, as_of, loader.sessions[-1]),
+                *of_today(what.condition, screen, as_of, loader.sessions[-1]),
                 *universe.warnings,
                 *doubts,
             ],
@@ -242,14 +242,13 @@ def _warnings(coverage: Coverage, as_of: dt.date, asked: Collection[str] | None)
     return warnings
 
 
-def _of_today(condition: Node, screen: Screen, as_of: dt.date, newest: dt.date) -> Iterator[str]:
+def of_today(condition: Node, screen: Screen, as_of: dt.date, newest: dt.date) -> Iterator[str]:
     """A warning where facts decide of which the store keeps the newest alone."""
     trees = [condition, *(one.node for one in screen.where)]
-    facts = {
-        node.name
-        for node in chain.from_iterable(one.walk() for one in trees)
-        if isinstance(node, tree.Fact) and node.name in GROUPS
-    }
+    parts = list(chain.from_iterable(one.walk() for one in trees))
+    named = {part.name for part in parts if isinstance(part, tree.Fact)}
+    groups = {part.by for part in parts if isinstance(part, tree.Standing | tree.Breadth)}
+    facts = (named | groups) & set(GROUPS)
     if facts and as_of < newest:
         yield (
             f"{', '.join(sorted(facts))}: as last told, and not as of {as_of}; the store keeps no "

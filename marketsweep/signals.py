@@ -2,7 +2,7 @@
 
 1. The sessions are cut into blocks, so that memory stays bounded (`_blocks`).
 2. Of a block, every ticker's `stretches` become lanes of a panel, with the bars before it that the
-   first session needs (`_panel`). In each, a session's scan would see the same bars.
+   first session needs (`stretched_panel`). In each, a session's scan would see the same bars.
 3. The plan is evaluated once for all rows, and only where it holds is anything kept (`search`).
 4. Hits are ranked within their session; who was expected in it is counted (`census`).
 
@@ -38,7 +38,7 @@ from marketsweep.plan import SESSION, Plan, make_plan
 from marketsweep.ranking import ranked_within
 from marketsweep.reference import DATED
 from marketsweep.results import Timing
-from marketsweep.scan import MIN_COVERAGE, Scan, check_adjust, resolve_session, run
+from marketsweep.scan import MIN_COVERAGE, Scan, check_adjust, of_today, resolve_session, run
 from marketsweep.screen import Screen, conditions_of
 from marketsweep.sessions import sessions_from_to
 from marketsweep.signal_results import SessionReceipt, Signals
@@ -83,7 +83,8 @@ def signals(
     asked = planned(scan.condition, scan.sort, scan.columns, scan.saved, explained=False)
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
-    one_pass = _is_of_one_pass(scan, screen, asked) and not loader.snapshot.partial
+    one_pass = _is_of_one_pass(scan, screen, asked)
+    one_pass &= not any(sessions[0] <= day <= last for day in loader.snapshot.partial)
     scan = replace(scan, where=None, screen=screen)
     blocks = [[day] for day in sessions]
     if one_pass:
@@ -110,7 +111,10 @@ def signals(
         data_version=loader.version,
         timing=Timing(loading, total - loading, total),
         tree=asked.condition,
-        warnings=list(_warnings(loader.sessions, asked.plan.bars[0], parts)),
+        warnings=[
+            *_warnings(loader.sessions, asked.plan.bars[0], parts),
+            *of_today(asked.condition, screen, sessions[0], loader.sessions[-1]),
+        ],
     )
 
 

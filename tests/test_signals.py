@@ -233,6 +233,10 @@ def test_facts_in_one_pass(
     )
     monkeypatch.delattr(module, "_one_by_one")
     with ms.open(tmp_path) as market:
+        told = " ".join(market.signals(condition, **given).warnings)
+        assert ("as last told" in told) == any(
+            fact in f"{condition} {given.get('where')}" for fact in ("sector", "exchange")
+        )
         days = [DAYS[44], DAYS[45], DAYS[50], DAYS[57], DAYS[58], *DAYS[3::11]]
         assert same_as_scans(market, condition, days, **given) > 100
 
