@@ -21,8 +21,9 @@ $(BUILT): pyproject.toml CMakeLists.txt $(NATIVE)
 demo: $(BUILT)
 	$(BIN)/marketsweep demo
 
+# A worker takes whole files, so that what a file's tests share is made once.
 test: $(BUILT)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(BUILT)
 	$(BIN)/ruff format --check .
