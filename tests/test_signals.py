@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -415,3 +416,18 @@ def test_errors_from_python(real: Path, tmp_path: Path) -> None:
     Store.create(tmp_path).close()
     with ms.open(tmp_path) as market, pytest.raises(CoverageError, match="run marketsweep sync"):
         market.signals("close > 1")
+
+
+def test_the_examples_of_the_docs(
+    real: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "signals.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.setenv("MARKETSWEEP_DATA", str(real))
+    exec(compile(example, "signals.md", "exec"), {})
+    assert "hits in 21 sessions, 2016-12-01 to 2016-12-30" in capsys.readouterr().out
+    (table,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    done = command("signals", "close crosses above sma(200)", "--data", real)
+    heading, *rows = table.splitlines()
+    assert done.stdout.splitlines()[0] == heading
+    assert done.stdout.splitlines()[-3:] == rows
