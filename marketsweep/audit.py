@@ -36,6 +36,7 @@ class Audited:
 
     as_of: dt.date
     matches: int
+    evaluated: int
     only_whole: list[str]
     """Matches of the whole data alone: it was told something that came later."""
     only_cut: list[str]
@@ -94,6 +95,11 @@ def audit(
         found.append(_audited(replace(scan, as_of=past[place], limit=None), loader))
         if progress:
             progress(done, len(places), found[-1].matches)
+    if not any(one.evaluated for one in found):
+        raise CoverageError(
+            "nobody was looked at on any of these sessions: the facts that the condition or the "
+            "pre-screen asks for may not be stored; marketsweep scan says how many"
+        )
     return Audit(newest.condition, found)
 
 
@@ -139,6 +145,7 @@ def _compared(whole: Hits, cut: Hits) -> Audited:
     return Audited(
         as_of=whole.as_of,
         matches=len(whole),
+        evaluated=whole.coverage.evaluated,
         only_whole=sorted(mine - its),
         only_cut=sorted(its - mine),
         different=sorted(_different(whole, cut)),

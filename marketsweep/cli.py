@@ -5,6 +5,7 @@ Nothing heavy is imported at the top: `marketsweep --help` answers without numpy
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Any
@@ -25,9 +26,10 @@ from marketsweep.commands.status import status
 from marketsweep.commands.sync import sync
 from marketsweep.commands.tune import tune
 from marketsweep.commands.universe import universe
-from marketsweep.errors import MarketsweepError
+from marketsweep.errors import MarketsweepError, StoreError
 
 _INTERRUPTED = 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _Group(click.Group):
@@ -46,6 +48,12 @@ class _Group(click.Group):
             # The reader of stdout left, as `head` does: nobody is there to be told.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            click.echo(f"marketsweep: the answer cannot be written: {error.strerror}", err=True)
+            ctx.exit(StoreError.exit_code)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

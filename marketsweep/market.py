@@ -132,6 +132,8 @@ class Market:
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
+        if by and top is None:
+            raise UsageError(f"by {by}, top how many of each? Give top as well")
         scan = Scan(
             condition=node_of(condition),
             where=None if where is None else node_of(where),
@@ -149,7 +151,7 @@ class Market:
             exclude_suspect=exclude_suspect,
             saved=Saved.of(self.store.path),
             funnel=funnel,
-            near=near,
+            near=_count("near", near, least=0) or 0,
             incremental=_reusing(incremental),
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
@@ -270,7 +272,7 @@ class Market:
             where=None if where is None else node_of(where),
             saved=Saved.of(self.store.path),
         )
-        return audit(scan, self.loader, sessions, progress)
+        return audit(scan, self.loader, _count("sessions", sessions) or 1, progress)
 
     def chart(
         self,
@@ -390,9 +392,9 @@ def _date(given: dt.date | str | None, name: str = "as_of") -> dt.date | None:
         raise UsageError(f"{name} {given!r} is no date: write, for example, 2016-12-30") from None
 
 
-def _count(name: str, given: int | None) -> int | None:
-    if given is not None and (not isinstance(given, int) or given < 1):
-        raise UsageError(f"{name} {given!r} is no whole number from 1 on")
+def _count(name: str, given: int | None, least: int = 1) -> int | None:
+    if given is not None and (not isinstance(given, int) or given < least):
+        raise UsageError(f"{name} {given!r} is no whole number from {least} on")
     return given
 
 

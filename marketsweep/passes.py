@@ -53,7 +53,9 @@ def prepared(plan: Plan, panel: Panel, run: Executor, others: Others) -> Panel:
 
 def _derived(derived: Derivation, panel: Panel, run: Executor, others: Others) -> Matrix:
     """The newest rows of what is derived, [tiles, rows, TILE]."""
-    derived = replace(derived, rows=min(derived.rows, panel.rows))  # where few bars are stored
+    # Where few bars are stored, rows further back than the panel's hold nothing.
+    inside = replace(derived.plan, result_rows=min(derived.plan.result_rows, panel.rows))
+    derived = replace(derived, rows=min(derived.rows, panel.rows), plan=inside)
     match derived.node:
         case tree.Framed():
             return _framed(derived, derived.node, panel, run, others)

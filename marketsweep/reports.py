@@ -34,7 +34,7 @@ def receipt_report(hits: Hits) -> str:
     whose = "unknown and kept" if coverage.unknown_kept else "of them unknown"
     unknown = f", {coverage.unknown:,} {whose}" if coverage.unknown else ""
     lines = [
-        f"{len(hits):,} matches as of {hits.as_of:%a %Y-%m-%d}",
+        f"{hits.counted} as of {hits.as_of:%a %Y-%m-%d}",
         f"  expected {coverage.expected:,} symbols, evaluated {coverage.evaluated:,}, "
         f"coverage {coverage.share:.1%}",
         f"  left out: {left.prescreen:,} by the pre-screen{unknown}; {left.stale:,} stale"

@@ -123,6 +123,8 @@ class Hits:
     """The condition, its names resolved."""
     shown: dict[str, Node]
     """What each of the values is."""
+    matched: int
+    """How many matched; `limit` and `top` may show fewer."""
     warnings: list[str] = field(default_factory=list)
     funnel: list[ClauseCount] = field(default_factory=list)
     """Whom each clause lets through, in order; where that was asked for."""
@@ -133,6 +135,12 @@ class Hits:
 
     def __len__(self) -> int:
         return len(self.symbols)
+
+    @property
+    def counted(self) -> str:
+        """How many there are, in words."""
+        shown = f"{len(self):,} of " if len(self) < self.matched else ""
+        return f"{shown}{self.matched:,} match{'es' if self.matched != 1 else ''}"
 
     @property
     def matches(self) -> list[Match]:
@@ -174,6 +182,7 @@ class Hits:
             "executor": self.executor,
             "matches": [asdict(match) for match in self.matches],
             "coverage": receipt,
+            "matched": self.matched,
             **({"funnel": [asdict(one) for one in self.funnel]} if self.funnel else {}),
             **({"near": [asdict(one) for one in self.near]} if self.near else {}),
             **({"reuse": asdict(self.reuse)} if self.reuse else {}),
@@ -212,7 +221,7 @@ class Hits:
         """The coverage receipt in one sentence."""
         coverage, left = self.coverage, self.coverage.excluded
         return (
-            f"{len(self)} matches as of {self.as_of}; {coverage.evaluated:,} of "
+            f"{self.counted} as of {self.as_of}; {coverage.evaluated:,} of "
             f"{coverage.expected:,} symbols evaluated, left out: {left.prescreen:,} by the "
             f"pre-screen, {left.stale:,} stale, {left.short_history:,} with fewer than "
             f"{coverage.bars_needed} bars, {left.failed:,} failed"

@@ -155,6 +155,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             data_version=loader.version,
             tree=what.condition,
             shown=what.shown,
+            matched=int(np.count_nonzero(held)),
             funnel=funnel(what.clauses, parts) if one.funnel else [],
             near=near_misses(what.clauses, parts, panel.symbols, one.near) if one.near else [],
             timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
@@ -207,8 +208,11 @@ def require_coverage(hits: Hits, minimum: float) -> None:
         )
 
 
-def resolve_session(snapshot: Snapshot, as_of: dt.date | None) -> dt.date:
-    """The session that a scan stands on: the newest whole one, or that of the day asked for."""
+def resolve_session(snapshot: Snapshot, as_of: dt.date | None, option: str = "--as-of") -> dt.date:
+    """The session that a scan stands on: the newest whole one, or that of the day asked for.
+
+    `option` is what that day was given as.
+    """
     stored, newest = snapshot.sessions, snapshot.newest
     if newest is None:
         raise CoverageError("no session is stored yet: run marketsweep sync")
@@ -216,18 +220,18 @@ def resolve_session(snapshot: Snapshot, as_of: dt.date | None) -> dt.date:
         return newest
     # A machine whose clock is behind must still find what it has stored.
     if as_of > max(dt.date.today(), stored[-1]):
-        raise UsageError(f"--as-of {as_of} lies in the future")
+        raise UsageError(f"{option} {as_of} lies in the future")
     session = session_on_or_before(as_of)
     if session < stored[0]:
         raise UsageError(
-            f"--as-of {as_of} is before the first stored session, {stored[0]}: "
+            f"{option} {as_of} is before the first stored session, {stored[0]}: "
             "choose a later day, or run marketsweep sync with an earlier --since"
         )
     before = stored[bisect_right(stored, session) - 1]
     if before != session:
         raise CoverageError(
             f"the session of {session} is not stored (the one before it that is: {before}): "
-            f"run marketsweep sync, or scan --as-of {before}"
+            f"run marketsweep sync, or choose {option} {before}"
         )
     return session
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from marketsweep.results import Timing
 
 if TYPE_CHECKING:
+    import pandas as pd
     import polars as pl
 
     from marketsweep.tree import Node
@@ -54,6 +55,8 @@ class Signals:
     data_version: int
     timing: Timing
     tree: Node
+    bars_needed: int
+    """Bars that the condition needs of a symbol."""
     warnings: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -74,6 +77,14 @@ class Signals:
             }
         )
 
+    def to_pandas(self) -> pd.DataFrame:
+        """A pandas frame; needs `marketsweep[pandas]`."""
+        return self.to_polars().to_pandas()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The hits as an Arrow C stream, for any library that reads one."""
+        return self.to_polars().__arrow_c_stream__(requested_schema)
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """One flat dict a hit."""
         columns = {"close": self.close, "volume": self.volume, **self.values}
@@ -87,8 +98,8 @@ class Signals:
         """The whole answer as plain data: the JSON of `marketsweep signals --format json`."""
         return {
             "condition": self.condition,
-            "sessions": [asdict(one) for one in self.sessions],
-            "hits": self.to_dicts(),
+            "sessions": [{**asdict(one), "session": f"{one.session}"} for one in self.sessions],
+            "hits": [{**hit, "date": f"{hit['date']}"} for hit in self.to_dicts()],
             "data_version": self.data_version,
             "timing": asdict(self.timing),
         }

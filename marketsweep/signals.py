@@ -29,7 +29,7 @@ from marketsweep import tree
 from marketsweep.asking import Asked, planned
 from marketsweep.charts.drawing import Marks
 from marketsweep.charts.panes import has_a_past
-from marketsweep.errors import UsageError
+from marketsweep.errors import CoverageError, UsageError
 from marketsweep.executors import executor, searcher
 from marketsweep.loading import Loader
 from marketsweep.passes import prepared
@@ -78,8 +78,8 @@ def signals(
     """
     started = perf_counter()
     check_adjust(scan.adjust)
-    last = resolve_session(loader.snapshot, until)
-    sessions = _sessions(loader, since, last)
+    last = resolve_session(loader.snapshot, until, "--until")
+    sessions = _sessions(loader, since, until, last)
     asked = planned(scan.condition, scan.sort, scan.columns, scan.saved, explained=False)
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
@@ -111,6 +111,7 @@ def signals(
         data_version=loader.version,
         timing=Timing(loading, total - loading, total),
         tree=asked.condition,
+        bars_needed=asked.plan.bars[0],
         warnings=[
             *_warnings(loader.sessions, asked.plan.bars[0], parts),
             *of_today(asked.condition, screen, sessions[0], loader.sessions[-1]),
@@ -134,13 +135,41 @@ def marks_of(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) ->
     return Marks(found.sessions[0].session, days)
 
 
-def _sessions(loader: Loader, since: dt.date | None, last: dt.date) -> list[dt.date]:
+def require_answers(found: Signals) -> None:
+    """Raises CoverageError where nothing was evaluated, or too little of the newest session."""
+    sessions, newest = found.sessions, found.sessions[-1]
+    if not any(one.evaluated for one in sessions):
+        if all(one.prescreen == one.expected for one in sessions):
+            raise CoverageError(
+                "nothing passes the pre-screen in any of these sessions, or the facts that it asks "
+                "for are not stored: marketsweep scan with the same --where says which"
+            )
+        raise CoverageError(
+            f"no symbol has the {found.bars_needed} bars that the condition needs up to any of "
+            "these sessions: run marketsweep sync with an earlier --since"
+        )
+    if newest.share < MIN_COVERAGE:
+        raise CoverageError(
+            f"only {newest.share:.1%} of the symbols asked for have a bar on {newest.session}, the "
+            "newest of these sessions: run marketsweep sync, or choose an earlier --until"
+        )
+
+
+def _sessions(
+    loader: Loader, since: dt.date | None, until: dt.date | None, last: dt.date
+) -> list[dt.date]:
     stored = loader.snapshot.whole or loader.sessions
     end = bisect_right(stored, last)
     first = max(0, end - BLOCK) if since is None else bisect_left(stored, since)
-    if first >= end:
-        raise UsageError(f"no session is stored from {since} to {last}: --since must come first")
-    return stored[first:end]
+    if first < end:
+        return stored[first:end]
+    if since and until and since > until:
+        raise UsageError(f"--since {since} comes after --until {until}")
+    if since and since > stored[-1]:
+        raise UsageError(
+            f"--since {since} is after the last stored session, {stored[-1]}: run marketsweep sync"
+        )
+    raise UsageError(f"no session is stored from {since} to {until or last}")
 
 
 def _warnings(stored: Sequence[dt.date], needed: int, parts: Sequence[_Part]) -> Iterator[str]:

@@ -272,7 +272,8 @@ class Snapshot:
     def column_of(self, symbol: str) -> int:
         """The column of a symbol. Raises UsageError, with names near it, where it has no bars."""
         if symbol not in self.index:
-            near = difflib.get_close_matches(symbol, self.symbols, n=3, cutoff=0.5)
+            near = [one for one in (symbol.upper(),) if one in self.index]
+            near = near or difflib.get_close_matches(symbol, self.symbols, n=3, cutoff=0.5)
             hint = f": did you mean {' or '.join(near)}?" if near else ""
             raise UsageError(f"no bars of {symbol!r} are stored{hint}")
         return self.index[symbol]

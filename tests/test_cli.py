@@ -6,13 +6,15 @@ import csv
 import io
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from marketsweep.errors import CoverageError, UsageError
 from marketsweep.market import Market
-from tests.command import process, refused, refused_process, run
+from tests.command import COMMAND, process, refused, refused_process, run
 from tests.markets import EXAMPLE
 
 
@@ -40,6 +42,7 @@ def test_json_contract(example_data: Path, market: Market) -> None:
         "executor",
         "matches",
         "coverage",
+        "matched",
         "data_version",
         "timing",
     ]
@@ -95,7 +98,7 @@ def test_tables_show_what_matched(example_data: Path) -> None:
     )
     assert done.returncode == 0
     assert len(re.findall(r"^ *[A-Z]+ +[\d.,]+ ", done.stdout, re.MULTILINE)) == 3
-    assert "3 matches as of Fri 2016-12-30" in done.stderr
+    assert re.search(r"^3 of \d\d+ matches as of Fri 2016-12-30$", done.stderr, re.MULTILINE)
     empty = process("scan", "rsi(14) > 100", "--data", example_data)
     assert empty.returncode == 0
     assert "no match" in empty.stdout
@@ -277,3 +280,76 @@ def test_help_has_examples(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0
     assert "marketsweep" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["scan", "signals", "explain", "presets", "indicators"])
+def test_a_full_disk_behind_stdout(example_data: Path, name: str) -> None:
+    arguments = {
+        "scan": ["close > 5"],
+        "signals": ["close > 900", "--format", "csv"],
+        "explain": ["AAPL", "close > 5"],
+        "presets": ["list"],
+    }
+    data = ["--data", str(example_data)] if name != "indicators" else []
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [COMMAND, name, *arguments.get(name, []), *data],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 5, done.stderr
+    assert "the answer cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet", "json", "table"])
+@pytest.mark.parametrize("name", ["scan", "signals"])
+def test_a_reader_that_leaves(example_data: Path, name: str, format: str) -> None:
+    started = subprocess.Popen(
+        [COMMAND, name, "close > 1", "--format", format, "--data", str(example_data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert started.stdout
+    assert started.stderr
+    started.stdout.read(1)
+    started.stdout.close()
+    said = started.stderr.read().decode()
+    started.stderr.close()
+    assert "Traceback" not in said
+    assert started.wait() in (0, 1, 3)
+
+
+def test_without_a_stdout(example_data: Path) -> None:
+    command = f"'{COMMAND}' scan 'close > 900' --data '{example_data}' >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "there is no stdout to write to: add --output FILE" in done.stderr
+
+
+def test_wrong_numbers_from_python_are_named(market: Market) -> None:
+    for wrong in (-1, 1.5, "3"):
+        with pytest.raises(UsageError, match="near"):
+            market.scan("close > 5", near=wrong)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="sessions"):
+            market.audit("close > 5", sessions=wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="top"):
+        market.scan("close > 5", by="sector")
+    with pytest.raises(UsageError, match="did you mean AAPL"):
+        market.explain("aapl", "close > 5")
+
+
+def test_how_many_matched_is_told_with_a_limit(market: Market) -> None:
+    whole = market.scan("close > 500")
+    some = market.scan("close > 500", limit=2)
+    assert (len(some), some.matched) == (2, len(whole))
+    assert some.receipt.startswith(f"2 of {len(whole)} matches as of")
+    assert whole.receipt.startswith(f"{len(whole)} matches as of")
+    assert some.to_dict()["matched"] == whole.to_dict()["matched"] == len(whole)
+
+
+def test_an_audit_of_nobody_is_none(market: Market) -> None:
+    with pytest.raises(CoverageError, match="nobody was looked at"):
+        market.audit("close > 5", where='sector == "Magic"', sessions=2)

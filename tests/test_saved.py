@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,18 @@ def test_all_presets_at_once_from_the_command_line(example_data: Path, market: m
     some = run("presets", "run", "nr7", "NR7", "--json", "--data", example_data)
     assert [one["condition"] for one in json.loads(some.stdout)] == ["nr7", "nr7"]
     assert "did you mean nr7" in run("presets", "run", "nr77", "--data", example_data).stderr
+
+
+def test_a_condition_whose_parts_are_gone_is_left_out_of_a_run(
+    example_data: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(example_data, data)
+    assert run("presets", "save", "my_dip", "rsi(2) < 10", "--data", data).returncode == 0
+    assert run("presets", "save", "mine", "my_dip and close > 5", "--data", data).returncode == 0
+    assert run("presets", "remove", "my_dip", "--data", data).returncode == 0
+    done = run("presets", "run", "--data", data)
+    assert done.returncode == 0, done.stderr
+    assert "mine is left out: " in done.stderr
+    assert "unknown name 'my_dip'" in done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == presets()

@@ -7,6 +7,8 @@ import datetime as dt
 import io
 import json
 import re
+import resource
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +34,7 @@ from marketsweep.signal_results import SessionReceipt
 from marketsweep.store import Store
 from marketsweep.sync import sync
 from tests.markets import EXAMPLE, panel_of, random_bars
-from tests.test_sync import command
+from tests.test_sync import COMMAND, command
 
 DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 5, 27))
 
@@ -387,10 +389,12 @@ def test_parquet(real: Path, tmp_path: Path) -> None:
         (
             ["close > 1", "--since", "2016-12-01", "--until", "2016-11-01"],
             2,
-            "--since must come first",
+            "--since 2016-12-01 comes after --until 2016-11-01",
         ),
         (["close > 1", "--until", "2015-01-02"], 2, "before the first stored session"),
-        (["close > 1", "--until", "2999-01-01"], 2, "in the future"),
+        (["close > 1", "--until", "2999-01-01"], 2, "--until 2999-01-01 lies in the future"),
+        (["close > 1", "--since", "2017-01-05"], 2, "after the last stored session, 2016-12-30"),
+        (["close > 1", "--since", "2016-12-24", "--until", "2016-12-26"], 2, "from 2016-12-24 to"),
         (["close > 1", "--limit", "0"], 2, "--limit"),
         (["close > 1", "--adjust", "some"], 2, "unknown adjustment"),
         (["close > 1", "--executor", "some"], 2, "unknown executor"),
@@ -431,3 +435,47 @@ def test_the_examples_of_the_docs(
     heading, *rows = table.splitlines()
     assert done.stdout.splitlines()[0] == heading
     assert done.stdout.splitlines()[-3:] == rows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sma(500) > 5"], "no symbol has the 500 bars"),
+        (["close > 5", "--where", 'country == "Atlantis"'], "nothing passes the pre-screen"),
+        (["close > 5", "--until", "2016-09-01"], "only 81.0% of the symbols asked for have a bar"),
+    ],
+)
+def test_what_covers_too_little_is_written_and_fails(
+    real: Path, arguments: list[str], said: str
+) -> None:
+    done = command("signals", *arguments, "--data", real)
+    assert done.returncode == 3
+    assert said in done.stderr
+    assert len(done.stdout.splitlines()) > 100
+
+
+def test_ranks_further_back_than_anything_is_stored_cost_nothing(real: Path) -> None:
+    """Of 100,000 rows back a rank was worked out, and the process killed for its memory."""
+    few = 3 << 30
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (few, few))
+
+    for condition in ("rank(close)[100000] > 3", "count(rank(close) < 3, 100000) > 2"):
+        done = subprocess.run(
+            [COMMAND, "scan", condition, "--data", str(real)],
+            capture_output=True,
+            text=True,
+            preexec_fn=limited,
+            check=False,
+        )
+        assert done.returncode == 3, done.stderr
+        assert "no symbol has the 10000" in done.stderr
+
+
+def test_signals_as_plain_data(real: Path) -> None:
+    with ms.open(real) as market:
+        found = market.signals("rsi(14) < 20", since="2016-12-01")
+        assert len(json.loads(json.dumps(found.to_dict()))["hits"]) == len(found) > 50
+        assert pl.DataFrame(found).equals(found.to_polars())
+        assert found.to_dicts()[0]["date"] == found.days[0].astype(object)

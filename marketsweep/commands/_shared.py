@@ -67,6 +67,8 @@ def progress_line(what: str) -> Iterator[Callable[[int, int, int], None]]:
 def output_file(path: Path | None) -> Iterator[IO[bytes]]:
     """A file to write an answer to; stdout for None. Raises UsageError where it cannot be."""
     if path is None:
+        if sys.stdout is None:
+            raise UsageError("there is no stdout to write to: add --output FILE")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +17,9 @@ from marketsweep.commands._shared import (
     where_option,
     write_json,
 )
+
+if TYPE_CHECKING:
+    from marketsweep.saved import Saved
 
 _BEST = 5
 """Matches that are named beside the count."""
@@ -105,7 +110,7 @@ def run(
 
     folder = data_folder(data)
     saved = Saved.of(folder)
-    chosen = [saved.one(name.lower()).name for name in names] or saved.names()
+    chosen = [saved.one(name.lower()).name for name in names] or list(_usable(saved))
     with open_market(folder) as market:
         answers = market.scan_together(chosen, where=where, as_of=date_of(as_of))
     for warning in dict.fromkeys(warning for hits in answers for warning in hits.warnings):
@@ -120,6 +125,20 @@ def run(
     widest = max(answers, key=lambda hits: hits.coverage.evaluated)
     click.echo(receipt_report(widest), err=True)
     require_coverage(widest, MIN_COVERAGE)
+
+
+def _usable(saved: Saved) -> Iterator[str]:
+    """Every name but for conditions that use another one which is gone."""
+    from marketsweep.asking import condition_tree
+    from marketsweep.errors import ConditionError
+
+    for name in saved.names():
+        try:
+            condition_tree(name, saved)
+        except ConditionError as error:
+            click.echo(f"marketsweep: {name} is left out: {error}", err=True)
+        else:
+            yield name
 
 
 @presets.command()

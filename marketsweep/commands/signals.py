@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
@@ -83,6 +84,7 @@ def signals(
       marketsweep signals 'rank(roc(20)) <= 10' --sort 'roc(20)' --format csv --output signals.csv
     """
     from marketsweep.market import data_folder, open_market
+    from marketsweep.signals import require_answers
 
     if format_ == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals: add --output FILE")
@@ -108,16 +110,18 @@ def signals(
         click.echo(f"marketsweep: {warning}", err=True)
     with output_file(output) as file:
         _write(found, format_, file)
-    timing = found.timing
-    click.echo(f"{found.receipt}; {timing.total:.2f} s", err=True)
+    click.echo(f"{found.receipt}; {found.timing.total:.2f} s", err=True)
+    require_answers(found)
 
 
 def _write(found: Signals, format_: str, file: IO[bytes]) -> None:
     match format_:
         case "csv":
-            found.to_polars().fill_nan(None).write_csv(file)
+            file.write(found.to_polars().fill_nan(None).write_csv().encode())
         case "parquet":
-            found.to_polars().write_parquet(file)
+            whole = io.BytesIO()
+            found.to_polars().write_parquet(whole)
+            file.write(whole.getvalue())
         case "json":
             import msgspec
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import IO
 
 from marketsweep.results import Hits
@@ -9,4 +10,6 @@ from marketsweep.results import Hits
 
 def write(hits: Hits, file: IO[bytes]) -> None:
     """Write the matches."""
-    hits.to_polars().write_parquet(file)
+    whole = io.BytesIO()  # what goes wrong with a pipe, polars would say in words of its own
+    hits.to_polars().write_parquet(whole)
+    file.write(whole.getvalue())
