@@ -7,20 +7,21 @@ from bisect import bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.census import Counts
 from marketsweep.panel import Panel, build_panel
 from marketsweep.passes import Others
 from marketsweep.past import Adjust, History
 from marketsweep.plan import SESSION, Plan
 from marketsweep.screen import Screen
 from marketsweep.store import Snapshot, Store
-from marketsweep.stretched import counts_of, stretched_panel
 from marketsweep.universe import MarketDay, Universe
+
+if TYPE_CHECKING:
+    from marketsweep.census import Counts
 
 _DAYS_KEPT: Final = 4
 _PANELS_KEPT: Final = 2
@@ -168,6 +169,8 @@ class Loader:
             if kept.depth >= depth and kept.panel.fields.keys() >= set(fields):
                 return kept.panel
             depth, fields = max(depth, kept.depth), {*fields, *kept.panel.fields}
+        from marketsweep.stretched import stretched_panel  # few scans ask for it
+
         self._stretched = None  # its memory is needed
         panel = stretched_panel(self.day(as_of), first, screen, adjust, depth, fields)
         self._stretched = _Stretched(key, depth, panel)
@@ -175,6 +178,8 @@ class Loader:
 
     def counts(self, as_of: dt.date, first: int, screen: Screen) -> Counts:
         """How many symbols each session from `first` to `as_of` should hold, and holds."""
+        from marketsweep.stretched import counts_of  # as above
+
         key = as_of, first, screen
         if key not in self._counts:
             _make_room(self._counts, _DAYS_KEPT)

@@ -248,12 +248,14 @@ def _warnings(coverage: Coverage, as_of: dt.date, asked: Collection[str] | None)
 
 def of_today(condition: Node, screen: Screen, as_of: dt.date, newest: dt.date) -> Iterator[str]:
     """A warning where facts decide of which the store keeps the newest alone."""
+    if as_of >= newest:
+        return
     trees = [condition, *(one.node for one in screen.where)]
     parts = list(chain.from_iterable(one.walk() for one in trees))
     named = {part.name for part in parts if isinstance(part, tree.Fact)}
     groups = {part.by for part in parts if isinstance(part, tree.Standing | tree.Breadth)}
     facts = (named | groups) & set(GROUPS)
-    if facts and as_of < newest:
+    if facts:
         yield (
             f"{', '.join(sorted(facts))}: as last told, and not as of {as_of}; the store keeps no "
             "history of reference data but for listings, tickers, shares, splits and dividends"
