@@ -15,6 +15,7 @@ from marketsweep.commands._shared import (
     FILE,
     data_option,
     date_of,
+    executor_options,
     output_file,
     progress_line,
     universe_option,
@@ -24,6 +25,7 @@ from marketsweep.commands._shared import (
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
+    from marketsweep.distribution import Ray
     from marketsweep.past import Adjust
     from marketsweep.signal_results import Signals
 
@@ -39,8 +41,7 @@ if TYPE_CHECKING:
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N of each session.")
 @click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
-@click.option("--executor", default="threads", show_default=True, metavar="threads|serial")
-@click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
+@executor_options
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
 @click.option(
     "--format",
@@ -64,7 +65,7 @@ def signals(
     descending: bool,
     limit: int | None,
     columns: str,
-    executor: str,
+    executor: str | Ray,
     threads: int | None,
     adjust: Adjust,
     format_: str,
