@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.distribution import Distribution, Ray
 from marketsweep.errors import UsageError
-from marketsweep.evaluate import Found
+from marketsweep.evaluate import Found, Tallies
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan
 
@@ -23,12 +23,18 @@ Executor = Callable[[Plan, Panel], list[NDArray[np.float64]]]
 EXECUTORS: Final = ("threads", "serial", "ray")
 """Names of the executors, the default first; each is a module of this folder.
 
-It has `run` and `search`.
+It has `run`, `search` and `tally`.
 """
-
 
 Searcher = Callable[[Plan, Panel], Found]
 """Takes a plan and a panel with sessions and spans, gives where the first result holds."""
+
+
+class Tallier(Protocol):
+    """Takes a plan and a panel, counts where each result holds; see `evaluate.begin_tally`."""
+
+    def __call__(self, plan: Plan, panel: Panel, first: int = 0) -> Tallies:
+        """The counts of sessions from number `first` on."""
 
 
 def executor(
@@ -48,6 +54,14 @@ def searcher(
 ) -> Searcher:
     """How the executor of that name searches. Raises as `executor` does."""
     found: Searcher = _of(which, "search", threads, done)
+    return found
+
+
+def tallier(
+    which: str | Ray, threads: int | None = None, done: Distribution | None = None
+) -> Tallier:
+    """How the executor of that name counts. Raises as `executor` does."""
+    found: Tallier = _of(which, "tally", threads, done)
     return found
 
 

@@ -34,12 +34,12 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from marketsweep.distribution import Ray
 from marketsweep.errors import ExecutorError, UsageError
 from marketsweep.executors._ray_blocks import Blocks
+from marketsweep.executors._ray_pace import Pace, make_room
 from marketsweep.executors._ray_task import versions
 from marketsweep.plan import Plan
 
 _PATIENCE_S: Final = 5.0
 """For an address to answer."""
-_PLANS_KEPT: Final = 64
 _PLACING_S: Final = 60.0
 """For processors that others have reserved."""
 _HTTP2: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
@@ -58,8 +58,7 @@ class Cluster:
         self.ours = ours
         """Whether the connection is to be ended by whoever made it here."""
         self.blocks = Blocks()
-        self.measured: dict[tuple[str, Plan], float] = {}
-        """Of plans that have been run: the seconds of a thread for a tile."""
+        self.pace = Pace()
         self._plans: dict[Plan, ray.ObjectRef[Any]] = {}
         self.workers = 0
         self.threads = 0
@@ -98,8 +97,7 @@ class Cluster:
     def kept_plan(self, plan: Plan) -> ray.ObjectRef[Any]:
         """A plan in the object store: many tasks read it, and scans are repeated."""
         if plan not in self._plans:
-            while len(self._plans) >= _PLANS_KEPT:
-                del self._plans[next(iter(self._plans))]
+            make_room(self._plans)
             self._plans[plan] = ray.put(plan)
         return self._plans[plan]
 

@@ -22,7 +22,7 @@ from marketsweep.plan import Plan
 from marketsweep.reference import Reference
 from marketsweep.tree import Node
 
-Kind = Literal["run", "search"]
+Kind = Literal["run", "search", "tally"]
 """Which function of an executor is asked for."""
 
 Field = NDArray[np.float64]
@@ -73,6 +73,8 @@ def together(kind: Kind, parts: list[Any]) -> Any:  # noqa: ANN401, it depends o
     """The answers of blocks, in their order, as one."""
     if kind == "search":
         return joined(parts)
+    if kind == "tally":
+        return np.sum(parts, axis=0)
     return [np.concatenate(columns, axis=1) for columns in zip(*parts, strict=True)]
 
 

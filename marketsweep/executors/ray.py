@@ -8,8 +8,8 @@
 4. A task whose worker was lost is run again, elsewhere if need be, and counted (`_run_again`).
    What fails three times fails it all: an answer without some of the symbols would look whole.
 
-Only answers travel back: the hits and counts of a search, and the columns of a run, which for a
-scan are one number a symbol.
+Only answers travel back: hits of a search, counts of a tally, and the columns of a run, which for
+a scan are one number a symbol.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ray.exceptions import (
 
 from marketsweep.distribution import Distribution, Ray
 from marketsweep.errors import ExecutorError
-from marketsweep.evaluate import Found
+from marketsweep.evaluate import Found, Tallies
 from marketsweep.executors._ray_blocks import edges, size_of
 from marketsweep.executors._ray_cluster import Cluster, close, connected
 from marketsweep.executors._ray_task import Answer, Kind, Order, Outline, together, work
@@ -43,7 +43,7 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.plan import SESSION, Plan
 
-__all__ = ["close", "run", "search"]
+__all__ = ["close", "run", "search", "tally"]
 
 _TASK_S: Final = 0.05
 """Of work that a task is worth."""
@@ -52,8 +52,6 @@ _TASKS_EACH: Final = 4
 _UNDER_WAY: Final = 2
 """Tasks sent to a worker at once: the one that it works on, and the next."""
 _TRIES: Final = 3
-_ELEMENT_S: Final = 1e-9
-"""A first guess at what a step takes for a bar, until the plan has been measured."""
 _LOOK_S: Final = 1.0
 """After so long without an answer, whether all workers have their place is looked at."""
 
@@ -84,6 +82,18 @@ def search(
 ) -> Found:
     """Every tile, on one worker or another, for where the first result holds."""
     found: Found = _answer("search", {}, plan, panel, cluster, done)
+    return found
+
+
+def tally(
+    plan: Plan,
+    panel: Panel,
+    first: int = 0,
+    cluster: Ray = _ANY,
+    done: Distribution | None = None,
+) -> Tallies:
+    """Every tile, on one worker or another, for how often each result holds."""
+    found: Tallies = _answer("tally", {"first": first}, plan, panel, cluster, done)
     return found
 
 
@@ -225,11 +235,7 @@ class _Evaluation:
 
     def _forecast(self) -> float:
         """Seconds that one worker would take for everything."""
-        each = self.cluster.measured.get((self.order.kind, self.plan))
-        if each is None:
-            operations = zip(self.plan.operations, self.plan.rows, strict=True)
-            bars = sum(rows + operation.reach for operation, rows in operations)
-            each = bars * TILE * _ELEMENT_S
+        each = self.cluster.pace.of(self.plan)
         return each * self.panel.tiles / self.cluster.threads
 
     def _tell_all(self) -> None:
@@ -238,7 +244,7 @@ class _Evaluation:
         self.done.tasks += len(answers)
         self.done.nodes |= {answer.node for answer in answers}
         seconds = sum(answer.seconds for answer in answers) * self.cluster.threads
-        self.cluster.measured[self.order.kind, self.plan] = seconds / self.panel.tiles
+        self.cluster.pace.measured(self.plan, seconds / self.panel.tiles)
 
 
 def _tasks(blocks: list[tuple[int, int]], seconds: float, workers: int) -> list[_Task]:
