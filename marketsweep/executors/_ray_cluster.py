@@ -17,6 +17,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from time import monotonic, sleep
 from typing import Any, Final
 
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # or `uv run` ships the whole folder
@@ -42,6 +43,8 @@ _PATIENCE_S: Final = 5.0
 """For an address to answer."""
 _PLACING_S: Final = 60.0
 """For processors that others have reserved."""
+_RETURNING_S: Final = 2.0
+"""For processors that are given back."""
 _HTTP2: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 """How a gRPC call begins; the answer begins with a frame of type 4."""
 _TOKEN: Final = (
@@ -114,7 +117,7 @@ class Cluster:
         """Give the reserved processors back."""
         group, self._group, self._asked = self._group, None, None
         if group is not None and ray.is_initialized():
-            remove_placement_group(group)
+            _remove(group)
 
     def _check_versions(self) -> None:
         ask = ray.remote(max_retries=1)(versions)
@@ -133,14 +136,20 @@ class Cluster:
                 f"{mine['marketsweep']} of it in the Python that Ray runs there"
             ) from error
         for theirs in told:
-            for name in ("marketsweep", "Python", "kernels"):
-                if theirs[name] != mine[name]:
-                    what = "of other kernels" if name == "kernels" else f"{name} {theirs[name]}"
-                    here = "" if name == "kernels" else f", and here are {name} {mine[name]}"
-                    raise UsageError(
-                        f"node {theirs['node'][:12]} of the cluster is {what}{here}: install the "
-                        "same marketsweep everywhere, since others may answer otherwise"
-                    )
+            check_same(mine, theirs)
+
+
+def check_same(mine: dict[str, str], theirs: dict[str, str]) -> None:
+    """Raises UsageError where `versions` of a node might give other bits than those here."""
+    node = f"node {theirs['node'][:12]} of the cluster has"
+    for name in ("marketsweep", "Python"):
+        if theirs[name] != mine[name]:
+            raise UsageError(
+                f"{node} {name} {theirs[name]}, and here is {name} {mine[name]}: install the same "
+                "everywhere"
+            )
+    if theirs["kernels"] != mine["kernels"]:
+        raise UsageError(f"{node} other kernels than are here: build marketsweep anew on both")
 
 
 _cluster: Cluster | None = None
@@ -201,7 +210,7 @@ def _check(address: str) -> None:
                 if line.recv(9)[3:4] != b"\4":
                     raise UsageError(f"what answers at {address} is no Ray cluster")
     except (OSError, OverflowError) as error:
-        said = getattr(error, "strerror", None) or "no answer"
+        said = getattr(error, "strerror", None) or f"no answer in {_PATIENCE_S:.0f} s"
         raise UsageError(
             f"no Ray cluster at {address} ({said}): start one with ray start --head, or give "
             "another --ray-address"
@@ -277,20 +286,25 @@ def _fitting(processors: list[int], wanted: Ray) -> tuple[int, int]:
     workers = wanted.workers or max(1, hold(threads))
     if hold(threads) < workers:
         raise UsageError(
-            f"{_workers(workers, threads)} do not fit the Ray cluster, which has {_has(processors)}"
-            ": ask for fewer --ray-workers or --threads, or add nodes"
+            f"{_workers(workers, threads)} find no place on the Ray cluster, which has "
+            f"{_has(processors)}: ask for fewer --ray-workers or --threads, or add nodes"
         )
     return workers, threads
 
 
 def _workers(workers: int, threads: int) -> str:
-    return f"{workers} worker{'s' if workers != 1 else ''} of {threads} processors each"
+    return f"{_counted(workers, 'worker')} of {_counted(threads, 'processor')} each"
 
 
 def _has(processors: list[int]) -> str:
     if not processors:
         return "no node with a processor"
-    return f"{len(processors)} nodes with {', '.join(map(str, processors))} processors"
+    each = ", ".join(map(str, processors))
+    return f"{_counted(len(processors), 'node')} with {each} processors"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _reserved(workers: int, threads: int, *, pack: bool) -> PlacementGroup:
@@ -310,6 +324,19 @@ def _reserved(workers: int, threads: int, *, pack: bool) -> PlacementGroup:
             "--ray-workers, or wait until others are done"
         )
     return group
+
+
+def _remove(group: PlacementGroup) -> None:
+    """Remove it, and wait a little until its processors are free: the next one may need them."""
+    remove_placement_group(group)
+    until = monotonic() + _RETURNING_S
+    while monotonic() < until and any(group.id.hex() in name for name in _resources()):
+        sleep(0.01)
+
+
+def _resources() -> dict[str, float]:
+    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return found
 
 
 def _state(group: PlacementGroup) -> str:

@@ -6,7 +6,7 @@
 3. A worker is sent the same part of the panel again and again, so that its node has the blocks;
    one that has nothing left to do takes from the one that has most (`_Queues`).
 4. A task whose worker was lost is run again, elsewhere if need be, and counted (`_run_again`).
-   What fails three times fails it all: an answer without some of the symbols would look whole.
+   What fails four times fails it all: an answer without some of the symbols would look whole.
 
 Only answers travel back: hits of a search, counts of a tally, and the columns of a run, which for
 a scan are one number a symbol.
@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import sleep
 from typing import Any, Final
 
 import numpy as np
@@ -51,7 +52,9 @@ _TASKS_EACH: Final = 4
 """Tasks of a worker, at the most: enough for all to end at about the same time."""
 _UNDER_WAY: Final = 2
 """Tasks sent to a worker at once: the one that it works on, and the next."""
-_TRIES: Final = 3
+_TRIES: Final = 4
+_PAUSE_S: Final = 0.5
+"""After a loss, doubled with each: Ray takes a while to notice that a worker or a node is gone."""
 _LOOK_S: Final = 1.0
 """After so long without an answer, whether all workers have their place is looked at."""
 
@@ -151,7 +154,9 @@ class _Evaluation:
             while len(self.found) < len(self.tasks):
                 self.queues.send(self._send)
                 ready, _ = ray.wait([*self.under_way], timeout=_LOOK_S)
-                lost = [reference for reference in ready if not self._received(reference)]
+                lost = [task for reference in ready if (task := self._received(reference))]
+                if lost:
+                    sleep(_PAUSE_S * 2 ** (max(task.tries for task in lost) - 1))
                 if (lost or not ready) and not self.cluster.is_whole():
                     self._placed_anew()
         finally:
@@ -188,8 +193,8 @@ class _Evaluation:
             None if spans is None else spans[:, lanes],
         )
 
-    def _received(self, reference: ray.ObjectRef[Any]) -> bool:
-        """Whether there is an answer; else its task is to be run again."""
+    def _received(self, reference: ray.ObjectRef[Any]) -> _Task | None:
+        """Take an answer, or else give the task back that is to be run again."""
         worker, task = self.under_way.pop(reference)
         try:
             self.found[task.number] = ray.get(reference)
@@ -198,12 +203,12 @@ class _Evaluation:
             if task.tries == _TRIES:
                 raise ExecutorError(
                     f"a task was lost {_TRIES} times on the Ray cluster ({_first_line(error)}): "
-                    "there is no answer; workers that run out of memory are helped by a smaller "
-                    "--ray-block"
+                    "there is no answer; where memory runs out, a smaller block helps ([ray] block "
+                    "in config.toml)"
                 ) from error
             self.done.run_again += 1
             self.queues.put_back(worker, task)
-            return False
+            return task
         except RayTaskError as error:
             raise ExecutorError(
                 f"a task failed on the Ray cluster, and so there is no answer: {error.cause!r}"
@@ -215,7 +220,7 @@ class _Evaluation:
             tiles = sum(last - first for task in self._done() for first, last in task.blocks)
             bars = tiles * TILE * self.panel.rows
             self.wanted.progress(len(self.found), len(self.tasks), bars)
-        return True
+        return None
 
     def _done(self) -> list[_Task]:
         return [task for task in self.tasks if task.number in self.found]
