@@ -61,7 +61,7 @@ FLOORS: list[list[str]] = [
     ["market"],
     ["demo"],
     ["tune"],
-    ["reports", "quality_report", "universe_report"],
+    ["reports", "quality_report", "universe_report", "tune_ray"],
     ["commands"],
     ["cli"],
 ]

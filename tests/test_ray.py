@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 import marketsweep as ms
 from marketsweep.condition import parse_expression
+from marketsweep.config import read_config
 from marketsweep.demo import REFERENCE_SCAN
 from marketsweep.distribution import Distribution, Ray
 from marketsweep.errors import ExecutorError, UsageError
@@ -33,7 +34,8 @@ from marketsweep.executors import executor, searcher, tallier
 from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan, make_plan
-from tests.command import process, refused, refused_process
+from marketsweep.tune_ray import BLOCKS
+from tests.command import process, refused, refused_process, run
 from tests.markets import LAST, example_bars, panel_of, random_bars, store_of
 from tests.test_signals import with_sessions
 
@@ -476,6 +478,7 @@ def test_an_interruption_gives_everything_back(nodes: Nodes, tmp_path: Path) -> 
 LONG = """
 import sys
 from marketsweep.condition import parse_expression
+from marketsweep.config import read_config
 from marketsweep.distribution import Ray
 from marketsweep.executors import tallier
 from marketsweep.plan import make_plan
@@ -628,3 +631,31 @@ def test_without_ray_it_says_what_to_install(data: Path) -> None:
     assert done.returncode == 2
     assert "pip install 'marketsweep[ray]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# -- what is best
+
+
+def test_tuning_keeps_what_it_found(data: Path, tmp_path: Path, nodes: Nodes) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    done = run(
+        "tune", "--executor", "ray", "--ray-address", nodes.address, "--data", folder, "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert list(facts["threads"]["rates"]) == ["1", "2"]
+    most = 4 // facts["threads"]["choice"]
+    assert list(facts["workers"]["rates"]) == [str(n) for n in (1, 2, 4) if n <= most]
+    assert list(facts["blocks"]["rates"]) == [*map(str, BLOCKS)]
+    config = read_config(folder, {})
+    assert config.ray_threads == facts["threads"]["choice"]
+    assert config.ray_workers == facts["workers"]["choice"]
+    assert config.ray_block == facts["blocks"]["choice"]
+    assert "ray: 2 nodes with 4 processors" in done.stderr
+    assert f"config.toml: [ray] workers = {config.ray_workers}" in done.stderr
+
+
+def test_what_cannot_be_tuned(data: Path) -> None:
+    refused(2, "tune", "--executor", "serial", "--data", data, says="choose threads or ray")
+    refused(2, "tune", "--ray-address", "a:1", "--data", data, says="add --executor ray")

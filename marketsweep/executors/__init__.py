@@ -77,6 +77,12 @@ def name_of(which: str | Ray) -> str:
     return "ray" if isinstance(which, Ray) else which
 
 
+def processors_of(cluster: Ray) -> list[int]:
+    """Whole processors of each node of a Ray cluster, ascending. Raises as `executor` does."""
+    found: list[int] = _ray("processors_of")(cluster)
+    return found
+
+
 def _of(which: str | Ray, function: str, threads: int | None, done: Distribution | None) -> Any:  # noqa: ANN401, of any kind
     name = name_of(which)
     if name not in EXECUTORS:

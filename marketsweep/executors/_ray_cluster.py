@@ -157,6 +157,18 @@ _cluster: Cluster | None = None
 
 def connected(wanted: Ray) -> Cluster:
     """The cluster with the workers that are wanted. Raises UsageError and ExecutorError."""
+    cluster = _joined(wanted)
+    cluster.place(wanted)
+    return cluster
+
+
+def processors_of(wanted: Ray) -> list[int]:
+    """Whole processors of each node of the cluster, ascending. Raises as `connected` does."""
+    _joined(wanted)
+    return _processors()
+
+
+def _joined(wanted: Ray) -> Cluster:
     global _cluster  # noqa: PLW0603, Ray knows one connection a process
     if _cluster is None or not ray.is_initialized():
         _cluster = _connect(wanted.address)
@@ -165,7 +177,6 @@ def connected(wanted: Ray) -> Cluster:
             f"this process is connected to {_cluster.address or 'a Ray cluster of its own'}: one "
             f"at {wanted.address} takes another process, or marketsweep.executors.ray.close()"
         )
-    _cluster.place(wanted)
     return _cluster
 
 

@@ -38,13 +38,13 @@ from marketsweep.distribution import Distribution, Ray
 from marketsweep.errors import ExecutorError
 from marketsweep.evaluate import Found, Tallies
 from marketsweep.executors._ray_blocks import edges, size_of
-from marketsweep.executors._ray_cluster import Cluster, close, connected
+from marketsweep.executors._ray_cluster import Cluster, close, connected, processors_of
 from marketsweep.executors._ray_task import Answer, Kind, Order, Outline, together, work
 from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.plan import SESSION, Plan
 
-__all__ = ["close", "run", "search", "tally"]
+__all__ = ["close", "processors_of", "run", "search", "tally"]
 
 _TASK_S: Final = 0.05
 """Of work that a task is worth."""
