@@ -66,7 +66,7 @@ class Line(NamedTuple):
 def lines(names: Sequence[str]) -> Iterator[Line]:
     """All sizes and sweeps, the small ones first."""
     for symbols, bars in _SIZES:
-        panel = _with_sessions(walks(symbols, bars))
+        panel = with_sessions(walks(symbols, bars))
         for every_bar in (False, True):
             for variants, values in _VALUES.items():
                 rows = bars if every_bar else 1
@@ -90,7 +90,7 @@ def lines(names: Sequence[str]) -> Iterator[Line]:
                 yield Line(symbols, bars, every_bar, variants, first, warm)
 
 
-def _with_sessions(panel: Panel) -> Panel:
+def with_sessions(panel: Panel) -> Panel:
     """The closes of a panel, each bar of it being of a session, and looked at."""
     numbers = np.arange(panel.rows, dtype=float)[:, None] * np.ones((1, TILE))
     sessions = np.broadcast_to(numbers, (panel.tiles, *numbers.shape)).copy()
