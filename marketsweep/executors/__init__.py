@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any, Final, Protocol
@@ -10,6 +11,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.distribution import Distribution, Ray
 from marketsweep.errors import UsageError
 from marketsweep.evaluate import Found, Tallies
 from marketsweep.panel import Panel
@@ -18,7 +20,7 @@ from marketsweep.plan import Plan
 Executor = Callable[[Plan, Panel], list[NDArray[np.float64]]]
 """Takes a plan and a panel, gives float64 [rows, symbols] for each of the plan's results."""
 
-EXECUTORS: Final = ("threads", "serial")
+EXECUTORS: Final = ("threads", "serial", "ray")
 """Names of the executors, the default first; each is a module of this folder.
 
 It has `run`, `search` and `tally`.
@@ -35,29 +37,71 @@ class Tallier(Protocol):
         """The counts of sessions from number `first` on."""
 
 
-def executor(name: str, threads: int | None = None) -> Executor:
+def executor(
+    which: str | Ray, threads: int | None = None, done: Distribution | None = None
+) -> Executor:
     """The executor of that name. Raises `UsageError` where there is none.
 
-    `threads` (None: one a processor) is how many the one of that name has.
+    `threads` (None: one a processor) is how many the one of that name has, or each worker of ray,
+    which tells in `done` what it did.
     """
-    found: Executor = _of(name, "run", threads)
+    found: Executor = _of(which, "run", threads, done)
     return found
 
 
-def searcher(name: str, threads: int | None = None) -> Searcher:
+def searcher(
+    which: str | Ray, threads: int | None = None, done: Distribution | None = None
+) -> Searcher:
     """How the executor of that name searches. Raises as `executor` does."""
-    found: Searcher = _of(name, "search", threads)
+    found: Searcher = _of(which, "search", threads, done)
     return found
 
 
-def tallier(name: str, threads: int | None = None) -> Tallier:
+def tallier(
+    which: str | Ray, threads: int | None = None, done: Distribution | None = None
+) -> Tallier:
     """How the executor of that name counts. Raises as `executor` does."""
-    found: Tallier = _of(name, "tally", threads)
+    found: Tallier = _of(which, "tally", threads, done)
     return found
 
 
-def _of(name: str, function: str, threads: int | None) -> Any:  # noqa: ANN401, of either kind
+def executor_of_passes(which: str | Ray, threads: int | None = None) -> Executor:
+    """The executor of the passes before the last: what they give is needed here."""
+    if isinstance(which, Ray) or which == "ray":
+        return executor("threads")
+    return executor(which, threads)
+
+
+def name_of(which: str | Ray) -> str:
+    """The name of an executor."""
+    return "ray" if isinstance(which, Ray) else which
+
+
+def processors_of(cluster: Ray) -> list[int]:
+    """Whole processors of each node of a Ray cluster, ascending. Raises as `executor` does."""
+    found: list[int] = _ray("processors_of")(cluster)
+    return found
+
+
+def _of(which: str | Ray, function: str, threads: int | None, done: Distribution | None) -> Any:  # noqa: ANN401, of any kind
+    name = name_of(which)
     if name not in EXECUTORS:
         raise UsageError(f"unknown executor {name!r}: choose one of {', '.join(EXECUTORS)}")
+    if name == "ray":
+        cluster = which if isinstance(which, Ray) else Ray()
+        cluster = replace(cluster, threads=threads or cluster.threads)
+        return partial(_ray(function), cluster=cluster, done=done)
     found = getattr(import_module(f"{__name__}.{name}"), function)
     return partial(found, threads=threads) if name == "threads" and threads else found
+
+
+def _ray(function: str) -> Any:  # noqa: ANN401, as above
+    try:
+        module = import_module(f"{__name__}.ray")
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UsageError(
+            "the ray executor needs Ray: pip install 'marketsweep[ray]', or choose another"
+        ) from error
+    return getattr(module, function)
