@@ -41,7 +41,7 @@ template <template <class> class K, int U> class Recursion {
     for (int i = 0; i < N; i++) at[i] = row_of_[i], stride[i] = call_.in[i].stride;
 
     for (int64_t row = row_; row < end; row++) {
-#pragma GCC unroll 8
+      LANE_UNROLL
       for (int u = 0; u < U; u++) {
         Lanes x[N];
         for (int i = 0; i < N; i++) x[i] = load<Lanes>(at[i] + u * LANES);
@@ -181,7 +181,7 @@ LANE_FN void neighbour_sums(const View& in, int64_t column, int64_t first, int64
   some(first, whole);
   for (int64_t back = whole; back < n; back++) {
     const Lanes x = load<Lanes>(at - back * in.stride);
-#pragma GCC unroll 8
+    LANE_UNROLL
     for (int j = 0; j < R; j++) sum[j] += term(x, of[j]);
   }
   some(n, n + R - 1);

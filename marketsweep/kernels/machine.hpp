@@ -46,6 +46,7 @@ struct Machine {
   int count;
 };
 
+const Machine& machine_scalar();
 const Machine& machine_baseline();
 #if defined(__x86_64__)
 const Machine& machine_avx2();
