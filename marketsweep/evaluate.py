@@ -73,14 +73,14 @@ def _sweep(plan: Plan, panel: Panel, results: list[NDArray[np.float64]], isa: st
         _lowered(plan),
         panel.rows,
         [panel.fields[name] for name in plan.fields],
-        _tops(panel),
+        tops(panel),
         panel.facts(plan.facts),
         results,
         isa,
     )
 
 
-def _tops(panel: Panel) -> NDArray[np.int64]:
+def tops(panel: Panel) -> NDArray[np.int64]:
     """The first row of each tile that holds a bar of any of its symbols."""
     bars = np.zeros(panel.tiles * TILE, dtype=np.int64)
     bars[: len(panel.bars)] = panel.bars

@@ -8,11 +8,14 @@
 // for each, and two copies of an inline function must never be merged by the linker.
 #pragma once
 
+// LANE_FN is always inlined, DRIVE_FN where the compiler sees fit.
 #ifdef __CUDACC__
 #define LANE_FN __device__ __forceinline__
+#define DRIVE_FN __device__
 #define LANE_UNROLL _Pragma("unroll")
 #else
 #define LANE_FN [[gnu::always_inline]] inline
+#define DRIVE_FN
 #define LANE_UNROLL _Pragma("GCC unroll 8")
 #endif
 

@@ -32,6 +32,8 @@ struct Call {
   double parameters[MAX_PARAMETERS];
 };
 
+#ifndef MARKETSWEEP_CARD
+
 struct Kernel {
   const char* name;
   int inputs, outputs;
@@ -52,5 +54,7 @@ const Machine& machine_baseline();
 const Machine& machine_avx2();
 const Machine& machine_avx512();
 #endif
+
+#endif  // MARKETSWEEP_CARD
 
 }  // namespace marketsweep
