@@ -102,7 +102,7 @@ def _evaluation(market: Market) -> Iterator[Row]:
     panel = market.loader.panel(AS_OF, EVERYBODY, plan, "splits")
     yield _stage("parse the reference scan", lambda: parse(REFERENCE_SCAN))
     yield _stage("plan it", lambda: make_plan([condition]))
-    yield _stage("lower it", lambda: _Lowering(plan).program())
+    yield _stage("lower it", lambda: _Lowering(plan, tallied=False).program())
     for isa in cpu.ISAS:
         yield _stage(f"evaluate it, {isa}, one thread", _swept(plan, panel, isa))
     threads = executor("threads")

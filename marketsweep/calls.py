@@ -37,8 +37,8 @@ _Build = Callable[[str, list[Node], Token], Node]
 class Calls(Reader, ABC):
     """What begins with a name. `lets` are the names that the text itself has given so far."""
 
-    def __init__(self, source: str) -> None:
-        super().__init__(source)
+    def __init__(self, source: str, cut: list[Token] | None = None) -> None:
+        super().__init__(source, cut)
         self.lets: dict[str, Node] = {}
 
     @abstractmethod

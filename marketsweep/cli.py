@@ -23,6 +23,7 @@ from marketsweep.commands.sandbox import sandbox
 from marketsweep.commands.scan import scan
 from marketsweep.commands.signals import signals
 from marketsweep.commands.status import status
+from marketsweep.commands.sweep import sweep
 from marketsweep.commands.sync import sync
 from marketsweep.commands.tune import tune
 from marketsweep.commands.universe import universe
@@ -75,7 +76,7 @@ def main() -> None:
     """
 
 
-_SCANNING = (scan, signals, explain, audit, presets, indicators)
+_SCANNING = (scan, signals, sweep, explain, audit, presets, indicators)
 _DATA = (sync, status, actions, universe, tune, sandbox, demo)
 for _command in (*_SCANNING, *_DATA):
     main.add_command(_command)

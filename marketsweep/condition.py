@@ -4,9 +4,9 @@
     sma(50) crosses above sma(200) within 5 bars
 
 1. `tokens` cuts the text.
-2. Operators climb by how tightly they bind (`_Parser.expression`); what stands between them is a
+2. Operators climb by how tightly they bind (`Parser.expression`); what stands between them is a
    literal, a parenthesis, or a name or call (`calls`).
-3. Lines that begin with `let` name expressions, which later lines may use (`_Parser.whole`).
+3. Lines that begin with `let` name expressions, which later lines may use (`Parser.whole`).
 
 Every error is a `ConditionError` that points at its column. Nothing of the text is ever executed.
 """
@@ -63,7 +63,7 @@ def parse(source: str, saved: Saved | None = None) -> Node:
 
 def parse_expression(source: str, saved: Saved | None = None) -> Node:
     """The tree of any expression: a condition, or a number to sort by or show."""
-    return _Parser(source, saved, ()).whole()
+    return Parser(source, saved, ()).whole()
 
 
 def split_expressions(source: str) -> tuple[str, ...]:
@@ -82,11 +82,17 @@ def _shorten(source: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-class _Parser(Calls):
+class Parser(Calls):
     """Precedence climbing over the tokens; one method a construct."""
 
-    def __init__(self, source: str, saved: Saved | None, within: tuple[str, ...]) -> None:
-        super().__init__(source)
+    def __init__(
+        self,
+        source: str,
+        saved: Saved | None,
+        within: tuple[str, ...],
+        cut: list[Token] | None = None,
+    ) -> None:
+        super().__init__(source, cut)
         self._saved = saved
         self._within = within
         """Names of the saved conditions that this one is a part of."""
@@ -108,7 +114,7 @@ class _Parser(Calls):
         node = self.expression(0)
         if self.token.kind != END:
             self.fail(f"expected and, or or the end of the condition, found {self.found()}")
-        self._need_size(node)
+        self.need_size(node)
         return node
 
     def _skip_line_ends(self) -> None:
@@ -128,10 +134,10 @@ class _Parser(Calls):
         node = self.expression(0)
         if not self.is_over():
             self.fail(f"expected the end of the line after let {name} = ..., found {self.found()}")
-        self._need_size(node)
+        self.need_size(node)
         self.lets[name] = node
 
-    def _need_size(self, node: Node) -> None:
+    def need_size(self, node: Node) -> None:
         """Names within names grow as powers do: what they stand for is bounded as well."""
         parts, height, level = 0, 0, [node]
         while level:
@@ -153,7 +159,7 @@ class _Parser(Calls):
             chain = " -> ".join([*self._within, name])
             raise ConditionError(f"the saved condition {name} is a part of itself: {chain}")
         try:
-            return tree.unplaced(_Parser(text, self._saved, (*self._within, name)).whole())
+            return tree.unplaced(Parser(text, self._saved, (*self._within, name)).whole())
         except ConditionError as error:
             if self._within:
                 raise
@@ -166,7 +172,7 @@ class _Parser(Calls):
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.fail(f"parentheses and operators are nested more than {MAX_DEPTH} deep")
-        left = self._prefix()
+        left = self.operand()
         while (binding := self._binding()) > floor:
             # A chain of operators nests to the left without nesting in the text.
             self.operators += 1
@@ -304,7 +310,8 @@ class _Parser(Calls):
 
     # -- what stands between operators
 
-    def _prefix(self) -> Node:
+    def operand(self) -> Node:
+        """A literal, a parenthesis, or what begins with a name, a minus or `not`."""
         token = self.token
         if token.kind == "number":
             return self.number(self.advance())

@@ -28,6 +28,10 @@ class Run:
     results: list[NDArray[np.float64]]
 
 
+Tallies = NDArray[np.int64]
+"""int64 [results, sessions, 2]: of how many symbols a result holds, and of how many it is known."""
+
+
 class Found(NamedTuple):
     """The bars at which the first result of a plan holds, in no order.
 
@@ -44,7 +48,8 @@ class Found(NamedTuple):
 def begin(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Run:
     """Readies a run of `plan` over `panel`; nothing is computed before `sweep.work()`."""
     results = [np.empty((plan.result_rows, panel.tiles * TILE)) for _ in plan.results]
-    return Run(_sweep(plan, panel, results, isa), [one[:, : len(panel.symbols)] for one in results])
+    sweep = _sweep(plan, panel, _lowered(plan), results, isa)
+    return Run(sweep, [one[:, : len(panel.symbols)] for one in results])
 
 
 def begin_search(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Callable[[], Found]:
@@ -52,13 +57,41 @@ def begin_search(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Callable[
 
     What the calls return is the answer together.
     """
-    sweep = _sweep(plan, panel, [], isa)
-    spans = np.zeros((3, panel.tiles * TILE), dtype=np.int64)
-    spans[1] = -1
+    sweep = _sweep(plan, panel, _lowered(plan), [], isa)
     assert panel.spans is not None
-    spans[:, : len(panel.symbols)] = panel.spans
-    sessions, needed = panel.fields[SESSION], plan.bars[0] - plan.result_rows + 1
-    return lambda: Found(*sweep.search(sessions, spans, needed, len(panel.dates)))
+    spans, needed = padded(panel, panel.spans), needed_bars(plan)
+    return lambda: Found(*sweep.search(panel.fields[SESSION], spans, needed, len(panel.dates)))
+
+
+def begin_tally(
+    plan: Plan, panel: Panel, first: int = 0, isa: str = cpu.ISAS[-1]
+) -> Callable[[], Tallies]:
+    """Readies a count of where each result holds; who calls it takes part in it.
+
+    What the calls return is to be added up. Of a panel with spans, sessions from number `first` on
+    are counted, all others being outside of the spans; without, the newest bars are as one session.
+    """
+    sweep = _sweep(plan, panel, _lowered(plan, tallied=True), [], isa)
+    needed = needed_bars(plan)
+    if panel.spans is not None:
+        spans = padded(panel, panel.spans)
+        return lambda: sweep.tally(panel.fields[SESSION], spans, needed, first, len(panel.dates))
+    newest = np.zeros((panel.tiles, 1, TILE))
+    spans = padded(panel, np.array([0 * panel.bars, 0 * panel.bars, panel.bars]))
+    return lambda: sweep.tally(newest, spans, needed, 0, 1)
+
+
+def padded(panel: Panel, spans: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The spans of all lanes: those that are no symbol's are of no session."""
+    padded = np.zeros((3, panel.tiles * TILE), dtype=np.int64)
+    padded[1] = -1
+    padded[:, : len(panel.symbols)] = spans
+    return padded
+
+
+def needed_bars(plan: Plan) -> NDArray[np.int64]:
+    """Bars that a symbol must have up to one for each result to be known there."""
+    return np.array(plan.bars, dtype=np.int64) - (plan.result_rows - 1)
 
 
 def joined(parts: Iterable[Found]) -> Found:
@@ -68,36 +101,43 @@ def joined(parts: Iterable[Found]) -> Found:
     return Found(*whole, np.sum(evaluated, axis=0))
 
 
-def _sweep(plan: Plan, panel: Panel, results: list[NDArray[np.float64]], isa: str) -> cpu.Sweep:
+def _sweep(
+    plan: Plan, panel: Panel, program: cpu.Program, results: list[NDArray[np.float64]], isa: str
+) -> cpu.Sweep:
+    # A panel may hold more history than the plan needs: what it gives must not depend on that.
+    rows = min(panel.rows, plan.history)
     return cpu.Sweep(
-        _lowered(plan),
-        panel.rows,
+        program,
         [panel.fields[name] for name in plan.fields],
-        tops(panel),
+        depths(panel, rows),
         panel.facts(plan.facts),
         results,
         isa,
     )
 
 
-def tops(panel: Panel) -> NDArray[np.int64]:
-    """The first row of each tile that holds a bar of any of its symbols."""
+def depths(panel: Panel, rows: int) -> NDArray[np.int64]:
+    """How many of the newest `rows` hold a bar of any symbol of a tile, for each tile."""
     bars = np.zeros(panel.tiles * TILE, dtype=np.int64)
     bars[: len(panel.bars)] = panel.bars
     most: NDArray[np.int64] = bars.reshape(-1, TILE).max(axis=1)
-    return panel.rows - np.maximum(most, 1)
+    return np.clip(most, 1, rows)
 
 
 @lru_cache(maxsize=64)
-def _lowered(plan: Plan) -> cpu.Program:
-    return _Lowering(plan).program()
+def _lowered(plan: Plan, *, tallied: bool = False) -> cpu.Program:
+    return _Lowering(plan, tallied=tallied).program()
 
 
 class _Lowering:
-    """Gives each operation's outputs rows of a scratch buffer, and takes them back at last use."""
+    """Gives each operation's outputs rows of a scratch buffer, and takes them back at last use.
 
-    def __init__(self, plan: Plan) -> None:
+    Results are kept to the end, but where they are `tallied`: each is counted once it is made.
+    """
+
+    def __init__(self, plan: Plan, *, tallied: bool) -> None:
         self.plan = plan
+        self.tallied = tallied
         self.offset: dict[tuple[int, int], int] = {}
         self.free: list[tuple[int, int]] = []  # (offset, rows)
         self.scratch_rows = 0
@@ -110,27 +150,37 @@ class _Lowering:
         for index, operation in enumerate(self.plan.operations):
             for column in operation.inputs:
                 if column.source is Source.OPERATION:
-                    last[column.index, column.output] = index
+                    last[column.number, column.output] = index
         for column in self.plan.results:
             if column.source is Source.OPERATION:
-                last[column.index, column.output] = len(self.plan.operations)
+                end = column.number if self.tallied else len(self.plan.operations)
+                place = column.number, column.output
+                last[place] = max(last.get(place, 0), end)
         return last
 
     def program(self) -> cpu.Program:
         steps = [self._step(index) for index in range(len(self.plan.operations))]
         results = [self._operand(column) for column in self.plan.results]
         constants, rows = list(self.plan.constants), self.plan.result_rows
-        return cpu.Program(steps, results, constants, self.scratch_rows, rows)
+        due = self._due() if self.tallied else []
+        return cpu.Program(steps, results, constants, self.scratch_rows, rows, due)
+
+    def _due(self) -> list[tuple[int, int]]:
+        """After which step each result is counted."""
+        return sorted(
+            (column.number if column.source is Source.OPERATION else -1, number)
+            for number, column in enumerate(self.plan.results)
+        )
 
     def _step(self, index: int) -> tuple[object, ...]:
         operation, rows = self.plan.operations[index], self.plan.rows[index]
         operands = [self._operand(column) for column in operation.inputs]
         # Outputs come first and inputs are let go after: no step writes over what it reads.
         outs = [self._take(index, output, rows) for output in range(operation.outputs)]
-        for place in {
-            (c.index, c.output) for c in operation.inputs if c.source is Source.OPERATION
-        }:
-            if self.last_use[place] == index:
+        read = {(c.number, c.output) for c in operation.inputs if c.source is Source.OPERATION}
+        made = {(index, output) for output in range(operation.outputs)}
+        for place in read | made:
+            if self.last_use.get(place) == index:
                 self.free.append((self.offset[place], self.plan.rows[place[0]]))
         gapless = all(self._is_bar(column) for column in operation.inputs)
         lookback, parameters = operation.lookback, operation.parameters
@@ -138,20 +188,20 @@ class _Lowering:
 
     def _is_bar(self, column: Column) -> bool:
         """Whether it is a stored field, which is NaN before a symbol's first bar alone."""
-        return column.source is Source.FIELD and column.index not in self.derived
+        return column.source is Source.FIELD and column.number not in self.derived
 
     def _operand(self, column: Column) -> tuple[int, int, int, int]:
         if column.source is not Source.OPERATION:
-            return (column.source, column.index, column.shift, 0)
-        offset = self.offset[column.index, column.output]
-        return (column.source, offset, column.shift, self.plan.rows[column.index])
+            return (column.source, column.number, column.shift, 0)
+        offset = self.offset[column.number, column.output]
+        return (column.source, offset, column.shift, self.plan.rows[column.number])
 
     def _take(self, index: int, output: int, rows: int) -> int:
         if (index, output) not in self.last_use:
             return -1
         for i, (offset, size) in enumerate(self.free):
             if size >= rows:
-                self.free[i] = (offset + rows, size - rows)
+                self.free[i : i + 1] = [(offset + rows, size - rows)] if size > rows else []
                 break
         else:
             offset, self.scratch_rows = self.scratch_rows, self.scratch_rows + rows

@@ -79,12 +79,14 @@ def launches_of(plan: Plan) -> Launches:
     found, fused = _jobs(plan, joins)
     found.sort(key=lambda job: (job.level, job.kernel))
     offset, scratch_rows = _rows_of(plan, found)
+    derived = {one.name for one in plan.derived}
+    stored = {number for number, name in enumerate(plan.fields) if name not in derived}
     operands: list[tuple[int, int, int, int]] = []
     jobs = np.zeros(len(found), cuda.JOB)
     for job, row in zip(found, jobs, strict=True):
         operation = plan.operations[job.index]
         row["operands"], row["rows"] = len(operands), plan.rows[job.index]
-        row["lookback"], row["gapless"] = operation.lookback, _gapless(plan, operation)
+        row["lookback"], row["gapless"] = operation.lookback, _gapless(operation, stored)
         row["out"] = [offset.get((job.index, i), -1) for i in range(3)]
         row["parameters"][: len(operation.parameters)] = operation.parameters
         operands += [_operand(plan, column, offset) for column in job.reads]
@@ -116,7 +118,7 @@ def _launches(plan: Plan, jobs: list[_Job]) -> list[Launch]:
 def _joins(plan: Plan) -> dict[int, set[int]]:
     """For each elementwise operation, those of its inputs that are worked out along with it."""
     read = Counter(
-        column.index
+        column.number
         for columns in (*(operation.inputs for operation in plan.operations), plan.results)
         for column in columns
         if column.source is Source.OPERATION
@@ -130,13 +132,13 @@ def _joins(plan: Plan) -> dict[int, set[int]]:
         for column in operation.inputs:
             if (
                 column.source is Source.OPERATION
-                and column.index in joins
+                and column.number in joins
                 and column.shift == 0  # else it is of another row, which is another thread's
-                and read[column.index] == 1
-                and size[index] + size[column.index] <= _MOST_JOINED
+                and read[column.number] == 1
+                and size[index] + size[column.number] <= _MOST_JOINED
             ):
-                joins[index].add(column.index)
-                size[index] += size[column.index]
+                joins[index].add(column.number)
+                size[index] += size[column.number]
     return joins
 
 
@@ -155,7 +157,7 @@ def _jobs(plan: Plan, joins: dict[int, set[int]]) -> tuple[list[_Job], dict[str,
         else:
             kernel, reads = f"card_{operation.kernel}", operation.inputs
         level[index] = 1 + max(
-            (level[column.index] for column in reads if column.source is Source.OPERATION),
+            (level[column.number] for column in reads if column.source is Source.OPERATION),
             default=0,
         )
         side_by_side = index in joins or cuda.drivers()[operation.kernel] != "recursive"
@@ -172,8 +174,8 @@ def _expression(
     def text(index: int) -> str:
         operation = plan.operations[index]
         given = [
-            text(column.index)
-            if column.source is Source.OPERATION and column.index in joins[index]
+            text(column.number)
+            if column.source is Source.OPERATION and column.number in joins[index]
             else f"x({reads.setdefault(column, len(reads))})"
             for column in operation.inputs
         ]
@@ -208,20 +210,18 @@ def _rows_of(plan: Plan, jobs: list[_Job]) -> tuple[dict[_Output, int], int]:
 
 def _outputs(columns: Iterable[Column]) -> list[_Output]:
     """Those of columns that are an operation's."""
-    return [(one.index, one.output) for one in columns if one.source is Source.OPERATION]
+    return [(one.number, one.output) for one in columns if one.source is Source.OPERATION]
 
 
 def _operand(plan: Plan, column: Column, offset: dict[_Output, int]) -> tuple[int, int, int, int]:
     if column.source is not Source.OPERATION:
-        return (column.source, column.index, column.shift, 0)
-    rows = plan.rows[column.index]
-    return (column.source, offset[column.index, column.output], column.shift, rows)
+        return (column.source, column.number, column.shift, 0)
+    rows = plan.rows[column.number]
+    return (column.source, offset[column.number, column.output], column.shift, rows)
 
 
-def _gapless(plan: Plan, operation: Operation) -> bool:
+def _gapless(operation: Operation, stored: set[int]) -> bool:
     """Whether it reads stored fields alone, which are NaN before a symbol's first bar only."""
-    derived = {one.name for one in plan.derived}
     return all(
-        column.source is Source.FIELD and plan.fields[column.index] not in derived
-        for column in operation.inputs
+        column.source is Source.FIELD and column.number in stored for column in operation.inputs
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from marketsweep.incremental import Incremental
     from marketsweep.providers import Provider
     from marketsweep.signal_results import Signals
+    from marketsweep.sweep_results import Sweep
 
 
 def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
@@ -233,6 +234,54 @@ class Market:
         )
         told = progress or (lambda done, total, hits: None)
         return signals(scan, self.loader, _date(since, "since"), _date(until, "until"), told)
+
+    def sweep(
+        self,
+        condition: str,
+        *,
+        as_of: dt.date | str | None = None,
+        since: dt.date | str | None = None,
+        until: dt.date | str | None = None,
+        where: str | Expression | None = None,
+        universe: str | None = None,
+        unknown: Literal["keep", "drop"] | None = None,
+        executor: str = "threads",
+        threads: int | None = None,
+        adjust: Adjust = "splits",
+        progress: Callable[[int, int, int], None] | None = None,
+        **values: Iterable[float],
+    ) -> Sweep:
+        """For how many symbols each variant of a condition holds: thousands in one pass.
+
+        The condition has names in braces where numbers stand, and `values` has what each of them
+        is to be: `market.sweep("rsi({n}) < {t}", n=range(5, 30), t=range(15, 40))`. Every
+        combination is a variant. With `since` or `until` each stored session between them is
+        counted, as `signals` sees it, and else that of `as_of`. `progress` is told how many counts
+        are made, of how many, and the matches so far.
+        The other arguments are those of `scan`, and so is what it raises.
+        """
+        from marketsweep.sweep import sweep  # few scans ask for it
+
+        if not isinstance(condition, str):
+            raise UsageError("sweep takes a text with names in braces, such as 'rsi({n}) < 30'")
+        if as_of is not None and (since is not None or until is not None):
+            raise UsageError(
+                "as_of is one session, since and until are many: give one or the other"
+            )
+        self.loader.refresh()
+        scan = Scan(
+            condition=condition,
+            where=None if where is None else node_of(where),
+            as_of=_date(as_of),
+            executor=executor,
+            threads=_count("threads", threads) or self.config.threads,
+            adjust=adjust,
+            saved=Saved.of(self.store.path),
+            screen=self._screen(universe, unknown, skip_low_volume=False),
+        )
+        told = progress or (lambda done, total, matches: None)
+        first, last = _date(since, "since"), _date(until, "until")
+        return sweep(scan, values, self.loader, first, last, told)
 
     def explain(
         self,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from marketsweep import tree
 from marketsweep.condition import parse_expression
@@ -48,12 +48,11 @@ class Source(IntEnum):
     FACT = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column that an operation reads: number `index` of its source, `shift` bars earlier."""
+class Column(NamedTuple):
+    """A column that an operation reads: that `number` of its source, `shift` bars earlier."""
 
     source: Source
-    index: int
+    number: int
     output: int = 0
     shift: int = 0
 
@@ -61,11 +60,10 @@ class Column:
         """The same column, that many bars earlier; constants and facts never change."""
         if self.source in (Source.CONSTANT, Source.FACT):
             return self
-        return Column(self.source, self.index, self.output, self.shift + bars)
+        return Column(self.source, self.number, self.output, self.shift + bars)
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """A kernel over columns; `lookback` is its own, `reach` the earlier rows it must be fed."""
 
     kernel: str
@@ -203,6 +201,8 @@ class _Builder:
         self.constants: dict[float, int] = {}
         self.facts: dict[Node, int] = {}
         self.derived: dict[str, tree.Derived] = {}
+        self.known: dict[int, tuple[Column, Node]] = {}
+        """By a node's identity, since trees of one template share nodes; keeps it alive."""
 
     def add(self, operation: Operation, output: int = 0) -> Column:
         index = self.operations.setdefault(operation, len(self.operations))
@@ -226,7 +226,13 @@ class _Builder:
         self.derived[str(node)] = node
         return Column(Source.FIELD, self.fields.setdefault(str(node), len(self.fields)))
 
-    def column(self, node: Node) -> Column:  # noqa: C901, PLR0911, PLR0912, a line for each kind of node
+    def column(self, node: Node) -> Column:
+        found = self.known.get(id(node))
+        if found is None:
+            found = self.known[id(node)] = self.build(node), node
+        return found[0]
+
+    def build(self, node: Node) -> Column:  # noqa: C901, PLR0911, PLR0912, a line for each kind of node
         match node:
             case tree.Number(value=value):
                 return self.constant(value)
@@ -333,9 +339,9 @@ def _demand(
 
     def ask(column: Column, wanted: int) -> None:
         if column.source is Source.OPERATION:
-            demand[column.index] = max(demand[column.index], wanted + column.shift)
+            demand[column.number] = max(demand[column.number], wanted + column.shift)
         elif column.source is Source.FIELD:
-            of_field[column.index] = max(of_field[column.index], wanted + column.shift)
+            of_field[column.number] = max(of_field[column.number], wanted + column.shift)
 
     for column in results:
         ask(column, rows)
@@ -353,8 +359,8 @@ def _lookbacks(
 
     def of(column: Column) -> int:
         if column.source is Source.OPERATION:
-            return lookbacks[column.index] + column.shift
-        return fields[column.index] + column.shift if column.source is Source.FIELD else 0
+            return lookbacks[column.number] + column.shift
+        return fields[column.number] + column.shift if column.source is Source.FIELD else 0
 
     for operation in operations:
         fed = max(map(of, operation.inputs), default=0)

@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 from marketsweep import tree
 from marketsweep.errors import ConditionError
 from marketsweep.indicators import MAX_PERIOD
-from marketsweep.tokens import END, LINE_END, Token, number_of, text_of, tokens
+from marketsweep.tokens import END, LINE_END, PLACEHOLDER, Token, number_of, text_of, tokens
 from marketsweep.tree import Kind, Node, Span
 
 MAX_LENGTH: Final = 4096
@@ -16,13 +16,13 @@ MAX_LENGTH: Final = 4096
 class Reader:
     """The tokens of a text, and the place up to which they are read."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, cut: list[Token] | None = None) -> None:
         if len(source) > MAX_LENGTH:
             raise ConditionError(
                 f"the condition is {len(source):,} characters long; at most {MAX_LENGTH:,} are read"
             )
         self.source = source
-        self.tokens = list(tokens(source))
+        self.tokens = list(tokens(source)) if cut is None else cut
         self.at = 0
 
     @property
@@ -69,6 +69,8 @@ class Reader:
         """What is at hand, in words."""
         if self.token.kind == LINE_END:
             return "the end of the line"
+        if self.token.kind == PLACEHOLDER:
+            return f"{self.token.text}, which stands for the values of a sweep"
         return "the end of the condition" if self.token.kind == END else repr(self.token.text)
 
     def since(self, start: Span) -> Span:
@@ -82,12 +84,18 @@ class Reader:
             self.fail(f"{role} must be {kind.value}, and this is {node.kind.value}", node.span)
         return node
 
-    def number(self, token: Token) -> tree.Number:
-        """The literal number of a token."""
+    def number(self, token: Token) -> tree.Number | tree.Negate:
+        """The literal number of a token; a value of a sweep may be negative."""
+        value = self._value(token)
+        if value < 0:
+            return tree.Negate(tree.Number(-value, span=token.span), span=token.span)
+        return tree.Number(value, span=token.span)
+
+    def _value(self, token: Token) -> float:
         value = number_of(token.text)
         if value == float("inf"):
             self.fail(f"{token.text} is larger than any number that can be kept", token.span)
-        return tree.Number(value, span=token.span)
+        return value
 
     def text(self, what: str) -> tree.Text:
         """Take a literal text."""
@@ -104,7 +112,7 @@ class Reader:
         if self.token.kind != "number":
             self.fail(f"{what} must be a whole number, found {self.found()}")
         token = self.advance()
-        value = self.number(token).value * (-1 if negative else 1)
+        value = self._value(token) * (-1 if negative else 1)
         if value != int(value) or not least <= value <= MAX_PERIOD:
             self.fail(
                 f"{what} must be a whole number from {least} to {MAX_PERIOD:,}, not {value:g}",

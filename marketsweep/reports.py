@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from marketsweep.screen import Clause
     from marketsweep.signal_results import Signals
     from marketsweep.status import Status
+    from marketsweep.sweep_results import Sweep
     from marketsweep.sync import SyncReceipt
 
 _FIRST: Final = 5
@@ -255,6 +256,19 @@ def signals_report(found: Signals) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def sweep_report(found: Sweep) -> str:
+    """A line a variant, or a session of one: its values, its matches, and of how many."""
+    table = found.to_polars()
+    columns = []
+    for name in table.columns:
+        cells = table[name].to_list()
+        numbers = name in ("matches", "evaluated")
+        texts = [f"{cell:,}" if numbers else f"{cell}" for cell in cells]
+        width = max(len(name), *map(len, texts))
+        columns.append([f"{text:>{width}}" for text in (name, *texts)])
+    return "".join(f"{'  '.join(row)}\n" for row in zip(*columns, strict=True))
+
+
 def indicators_facts(name: str | None) -> list[dict[str, Any]]:
     """The table of indicators as plain data."""
     return [
@@ -334,14 +348,15 @@ def _ms(seconds: float) -> str:
 class ProgressLine:
     """What is done, rate and time left: redrawn on a terminal, a line now and then elsewhere."""
 
-    def __init__(self, what: str, file: TextIO) -> None:
+    def __init__(self, what: str, file: TextIO, found: str = "bars") -> None:
         self.what = what
+        self.found = found
         self.file = file
         self.redraw = file.isatty()
         self.started = self.shown = monotonic()
         self.open = False
 
-    def __call__(self, done: int, total: int, bars: int) -> None:
+    def __call__(self, done: int, total: int, found: int) -> None:
         """Show it, if it is time to."""
         now = monotonic()
         if done < total and now - self.shown < (0.1 if self.redraw else 5.0):
@@ -349,7 +364,8 @@ class ProgressLine:
         self.shown = now
         rate = done / max(now - self.started, 1e-9)
         left = f"{(total - done) / rate:,.0f} s left" if done < total else "done"
-        line = f"{self.what}: {done:,} of {total:,}, {bars:,} bars, {rate:,.1f} a second, {left}"
+        counts = f"{done:,} of {total:,}, {found:,} {self.found}"
+        line = f"{self.what}: {counts}, {rate:,.1f} a second, {left}"
         if self.redraw:
             self.file.write(f"\r{line:<79}")
             self.open = True

@@ -1,6 +1,6 @@
 """A condition over many past sessions: what a scan as of each of them finds, in one pass.
 
-1. The sessions are cut into blocks, so that memory stays bounded (`_blocks`).
+1. The sessions are cut into blocks, so that memory stays bounded (`blocks_of`).
 2. Of a block, every ticker's `stretches` become lanes of a panel, with the bars before it that the
    first session needs (`stretched_panel`). In each, a session's scan would see the same bars.
 3. The plan is evaluated once for all rows, and only where it holds is anything kept (`search`).
@@ -13,43 +13,41 @@ What one pass cannot do, such as facts that change by day, is done by a scan of 
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from time import perf_counter
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep import tree
 from marketsweep.asking import Asked, planned
 from marketsweep.charts.drawing import Marks
 from marketsweep.charts.panes import has_a_past
-from marketsweep.errors import CoverageError, UsageError
 from marketsweep.executors import executor, searcher
 from marketsweep.loading import Loader
 from marketsweep.passes import prepared
 from marketsweep.past import Adjust
+from marketsweep.past_sessions import (
+    are_whole,
+    blocks_of,
+    chosen_sessions,
+    doubts,
+    is_of_one_pass,
+)
 from marketsweep.plan import SESSION, Plan, make_plan
 from marketsweep.ranking import ranked_within
-from marketsweep.reference import DATED
 from marketsweep.results import Timing
-from marketsweep.scan import MIN_COVERAGE, Scan, check_adjust, of_today, resolve_session, run
+from marketsweep.scan import Scan, check_adjust, of_today, resolve_session, run
 from marketsweep.screen import Screen, conditions_of
-from marketsweep.sessions import sessions_from_to
 from marketsweep.signal_results import SessionReceipt, Signals
-from marketsweep.stretches import breaks_of
 from marketsweep.tree import Node
 
 Progress = Callable[[int, int, int], None]
 """Told after each block: how many sessions are done, how many there are, and hits so far."""
-
-BLOCK: Final = 252
-"""Sessions evaluated at once at the most: a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +77,15 @@ def signals(
     started = perf_counter()
     check_adjust(scan.adjust)
     last = resolve_session(loader.snapshot, until, "--until")
-    sessions = _sessions(loader, since, until, last)
+    sessions = chosen_sessions(loader, since, until, last)
     asked = planned(scan.condition, scan.sort, scan.columns, scan.saved, explained=False)
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
-    one_pass = _is_of_one_pass(scan, screen, asked)
-    one_pass &= not any(sessions[0] <= day <= last for day in loader.snapshot.partial)
+    one_pass = _is_of_one_pass(scan, screen, asked) and are_whole(loader, sessions)
     scan = replace(scan, where=None, screen=screen)
     blocks = [[day] for day in sessions]
     if one_pass:
-        blocks = list(_blocks(scan, asked, loader, sessions))
+        blocks = list(blocks_of(asked.nodes, loader, sessions, scan.adjust))
     parts: list[_Part] = []
     done = hits = 0
     for days in blocks:
@@ -98,6 +95,7 @@ def signals(
     close, volume, *values = (
         np.concatenate(c) for c in zip(*(p.columns for p in parts), strict=True)
     )
+    receipts = list(chain.from_iterable(part.receipts for part in parts))
     loading = sum(part.loading for part in parts)
     total = perf_counter() - started
     return Signals(
@@ -107,13 +105,13 @@ def signals(
         close=close,
         volume=volume,
         values=dict(zip(asked.shown, values, strict=True)),
-        sessions=list(chain.from_iterable(part.receipts for part in parts)),
+        sessions=receipts,
         data_version=loader.version,
         timing=Timing(loading, total - loading, total),
         tree=asked.condition,
         bars_needed=asked.plan.bars[0],
         warnings=[
-            *_warnings(loader.sessions, asked.plan.bars[0], parts),
+            *doubts(loader.sessions, asked.plan.bars[0], receipts),
             *of_today(asked.condition, screen, sessions[0], loader.sessions[-1]),
         ],
     )
@@ -135,118 +133,8 @@ def marks_of(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) ->
     return Marks(found.sessions[0].session, days)
 
 
-def require_answers(found: Signals) -> None:
-    """Raises CoverageError where nothing was evaluated, or too little of the newest session."""
-    sessions, newest = found.sessions, found.sessions[-1]
-    if not any(one.evaluated for one in sessions):
-        if all(one.prescreen == one.expected for one in sessions):
-            raise CoverageError(
-                "nothing passes the pre-screen in any of these sessions, or the facts that it asks "
-                "for are not stored: marketsweep scan with the same --where says which"
-            )
-        raise CoverageError(
-            f"no symbol has the {found.bars_needed} bars that the condition needs up to any of "
-            "these sessions: run marketsweep sync with an earlier --since"
-        )
-    if newest.share < MIN_COVERAGE:
-        raise CoverageError(
-            f"only {newest.share:.1%} of the symbols asked for have a bar on {newest.session}, the "
-            "newest of these sessions: run marketsweep sync, or choose an earlier --until"
-        )
-
-
-def _sessions(
-    loader: Loader, since: dt.date | None, until: dt.date | None, last: dt.date
-) -> list[dt.date]:
-    stored = loader.snapshot.whole or loader.sessions
-    end = bisect_right(stored, last)
-    first = max(0, end - BLOCK) if since is None else bisect_left(stored, since)
-    if first < end:
-        return stored[first:end]
-    if since and until and since > until:
-        raise UsageError(f"--since {since} comes after --until {until}")
-    if since and since > stored[-1]:
-        raise UsageError(
-            f"--since {since} is after the last stored session, {stored[-1]}: run marketsweep sync"
-        )
-    raise UsageError(f"no session is stored from {since} to {until or last}")
-
-
-def _warnings(stored: Sequence[dt.date], needed: int, parts: Sequence[_Part]) -> Iterator[str]:
-    receipts = [receipt for part in parts for receipt in part.receipts]
-    first = bisect_left(stored, receipts[0].session)
-    end = bisect_right(stored, receipts[-1].session)
-    looked_at = stored[max(0, first + 1 - needed) : end]
-    missing = sessions_from_to(looked_at[0], looked_at[-1]) + 1 - len(looked_at)
-    if missing:
-        yield (
-            f"{missing:,} of the sessions from {looked_at[0]} to {looked_at[-1]} are not stored: "
-            "they have no hits, and indicators run over the gap: run marketsweep sync"
-        )
-    thin = [one for one in receipts if one.share < MIN_COVERAGE]
-    if thin:
-        worst = min(thin, key=lambda one: one.share)
-        yield (
-            f"in {len(thin):,} of the {len(receipts):,} sessions less than {MIN_COVERAGE:.0%} of "
-            f"the symbols asked for have a bar, in that of {worst.session} {worst.share:.1%}: run "
-            "marketsweep sync"
-        )
-
-
-# -- which way
-
-
 def _is_of_one_pass(scan: Scan, screen: Screen, asked: Asked) -> bool:
-    """Whether what is asked at a bar depends on that session's symbols alone, or on one symbol.
-
-    A pre-screen must depend on facts that do not change from day to day.
-    """
-    by_day = screen.skip_low_volume or screen.min_price is not None
-    by_day |= screen.min_dollar_volume is not None or scan.exclude_suspect
-    where = [condition.node for condition in screen.where]
-    parts = [part for node in (*asked.nodes, *where) for part in node.walk()]
-    dated = any(isinstance(part, tree.Fact) and part.name in DATED for part in parts)
-    ranked = any(isinstance(part, tree.Derived) for node in where for part in node.walk())
-    return not (by_day or dated or ranked) and _compares_today(asked.plan)
-
-
-def _compares_today(plan: Plan) -> bool:
-    """Whether symbols are compared in the session at hand alone.
-
-    In an earlier one, whoever has no bar today would not count. Running weeks and months are of
-    the newest bar by their nature.
-    """
-    return all(
-        (isinstance(one.node, tree.Other) or _compares_today(one.plan))
-        and not (isinstance(one.node, tree.Standing | tree.Breadth) and one.rows > 1)
-        and not (isinstance(one.node, tree.Framed) and (one.node.running or _is_compared(one.plan)))
-        for one in plan.derived
-    )
-
-
-def _is_compared(plan: Plan) -> bool:
-    return any(isinstance(one.node, tree.Standing | tree.Breadth) for one in plan.derived)
-
-
-def _blocks(
-    scan: Scan, asked: Asked, loader: Loader, sessions: Sequence[dt.date]
-) -> Iterator[list[dt.date]]:
-    """Sessions to evaluate at once: a new block where another symbol's past becomes another."""
-    history = loader.day(sessions[-1]).history
-    first = bisect_left(history.dates, sessions[0])
-    others = {
-        part.symbol for node in asked.nodes for part in node.walk() if isinstance(part, tree.Other)
-    }
-    breaks = sorted(
-        set().union(*(breaks_of(history, symbol, first, scan.adjust) for symbol in others))
-    )
-    places = [bisect_left(sessions, history.dates[place]) for place in breaks]
-    most = BLOCK if scan.adjust != "total" else BLOCK // 4
-    begin = 0
-    for end in [*places, len(sessions)]:
-        while begin < end:
-            yield list(sessions[begin : min(end, begin + most)])
-            begin = min(end, begin + most)
+    return not scan.exclude_suspect and is_of_one_pass(screen, asked.nodes, asked.plan)
 
 
 # -- all sessions in one pass

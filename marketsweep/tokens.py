@@ -17,6 +17,7 @@ _TOKEN: Final = re.compile(
       | (?P<number>(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?P<suffix>[kKmMbBtT%]?)
             (?![\w.]))
       | (?P<name>[A-Za-z_]\w*)
+      | (?P<placeholder>\{[A-Za-z_]\w*\})
       | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
       | (?P<operator><=|>=|==|!=|[-+*/<>=()\[\],.])
     """,
@@ -25,10 +26,14 @@ _TOKEN: Final = re.compile(
 
 LINE_END: Final = "line end"
 END: Final = "end"
+PLACEHOLDER: Final = "placeholder"
 
 
 class Token(NamedTuple):
-    """A piece of the text: its kind is number, name, text, operator, `LINE_END` or `END`."""
+    """A piece of the text.
+
+    Its kind is number, name, text, operator, placeholder, `LINE_END` or `END`.
+    """
 
     kind: str
     text: str

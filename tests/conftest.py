@@ -10,7 +10,10 @@ import pytest
 
 from marketsweep.executors import gpu
 from marketsweep.market import Market
-from tests.markets import example_bars, store_of
+from marketsweep.providers.files import FilesProvider
+from marketsweep.store import Store
+from marketsweep.sync import sync
+from tests.markets import EXAMPLE, example_bars, store_of
 from tests.processor_card import COMPILER, ProcessorCard
 from tests.two_months import Files, two_months
 
@@ -26,6 +29,16 @@ def example_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the whole example market; only to be read."""
     path = tmp_path_factory.mktemp("us-2016")
     store_of(path, example_bars()).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example market with its splits, dividends and listings; only to be read."""
+    path = tmp_path_factory.mktemp("real")
+    names = ("bars", "actions", "symbols")
+    with Store.create(path) as store:
+        sync(store, FilesProvider(*(EXAMPLE / f"{name}.parquet" for name in names)))
     return path
 
 

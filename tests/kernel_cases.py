@@ -103,9 +103,9 @@ def computed(
     outs = [rows * i for i in range(case.outputs)]
     step = (case.kernel, False, rows, case.lookback, operands, outs, case.parameters)
     results = [(0, out, 0, rows) for out in outs]
-    program = cpu.Program([step], results, [], rows * case.outputs, rows)
+    program = cpu.Program([step], results, [], rows * case.outputs, rows, [])
     got = [np.full((rows, symbols), -7e300) for _ in outs]
-    sweep = cpu.Sweep(program, total, fields, tops, np.empty((0, symbols)), got, isa)
+    sweep = cpu.Sweep(program, fields, total - tops, np.empty((0, symbols)), got, isa)
     sweep.work()
     return got
 

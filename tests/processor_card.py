@@ -89,8 +89,8 @@ class ProcessorCard:
         self.memory: WeakSet[FencedMemory] = WeakSet()
         self.library: dict[str, ctypes.CDLL] = {}
         whole = self._compiled(cuda.source())
-        for name in (*(f"card_{name}" for name in cuda.drivers()), "card_results", "card_search"):
-            self.library[name] = whole
+        for name in (*cuda.drivers(), *cuda.OF_RESULTS):
+            self.library[f"card_{name}"] = whole
 
     def _compiled(self, source: str) -> ctypes.CDLL:
         assert COMPILER

@@ -224,7 +224,21 @@ def test_kept_fields_stay_within_their_room() -> None:
     assert kept.keep([np.zeros(31)]) == [None]
 
 
-# -- the search
+# -- searches and tallies
+
+
+def with_sessions(panel: Panel) -> Panel:
+    """Every bar is of a session, and each symbol looked at in some of them."""
+    numbers = np.where(
+        np.isnan(panel.fields["close"]), np.nan, np.arange(float(panel.rows))[:, None]
+    )
+    first = np.arange(len(panel.symbols)) % 70
+    return replace(
+        panel,
+        fields=panel.fields | {SESSION: numbers},
+        dates=[panel.as_of] * panel.rows,
+        spans=np.array([first, first + 15, panel.bars]),
+    )
 
 
 @pytest.mark.parametrize("room", [1, 1 << 40])
@@ -233,26 +247,37 @@ def test_a_search_equals_the_processor(
     processor_card: ProcessorCard, condition: str, room: int
 ) -> None:
     card = ProcessorCard(processor_card.folder, room)
-    bars = random_bars(90, 100, seed=3)
-    panel = panel_of(bars)
-    numbers = np.where(np.isnan(panel.fields["close"]), np.nan, np.arange(90.0)[:, None])
-    first, last = np.arange(100) % 70, np.arange(100) % 70 + 15
-    panel = replace(
-        panel,
-        fields=panel.fields | {SESSION: numbers},
-        dates=[panel.as_of] * 90,
-        spans=np.array([first, last, panel.bars]),
-    )
+    panel = with_sessions(panel_of(random_bars(90, 100, seed=3)))
     for columns in ([], ["close", "rsi(5)"]):
         plan = planned([condition, *columns], 60)
         got, want = _on_card.search(card, plan, panel), serial.search(plan, panel)
         np.testing.assert_array_equal(got.evaluated, want.evaluated)
         assert len(got.places) == len(want.places) == len(got.values)
-        some, other = (
-            np.lexsort((got.sessions, got.places)),
-            np.lexsort((want.sessions, want.places)),
-        )
-        np.testing.assert_array_equal(got.places[some], want.places[other])
-        np.testing.assert_array_equal(got.sessions[some], want.sessions[other])
-        np.testing.assert_array_equal(bits(got.values[some]), bits(want.values[other]))
+        mine, theirs = (np.lexsort((one.sessions, one.places)) for one in (got, want))
+        np.testing.assert_array_equal(got.places[mine], want.places[theirs])
+        np.testing.assert_array_equal(got.sessions[mine], want.sessions[theirs])
+        np.testing.assert_array_equal(bits(got.values[mine]), bits(want.values[theirs]))
     assert want.evaluated.sum() > 300
+
+
+@pytest.mark.parametrize("room", [1, 1 << 40])
+def test_a_tally_equals_the_processor(processor_card: ProcessorCard, room: int) -> None:
+    card = ProcessorCard(processor_card.folder, room)
+    bars = panel_of(random_bars(90, 100, seed=3))
+    texts = ["close > sma(20)", "1 < 2", "close < 0", "rsi(80) > 50", "close > sma(20)"]
+    for panel, rows, first in (
+        (bars, 1, 0),
+        (with_sessions(bars), 60, 0),
+        (some_spans(with_sessions(bars), 33), 57, 33),
+    ):
+        plan = planned(texts, rows)
+        got, want = _on_card.tally(card, plan, panel, first), serial.tally(plan, panel, first)
+        np.testing.assert_array_equal(got, want)
+        assert want.sum() > 200
+
+
+def some_spans(panel: Panel, first: int) -> Panel:
+    """With nothing looked at before a session."""
+    assert panel.spans is not None
+    begin, end, bars = panel.spans
+    return replace(panel, spans=np.array([np.maximum(begin, first), end, bars]))

@@ -41,7 +41,7 @@ def test_the_source_is_whole_in_itself() -> None:
 def test_every_kernel_compiles_for_cards(architecture: str) -> None:
     options = (f"--gpu-architecture={architecture}", *cuda.OPTIONS, *CUPY)
     binary = compiled(cuda.source(), options)
-    for name in (*cuda.drivers(), "results", "search"):
+    for name in (*cuda.drivers(), *cuda.OF_RESULTS):
         assert f".text.card_{name}\0".encode() in binary
     binary = compiled(cuda.fused_source(EXPRESSIONS), options)
     for name, _ in EXPRESSIONS:

@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 import marketsweep as ms
-from marketsweep import signals as module
+from marketsweep import past_sessions, signals
 from marketsweep.by_symbol import asked
 from marketsweep.condition import parse_expression
 from marketsweep.errors import ConditionError, CoverageError, UsageError
@@ -27,13 +27,11 @@ from marketsweep.executors import EXECUTORS, executor, searcher
 from marketsweep.panel import Panel
 from marketsweep.past import Adjust
 from marketsweep.plan import SESSION, make_plan
-from marketsweep.providers.files import FilesProvider
 from marketsweep.records import Dividend, Listing, SessionBars, Span, Split
 from marketsweep.sessions import sessions_between
 from marketsweep.signal_results import SessionReceipt
 from marketsweep.store import Store
-from marketsweep.sync import sync
-from tests.markets import EXAMPLE, panel_of, random_bars
+from tests.markets import panel_of, random_bars
 from tests.test_sync import COMMAND, command
 
 DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 5, 27))
@@ -70,16 +68,6 @@ def same_as_scans(market: ms.Market, condition: str, days: Sequence[dt.date], **
 
 
 # -- the real market
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example market with its splits, dividends and listings; only to be read."""
-    path = tmp_path_factory.mktemp("real")
-    names = ("bars", "actions", "symbols")
-    with Store.create(path) as store:
-        sync(store, FilesProvider(*(EXAMPLE / f"{name}.parquet" for name in names)))
-    return path
 
 
 @pytest.mark.parametrize(
@@ -187,7 +175,7 @@ def test_every_session_of_an_awkward_market(
     awkward(tmp_path, seed).close()
     with ms.open(tmp_path) as market:
         assert same_as_scans(market, condition, [*DAYS[::4], DAYS[45]], adjust=adjust) > 100
-        monkeypatch.setattr(module, "BLOCK", 31)
+        monkeypatch.setattr(past_sessions, "BLOCK", 31)
         since = DAYS[17]
         assert same_as_scans(market, condition, DAYS[20::17], adjust=adjust, since=since) > 50
 
@@ -234,7 +222,7 @@ def test_facts_in_one_pass(
     (tmp_path / "universe.toml").write_text(
         "[some]\nwatchlist = ['S1', 'S5', 'S6', 'S7', 'S8', 'S20']\nexclude = ['S20']\n"
     )
-    monkeypatch.delattr(module, "_one_by_one")
+    monkeypatch.delattr(signals, "_one_by_one")
     with ms.open(tmp_path) as market:
         told = " ".join(market.signals(condition, **given).warnings)
         assert ("as last told" in told) == any(
@@ -259,7 +247,7 @@ def test_what_changes_by_day_is_scanned_day_by_day(
 ) -> None:
     awkward(tmp_path, 1).close()
     (tmp_path / "universe.toml").write_text("[dear]\nmin_price = 45\nmin_dollar_volume = 1000\n")
-    monkeypatch.delattr(module, "_at_once")
+    monkeypatch.delattr(signals, "_at_once")
     with ms.open(tmp_path) as market:
         assert same_as_scans(market, condition, DAYS[4::23], **given) > 100
 

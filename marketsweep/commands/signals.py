@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
-import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from marketsweep.commands._shared import (
     DAY,
     FILE,
+    check_format,
     data_option,
     date_of,
     output_file,
     progress_line,
+    table_format_option,
     universe_option,
     unknown_option,
     where_option,
+    write_table,
 )
-from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
     from marketsweep.past import Adjust
-    from marketsweep.signal_results import Signals
 
 
 @click.command()
@@ -42,14 +41,7 @@ if TYPE_CHECKING:
 @click.option("--executor", default="threads", show_default=True, metavar="threads|serial")
 @click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
-@click.option(
-    "--format",
-    "format_",
-    default="table",
-    show_default=True,
-    type=click.Choice(["table", "json", "csv", "parquet"]),
-    metavar="table|json|csv|parquet",
-)
+@table_format_option
 @click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
 @click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
 @data_option
@@ -84,11 +76,11 @@ def signals(
       marketsweep signals 'rank(roc(20)) <= 10' --sort 'roc(20)' --format csv --output signals.csv
     """
     from marketsweep.market import data_folder, open_market
-    from marketsweep.signals import require_answers
+    from marketsweep.past_sessions import require_answers
+    from marketsweep.reports import signals_report
 
-    if format_ == "parquet" and output is None and sys.stdout.isatty():
-        raise UsageError("Parquet is not for terminals: add --output FILE")
-    with open_market(data_folder(data)) as market, progress_line("scanning") as progress:
+    check_format(format_, output)
+    with open_market(data_folder(data)) as market, progress_line("scanning", "hits") as progress:
         found = market.signals(
             condition,
             since=date_of(since),
@@ -109,25 +101,6 @@ def signals(
     for warning in found.warnings:
         click.echo(f"marketsweep: {warning}", err=True)
     with output_file(output) as file:
-        _write(found, format_, file)
+        write_table(found, format_, file, signals_report)
     click.echo(f"{found.receipt}; {found.timing.total:.2f} s", err=True)
-    require_answers(found)
-
-
-def _write(found: Signals, format_: str, file: IO[bytes]) -> None:
-    match format_:
-        case "csv":
-            file.write(found.to_polars().fill_nan(None).write_csv().encode())
-        case "parquet":
-            whole = io.BytesIO()
-            found.to_polars().write_parquet(whole)
-            file.write(whole.getvalue())
-        case "json":
-            import msgspec
-
-            facts = msgspec.json.encode(found.to_dict())
-            file.write(msgspec.json.format(facts, indent=2) + b"\n")
-        case _:
-            from marketsweep.reports import signals_report
-
-            file.write(signals_report(found).encode())
+    require_answers(found.sessions, found.bars_needed)

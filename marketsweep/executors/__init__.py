@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.errors import UsageError
-from marketsweep.evaluate import Found
+from marketsweep.evaluate import Found, Tallies
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan
 
@@ -21,12 +21,18 @@ Executor = Callable[[Plan, Panel], list[NDArray[np.float64]]]
 EXECUTORS: Final = ("threads", "serial", "gpu")
 """Names of the executors, the default first; each is a module of this folder.
 
-It has `run` and `search`.
+It has `run`, `search` and `tally`.
 """
-
 
 Searcher = Callable[[Plan, Panel], Found]
 """Takes a plan and a panel with sessions and spans, gives where the first result holds."""
+
+
+class Tallier(Protocol):
+    """Takes a plan and a panel, counts where each result holds; see `evaluate.begin_tally`."""
+
+    def __call__(self, plan: Plan, panel: Panel, first: int = 0) -> Tallies:
+        """The counts of sessions from number `first` on."""
 
 
 def executor(name: str, threads: int | None = None) -> Executor:
@@ -41,6 +47,12 @@ def executor(name: str, threads: int | None = None) -> Executor:
 def searcher(name: str, threads: int | None = None) -> Searcher:
     """How the executor of that name searches. Raises as `executor` does."""
     found: Searcher = _of(name, "search", threads)
+    return found
+
+
+def tallier(name: str, threads: int | None = None) -> Tallier:
+    """How the executor of that name counts. Raises as `executor` does."""
+    found: Tallier = _of(name, "tally", threads)
     return found
 
 

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.evaluate import Found, joined, tops
+from marketsweep.evaluate import Found, Tallies, depths, joined, needed_bars, padded
 from marketsweep.kernels import cuda
 from marketsweep.kernels.cpu import TILE
-from marketsweep.launches import launches_of
+from marketsweep.launches import MOST_JOBS, launches_of
 from marketsweep.panel import Panel
 from marketsweep.plan import SESSION, Plan
 
@@ -69,13 +69,13 @@ def run(card: Card, plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
     """The plan's results, float64 [rows, symbols] each."""
     shape = (len(plan.results), plan.result_rows)
     whole = np.empty((*shape, panel.tiles * TILE))
-    evaluation = _Evaluation(card, plan, panel, [])
+    evaluation = _Evaluation(card, plan, panel)
     for block in evaluation.blocks(shape[0] * shape[1]):
         part = np.empty((*shape, block.tiles * TILE))
         block.put("out", card.empty(part.nbytes))
         block.send()
         block.evaluate()
-        block.launch("card_results", plan.result_rows, shape[0])
+        block.of_results("card_results", plan.result_rows)
         card.download(block.memory["out"], part)
         whole[:, :, block.lanes] = part
     return [one[:, : len(panel.symbols)] for one in whole]
@@ -84,28 +84,21 @@ def run(card: Card, plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
 def search(card: Card, plan: Plan, panel: Panel) -> Found:
     """Where the first result holds, of a panel with sessions and spans."""
     assert panel.spans is not None
-    evaluation = _Evaluation(card, plan, panel, [SESSION])
-    spans = np.zeros((3, panel.tiles * TILE), dtype=np.int64)
-    spans[1] = -1
-    spans[:, : len(panel.symbols)] = panel.spans
+    evaluation = _Evaluation(card, plan, panel, panel.fields[SESSION])
+    spans = padded(panel, panel.spans)
     return joined([_found(block, spans) for block in evaluation.blocks(0)])
 
 
 def _found(block: _Block, spans: NDArray[np.int64]) -> Found:
-    card, plan, panel = block.of.card, block.of.plan, block.of.panel
-    counts = np.zeros(len(panel.dates) + 1, dtype=np.int64)  # the last: of hits
-    counted, sessions = card.upload(counts), panel.fields[SESSION]
-    block.put("session", *block.field(len(plan.fields)))
-    block.put("spans", card.upload(np.ascontiguousarray(spans[:, block.lanes])))
-    block.put("evaluated", counted)
-    block.put("hits", counted, 8 * len(panel.dates))
-    block.work["session_rows"], block.work["columns"] = sessions.shape[1], len(plan.results)
-    block.work["needed"] = plan.bars[0] - plan.result_rows + 1
-    block.work["first_place"] = block.lanes.start
+    card, plan, sessions = block.of.card, block.of.plan, len(block.of.panel.dates)
+    counts = np.zeros(sessions + 1, dtype=np.int64)  # the last: of hits
+    block.put("counts", card.upload(counts))
+    block.put("hits", block.memory["counts"], 8 * sessions)
+    block.put_sessions(spans)
     block.send()
     block.evaluate()
     block.launch("card_search", plan.result_rows, 1, number=0)
-    card.download(counted, counts)
+    card.download(block.memory["counts"], counts)
     hits = int(counts[-1])
     kept: dict[str, NDArray[Any]] = {
         "places": np.empty(hits, np.int64),
@@ -114,7 +107,7 @@ def _found(block: _Block, spans: NDArray[np.int64]) -> Found:
     }
     if hits:
         block.put("hits", card.upload(np.zeros(1, np.int64)))
-        block.work["room"] = hits
+        block.work["room"], block.work["columns"] = hits, len(plan.results)
         for name, array in kept.items():
             block.put(name, card.empty(array.nbytes))
         block.send()
@@ -124,23 +117,49 @@ def _found(block: _Block, spans: NDArray[np.int64]) -> Found:
     return Found(kept["places"], kept["sessions"], kept["values"], counts[:-1])
 
 
+def tally(card: Card, plan: Plan, panel: Panel, first: int = 0) -> Tallies:
+    """Of how many symbols each result holds, and is known; as `evaluate.begin_tally`."""
+    if panel.spans is not None:
+        session, spans, sessions = panel.fields[SESSION], panel.spans, len(panel.dates)
+    else:
+        session, first, sessions = np.zeros((panel.tiles, 1, TILE)), 0, 1
+        spans = np.array([0 * panel.bars, 0 * panel.bars, panel.bars])
+    counts = np.zeros((len(plan.results), sessions - first, 2), dtype=np.int64)
+    evaluation, spans = _Evaluation(card, plan, panel, session), padded(panel, spans)
+    counted = card.upload(counts)
+    for block in evaluation.blocks(0):
+        block.put("counts", counted)
+        block.work["first_session"], block.work["counted"] = first, sessions - first
+        block.put_sessions(spans)
+        block.send()
+        block.evaluate()
+        block.of_results("card_tally", -(-plan.result_rows // TILE))
+    card.download(counted, counts)
+    return counts
+
+
 class _Evaluation:
     """What is the same for all blocks of one plan and panel."""
 
-    def __init__(self, card: Card, plan: Plan, panel: Panel, beside: list[str]) -> None:
-        """`beside` are fields that the plan itself does not read."""
+    def __init__(
+        self, card: Card, plan: Plan, panel: Panel, sessions: NDArray[np.float64] | None = None
+    ) -> None:
+        """`sessions`, of each bar the number, is a field that the plan itself does not read."""
         self.card, self.plan, self.panel = card, plan, panel
         self.launches = launches_of(plan)
         card.prepare(self.launches.fused)
-        self.fields = [panel.fields[name] for name in (*plan.fields, *beside)]
+        self.fields = [panel.fields[name] for name in plan.fields]
+        self.fields += [] if sessions is None else [sessions]
         self.kept = card.keep(self.fields)
         self.facts = panel.facts(plan.facts).reshape(len(plan.facts), panel.tiles, TILE)
-        self.bars = panel.rows - tops(panel)
+        # As in `evaluate`: no more of a panel than the plan's history.
+        self.depths = depths(panel, min(panel.rows, plan.history))
         self.tables = {
             "operands": card.upload(self.launches.operands),
             "jobs": card.upload(self.launches.jobs),
             "constants": card.upload(self.launches.constants),
             "field_rows": card.upload(np.array([f.shape[1] for f in self.fields], np.int64)),
+            "needed": card.upload(needed_bars(plan)),
         }
 
     def blocks(self, result_rows: int) -> Iterator[_Block]:
@@ -169,10 +188,10 @@ class _Block:
         upload, fields = of.card.upload, [self.field(i) for i in range(len(of.fields))]
         self.fields = [memory for memory, _ in fields]  # of which kernels have addresses alone
         self.put("fields", upload(np.array([m.address + begin for m, begin in fields], np.int64)))
-        self.put("bars", upload(of.bars[first:last]))
+        self.put("depths", upload(of.depths[first:last]))
         self.put("facts", upload(np.ascontiguousarray(of.facts[:, first:last])))
         self.put("scratch", of.card.empty(of.launches.scratch_rows * self.tiles * TILE * 8))
-        self.work["tiles"], self.work["rows"] = self.tiles, of.panel.rows
+        self.work["tiles"], self.work["rows"] = self.tiles, of.depths.max()
         self.work["scratch_rows"], self.work["results"] = (
             of.launches.scratch_rows,
             of.launches.results,
@@ -190,6 +209,14 @@ class _Block:
         """Tells of memory, and keeps it."""
         self.memory[name], self.work[name] = memory, memory.address + begin
 
+    def put_sessions(self, spans: NDArray[np.int64]) -> None:
+        """Tells which bars count: the evaluation's last field says of which session each is."""
+        number = len(self.of.fields) - 1
+        self.put("session", *self.field(number))
+        self.put("spans", self.of.card.upload(np.ascontiguousarray(spans[:, self.lanes])))
+        self.work["session_rows"] = self.of.fields[number].shape[1]
+        self.work["first_place"] = self.lanes.start
+
     def send(self) -> None:
         """What launches from here on are told."""
         self.memory["work"] = self.of.card.upload(self.work)
@@ -198,6 +225,12 @@ class _Block:
         """All launches of the plan."""
         for launch in self.of.launches.launches:
             self.launch(launch.kernel, launch.rows, launch.jobs, launch.first)
+
+    def of_results(self, kernel: str, rows: int) -> None:
+        """Launches of all results."""
+        results = len(self.of.plan.results)
+        for first in range(0, results, MOST_JOBS):
+            self.launch(kernel, rows, min(MOST_JOBS, results - first), first)
 
     def launch(self, kernel: str, rows: int, jobs: int, number: int = 0) -> None:
         """One launch over the block's tiles."""

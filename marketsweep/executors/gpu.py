@@ -7,7 +7,7 @@ there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 from typing import Any, Final, TypeVar
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.errors import UsageError
-from marketsweep.evaluate import Found
+from marketsweep.evaluate import Found, Tallies
 from marketsweep.executors import _on_card
 from marketsweep.executors._kept_fields import KeptFields
 from marketsweep.executors._on_card import Card, Memory
@@ -40,6 +40,11 @@ def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
 def search(plan: Plan, panel: Panel) -> Found:
     """Where the first result holds. Raises as `run` does."""
     return _asked(_on_card.search, plan, panel)
+
+
+def tally(plan: Plan, panel: Panel, first: int = 0) -> Tallies:
+    """Counts where each result holds, from session number `first` on. Raises as `run` does."""
+    return _asked(partial(_on_card.tally, first=first), plan, panel)
 
 
 def _asked(function: Callable[[Card, Plan, Panel], _Answer], plan: Plan, panel: Panel) -> _Answer:
@@ -140,7 +145,7 @@ class CudaCard:
         """Compiles what was not compiled before; CuPy keeps that on disk."""
         missing = {name: text for name, text in fused.items() if name not in self._functions}
         if "card_results" not in self._functions:
-            names = [f"card_{name}" for name in (*cuda.drivers(), "results", "search")]
+            names = [f"card_{name}" for name in (*cuda.drivers(), *cuda.OF_RESULTS)]
             self._compile(cuda.source(), names)
         if missing:
             self._compile(cuda.fused_source(missing.items()), missing)

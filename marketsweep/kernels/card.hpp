@@ -30,21 +30,21 @@ struct Work {
   const Job* jobs;
   const double* const* fields;  // [tiles x field_rows x TILE], of each its newest rows
   const int64_t* field_rows;
-  const int64_t* bars;      // rows of each tile that hold bars
+  const int64_t* depths;    // how many of each tile's newest rows to look at
   const double* constants;  // [constants x TILE]
   const double* facts;      // [facts x tiles x TILE]
   double* scratch;          // [tiles x scratch_rows x TILE]
   double* out;              // [results x result_rows x tiles x TILE]
   int64_t tiles, rows, scratch_rows, results, result_rows;  // results: their first operand
 
-  // Of a search: as Wanted and Found in program.hpp, `spans` being [3 x tiles x TILE]. Hits are
-  // counted, and kept as long as there is room.
+  // Of a search and a tally: as Wanted, Found and Tally in program.hpp, `spans` being
+  // [3 x tiles x TILE]. What is counted of a session stands `first_session` places before its number.
   const double* session;
-  const int64_t* spans;
-  unsigned long long *evaluated, *hits;
+  const int64_t *spans, *needed;
+  unsigned long long *counts, *hits;
   int64_t *places, *sessions;
   double* values;
-  int64_t session_rows, needed, columns, room, first_place;
+  int64_t session_rows, first_session, counted, columns, room, first_place;
 };
 
 LANE_FN View earlier(View view, int64_t shift) {
@@ -58,9 +58,9 @@ LANE_FN View view_of(const Work& work, const Operand& from, int64_t tile) {
                       TILE, from.rows},
                      from.shift);
     case 1: {
-      const int64_t there = work.field_rows[from.index], bars = work.bars[tile];
+      const int64_t there = work.field_rows[from.index], depth = work.depths[tile];
       const double* newest = work.fields[from.index] + ((tile + 1) * there - 1) * TILE;
-      return earlier({newest, TILE, there < bars ? there : bars}, from.shift);
+      return earlier({newest, TILE, there < depth ? there : depth}, from.shift);
     }
     case 2:
       return {work.constants + from.index * TILE, 0, work.rows};

@@ -16,15 +16,15 @@ class Program:
         constants: list[float],
         scratch_rows: int,
         result_rows: int,
+        due: list[tuple[int, int]],
     ) -> None: ...
 
 class Sweep:
     def __init__(
         self,
         program: Program,
-        rows: int,
         fields: Sequence[NDArray[np.float64]],
-        tops: NDArray[np.int64],
+        depths: NDArray[np.int64],
         facts: NDArray[np.float64],
         results: list[NDArray[np.float64]],
         isa: str,
@@ -34,9 +34,17 @@ class Sweep:
         self,
         session: NDArray[np.float64],
         spans: NDArray[np.int64],
-        needed: int,
+        needed: NDArray[np.int64],
         sessions: int,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]: ...
+    def tally(
+        self,
+        session: NDArray[np.float64],
+        spans: NDArray[np.int64],
+        needed: NDArray[np.int64],
+        first: int,
+        sessions: int,
+    ) -> NDArray[np.int64]: ...
 
 SESSION_FIELD: int
 SAME_COLUMN: int

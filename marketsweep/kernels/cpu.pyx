@@ -71,7 +71,11 @@ cdef extern from "program.hpp" namespace "marketsweep" nogil:
         vector[int64_t] out
         double parameters[4]
 
+    struct Due:
+        int64_t after, result
+
     cppclass CProgram "marketsweep::Program":
+        vector[Due] due
         int64_t scratch_rows, result_rows
         vector[CStep] steps
         vector[Operand] results
@@ -82,9 +86,11 @@ cdef extern from "program.hpp" namespace "marketsweep" nogil:
         const Machine* machine
         vector[const double*] fields, facts
         vector[double*] results
-        vector[int64_t] tops, field_rows
+        vector[int64_t] depths, field_rows
         int64_t rows
         void work(double* scratch)
+        void tally(double* scratch, const Wanted& wanted, int64_t first, int64_t sessions,
+                   Tally* tallies)
         void search(double* scratch, const Wanted& wanted, Found& found)
 
     struct Wanted:
@@ -93,7 +99,10 @@ cdef extern from "program.hpp" namespace "marketsweep" nogil:
         const int64_t* first
         const int64_t* last
         const int64_t* bars
-        int64_t needed
+        const int64_t* needed
+
+    struct Tally:
+        int64_t holds, known
 
     cppclass Found:
         vector[int64_t] places, sessions, evaluated
@@ -188,14 +197,17 @@ cdef class Program:
     `steps`: (kernel, gapless, rows, lookback, operands, outs, parameters) each; an operand is
     (source, index, shift, rows) with source 0 buffer, 1 field, 2 constant, 3 fact; `outs` are row
     offsets of a scratch buffer of `scratch_rows`. `results`: operands, of which the newest
-    `result_rows` rows are copied out. See program.hpp.
+    `result_rows` rows are copied out. `due`: (step, result) in the order of the steps, where results
+    are only to be counted, each after its step; of step -1 are those that no step makes. See
+    program.hpp.
     """
 
     cdef CProgram c
 
     def __init__(self, list steps, list results, list constants, long scratch_rows,
-                 long result_rows):
+                 long result_rows, list due):
         cdef CStep step
+        cdef Due one
         self.c.scratch_rows = scratch_rows
         self.c.result_rows = result_rows
         for value in constants:
@@ -218,6 +230,8 @@ cdef class Program:
             self.c.steps.push_back(step)
         for operand in results:
             self.c.results.push_back(_operand(operand))
+        for one.after, one.result in due:
+            self.c.due.push_back(one)
 
 
 cdef object _copied(vector[int64_t]& numbers):
@@ -229,26 +243,25 @@ cdef object _copied(vector[int64_t]& numbers):
 cdef class Sweep:
     """One evaluation of a program; any number of threads may call `work` until it returns.
 
-    `fields`: float64 [tiles, n, TILE] each, its newest n of `rows` rows, `tops`: int64 [tiles], each
-    tile's first row that holds a bar, `facts`: float64 [n, tiles * TILE], `results`: writable float64
+    `fields`: float64 [tiles, n, TILE] each, `depths`: int64 [tiles], how many of each tile's newest
+    rows to look at, `facts`: float64 [n, tiles * TILE], `results`: writable float64
     [result_rows, tiles * TILE] each. `isa` is one of ISAS.
     """
 
     cdef CSweep c
     cdef object kept
 
-    def __init__(self, Program program, long rows, list fields, const int64_t[::1] tops,
+    def __init__(self, Program program, list fields, const int64_t[::1] depths,
                  const double[:, ::1] facts, list results, str isa):
         cdef const double[:, :, ::1] matrix
         cdef double[:, ::1] result
-        cdef Py_ssize_t i, tiles = tops.shape[0]
+        cdef Py_ssize_t i, tiles = depths.shape[0]
         self.kept = (program, fields, facts, results)
         self.c.program = &program.c
         self.c.machine = <const Machine*><uintptr_t>MACHINES[isa]
-        self.c.rows = rows
         for field in fields:
             matrix = field
-            if field.shape[0] != tiles or not 0 < field.shape[1] <= rows or field.shape[2] != TILE:
+            if field.shape[0] != tiles or not field.shape[1] or field.shape[2] != TILE:
                 raise ValueError(f"a field of shape {field.shape} among {tiles} tiles")
             self.c.fields.push_back(&matrix[0, 0, 0])
             self.c.field_rows.push_back(field.shape[1])
@@ -261,7 +274,8 @@ cdef class Sweep:
                 raise ValueError("results differ from the fields in shape")
             self.c.results.push_back(&result[0, 0])
         for i in range(tiles):
-            self.c.tops.push_back(tops[i])
+            self.c.depths.push_back(depths[i])
+            self.c.rows = max(self.c.rows, depths[i])
 
     def work(self):
         """Takes tiles until none is left."""
@@ -269,27 +283,19 @@ cdef class Sweep:
         with nogil:
             self.c.work(&scratch[0])
 
-    def search(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans, long needed,
-               long sessions):
+    def search(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans,
+               const int64_t[::1] needed, long sessions):
         """Takes tiles until none is left, and tells where the first result holds.
 
         `session`: float64 [tiles, n, TILE], the number of each bar's, less than `sessions`. `spans`:
         int64 [3, tiles * TILE], of each symbol the first and last session to look at, and how many
-        bars it has up to its newest; from `needed` on there is an answer. Gives places and sessions
+        bars it has up to its newest; from `needed` [results] on there is an answer. Gives places and sessions
         of the hits, float64 [hits, results - 1], in no order, and of each session how many symbols
         have an answer; of the tiles that were taken here.
         """
         cdef double[::1] scratch = self._scratch()
-        cdef Wanted wanted
+        cdef Wanted wanted = self._wanted(session, spans, needed)
         cdef Found found
-        tiles = self.c.tops.size()
-        if session.shape[0] != tiles or session.shape[2] != TILE or not session.shape[1]:
-            raise ValueError("sessions differ from the fields in shape")
-        if spans.shape[0] != 3 or spans.shape[1] != tiles * TILE:
-            raise ValueError("there are not as many spans as symbols")
-        wanted.session, wanted.session_rows = &session[0, 0, 0], session.shape[1]
-        wanted.first, wanted.last, wanted.bars = &spans[0, 0], &spans[1, 0], &spans[2, 0]
-        wanted.needed = needed
         found.evaluated.resize(sessions)
         with nogil:
             self.c.search(&scratch[0], wanted, found)
@@ -298,6 +304,43 @@ cdef class Sweep:
             if found.values.size() else np.empty(0)
         return (_copied(found.places), _copied(found.sessions),
                 values.reshape(found.places.size(), results - 1), _copied(found.evaluated))
+
+    def tally(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans,
+              const int64_t[::1] needed, long first, long sessions):
+        """Takes tiles until none is left, and counts where each result holds.
+
+        As `search`; of a program with results that are due, and from session `first` on. Gives int64
+        [results, sessions - first, 2]: for how many symbols each holds, and for how many it is
+        known, of the tiles that were taken here.
+        """
+        cdef double[::1] scratch = self._scratch()
+        cdef Wanted wanted = self._wanted(session, spans, needed)
+        cdef int64_t[:, :, ::1] tallies = np.zeros(
+            (self.c.program.results.size(), sessions - first, 2), np.int64)
+        if np.any(np.less(spans[0], first) & np.less_equal(spans[0], spans[1])):
+            raise ValueError("sessions are to be looked at that are not counted")
+        if self.c.program.due.size() != self.c.program.results.size():
+            raise ValueError("not every result of the program is due to be counted")
+        if tallies.size:
+            with nogil:
+                self.c.tally(&scratch[0], wanted, first, sessions - first,
+                             <Tally*>&tallies[0, 0, 0])
+        return np.asarray(tallies)
+
+    cdef Wanted _wanted(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans,
+                        const int64_t[::1] needed) except *:
+        cdef Wanted wanted
+        tiles = self.c.depths.size()
+        if session.shape[0] != tiles or session.shape[2] != TILE or not session.shape[1]:
+            raise ValueError("sessions differ from the fields in shape")
+        if spans.shape[0] != 3 or spans.shape[1] != tiles * TILE:
+            raise ValueError("there are not as many spans as symbols")
+        if needed.shape[0] != self.c.program.results.size() or not needed.shape[0]:
+            raise ValueError("there are not as many needs as results")
+        wanted.session, wanted.session_rows = &session[0, 0, 0], session.shape[1]
+        wanted.first, wanted.last, wanted.bars = &spans[0, 0], &spans[1, 0], &spans[2, 0]
+        wanted.needed = &needed[0]
+        return wanted
 
     cdef double[::1] _scratch(self):
         return np.empty(max(1, self.c.program.scratch_rows * TILE))

@@ -17,6 +17,9 @@ import numpy as np
 OPTIONS: Final = ("--fmad=false",)
 """How NVRTC must compile it: what a processor rounds twice, a card rounds twice."""
 
+OF_RESULTS: Final = ("results", "search", "tally")
+"""The kernels of card_results.hpp."""
+
 OPERAND: Final = np.dtype([(name, np.int64) for name in ("source", "index", "shift", "rows")])
 JOB: Final = np.dtype(
     [
@@ -29,10 +32,10 @@ WORK: Final = np.dtype(
     [
         (name, np.int64)
         for name in (
-            *("operands", "jobs", "fields", "field_rows", "bars", "constants", "facts"),
+            *("operands", "jobs", "fields", "field_rows", "depths", "constants", "facts"),
             *("scratch", "out", "tiles", "rows", "scratch_rows", "results", "result_rows"),
-            *("session", "spans", "evaluated", "hits", "places", "sessions", "values"),
-            *("session_rows", "needed", "columns", "room", "first_place"),
+            *("session", "spans", "needed", "counts", "hits", "places", "sessions", "values"),
+            *("session_rows", "first_session", "counted", "columns", "room", "first_place"),
         )
     ]
 )

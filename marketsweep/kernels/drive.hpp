@@ -269,6 +269,13 @@ template <template <class> class K> void elementwise(const Call& call) {
   }
 }
 
+// In how many lanes of a tile two rows have the same number; NaN equals nothing.
+static int64_t equal_lanes(const double* one, const double* other) {
+  int64_t count = 0;
+  for (int64_t lane = 0; lane < TILE; lane++) count += one[lane] == other[lane];
+  return count;
+}
+
 // The table that machine.cpp hands out. Each header registers its kernels beside their structs.
 inline constexpr int MOST_KERNELS = 128;
 static Kernel kernel_table[MOST_KERNELS];

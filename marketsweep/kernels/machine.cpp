@@ -16,7 +16,8 @@ namespace marketsweep {
 
 const Machine& MARKETSWEEP_JOIN(machine_, MARKETSWEEP_ISA)() {
   using namespace MARKETSWEEP_ISA;
-  static const Machine machine{MARKETSWEEP_TEXT(MARKETSWEEP_ISA), LANES, kernel_table, kernel_count};
+  static const Machine machine{MARKETSWEEP_TEXT(MARKETSWEEP_ISA), LANES, kernel_table, kernel_count,
+                               equal_lanes};
   return machine;
 }
 

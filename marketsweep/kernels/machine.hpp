@@ -40,12 +40,13 @@ struct Kernel {
   void (*run)(const Call&);
 };
 
-// One instruction set's build of every kernel.
+// One instruction set's build of every kernel, and of what counts where a column is as expected.
 struct Machine {
   const char* isa;
   int lanes;
   const Kernel* kernels;
   int count;
+  int64_t (*equal_lanes)(const double* one, const double* other);
 };
 
 const Machine& machine_scalar();

@@ -4,6 +4,7 @@
 // cache when the next one reads it. Python is not entered between the first tile and the last.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <vector>
@@ -30,8 +31,14 @@ struct Step {
   double parameters[MAX_PARAMETERS];
 };
 
+// A result to count as soon as step number `after` is done: its buffer may be another's then.
+struct Due {
+  int64_t after, result;
+};
+
 struct Program {
   int64_t scratch_rows = 0, result_rows = 0;
+  std::vector<Due> due;  // in the order of the steps; empty where results are kept
   std::vector<Step> steps;
   std::vector<Operand> results;
   std::vector<double> constants;  // each repeated over a tile
@@ -42,7 +49,49 @@ struct Wanted {
   const double* session;  // the number of each bar's, [tiles x session_rows x TILE]
   int64_t session_rows;
   const int64_t *first, *last, *bars;  // [tiles x TILE]
-  int64_t needed;                      // bars of a symbol, for an answer that it does not hold
+  const int64_t* needed;  // of each result: bars of a symbol for an answer that it does not hold
+};
+
+// The bars of a tile that are wanted, by rows back from the newest.
+struct WantedRows {
+  struct Row {
+    int64_t session;  // of all lanes that are wanted; MIXED where they differ
+    int64_t lanes;    // how many are wanted
+    int64_t bars;     // the fewest of these lanes
+    const double* sessions;
+  };
+  static constexpr int64_t MIXED = -1;
+
+  std::vector<Row> rows;
+  std::vector<double> truth;  // [rows x TILE]: true where a lane is wanted, else NaN
+  const int64_t* bars;
+
+  void read(const Wanted& wanted, int64_t tile, int64_t count) {
+    count = std::min(count, wanted.session_rows);
+    rows.resize(count), truth.resize(count * TILE);
+    bars = wanted.bars + tile * TILE;
+    const int64_t *const first = wanted.first + tile * TILE, *const last = wanted.last + tile * TILE;
+    const double* sessions = wanted.session + ((tile + 1) * wanted.session_rows - 1) * TILE;
+    for (int64_t back = 0; back < count; back++, sessions -= TILE) {
+      Row row{MIXED, 0, INT64_MAX, sessions};
+      bool mixed = false;
+      for (int64_t lane = 0; lane < TILE; lane++) {
+        const double session = sessions[lane];
+        const bool inside = session >= double(first[lane]) && session <= double(last[lane]);
+        truth[back * TILE + lane] = inside ? 1.0 : __builtin_nan("");
+        if (!inside) continue;
+        mixed |= row.lanes != 0 && row.session != int64_t(session);
+        row.session = int64_t(session), row.lanes++, row.bars = std::min(row.bars, bars[lane]);
+      }
+      if (mixed) row.session = MIXED;
+      rows[back] = row;
+    }
+  }
+};
+
+// Of a result in a session: for how many symbols it holds, and for how many it is known.
+struct Tally {
+  int64_t holds, known;
 };
 
 // Where the first result of a program holds, and what the others are there, hit by hit; and of each
@@ -57,20 +106,39 @@ struct Sweep {
   const Program* program;
   const Machine* machine;
   std::vector<const double*> fields;  // [tiles x rows x TILE]
-  std::vector<int64_t> field_rows;    // of each, its newest; up to `rows`
+  std::vector<int64_t> field_rows;    // of each
   std::vector<const double*> facts;   // [tiles x TILE]
   std::vector<double*> results;       // [result_rows x tiles x TILE]
-  std::vector<int64_t> tops;          // a tile's first row that holds a bar
-  int64_t rows;
+  std::vector<int64_t> depths;        // how many of a tile's newest rows to look at
+  int64_t rows;                       // the most of them
   std::atomic<int64_t> next{0};
 
-  int64_t tiles() const { return int64_t(tops.size()); }
+  int64_t tiles() const { return int64_t(depths.size()); }
+
+  // The same, but for counting alone: adds to `tallies` [results x sessions], the first of which
+  // is session number `first`.
+  void tally(double* scratch, const Wanted& wanted, int64_t first, int64_t sessions,
+             Tally* tallies) {
+    WantedRows rows;
+    for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
+      rows.read(wanted, tile, program->result_rows);
+      auto due = program->due.begin();
+      const auto count_due = [&](int64_t step) {
+        for (; due != program->due.end() && due->after == step; ++due) {
+          const View column = view(program->results[due->result], tile, scratch);
+          count(column, rows, wanted.needed[due->result], tallies + due->result * sessions - first);
+        }
+      };
+      count_due(-1);
+      run_tile(tile, scratch, count_due);
+    }
+  }
 
   // Takes tiles until none is left; any number of threads may share in it. `scratch` is a
   // thread's own, of program->scratch_rows x TILE.
   void work(double* scratch) {
     for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
-      run_tile(tile, scratch);
+      run_tile(tile, scratch, [](int64_t) {});
       for (size_t i = 0; i < results.size(); i++)
         copy(view(program->results[i], tile, scratch), results[i] + tile * TILE);
     }
@@ -79,7 +147,7 @@ struct Sweep {
   // The same, but for keeping what is true alone: of a year of sessions that is little.
   void search(double* scratch, const Wanted& wanted, Found& found) {
     for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
-      run_tile(tile, scratch);
+      run_tile(tile, scratch, [](int64_t) {});
       pick(tile, scratch, wanted, found);
     }
   }
@@ -90,9 +158,9 @@ struct Sweep {
       case Source::buffer:
         return back({scratch + (from.index + from.rows - 1) * TILE, TILE, from.rows}, from.shift);
       case Source::field: {
-        const int64_t there = field_rows[from.index], bars = rows - tops[tile];
+        const int64_t there = field_rows[from.index];
         const double* newest = fields[from.index] + ((tile + 1) * there - 1) * TILE;
-        return back({newest, TILE, there < bars ? there : bars}, from.shift);
+        return back({newest, TILE, std::min(there, depths[tile])}, from.shift);
       }
       case Source::constant:
         return {&program->constants[from.index * TILE], 0, rows};
@@ -106,8 +174,9 @@ struct Sweep {
     return {view.newest - shift * view.stride, view.stride, view.rows - shift};
   }
 
-  void run_tile(int64_t tile, double* scratch) {
-    for (const Step& step : program->steps) {
+  template <class After> void run_tile(int64_t tile, double* scratch, const After& after) {
+    for (size_t number = 0; number < program->steps.size(); number++) {
+      const Step& step = program->steps[number];
       Call call{};
       for (size_t i = 0; i < step.in.size(); i++) call.in[i] = view(step.in[i], tile, scratch);
       for (size_t i = 0; i < step.out.size(); i++)
@@ -115,6 +184,29 @@ struct Sweep {
       for (int i = 0; i < MAX_PARAMETERS; i++) call.parameters[i] = step.parameters[i];
       call.rows = step.rows, call.lookback = step.lookback, call.gapless = step.gapless;
       machine->kernels[step.kernel].run(call);
+      after(int64_t(number));
+    }
+  }
+
+  void count(const View& column, const WantedRows& wanted, int64_t needed, Tally* tallies) const {
+    const int64_t there = column.stride == 0 ? INT64_MAX : column.rows;
+    for (int64_t back = 0; back < int64_t(wanted.rows.size()); back++) {
+      const WantedRows::Row& row = wanted.rows[back];
+      if (!row.lanes) continue;
+      const double* truth = wanted.truth.data() + back * TILE;
+      if (row.session != WantedRows::MIXED && back <= row.bars - needed && back < there) {
+        Tally& tally = tallies[row.session];
+        tally.holds += machine->equal_lanes(column.newest - back * column.stride, truth);
+        tally.known += row.lanes;
+        continue;
+      }
+      for (int64_t lane = 0; lane < TILE; lane++) {
+        if (truth[lane] != 1.0) continue;
+        const bool holds = at(column, back, lane) == 1.0;
+        Tally& tally = tallies[int64_t(row.sessions[lane])];
+        tally.holds += holds;
+        tally.known += holds || back <= wanted.bars[lane] - needed;
+      }
     }
   }
 
@@ -126,7 +218,7 @@ struct Sweep {
     for (int64_t lane = 0; lane < TILE; lane++) {
       const int64_t place = tile * TILE + lane;
       first[lane] = double(wanted.first[place]), last[lane] = double(wanted.last[place]);
-      known[lane] = double(wanted.bars[place] - wanted.needed);  // rows back that have an answer
+      known[lane] = double(wanted.bars[place] - wanted.needed[0]);  // rows back with an answer
     }
     double day = 0, count = 0;  // neighbours are of one session as a rule
     for (int64_t back = 0; back < program->result_rows && back < wanted.session_rows; back++) {
