@@ -1,7 +1,7 @@
 # make            the virtual environment in .venv, with the native kernels built
 # make demo       the whole 2016 market over HTTP from an empty disk to ranked matches
 # make test       all tests
-# make check      formatting, lint, strict types, layers
+# make check      formatting, lint, strict types, layers, kernels equal and compiled for GPUs
 # make bench      the benchmarks, as ratios
 
 PYTHON ?= python3
@@ -29,7 +29,7 @@ check: $(BUILT)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_layers.py
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_kernels.py tests/test_cuda_source.py
 
 bench: $(BUILT)
 	$(BIN)/python -m benchmarks

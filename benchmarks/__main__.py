@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import by_symbol, cold, incremental, machine, process, scale, stages, warm
+from benchmarks import by_symbol, cold, incremental, machine, process, scale, stages, sweeps, warm
 from benchmarks.example import Example
 from benchmarks.measure import Row, markdown
 
@@ -21,6 +21,7 @@ GROUPS: Final[dict[str, Callable[[Example], Iterator[Row]]]] = {
     "by-symbol": by_symbol.rows,
     "incremental": incremental.rows,
     "warm": warm.rows,
+    "sweep": sweeps.rows,
     "process": process.rows,
     "stages": stages.rows,
     "scale": scale.rows,

@@ -59,7 +59,7 @@ def begin_search(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Callable[
     """
     sweep = _sweep(plan, panel, _lowered(plan), [], isa)
     assert panel.spans is not None
-    spans, needed = _padded(panel, panel.spans), _needed(plan)
+    spans, needed = padded(panel, panel.spans), needed_bars(plan)
     return lambda: Found(*sweep.search(panel.fields[SESSION], spans, needed, len(panel.dates)))
 
 
@@ -72,16 +72,16 @@ def begin_tally(
     are counted, all others being outside of the spans; without, the newest bars are as one session.
     """
     sweep = _sweep(plan, panel, _lowered(plan, tallied=True), [], isa)
-    needed = _needed(plan)
+    needed = needed_bars(plan)
     if panel.spans is not None:
-        spans = _padded(panel, panel.spans)
+        spans = padded(panel, panel.spans)
         return lambda: sweep.tally(panel.fields[SESSION], spans, needed, first, len(panel.dates))
     newest = np.zeros((panel.tiles, 1, TILE))
-    spans = _padded(panel, np.array([0 * panel.bars, 0 * panel.bars, panel.bars]))
+    spans = padded(panel, np.array([0 * panel.bars, 0 * panel.bars, panel.bars]))
     return lambda: sweep.tally(newest, spans, needed, 0, 1)
 
 
-def _padded(panel: Panel, spans: NDArray[np.int64]) -> NDArray[np.int64]:
+def padded(panel: Panel, spans: NDArray[np.int64]) -> NDArray[np.int64]:
     """The spans of all lanes: those that are no symbol's are of no session."""
     padded = np.zeros((3, panel.tiles * TILE), dtype=np.int64)
     padded[1] = -1
@@ -89,7 +89,7 @@ def _padded(panel: Panel, spans: NDArray[np.int64]) -> NDArray[np.int64]:
     return padded
 
 
-def _needed(plan: Plan) -> NDArray[np.int64]:
+def needed_bars(plan: Plan) -> NDArray[np.int64]:
     """Bars that a symbol must have up to one for each result to be known there."""
     return np.array(plan.bars, dtype=np.int64) - (plan.result_rows - 1)
 
@@ -109,14 +109,14 @@ def _sweep(
     return cpu.Sweep(
         program,
         [panel.fields[name] for name in plan.fields],
-        _depths(panel, rows),
+        depths(panel, rows),
         panel.facts(plan.facts),
         results,
         isa,
     )
 
 
-def _depths(panel: Panel, rows: int) -> NDArray[np.int64]:
+def depths(panel: Panel, rows: int) -> NDArray[np.int64]:
     """How many of the newest `rows` hold a bar of any symbol of a tile, for each tile."""
     bars = np.zeros(panel.tiles * TILE, dtype=np.int64)
     bars[: len(panel.bars)] = panel.bars

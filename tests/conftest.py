@@ -8,11 +8,13 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from marketsweep.executors import gpu
 from marketsweep.market import Market
 from marketsweep.providers.files import FilesProvider
 from marketsweep.store import Store
 from marketsweep.sync import sync
 from tests.markets import EXAMPLE, example_bars, store_of
+from tests.processor_card import COMPILER, ProcessorCard
 from tests.two_months import Files, two_months
 
 # A machine that stands still for a second is no fault of a test.
@@ -47,6 +49,23 @@ def market(example_data: Path) -> Iterator[Market]:
 
     with open_market(example_data) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def processor_card(tmp_path_factory: pytest.TempPathFactory) -> ProcessorCard:
+    """A processor that runs what a GPU would."""
+    if not COMPILER:
+        pytest.skip("there is no C++ compiler")
+    return ProcessorCard(tmp_path_factory.mktemp("card"))
+
+
+@pytest.fixture
+def processor_as_gpu(
+    processor_card: ProcessorCard, monkeypatch: pytest.MonkeyPatch
+) -> ProcessorCard:
+    """`--executor gpu` uses it."""
+    monkeypatch.setattr(gpu, "card", lambda: processor_card)
+    return processor_card
 
 
 @pytest.fixture(scope="session")

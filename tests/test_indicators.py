@@ -54,16 +54,14 @@ CASES = [
 ]
 
 
-def evaluated(
-    row: Indicator, periods: tuple[float, ...], bars: Bars, rows: int, isa: str = cpu.ISAS[-1]
-) -> list[Series]:
+def evaluated(row: Indicator, periods: tuple[float, ...], bars: Bars, rows: int) -> list[Series]:
     """Every output of an indicator, float64 [rows, symbols] each."""
     given_ = ", ".join(f"{value:g}" for value in periods)
     calls = [f"{row.name}({given_}).{output}" for output in row.outputs] or [
         f"{row.name}({given_})"
     ]
     plan = make_plan([parse_expression(call) for call in calls], rows)
-    run = begin(plan, panel_of(bars), isa)
+    run = begin(plan, panel_of(bars))
     run.sweep.work()
     return [result.copy() for result in run.results]
 
@@ -139,16 +137,6 @@ def test_equals_talib_on_real_bars(name: str, symbol: str) -> None:
     want = by_symbol(TALIB[name], row, periods, bars)
     for got, expected in zip(evaluated(row, periods, bars, len(found["close"])), want, strict=True):
         assert_close(got, expected, scale_of(row, bars), 1e-7 if name == "bbands" else 1e-10)
-
-
-@pytest.mark.parametrize("row", INDICATORS.values(), ids=list(INDICATORS))
-def test_every_instruction_set_gives_the_same_bits(row: Indicator) -> None:
-    bars = random_bars(rows=300, symbols=70, seed=3)
-    periods = tuple(parameter.default for parameter in row.parameters)
-    first, *others = (evaluated(row, periods, bars, 300, isa) for isa in cpu.ISAS)
-    for other in others:
-        for left, right in zip(first, other, strict=True):
-            np.testing.assert_array_equal(left.view(np.int64), right.view(np.int64))
 
 
 @pytest.mark.parametrize("row", INDICATORS.values(), ids=list(INDICATORS))

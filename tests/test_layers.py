@@ -46,7 +46,7 @@ FLOORS: list[list[str]] = [
         "fingerprints",
     ],
     ["panel", "sandbox", "levels", "screen"],
-    ["evaluate", "routes", "quality", "universes"],
+    ["evaluate", "launches", "routes", "quality", "universes"],
     ["executors", "inspection"],
     ["passes"],
     ["prescreen", "ranking", "results", "actions"],

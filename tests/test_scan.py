@@ -169,6 +169,7 @@ def test_expected_are_those_listed_that_day(market: Market) -> None:
     )
 
 
+@pytest.mark.usefixtures("processor_as_gpu")
 @pytest.mark.parametrize("condition", [REFERENCE_SCAN, "close > sma(20) or rsi(200) > 50"])
 def test_executors_agree_to_the_bit(market: Market, condition: str) -> None:
     answers = [market.scan(condition, executor=name) for name in IN_PROCESS]

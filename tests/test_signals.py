@@ -275,6 +275,7 @@ def searched(name: str, condition: str, panel: Panel, rows: int) -> list[tuple[f
     return sorted((*map(float, hit),) for hit in hits)
 
 
+@pytest.mark.usefixtures("processor_as_gpu")
 @pytest.mark.parametrize("name", IN_PROCESS)
 @pytest.mark.parametrize("condition", ["close > sma(20)", "1 < 2", "close[30] > open"])
 def test_a_search_finds_what_a_run_finds(name: str, condition: str) -> None:

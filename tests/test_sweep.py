@@ -145,6 +145,7 @@ def test_sessions_of_the_real_market(real: Path) -> None:
 # -- the counting itself
 
 
+@pytest.mark.usefixtures("processor_as_gpu")
 @pytest.mark.parametrize("name", IN_PROCESS)
 @pytest.mark.parametrize("rows", [1, 50])
 def test_a_tally_counts_what_a_run_finds(name: str, rows: int) -> None:

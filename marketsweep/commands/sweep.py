@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Container
-from decimal import Decimal
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -142,7 +141,8 @@ def _numbers(name: str, text: str) -> list[float]:
         raise UsageError(
             f"--vary {name}={text}: values are 5..30, 20..200..20 (every 20th) or 10,14,21"
         )
-    # Decimal: ten steps of 0.1 are 1, and reach it.
+    from decimal import Decimal  # ten steps of 0.1 are 1, and reach it
+
     first, last, step = (Decimal(number or 1) for number in found.groups())
     if not step or (last - first) / step < 0:
         raise UsageError(f"--vary {name}={text}: {first} and steps of {step} never reach {last}")

@@ -20,7 +20,7 @@ from marketsweep.plan import Plan
 Executor = Callable[[Plan, Panel], list[NDArray[np.float64]]]
 """Takes a plan and a panel, gives float64 [rows, symbols] for each of the plan's results."""
 
-EXECUTORS: Final = ("threads", "serial", "ray")
+EXECUTORS: Final = ("threads", "serial", "ray", "gpu")
 """Names of the executors, the default first; each is a module of this folder.
 
 It has `run`, `search` and `tally`.

@@ -22,7 +22,7 @@ template <class L> struct Sma {
   template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
     out[0] = window_mean<L>(in, 0, n);
   }
-#ifndef __CUDACC__
+#ifndef MARKETSWEEP_CARD
   template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
     Lanes newest[R];
     for (int j = 0; j < R; j++) newest[j] = load<Lanes>(in.newest - j * in.stride + column);
@@ -32,7 +32,7 @@ template <class L> struct Sma {
   }
 #endif
 };
-static const bool sma_ = add<Sma>("sma", many_windows<Sma>);
+WINDOWED(sma, Sma, many_windows<Sma>)
 
 // The weight of a new bar in a running average: 1/1, 1/2 ... 1/n while the first n bars are
 // averaged (bar 0 is the first; before it, 1), then `alpha`.
@@ -59,6 +59,6 @@ template <class L> struct Ema {
   }
   LANE_FN void value(L* out) const { out[0] = mean; }
 };
-static const bool ema_ = add<Ema>("ema", recursive<Ema>);
+RECURSIVE(ema, Ema)
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

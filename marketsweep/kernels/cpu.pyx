@@ -45,6 +45,7 @@ cdef extern from "machine.hpp" namespace "marketsweep" nogil:
         const Kernel* kernels
         int count
 
+    const Machine& machine_scalar()
     const Machine& machine_baseline()
     const Machine& machine_avx2()
     const Machine& machine_avx512()
@@ -160,7 +161,10 @@ TILE = _TILE
 
 
 cdef dict _machines():
-    found = {"baseline": <uintptr_t>&machine_baseline()}
+    found = {
+        "scalar": <uintptr_t>&machine_scalar(),
+        "baseline": <uintptr_t>&machine_baseline(),
+    }
     if marketsweep_has_avx2():
         found["avx2"] = <uintptr_t>&machine_avx2()
     if marketsweep_has_avx512():
@@ -171,7 +175,7 @@ cdef dict _machines():
 cdef dict MACHINES = _machines()
 
 ISAS = tuple(MACHINES)
-"""Instruction sets that this processor runs, the widest last."""
+"""Instruction sets that this processor runs, the widest last; the first is one double a lane."""
 
 KERNELS = {
     machine_baseline().kernels[i].name.decode(): i for i in range(machine_baseline().count)

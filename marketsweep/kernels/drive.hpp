@@ -3,6 +3,9 @@
 // A recursive kernel (`step`, `value`) is stepped through every row; its value is only worked out
 // for the rows that are asked for. A windowed kernel (`value` over a Window) is worked out for
 // those rows alone, and sees nothing older than its lookback.
+//
+// On a GPU a thread does what is done here of one column, or of one row and column (card.hpp): what
+// loops over a tile, and what pays on a CPU alone, stands behind MARKETSWEEP_CARD.
 #pragma once
 
 #include "lanes.hpp"
@@ -32,7 +35,7 @@ template <template <class> class K, int U> class Recursion {
 
   // Rows up to `end`. Everything that the loop touches is a local of it, or no compiler would
   // dare to keep it in registers while it stores.
-  template <bool Seeded, bool Gapless, bool Emit> void advance(int64_t end) {
+  template <bool Seeded, bool Gapless, bool Emit> DRIVE_FN void advance(int64_t end) {
     Kernel state[U];
     Lanes seen[U];
     const double* at[N];
@@ -41,7 +44,7 @@ template <template <class> class K, int U> class Recursion {
     for (int i = 0; i < N; i++) at[i] = row_of_[i], stride[i] = call_.in[i].stride;
 
     for (int64_t row = row_; row < end; row++) {
-#pragma GCC unroll 8
+      LANE_UNROLL
       for (int u = 0; u < U; u++) {
         Lanes x[N];
         for (int i = 0; i < N; i++) x[i] = load<Lanes>(at[i] + u * LANES);
@@ -68,13 +71,13 @@ template <template <class> class K, int U> class Recursion {
       if (call_.out[i]) store(call_.out[i] + at, valid ? out[i] : nan<Lanes>());
   }
 
-  template <bool Seeded, bool Gapless> void advance_emitting(int64_t end) {
+  template <bool Seeded, bool Gapless> DRIVE_FN void advance_emitting(int64_t end) {
     if (row_ < first_) advance<Seeded, Gapless, false>(end < first_ ? end : first_);
     if (row_ < end) advance<Seeded, Gapless, true>(end);
   }
 
   // Whether no lane is still within its seed, or ever will be: too short ones stay NaN.
-  bool seeded() const {
+  DRIVE_FN bool seeded() const {
     const Lanes lookback = all<Lanes>(double(call_.lookback));
     bool yes = true;
     for (int u = 0; u < U; u++)
@@ -83,14 +86,14 @@ template <template <class> class K, int U> class Recursion {
   }
 
  public:
-  Recursion(const Call& call, int64_t column, int64_t total)
+  DRIVE_FN Recursion(const Call& call, int64_t column, int64_t total)
       : call_(call), column_(column), first_(total - call.rows), total_(total) {
     for (int i = 0; i < N; i++)
       row_of_[i] = call.in[i].newest - (total - 1) * call.in[i].stride + column;
     for (int u = 0; u < U; u++) state_[u].init(call.parameters);
   }
 
-  void run() {
+  DRIVE_FN void run() {
     constexpr int64_t STRETCH = 16;  // rows between two looks whether all lanes are seeded
     while (row_ < total_ && !seeded())
       advance_emitting<false, false>(row_ + STRETCH < total_ ? row_ + STRETCH : total_);
@@ -101,9 +104,8 @@ template <template <class> class K, int U> class Recursion {
   }
 };
 
-template <template <class> class K> void recursive(const Call& call) {
-  constexpr int U = K<Lanes>::interleave;
-  static_assert(TILE % (U * LANES) == 0);
+// Of one tile, the U vectors of symbols from `column` on.
+template <template <class> class K, int U> DRIVE_FN void recursion(const Call& call, int64_t column) {
   int64_t total = call.in[0].rows;
   for (int i = 1; i < K<Lanes>::inputs; i++)
     if (call.in[i].rows < total) total = call.in[i].rows;
@@ -112,11 +114,12 @@ template <template <class> class K> void recursive(const Call& call) {
   reached.rows -= missing;
   for (int i = 0; i < K<Lanes>::outputs; i++) {
     if (!call.out[i]) continue;
-    for (int64_t at = 0; at < missing * TILE; at++) call.out[i][at] = __builtin_nan("");
+    for (int64_t row = 0; row < missing; row++)
+      for (int u = 0; u < U; u++)
+        store(call.out[i] + row * TILE + column + u * LANES, nan<Lanes>());
     reached.out[i] += missing * TILE;
   }
-  for (int64_t column = 0; column < TILE; column += U * LANES)
-    Recursion<K, U>(reached, column, total).run();
+  Recursion<K, U>(reached, column, total).run();
 }
 
 // What a windowed kernel sees: input i, k bars before the row at hand.
@@ -127,35 +130,60 @@ struct Window {
   LANE_FN Lanes operator()(int i, int64_t k) const { return load<Lanes>(at[i] - k * stride[i]); }
 };
 
-template <template <class> class K> void windowed(const Call& call) {
+// Whether the row that is `back` bars before the newest has a whole window behind it.
+template <template <class> class K> LANE_FN bool window_reached(const Call& call, int64_t back) {
+  bool reached = true;
+  for (int i = 0; i < K<Lanes>::inputs; i++)
+    reached &= back + call.lookback < call.in[i].rows || call.in[i].stride == 0;
+  return reached;
+}
+
+template <template <class> class K>
+LANE_FN void window_row(const Call& call, const K<Lanes>& kernel, bool reached, int64_t back,
+                        int64_t column) {
   using Kernel = K<Lanes>;
-  Kernel kernel;
+  Lanes out[Kernel::outputs];
+  Mask valid = Lanes{} == Lanes{};
+  if (reached) {
+    Window window;
+    for (int i = 0; i < Kernel::inputs; i++) {
+      window.stride[i] = call.in[i].stride;
+      window.at[i] = call.in[i].newest - back * call.in[i].stride + column;
+    }
+    kernel.value(window, out);
+    for (int i = 0; i < Kernel::inputs; i++) {
+      const Lanes oldest = window(i, call.lookback);
+      valid &= oldest == oldest;
+    }
+  } else {
+    for (Lanes& x : out) x = nan<Lanes>();
+  }
+  const int64_t at = (call.rows - 1 - back) * TILE + column;
+  for (int i = 0; i < Kernel::outputs; i++)
+    if (call.out[i]) store(call.out[i] + at, valid ? out[i] : nan<Lanes>());
+}
+
+// A value of a view, NaN beyond its rows.
+LANE_FN Lanes value_at(const View& view, int64_t back, int64_t column) {
+  if (view.stride != 0 && back >= view.rows) return nan<Lanes>();
+  return load<Lanes>(view.newest - back * view.stride + column);
+}
+
+#ifndef MARKETSWEEP_CARD
+
+template <template <class> class K> void recursive(const Call& call) {
+  constexpr int U = K<Lanes>::interleave;
+  static_assert(TILE % (U * LANES) == 0);
+  for (int64_t column = 0; column < TILE; column += U * LANES) recursion<K, U>(call, column);
+}
+
+template <template <class> class K> void windowed(const Call& call) {
+  K<Lanes> kernel;
   kernel.init(call.parameters);
   for (int64_t back = call.rows - 1; back >= 0; back--) {
-    bool reached = true;
-    for (int i = 0; i < Kernel::inputs; i++)
-      reached &= back + call.lookback < call.in[i].rows || call.in[i].stride == 0;
-    const int64_t row = (call.rows - 1 - back) * TILE;
-    for (int64_t column = 0; column < TILE; column += LANES) {
-      Lanes out[Kernel::outputs];
-      Mask valid = Lanes{} == Lanes{};
-      if (reached) {
-        Window window;
-        for (int i = 0; i < Kernel::inputs; i++) {
-          window.stride[i] = call.in[i].stride;
-          window.at[i] = call.in[i].newest - back * call.in[i].stride + column;
-        }
-        kernel.value(window, out);
-        for (int i = 0; i < Kernel::inputs; i++) {
-          const Lanes oldest = window(i, call.lookback);
-          valid &= oldest == oldest;
-        }
-      } else {
-        for (Lanes& x : out) x = nan<Lanes>();
-      }
-      for (int i = 0; i < Kernel::outputs; i++)
-        if (call.out[i]) store(call.out[i] + row + column, valid ? out[i] : nan<Lanes>());
-    }
+    const bool reached = window_reached<K>(call, back);
+    for (int64_t column = 0; column < TILE; column += LANES)
+      window_row<K>(call, kernel, reached, back, column);
   }
 }
 
@@ -181,7 +209,7 @@ LANE_FN void neighbour_sums(const View& in, int64_t column, int64_t first, int64
   some(first, whole);
   for (int64_t back = whole; back < n; back++) {
     const Lanes x = load<Lanes>(at - back * in.stride);
-#pragma GCC unroll 8
+    LANE_UNROLL
     for (int j = 0; j < R; j++) sum[j] += term(x, of[j]);
   }
   some(n, n + R - 1);
@@ -258,4 +286,16 @@ template <template <class> class K> static bool add(const char* name, void (*run
   return true;
 }
 
+// What follows each struct: its name in the language, and what runs it. A kernel that is BY_ROW
+// works out one row of one column at a time (`row`); kernels/cuda.py reads these lines.
+#define RECURSIVE(name, Kernel) static const bool name##_ = add<Kernel>(#name, recursive<Kernel>);
+#define WINDOWED(name, Kernel, run) static const bool name##_ = add<Kernel>(#name, run);
+#define BY_ROW(name, Kernel, run) static const bool name##_ = add<Kernel>(#name, run);
+
+#endif
+
 }  // namespace marketsweep::MARKETSWEEP_ISA
+
+#ifdef MARKETSWEEP_CARD
+#include "card.hpp"
+#endif

@@ -14,6 +14,20 @@ template <class L, class M> LANE_FN L truth(M mask) { return mask ? all<L>(1) : 
 // NaN where a or b is, else 0.
 template <class L> LANE_FN L unknown(L a, L b) { return (a == a) & (b == b) ? L{} : nan<L>(); }
 
+// On a GPU these are functions, of which a plan's steps become one kernel.
+#ifdef MARKETSWEEP_CARD
+#define ELEMENTWISE_1(name, Name) \
+  LANE_FN double name##_of(double a) { return Name<double>::of(&a); }
+#define ELEMENTWISE_2(name, Name)                  \
+  LANE_FN double name##_of(double a, double b) {   \
+    const double in[] = {a, b};                    \
+    return Name<double>::of(in);                   \
+  }
+#else
+#define ELEMENTWISE_1(name, Name) static const bool name##_ = add<Name>(#name, elementwise<Name>);
+#define ELEMENTWISE_2 ELEMENTWISE_1
+#endif
+
 #define ELEMENTWISE(Name, name, count, expression)                          \
   template <class L> struct Name {                                          \
     static constexpr int inputs = count, outputs = 1;                       \
@@ -23,7 +37,7 @@ template <class L> LANE_FN L unknown(L a, L b) { return (a == a) & (b == b) ? L{
       return expression;                                                    \
     }                                                                       \
   };                                                                        \
-  static const bool name##_ = add<Name>(#name, elementwise<Name>);
+  ELEMENTWISE_##count(name, Name)
 
 ELEMENTWISE(Add, add, 2, a + b)
 ELEMENTWISE(Subtract, subtract, 2, a - b)
@@ -44,5 +58,7 @@ ELEMENTWISE(And, and, 2, (a == L{}) | (b == L{}) ? L{} : a * b)
 ELEMENTWISE(Or, or, 2, (a == all<L>(1)) | (b == all<L>(1)) ? all<L>(1) : a + b)
 
 #undef ELEMENTWISE
+#undef ELEMENTWISE_1
+#undef ELEMENTWISE_2
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

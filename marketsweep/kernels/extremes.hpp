@@ -47,6 +47,8 @@ template <class L> struct Lowest {
   }
 };
 
+#ifndef MARKETSWEEP_CARD
+
 // The extreme of both, NaN where either is.
 template <bool High, class L> LANE_FN L further(L a, L b) {
   const L found = High ? larger(a, b) : smaller(a, b);
@@ -65,9 +67,7 @@ LANE_FN void slide(const View& in, int64_t column, int64_t n, int64_t rows, cons
   const int64_t total = rows + n - 1;
   Lanes ends[LONGEST_SLIDE];  // of a block: the extreme from each of its bars to its last
   const auto bar = [&](int64_t row) {
-    const int64_t back = total - 1 - row;
-    if (in.stride != 0 && back >= in.rows) return nan<Lanes>();
-    const Lanes x = load<Lanes>(in.newest - back * in.stride + column);
+    const Lanes x = value_at(in, total - 1 - row, column);
     return x + (x - x);  // infinity is no extreme, here as in a window
   };
   for (int64_t block = 0; block + n <= total; block += n) {
@@ -91,7 +91,10 @@ template <bool High> void sliding(const Call& call) {
       store(call.out[0] + row * TILE + column, x);
     });
 }
-static const bool highest_ = add<Highest>("highest", sliding<true>);
-static const bool lowest_ = add<Lowest>("lowest", sliding<false>);
+
+#endif
+
+WINDOWED(highest, Highest, sliding<true>)
+WINDOWED(lowest, Lowest, sliding<false>)
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

@@ -1,22 +1,29 @@
 // The lane type: the only place that knows what a platform is.
 //
 // A kernel is a template over a lane type L. On the CPU L is a vector of as many doubles as the
-// instruction set holds, each lane a symbol; on a GPU, and in scalar checks, L is one double.
+// instruction set holds, each lane a symbol; on a GPU, and in the scalar build, L is one double.
 // Comparisons of either give a mask that `?:` and `&` accept, so a kernel is written once.
 //
 // Everything lies in a namespace named after the instruction set: this header is compiled once
 // for each, and two copies of an inline function must never be merged by the linker.
 #pragma once
 
+// LANE_FN is always inlined, DRIVE_FN where the compiler sees fit.
 #ifdef __CUDACC__
-#define LANE_FN __host__ __device__ inline
+#define LANE_FN __device__ __forceinline__
+#define DRIVE_FN __device__
+#define LANE_UNROLL _Pragma("unroll")
 #else
 #define LANE_FN [[gnu::always_inline]] inline
+#define DRIVE_FN
+#define LANE_UNROLL _Pragma("GCC unroll 8")
 #endif
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
-#if defined(__AVX512F__)
+#if defined(MARKETSWEEP_SCALAR)
+inline constexpr int LANES = 1;
+#elif defined(__AVX512F__)
 inline constexpr int LANES = 8;
 #elif defined(__AVX2__)
 inline constexpr int LANES = 4;
@@ -25,11 +32,29 @@ inline constexpr int LANES = 2;
 #endif
 
 // A wider vector than the instruction set holds is legal, and many times slower.
+#if defined(MARKETSWEEP_SCALAR)
+typedef double Lanes;
+#else
 typedef double Lanes __attribute__((vector_size(8 * LANES)));
+#endif
+
+#ifdef __CUDACC__
+LANE_FN double quiet_nan() { return __longlong_as_double(0x7ff8000000000000); }
+LANE_FN double magnitude(double a) { return fabs(a); }
+LANE_FN double root(double x) { return sqrt(x); }
+#else
+LANE_FN double quiet_nan() { return __builtin_nan(""); }
+LANE_FN double magnitude(double a) { return __builtin_fabs(a); }
+LANE_FN double root(double x) { return __builtin_sqrt(x); }
+#endif
 
 template <class L> LANE_FN L all(double x) { return L{} + x; }
-template <class L> LANE_FN L nan() { return all<L>(__builtin_nan("")); }
+template <class L> LANE_FN L nan() { return all<L>(quiet_nan()); }
 
+#if defined(MARKETSWEEP_SCALAR)
+template <class L> LANE_FN L load(const double* p) { return *p; }
+template <class L> LANE_FN void store(double* p, L x) { *p = x; }
+#else
 // By copy, since rows need not be aligned; compilers make one unaligned move of it.
 template <class L> LANE_FN L load(const double* p) {
   L x;
@@ -37,29 +62,31 @@ template <class L> LANE_FN L load(const double* p) {
   return x;
 }
 template <class L> LANE_FN void store(double* p, L x) { __builtin_memcpy(p, &x, sizeof x); }
+#endif
 
 // Where either side is NaN the second is returned: pass the running value second.
 template <class L> LANE_FN L larger(L a, L b) { return a > b ? a : b; }
 template <class L> LANE_FN L smaller(L a, L b) { return a < b ? a : b; }
 
-LANE_FN double magnitude(double a) { return __builtin_fabs(a); }
+LANE_FN bool every(bool mask) { return mask; }
+
+#if !defined(MARKETSWEEP_SCALAR)
 LANE_FN Lanes magnitude(Lanes a) {
   using Bits = decltype(a == a);
   return (Lanes)((Bits)a & (Bits{} + 0x7fffffffffffffff));
 }
 
-LANE_FN double root(double x) { return __builtin_sqrt(x); }
 LANE_FN Lanes root(Lanes x) {
   for (int i = 0; i < LANES; i++) x[i] = __builtin_sqrt(x[i]);
   return x;
 }
 
-LANE_FN bool every(bool mask) { return mask; }
 template <class M> LANE_FN bool every(M mask) {
   bool yes = true;
   for (int i = 0; i < LANES; i++) yes &= mask[i] != 0;
   return yes;
 }
+#endif
 
 // TA-Lib treats a smaller magnitude as zero (TA_EPSILON in ta_utility.h).
 inline constexpr double NOTHING = 1e-14;

@@ -32,6 +32,8 @@ struct Call {
   double parameters[MAX_PARAMETERS];
 };
 
+#ifndef MARKETSWEEP_CARD
+
 struct Kernel {
   const char* name;
   int inputs, outputs;
@@ -47,10 +49,13 @@ struct Machine {
   int64_t (*equal_lanes)(const double* one, const double* other);
 };
 
+const Machine& machine_scalar();
 const Machine& machine_baseline();
 #if defined(__x86_64__)
 const Machine& machine_avx2();
 const Machine& machine_avx512();
 #endif
+
+#endif  // MARKETSWEEP_CARD
 
 }  // namespace marketsweep

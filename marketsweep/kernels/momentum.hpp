@@ -32,7 +32,7 @@ template <class L> struct Rsi {
     out[0] = total > L{} ? 100.0 * (gain / total) : L{};
   }
 };
-static const bool rsi_ = add<Rsi>("rsi", recursive<Rsi>);
+RECURSIVE(rsi, Rsi)
 
 // Gerald Appel's; both averages start so that their first values fall on one bar, as in TA-Lib.
 template <class L> struct Macd {
@@ -63,7 +63,7 @@ template <class L> struct Macd {
     out[2] = out[0] - signal;
   }
 };
-static const bool macd_ = add<Macd>("macd", recursive<Macd>);
+RECURSIVE(macd, Macd)
 
 template <class L> struct Roc {
   static constexpr int inputs = 1, outputs = 1;
@@ -75,7 +75,7 @@ template <class L> struct Roc {
     out[0] = past == L{} ? L{} : 100.0 * (in(0, 0) / past - 1.0);
   }
 };
-static const bool roc_ = add<Roc>("roc", windowed<Roc>);
+WINDOWED(roc, Roc, windowed<Roc>)
 
 // George Lane's slow stochastic: where the close stands in the range of n bars, averaged twice.
 template <class L> struct Stoch {
@@ -104,6 +104,8 @@ template <class L> struct Stoch {
   }
 };
 
+#ifndef MARKETSWEEP_CARD
+
 // The same for many rows, bit for bit: each bar's place in its range is worked out once.
 inline void sliding_stoch(const Call& call) {
   const int64_t n = int64_t(call.parameters[0]), slow_k = int64_t(call.parameters[1]),
@@ -114,9 +116,7 @@ inline void sliding_stoch(const Call& call) {
   if (!raw) return windowed<Stoch>(call);
   double* const k = raw + rows * LANES;
   const auto in = [&](int i, int64_t back, int64_t column) {
-    const View& view = call.in[i];
-    if (view.stride != 0 && back >= view.rows) return nan<Lanes>();
-    return load<Lanes>(view.newest - back * view.stride + column);
+    return value_at(call.in[i], back, column);
   };
   for (int64_t column = 0; column < TILE; column += LANES) {
     slide<true>(call.in[0], column, n, rows,
@@ -147,6 +147,9 @@ inline void sliding_stoch(const Call& call) {
   }
   __builtin_free(raw);
 }
-static const bool stoch_ = add<Stoch>("stoch", sliding_stoch);
+
+#endif
+
+WINDOWED(stoch, Stoch, sliding_stoch)
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

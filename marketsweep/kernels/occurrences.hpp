@@ -8,26 +8,28 @@
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
-// Row by row, over the bars of the window that there are.
+// Over the bars of the window that there are.
 template <class L> struct Count {
   static constexpr int inputs = 1, outputs = 1;
-};
-inline void counted(const Call& call) {
-  const View in = call.in[0];
-  const int64_t n = int64_t(call.parameters[0]);
-  for (int64_t back = call.rows - 1; back >= 0; back--) {
+
+  LANE_FN static void row(const Call& call, int64_t back, int64_t column) {
+    const View in = call.in[0];
+    const int64_t n = int64_t(call.parameters[0]);
     const int64_t oldest = in.stride == 0 || back + n < in.rows ? back + n : in.rows;
-    double* const out = call.out[0] + (call.rows - 1 - back) * TILE;
-    for (int64_t column = 0; column < TILE; column += LANES) {
-      const auto at = [&](int64_t k) { return load<Lanes>(in.newest - k * in.stride + column); };
-      Lanes sum = {};
-      for (int64_t k = back; k < oldest; k++) sum += at(k) == all<Lanes>(1) ? all<Lanes>(1) : Lanes{};
-      const Lanes now = back < oldest ? at(back) : nan<Lanes>();
-      store(out + column, now == now ? sum : nan<Lanes>());
-    }
+    L sum = L{};
+    for (int64_t k = back; k < oldest; k++)
+      sum += load<L>(in.newest - k * in.stride + column) == all<L>(1) ? all<L>(1) : L{};
+    const L now = value_at(in, back, column);
+    store(call.out[0] + (call.rows - 1 - back) * TILE + column, now == now ? sum : nan<L>());
   }
+};
+#ifndef MARKETSWEEP_CARD
+inline void counted(const Call& call) {
+  for (int64_t back = call.rows - 1; back >= 0; back--)
+    for (int64_t column = 0; column < TILE; column += LANES) Count<Lanes>::row(call, back, column);
 }
-static const bool count_ = add<Count>("count", counted);
+#endif
+BY_ROW(count, Count, counted)
 
 // Bars since the condition held; NaN before it ever did.
 template <class L, class M> LANE_FN L aged(M held, L age) { return held ? L{} : age + 1.0; }
@@ -43,7 +45,7 @@ template <class L> struct BarsSince {
   }
   LANE_FN void value(L* out) const { out[0] = since < all<L>(most) ? since : nan<L>(); }
 };
-static const bool bars_since_ = add<BarsSince>("bars_since", recursive<BarsSince>);
+RECURSIVE(bars_since, BarsSince)
 
 template <class L> struct Streak {
   static constexpr int inputs = 1, outputs = 1, interleave = 2;
@@ -56,7 +58,7 @@ template <class L> struct Streak {
   }
   LANE_FN void value(L* out) const { out[0] = smaller(all<L>(most), run); }
 };
-static const bool streak_ = add<Streak>("streak", recursive<Streak>);
+RECURSIVE(streak, Streak)
 
 // The last eight occurrences, newest first: value and age of each.
 template <class L> struct ValueWhen {
@@ -80,7 +82,7 @@ template <class L> struct ValueWhen {
   }
   LANE_FN void value(L* out) const { out[0] = age[k] < all<L>(most) ? value_[k] : nan<L>(); }
 };
-static const bool value_when_ = add<ValueWhen>("value_when", recursive<ValueWhen>);
+RECURSIVE(value_when, ValueWhen)
 
 // The extreme of x since, and with, the bar on which the condition held last. An x that is not
 // known is passed over.
@@ -100,7 +102,7 @@ template <class L, bool High> struct ExtremeSince {
 };
 template <class L> using HighestSince = ExtremeSince<L, true>;
 template <class L> using LowestSince = ExtremeSince<L, false>;
-static const bool highest_since_ = add<HighestSince>("highest_since", recursive<HighestSince>);
-static const bool lowest_since_ = add<LowestSince>("lowest_since", recursive<LowestSince>);
+RECURSIVE(highest_since, HighestSince)
+RECURSIVE(lowest_since, LowestSince)
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

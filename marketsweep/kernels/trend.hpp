@@ -55,6 +55,6 @@ template <class L> struct Adx {
   }
   LANE_FN void value(L* out) const { out[0] = 100.0 * adx; }
 };
-static const bool adx_ = add<Adx>("adx", recursive<Adx>);
+RECURSIVE(adx, Adx)
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

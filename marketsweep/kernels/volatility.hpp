@@ -30,7 +30,7 @@ template <class L> struct Atr {
   }
   LANE_FN void value(L* out) const { out[0] = mean; }
 };
-static const bool atr_ = add<Atr>("atr", recursive<Atr>);
+RECURSIVE(atr, Atr)
 
 // John Bollinger's bands: the mean of n bars, and `width` population deviations either side.
 template <class L> struct Bbands {
@@ -51,7 +51,7 @@ template <class L> struct Bbands {
     out[1] = mean;
     out[2] = mean - band;
   }
-#ifndef __CUDACC__
+#ifndef MARKETSWEEP_CARD
   template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[3][R]) const {
     Sma<Lanes> middle{n};
     Lanes mean[1][R], squares[R];
@@ -67,6 +67,6 @@ template <class L> struct Bbands {
   }
 #endif
 };
-static const bool bbands_ = add<Bbands>("bbands", many_windows<Bbands>);
+WINDOWED(bbands, Bbands, many_windows<Bbands>)
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

@@ -1,0 +1,117 @@
+"""Every kernel with some parameters, and bars on which two builds of one could differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep.indicators import INDICATORS
+from marketsweep.kernels import cpu
+from marketsweep.kernels.cpu import TILE
+from marketsweep.occurrences import OCCURRENCES
+
+Matrix = NDArray[np.float64]
+
+ONE_INPUT = ("negate", "abs", "not")
+
+# Beside those of each row: short and long windows, and what makes a window of one bar.
+PERIODS: dict[str, list[tuple[float, ...]]] = {
+    "macd": [(3, 10, 16), (5, 5, 2)],
+    "stoch": [(5, 1, 1), (1, 2, 3), (9, 3, 1)],
+    "bbands": [(5, 0.5), (2, 3.0)],
+    "value_when": [(0, 40), (7, 30)],
+    "rsi": [(2,), (30,)],
+    "adx": [(2,), (30,)],
+}
+COMMON: list[tuple[float, ...]] = [(1,), (2,), (9,), (63,)]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A call of a kernel; `inputs` and `outputs` are how many."""
+
+    kernel: str
+    parameters: tuple[float, ...]
+    inputs: int
+    outputs: int
+    lookback: int
+
+    def __str__(self) -> str:
+        return f"{self.kernel}({', '.join(f'{value:g}' for value in self.parameters)})"
+
+
+def cases() -> list[Case]:
+    """All of `cpu.KERNELS`, each with some parameters."""
+    found = []
+    for name in cpu.KERNELS:
+        row = INDICATORS.get(name) or OCCURRENCES.get(name)
+        if row is None:
+            found.append(Case(name, (), 1 if name in ONE_INPUT else 2, 1, 0))
+            continue
+        inputs = len(INDICATORS[name].inputs if name in INDICATORS else OCCURRENCES[name].operands)
+        usual = tuple(parameter.default for parameter in row.parameters)
+        for periods in [usual, *PERIODS.get(name, COMMON)]:
+            whole = [int(v) if p.whole else v for p, v in zip(row.parameters, periods, strict=True)]
+            lookback = INDICATORS[name].lookback(*whole) if name in INDICATORS else 0
+            found.append(Case(name, periods, inputs, max(1, len(row.outputs)), lookback))
+    return found
+
+
+CASES = cases()
+
+
+def awkward(rows: int, tiles: int, seed: int) -> tuple[list[Matrix], NDArray[np.int64]]:
+    """Three fields [tiles, rows, TILE] and each tile's first row of a bar.
+
+    Short and empty histories, holes, frozen quotes, zeros of both signs, truths, an infinity.
+    """
+    r = np.random.default_rng(seed)
+    symbols = tiles * TILE
+    fields = []
+    late = np.where(r.random(symbols) < 0.3, r.integers(0, rows + 1, symbols), 0)
+    for _ in range(3):
+        x = 50 * np.exp(np.cumsum(r.normal(0, 0.02, (rows, symbols)), axis=0))
+        for symbol in range(symbols):
+            flat = sorted(r.integers(0, rows + 1, 2))
+            match symbol % 8:
+                case 1:
+                    x[flat[0] : flat[1], symbol] = x[flat[0] - 1, symbol]
+                case 2:
+                    x[:, symbol] = r.integers(0, 2, rows)
+                case 3:
+                    x[r.random(rows) < 0.2, symbol] = np.nan
+                case 4:
+                    x[:, symbol] = r.choice([0.0, -0.0, 1.0, np.nan], rows)
+                case 5:
+                    x[int(r.integers(0, rows)), symbol] = np.inf
+                case 6:
+                    x[:, symbol] = 33.33
+            x[: late[symbol], symbol] = np.nan
+        fields.append(np.ascontiguousarray(x.reshape(rows, tiles, TILE).transpose(1, 0, 2)))
+    tops = np.minimum(late.reshape(tiles, TILE).min(axis=1), rows - 1).astype(np.int64)
+    return fields, tops
+
+
+def computed(
+    case: Case, fields: list[Matrix], tops: NDArray[np.int64], rows: int, isa: str
+) -> list[Matrix]:
+    """The newest rows of each output, by one instruction set."""
+    total, symbols = fields[0].shape[1], len(tops) * TILE
+    operands = [(1, i, 0, 0) for i in range(case.inputs)]
+    outs = [rows * i for i in range(case.outputs)]
+    step = (case.kernel, False, rows, case.lookback, operands, outs, case.parameters)
+    results = [(0, out, 0, rows) for out in outs]
+    program = cpu.Program([step], results, [], rows * case.outputs, rows, [])
+    got = [np.full((rows, symbols), -7e300) for _ in outs]
+    sweep = cpu.Sweep(program, fields, total - tops, np.empty((0, symbols)), got, isa)
+    sweep.work()
+    return got
+
+
+def bits(matrix: Matrix) -> NDArray[np.int64]:
+    """What must be equal: every bit of a number, and where there is none."""
+    numbers = np.ascontiguousarray(matrix).view(np.int64).copy()
+    numbers[np.isnan(matrix)] = np.iinfo(np.int64).max  # a NaN's sign and payload mean nothing
+    return numbers
