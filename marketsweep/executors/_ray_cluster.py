@@ -36,7 +36,7 @@ from marketsweep.distribution import Ray
 from marketsweep.errors import ExecutorError, UsageError
 from marketsweep.executors._ray_blocks import Blocks
 from marketsweep.executors._ray_pace import Pace, make_room
-from marketsweep.executors._ray_task import versions
+from marketsweep.executors._ray_task import Worker, versions
 from marketsweep.plan import Plan
 
 _PATIENCE_S: Final = 5.0
@@ -53,6 +53,12 @@ _TOKEN: Final = (
 )
 
 
+_Actor: Final = ray.remote(Worker)
+
+Handle = Any
+"""Of an actor; what Ray tells of its type is no use."""
+
+
 class Cluster:
     """Where tasks go: a connection, the placement group on it, and the blocks it holds."""
 
@@ -63,6 +69,9 @@ class Cluster:
         self.blocks = Blocks()
         self.pace = Pace()
         self._plans: dict[Plan, ray.ObjectRef[Any]] = {}
+        self.actors: list[Handle] = []
+        self.resting: dict[ray.ObjectRef[Any], int] = {}
+        """What workers that are started anew are to answer."""
         self.workers = 0
         self.threads = 0
         self._asked: tuple[object, ...] | None = None
@@ -92,6 +101,7 @@ class Cluster:
     def _reserve(self, *, pack: bool) -> None:
         self._group = _reserved(self.workers, self.threads, pack=pack)
         try:
+            self.actors = [self._started(worker) for worker in range(self.workers)]
             self._check_versions()
         except BaseException:
             self.release()
@@ -108,26 +118,42 @@ class Cluster:
         """Whether all workers have their place still."""
         return self._group is not None and _state(self._group) == "CREATED"
 
-    def on(self, worker: int) -> PlacementGroupSchedulingStrategy:
-        """How to send a task to that worker."""
+    def replace(self, worker: int, lost: Handle) -> None:
+        """Start a worker anew in its place; each of the tasks that it had may ask for it.
+
+        It rests until it has answered: Ray may take a while to notice that a whole node is gone.
+        """
+        if self.actors[worker] is lost:
+            self.actors[worker] = self._started(worker)
+            self.resting[self.actors[worker].versions.remote()] = worker
+
+    def wake(self, reference: ray.ObjectRef[Any]) -> None:
+        """Count on a worker again that was started anew. Raises ExecutorError if it cannot be."""
+        del self.resting[reference]
+        try:
+            check_same(versions(), ray.get(reference))
+        except RayError as error:
+            raise ExecutorError(
+                f"a worker was lost on the Ray cluster, and starts no more: {first_line(error)}"
+            ) from error
+
+    def _started(self, worker: int) -> Handle:
         assert self._group is not None
-        return PlacementGroupSchedulingStrategy(self._group, worker)
+        place = PlacementGroupSchedulingStrategy(self._group, worker)
+        start = _Actor.options(num_cpus=self.threads, scheduling_strategy=place)
+        return start.remote()
 
     def release(self) -> None:
         """Give the reserved processors back."""
         group, self._group, self._asked = self._group, None, None
+        self.actors, self.resting = [], {}
         if group is not None and ray.is_initialized():
             _remove(group)
 
     def _check_versions(self) -> None:
-        ask = ray.remote(max_retries=1)(versions)
-        options = [
-            {"num_cpus": self.threads, "scheduling_strategy": self.on(worker)}
-            for worker in range(self.workers)
-        ]
         mine = versions()
         try:
-            told = ray.get([ask.options(**one).remote() for one in options])
+            told = ray.get([actor.versions.remote() for actor in self.actors])
         except RayError as error:
             if "ModuleNotFoundError" not in str(error):
                 raise
@@ -348,6 +374,11 @@ def _remove(group: PlacementGroup) -> None:
 def _resources() -> dict[str, float]:
     found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return found
+
+
+def first_line(error: BaseException) -> str:
+    """What it says, or what it is."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _state(group: PlacementGroup) -> str:

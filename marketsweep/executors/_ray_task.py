@@ -1,4 +1,4 @@
-"""What runs on a worker of a Ray cluster: the threads executor, over blocks of a panel."""
+"""What a worker of a Ray cluster does: the threads executor, over blocks of a panel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 
 import numpy as np
 import ray
@@ -26,6 +26,8 @@ Kind = Literal["run", "search", "tally"]
 """Which function of an executor is asked for."""
 
 Field = NDArray[np.float64]
+
+_PLANS_KEPT: Final = 16
 
 
 class Order(NamedTuple):
@@ -59,14 +61,41 @@ class Answer(NamedTuple):
     found: Any
 
 
-def work(order: Order, plan: Plan, outlines: list[Outline], *fields: Field) -> Answer:
-    """Evaluate blocks, of each of which there is one array a name; arrays are not copied."""
-    started = perf_counter()
-    found = [
-        _of_block(order, plan, outline, arrays)
-        for outline, arrays in zip(outlines, _lots(fields, len(order.names)), strict=True)
-    ]
-    return Answer(_node(), perf_counter() - started, together(order.kind, found))
+class Worker:
+    """An actor: a process that stays, with what it has imported; Ray ends idle ones of tasks."""
+
+    def __init__(self) -> None:
+        self._plans: dict[ray.ObjectRef[Any], Plan] = {}
+
+    def versions(self) -> dict[str, str]:
+        """Those of this process."""
+        return versions()
+
+    def work(
+        self,
+        order: Order,
+        plan: list[ray.ObjectRef[Any]],
+        outlines: list[Outline],
+        *fields: Field,
+    ) -> Answer:
+        """Evaluate blocks, of each of which there is one array a name; arrays are not copied.
+
+        `plan` holds one reference: what is in a list, Ray leaves as it is.
+        """
+        started = perf_counter()
+        found = [
+            _of_block(order, self._read(*plan), outline, arrays)
+            for outline, arrays in zip(outlines, _lots(fields, len(order.names)), strict=True)
+        ]
+        return Answer(_node(), perf_counter() - started, together(order.kind, found))
+
+    def _read(self, reference: ray.ObjectRef[Any]) -> Plan:
+        """A plan, read once: one of a thousand variants takes a while."""
+        if reference not in self._plans:
+            if len(self._plans) >= _PLANS_KEPT:
+                self._plans.clear()
+            self._plans[reference] = ray.get(reference)
+        return self._plans[reference]
 
 
 def together(kind: Kind, parts: list[Any]) -> Any:  # noqa: ANN401, it depends on the kind

@@ -3,10 +3,11 @@
 1. The panel's fields are cut into blocks, which are kept in the object store (`_ray_blocks`).
 2. Blocks that lie side by side make a task, as many as are some 50 ms of work (`_tasks`): a small
    plan is one task, and a large one as many as keep all workers busy.
-3. A worker is sent the same part of the panel again and again, so that its node has the blocks;
-   one that has nothing left to do takes from the one that has most (`_Queues`).
-4. A task whose worker was lost is run again, elsewhere if need be, and counted (`_run_again`).
-   What fails four times fails it all: an answer without some of the symbols would look whole.
+3. Tasks go to workers, actors that stay. Each is sent the same part of the panel again and again,
+   so that its node has the blocks; whoever has nothing left takes from the one with most
+   (`_Queues`).
+4. A task whose worker was lost is run again, and counted (`_receive`); whose node was lost, by the
+   others. What is lost three times fails it all: an answer without some symbols would look whole.
 
 Only answers travel back: hits of a search, counts of a tally, and the columns of a run, which for
 a scan are one number a symbol.
@@ -17,29 +18,32 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import sleep
 from typing import Any, Final
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
 from ray.exceptions import (
-    NodeDiedError,
     ObjectLostError,
     OutOfMemoryError,
+    RayActorError,
     RayError,
     RayTaskError,
-    TaskPlacementGroupRemoved,
-    TaskUnschedulableError,
-    WorkerCrashedError,
 )
 
 from marketsweep.distribution import Distribution, Ray
 from marketsweep.errors import ExecutorError
 from marketsweep.evaluate import Found, Tallies
 from marketsweep.executors._ray_blocks import edges, size_of
-from marketsweep.executors._ray_cluster import Cluster, close, connected, processors_of
-from marketsweep.executors._ray_task import Answer, Kind, Order, Outline, together, work
+from marketsweep.executors._ray_cluster import (
+    Cluster,
+    Handle,
+    close,
+    connected,
+    first_line,
+    processors_of,
+)
+from marketsweep.executors._ray_task import Answer, Kind, Order, Outline, together
 from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.plan import SESSION, Plan
@@ -52,24 +56,13 @@ _TASKS_EACH: Final = 4
 """Tasks of a worker, at the most: enough for all to end at about the same time."""
 _UNDER_WAY: Final = 2
 """Tasks sent to a worker at once: the one that it works on, and the next."""
-_TRIES: Final = 4
-_PAUSE_S: Final = 0.5
-"""After a loss, doubled with each: Ray takes a while to notice that a worker or a node is gone."""
+_TRIES: Final = 3
 _LOOK_S: Final = 1.0
 """After so long without an answer, whether all workers have their place is looked at."""
 
-_LOST: Final = (
-    WorkerCrashedError,
-    NodeDiedError,
-    ObjectLostError,
-    OutOfMemoryError,
-    TaskPlacementGroupRemoved,
-    TaskUnschedulableError,
-)
+_LOST: Final = (RayActorError, ObjectLostError, OutOfMemoryError)
 
 _ANY: Final = Ray()
-
-_work: Final = ray.remote(max_retries=0)(work)  # retries are ours, since Ray does not count them
 
 
 def run(
@@ -145,22 +138,25 @@ class _Evaluation:
         self.blocks = edges(panel.tiles, self.size)
         self.tasks = _tasks(self.blocks, self._forecast(), cluster.workers)
         self.found: dict[int, Answer] = {}
-        self.under_way: dict[ray.ObjectRef[Any], tuple[int, _Task]] = {}
+        self.under_way: dict[ray.ObjectRef[Any], tuple[int, Handle, _Task]] = {}
         self.queues = _Queues(self.tasks, cluster.workers)
 
     def answers(self) -> list[Any]:
         """The answers of all tasks, in the order of the tiles."""
         try:
             while len(self.found) < len(self.tasks):
-                self.queues.send(self._send)
-                ready, _ = ray.wait([*self.under_way], timeout=_LOOK_S)
-                lost = [task for reference in ready if (task := self._received(reference))]
-                if lost:
-                    sleep(_PAUSE_S * 2 ** (max(task.tries for task in lost) - 1))
-                if (lost or not ready) and not self.cluster.is_whole():
+                self.queues.send(self._send, {*self.cluster.resting.values()})
+                ready, _ = ray.wait([*self.under_way, *self.cluster.resting], timeout=_LOOK_S)
+                for reference in ready:
+                    if reference in self.cluster.resting:
+                        self.cluster.wake(reference)
+                    else:
+                        self._receive(reference)
+                if not ready and not self.cluster.is_whole():
                     self._placed_anew()
-        finally:
-            self._cancel()  # what an error or an interruption leaves
+        except BaseException:
+            self.cluster.release()  # or else what is under way would be in the way of the next
+            raise
         self._tell_all()
         return [self.found[number].found for number in sorted(self.found)]
 
@@ -173,15 +169,11 @@ class _Evaluation:
             for block in task.blocks
             for name in self.order.names
         ]
-        reference = _work.options(
-            num_cpus=self.cluster.threads, scheduling_strategy=self.cluster.on(worker)
-        ).remote(
-            self.order,
-            self.cluster.kept_plan(self.plan),
-            [self._outline(block) for block in task.blocks],
-            *fields,
-        )
-        self.under_way[reference] = worker, task
+        actor = self.cluster.actors[worker]
+        outlines = [self._outline(block) for block in task.blocks]
+        plan = [self.cluster.kept_plan(self.plan)]
+        reference = actor.work.remote(self.order, plan, outlines, *fields)
+        self.under_way[reference] = worker, actor, task
 
     def _outline(self, block: tuple[int, int]) -> Outline:
         lanes = slice(block[0] * TILE, min(block[1] * TILE, len(self.panel.symbols)))
@@ -193,34 +185,34 @@ class _Evaluation:
             None if spans is None else spans[:, lanes],
         )
 
-    def _received(self, reference: ray.ObjectRef[Any]) -> _Task | None:
-        """Take an answer, or else give the task back that is to be run again."""
-        worker, task = self.under_way.pop(reference)
+    def _receive(self, reference: ray.ObjectRef[Any]) -> None:
+        """Take an answer, or see that the task is run again."""
+        worker, actor, task = self.under_way.pop(reference)
         try:
             self.found[task.number] = ray.get(reference)
         except _LOST as error:
             task.tries += 1
             if task.tries == _TRIES:
                 raise ExecutorError(
-                    f"a task was lost {_TRIES} times on the Ray cluster ({_first_line(error)}): "
+                    f"a task was lost {_TRIES} times on the Ray cluster ({first_line(error)}): "
                     "there is no answer; where memory runs out, a smaller block helps ([ray] block "
                     "in config.toml)"
                 ) from error
             self.done.run_again += 1
+            self.cluster.replace(worker, actor)
             self.queues.put_back(worker, task)
-            return task
+            return
         except RayTaskError as error:
             raise ExecutorError(
                 f"a task failed on the Ray cluster, and so there is no answer: {error.cause!r}"
             ) from error
         except RayError as error:
-            raise ExecutorError(f"the Ray cluster failed: {_first_line(error)}") from error
+            raise ExecutorError(f"the Ray cluster failed: {first_line(error)}") from error
         self.queues.answered(worker)
         if self.wanted.progress:
             tiles = sum(last - first for task in self._done() for first, last in task.blocks)
             bars = tiles * TILE * self.panel.rows
             self.wanted.progress(len(self.found), len(self.tasks), bars)
-        return None
 
     def _done(self) -> list[_Task]:
         return [task for task in self.tasks if task.number in self.found]
@@ -228,15 +220,10 @@ class _Evaluation:
     def _placed_anew(self) -> None:
         """Go on with the workers that there is still room for."""
         self.done.run_again += len(self.under_way)
-        self._cancel()
+        self.under_way.clear()
         self.cluster.place_remaining(self.wanted)
         rest = [task for task in self.tasks if task.number not in self.found]
         self.queues = _Queues(rest, self.cluster.workers)
-
-    def _cancel(self) -> None:
-        for reference in self.under_way:
-            ray.cancel(reference)
-        self.under_way.clear()
 
     def _forecast(self) -> float:
         """Seconds that one worker would take for everything."""
@@ -268,13 +255,13 @@ class _Queues:
             self._waiting[place * workers // len(tasks)].append(task)
         self._sent = [0] * workers
 
-    def send(self, give: Callable[[int, _Task], None]) -> None:
-        """Give tasks to workers, of each no more than it should have."""
+    def send(self, give: Callable[[int, _Task], None], resting: set[int]) -> None:
+        """Give tasks to the workers that are not resting, of each no more than it should have."""
         for most in range(1, _UNDER_WAY + 1):
             for worker, own in enumerate(self._waiting):
                 # Whoever would stand idle takes from the one with most to do.
                 queue = own or (max(self._waiting, key=len) if most == 1 else own)
-                if queue and self._sent[worker] < most:
+                if queue and self._sent[worker] < most and worker not in resting:
                     self._sent[worker] += 1
                     give(worker, queue.popleft())
 
@@ -286,7 +273,3 @@ class _Queues:
         """A task is to be sent again, before the others."""
         self._sent[worker] -= 1
         self._waiting[worker].appendleft(task)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
