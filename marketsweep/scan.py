@@ -16,7 +16,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, get_args
@@ -28,7 +28,7 @@ from marketsweep import tree
 from marketsweep.asking import NO_CONDITIONS, Wanted, planned_together
 from marketsweep.clauses import funnel, near_misses
 from marketsweep.errors import CoverageError, UsageError
-from marketsweep.executors import executor
+from marketsweep.executors import Auto, executor, name_of, settled
 from marketsweep.loading import Loader
 from marketsweep.panel import Panel
 from marketsweep.passes import evaluate
@@ -64,7 +64,7 @@ class Scan:
     """At most so many of each group; with `by`, the fact that makes the groups."""
     by: str = ""
     columns: tuple[str | Node, ...] = ()
-    executor: str = "threads"
+    executor: str | Auto = "threads"
     threads: int | None = None
     """Of the executor of that name; None for one a processor."""
     adjust: Adjust = "splits"
@@ -97,7 +97,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
     What several of them need is worked out once. Raises as `run` does.
     """
     started = perf_counter()
-    scan = scans[0]
+    scan = replace(scans[0], executor=settled(scans[0].executor))
     asked, plan = planned_together(tuple(map(_wanted, scans)))
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
@@ -146,7 +146,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         hits = Hits(
             condition=one.condition if isinstance(one.condition, str) else str(what.condition),
             as_of=as_of,
-            executor=scan.executor,
+            executor=name_of(scan.executor),
             symbols=[panel.symbols[place] for place in places.tolist()],
             close=close[places],
             volume=volume[places],

@@ -24,7 +24,7 @@ import numpy as np
 from marketsweep.census import Counts
 from marketsweep.errors import UsageError
 from marketsweep.evaluate import Tallies
-from marketsweep.executors import executor, tallier
+from marketsweep.executors import executor, name_of, settled, tallier
 from marketsweep.loading import Loader
 from marketsweep.panel import Panel
 from marketsweep.passes import prepared
@@ -88,7 +88,8 @@ def sweep(
         sessions = [resolve_session(loader.snapshot, scan.as_of)]
     _check_table(template.names, len(variants), len(sessions))
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
-    scan = replace(scan, where=None, screen=scan.screen.also(where))
+    screen, which = scan.screen.also(where), settled(scan.executor)
+    scan = replace(scan, where=None, screen=screen, executor=which)
     corners = [template.tree(corner) for corner in _corners(variants)]
 
     tallies = np.zeros((len(variants), len(sessions), 2), dtype=np.int64)
@@ -112,7 +113,7 @@ def sweep(
         matches=tallies[..., 0],
         evaluated=tallies[..., 1],
         by_session=by_session,
-        executor=scan.executor,
+        executor=name_of(scan.executor),
         data_version=loader.version,
         seconds=perf_counter() - started,
         bars_needed=needed,

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--top", type=click.IntRange(1), metavar="N", help="At most N of each group; --by.")
 @click.option("--by", default="", metavar="FACT", help="Groups: sector, industry, exchange, ...")
 @click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
-@click.option("--executor", default="threads", show_default=True, metavar="threads|serial")
+@click.option("--executor", default="threads", show_default=True, metavar="threads|serial|gpu|auto")
 @click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
 @click.option(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N of each session.")
 @click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
-@click.option("--executor", default="threads", show_default=True, metavar="threads|serial")
+@click.option("--executor", default="threads", show_default=True, metavar="threads|serial|gpu|auto")
 @click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
 @table_format_option

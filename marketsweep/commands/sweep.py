@@ -52,7 +52,7 @@ _MOST_VALUES = 1_000_000
 @where_option
 @universe_option
 @unknown_option
-@click.option("--executor", default="threads", show_default=True, metavar="threads|serial")
+@click.option("--executor", default="threads", show_default=True, metavar="threads|serial|gpu|auto")
 @click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
 @table_format_option

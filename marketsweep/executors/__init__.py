@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import Any, Final, Protocol
@@ -21,8 +22,28 @@ Executor = Callable[[Plan, Panel], list[NDArray[np.float64]]]
 EXECUTORS: Final = ("threads", "serial", "gpu")
 """Names of the executors, the default first; each is a module of this folder.
 
-It has `run`, `search` and `tally`.
+It has `run`, `search` and `tally`. Beside them there is "auto", which picks one for each job.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """What "auto" is for one scan: it remembers whom it picked."""
+
+    picked: set[str] = field(default_factory=set)
+
+
+def settled(which: str | Auto) -> str | Auto:
+    """The executor of one scan, whose name tells in the end who evaluated it."""
+    return Auto() if which == "auto" else which
+
+
+def name_of(which: str | Auto) -> str:
+    """The name of an executor as a receipt tells it."""
+    if isinstance(which, Auto):
+        return f"auto: {', '.join(sorted(which.picked)) or 'nothing to do'}"
+    return which
+
 
 Searcher = Callable[[Plan, Panel], Found]
 """Takes a plan and a panel with sessions and spans, gives where the first result holds."""
@@ -35,7 +56,7 @@ class Tallier(Protocol):
         """The counts of sessions from number `first` on."""
 
 
-def executor(name: str, threads: int | None = None) -> Executor:
+def executor(name: str | Auto, threads: int | None = None) -> Executor:
     """The executor of that name. Raises `UsageError` where there is none.
 
     `threads` (None: one a processor) is how many the one of that name has.
@@ -44,20 +65,24 @@ def executor(name: str, threads: int | None = None) -> Executor:
     return found
 
 
-def searcher(name: str, threads: int | None = None) -> Searcher:
+def searcher(name: str | Auto, threads: int | None = None) -> Searcher:
     """How the executor of that name searches. Raises as `executor` does."""
     found: Searcher = _of(name, "search", threads)
     return found
 
 
-def tallier(name: str, threads: int | None = None) -> Tallier:
+def tallier(name: str | Auto, threads: int | None = None) -> Tallier:
     """How the executor of that name counts. Raises as `executor` does."""
     found: Tallier = _of(name, "tally", threads)
     return found
 
 
-def _of(name: str, function: str, threads: int | None) -> Any:  # noqa: ANN401, of either kind
-    if name not in EXECUTORS:
-        raise UsageError(f"unknown executor {name!r}: choose one of {', '.join(EXECUTORS)}")
-    found = getattr(import_module(f"{__name__}.{name}"), function)
-    return partial(found, threads=threads) if name == "threads" and threads else found
+def _of(which: str | Auto, function: str, threads: int | None) -> Any:  # noqa: ANN401, of any kind
+    which = settled(which)
+    if isinstance(which, Auto):
+        return import_module(f"{__name__}.auto").Job(function, threads, which.picked)
+    if which not in EXECUTORS:
+        known = ", ".join((*EXECUTORS, "auto"))
+        raise UsageError(f"unknown executor {which!r}: choose one of {known}")
+    found = getattr(import_module(f"{__name__}.{which}"), function)
+    return partial(found, threads=threads) if which == "threads" and threads else found

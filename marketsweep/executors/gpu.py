@@ -7,6 +7,7 @@ there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache, partial
 from threading import Lock
 from typing import Any, Final, TypeVar
@@ -53,8 +54,11 @@ def _asked(function: Callable[[Card, Plan, Panel], _Answer], plan: Plan, panel: 
         try:
             return function(device, plan, panel)
         except (MemoryError, RuntimeError) as error:  # of which CuPy's are
+            # Frames of the evaluation hold memory of the card.
+            failure = error.with_traceback(None)
+        with suppress(RuntimeError):  # a card that failed may refuse everything from then on
             device.let_go()
-            raise UsageError(_said(error)) from error
+        raise UsageError(_said(failure)) from failure
 
 
 def _said(error: Exception) -> str:
