@@ -19,11 +19,11 @@ BARS: Final = 513
 _AS_OF: Final = dt.date(2016, 12, 30)
 
 
-def walks(seed: int = 2016) -> Panel:
-    """The panel of it; a seed always gives the same."""
-    r = np.random.default_rng(seed)
-    tiles = -(-SYMBOLS // TILE)
-    shape = (tiles, BARS, TILE)
+def walks(symbols: int = SYMBOLS, bars: int = BARS) -> Panel:
+    """The panel of it, always the same."""
+    r = np.random.default_rng(2016)
+    tiles = -(-symbols // TILE)
+    shape = (tiles, bars, TILE)
     start = r.uniform(2.0, 200.0, (tiles, 1, TILE))
     drift = r.normal(0.0005, 0.001, (tiles, 1, TILE))
     close = start * np.exp(np.cumsum(drift + r.normal(0.0, 0.02, shape), axis=1))
@@ -34,16 +34,16 @@ def walks(seed: int = 2016) -> Panel:
     fields = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
     return Panel(
         as_of=_AS_OF,
-        symbols=[f"W{number:04}" for number in range(SYMBOLS)],
-        rows=BARS,
-        fields={name: _without_spare_lanes(values) for name, values in fields.items()},
-        bars=np.full(SYMBOLS, BARS),
-        age=np.zeros(SYMBOLS, dtype=np.int64),
+        symbols=[f"W{number:05}" for number in range(symbols)],
+        rows=bars,
+        fields={name: _without_spare_lanes(values, symbols) for name, values in fields.items()},
+        bars=np.full(symbols, bars),
+        age=np.zeros(symbols, dtype=np.int64),
         reference=Reference([], list, _AS_OF),
     )
 
 
-def _without_spare_lanes(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _without_spare_lanes(values: NDArray[np.float64], symbols: int) -> NDArray[np.float64]:
     """The last tile's lanes beyond the last symbol hold no bars, as in a panel from a store."""
-    values[-1, :, SYMBOLS % TILE or TILE :] = np.nan
+    values[-1, :, symbols % TILE or TILE :] = np.nan
     return values

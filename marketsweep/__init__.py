@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from marketsweep.errors import (
     ConditionError,
     CoverageError,
+    ExecutorError,
     MarketsweepError,
     ProviderError,
     ProviderRefused,
@@ -31,6 +32,7 @@ from marketsweep.errors import (
 )
 
 if TYPE_CHECKING:
+    from marketsweep.distribution import Ray
     from marketsweep.expressions import breadth
     from marketsweep.histories import Histories
     from marketsweep.incremental import Incremental
@@ -46,6 +48,7 @@ __all__ = [
     "ConditionError",
     "Coverage",
     "CoverageError",
+    "ExecutorError",
     "FilesProvider",
     "Histories",
     "Hits",
@@ -57,6 +60,7 @@ __all__ = [
     "ProviderError",
     "ProviderRefused",
     "ProviderUnreachable",
+    "Ray",
     "StoreDamaged",
     "StoreError",
     "StoreFull",
@@ -77,6 +81,7 @@ _LAZY = {
     "Market": ("marketsweep.market", "Market"),
     "MassiveProvider": ("marketsweep.providers.massive", "MassiveProvider"),
     "Match": ("marketsweep.results", "Match"),
+    "Ray": ("marketsweep.distribution", "Ray"),
     "open": ("marketsweep.market", "open_market"),
 }
 

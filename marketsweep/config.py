@@ -7,6 +7,11 @@
     [scan]
     threads = 4             # that evaluate
 
+    [ray]                   # of the ray executor
+    workers = 8
+    threads = 4             # of each
+    block = 1024            # symbols that lie together in the object store
+
 A key that is left out has its default. An environment variable goes before the file, and what a
 call asks for before both. The file is read strictly: a key that nothing uses is an error.
 """
@@ -31,8 +36,18 @@ CONFIG: Final = "config.toml"
 CONCURRENCY: Final = "sync", "concurrency"
 CALLS_PER_MINUTE: Final = "sync", "calls_per_minute"
 THREADS: Final = "scan", "threads"
+RAY_WORKERS: Final = "ray", "workers"
+RAY_THREADS: Final = "ray", "threads"
+RAY_BLOCK: Final = "ray", "block"
 
-_MOST: Final = {CONCURRENCY: 100, CALLS_PER_MINUTE: 100_000, THREADS: 256}
+_MOST: Final = {
+    CONCURRENCY: 100,
+    CALLS_PER_MINUTE: 100_000,
+    THREADS: 256,
+    RAY_WORKERS: 10_000,
+    RAY_THREADS: 256,
+    RAY_BLOCK: 100_000,
+}
 """Every key that there is, with its greatest value; the least is 1."""
 
 Key = tuple[str, str]
@@ -47,6 +62,11 @@ class Config:
     calls_per_minute: int | None = None
     threads: int | None = None
     """That evaluate a scan."""
+    ray_workers: int | None = None
+    ray_threads: int | None = None
+    """Of each worker."""
+    ray_block: int | None = None
+    """Symbols of a block in the object store."""
 
 
 DEFAULTS: Final = Config()
@@ -56,12 +76,13 @@ def read_config(folder: Path, environment: Mapping[str, str] | None = None) -> C
     """The settings of a folder, which need not exist. Raises UsageError, naming file and key."""
     found = _read(folder / CONFIG)
     found |= _from_environment(os.environ if environment is None else environment)
-    return Config(found.get(CONCURRENCY), found.get(CALLS_PER_MINUTE), found.get(THREADS))
+    return Config(*(found.get(key) for key in _MOST))
 
 
 def variable(key: Key) -> str:
     """The environment variable that goes before a key of the file."""
-    return f"MARKETSWEEP_{key[1].upper()}"
+    table, name = key
+    return f"MARKETSWEEP_{'RAY_' if table == 'ray' else ''}{name.upper()}"
 
 
 def write_config(folder: Path, settings: Mapping[Key, int]) -> Path:

@@ -7,10 +7,11 @@
     ├── ProviderError               the source of prices failed: exit code 4
     │   ├── ProviderRefused         it said no: key, plan, entitlement; trying again will not help
     │   └── ProviderUnreachable     it did not answer, or answered nonsense, after every retry
-    └── StoreError                  the data folder cannot be used: exit code 5
-        ├── StoreLocked             another process is writing to it
-        ├── StoreDamaged            a checksum or the catalog does not hold
-        └── StoreFull               the disk refused the write; nothing committed was lost
+    ├── StoreError                  the data folder cannot be used: exit code 5
+    │   ├── StoreLocked             another process is writing to it
+    │   ├── StoreDamaged            a checksum or the catalog does not hold
+    │   └── StoreFull               the disk refused the write; nothing committed was lost
+    └── ExecutorError               what evaluates failed at it, such as a cluster: exit code 6
 
 Foreign errors (aiohttp, sqlite3, OSError, polars) are translated to these once, at the border.
 The exit code of the command line is a fact of the class, so it stands here.
@@ -94,3 +95,9 @@ class StoreDamaged(StoreError):
 
 class StoreFull(StoreError):
     """The disk refused the write; nothing that was committed is lost."""
+
+
+class ExecutorError(MarketsweepError):
+    """What was to evaluate, such as a cluster, failed at it: there is no answer."""
+
+    exit_code = 6

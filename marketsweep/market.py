@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Literal, Self
 from marketsweep.asking import condition_tree
 from marketsweep.condition import split_expressions
 from marketsweep.config import DEFAULTS, Config, read_config
+from marketsweep.distribution import Ray
 from marketsweep.errors import UsageError
+from marketsweep.executors import name_of
 from marketsweep.expressions import Expression, node_of
 from marketsweep.loading import Loader
 from marketsweep.past import Adjust
@@ -107,7 +109,7 @@ class Market:
         top: int | None = None,
         by: str = "",
         columns: str | Expression | Sequence[str | Expression] = (),
-        executor: str = "threads",
+        executor: str | Ray = "threads",
         threads: int | None = None,
         adjust: Adjust = "splits",
         min_coverage: float = MIN_COVERAGE,
@@ -124,7 +126,8 @@ class Market:
         well. Of whom it cannot be told is left out, or looked at with `unknown="keep"`.
         `skip_low_volume` leaves those on the kept low-volume list out. `columns` are more values to
         show, a text of several being cut at its commas. `threads` (None: what the folder is set to,
-        else one a processor) evaluate. `exclude_suspect` leaves out symbols with suspicious bars
+        else one a processor) evaluate. `executor` is "threads", "serial", "ray" or, for a cluster
+        of one's own, a `Ray`. `exclude_suspect` leaves out symbols with suspicious bars
         among those that the condition looks at. With `funnel` the hits say whom each clause lets
         through, and `near` how many to tell of that fail one clause by the least. With
         `incremental`, symbols whose data has not changed since the last such scan of this condition
@@ -133,6 +136,7 @@ class Market:
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
+        executor, threads = self._executor(executor, threads)
         if by and top is None:
             raise UsageError(f"by {by}, top how many of each? Give top as well")
         scan = Scan(
@@ -146,7 +150,7 @@ class Market:
             by=by,
             columns=tuple(node_of(column) for column in _several(columns)),
             executor=executor,
-            threads=_count("threads", threads) or self.config.threads,
+            threads=threads,
             adjust=adjust,
             min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
@@ -201,7 +205,7 @@ class Market:
         descending: bool = True,
         limit: int | None = None,
         columns: str | Expression | Sequence[str | Expression] = (),
-        executor: str = "threads",
+        executor: str | Ray = "threads",
         threads: int | None = None,
         adjust: Adjust = "splits",
         exclude_suspect: bool = False,
@@ -218,6 +222,7 @@ class Market:
         from marketsweep.signals import signals  # few scans ask for it
 
         self.loader.refresh()
+        executor, threads = self._executor(executor, threads)
         scan = Scan(
             condition=node_of(condition),
             where=None if where is None else node_of(where),
@@ -226,7 +231,7 @@ class Market:
             limit=_count("limit", limit),
             columns=tuple(node_of(column) for column in _several(columns)),
             executor=executor,
-            threads=_count("threads", threads) or self.config.threads,
+            threads=threads,
             adjust=adjust,
             exclude_suspect=exclude_suspect,
             saved=Saved.of(self.store.path),
@@ -245,7 +250,7 @@ class Market:
         where: str | Expression | None = None,
         universe: str | None = None,
         unknown: Literal["keep", "drop"] | None = None,
-        executor: str = "threads",
+        executor: str | Ray = "threads",
         threads: int | None = None,
         adjust: Adjust = "splits",
         progress: Callable[[int, int, int], None] | None = None,
@@ -269,12 +274,13 @@ class Market:
                 "as_of is one session, since and until are many: give one or the other"
             )
         self.loader.refresh()
+        executor, threads = self._executor(executor, threads)
         scan = Scan(
             condition=condition,
             where=None if where is None else node_of(where),
             as_of=_date(as_of),
             executor=executor,
-            threads=_count("threads", threads) or self.config.threads,
+            threads=threads,
             adjust=adjust,
             saved=Saved.of(self.store.path),
             screen=self._screen(universe, unknown, skip_low_volume=False),
@@ -359,6 +365,20 @@ class Market:
             self.loader, session, [symbol], held, lines, marks=marks, adjust=adjust, bars=bars
         )
         return Chart(drawn[0])
+
+    def _executor(self, given: str | Ray, threads: int | None) -> tuple[str | Ray, int | None]:
+        """An executor and its threads, as the folder is set to where nothing is asked for."""
+        threads = _count("threads", threads)
+        if name_of(given) != "ray":
+            return given, threads or self.config.threads
+        asked, config = given if isinstance(given, Ray) else Ray(), self.config
+        ray = replace(
+            asked,
+            workers=asked.workers or config.ray_workers,
+            threads=threads or asked.threads or config.ray_threads,
+            block=asked.block or config.ray_block,
+        )
+        return ray, ray.threads
 
     def _screen(
         self, universe: str | None, unknown: str | None, *, skip_low_volume: bool

@@ -35,9 +35,14 @@ Others = Callable[[str, Plan], Panel]
 Matrix = NDArray[np.float64]
 
 
-def evaluate(plan: Plan, panel: Panel, run: Executor, others: Others) -> list[Matrix]:
-    """The results of a plan, float64 [rows, symbols] each, its passes included."""
-    return run(plan, prepared(plan, panel, run, others))
+def evaluate(
+    plan: Plan, panel: Panel, run: Executor, others: Others, before: Executor | None = None
+) -> list[Matrix]:
+    """The results of a plan, float64 [rows, symbols] each, its passes included.
+
+    These are evaluated by `before`, where that is another executor.
+    """
+    return run(plan, prepared(plan, panel, before or run, others))
 
 
 def prepared(plan: Plan, panel: Panel, run: Executor, others: Others) -> Panel:

@@ -44,6 +44,7 @@ def receipt_report(hits: Hits) -> str:
         + (suspect if left.suspect else ""),
         *_funnel(coverage.funnel),
         *([f"  incremental: {hits.reuse}"] if hits.reuse else []),
+        *([f"  ray: {hits.distribution}"] if hits.distribution else []),
         f"  data version {hits.data_version}; load {_ms(timing.load)}, evaluate "
         f"{_ms(timing.evaluate)} ({hits.executor}), total {_ms(timing.total)}",
     ]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.clauses import ClauseCount, NearMiss
+from marketsweep.distribution import Distribution
 from marketsweep.screen import Clause
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ class Hits:
     """Those who fail one clause alone, by the least; where that was asked for."""
     reuse: Reuse | None = None
     """What was evaluated and what was not; of an incremental scan."""
+    distribution: Distribution | None = None
+    """What a cluster did, and what was lost on the way; of the ray executor."""
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -186,6 +189,7 @@ class Hits:
             **({"funnel": [asdict(one) for one in self.funnel]} if self.funnel else {}),
             **({"near": [asdict(one) for one in self.near]} if self.near else {}),
             **({"reuse": asdict(self.reuse)} if self.reuse else {}),
+            **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "data_version": self.data_version,
             "timing": asdict(self.timing),
         }
@@ -227,6 +231,7 @@ class Hits:
             f"{coverage.bars_needed} bars, {left.failed:,} failed"
             + (f", {left.suspect:,} suspicious" if left.suspect else "")
             + (f"; incremental: {self.reuse}" if self.reuse else "")
+            + (f"; ray: {self.distribution}" if self.distribution else "")
         )
 
     def __repr__(self) -> str:

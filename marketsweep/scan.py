@@ -16,7 +16,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, get_args
@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from marketsweep import tree
 from marketsweep.asking import NO_CONDITIONS, Wanted, planned_together
 from marketsweep.clauses import funnel, near_misses
+from marketsweep.distribution import Distribution, Ray
 from marketsweep.errors import CoverageError, UsageError
-from marketsweep.executors import Auto, executor, name_of, settled
+from marketsweep.executors import executor, executor_of_passes, name_of
 from marketsweep.loading import Loader
 from marketsweep.panel import Panel
 from marketsweep.passes import evaluate
@@ -64,9 +65,9 @@ class Scan:
     """At most so many of each group; with `by`, the fact that makes the groups."""
     by: str = ""
     columns: tuple[str | Node, ...] = ()
-    executor: str | Auto = "threads"
+    executor: str | Ray = "threads"
     threads: int | None = None
-    """Of the executor of that name; None for one a processor."""
+    """Of the executor of that name; None for one a processor. With ray of each worker."""
     adjust: Adjust = "splits"
     min_coverage: float = MIN_COVERAGE
     exclude_suspect: bool = False
@@ -97,11 +98,13 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
     What several of them need is worked out once. Raises as `run` does.
     """
     started = perf_counter()
-    scan = replace(scans[0], executor=settled(scans[0].executor))
+    scan = scans[0]
     asked, plan = planned_together(tuple(map(_wanted, scans)))
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
-    evaluator = executor(scan.executor, scan.threads)
+    done = Distribution()
+    evaluator = executor(scan.executor, scan.threads, done)
+    before = executor_of_passes(scan.executor, scan.threads)
     check_adjust(scan.adjust)
     if not 0 <= scan.min_coverage <= 1:
         raise UsageError(f"min coverage {scan.min_coverage} is no share from 0 to 1")
@@ -116,7 +119,8 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
     if scan.incremental is None:
         panel = loader.panel(as_of, screen, plan, scan.adjust)
         loaded = perf_counter()
-        results = evaluate(plan, panel, evaluator, loader.others(as_of, scan.adjust))
+        others = loader.others(as_of, scan.adjust)
+        results = evaluate(plan, panel, evaluator, others, before)
     else:
         from marketsweep.incremental import Reusing  # few scans ask for it
 
@@ -146,7 +150,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         hits = Hits(
             condition=one.condition if isinstance(one.condition, str) else str(what.condition),
             as_of=as_of,
-            executor=name_of(scan.executor),
+            executor=name_of(scan.executor, done),
             symbols=[panel.symbols[place] for place in places.tolist()],
             close=close[places],
             volume=volume[places],
@@ -166,6 +170,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
                 *doubts,
             ],
             reuse=reuse,
+            distribution=done if done.tasks else None,
         )
         answers.append(hits)
     return answers

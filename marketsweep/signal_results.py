@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.distribution import Distribution
 from marketsweep.results import Timing
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Signals:
     bars_needed: int
     """Bars that the condition needs of a symbol."""
     warnings: list[str] = field(default_factory=list)
+    distribution: Distribution | None = None
+    """What a cluster did; of the ray executor."""
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -100,6 +103,7 @@ class Signals:
             "condition": self.condition,
             "sessions": [{**asdict(one), "session": f"{one.session}"} for one in self.sessions],
             "hits": [{**hit, "date": f"{hit['date']}"} for hit in self.to_dicts()],
+            **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "data_version": self.data_version,
             "timing": asdict(self.timing),
         }
@@ -116,6 +120,7 @@ class Signals:
             f"{len(self):,} hits in {len(self.sessions):,} sessions, "
             f"{self.sessions[0].session} to {self.sessions[-1].session}; "
             f"{evaluated:,} of {asked:,} bars expected in them evaluated"
+            + (f"; ray: {self.distribution}" if self.distribution else "")
         )
 
     def __repr__(self) -> str:

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from marketsweep.asking import Asked, planned
 from marketsweep.charts.drawing import Marks
 from marketsweep.charts.panes import has_a_past
-from marketsweep.executors import executor, searcher
+from marketsweep.distribution import Distribution
+from marketsweep.executors import executor_of_passes, searcher
 from marketsweep.loading import Loader
 from marketsweep.passes import prepared
 from marketsweep.past import Adjust
@@ -87,9 +88,11 @@ def signals(
     if one_pass:
         blocks = list(blocks_of(asked.nodes, loader, sessions, scan.adjust))
     parts: list[_Part] = []
+    distribution = Distribution()
     done = hits = 0
     for days in blocks:
-        parts.append((_at_once if one_pass else _one_by_one)(scan, asked, loader, days))
+        way = _at_once if one_pass else _one_by_one
+        parts.append(way(scan, asked, loader, days, distribution))
         done, hits = done + len(days), hits + len(parts[-1].symbols)
         progress(done, len(sessions), hits)
     close, volume, *values = (
@@ -114,6 +117,7 @@ def signals(
             *doubts(loader.sessions, asked.plan.bars[0], receipts),
             *of_today(asked.condition, screen, sessions[0], loader.sessions[-1]),
         ],
+        distribution=distribution if distribution.tasks else None,
     )
 
 
@@ -140,7 +144,9 @@ def _is_of_one_pass(scan: Scan, screen: Screen, asked: Asked) -> bool:
 # -- all sessions in one pass
 
 
-def _at_once(scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date]) -> _Part:
+def _at_once(
+    scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date], done: Distribution
+) -> _Part:
     started = perf_counter()
     day = loader.day(days[-1])
     first = bisect_left(day.history.dates, days[0])
@@ -148,10 +154,10 @@ def _at_once(scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date]) 
     depth, fields = asked.plan.history, {*plan.loads, SESSION}
     panel = loader.stretched(days[-1], first, scan.screen, scan.adjust, depth, fields)
     others = loader.others(days[-1], scan.adjust)
-    panel = prepared(plan, panel, executor(scan.executor, scan.threads), others)
+    panel = prepared(plan, panel, executor_of_passes(scan.executor, scan.threads), others)
     counts = loader.counts(days[-1], first, scan.screen)
     loaded = perf_counter()
-    found = searcher(scan.executor, scan.threads)(plan, panel)
+    found = searcher(scan.executor, scan.threads, done)(plan, panel)
     names, of_place = np.unique(panel.symbols, return_inverse=True)
     symbols = of_place[found.places]  # numbers that are in the order of the names
     values = found.values.T
@@ -192,9 +198,13 @@ def _plan_of(nodes: tuple[Node, ...], rows: int) -> Plan:
 # -- a session after the other
 
 
-def _one_by_one(scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date]) -> _Part:
+def _one_by_one(
+    scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date], done: Distribution
+) -> _Part:
     (day,) = days
     hits = run(replace(scan, as_of=day), loader)
+    if hits.distribution:
+        done.add(hits.distribution)
     covered, left = hits.coverage, hits.coverage.excluded
     receipt = SessionReceipt(
         session=day,

@@ -22,9 +22,10 @@ from typing import Final
 import numpy as np
 
 from marketsweep.census import Counts
+from marketsweep.distribution import Distribution
 from marketsweep.errors import UsageError
 from marketsweep.evaluate import Tallies
-from marketsweep.executors import executor, name_of, settled, tallier
+from marketsweep.executors import executor_of_passes, name_of, tallier
 from marketsweep.loading import Loader
 from marketsweep.panel import Panel
 from marketsweep.passes import prepared
@@ -88,18 +89,18 @@ def sweep(
         sessions = [resolve_session(loader.snapshot, scan.as_of)]
     _check_table(template.names, len(variants), len(sessions))
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
-    screen, which = scan.screen.also(where), settled(scan.executor)
-    scan = replace(scan, where=None, screen=screen, executor=which)
+    scan = replace(scan, where=None, screen=scan.screen.also(where))
     corners = [template.tree(corner) for corner in _corners(variants)]
 
     tallies = np.zeros((len(variants), len(sessions), 2), dtype=np.int64)
     receipts: list[SessionReceipt] = []
+    distribution = Distribution()
     for part in _parts(scan, loader, sessions, corners):
         done = len(receipts)
         end = done + len(part.days)
         for begin in range(0, len(variants), AT_ONCE):
             some = variants[begin : begin + AT_ONCE]
-            counted = _counted([template.tree(one) for one in some], part, scan)
+            counted = _counted([template.tree(one) for one in some], part, scan, distribution)
             tallies[begin : begin + len(some), done:end] = counted
             count = done * len(variants) + (begin + len(some)) * len(part.days)
             progress(count, len(variants) * len(sessions), int(tallies[..., 0].sum()))
@@ -113,7 +114,7 @@ def sweep(
         matches=tallies[..., 0],
         evaluated=tallies[..., 1],
         by_session=by_session,
-        executor=name_of(scan.executor),
+        executor=name_of(scan.executor, distribution),
         data_version=loader.version,
         seconds=perf_counter() - started,
         bars_needed=needed,
@@ -121,6 +122,7 @@ def sweep(
             *doubts(loader.sessions, needed, receipts),
             *of_today(corners[0], scan.screen, sessions[0], loader.sessions[-1]),
         ],
+        distribution=distribution if distribution.tasks else None,
     )
 
 
@@ -147,18 +149,19 @@ def _corners(variants: Sequence[Values]) -> list[Values]:
 # -- a plan of many variants
 
 
-def _counted(nodes: list[Node], part: _Part, scan: Scan) -> Tallies:
+def _counted(nodes: list[Node], part: _Part, scan: Scan, done: Distribution) -> Tallies:
     """The counts of some variants in the sessions of a part, [variants, sessions, 2]."""
     plan = make_plan(nodes, part.rows)
     if len(nodes) > 1 and part.derived_bytes(plan) > _DERIVED_BYTES:
         half = len(nodes) // 2
         return np.concatenate(
-            [_counted(nodes[:half], part, scan), _counted(nodes[half:], part, scan)]
+            [_counted(nodes[:half], part, scan, done), _counted(nodes[half:], part, scan, done)]
         )
     # What passes make for these variants is of no use to others.
     panel = replace(part.panel(plan, nodes), kept={})
-    panel = prepared(plan, panel, executor(scan.executor, scan.threads), part.others)
-    return tallier(scan.executor, scan.threads)(plan, panel, part.first)
+    before = executor_of_passes(scan.executor, scan.threads)
+    panel = prepared(plan, panel, before, part.others)
+    return tallier(scan.executor, scan.threads, done)(plan, panel, part.first)
 
 
 class _Part(ABC):

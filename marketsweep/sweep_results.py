@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.distribution import Distribution
 from marketsweep.signal_results import SessionReceipt
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Sweep:
     bars_needed: int
     """Bars that the variant which needs the fewest needs of a symbol."""
     warnings: list[str] = field(default_factory=list)
+    distribution: Distribution | None = None
+    """What a cluster did; of the ray executor."""
 
     def __len__(self) -> int:
         return len(self.values)

@@ -118,7 +118,7 @@ def tune(
         last = max(fetch.rates)
         if last < max(CONNECTIONS):
             notes.append(f"fetch: over more than {last} connections calls failed, and came again")
-    with _market(folder, say) as market:
+    with market_of(folder, say) as market:
         scan = measure_scan(market, say)
     return Tuning(fetch, scan, notes)
 
@@ -189,7 +189,7 @@ def thread_counts(processors: int) -> list[int]:
 
 
 @contextmanager
-def _market(folder: Path, say: Say) -> Iterator[Market]:
+def market_of(folder: Path, say: Say) -> Iterator[Market]:
     """The folder's own market, or the example market where there is none yet."""
     try:
         found = open_market(folder)
@@ -220,15 +220,20 @@ def report(tuning: Tuning) -> str:
     """The curves as bars of text, with what was chosen."""
     lines = []
     for name, curve in (("fetch", tuning.fetch), ("scan", tuning.scan)):
-        if curve is None:
-            continue
-        best = max(curve.rates.values())
-        lines.append(f"{name}: {curve.unit} by {curve.what}")
-        for value, rate in curve.rates.items():
-            mark = "  best" if value == curve.choice else ""
-            bar = "#" * round(40 * rate / best)
-            lines.append(f"  {value:>4}  {rate:>9,.1f}  {bar:<40}{mark}".rstrip())
+        if curve is not None:
+            lines.append(drawn(name, curve))
     return "\n".join([*lines, *tuning.notes])
+
+
+def drawn(name: str, curve: Curve) -> str:
+    """A curve as bars of text."""
+    best = max(curve.rates.values())
+    lines = [f"{name}: {curve.unit} by {curve.what}"]
+    for value, rate in curve.rates.items():
+        mark = "  best" if value == curve.choice else ""
+        bar = "#" * round(40 * rate / best)
+        lines.append(f"  {value:>4}  {rate:>9,.1f}  {bar:<40}{mark}".rstrip())
+    return "\n".join(lines)
 
 
 def kept(file: Path, chosen: dict[Key, int]) -> str:

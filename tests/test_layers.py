@@ -25,7 +25,7 @@ FLOORS: list[list[str]] = [
         "batches",
         "kernels",
     ],
-    ["indicators", "packed_bars", "database", "segments", "spans", "identity"],
+    ["indicators", "packed_bars", "database", "segments", "spans", "identity", "distribution"],
     ["market_files", "intake", "tables", "occurrences", "config", "kept_results"],
     ["vocabulary", "catalog", "watchlist", "providers", "sandbox.settings"],
     ["tree", "writer"],
@@ -61,7 +61,7 @@ FLOORS: list[list[str]] = [
     ["market"],
     ["demo"],
     ["tune"],
-    ["reports", "quality_report", "universe_report"],
+    ["reports", "quality_report", "universe_report", "tune_ray"],
     ["commands"],
     ["cli"],
 ]

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 import marketsweep as ms
 from marketsweep.demo import REFERENCE_SCAN
 from marketsweep.errors import ConditionError, CoverageError, UsageError
-from marketsweep.executors import EXECUTORS
 from marketsweep.market import Market, open_market
 from marketsweep.market_files import read_actions
 from marketsweep.scan import require_coverage
 from marketsweep.sessions import sessions_between
+from tests.executors import IN_PROCESS
 from tests.markets import EXAMPLE, LAST, Bars, example_bars, sessions_of, store_of
 
 Array = NDArray[np.float64]
@@ -172,7 +172,7 @@ def test_expected_are_those_listed_that_day(market: Market) -> None:
 @pytest.mark.usefixtures("processor_as_gpu")
 @pytest.mark.parametrize("condition", [REFERENCE_SCAN, "close > sma(20) or rsi(200) > 50"])
 def test_executors_agree_to_the_bit(market: Market, condition: str) -> None:
-    answers = [market.scan(condition, executor=name) for name in EXECUTORS]
+    answers = [market.scan(condition, executor=name) for name in IN_PROCESS]
     first = answers[0]
     for other in answers[1:]:
         assert other.symbols == first.symbols

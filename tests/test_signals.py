@@ -23,7 +23,7 @@ from marketsweep import past_sessions, signals
 from marketsweep.by_symbol import asked
 from marketsweep.condition import parse_expression
 from marketsweep.errors import ConditionError, CoverageError, UsageError
-from marketsweep.executors import EXECUTORS, executor, searcher
+from marketsweep.executors import executor, searcher
 from marketsweep.panel import Panel
 from marketsweep.past import Adjust
 from marketsweep.plan import SESSION, make_plan
@@ -31,6 +31,7 @@ from marketsweep.records import Dividend, Listing, SessionBars, Span, Split
 from marketsweep.sessions import sessions_between
 from marketsweep.signal_results import SessionReceipt
 from marketsweep.store import Store
+from tests.executors import IN_PROCESS
 from tests.markets import panel_of, random_bars
 from tests.test_sync import COMMAND, command
 
@@ -275,7 +276,7 @@ def searched(name: str, condition: str, panel: Panel, rows: int) -> list[tuple[f
 
 
 @pytest.mark.usefixtures("processor_as_gpu")
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", IN_PROCESS)
 @pytest.mark.parametrize("condition", ["close > sma(20)", "1 < 2", "close[30] > open"])
 def test_a_search_finds_what_a_run_finds(name: str, condition: str) -> None:
     rows, symbols = 90, 100

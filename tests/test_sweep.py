@@ -20,10 +20,11 @@ import marketsweep as ms
 from marketsweep import past_sessions, sweep
 from marketsweep.condition import parse, parse_expression
 from marketsweep.errors import ConditionError, CoverageError, UsageError
-from marketsweep.executors import EXECUTORS, executor, tallier
+from marketsweep.executors import executor, tallier
 from marketsweep.plan import make_plan
 from marketsweep.store import Store
 from marketsweep.templates import Template, variants_of
+from tests.executors import IN_PROCESS
 from tests.markets import panel_of, random_bars
 from tests.test_signals import DAYS, awkward, with_sessions
 from tests.test_sync import command
@@ -145,7 +146,7 @@ def test_sessions_of_the_real_market(real: Path) -> None:
 
 
 @pytest.mark.usefixtures("processor_as_gpu")
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", IN_PROCESS)
 @pytest.mark.parametrize("rows", [1, 50])
 def test_a_tally_counts_what_a_run_finds(name: str, rows: int) -> None:
     """Against NumPy over the columns of a run: symbols with holes, spans, and short histories."""

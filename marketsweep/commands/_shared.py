@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import sys
 from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
@@ -16,6 +17,8 @@ from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from marketsweep.distribution import Ray
 
 DAY = click.DateTime(["%Y-%m-%d"])
 FILE = click.Path(path_type=Path)
@@ -50,6 +53,61 @@ table_format_option = click.option(
     type=click.Choice(["table", "json", "csv", "parquet"]),
     metavar="table|json|csv|parquet",
 )
+
+
+_EXECUTOR_OPTIONS = (
+    click.option(
+        "--executor",
+        default="threads",
+        show_default=True,
+        metavar="threads|serial|ray|gpu|auto",
+        help="auto: threads or gpu, as measured.",
+    ),
+    click.option("--threads", type=click.IntRange(1, 256), help="That evaluate; ray: a worker's."),
+    click.option("--ray-address", metavar="HOST:PORT|auto", help="Default: RAY_ADDRESS, or local."),
+    click.option("--ray-workers", type=click.IntRange(1), metavar="N", help="Default: all it has."),
+    click.option("--ray-pack", is_flag=True, help="Workers on few nodes; else spread over all."),
+)
+
+
+def executor_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of who evaluates; the command gets `executor`, of ray with what goes with it."""
+
+    @wraps(command)
+    def with_executor(
+        *,
+        executor: str,
+        ray_address: str | None,
+        ray_workers: int | None,
+        ray_pack: bool,
+        **others: object,
+    ) -> None:
+        chosen: str | Ray = executor
+        given = {
+            "--ray-address": ray_address,
+            "--ray-workers": ray_workers,
+            "--ray-pack": ray_pack or None,
+        }
+        if executor == "ray":
+            from marketsweep.distribution import Ray
+
+            chosen = Ray(ray_address, ray_workers, pack=ray_pack, progress=_tasks_line())
+        elif alone := [option for option, value in given.items() if value is not None]:
+            raise UsageError(f"{alone[0]} is of the ray executor: add --executor ray")
+        command(executor=chosen, **others)
+
+    found: Callable[..., None] = with_executor
+    for option in reversed(_EXECUTOR_OPTIONS):
+        found = option(found)
+    return found
+
+
+def _tasks_line() -> Callable[[int, int, int], None]:
+    """A bar of what takes long enough to wonder; gone once all is done."""
+    from marketsweep.reports import ProgressLine
+
+    line = ProgressLine("evaluating", sys.stderr)
+    return lambda done, total, bars: line(done, total, bars) if done < total else line.close()
 
 
 def date_of(given: dt.datetime | None) -> dt.date | None:

@@ -14,6 +14,7 @@ from marketsweep.commands._shared import (
     as_of_option,
     data_option,
     date_of,
+    executor_options,
     output_file,
     universe_option,
     unknown_option,
@@ -22,6 +23,7 @@ from marketsweep.commands._shared import (
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
+    from marketsweep.distribution import Ray
     from marketsweep.incremental import Incremental
     from marketsweep.market import Market
     from marketsweep.past import Adjust
@@ -41,8 +43,7 @@ if TYPE_CHECKING:
 @click.option("--top", type=click.IntRange(1), metavar="N", help="At most N of each group; --by.")
 @click.option("--by", default="", metavar="FACT", help="Groups: sector, industry, exchange, ...")
 @click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
-@click.option("--executor", default="threads", show_default=True, metavar="threads|serial|gpu|auto")
-@click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
+@executor_options
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
 @click.option(
     "--format", "format_", default="table", show_default=True, metavar="table|json|csv|parquet"
@@ -81,7 +82,7 @@ def scan(
     top: int | None,
     by: str,
     columns: str,
-    executor: str,
+    executor: str | Ray,
     threads: int | None,
     adjust: Adjust,
     format_: str,

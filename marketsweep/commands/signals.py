@@ -14,6 +14,7 @@ from marketsweep.commands._shared import (
     check_format,
     data_option,
     date_of,
+    executor_options,
     output_file,
     progress_line,
     table_format_option,
@@ -24,6 +25,7 @@ from marketsweep.commands._shared import (
 )
 
 if TYPE_CHECKING:
+    from marketsweep.distribution import Ray
     from marketsweep.past import Adjust
 
 
@@ -38,8 +40,7 @@ if TYPE_CHECKING:
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N of each session.")
 @click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
-@click.option("--executor", default="threads", show_default=True, metavar="threads|serial|gpu|auto")
-@click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
+@executor_options
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
 @table_format_option
 @click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
@@ -56,7 +57,7 @@ def signals(
     descending: bool,
     limit: int | None,
     columns: str,
-    executor: str,
+    executor: str | Ray,
     threads: int | None,
     adjust: Adjust,
     format_: str,

@@ -18,6 +18,7 @@ from marketsweep.commands._shared import (
     check_format,
     data_option,
     date_of,
+    executor_options,
     output_file,
     progress_line,
     table_format_option,
@@ -29,6 +30,7 @@ from marketsweep.commands._shared import (
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
+    from marketsweep.distribution import Ray
     from marketsweep.past import Adjust
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
@@ -52,8 +54,7 @@ _MOST_VALUES = 1_000_000
 @where_option
 @universe_option
 @unknown_option
-@click.option("--executor", default="threads", show_default=True, metavar="threads|serial|gpu|auto")
-@click.option("--threads", type=click.IntRange(1, 256), help="That evaluate.")
+@executor_options
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
 @table_format_option
 @click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
@@ -67,7 +68,7 @@ def sweep(
     where: str | None,
     universe: str | None,
     unknown: Literal["keep", "drop"] | None,
-    executor: str,
+    executor: str | Ray,
     threads: int | None,
     adjust: Adjust,
     format_: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,12 +14,15 @@ from marketsweep.commands._sources import limit_option, massive_source, source_o
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
+    from marketsweep.config import Key
     from marketsweep.providers.massive import MassiveProvider
 
 
 @click.command()
 @source_options
 @limit_option
+@click.option("--executor", default="threads", show_default=True, metavar="threads|ray")
+@click.option("--ray-address", metavar="HOST:PORT|auto", help="Default: RAY_ADDRESS, or local.")
 @click.option("--sandbox", "in_sandbox", is_flag=True, help="Fetch from a local stand-in instead.")
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="The curves as JSON on stdout.")
@@ -28,6 +31,8 @@ def tune(
     base_url: str | None,
     api_key: str | None,
     calls_per_minute: int | None,
+    executor: str,
+    ray_address: str | None,
     in_sandbox: bool,
     data: Path | None,
     as_json: bool,
@@ -39,16 +44,24 @@ def tune(
       marketsweep tune                       about 1,200 calls of your plan
       marketsweep tune --sandbox             against a local stand-in, 80 ms away
       marketsweep tune --provider files      the threads alone
+      marketsweep tune --executor ray        workers, their threads, and blocks on a Ray cluster
 
     The fewest within 5% of the best go to config.toml in the data folder, where sync and scan
     find them. Nothing that is fetched is stored.
     """
-    from marketsweep.config import read_config, write_config
+    from marketsweep.config import read_config
     from marketsweep.market import data_folder
-    from marketsweep.tune import example_provider, kept, report
+    from marketsweep.tune import example_provider, report
     from marketsweep.tune import tune as run_tune
 
     folder = data_folder(data)
+    if executor == "ray":
+        _tune_ray(folder, ray_address, as_json)
+        return
+    if executor != "threads":
+        raise UsageError(f"unknown executor {executor!r}: choose threads or ray")
+    if ray_address:
+        raise UsageError("--ray-address is of the ray executor: add --executor ray")
     limit = calls_per_minute or read_config(folder).calls_per_minute
     otherwise = "add --sandbox to measure against a local stand-in, 80 ms away"
 
@@ -65,9 +78,26 @@ def tune(
         elif provider != "files":
             raise UsageError(f"unknown provider {provider!r}: choose massive or files")
         tuning = run_tune(folder, make, limit, lambda line: click.echo(line, err=True))
+    _keep(folder, tuning.to_dict(), tuning.chosen, report(tuning), as_json)
+
+
+def _tune_ray(folder: Path, address: str | None, as_json: bool) -> None:
+    from marketsweep.distribution import Ray
+    from marketsweep.tune_ray import report, tune_ray
+
+    tuning = tune_ray(folder, Ray(address), lambda line: click.echo(line, err=True))
+    _keep(folder, tuning.to_dict(), tuning.chosen, report(tuning), as_json)
+
+
+def _keep(
+    folder: Path, facts: dict[str, Any], chosen: dict[Key, int], shown: str, as_json: bool
+) -> None:
+    from marketsweep.config import write_config
+    from marketsweep.tune import kept
+
     # Shown first: it is no less true where the folder cannot be written to.
     if as_json:
-        write_json(tuning.to_dict())
+        write_json(facts)
     else:
-        click.echo(report(tuning))
-    click.echo(kept(write_config(folder, tuning.chosen), tuning.chosen), err=as_json)
+        click.echo(shown)
+    click.echo(kept(write_config(folder, chosen), chosen), err=as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any, Final, Protocol
@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.distribution import Distribution, Ray
 from marketsweep.errors import UsageError
 from marketsweep.evaluate import Found, Tallies
 from marketsweep.panel import Panel
@@ -19,31 +20,11 @@ from marketsweep.plan import Plan
 Executor = Callable[[Plan, Panel], list[NDArray[np.float64]]]
 """Takes a plan and a panel, gives float64 [rows, symbols] for each of the plan's results."""
 
-EXECUTORS: Final = ("threads", "serial", "gpu")
+EXECUTORS: Final = ("threads", "serial", "ray", "gpu", "auto")
 """Names of the executors, the default first; each is a module of this folder.
 
-It has `run`, `search` and `tally`. Beside them there is "auto", which picks one for each job.
+It has `run`, `search` and `tally`.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Auto:
-    """What "auto" is for one scan: it remembers whom it picked."""
-
-    picked: set[str] = field(default_factory=set)
-
-
-def settled(which: str | Auto) -> str | Auto:
-    """The executor of one scan, whose name tells in the end who evaluated it."""
-    return Auto() if which == "auto" else which
-
-
-def name_of(which: str | Auto) -> str:
-    """The name of an executor as a receipt tells it."""
-    if isinstance(which, Auto):
-        return f"auto: {', '.join(sorted(which.picked)) or 'nothing to do'}"
-    return which
-
 
 Searcher = Callable[[Plan, Panel], Found]
 """Takes a plan and a panel with sessions and spans, gives where the first result holds."""
@@ -56,33 +37,74 @@ class Tallier(Protocol):
         """The counts of sessions from number `first` on."""
 
 
-def executor(name: str | Auto, threads: int | None = None) -> Executor:
+def executor(
+    which: str | Ray, threads: int | None = None, done: Distribution | None = None
+) -> Executor:
     """The executor of that name. Raises `UsageError` where there is none.
 
-    `threads` (None: one a processor) is how many the one of that name has.
+    `threads` (None: one a processor) is how many the one of that name has, or each worker of ray,
+    which tells in `done` what it did, as auto tells whom it picked.
     """
-    found: Executor = _of(name, "run", threads)
+    found: Executor = _of(which, "run", threads, done)
     return found
 
 
-def searcher(name: str | Auto, threads: int | None = None) -> Searcher:
+def searcher(
+    which: str | Ray, threads: int | None = None, done: Distribution | None = None
+) -> Searcher:
     """How the executor of that name searches. Raises as `executor` does."""
-    found: Searcher = _of(name, "search", threads)
+    found: Searcher = _of(which, "search", threads, done)
     return found
 
 
-def tallier(name: str | Auto, threads: int | None = None) -> Tallier:
+def tallier(
+    which: str | Ray, threads: int | None = None, done: Distribution | None = None
+) -> Tallier:
     """How the executor of that name counts. Raises as `executor` does."""
-    found: Tallier = _of(name, "tally", threads)
+    found: Tallier = _of(which, "tally", threads, done)
     return found
 
 
-def _of(which: str | Auto, function: str, threads: int | None) -> Any:  # noqa: ANN401, of any kind
-    which = settled(which)
-    if isinstance(which, Auto):
-        return import_module(f"{__name__}.auto").Job(function, threads, which.picked)
-    if which not in EXECUTORS:
-        known = ", ".join((*EXECUTORS, "auto"))
-        raise UsageError(f"unknown executor {which!r}: choose one of {known}")
-    found = getattr(import_module(f"{__name__}.{which}"), function)
-    return partial(found, threads=threads) if which == "threads" and threads else found
+def executor_of_passes(which: str | Ray, threads: int | None = None) -> Executor:
+    """The executor of the passes before the last: what they give is needed here."""
+    if isinstance(which, Ray) or which == "ray":
+        return executor("threads")
+    return executor(which, threads)
+
+
+def name_of(which: str | Ray, done: Distribution | None = None) -> str:
+    """The name of an executor; of auto, once it is `done`, with whom it picked."""
+    name = "ray" if isinstance(which, Ray) else which
+    return f"{name}: {', '.join(sorted(done.picked))}" if done and done.picked else name
+
+
+def processors_of(cluster: Ray) -> list[int]:
+    """Whole processors of each node of a Ray cluster, ascending. Raises as `executor` does."""
+    found: list[int] = _ray("processors_of")(cluster)
+    return found
+
+
+def _of(which: str | Ray, function: str, threads: int | None, done: Distribution | None) -> Any:  # noqa: ANN401, of any kind
+    name = name_of(which)
+    if name not in EXECUTORS:
+        raise UsageError(f"unknown executor {name!r}: choose one of {', '.join(EXECUTORS)}")
+    if name == "ray":
+        cluster = which if isinstance(which, Ray) else Ray()
+        cluster = replace(cluster, threads=threads or cluster.threads)
+        return partial(_ray(function), cluster=cluster, done=done)
+    found = getattr(import_module(f"{__name__}.{name}"), function)
+    if name == "auto":
+        return partial(found, threads=threads, done=done)
+    return partial(found, threads=threads) if name == "threads" and threads else found
+
+
+def _ray(function: str) -> Any:  # noqa: ANN401, as above
+    try:
+        module = import_module(f"{__name__}.ray")
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UsageError(
+            "the ray executor needs Ray: pip install 'marketsweep[ray]', or choose another"
+        ) from error
+    return getattr(module, function)

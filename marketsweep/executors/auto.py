@@ -16,8 +16,14 @@ from collections import defaultdict
 from time import perf_counter
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep.distribution import Distribution
 from marketsweep.errors import UsageError
-from marketsweep.executors import gpu, threads
+from marketsweep.evaluate import Found, Tallies
+from marketsweep.executors import gpu
+from marketsweep.executors import threads as threads_executor
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan
 
@@ -34,38 +40,68 @@ failed: set[str] = set()
 """Why the GPU is no longer asked."""
 
 
-class Job:
-    """`run`, `search` or `tally` by whoever is faster; `picked` gets the name of who did it."""
+def run(
+    plan: Plan, panel: Panel, threads: int | None = None, done: Distribution | None = None
+) -> list[NDArray[np.float64]]:
+    """The plan by whoever is faster, whose name is told in `done`. Raises as `threads` does."""
+    found: list[NDArray[np.float64]] = _by_the_faster("run", plan, panel, [], threads, done)
+    return found
 
-    def __init__(self, kind: str, count: int | None, picked: set[str]) -> None:
-        self.kind, self.picked = kind, picked
-        self.given = {"threads": count} if count else {}
 
-    def __call__(self, plan: Plan, panel: Panel, *more: int) -> Any:  # noqa: ANN401, of any kind
-        """What the job gives. Raises as `threads` does."""
-        work = _work(plan, panel)
-        size = work.bit_length()
-        name = self._pick(size, work)
-        started = perf_counter()
-        if name == "gpu":
-            try:
-                found = getattr(gpu, self.kind)(plan, panel, *more)
-            except UsageError as error:
-                failed.add(str(error))
-                return self(plan, panel, *more)
-        else:
-            found = getattr(threads, self.kind)(plan, panel, *more, **self.given)
-        measured[name, self.kind, size].append((perf_counter() - started) / work)
-        self.picked.add(name)
-        return found
+def search(
+    plan: Plan, panel: Panel, threads: int | None = None, done: Distribution | None = None
+) -> Found:
+    """Where the first result holds, as `run`."""
+    found: Found = _by_the_faster("search", plan, panel, [], threads, done)
+    return found
 
-    def _pick(self, size: int, work: int) -> str:
-        by_threads, by_gpu = (measured[name, self.kind, size] for name in ("threads", "gpu"))
-        if failed or not by_threads or min(by_threads) * work < WORTH:
-            return "threads"
-        if len(by_gpu) < _TRIES:
-            return "gpu"
-        return "gpu" if min(by_gpu) < min(by_threads) else "threads"
+
+def tally(
+    plan: Plan,
+    panel: Panel,
+    first: int = 0,
+    threads: int | None = None,
+    done: Distribution | None = None,
+) -> Tallies:
+    """The counts of sessions from number `first` on, as `run`."""
+    found: Tallies = _by_the_faster("tally", plan, panel, [first], threads, done)
+    return found
+
+
+def _by_the_faster(
+    kind: str,
+    plan: Plan,
+    panel: Panel,
+    more: list[int],
+    count: int | None,
+    done: Distribution | None,
+) -> Any:  # noqa: ANN401, what the job gives
+    work = _work(plan, panel)
+    name = _pick(kind, work)
+    started = perf_counter()
+    if name == "gpu":
+        try:
+            found = getattr(gpu, kind)(plan, panel, *more)
+        except UsageError as error:
+            failed.add(str(error))
+            return _by_the_faster(kind, plan, panel, more, count, done)
+    else:
+        found = getattr(threads_executor, kind)(
+            plan, panel, *more, **({"threads": count} if count else {})
+        )
+    measured[name, kind, work.bit_length()].append((perf_counter() - started) / work)
+    if done:
+        done.picked.add(name)
+    return found
+
+
+def _pick(kind: str, work: int) -> str:
+    by_threads, by_gpu = (measured[name, kind, work.bit_length()] for name in ("threads", "gpu"))
+    if failed or not by_threads or min(by_threads) * work < WORTH:
+        return "threads"
+    if len(by_gpu) < _TRIES:
+        return "gpu"
+    return "gpu" if min(by_gpu) < min(by_threads) else "threads"
 
 
 def _work(plan: Plan, panel: Panel) -> int:

@@ -1,0 +1,95 @@
+"""Fields of panels in Ray's object store, cut into blocks of tiles.
+
+A block is put once and kept by reference as long as the array that it was cut from: the loader
+keeps panels until the data version changes, and with them these go.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError
+
+from marketsweep.distribution import Distribution
+from marketsweep.errors import ExecutorError
+from marketsweep.kernels.cpu import TILE
+
+MOST: Final = 32
+"""Tiles of a block: 1,024 symbols."""
+_FEWEST: Final = 4
+_FOR_EACH: Final = 2
+"""Blocks for each worker at the least, so that they end at about the same time."""
+
+
+def size_of(tiles: int, workers: int, symbols: int | None) -> int:
+    """Tiles of a block where nothing is asked for, else those of so many symbols."""
+    if symbols is not None:
+        return -(-symbols // TILE)
+    return min(MOST, max(_FEWEST, -(-tiles // (_FOR_EACH * workers))))
+
+
+def edges(tiles: int, size: int) -> list[tuple[int, int]]:
+    """The first tile of each block, and that of the next."""
+    return list(pairwise([*range(0, tiles, size), tiles]))
+
+
+@dataclass(slots=True)
+class _Cut:
+    rows: int
+    size: int
+    blocks: dict[int, ray.ObjectRef[Any]] = field(default_factory=dict)
+    """By first tile."""
+
+
+class Blocks:
+    """What is in the object store of one connection."""
+
+    def __init__(self) -> None:
+        self._cut: dict[int, _Cut] = {}
+
+    def reference(
+        self,
+        matrix: NDArray[np.float64],
+        rows: int,
+        size: int,
+        tiles: tuple[int, int],
+        done: Distribution,
+    ) -> ray.ObjectRef[Any]:
+        """The newest `rows`, or more, of a block of a field, put where they are not there yet."""
+        kept = self._of(matrix, min(rows, matrix.shape[1]), size)
+        if tiles[0] not in kept.blocks:
+            block = np.ascontiguousarray(matrix[slice(*tiles), -kept.rows :])
+            kept.blocks[tiles[0]] = _put(block)
+            done.sent_bytes += block.nbytes
+        return kept.blocks[tiles[0]]
+
+    def _of(self, matrix: NDArray[np.float64], rows: int, size: int) -> _Cut:
+        kept = self._cut.get(id(matrix))
+        if kept is None:
+            # The number is another array's only after this one is gone.
+            weakref.finalize(matrix, self._cut.pop, id(matrix), None).atexit = False
+        elif kept.rows >= rows and kept.size == size:
+            return kept
+        else:
+            rows = max(rows, kept.rows)
+        found = self._cut[id(matrix)] = _Cut(rows, size)
+        return found
+
+    def __len__(self) -> int:
+        return sum(len(kept.blocks) for kept in self._cut.values())
+
+
+def _put(block: NDArray[np.float64]) -> ray.ObjectRef[Any]:
+    try:
+        return ray.put(block)
+    except (ObjectStoreFullError, OutOfDiskError) as error:
+        raise ExecutorError(
+            "Ray's object store is full, and so is the disk that it spills to: start the cluster "
+            "with more --object-store-memory, or make room on the disk"
+        ) from error

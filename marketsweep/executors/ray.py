@@ -1,0 +1,292 @@
+"""Tasks on a Ray cluster, each of which runs the threads executor over blocks of the panel.
+
+1. The panel's fields are cut into blocks, which are kept in the object store (`_ray_blocks`).
+2. Blocks that lie side by side make a task, as many as are some 50 ms of work (`_tasks`): a small
+   plan is one task, and a large one as many as keep all workers busy.
+3. A worker is sent the same part of the panel again and again, so that its node has the blocks;
+   one that has nothing left to do takes from the one that has most (`_Queues`).
+4. A task whose worker was lost is run again, elsewhere if need be, and counted (`_run_again`).
+   What fails four times fails it all: an answer without some of the symbols would look whole.
+
+Only answers travel back: hits of a search, counts of a tally, and the columns of a run, which for
+a scan are one number a symbol.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import sleep
+from typing import Any, Final
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from ray.exceptions import (
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayError,
+    RayTaskError,
+    TaskPlacementGroupRemoved,
+    TaskUnschedulableError,
+    WorkerCrashedError,
+)
+
+from marketsweep.distribution import Distribution, Ray
+from marketsweep.errors import ExecutorError
+from marketsweep.evaluate import Found, Tallies
+from marketsweep.executors._ray_blocks import edges, size_of
+from marketsweep.executors._ray_cluster import Cluster, close, connected, processors_of
+from marketsweep.executors._ray_task import Answer, Kind, Order, Outline, together, work
+from marketsweep.kernels.cpu import TILE
+from marketsweep.panel import Panel
+from marketsweep.plan import SESSION, Plan
+
+__all__ = ["close", "processors_of", "run", "search", "tally"]
+
+_TASK_S: Final = 0.05
+"""Of work that a task is worth."""
+_TASKS_EACH: Final = 4
+"""Tasks of a worker, at the most: enough for all to end at about the same time."""
+_UNDER_WAY: Final = 2
+"""Tasks sent to a worker at once: the one that it works on, and the next."""
+_TRIES: Final = 4
+_PAUSE_S: Final = 0.5
+"""After a loss, doubled with each: Ray takes a while to notice that a worker or a node is gone."""
+_LOOK_S: Final = 1.0
+"""After so long without an answer, whether all workers have their place is looked at."""
+
+_LOST: Final = (
+    WorkerCrashedError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    TaskPlacementGroupRemoved,
+    TaskUnschedulableError,
+)
+
+_ANY: Final = Ray()
+
+_work: Final = ray.remote(max_retries=0)(work)  # retries are ours, since Ray does not count them
+
+
+def run(
+    plan: Plan, panel: Panel, cluster: Ray = _ANY, done: Distribution | None = None
+) -> list[NDArray[np.float64]]:
+    """Every tile, on one worker or another."""
+    found: list[NDArray[np.float64]] = _answer("run", {}, plan, panel, cluster, done)
+    return found
+
+
+def search(
+    plan: Plan, panel: Panel, cluster: Ray = _ANY, done: Distribution | None = None
+) -> Found:
+    """Every tile, on one worker or another, for where the first result holds."""
+    found: Found = _answer("search", {}, plan, panel, cluster, done)
+    return found
+
+
+def tally(
+    plan: Plan,
+    panel: Panel,
+    first: int = 0,
+    cluster: Ray = _ANY,
+    done: Distribution | None = None,
+) -> Tallies:
+    """Every tile, on one worker or another, for how often each result holds."""
+    found: Tallies = _answer("tally", {"first": first}, plan, panel, cluster, done)
+    return found
+
+
+def _answer(
+    kind: Kind,
+    settings: dict[str, int],
+    plan: Plan,
+    panel: Panel,
+    wanted: Ray,
+    done: Distribution | None,
+) -> Any:  # noqa: ANN401, it depends on the kind
+    cluster = connected(wanted)
+    names = list(plan.fields)
+    if kind != "run" and SESSION in panel.fields and SESSION not in names:
+        names.append(SESSION)
+    settings = settings | {"threads": cluster.threads}
+    order = Order(kind, settings, names, panel.rows, panel.as_of, panel.dates)
+    evaluation = _Evaluation(order, plan, panel, cluster, wanted, done or Distribution())
+    return together(kind, evaluation.answers())
+
+
+@dataclass(slots=True)
+class _Task:
+    number: int
+    blocks: list[tuple[int, int]]
+    """The first tile of each, and that of the next."""
+    tries: int = 0
+
+
+class _Evaluation:
+    """One evaluation under way."""
+
+    def __init__(
+        self,
+        order: Order,
+        plan: Plan,
+        panel: Panel,
+        cluster: Cluster,
+        wanted: Ray,
+        done: Distribution,
+    ) -> None:
+        self.order, self.plan, self.panel = order, plan, panel
+        self.cluster, self.wanted, self.done = cluster, wanted, done
+        self.facts = panel.facts(plan.facts)
+        self.size = size_of(panel.tiles, cluster.workers, wanted.block)
+        self.blocks = edges(panel.tiles, self.size)
+        self.tasks = _tasks(self.blocks, self._forecast(), cluster.workers)
+        self.found: dict[int, Answer] = {}
+        self.under_way: dict[ray.ObjectRef[Any], tuple[int, _Task]] = {}
+        self.queues = _Queues(self.tasks, cluster.workers)
+
+    def answers(self) -> list[Any]:
+        """The answers of all tasks, in the order of the tiles."""
+        try:
+            while len(self.found) < len(self.tasks):
+                self.queues.send(self._send)
+                ready, _ = ray.wait([*self.under_way], timeout=_LOOK_S)
+                lost = [task for reference in ready if (task := self._received(reference))]
+                if lost:
+                    sleep(_PAUSE_S * 2 ** (max(task.tries for task in lost) - 1))
+                if (lost or not ready) and not self.cluster.is_whole():
+                    self._placed_anew()
+        finally:
+            self._cancel()  # what an error or an interruption leaves
+        self._tell_all()
+        return [self.found[number].found for number in sorted(self.found)]
+
+    def _send(self, worker: int, task: _Task) -> None:
+        rows = max(self.plan.history, self.plan.result_rows)
+        fields = [
+            self.cluster.blocks.reference(
+                self.panel.fields[name], rows, self.size, block, self.done
+            )
+            for block in task.blocks
+            for name in self.order.names
+        ]
+        reference = _work.options(
+            num_cpus=self.cluster.threads, scheduling_strategy=self.cluster.on(worker)
+        ).remote(
+            self.order,
+            self.cluster.kept_plan(self.plan),
+            [self._outline(block) for block in task.blocks],
+            *fields,
+        )
+        self.under_way[reference] = worker, task
+
+    def _outline(self, block: tuple[int, int]) -> Outline:
+        lanes = slice(block[0] * TILE, min(block[1] * TILE, len(self.panel.symbols)))
+        spans = self.panel.spans
+        return Outline(
+            block[0],
+            self.panel.bars[lanes],
+            self.facts[:, lanes],
+            None if spans is None else spans[:, lanes],
+        )
+
+    def _received(self, reference: ray.ObjectRef[Any]) -> _Task | None:
+        """Take an answer, or else give the task back that is to be run again."""
+        worker, task = self.under_way.pop(reference)
+        try:
+            self.found[task.number] = ray.get(reference)
+        except _LOST as error:
+            task.tries += 1
+            if task.tries == _TRIES:
+                raise ExecutorError(
+                    f"a task was lost {_TRIES} times on the Ray cluster ({_first_line(error)}): "
+                    "there is no answer; where memory runs out, a smaller block helps ([ray] block "
+                    "in config.toml)"
+                ) from error
+            self.done.run_again += 1
+            self.queues.put_back(worker, task)
+            return task
+        except RayTaskError as error:
+            raise ExecutorError(
+                f"a task failed on the Ray cluster, and so there is no answer: {error.cause!r}"
+            ) from error
+        except RayError as error:
+            raise ExecutorError(f"the Ray cluster failed: {_first_line(error)}") from error
+        self.queues.answered(worker)
+        if self.wanted.progress:
+            tiles = sum(last - first for task in self._done() for first, last in task.blocks)
+            bars = tiles * TILE * self.panel.rows
+            self.wanted.progress(len(self.found), len(self.tasks), bars)
+        return None
+
+    def _done(self) -> list[_Task]:
+        return [task for task in self.tasks if task.number in self.found]
+
+    def _placed_anew(self) -> None:
+        """Go on with the workers that there is still room for."""
+        self.done.run_again += len(self.under_way)
+        self._cancel()
+        self.cluster.place_remaining(self.wanted)
+        rest = [task for task in self.tasks if task.number not in self.found]
+        self.queues = _Queues(rest, self.cluster.workers)
+
+    def _cancel(self) -> None:
+        for reference in self.under_way:
+            ray.cancel(reference)
+        self.under_way.clear()
+
+    def _forecast(self) -> float:
+        """Seconds that one worker would take for everything."""
+        each = self.cluster.pace.of(self.plan)
+        return each * self.panel.tiles / self.cluster.threads
+
+    def _tell_all(self) -> None:
+        answers = self.found.values()
+        self.done.workers = self.cluster.workers
+        self.done.tasks += len(answers)
+        self.done.nodes |= {answer.node for answer in answers}
+        seconds = sum(answer.seconds for answer in answers) * self.cluster.threads
+        self.cluster.pace.measured(self.plan, seconds / self.panel.tiles)
+
+
+def _tasks(blocks: list[tuple[int, int]], seconds: float, workers: int) -> list[_Task]:
+    """Blocks side by side, in as many lots as are worth a task each."""
+    count = max(1, min(int(seconds / _TASK_S), _TASKS_EACH * workers, len(blocks)))
+    ends = [len(blocks) * number // count for number in range(count + 1)]
+    return [_Task(n, blocks[ends[n] : ends[n + 1]]) for n in range(count)]
+
+
+class _Queues:
+    """Which worker is to get which task, and how many each has been sent."""
+
+    def __init__(self, tasks: list[_Task], workers: int) -> None:
+        self._waiting: list[deque[_Task]] = [deque() for _ in range(workers)]
+        for place, task in enumerate(tasks):
+            self._waiting[place * workers // len(tasks)].append(task)
+        self._sent = [0] * workers
+
+    def send(self, give: Callable[[int, _Task], None]) -> None:
+        """Give tasks to workers, of each no more than it should have."""
+        for most in range(1, _UNDER_WAY + 1):
+            for worker, own in enumerate(self._waiting):
+                # Whoever would stand idle takes from the one with most to do.
+                queue = own or (max(self._waiting, key=len) if most == 1 else own)
+                if queue and self._sent[worker] < most:
+                    self._sent[worker] += 1
+                    give(worker, queue.popleft())
+
+    def answered(self, worker: int) -> None:
+        """A worker has room for another one."""
+        self._sent[worker] -= 1
+
+    def put_back(self, worker: int, task: _Task) -> None:
+        """A task is to be sent again, before the others."""
+        self._sent[worker] -= 1
+        self._waiting[worker].appendleft(task)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
