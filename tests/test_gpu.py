@@ -16,7 +16,7 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.demo import REFERENCE_SCAN
-from marketsweep.errors import UsageError
+from marketsweep.errors import ExecutorError, UsageError
 from marketsweep.executors import auto, gpu, serial
 from marketsweep.executors._on_card import Memory
 from marketsweep.saved import Saved, presets
@@ -111,7 +111,7 @@ def test_a_card_that_fails_lets_go_of_all(
     card = Failing(processor_card.folder)
     monkeypatch.setattr(gpu, "card", lambda: card)
     plan, panel = planned(["close > sma(20)"], 1), panel_of(random_bars(90, 70, seed=8))
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(ExecutorError, match=said):
         gpu.run(plan, panel)
     gc.collect()
     assert not card.memory
@@ -237,5 +237,5 @@ def test_the_card_gets_its_memory_back(card: gpu.CudaCard) -> None:
 def test_too_large_a_plan_is_one_sentence(card: gpu.CudaCard) -> None:
     with pytest.raises(MemoryError):
         card.empty(1 << 50)
-    with pytest.raises(UsageError, match="too little free memory"):
+    with pytest.raises(ExecutorError, match="too little free memory"):
         gpu._asked(lambda device, *_: device.empty(1 << 50), planned(["close > 1"], 1), None)  # type: ignore[arg-type]

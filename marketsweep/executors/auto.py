@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.distribution import Distribution
-from marketsweep.errors import UsageError
+from marketsweep.errors import ExecutorError, UsageError
 from marketsweep.evaluate import Found, Tallies
 from marketsweep.executors import gpu
 from marketsweep.executors import threads as threads_executor
@@ -82,7 +82,7 @@ def _by_the_faster(
     if name == "gpu":
         try:
             found = getattr(gpu, kind)(plan, panel, *more)
-        except UsageError as error:
+        except (UsageError, ExecutorError) as error:
             failed.add(str(error))
             return _by_the_faster(kind, plan, panel, more, count, done)
     else:

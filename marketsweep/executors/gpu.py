@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.errors import UsageError
+from marketsweep.errors import ExecutorError, UsageError
 from marketsweep.evaluate import Found, Tallies
 from marketsweep.executors import _on_card
 from marketsweep.executors._kept_fields import KeptFields
@@ -34,7 +34,10 @@ _Answer = TypeVar("_Answer")
 
 
 def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
-    """The plan over all symbols at once. Raises `UsageError` where there is no card to run it."""
+    """The plan over all symbols at once.
+
+    Raises `UsageError` where there is no card to run it, `ExecutorError` where it fails.
+    """
     return _asked(_on_card.run, plan, panel)
 
 
@@ -58,7 +61,7 @@ def _asked(function: Callable[[Card, Plan, Panel], _Answer], plan: Plan, panel: 
             failure = error.with_traceback(None)
         with suppress(RuntimeError):  # a card that failed may refuse everything from then on
             device.let_go()
-        raise UsageError(_said(failure)) from failure
+        raise ExecutorError(_said(failure)) from failure
 
 
 def _said(error: Exception) -> str:
