@@ -56,7 +56,13 @@ table_format_option = click.option(
 
 
 _EXECUTOR_OPTIONS = (
-    click.option("--executor", default="threads", show_default=True, metavar="threads|serial|ray"),
+    click.option(
+        "--executor",
+        default="threads",
+        show_default=True,
+        metavar="threads|serial|ray|gpu|auto",
+        help="auto: threads or gpu, as measured.",
+    ),
     click.option("--threads", type=click.IntRange(1, 256), help="That evaluate; ray: a worker's."),
     click.option("--ray-address", metavar="HOST:PORT|auto", help="Default: RAY_ADDRESS, or local."),
     click.option("--ray-workers", type=click.IntRange(1), metavar="N", help="Default: all it has."),
