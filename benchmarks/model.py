@@ -108,7 +108,7 @@ def measured() -> Costs:
     plan, panel = _asked(6_000, 513)
     (serial,) = alternate(_RUNS, clocked(partial(tallier("serial"), plan, panel)))
     tallier("ray")(plan, panel)  # connects, and starts workers
-    idle = ray.remote(num_cpus=0)(_Idle)  # the workers have reserved all processors
+    idle: Any = ray.remote(num_cpus=0)(_Idle)  # the workers have reserved all processors
     idlers = [idle.remote() for _ in range(WORKERS)]
     ray.get([one.work.remote() for one in idlers])
     trip = median(_timed(lambda: ray.get(idlers[0].work.remote())) for _ in range(50))
