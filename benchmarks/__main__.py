@@ -12,7 +12,18 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import by_symbol, cold, incremental, machine, process, scale, stages, sweeps, warm
+from benchmarks import (
+    by_symbol,
+    cold,
+    gpu,
+    incremental,
+    machine,
+    process,
+    scale,
+    stages,
+    sweeps,
+    warm,
+)
 from benchmarks.example import Example
 from benchmarks.measure import Row, markdown
 
@@ -22,6 +33,7 @@ GROUPS: Final[dict[str, Callable[[Example], Iterator[Row]]]] = {
     "incremental": incremental.rows,
     "warm": warm.rows,
     "sweep": sweeps.rows,
+    "gpu": gpu.rows,
     "process": process.rows,
     "stages": stages.rows,
     "scale": scale.rows,

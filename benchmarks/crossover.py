@@ -106,7 +106,7 @@ def available() -> list[str]:
     """The executors that there are here."""
     panel, plan = walks(100, 30), make_plan([Template("close > {x}").tree((1.0,))])
     found = []
-    for name in EXECUTORS:
+    for name in (name for name in EXECUTORS if name != "auto"):
         try:
             tallier(name)(plan, panel)
         except MarketsweepError as error:

@@ -108,24 +108,28 @@ def measured() -> Costs:
     plan, panel = _asked(6_000, 513)
     (serial,) = alternate(_RUNS, clocked(partial(tallier("serial"), plan, panel)))
     tallier("ray")(plan, panel)  # connects, and starts workers
-    nothing = ray.remote(num_cpus=1)(_nothing)
-    ray.get([nothing.remote() for _ in range(WORKERS)])
-    trip = median(_timed(lambda: ray.get(nothing.remote())) for _ in range(20))
-    many = 300
+    idle: Any = ray.remote(num_cpus=0)(_Idle)  # the workers have reserved all processors
+    idlers = [idle.remote() for _ in range(WORKERS)]
+    ray.get([one.work.remote() for one in idlers])
+    trip = median(_timed(lambda: ray.get(idlers[0].work.remote())) for _ in range(50))
+    many = 150
     all_of_them = median(
-        _timed(lambda: ray.get([nothing.remote() for _ in range(many)])) for _ in range(_RUNS)
+        _timed(lambda: ray.get([one.work.remote() for _ in range(many) for one in idlers]))
+        for _ in range(_RUNS)
     )
     block = np.ones(4_000_000)
     put = median(_timed(lambda: ray.put(block)) for _ in range(_RUNS))
-    return Costs(serial.median / (6_000 * 513), all_of_them / many, trip, put / block.nbytes)
+    task = all_of_them / (many * len(idlers))
+    return Costs(serial.median / (6_000 * 513), task, trip, put / block.nbytes)
 
 
 def _asked(symbols: int, bars: int) -> tuple[Plan, Panel]:
     return make_plan([_VARIANT], bars), with_sessions(walks(symbols, bars))
 
 
-def _nothing() -> None:
-    pass
+class _Idle:
+    def work(self) -> None:
+        """Nothing: what is left is Ray's own."""
 
 
 def _timed(work: Callable[[], Any]) -> float:

@@ -47,6 +47,8 @@ class Distribution:
     """Of fields, put into the object store; 0 where all of them were there."""
     run_again: int = 0
     """Tasks that were run again, since their worker was lost."""
+    picked: set[str] = field(default_factory=set)
+    """Whom "auto" picked."""
 
     def add(self, other: Distribution) -> None:
         """Count what another one counted."""
@@ -55,6 +57,7 @@ class Distribution:
         self.tasks += other.tasks
         self.sent_bytes += other.sent_bytes
         self.run_again += other.run_again
+        self.picked |= other.picked
 
     def __str__(self) -> str:
         def counted(number: int, what: str) -> str:

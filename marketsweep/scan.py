@@ -150,7 +150,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         hits = Hits(
             condition=one.condition if isinstance(one.condition, str) else str(what.condition),
             as_of=as_of,
-            executor=name_of(scan.executor),
+            executor=name_of(scan.executor, done),
             symbols=[panel.symbols[place] for place in places.tolist()],
             close=close[places],
             volume=volume[places],

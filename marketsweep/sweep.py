@@ -114,7 +114,7 @@ def sweep(
         matches=tallies[..., 0],
         evaluated=tallies[..., 1],
         by_session=by_session,
-        executor=name_of(scan.executor),
+        executor=name_of(scan.executor, distribution),
         data_version=loader.version,
         seconds=perf_counter() - started,
         bars_needed=needed,

@@ -66,7 +66,7 @@ def planned(conditions: list[str], rows: int) -> Plan:
     return make_plan([*map(parse_expression, conditions)], rows)
 
 
-def same(card: ProcessorCard, plan: Plan, panel: Panel) -> None:
+def same(card: _on_card.Card, plan: Plan, panel: Panel) -> None:
     for got, want in zip(_on_card.run(card, plan, panel), serial.run(plan, panel), strict=True):
         np.testing.assert_array_equal(bits(got), bits(want))
 

@@ -57,7 +57,11 @@ table_format_option = click.option(
 
 _EXECUTOR_OPTIONS = (
     click.option(
-        "--executor", default="threads", show_default=True, metavar="threads|serial|ray|gpu"
+        "--executor",
+        default="threads",
+        show_default=True,
+        metavar="threads|serial|ray|gpu|auto",
+        help="auto: threads or gpu, as measured.",
     ),
     click.option("--threads", type=click.IntRange(1, 256), help="That evaluate; ray: a worker's."),
     click.option("--ray-address", metavar="HOST:PORT|auto", help="Default: RAY_ADDRESS, or local."),

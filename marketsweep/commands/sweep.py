@@ -93,7 +93,7 @@ def sweep(
 
     check_format(format_, output)
     values = _values(vary, taken=signature(Market.sweep).parameters)
-    with open_market(data_folder(data)) as market, progress_line("sweeping") as progress:
+    with open_market(data_folder(data)) as market, progress_line("sweeping", "matches") as progress:
         found = market.sweep(
             condition,
             as_of=date_of(as_of),

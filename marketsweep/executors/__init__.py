@@ -20,7 +20,7 @@ from marketsweep.plan import Plan
 Executor = Callable[[Plan, Panel], list[NDArray[np.float64]]]
 """Takes a plan and a panel, gives float64 [rows, symbols] for each of the plan's results."""
 
-EXECUTORS: Final = ("threads", "serial", "ray", "gpu")
+EXECUTORS: Final = ("threads", "serial", "ray", "gpu", "auto")
 """Names of the executors, the default first; each is a module of this folder.
 
 It has `run`, `search` and `tally`.
@@ -43,7 +43,7 @@ def executor(
     """The executor of that name. Raises `UsageError` where there is none.
 
     `threads` (None: one a processor) is how many the one of that name has, or each worker of ray,
-    which tells in `done` what it did.
+    which tells in `done` what it did, as auto tells whom it picked.
     """
     found: Executor = _of(which, "run", threads, done)
     return found
@@ -72,9 +72,10 @@ def executor_of_passes(which: str | Ray, threads: int | None = None) -> Executor
     return executor(which, threads)
 
 
-def name_of(which: str | Ray) -> str:
-    """The name of an executor."""
-    return "ray" if isinstance(which, Ray) else which
+def name_of(which: str | Ray, done: Distribution | None = None) -> str:
+    """The name of an executor; of auto, once it is `done`, with whom it picked."""
+    name = "ray" if isinstance(which, Ray) else which
+    return f"{name}: {', '.join(sorted(done.picked))}" if done and done.picked else name
 
 
 def processors_of(cluster: Ray) -> list[int]:
@@ -92,6 +93,8 @@ def _of(which: str | Ray, function: str, threads: int | None, done: Distribution
         cluster = replace(cluster, threads=threads or cluster.threads)
         return partial(_ray(function), cluster=cluster, done=done)
     found = getattr(import_module(f"{__name__}.{name}"), function)
+    if name == "auto":
+        return partial(found, threads=threads, done=done)
     return partial(found, threads=threads) if name == "threads" and threads else found
 
 

@@ -7,6 +7,7 @@ there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache, partial
 from threading import Lock
 from typing import Any, Final, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.errors import UsageError
+from marketsweep.errors import ExecutorError, UsageError
 from marketsweep.evaluate import Found, Tallies
 from marketsweep.executors import _on_card
 from marketsweep.executors._kept_fields import KeptFields
@@ -33,7 +34,10 @@ _Answer = TypeVar("_Answer")
 
 
 def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
-    """The plan over all symbols at once. Raises `UsageError` where there is no card to run it."""
+    """The plan over all symbols at once.
+
+    Raises `UsageError` where there is no card to run it, `ExecutorError` where it fails.
+    """
     return _asked(_on_card.run, plan, panel)
 
 
@@ -53,8 +57,11 @@ def _asked(function: Callable[[Card, Plan, Panel], _Answer], plan: Plan, panel: 
         try:
             return function(device, plan, panel)
         except (MemoryError, RuntimeError) as error:  # of which CuPy's are
+            # Frames of the evaluation hold memory of the card.
+            failure = error.with_traceback(None)
+        with suppress(RuntimeError):  # a card that failed may refuse everything from then on
             device.let_go()
-            raise UsageError(_said(error)) from error
+        raise ExecutorError(_said(failure)) from failure
 
 
 def _said(error: Exception) -> str:
