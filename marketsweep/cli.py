@@ -72,7 +72,7 @@ def main() -> None:
 
     Exit codes: 0 done, 1 any other error, 2 bad condition or usage, or no data yet, 3 coverage
     too low or data stale, 4 provider refused or unreachable, 5 store damaged or locked, or disk
-    full, 130 interrupted.
+    full, 6 a cluster failed, 130 interrupted.
     """
 
 

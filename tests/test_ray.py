@@ -35,8 +35,9 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan, make_plan
 from marketsweep.tune_ray import BLOCKS
-from tests.command import process, refused, refused_process, run
+from tests.command import assert_refused, process, refused, run
 from tests.markets import LAST, example_bars, panel_of, random_bars, store_of
+from tests.test_docs import fenced
 from tests.test_signals import with_sessions
 
 pytestmark = pytest.mark.skipif(
@@ -373,7 +374,7 @@ class Killer(threading.Thread):
         self.join()
 
 
-def test_a_worker_is_killed_in_mid_scan(nodes: Nodes) -> None:
+def test_a_worker_is_killed_in_mid_scan(nodes: Nodes, capsys: pytest.CaptureFixture[str]) -> None:
     plan, panel = heavy()
     done = Distribution()
     with Killer(1) as killer:
@@ -381,6 +382,7 @@ def test_a_worker_is_killed_in_mid_scan(nodes: Nodes) -> None:
     assert killer.left == 0
     np.testing.assert_array_equal(found, serial_tallies(plan, panel))
     assert done.run_again >= 1
+    assert capsys.readouterr().out == ""  # where answers go
 
 
 def test_what_is_lost_again_and_again_fails_it_all(nodes: Nodes) -> None:
@@ -495,12 +497,12 @@ except KeyboardInterrupt:
 
 
 def refused_at(data: Path, address: str, says: str, **environment: str) -> None:
-    refused_process(
-        2,
+    done = process(
         *("scan", "close > 1", "--executor", "ray", "--ray-address", address, "--data", data),
-        says=says,
         **environment,
     )
+    assert_refused(done, 2, says)
+    assert done.stderr.count("\n") == 1
 
 
 def test_addresses_that_are_none(data: Path) -> None:
@@ -659,3 +661,28 @@ def test_tuning_keeps_what_it_found(data: Path, tmp_path: Path, nodes: Nodes) ->
 def test_what_cannot_be_tuned(data: Path) -> None:
     refused(2, "tune", "--executor", "serial", "--data", data, says="choose threads or ray")
     refused(2, "tune", "--ray-address", "a:1", "--data", data, says="add --executor ray")
+
+
+# -- the docs
+
+PAGE = Path(__file__).parent.parent / "docs" / "ray.md"
+
+
+def test_the_example_of_the_docs_runs(
+    example_data: Path,
+    nodes: Nodes,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executor(nodes.ray())(plan_of("close > 1"), panel_of(random_bars(30, 40)))  # connects
+    monkeypatch.setenv("MARKETSWEEP_DATA", str(example_data))
+    (example,) = fenced(PAGE, "python")
+    exec(compile(example, str(PAGE), "exec"), {})
+    assert "by 2 workers on 2 nodes" in capsys.readouterr().out
+
+
+def test_the_settings_of_the_docs_are_read(tmp_path: Path) -> None:
+    (settings,) = fenced(PAGE, "toml")
+    (tmp_path / "config.toml").write_text(settings)
+    config = read_config(tmp_path, {"MARKETSWEEP_RAY_BLOCK": "64"})
+    assert (config.ray_workers, config.ray_threads, config.ray_block) == (8, 4, 64)

@@ -231,8 +231,14 @@ def _connect(address: str | None) -> Cluster:
             _check(address)
     with _in_one_sentence(address):
         ray.init(namespace="marketsweep", **options)
+    # Ray tells of lost workers on stdout, where answers go; what matters of it is raised.
+    ray._private.worker.print_to_stdstream = _note
     atexit.register(close)
     return Cluster(address, ours=True)
+
+
+def _note(data: Any, ignore_prefix: bool) -> None:  # noqa: ANN401, as Ray calls it
+    logging.getLogger("ray").info("\n".join(data["lines"]))
 
 
 def _check(address: str) -> None:
@@ -253,7 +259,7 @@ def _check(address: str) -> None:
             "another --ray-address"
         ) from error
     _check_token()
-    with _in_one_sentence(address):
+    with _in_one_sentence(address), _without_stderr():
         from ray._raylet import GcsClient  # type: ignore[attr-defined]  # not in its stubs
 
         told = GcsClient(address=address).internal_kv_get(b"CLUSTER_METADATA", b"cluster")
@@ -263,6 +269,19 @@ def _check(address: str) -> None:
             f"the cluster at {address} runs Ray {theirs}, and here is Ray {ray.__version__}: "
             f"pip install ray=={theirs}"
         )
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """While Ray's native code would say at length what is raised as well."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _check_token() -> None:
