@@ -141,6 +141,14 @@ def test_every_preset_equals_the_processor(
     assert processor_as_gpu.launches
 
 
+def test_more_history_than_a_plan_needs_is_not_looked_at(processor_card: ProcessorCard) -> None:
+    panel = panel_of(random_bars(900, 70, seed=4))
+    for condition in ("ema(5)", "rsi(3)", "adx(2)", "macd(3, 5, 2).signal"):
+        plan = planned([condition], 2)
+        assert plan.history < 400
+        same(processor_card, plan, panel)
+
+
 # -- launches
 
 
@@ -264,7 +272,8 @@ def test_a_search_equals_the_processor(
 def test_a_tally_equals_the_processor(processor_card: ProcessorCard, room: int) -> None:
     card = ProcessorCard(processor_card.folder, room)
     bars = panel_of(random_bars(90, 100, seed=3))
-    texts = ["close > sma(20)", "1 < 2", "close < 0", "rsi(80) > 50", "close > sma(20)"]
+    either = "close > 40 or rsi(80) > 50"  # of which one may be known without the other
+    texts = ["close > sma(20)", "1 < 2", "close < 0", "rsi(80) > 50", either, "close > sma(20)"]
     for panel, rows, first in (
         (bars, 1, 0),
         (with_sessions(bars), 60, 0),

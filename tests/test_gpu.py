@@ -175,7 +175,7 @@ def test_auto_measures_and_says_what_it_picked(
         return market.scan(REFERENCE_SCAN, executor="auto").executor
 
     assert [picked() for _ in range(3)] == ["auto: threads"] * 3  # too little to be worth a card
-    monkeypatch.setattr(auto, "WORTH", 0.0)
+    monkeypatch.setattr(auto, "WORTH", 1e-6)
     assert [picked() for _ in range(3)] == ["auto: gpu", "auto: gpu", "auto: threads"]
     for key, seconds in auto.measured.items():
         if key[0] == "gpu":
