@@ -14,6 +14,7 @@ import msgspec
 
 from benchmarks import (
     by_symbol,
+    cluster,
     cold,
     gpu,
     incremental,
@@ -33,6 +34,7 @@ GROUPS: Final[dict[str, Callable[[Example], Iterator[Row]]]] = {
     "incremental": incremental.rows,
     "warm": warm.rows,
     "sweep": sweeps.rows,
+    "ray": cluster.rows,
     "gpu": gpu.rows,
     "process": process.rows,
     "stages": stages.rows,

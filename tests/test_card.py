@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 import marketsweep as ms
-from marketsweep import tree
+from marketsweep import launches, tree
 from marketsweep.condition import parse_expression
 from marketsweep.demo import REFERENCE_SCAN
 from marketsweep.executors import _on_card, serial
@@ -141,13 +141,21 @@ def test_every_preset_equals_the_processor(
     assert processor_as_gpu.launches
 
 
+def test_more_history_than_a_plan_needs_is_not_looked_at(processor_card: ProcessorCard) -> None:
+    panel = panel_of(random_bars(900, 70, seed=4))
+    for condition in ("ema(5)", "rsi(3)", "adx(2)", "macd(3, 5, 2).signal"):
+        plan = planned([condition], 2)
+        assert plan.history < 400
+        same(processor_card, plan, panel)
+
+
 # -- launches
 
 
 def test_neighbouring_steps_become_one_kernel() -> None:
-    launches = launches_of(planned(["close > 5 and volume * close > 20M and open < high"], 1))
-    assert [launch.jobs for launch in launches.launches] == [1]
-    assert list(launches.fused.values()) == [
+    found = launches_of(planned(["close > 5 and volume * close > 20M and open < high"], 1))
+    assert [launch.jobs for launch in found.launches] == [1]
+    assert list(found.fused.values()) == [
         "and_of(and_of(greater_of(x(0), x(1)), greater_of(multiply_of(x(2), x(0)), x(3))), "
         "less_of(x(4), x(5)))"
     ]
@@ -164,15 +172,27 @@ def test_a_sweep_has_as_few_launches_as_one_variant() -> None:
 
 def test_jobs_of_one_level_read_nothing_of_each_other() -> None:
     plan = planned([*calls(), *ARITHMETIC], 30)
-    launches = launches_of(plan)
+    found = launches_of(plan)
     written: dict[int, int] = {}  # by which launch each row of the scratch buffer was, at last
-    for number, launch in enumerate(launches.launches):
-        for job in launches.jobs[launch.first : launch.first + launch.jobs]:
+    for number, launch in enumerate(found.launches):
+        for job in found.jobs[launch.first : launch.first + launch.jobs]:
             for out in job["out"][job["out"] >= 0].tolist():
                 rows = range(out, out + int(job["rows"]))
                 assert all(written.get(row) != number for row in rows)
                 written |= dict.fromkeys(rows, number)
-    assert max(written) + 1 == launches.scratch_rows
+    assert max(written) + 1 == found.scratch_rows
+
+
+def test_more_jobs_than_a_grid_takes_are_more_launches(
+    processor_card: ProcessorCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (launches, _on_card):
+        monkeypatch.setattr(module, "MOST_JOBS", 3)
+    card, plan = ProcessorCard(processor_card.folder), planned([*calls(), *ARITHMETIC], 2)
+    launches_of.cache_clear()
+    same(card, plan, panel_of(random_bars(300, 70, seed=5)))
+    launches_of.cache_clear()
+    assert max(grid[2] for _, grid, _ in card.launches) == 3
 
 
 # -- memory
@@ -264,7 +284,8 @@ def test_a_search_equals_the_processor(
 def test_a_tally_equals_the_processor(processor_card: ProcessorCard, room: int) -> None:
     card = ProcessorCard(processor_card.folder, room)
     bars = panel_of(random_bars(90, 100, seed=3))
-    texts = ["close > sma(20)", "1 < 2", "close < 0", "rsi(80) > 50", "close > sma(20)"]
+    either = "close > 40 or rsi(80) > 50"  # of which one may be known without the other
+    texts = ["close > sma(20)", "1 < 2", "close < 0", "rsi(80) > 50", either, "close > sma(20)"]
     for panel, rows, first in (
         (bars, 1, 0),
         (with_sessions(bars), 60, 0),

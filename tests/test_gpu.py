@@ -10,8 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from weakref import ref
 
 import numpy as np
+import polars as pl
 import pytest
 
 import marketsweep as ms
@@ -21,11 +23,13 @@ from marketsweep.executors import auto, gpu, serial
 from marketsweep.executors._on_card import Memory
 from marketsweep.saved import Saved, presets
 from marketsweep.scan import Scan, run_together
+from marketsweep.store import Store
 from tests.command import refused
 from tests.kernel_cases import bits
-from tests.markets import panel_of, random_bars
-from tests.processor_card import ProcessorCard
+from tests.markets import LAST, example_bars, panel_of, random_bars, sessions_of, store_of
+from tests.processor_card import FencedMemory, ProcessorCard
 from tests.test_card import ARITHMETIC, calls, planned, same, with_sessions
+from tests.test_public_names import imported_by
 
 
 def why_not() -> str:
@@ -118,6 +122,37 @@ def test_a_card_that_fails_lets_go_of_all(
     assert not card.lock.locked()
 
 
+def test_fields_stay_from_scan_to_scan_until_the_data_changes(
+    processor_card: ProcessorCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = ProcessorCard(processor_card.folder)
+    monkeypatch.setattr(gpu, "card", lambda: card)
+
+    def kept_after(condition: str) -> set[ref[FencedMemory]]:
+        market.scan(condition, executor="gpu")
+        gc.collect()
+        return set(map(ref, card.memory))
+
+    bars = example_bars().filter(pl.col("symbol") < "B")
+    store_of(tmp_path, bars).close()
+    with ms.open(tmp_path) as market:
+        first = kept_after("close > sma(20)")
+        assert len(first) == 2  # close, and volume for the ranking
+        assert kept_after("roc(9) < 0 and close > sma(10)") == first
+        days = bars.filter(pl.col("date") == LAST).with_columns(pl.col("close") * 2)
+        with Store.open(tmp_path) as store, store.writer() as writer:
+            writer.commit(sessions_of(days), "test")
+        second = kept_after("close > sma(20)")
+        assert len(second) == 2
+        assert not any(one() for one in first)
+
+
+def test_nothing_of_it_is_imported_unasked(example_data: Path) -> None:
+    imported = imported_by("scan", "close > 5", "--data", str(example_data), "--limit", "1")
+    assert "marketsweep.executors.threads" in imported
+    assert not imported & {"cupy", "marketsweep.executors.gpu", "marketsweep.launches"}
+
+
 def test_the_receipt_names_the_gpu(processor_as_gpu: ProcessorCard, market: ms.Market) -> None:
     assert market.scan("close > 5", executor="gpu").executor == "gpu"
     assert market.sweep("close > {x}", x=(5, 6), executor="gpu").executor == "gpu"
@@ -140,7 +175,7 @@ def test_auto_measures_and_says_what_it_picked(
         return market.scan(REFERENCE_SCAN, executor="auto").executor
 
     assert [picked() for _ in range(3)] == ["auto: threads"] * 3  # too little to be worth a card
-    monkeypatch.setattr(auto, "WORTH", 0.0)
+    monkeypatch.setattr(auto, "WORTH", 1e-6)
     assert [picked() for _ in range(3)] == ["auto: gpu", "auto: gpu", "auto: threads"]
     for key, seconds in auto.measured.items():
         if key[0] == "gpu":

@@ -159,6 +159,10 @@ class CudaCard:
 
     def _compile(self, source: str, names: Iterable[str]) -> None:
         module = self._cupy.RawModule(code=source, options=cuda.OPTIONS, backend="nvrtc")
+        try:
+            module.compile()
+        except self._cupy.cuda.compiler.CompileException as error:
+            raise RuntimeError(f"NVRTC: {str(error).splitlines()[0]}") from error
         for name in names:
             self._functions[name] = module.get_function(name)
 
