@@ -91,6 +91,7 @@ class Sweep:
             "executor": self.executor,
             "sessions": [{**asdict(one), "session": f"{one.session}"} for one in self.sessions],
             "variants": rows,
+            **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "data_version": self.data_version,
             "seconds": self.seconds,
             "warnings": self.warnings,
@@ -107,7 +108,8 @@ class Sweep:
         asked = sum(one.expected for one in self.sessions)
         days = f"{len(self.sessions):,} sessions, {first} to {last}" if first < last else f"{first}"
         variants = f"{len(self):,} {'variant' if len(self) == 1 else 'variants'}"
-        return f"{variants} as of {days}; {evaluated:,} of {asked:,} bars expected evaluated"
+        ray = f"; ray: {self.distribution}" if self.distribution and self.distribution.tasks else ""
+        return f"{variants} as of {days}; {evaluated:,} of {asked:,} bars expected evaluated{ray}"
 
     def __repr__(self) -> str:
         return f"<Sweep: {self.receipt}>"

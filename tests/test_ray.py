@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -161,7 +163,8 @@ def test_signals_and_sweeps_are_the_same(market: ms.Market, nodes: Nodes) -> Non
         two = market.sweep("rsi({n}) < {t}", executor=nodes.ray(), **values, **days)  # type: ignore[arg-type]
         np.testing.assert_array_equal(one.matches, two.matches)
         np.testing.assert_array_equal(one.evaluated, two.evaluated)
-        assert two.distribution is not None
+        assert " by 2 workers on " in two.receipt
+        assert two.to_dict()["ray"]["run_again"] == 0
 
 
 def test_whatever_an_executor_is_asked_for(panel: Panel, nodes: Nodes) -> None:
@@ -505,7 +508,14 @@ def refused_at(data: Path, address: str, says: str, **environment: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_addresses_that_are_none(data: Path) -> None:
+def test_addresses_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from marketsweep.executors.ray import close
+
+    def refused_there(address: str | None, says: str) -> None:
+        with pytest.raises(UsageError, match=re.escape(says)):
+            executor(Ray(address))(plan_of("close > 1"), panel_of(random_bars(30, 40)))
+
+    close()
     with socket.socket() as closed, socket.socket() as silent, socket.socket() as other:
         closed.bind(("127.0.0.1", 0))
         for listening in (silent, other):
@@ -518,12 +528,28 @@ def test_addresses_that_are_none(data: Path) -> None:
 
         threading.Thread(target=greet, daemon=True).start()
         ports = [one.getsockname()[1] for one in (closed, silent, other)]
-        refused_at(data, f"127.0.0.1:{ports[0]}", "no Ray cluster at 127.0.0.1")
-        refused_at(data, f"127.0.0.1:{ports[1]}", "(no answer in 5 s)")
-        refused_at(data, f"127.0.0.1:{ports[2]}", "is no Ray cluster")
-    refused_at(data, "nowhere.invalid:6379", "no Ray cluster at nowhere.invalid:6379")
-    refused_at(data, "head", "write host:port")
-    refused_at(data, "ray://head:10001", "write host:port")
+        refused_there(f"127.0.0.1:{ports[0]}", "no Ray cluster at 127.0.0.1")
+        refused_there(f"127.0.0.1:{ports[1]}", "(no answer in 5 s)")
+        refused_there(f"127.0.0.1:{ports[2]}", "is no Ray cluster")
+    refused_there("nowhere.invalid:6379", "no Ray cluster at nowhere.invalid:6379")
+    refused_there("head", "write host:port")
+    refused_there("ray://head:10001", "write host:port")
+    monkeypatch.setenv("RAY_ADDRESS", "nowhere.invalid:6379")
+    refused_there(None, "no Ray cluster at nowhere.invalid:6379")
+
+
+@pytest.mark.parametrize("address", [None, "auto"])
+def test_the_address_may_be_in_the_environment(
+    nodes: Nodes, address: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from marketsweep.executors.ray import close
+
+    close()
+    monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+    done = Distribution()
+    executor(Ray(address, 4, 1), done=done)(plan_of("close > 1"), panel_of(random_bars(30, 40)))
+    assert done.workers == 4  # a cluster of its own would have no room for them
+    close()
 
 
 def test_tokens_that_are_missing_or_wrong(data: Path, nodes: Nodes, tmp_path: Path) -> None:
@@ -566,6 +592,15 @@ def test_a_node_with_another_marketsweep(
     finally:
         nodes.cluster.remove_node(other)
     assert all_is_free(nodes)
+
+
+def test_threads_that_ask_at_the_same_time(nodes: Nodes, panel: Panel) -> None:
+    plans = [plan_of(f"close > sma({n})", f"rsi({n})") for n in range(5, 13)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda plan: executor(nodes.ray())(plan, panel), plans))
+    for plan, columns in zip(plans, found, strict=True):
+        for mine, theirs in zip(columns, executor("serial")(plan, panel), strict=True):
+            same_bits(mine, theirs)
 
 
 def test_what_must_be_the_same() -> None:

@@ -305,6 +305,11 @@ def _in_one_sentence(address: str | None) -> Iterator[None]:
         ) from error
     except (ConnectionError, RuntimeError, ValueError, RayError, OSError) as error:
         said = str(error).strip().splitlines()
+        if address == "auto" and isinstance(error, ConnectionError):
+            raise UsageError(
+                "no Ray cluster runs on this machine: ray start --head starts one, and without "
+                "--ray-address one is started for this process"
+            ) from error
         if "ersion mismatch" in str(error):
             versions_of = " ".join(line.strip() for line in said[1:])
             raise UsageError(f"{where} is of other versions. {versions_of}") from error

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -64,6 +65,9 @@ _LOST: Final = (RayActorError, ObjectLostError, OutOfMemoryError)
 
 _ANY: Final = Ray()
 
+_ONE_AT_A_TIME: Final = Lock()
+"""Threads that ask have the workers one after the other: each evaluation is for all of them."""
+
 
 def run(
     plan: Plan, panel: Panel, cluster: Ray = _ANY, done: Distribution | None = None
@@ -101,13 +105,25 @@ def _answer(
     wanted: Ray,
     done: Distribution | None,
 ) -> Any:  # noqa: ANN401, it depends on the kind
+    with _ONE_AT_A_TIME:
+        return _answered(kind, settings, plan, panel, wanted, done or Distribution())
+
+
+def _answered(
+    kind: Kind,
+    settings: dict[str, int],
+    plan: Plan,
+    panel: Panel,
+    wanted: Ray,
+    done: Distribution,
+) -> Any:  # noqa: ANN401, as above
     cluster = connected(wanted)
     names = list(plan.fields)
     if kind != "run" and SESSION in panel.fields and SESSION not in names:
         names.append(SESSION)
     settings = settings | {"threads": cluster.threads}
     order = Order(kind, settings, names, panel.rows, panel.as_of, panel.dates)
-    evaluation = _Evaluation(order, plan, panel, cluster, wanted, done or Distribution())
+    evaluation = _Evaluation(order, plan, panel, cluster, wanted, done)
     return together(kind, evaluation.answers())
 
 
