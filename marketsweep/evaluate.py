@@ -104,24 +104,22 @@ def joined(parts: Iterable[Found]) -> Found:
 def _sweep(
     plan: Plan, panel: Panel, program: cpu.Program, results: list[NDArray[np.float64]], isa: str
 ) -> cpu.Sweep:
-    # A panel may hold more history than the plan needs: what it gives must not depend on that.
-    rows = min(panel.rows, plan.history)
     return cpu.Sweep(
         program,
         [panel.fields[name] for name in plan.fields],
-        depths(panel, rows),
+        depths(panel),
         panel.facts(plan.facts),
         results,
         isa,
     )
 
 
-def depths(panel: Panel, rows: int) -> NDArray[np.int64]:
-    """How many of the newest `rows` hold a bar of any symbol of a tile, for each tile."""
-    bars = np.zeros(panel.tiles * TILE, dtype=np.int64)
-    bars[: len(panel.bars)] = panel.bars
+def depths(panel: Panel) -> NDArray[np.int64]:
+    """How many of a tile's newest rows hold a bar of any of its symbols, for each tile."""
+    bars = np.ones(panel.tiles * TILE, dtype=np.int64)
+    bars[: len(panel.bars)] = np.maximum(panel.bars, 1)
     most: NDArray[np.int64] = bars.reshape(-1, TILE).max(axis=1)
-    return np.clip(most, 1, rows)
+    return most
 
 
 @lru_cache(maxsize=64)

@@ -177,18 +177,19 @@ class Reusing:
     def _values(
         self, columns: NDArray[np.int64], places: Places, names: list[str], screen: Screen
     ) -> tuple[Matrix, NDArray[np.int64]]:
-        """Results [results, places], and how many bars there were for each."""
+        """Results [results, places], and how many bars were loaded for each."""
         if not len(places):
             return np.zeros((len(self._plan.results), 0)), np.zeros(0, dtype=np.int64)
         panel = self._panel(columns, places, screen)
         results = np.vstack(self._evaluated(panel))
         lanes = dict(zip(panel.symbols, range(len(panel.symbols)), strict=True))
         order = [lanes[names[place]] for place in places.tolist()]
-        return results[:, order], np.minimum(panel.bars[order], self._plan.history)
+        return results[:, order], panel.bars[order]
 
     def _panel(self, columns: NDArray[np.int64], places: Places, screen: Screen) -> Panel:
+        # With the plan's history and no more: a recursion's last bits tell where it began.
         if len(places) == len(columns):
-            return self._loader.panel(self._as_of, screen, self._plan, self._adjust)
+            return self._loader.panel(self._as_of, screen, self._plan, self._adjust, exact=True)
         return self._loader.panel_of(self._as_of, columns[places], self._plan, self._adjust)
 
     def _evaluated(self, panel: Panel) -> list[Matrix]:

@@ -33,6 +33,8 @@ class _Key:
     as_of: dt.date
     screen: Screen
     adjust: Adjust
+    history: int | None
+    """Where it has to be just that long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,14 @@ class Loader:
             self._suspects[as_of] = suspects(self._snapshot, up_to)
         return self._suspects[as_of]
 
-    def panel(self, as_of: dt.date, screen: Screen, plan: Plan, adjust: Adjust) -> Panel:
-        """The panel of a universe, with at least the fields and the history of `plan`."""
-        key = _Key(as_of, screen, adjust)
+    def panel(
+        self, as_of: dt.date, screen: Screen, plan: Plan, adjust: Adjust, *, exact: bool = False
+    ) -> Panel:
+        """The panel of a universe, with at least the fields and the history of `plan`.
+
+        With `exact` no longer a history: then it does not depend on what was asked for before.
+        """
+        key = _Key(as_of, screen, adjust, plan.history if exact else None)
         kept = self._panels.get(key)
         if kept and kept.history >= plan.history and kept.panel.fields.keys() >= set(plan.loads):
             return kept.panel

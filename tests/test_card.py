@@ -141,14 +141,6 @@ def test_every_preset_equals_the_processor(
     assert processor_as_gpu.launches
 
 
-def test_more_history_than_a_plan_needs_is_not_looked_at(processor_card: ProcessorCard) -> None:
-    panel = panel_of(random_bars(900, 70, seed=4))
-    for condition in ("ema(5)", "rsi(3)", "adx(2)", "macd(3, 5, 2).signal"):
-        plan = planned([condition], 2)
-        assert plan.history < 400
-        same(processor_card, plan, panel)
-
-
 # -- launches
 
 

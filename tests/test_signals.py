@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import talib
+from numpy.typing import NDArray
 
 import marketsweep as ms
 from marketsweep import past_sessions, signals
@@ -181,21 +183,38 @@ def test_every_session_of_an_awkward_market(
         assert same_as_scans(market, condition, DAYS[20::17], adjust=adjust, since=since) > 50
 
 
-def test_frozen_quotes_are_remembered_through(tmp_path: Path) -> None:
-    """What an average remembers does not fade while nothing moves, at no session of them."""
-    rows = 500
+def frozen(path: Path, rows: int) -> tuple[list[dt.date], NDArray[np.float64]]:
+    """A store of one symbol whose quote stood still for long, and moved at last."""
     days = sessions_between(dt.date(2014, 1, 2), dt.date(2016, 1, 29))[:rows]
     r = np.random.default_rng(1)
     close = 50 + np.cumsum(r.normal(0, 1, rows)) % 20
     close[100:470] = close[100]
     close[-1] += 1
-    with Store.create(tmp_path) as store, store.writer() as writer:
+    with Store.create(path) as store, store.writer() as writer:
         for day, price in zip(days, close.tolist(), strict=True):
             bars = SessionBars(day, ["A"], np.array([[price]] * 4 + [[1e6]]))
             writer.commit([bars], "test")
+    return days, close
+
+
+def test_frozen_quotes_are_remembered_through(tmp_path: Path) -> None:
+    """What an average remembers does not fade while nothing moves, at no session of them."""
+    days, _ = frozen(tmp_path, 500)
     with ms.open(tmp_path) as market:
         given: dict[str, Any] = {"columns": "rsi(5)", "since": days[420]}
         assert same_as_scans(market, "close > 0", days[420::7], **given) == 80
+
+
+def test_they_are_remembered_whatever_was_scanned_before(tmp_path: Path) -> None:
+    """A panel that is kept for a plan with more history is cut for this one, but not too short."""
+    days, close = frozen(tmp_path, 500)
+    want = talib.RSI(close, 5)
+    with ms.open(tmp_path) as market:
+        for deep in ("close > 0", "sma(60) > 0", "sma(250) > 0", "sma(400) > 0"):
+            for day in (450, 469, 475, 499):
+                market.scan(deep, as_of=days[day])
+                hits = market.scan("close > 0", as_of=days[day], columns="rsi(5)")
+                np.testing.assert_allclose(hits.values["rsi(5)"], want[day], rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +321,8 @@ def with_sessions(panel: Panel) -> Panel:
     }
     r = np.random.default_rng(0)
     first = r.integers(0, panel.rows, len(panel.symbols))
-    spans = np.array([first, first + r.integers(0, panel.rows, len(first)), panel.bars])
+    last = np.minimum(first + r.integers(0, panel.rows, len(first)), panel.rows - 1)
+    spans = np.array([first, last, panel.bars])
     days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 12, 30))[: panel.rows]
     return replace(panel, fields=fields, spans=spans, dates=days)
 

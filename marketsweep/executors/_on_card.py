@@ -152,8 +152,7 @@ class _Evaluation:
         self.fields += [] if sessions is None else [sessions]
         self.kept = card.keep(self.fields)
         self.facts = panel.facts(plan.facts).reshape(len(plan.facts), panel.tiles, TILE)
-        # As in `evaluate`: no more of a panel than the plan's history.
-        self.depths = depths(panel, min(panel.rows, plan.history))
+        self.depths = depths(panel)
         self.tables = {
             "operands": card.upload(self.launches.operands),
             "jobs": card.upload(self.launches.jobs),

@@ -41,7 +41,6 @@ def edges(tiles: int, size: int) -> list[tuple[int, int]]:
 
 @dataclass(slots=True)
 class _Cut:
-    rows: int
     size: int
     blocks: dict[int, ray.ObjectRef[Any]] = field(default_factory=dict)
     """By first tile."""
@@ -56,29 +55,26 @@ class Blocks:
     def reference(
         self,
         matrix: NDArray[np.float64],
-        rows: int,
         size: int,
         tiles: tuple[int, int],
         done: Distribution,
     ) -> ray.ObjectRef[Any]:
-        """The newest `rows`, or more, of a block of a field, put where they are not there yet."""
-        kept = self._of(matrix, min(rows, matrix.shape[1]), size)
+        """A block of a field, put where it is not there yet."""
+        kept = self._of(matrix, size)
         if tiles[0] not in kept.blocks:
-            block = np.ascontiguousarray(matrix[slice(*tiles), -kept.rows :])
+            block = matrix[slice(*tiles)]
             kept.blocks[tiles[0]] = _put(block)
             done.sent_bytes += block.nbytes
         return kept.blocks[tiles[0]]
 
-    def _of(self, matrix: NDArray[np.float64], rows: int, size: int) -> _Cut:
+    def _of(self, matrix: NDArray[np.float64], size: int) -> _Cut:
         kept = self._cut.get(id(matrix))
         if kept is None:
             # The number is another array's only after this one is gone.
             weakref.finalize(matrix, self._cut.pop, id(matrix), None).atexit = False
-        elif kept.rows >= rows and kept.size == size:
+        elif kept.size == size:
             return kept
-        else:
-            rows = max(rows, kept.rows)
-        found = self._cut[id(matrix)] = _Cut(rows, size)
+        found = self._cut[id(matrix)] = _Cut(size)
         return found
 
     def __len__(self) -> int:

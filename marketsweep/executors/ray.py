@@ -177,11 +177,8 @@ class _Evaluation:
         return [self.found[number].found for number in sorted(self.found)]
 
     def _send(self, worker: int, task: _Task) -> None:
-        rows = max(self.plan.history, self.plan.result_rows)
         fields = [
-            self.cluster.blocks.reference(
-                self.panel.fields[name], rows, self.size, block, self.done
-            )
+            self.cluster.blocks.reference(self.panel.fields[name], self.size, block, self.done)
             for block in task.blocks
             for name in self.order.names
         ]

@@ -294,7 +294,7 @@ cdef class Sweep:
         have an answer; of the tiles that were taken here.
         """
         cdef double[::1] scratch = self._scratch()
-        cdef Wanted wanted = self._wanted(session, spans, needed)
+        cdef Wanted wanted = self._wanted(session, spans, needed, 0, sessions)
         cdef Found found
         found.evaluated.resize(sessions)
         with nogil:
@@ -314,11 +314,9 @@ cdef class Sweep:
         known, of the tiles that were taken here.
         """
         cdef double[::1] scratch = self._scratch()
-        cdef Wanted wanted = self._wanted(session, spans, needed)
+        cdef Wanted wanted = self._wanted(session, spans, needed, first, sessions)
         cdef int64_t[:, :, ::1] tallies = np.zeros(
             (self.c.program.results.size(), sessions - first, 2), np.int64)
-        if np.any(np.less(spans[0], first) & np.less_equal(spans[0], spans[1])):
-            raise ValueError("sessions are to be looked at that are not counted")
         if self.c.program.due.size() != self.c.program.results.size():
             raise ValueError("not every result of the program is due to be counted")
         if tallies.size:
@@ -328,7 +326,7 @@ cdef class Sweep:
         return np.asarray(tallies)
 
     cdef Wanted _wanted(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans,
-                        const int64_t[::1] needed) except *:
+                        const int64_t[::1] needed, long first, long sessions) except *:
         cdef Wanted wanted
         tiles = self.c.depths.size()
         if session.shape[0] != tiles or session.shape[2] != TILE or not session.shape[1]:
@@ -337,6 +335,10 @@ cdef class Sweep:
             raise ValueError("there are not as many spans as symbols")
         if needed.shape[0] != self.c.program.results.size() or not needed.shape[0]:
             raise ValueError("there are not as many needs as results")
+        asked = np.less_equal(spans[0], spans[1])
+        outside = np.less(spans[0], first) | np.greater_equal(spans[1], sessions)
+        if np.any(asked & outside):
+            raise ValueError("sessions are to be looked at that are not counted")
         wanted.session, wanted.session_rows = &session[0, 0, 0], session.shape[1]
         wanted.first, wanted.last, wanted.bars = &spans[0, 0], &spans[1, 0], &spans[2, 0]
         wanted.needed = &needed[0]
