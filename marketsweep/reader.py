@@ -87,7 +87,7 @@ class Reader:
     def number(self, token: Token) -> tree.Number | tree.Negate:
         """The literal number of a token; a value of a sweep may be negative."""
         value = self._value(token)
-        if value < 0:
+        if token.text.startswith("-"):
             return tree.Negate(tree.Number(-value, span=token.span), span=token.span)
         return tree.Number(value, span=token.span)
 
