@@ -719,3 +719,61 @@ def test_the_settings_of_the_docs_are_read(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(settings)
     config = read_config(tmp_path, {"MARKETSWEEP_RAY_BLOCK": "64"})
     assert (config.ray_workers, config.ray_threads, config.ray_block) == (8, 4, 64)
+
+
+# -- how work is cut and handed out
+
+
+def test_a_task_is_worth_its_trip() -> None:
+    from marketsweep.executors.ray import _tasks
+
+    blocks = [(n, n + 1) for n in range(40)]
+
+    def lots(seconds: float, workers: int) -> list[int]:
+        return [len(task.blocks) for task in _tasks(blocks, seconds, workers)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("marketsweep.executors.ray._TASK_S", 0.05)
+        assert lots(0.01, 8) == [40]  # less work than a task is worth
+        assert lots(0.16, 8) == [13, 13, 14]
+        assert lots(1.0, 2) == [5] * 8  # no more than four a worker
+        assert lots(100.0, 50) == [1] * 40
+        assert [b for task in _tasks(blocks, 0.16, 8) for b in task.blocks] == blocks
+
+
+def test_tasks_are_handed_out_as_there_is_room() -> None:
+    from marketsweep.executors.ray import _Queues, _Task
+
+    tasks = [_Task(n, []) for n in range(8)]
+    queues, given = _Queues(tasks, 2), list[tuple[int, int]]()
+
+    def send(*resting: int) -> list[tuple[int, int]]:
+        given.clear()
+        queues.send(lambda worker, task: given.append((worker, task.number)), set(resting))
+        return given
+
+    assert send() == [(0, 0), (1, 4), (0, 1), (1, 5)]  # each its own part, two at a time
+    assert send() == []
+    for _ in range(2):
+        queues.answered(0)
+    assert send() == [(0, 2), (0, 3)]
+    for _ in range(2):
+        queues.answered(0)
+    assert send() == [(0, 6)]  # whoever stands idle takes from the other, one at a time
+    queues.put_back(1, tasks[4])
+    assert send(1) == []  # a worker that rests gets nothing, and 0 is busy
+    queues.answered(0)
+    assert send(1) == [(0, 4)]
+    queues.answered(0)
+    assert send(1) == [(0, 7)]
+
+
+def test_blocks_are_as_large_as_workers_allow() -> None:
+    from marketsweep.executors._ray_blocks import edges, size_of
+
+    assert size_of(188, 2, None) == 32
+    assert size_of(188, 10, None) == 10
+    assert size_of(188, 50, None) == 4
+    assert size_of(188, 50, 33) == 2
+    assert edges(5, 2) == [(0, 2), (2, 4), (4, 5)]
+    assert edges(1, 32) == [(0, 1)]
