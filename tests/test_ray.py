@@ -439,7 +439,10 @@ def test_the_command(data: Path, nodes: Nodes) -> None:
         "nodes": 1,
         "tasks": 1,
         "run_again": 0,
-        "sent_bytes": 2 * 21 * TILE * 8,  # close and volume; one bar more, if the newest stood still
+        "sent_bytes": 2
+        * 21
+        * TILE
+        * 8,  # close and volume; one bar more, if the newest stood still
     }
     assert "ray: 1 task by 2 workers on 1 node, 0.0 MB put" in done.stderr
     assert all_is_free(nodes)

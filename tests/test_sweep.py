@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import marketsweep as ms
 from marketsweep import past_sessions, sweep
 from marketsweep.condition import parse, parse_expression
 from marketsweep.errors import ConditionError, CoverageError, UsageError
-from marketsweep.executors import executor, tallier
+from marketsweep.executors import executor, searcher, tallier
 from marketsweep.plan import make_plan
 from marketsweep.store import Store
 from marketsweep.templates import Template, variants_of
@@ -182,6 +183,18 @@ def test_a_tally_counts_what_a_run_finds(name: str, rows: int) -> None:
             held = looked_at & (truth[max(row, 0)] == 1.0)
             known = held | (looked_at & (bars - (89 - session) > lookback))
             assert count[session].tolist() == [held.sum(), known.sum()]
+
+
+def test_sessions_outside_of_the_counts_are_refused() -> None:
+    panel = with_sessions(panel_of(random_bars(90, 40, seed=3)))
+    assert panel.spans is not None
+    plan = make_plan([parse("close > 1")], 50)
+    spans = panel.spans + np.array([[0], [1], [0]])  # one further than there are sessions
+    for kind in (searcher, tallier):
+        with pytest.raises(ValueError, match="not counted"):
+            kind("serial")(plan, replace(panel, spans=spans))
+    with pytest.raises(ValueError, match="not counted"):
+        tallier("serial")(plan, panel, int(panel.spans[0].min()) + 1)
 
 
 # -- templates
