@@ -8,7 +8,7 @@ measured as well, and what 10 to 1,000 nodes would take for minute bars, which i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from time import perf_counter
@@ -50,7 +50,9 @@ _FIELD_BYTES: Final = 8 + 8
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Seconds: of a processor for a bar; of Ray for one task of many, a lone one, and a byte."""
+    """Seconds: of a processor, while all work, for a bar; of Ray for one task of many, for the
+    smallest job and its answer, and for a byte.
+    """
 
     bar: float
     task: float
@@ -60,8 +62,8 @@ class Costs:
     def __str__(self) -> str:
         return (
             f"{self.bar * 1e9:.1f} ns of a processor for a bar of one variant; of Ray "
-            f"{self.task * 1e3:.2f} ms for a task, {self.round_trip * 1e3:.1f} ms for one and its "
-            f"answer, and {1e-9 / self.byte:.1f} GB a second into the object store"
+            f"{self.task * 1e3:.2f} ms for one of many tasks, {self.round_trip * 1e3:.1f} ms for "
+            f"the smallest job, and {1e-9 / self.byte:.1f} GB a second into the object store"
         )
 
 
@@ -106,12 +108,17 @@ def forecast(costs: Costs, symbols: int, bars: int, cores: int, send: float) -> 
 def measured() -> Costs:
     """The costs of this machine, and of Ray on it."""
     plan, panel = _asked(6_000, 513)
-    (serial,) = alternate(_RUNS, clocked(partial(tallier("serial"), plan, panel)))
+    small, newest = make_plan([_VARIANT]), replace(panel, spans=None)
     tallier("ray")(plan, panel)  # connects, and starts workers
+    every, here, there = alternate(
+        _RUNS,
+        clocked(partial(tallier("threads"), plan, panel)),
+        clocked(partial(tallier("threads"), small, newest)),
+        clocked(partial(tallier("ray"), small, newest)),
+    )
     idle: Any = ray.remote(num_cpus=0)(_Idle)  # the workers have reserved all processors
     idlers = [idle.remote() for _ in range(WORKERS)]
     ray.get([one.work.remote() for one in idlers])
-    trip = median(_timed(lambda: ray.get(idlers[0].work.remote())) for _ in range(50))
     many = 150
     all_of_them = median(
         _timed(lambda: ray.get([one.work.remote() for _ in range(many) for one in idlers]))
@@ -119,8 +126,12 @@ def measured() -> Costs:
     )
     block = np.ones(4_000_000)
     put = median(_timed(lambda: ray.put(block)) for _ in range(_RUNS))
-    task = all_of_them / (many * len(idlers))
-    return Costs(serial.median / (6_000 * 513), task, trip, put / block.nbytes)
+    return Costs(
+        bar=every.median * WORKERS / (6_000 * 513),
+        task=all_of_them / (many * len(idlers)),
+        round_trip=there.median - here.median,
+        byte=put / block.nbytes,
+    )
 
 
 def _asked(symbols: int, bars: int) -> tuple[Plan, Panel]:
