@@ -53,6 +53,7 @@ class Signals:
     volume: NDArray[np.float64]
     values: dict[str, NDArray[np.float64]]
     sessions: list[SessionReceipt]
+    executor: str
     data_version: int
     timing: Timing
     tree: Node
@@ -104,6 +105,7 @@ class Signals:
             "sessions": [{**asdict(one), "session": f"{one.session}"} for one in self.sessions],
             "hits": [{**hit, "date": f"{hit['date']}"} for hit in self.to_dicts()],
             **({"ray": self.distribution.to_dict()} if self.distribution else {}),
+            "executor": self.executor,
             "data_version": self.data_version,
             "timing": asdict(self.timing),
         }

@@ -28,7 +28,7 @@ from marketsweep.asking import Asked, planned
 from marketsweep.charts.drawing import Marks
 from marketsweep.charts.panes import has_a_past
 from marketsweep.distribution import Distribution
-from marketsweep.executors import executor_of_passes, searcher
+from marketsweep.executors import executor_of_passes, name_of, searcher
 from marketsweep.loading import Loader
 from marketsweep.passes import prepared
 from marketsweep.past import Adjust
@@ -109,6 +109,7 @@ def signals(
         volume=volume,
         values=dict(zip(asked.shown, values, strict=True)),
         sessions=receipts,
+        executor=name_of(scan.executor, distribution),
         data_version=loader.version,
         timing=Timing(loading, total - loading, total),
         tree=asked.condition,

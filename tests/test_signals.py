@@ -374,6 +374,7 @@ def test_the_command(real: Path) -> None:
         for day, symbol, close in zip(found.days, found.symbols, found.close.tolist(), strict=True)
     ]
     assert [one["matches"] for one in told["sessions"]] == [3] * 8
+    assert told["executor"] == "threads"
     rows = list(csv.DictReader(io.StringIO(command(*arguments, "--format", "csv").stdout)))
     assert [row["symbol"] for row in rows] == found.symbols
     assert list(rows[0]) == ["date", "symbol", "close", "volume", "rank(roc(20))"]

@@ -282,6 +282,14 @@ def test_other_bad_input_from_python(real: Path, tmp_path: Path) -> None:
         market.sweep("close > {x}", x=[1])
 
 
+def test_who_was_picked_is_told(real: Path) -> None:
+    """Both are far too little to be worth a card."""
+    with ms.open(real) as market:
+        assert market.sweep("close > {x}", x=[1], executor="auto").executor == "auto: threads"
+        few = market.signals("close > 1", since="2016-12-29", executor="auto")
+        assert few.executor == few.to_dict()["executor"] == "auto: threads"
+
+
 # -- the command
 
 
@@ -311,6 +319,7 @@ def test_the_command(real: Path) -> None:
     assert found.receipt in table.stderr
     told = json.loads(command(*arguments, "--format", "json").stdout)
     assert told["variants"] == found.to_dicts()
+    assert told["executor"] == "threads"
     assert told["sessions"][0]["session"] == "2016-12-30"
     answer = command(*arguments, "--format", "csv", "--since", "2016-12-29").stdout
     days = list(csv.DictReader(io.StringIO(answer)))

@@ -103,5 +103,5 @@ def signals(
         click.echo(f"marketsweep: {warning}", err=True)
     with output_file(output) as file:
         write_table(found, format_, file, signals_report)
-    click.echo(f"{found.receipt}; {found.timing.total:.2f} s", err=True)
+    click.echo(f"{found.receipt}; {found.timing.total:.2f} s ({found.executor})", err=True)
     require_answers(found.sessions, found.bars_needed)

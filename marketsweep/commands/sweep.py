@@ -112,7 +112,7 @@ def sweep(
         click.echo(f"marketsweep: {warning}", err=True)
     with output_file(output) as file:
         write_table(found, format_, file, sweep_report)
-    click.echo(f"{found.receipt}; {found.seconds:.2f} s", err=True)
+    click.echo(f"{found.receipt}; {found.seconds:.2f} s ({found.executor})", err=True)
     require_answers(found.sessions, found.bars_needed)
 
 
