@@ -91,5 +91,6 @@ def _unreadable(source: str, at: int) -> str:
         "|": "write or",
         "!": "write not, or !=",
         "%": "a percent sign belongs right after its number, as in 5%",
+        "{": "a name in braces, as in {n}, stands for the values of a sweep",
     }
     return f"{mark!r} has no meaning here" + (f": {hints[mark]}" if mark in hints else "")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from marketsweep.distribution import Ray
     from marketsweep.past import Adjust
 
-_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT%]?"
 _NAMED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
 _RANGE = re.compile(rf"\s*({_NUMBER})\.\.({_NUMBER})(?:\.\.({_NUMBER}))?\s*")
 _LIST = re.compile(rf"\s*{_NUMBER}\s*(?:,\s*{_NUMBER}\s*)*")
@@ -134,16 +134,20 @@ def _values(given: tuple[str, ...], taken: Container[str]) -> dict[str, list[flo
 
 def _numbers(name: str, text: str) -> list[float]:
     """`5..30`, `20..200..20` or `10,14,21`; the last of a range is part of it."""
+    from decimal import Decimal  # ten steps of 0.1 are 1, and reach it
+
+    from marketsweep.tokens import number_of
+
     if _LIST.fullmatch(text):
-        return [float(number) for number in text.split(",")]
+        return [number_of(number.strip()) for number in text.split(",")]
     found = _RANGE.fullmatch(text)
     if not found:
         raise UsageError(
             f"--vary {name}={text}: values are 5..30, 20..200..20 (every 20th) or 10,14,21"
         )
-    from decimal import Decimal  # ten steps of 0.1 are 1, and reach it
-
-    first, last, step = (Decimal(number or 1) for number in found.groups())
+    first, last, step = (Decimal(repr(number_of(number or "1"))) for number in found.groups())
+    if not all(number.is_finite() for number in (first, last, step)):
+        raise UsageError(f"--vary {name}={text}: these are larger than any number that can be kept")
     if not step or (last - first) / step < 0:
         raise UsageError(f"--vary {name}={text}: {first} and steps of {step} never reach {last}")
     count = int((last - first) / step) + 1
