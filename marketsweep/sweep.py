@@ -91,11 +91,12 @@ def sweep(
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     scan = replace(scan, where=None, screen=scan.screen.also(where))
     corners = [template.tree(corner) for corner in _corners(variants)]
+    bounds = make_plan(corners)
 
     tallies = np.zeros((len(variants), len(sessions), 2), dtype=np.int64)
     receipts: list[SessionReceipt] = []
-    distribution = Distribution()
-    for part in _parts(scan, loader, sessions, corners):
+    distribution, matches = Distribution(), 0
+    for part in _parts(scan, loader, sessions, corners, bounds):
         done = len(receipts)
         end = done + len(part.days)
         for begin in range(0, len(variants), AT_ONCE):
@@ -103,9 +104,10 @@ def sweep(
             counted = _counted([template.tree(one) for one in some], part, scan, distribution)
             tallies[begin : begin + len(some), done:end] = counted
             count = done * len(variants) + (begin + len(some)) * len(part.days)
-            progress(count, len(variants) * len(sessions), int(tallies[..., 0].sum()))
+            matches += int(counted[..., 0].sum())
+            progress(count, len(variants) * len(sessions), matches)
         receipts += part.receipts(tallies[:, done:end])
-    needed = min(make_plan(corners).bars)
+    needed = min(bounds.bars)
     return Sweep(
         condition=template.source,
         names=template.names,
@@ -238,10 +240,16 @@ class _Past(_Part):
 
 
 def _parts(
-    scan: Scan, loader: Loader, sessions: Sequence[dt.date], corners: Sequence[Node]
+    scan: Scan,
+    loader: Loader,
+    sessions: Sequence[dt.date],
+    corners: Sequence[Node],
+    plan: Plan,
 ) -> Iterator[_Part]:
-    """The sessions in as few parts as can be, each with the history loaded that corners need."""
-    plan = make_plan(corners)
+    """The sessions in as few parts as can be, each with the history loaded that corners need.
+
+    `plan` is that of the corners.
+    """
     several = len(sessions) > 1 and are_whole(loader, sessions)
     if several and is_of_one_pass(scan.screen, corners, plan):
         for days in blocks_of(corners, loader, sessions, scan.adjust):

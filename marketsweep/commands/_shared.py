@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from marketsweep.distribution import Ray
+    from marketsweep.signal_results import SessionReceipt
 
 DAY = click.DateTime(["%Y-%m-%d"])
 FILE = click.Path(path_type=Path)
@@ -151,7 +152,27 @@ def output_file(path: Path | None) -> Iterator[IO[bytes]]:
 
 
 class Table(Protocol):
-    """An answer that is a table, and plain data."""
+    """An answer of many sessions: a table, and plain data."""
+
+    @property
+    def sessions(self) -> Sequence[SessionReceipt]:
+        """What each session covers."""
+
+    @property
+    def bars_needed(self) -> int:
+        """Bars that the condition needs of a symbol."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What speaks against it."""
+
+    @property
+    def receipt(self) -> str:
+        """What is covered, in one sentence."""
+
+    @property
+    def executor(self) -> str:
+        """Who evaluated it."""
 
     def to_polars(self) -> pl.DataFrame:
         """The table."""
@@ -169,10 +190,28 @@ def check_format(format_: str, output: Path | None) -> None:
         raise UsageError("Parquet is not for terminals: add --output FILE")
 
 
-def write_table(
-    found: Answer, format_: str, file: IO[bytes], report: Callable[[Answer], str]
+def write_answer(
+    found: Answer,
+    seconds: float,
+    format_: str,
+    output: Path | None,
+    report: Callable[[Answer], str],
 ) -> None:
-    """Write an answer in a format of `table_format_option`; `report` makes it readable."""
+    """Write an answer in a format of `table_format_option`, its warnings and receipt to stderr.
+
+    `report` makes it readable. Raises CoverageError, once that is done, where it covers too little.
+    """
+    from marketsweep.past_sessions import require_answers
+
+    for warning in found.warnings:
+        click.echo(f"marketsweep: {warning}", err=True)
+    with output_file(output) as file:
+        _write(found, format_, file, report)
+    click.echo(f"{found.receipt}; {seconds:.2f} s ({found.executor})", err=True)
+    require_answers(found.sessions, found.bars_needed)
+
+
+def _write(found: Answer, format_: str, file: IO[bytes], report: Callable[[Answer], str]) -> None:
     match format_:
         case "csv":
             file.write(found.to_polars().fill_nan(None).write_csv().encode())

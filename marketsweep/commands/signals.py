@@ -15,13 +15,12 @@ from marketsweep.commands._shared import (
     data_option,
     date_of,
     executor_options,
-    output_file,
     progress_line,
     table_format_option,
     universe_option,
     unknown_option,
     where_option,
-    write_table,
+    write_answer,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +76,6 @@ def signals(
       marketsweep signals 'rank(roc(20)) <= 10' --sort 'roc(20)' --format csv --output signals.csv
     """
     from marketsweep.market import data_folder, open_market
-    from marketsweep.past_sessions import require_answers
     from marketsweep.reports import signals_report
 
     check_format(format_, output)
@@ -99,9 +97,4 @@ def signals(
             exclude_suspect=exclude_suspect,
             progress=progress,
         )
-    for warning in found.warnings:
-        click.echo(f"marketsweep: {warning}", err=True)
-    with output_file(output) as file:
-        write_table(found, format_, file, signals_report)
-    click.echo(f"{found.receipt}; {found.timing.total:.2f} s ({found.executor})", err=True)
-    require_answers(found.sessions, found.bars_needed)
+    write_answer(found, found.timing.total, format_, output, signals_report)

@@ -19,13 +19,12 @@ from marketsweep.commands._shared import (
     data_option,
     date_of,
     executor_options,
-    output_file,
     progress_line,
     table_format_option,
     universe_option,
     unknown_option,
     where_option,
-    write_table,
+    write_answer,
 )
 from marketsweep.errors import UsageError
 
@@ -88,7 +87,6 @@ def sweep(
       marketsweep sweep 'close > {k} * bbands(20).upper' --vary k=1,1.02,1.05
     """
     from marketsweep.market import Market, data_folder, open_market
-    from marketsweep.past_sessions import require_answers
     from marketsweep.reports import sweep_report
 
     check_format(format_, output)
@@ -108,12 +106,7 @@ def sweep(
             progress=progress,
             **values,
         )
-    for warning in found.warnings:
-        click.echo(f"marketsweep: {warning}", err=True)
-    with output_file(output) as file:
-        write_table(found, format_, file, sweep_report)
-    click.echo(f"{found.receipt}; {found.seconds:.2f} s ({found.executor})", err=True)
-    require_answers(found.sessions, found.bars_needed)
+    write_answer(found, found.seconds, format_, output, sweep_report)
 
 
 def _values(given: tuple[str, ...], taken: Container[str]) -> dict[str, list[float]]:

@@ -105,26 +105,15 @@ def _answer(
     wanted: Ray,
     done: Distribution | None,
 ) -> Any:  # noqa: ANN401, it depends on the kind
-    with _ONE_AT_A_TIME:
-        return _answered(kind, settings, plan, panel, wanted, done or Distribution())
-
-
-def _answered(
-    kind: Kind,
-    settings: dict[str, int],
-    plan: Plan,
-    panel: Panel,
-    wanted: Ray,
-    done: Distribution,
-) -> Any:  # noqa: ANN401, as above
-    cluster = connected(wanted)
     names = list(plan.fields)
     if kind != "run" and SESSION in panel.fields and SESSION not in names:
         names.append(SESSION)
-    settings = settings | {"threads": cluster.threads}
-    order = Order(kind, settings, names, panel.rows, panel.as_of, panel.dates)
-    evaluation = _Evaluation(order, plan, panel, cluster, wanted, done)
-    return together(kind, evaluation.answers())
+    with _ONE_AT_A_TIME:
+        cluster = connected(wanted)
+        settings = settings | {"threads": cluster.threads}
+        order = Order(kind, settings, names, panel.rows, panel.as_of, panel.dates)
+        evaluation = _Evaluation(order, plan, panel, cluster, wanted, done or Distribution())
+        return together(kind, evaluation.answers())
 
 
 @dataclass(slots=True)
