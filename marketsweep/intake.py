@@ -9,9 +9,7 @@ here, and left to whoever reads them.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,6 +21,7 @@ from marketsweep.sessions import is_session
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from marketsweep.axis import Axis
     from marketsweep.records import SessionBars
 
 REASONS: Final = ("", "future day", "closed day", "no ticker", "incomplete", "duplicate")
@@ -30,34 +29,6 @@ REASONS: Final = ("", "future day", "closed day", "no ticker", "incomplete", "du
 _ACCEPTED, _FUTURE, _CLOSED, _NAMELESS, _INCOMPLETE, _DUPLICATE = range(6)
 
 _LONGEST_TICKER: Final = 32
-
-
-class Axis:
-    """The tickers in the order in which they came; a ticker's place is its column for good."""
-
-    def __init__(self, symbols: list[str]) -> None:
-        self.symbols = symbols
-        self._places = dict(zip(symbols, range(len(symbols)), strict=True))
-
-    def __len__(self) -> int:
-        return len(self.symbols)
-
-    def find(self, tickers: Sequence[str]) -> NDArray[np.intp]:
-        """The place of each ticker, -1 where it has none."""
-        return np.fromiter(map(self._places.get, tickers, repeat(-1)), np.intp, len(tickers))
-
-    def append(self, tickers: Iterable[str]) -> list[str]:
-        """Give new tickers the next places, in sorted order; the order."""
-        new = sorted(tickers)
-        self._places.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
-        self.symbols += new
-        return new
-
-    def cut(self, length: int) -> None:
-        """Take back what was appended since the axis had that length."""
-        for ticker in self.symbols[length:]:
-            del self._places[ticker]
-        del self.symbols[length:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +53,7 @@ def judge(bars: SessionBars, axis: Axis, today: dt.date) -> Intake:
     values, symbols = bars.values, bars.symbols
     if values.shape != (len(FIELDS), len(symbols)):
         raise UsageError(f"{bars.session}: {len(symbols)} tickers, but values {values.shape}")
-    columns = axis.find(symbols)
+    columns = axis.follow(symbols)
     unknown = np.flatnonzero(columns < 0).tolist()
     verdicts = _verdicts(bars, unknown, today)
     new = axis.append({symbols[row] for row in unknown if verdicts[row] == _ACCEPTED})

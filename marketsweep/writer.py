@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from marketsweep.axis import Axis
 from marketsweep.catalog import Catalog
 from marketsweep.fields import CLOSE, FIELDS
-from marketsweep.intake import Axis, Intake, Merged, judge, merge, quality
+from marketsweep.intake import Intake, Merged, judge, merge, quality
 from marketsweep.segments import (
     FOLDER,
     Disk,

@@ -151,6 +151,43 @@ def test_decimals_are_rounded_as_python_rounds_them(digits: int, places: int, po
     assert found[1][:, 0].tolist() == [float(text), -float(number)]
 
 
+@given(
+    st.integers(0, 10**12),
+    st.integers(0, 9),
+    st.booleans(),
+    st.sampled_from(["", " ", "e0", "E1"]),
+    st.integers(0, 9),
+)
+@example(0, 0, False, "", 0)
+@example(12345678, 0, False, "", 0)
+@example(12345678, 1, False, "", 0)
+@example(1234567, 6, False, "", 0)
+@example(10**12, 9, True, "", 0)
+def test_plain_decimals_are_read_wherever_they_end(
+    digits: int, places: int, negative: bool, end: str, room: int
+) -> None:
+    whole = f"{digits:0{places + 1}d}"
+    number = f"{whole[: len(whole) - places]}{'.' if places else ''}{whole[len(whole) - places :]}"
+    number = f"{'-' if negative else ''}{number}{end}"
+    # The last one stands where fewer than eight or sixteen characters are left of the text.
+    body = f'[{{"o":{number},"x":{number},"v":{number}}},{{"x":{number}}}]{" " * room}'.encode()
+    found = columns_of_json(body, 0, "T", NUMBERS, [])
+    assert found is not None
+    np.testing.assert_array_equal(found[1], [[float(number), math.nan]] * 2)
+
+
+def test_names_may_come_in_another_order_in_each_row() -> None:
+    chance = random.Random(3)
+    names = ["T", "o", "v", "x", "much longer than others"]
+    rows = []
+    for number in range(300):
+        chance.shuffle(names)
+        known = names[: chance.randrange(6)]
+        rows.append({name: f"S{number}" if name == "T" else number / 4 for name in known})
+    assert agrees(json.dumps(rows, separators=(",", ":")).encode())
+    assert agrees(json.dumps(rows).encode())
+
+
 def test_a_mutated_body_is_never_misread() -> None:
     chance = random.Random(5)
     day = example_bars().filter(date=dt.date(2016, 12, 30)).head(40)

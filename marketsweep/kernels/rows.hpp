@@ -7,6 +7,7 @@
 
 #include <bit>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -17,6 +18,32 @@
 namespace marketsweep {
 
 inline constexpr uint64_t TENS[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+
+// Eight characters as one number, the first in its lowest byte where that comes first in memory.
+inline constexpr bool WORDS = std::endian::native == std::endian::little;
+
+inline uint64_t eight(const char* at) {
+  uint64_t text;
+  std::memcpy(&text, at, 8);
+  return text;
+}
+
+inline constexpr uint64_t each(uint8_t byte) { return 0x0101010101010101 * byte; }
+
+// The high bit of each byte that is not below `limit`, which is 128 at most.
+inline constexpr uint64_t not_below(uint64_t text, uint8_t limit) {
+  return (text | ((text & each(0x7F)) + each(128 - limit))) & each(0x80);
+}
+
+// How many bytes come before the first that is marked; 8 where none is.
+inline constexpr int before(uint64_t marks) { return std::countr_zero(marks) >> 3; }
+
+// Of the values of eight digits.
+inline constexpr uint64_t value_of(uint64_t digits) {
+  digits = (10 * digits + (digits >> 8)) & 0x00FF00FF00FF00FF;
+  digits = (100 * digits + (digits >> 16)) & 0x0000FFFF0000FFFF;
+  return (10000 * digits + (digits >> 32)) & 0xFFFFFFFF;
+}
 
 // Powers of ten that a double holds exactly.
 inline constexpr double EXACT_TENS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -48,18 +75,27 @@ public:
   }
 
 private:
-  static constexpr size_t UNKNOWN = static_cast<size_t>(-1);
+  static constexpr size_t UNKNOWN = static_cast<size_t>(-1), NO_MORE = static_cast<size_t>(-2);
   static constexpr double ABSENT = std::numeric_limits<double>::quiet_NaN();
 
-  // A name with its quotes and the colon, where that is up to eight bytes: compared in one go.
-  struct Seen {
+  // What led to a value of the last row, from the value before: mark, name and colon. Rows mostly
+  // have the same names in order, and up to eight bytes are compared in one go.
+  struct Lead {
+    Lead(const char* text, size_t size, size_t key) : key(key) {
+      if (size > 8) return;
+      length = size;
+      bytes = 0;
+      std::memcpy(&bytes, text, size);
+      std::memset(&mask, 0xFF, size);
+    }
+
     size_t key, length = 0;
-    uint64_t bytes = 1, mask = 0;
+    uint64_t bytes = 1, mask = 0;  // which nothing equals
   };
 
   std::vector<std::string> keys_;
   std::vector<double> values_;  // [rows][keys - 1]
-  std::vector<Seen> order_;  // names of the last row, as they came
+  std::vector<Lead> order_;
   const char* end_ = nullptr;
 
   static bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
@@ -88,70 +124,77 @@ private:
   }
 
   const char* row(const char* at) {
-    if (!(at = mark(at, '{'))) return nullptr;
     std::string_view& text = texts.emplace_back();
     const size_t base = values_.size();
     values_.resize(base + keys_.size() - 1, ABSENT);
-    if (*at == '}') return at + 1;
     for (size_t position = 0;; ++position) {
-      size_t key;
-      if (!(at = name(at, position, key))) return nullptr;
-      if (key == 0) at = word(at, text);
-      else if (key == UNKNOWN) at = anything(at);
-      else at = number_or_null(at, values_[base + key - 1]);
+      size_t key = NO_MORE;
+      if (!(at = lead(at, position, key))) return nullptr;
+      if (key == NO_MORE) return at;
+      if (key == 0) {
+        at = word(at, text);
+      } else if (key == UNKNOWN) {
+        const char* const after = unwanted(at);
+        at = after ? after : anything(at);
+      } else {
+        double& value = values_[base + key - 1];
+        const char* const after = decimal(at, value);
+        at = after ? after : number_or_null(at, value);
+      }
       if (!at) return nullptr;
-      if (const char* more = mark(at, ',')) at = more;
-      else return mark(at, '}');
     }
   }
 
-  // Past a name and its colon, and which key it is. Rows mostly have the same names in order.
-  const char* name(const char* at, size_t position, size_t& key) {
+  // Past all that leads to a value, and which key that has; or past the end of the row.
+  const char* lead(const char* at, size_t position, size_t& key) {
     if (position < order_.size() && end_ - at >= 8) {
-      const Seen& seen = order_[position];
-      uint64_t text;
-      std::memcpy(&text, at, 8);
-      if ((text & seen.mask) == seen.bytes) {
-        key = seen.key;
-        return space(at + seen.length);
+      const Lead& last = order_[position];
+      if ((eight(at) & last.mask) == last.bytes) {
+        key = last.key;
+        return space(at + last.length);
       }
     }
+    return new_lead(at, position, key);
+  }
+
+  const char* new_lead(const char* at, size_t position, size_t& key) {
+    const char* const begin = at;
+    if (position == 0 && !(at = mark(at, '{'))) return nullptr;
+    if (const char* const after = mark(at, '}')) return after;
+    if (position != 0 && !(at = mark(at, ','))) return nullptr;
+    if (!(at = name(at, key))) return nullptr;
+    order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(position), order_.end());
+    order_.emplace_back(begin, static_cast<size_t>(at - begin), key);
+    return at;
+  }
+
+  const char* name(const char* at, size_t& key) const {
     std::string_view found;
-    const char* const after = string(at, found);
-    if (!after) return nullptr;
+    if (!(at = string(at, found))) return nullptr;
     key = UNKNOWN;
     for (size_t k = 0; k != keys_.size(); ++k) {
       if (keys_[k] == found) key = k;
     }
-    order_.resize(position);
-    Seen& seen = order_.emplace_back(Seen{key});
-    const size_t length = static_cast<size_t>(after - at) + 1;
-    if (*after == ':' && length <= 8) {
-      seen.length = length;
-      seen.bytes = 0;
-      std::memcpy(&seen.bytes, at, length);
-      std::memset(&seen.mask, 0xFF, length);
-    }
-    return mark(after, ':');
+    return mark(at, ':');
   }
 
   static const char* literal(const char* at, const char* wanted, size_t length) {
     return std::strncmp(at, wanted, length) == 0 ? at + length : nullptr;
   }
 
-  static const char* word(const char* at, std::string_view& found) {
+  const char* word(const char* at, std::string_view& found) const {
     if (*at == '"') return string(at, found);
     found = {};
     return literal(at, "null", 4);
   }
 
-  const char* number_or_null(const char* at, double& found) {
+  const char* number_or_null(const char* at, double& found) const {
     if (*at != 'n') return number(at, found);
     found = ABSENT;
     return literal(at, "null", 4);
   }
 
-  const char* anything(const char* at) {
+  const char* anything(const char* at) const {
     std::string_view text;
     double value;
     switch (*at) {
@@ -163,9 +206,12 @@ private:
     }
   }
 
-  static const char* string(const char* at, std::string_view& found) {
+  const char* string(const char* at, std::string_view& found) const {
     if (*at != '"') return nullptr;
     const char* const begin = ++at;
+    if constexpr (WORDS) {
+      if (end_ - at >= 8) at += before(not_plain(eight(at)));
+    }
     while (*at != '"') {
       const unsigned char c = static_cast<unsigned char>(*at);
       if (c == '\\' || c < 0x20 || c >= 0x80) return nullptr;
@@ -175,21 +221,20 @@ private:
     return at + 1;
   }
 
+  // Marks a quote, and what no plain string has.
+  static uint64_t not_plain(uint64_t text) {
+    const uint64_t quotes = not_below(text ^ each('"'), 1), escapes = not_below(text ^ each('\\'), 1);
+    return (~(quotes & escapes & not_below(text, 0x20)) | text) & each(0x80);
+  }
+
   // Eight digits at a time: their count is what a loop over them would mispredict.
   const char* digits(const char* at, uint64_t& value) const {
-    if constexpr (std::endian::native == std::endian::little) {
+    if constexpr (WORDS) {
       while (end_ - at >= 8) {
-        uint64_t text;
-        std::memcpy(&text, at, 8);
-        text ^= 0x3030303030303030;  // a digit's byte is now its value
-        const uint64_t others = (text | (text + 0x7676767676767676)) & 0x8080808080808080;
-        const int count = std::countr_zero(others) >> 3;
+        const uint64_t text = eight(at) ^ each('0');  // a digit's byte is now its value
+        const int count = before(not_below(text, 10));
         if (count == 0) return at;
-        text <<= 8 * (8 - count);  // zeros in front
-        text = (10 * text + (text >> 8)) & 0x00FF00FF00FF00FF;
-        text = (100 * text + (text >> 16)) & 0x0000FFFF0000FFFF;
-        text = (10000 * text + (text >> 32)) & 0xFFFFFFFF;
-        value = TENS[count] * value + text;
+        value = TENS[count] * value + value_of(text << 8 * (8 - count));  // zeros in front
         at += count;
         if (count < 8) return at;
       }
@@ -198,7 +243,40 @@ private:
     return at;
   }
 
-  const char* number(const char* const begin, double& found) {
+  static bool ends_value(char c) { return c == ',' || c == '}'; }
+
+  // A decimal of up to eight characters, as nearly all prices and volumes are: both of its parts
+  // in one go. Null where it is something else, or no number.
+  const char* decimal(const char* at, double& found) const {
+    if (!WORDS || end_ - at < 8) return nullptr;
+    uint64_t text = eight(at) ^ each('0');
+    const uint64_t marks = not_below(text, 10);
+    const int whole = before(marks);
+    if (whole == 0 || whole == 8 || (*at == '0' && whole > 1)) return nullptr;
+    int length = whole, count = whole;
+    if (at[whole] == '.') {
+      length = before(marks & (marks - 1));
+      count = length - 1;
+      if (count == whole) return nullptr;
+      const uint64_t below = ~uint64_t{0} << 8 * whole;
+      text = (text & ~below) | (text >> 8 & below);  // closes the gap
+    }
+    if (!ends_value(at[length])) return nullptr;
+    text = value_of(text << 8 * (8 - count));
+    found = static_cast<double>(static_cast<int64_t>(text)) / EXACT_TENS[count - whole];
+    return at + length;
+  }
+
+  // Past a number of up to 16 digits that nobody asks for, as times and counts are.
+  const char* unwanted(const char* at) const {
+    if (!WORDS || end_ - at < 16 || *at == '0') return nullptr;
+    int length = before(not_below(eight(at) ^ each('0'), 10));
+    if (length == 0) return nullptr;
+    if (length == 8) length += before(not_below(eight(at + 8) ^ each('0'), 10));
+    return ends_value(at[length]) ? at + length : nullptr;
+  }
+
+  const char* number(const char* const begin, double& found) const {
     const bool negative = *begin == '-';
     const char* const first = begin + negative;
     uint64_t mantissa = 0;
