@@ -37,10 +37,13 @@ class Axis:
         is waiting for memory.
         """
         last, known = self._followed
-        near = places_near(tickers, last)
-        places = np.where(near < 0, -1, known[near]) if last else near
-        other = np.flatnonzero(places < 0)
-        places[other] = self.find([tickers[row] for row in other.tolist()])
+        if last:
+            near = places_near(tickers, last)
+            places = np.where(near < 0, -1, known[near])
+            other = np.flatnonzero(places < 0)
+            places[other] = self.find([tickers[row] for row in other.tolist()])
+        else:
+            places = self.find(tickers)
         # Copies: the lists are the callers' own.
         self._followed = tickers.copy(), places.copy()
         return places

@@ -7,8 +7,7 @@ side's size: 0 where the clause holds, NaN where that cannot be measured.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +30,7 @@ _FAILS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ClauseCount:
+class ClauseCount(NamedTuple):
     """How many of the evaluated symbols a clause lets through."""
 
     clause: str
@@ -41,8 +39,7 @@ class ClauseCount:
     """With every clause before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class NearMiss:
+class NearMiss(NamedTuple):
     """A symbol that fails one clause alone, and by how much."""
 
     symbol: str

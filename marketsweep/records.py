@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
-class SessionBars:
+class SessionBars(NamedTuple):
     """One session of the whole market as its source gave it, unadjusted.
 
     `symbols[i]` is the ticker of column i of `values`, float64 [5, n] in the order of
@@ -25,8 +24,7 @@ class SessionBars:
     values: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(NamedTuple):
     """The sessions of one symbol from `first` to `last`."""
 
     symbol: str
@@ -34,8 +32,7 @@ class Span:
     last: dt.date
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolBars:
+class SymbolBars(NamedTuple):
     """A span of one symbol as its source gave it, unadjusted.
 
     Column i of `values`, float64 [5, n] in the order of `fields.FIELDS`, is of `days[i]`,
@@ -47,8 +44,7 @@ class SymbolBars:
     values: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """What a symbol did today, and in the session before; None where it was not traded.
 
     Values are in the order of `fields.FIELDS`.
@@ -59,8 +55,7 @@ class Quote:
     before: tuple[float, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """What a source has: from `first` (None: it does not say) to `last`."""
 
     first: dt.date | None
@@ -74,8 +69,7 @@ class Window:
     """The source's clock (aware); None where it has none, and ours counts."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Split:
+class Split(NamedTuple):
     """`old` shares became `new` shares before the open of `ex_date`."""
 
     symbol: str
@@ -89,8 +83,7 @@ class Split:
         return self.old / self.new
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Dividend:
+class Dividend(NamedTuple):
     """`cash` dollars a share, owned by whoever held the share before `ex_date`."""
 
     symbol: str
@@ -98,8 +91,7 @@ class Dividend:
     cash: float
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What the user says of a symbol's splits or dividends of one day: it wins over providers."""
 
     symbol: str
@@ -109,8 +101,7 @@ class Settled:
     """None: there was none."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class LowVolume:
+class LowVolume(NamedTuple):
     """A line of the kept low-volume list: a symbol to be left out, or not to be."""
 
     symbol: str
@@ -164,8 +155,7 @@ class Listing:
     """The day of which that is told: later splits change it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
+class Life(NamedTuple):
     """When an instrument was listed under a ticker; None for unknown, or still."""
 
     symbol: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from marketsweep.tree import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Excluded:
+class Excluded(NamedTuple):
     """How many symbols were left out, by reason."""
 
     prescreen: int = 0
@@ -66,8 +65,7 @@ class Coverage:
         return 1.0 - missing / asked if asked else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Reuse:
+class Reuse(NamedTuple):
     """What an incremental scan did: evaluated + reused are all symbols that it looked at."""
 
     fetched: int
@@ -84,8 +82,7 @@ class Reuse:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(NamedTuple):
     """Seconds: load (catalog, universe, panel), evaluate (the kernels), total (ranking too)."""
 
     load: float
@@ -93,8 +90,7 @@ class Timing:
     total: float
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """One symbol that matched; `values` are the condition's parts and the columns asked for."""
 
     symbol: str
@@ -165,7 +161,7 @@ class Hits:
     def to_dict(self) -> dict[str, Any]:
         """The whole answer as plain data: the JSON of `marketsweep scan --format json`."""
         coverage = self.coverage
-        excluded = asdict(coverage.excluded)
+        excluded = coverage.excluded._asdict()
         if not coverage.excluded.suspect:
             del excluded["suspect"]  # said only where it was asked for, and some were found
         receipt: dict[str, Any] = {
@@ -183,15 +179,15 @@ class Hits:
             "condition": self.condition,
             "as_of": self.as_of.isoformat(),
             "executor": self.executor,
-            "matches": [asdict(match) for match in self.matches],
+            "matches": [match._asdict() for match in self.matches],
             "coverage": receipt,
             "matched": self.matched,
-            **({"funnel": [asdict(one) for one in self.funnel]} if self.funnel else {}),
-            **({"near": [asdict(one) for one in self.near]} if self.near else {}),
-            **({"reuse": asdict(self.reuse)} if self.reuse else {}),
+            **({"funnel": [one._asdict() for one in self.funnel]} if self.funnel else {}),
+            **({"near": [one._asdict() for one in self.near]} if self.near else {}),
+            **({"reuse": self.reuse._asdict()} if self.reuse else {}),
             **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "data_version": self.data_version,
-            "timing": asdict(self.timing),
+            "timing": self.timing._asdict(),
         }
 
     def to_polars(self) -> pl.DataFrame:

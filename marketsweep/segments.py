@@ -163,9 +163,15 @@ class Segment:
     first: int
     count: int
     width: int
-    path: Path
+    folder: Path
+    file: str
     checksum: int
     """CRC-32 of the whole file, as the catalog has it."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is; most segments of a snapshot are never looked at."""
+        return self.folder / self.file
 
     @property
     def end(self) -> int:

@@ -107,7 +107,7 @@ class Signals:
             **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "executor": self.executor,
             "data_version": self.data_version,
-            "timing": asdict(self.timing),
+            "timing": self.timing._asdict(),
         }
 
     def _repr_html_(self) -> str:

@@ -391,7 +391,7 @@ def _segments_of(path: Path, rows: Iterable[SegmentRow]) -> list[Segment]:
     found: list[Segment] = []
     folder, first = path / FOLDER, 0
     for row in rows:
-        found.append(Segment(first, row.sessions, row.width, folder / row.file, row.checksum))
+        found.append(Segment(first, row.sessions, row.width, folder, row.file, row.checksum))
         first += row.sessions
     return found
 

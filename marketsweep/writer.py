@@ -159,8 +159,8 @@ class Writer:
         dates = self._catalog.dates(month)
         for row in self._catalog.segments(month):
             days, dates = dates[: row.sessions], dates[row.sessions :]
-            file = self._folder / row.file
-            found[row.period] = days, Segment(0, row.sessions, row.width, file, row.checksum)
+            size = row.sessions, row.width
+            found[row.period] = days, Segment(0, *size, self._folder, row.file, row.checksum)
         return found
 
     def _merge_period(

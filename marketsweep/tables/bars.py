@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple
 from itertools import chain
 from typing import Final
 
@@ -36,8 +35,12 @@ class Bars(Database):
 
     def dates(self, month: str = "") -> list[dt.date]:
         """The stored sessions, ascending; of one month ("2016-01") if it is given."""
-        rows = self._rows("SELECT date FROM sessions WHERE date GLOB ? ORDER BY date", month + "*")
-        return list(map(dt.date.fromisoformat, chain.from_iterable(rows)))
+        # One text: it costs a third of five thousand rows.
+        (days,) = self._rows(
+            "SELECT group_concat(date, ' ') FROM sessions WHERE date >= ? AND date < ?",
+            *_of_month(month),
+        )[0]
+        return list(map(dt.date.fromisoformat, sorted(days.split(" ")))) if days else []
 
     def tickers(self) -> list[str]:
         """The axis: a ticker's place in it is its column in every segment."""
@@ -48,10 +51,10 @@ class Bars(Database):
         """The segments, ascending; of one month ("2016-01") if it is given."""
         rows = self._rows(
             "SELECT period, file, sessions, width, bytes, checksum FROM segments"
-            " WHERE period GLOB ? ORDER BY period",
-            month + "*",
+            " WHERE period >= ? AND period < ? ORDER BY period",
+            *_of_month(month),
         )
-        return [SegmentRow(*row) for row in rows]
+        return list(map(SegmentRow._make, rows))
 
     def newest(self) -> dt.date | None:
         """The newest stored session."""
@@ -151,7 +154,7 @@ class Bars(Database):
     def _point_to(self, row: SegmentRow) -> None:
         # A period that is revised and then revised back has a name which was retired before.
         self._connection.execute("DELETE FROM retired WHERE file = ?", (row.file,))
-        self._connection.execute(f"INSERT INTO segments VALUES ({marks(6)})", astuple(row))
+        self._connection.execute(f"INSERT INTO segments VALUES ({marks(6)})", row)
 
     def _set_aside(self, rows: Sequence[SetAside]) -> bool:
         # A fetch that is repeated sets the same rows aside again.
@@ -235,6 +238,14 @@ class Bars(Database):
             )
             for day, ticker, at, *values in rows
         ]
+
+
+def _of_month(month: str) -> tuple[str, str]:
+    """What days and periods of a month lie between, as texts; those of all months where it is ''.
+
+    A range, as an index finds it.
+    """
+    return month, f"{month}~"
 
 
 def _limit(limit: int | None) -> int:

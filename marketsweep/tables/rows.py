@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from marketsweep.records import Dividend, Listing, LowVolume, Span, Split
 from marketsweep.spans import Asked
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentRow:
+class SegmentRow(NamedTuple):
     """One file as the catalog knows it; `checksum` is the CRC-32 of the whole file."""
 
     period: str
@@ -37,8 +36,7 @@ QUALITY: Final = (
 """What is counted of a session's bars."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRow:
+class SessionRow(NamedTuple):
     """One stored session, its `QUALITY` counts, and the source that last changed a bar of it."""
 
     date: dt.date
@@ -46,8 +44,7 @@ class SessionRow:
     counts: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class SetAside:
+class SetAside(NamedTuple):
     """A row that was kept out of the segments; `values` as `fields.FIELDS`, NaN where absent."""
 
     session: dt.date
@@ -56,8 +53,7 @@ class SetAside:
     values: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(NamedTuple):
     """A stored bar that a later fetch changed at `at` (UTC); values as `fields.FIELDS`."""
 
     session: dt.date
@@ -67,8 +63,7 @@ class Revision:
     new: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Everything that one commit does to the catalog."""
 
     at: dt.datetime
@@ -86,16 +81,15 @@ class Change:
     """None where those sessions came whole."""
 
 
-_VALUES: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {
-    kind: attrgetter(*(field.name for field in fields(kind)))
-    for kind in (Split, Dividend, Listing, LowVolume, Span)
-}
-"""The fields of a record: a table has its columns in their order."""
+_values_of: Final[Callable[[Listing], tuple[object, ...]]] = attrgetter(
+    *(field.name for field in fields(Listing))
+)
+"""The fields of a listing: its table has columns in their order."""
 
 
 def row_of(record: Split | Dividend | Listing | LowVolume | Span) -> tuple[object, ...]:
-    """A record as a row of its table."""
-    values: tuple[object, ...] = _VALUES[type(record)](record)
+    """A record as a row of its table, whose columns are in the order of its fields."""
+    values = _values_of(record) if isinstance(record, Listing) else record
     return tuple(value.isoformat() if isinstance(value, dt.date) else value for value in values)
 
 
