@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from marketsweep import tree
@@ -36,8 +36,7 @@ class Wanted(NamedTuple):
     """Whether the clauses of the condition are looked at one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A condition with what goes with it.
 
     The results of `plan`, `nodes`, are truth, close and volume, then the `keys` to sort by, what is
@@ -60,7 +59,14 @@ def planned_together(wanted: tuple[Wanted, ...]) -> tuple[list[Asked], Plan]:
     asked = [planned(*one) for one in wanted]
     if len(asked) == 1:
         return asked, asked[0].plan
-    return asked, make_plan([node for one in asked for node in one.nodes])
+    firsts = accumulate((len(one.nodes) for one in asked), initial=0)
+    read_where = [
+        None if place is None else first + place
+        for first, one in zip(firsts, asked, strict=False)
+        for place in one.plan.read_where
+    ]
+    nodes = [node for one in asked for node in one.nodes]
+    return asked, make_plan(nodes, read_where=tuple(read_where))
 
 
 @lru_cache(maxsize=256)
@@ -82,8 +88,10 @@ def planned(
     parts = list(dict.fromkeys(found))
     keys = [_number(key, saved) for key in _several(sort or DEFAULT_SORT)]
     fixed = [condition, tree.Field("close"), tree.Field("volume")]
-    nodes = [*fixed, *keys, *shown.values(), *parts]
-    return Asked(condition, keys, shown, clauses, parts, nodes, make_plan(nodes))
+    of_matches = [*fixed, *keys, *shown.values()]
+    nodes, read_where = [*of_matches, *parts], [*(0 for _ in of_matches), *(None for _ in parts)]
+    plan = make_plan(nodes, read_where=tuple(read_where))
+    return Asked(condition, keys, shown, clauses, parts, nodes, plan)
 
 
 def _several(sort: str | Node) -> Sequence[str | Node]:

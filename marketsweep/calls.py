@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from dataclasses import replace
 from marketsweep import tree
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS, Indicator, Parameter
+from marketsweep.nearness import names_near
 from marketsweep.occurrences import OCCURRENCES, Occurrence
 from marketsweep.reader import Reader
 from marketsweep.tokens import Token
@@ -302,7 +302,7 @@ def _signature(name: str) -> str:
 def _unknown(name: str, lets: dict[str, Node], *, calls: bool = False) -> str:
     known = CALLS | {"symbol"} if calls else WORDS
     name = name if len(name) <= 40 else name[:37] + "..."
-    near = difflib.get_close_matches(name.lower(), [*lets, *sorted(known)], n=3)
+    near = names_near(name.lower(), [*lets, *sorted(known)])
     near.sort(key=lambda one: abs(len(one) - len(name)))  # most slips keep the length
     what = "indicator or function" if calls else "name"
     hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists what there is"

@@ -7,7 +7,6 @@ is `store`'s. A commit is one transaction here: before it nothing has happened, 
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 
 from marketsweep.schema import SCHEMA, UPGRADES
@@ -47,6 +46,8 @@ class Catalog(Bars, Actions, Listings, LowVolumeList):
 
     def add_sync(self, facts: Mapping[str, object]) -> None:
         """Write a line of the sync log; values that JSON lacks become text."""
+        import json  # scans do without
+
         with self.transaction():
             self._connection.execute(
                 "INSERT INTO sync_log (at, facts) VALUES (?, ?)",
@@ -55,6 +56,8 @@ class Catalog(Bars, Actions, Listings, LowVolumeList):
 
     def last_sync(self) -> dict[str, object] | None:
         """The facts of the last sync, and when it ended (`at`, UTC)."""
+        import json  # as above
+
         rows = self._rows("SELECT at, facts FROM sync_log ORDER BY id DESC LIMIT 1")
         return {"at": rows[0][0], **json.loads(rows[0][1])} if rows else None
 

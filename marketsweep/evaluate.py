@@ -7,7 +7,6 @@ are the same for all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,8 +19,7 @@ from marketsweep.panel import Panel
 from marketsweep.plan import SESSION, Column, Plan, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """One evaluation under way; `results[i]` is float64 [rows, symbols] once the work is done."""
 
     sweep: cpu.Sweep
@@ -107,17 +105,23 @@ def _sweep(
     return cpu.Sweep(
         program,
         [panel.fields[name] for name in plan.fields],
-        depths(panel),
+        depths(plan, panel),
         panel.facts(plan.facts),
         results,
         isa,
     )
 
 
-def depths(panel: Panel) -> NDArray[np.int64]:
-    """How many of a tile's newest rows hold a bar of any of its symbols, for each tile."""
+def depths(plan: Plan, panel: Panel) -> NDArray[np.int64]:
+    """How many of a tile's newest rows a plan needs that hold a bar of any symbol, for each tile.
+
+    A panel may have been loaded for a plan that needs more of them.
+    """
     bars = np.ones(panel.tiles * TILE, dtype=np.int64)
-    bars[: len(panel.bars)] = np.maximum(panel.bars, 1)
+    needed = panel.bars
+    if panel.still is not None:
+        needed = np.minimum(needed, plan.history + panel.still)
+    bars[: len(needed)] = np.maximum(needed, 1)
     most: NDArray[np.int64] = bars.reshape(-1, TILE).max(axis=1)
     return most
 

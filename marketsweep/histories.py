@@ -16,7 +16,7 @@ import numpy as np
 from marketsweep.agenda import check_days, make_agenda
 from marketsweep.fields import FIELDS
 from marketsweep.panel import build_panel
-from marketsweep.past import Adjust, History
+from marketsweep.past import Adjust, History, Survey
 from marketsweep.providers import Provider
 from marketsweep.providers._tariff import Tariff
 from marketsweep.records import Window
@@ -108,7 +108,8 @@ def read(
     there = history.presence(columns)[first:]
     bars = there.sum(axis=0)
     reference = Reference([], list, dates[-1])
-    panel = build_panel(history, columns, bars, np.zeros_like(bars), FIELDS, adjust, reference)
+    survey = Survey(bars, np.zeros_like(bars), np.zeros_like(bars))
+    panel = build_panel(history, columns, survey, FIELDS, adjust, reference)
     # The panel has its own order of symbols; its rows end with each symbol's newest bar.
     place = {symbol: i for i, symbol in enumerate(panel.symbols)}
     order = [place[symbol] for symbol in known]

@@ -19,7 +19,7 @@ import hashlib
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -87,7 +87,8 @@ class Reusing:
     def __init__(
         self, plan: Plan, loader: Loader, as_of: dt.date, adjust: Adjust, run: Executor
     ) -> None:
-        self._plan = plan
+        # All of it is kept: of whoever does not match, too.
+        self._plan = plan = replace(plan, read_where=())
         self._loader = loader
         self._as_of = as_of
         self._adjust = adjust

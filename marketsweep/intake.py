@@ -9,8 +9,7 @@ here, and left to whoever reads them.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -31,8 +30,7 @@ _ACCEPTED, _FUTURE, _CLOSED, _NAMELESS, _INCOMPLETE, _DUPLICATE = range(6)
 _LONGEST_TICKER: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(NamedTuple):
     """One session, judged: the bars of `values` [5, n] go to `columns`, each column once."""
 
     session: dt.date
@@ -106,8 +104,7 @@ def _superseded(
     return superseded
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(NamedTuple):
     """What a session's bars did to the row they were merged into."""
 
     new: int

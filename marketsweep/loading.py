@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +27,7 @@ _PANELS_KEPT: Final = 2
 """A panel of the whole market is some 100 MB."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(NamedTuple):
     as_of: dt.date
     screen: Screen
     adjust: Adjust
@@ -37,14 +35,12 @@ class _Key:
     """Where it has to be just that long."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
+class _Loaded(NamedTuple):
     panel: Panel
     history: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretched:
+class _Stretched(NamedTuple):
     key: tuple[dt.date, int, Screen, Adjust]
     depth: int
     panel: Panel
@@ -204,8 +200,8 @@ class Loader:
         adjust: Adjust,
     ) -> Panel:
         day = self.day(as_of)
-        bars, age = day.history.survey(columns, history)
-        return build_panel(day.history, columns, bars, age, fields, adjust, day.reference)
+        survey = day.history.survey(columns, history)
+        return build_panel(day.history, columns, survey, fields, adjust, day.reference)
 
 
 def _make_room(kept: dict[Any, Any], most: int) -> None:

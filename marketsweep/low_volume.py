@@ -7,7 +7,6 @@ the past does not know what came later, and a list that nobody renews lets every
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 
 from marketsweep.errors import CoverageError, UsageError
 from marketsweep.liquidity import liquidity
+from marketsweep.nearness import names_near
 from marketsweep.past import History
 from marketsweep.records import LowVolume
 from marketsweep.screen import SESSIONS
@@ -146,7 +146,7 @@ def _check_known(snapshot: Snapshot, symbols: Iterable[str]) -> None:
     known = {*snapshot.symbols, *(symbol for symbol, *_ in snapshot.lives())}
     for symbol in symbols:
         if symbol not in known:
-            near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)
+            near = names_near(symbol, known, cutoff=0.5)
             hint = f": did you mean {' or '.join(near)}?" if near else ""
             raise UsageError(f"{symbol!r} is neither listed nor stored{hint}")
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from marketsweep.fields import FIELDS
 from marketsweep.kernels import cpu
 from marketsweep.kernels.cpu import TILE
-from marketsweep.past import CHUNK, Adjust, History, Lanes, Past, in_chunks
+from marketsweep.past import CHUNK, Adjust, History, Lanes, Past, Survey, in_chunks
 from marketsweep.plan import SESSION
 from marketsweep.reference import Reference, ReferenceByPlace
 from marketsweep.tree import Node
@@ -45,6 +45,8 @@ class Panel:
     """The sessions that the numbers of the field "session" stand for."""
     spans: NDArray[np.int64] | None = None
     """Where a symbol stands for some sessions: their first and last, and its bars; [3, symbols]."""
+    still: NDArray[np.int64] | None = None
+    """Bars that a symbol needs beyond those of a plan; None where all of its bars are to count."""
     kept: dict[object, NDArray[np.float64]] = field(default_factory=dict)
     """What passes over this panel have worked out."""
 
@@ -87,16 +89,15 @@ def facts_panel(symbols: list[str], reference: Reference | ReferenceByPlace) -> 
 def build_panel(
     history: History,
     columns: NDArray[np.int64],
-    bars: NDArray[np.int64],
-    age: NDArray[np.int64],
+    survey: Survey,
     fields: Iterable[str],
     adjust: Adjust,
     reference: Reference,
 ) -> Panel:
-    """The panel of some columns of the axis; `bars` and `age` are what `survey` found of them."""
+    """The panel of some columns of the axis, and what was found of them."""
     symbols = [history.snapshot.symbols[column] for column in columns.tolist()]
     lanes = Past(history, columns, adjust).lanes
-    return gathered(history, lanes, symbols, bars, age, fields, reference)
+    return gathered(history, lanes, symbols, survey, fields, reference)
 
 
 def longest_first(bars: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -108,14 +109,14 @@ def gathered(
     history: History,
     lanes: Lanes,
     symbols: Sequence[str],
-    bars: NDArray[np.int64],
-    age: NDArray[np.int64],
+    survey: Survey,
     fields: Iterable[str],
     reference: Reference | ReferenceByPlace,
 ) -> Panel:
-    """The panel of lanes, and what their tickers are; `bars` and `age` are as of `survey_of`."""
-    order = longest_first(bars)
-    columns, bars, age = lanes.columns[order], bars[order], age[order]
+    """The panel of lanes, with what their tickers are and what was found of them."""
+    order = longest_first(survey.bars)
+    columns, survey = lanes.columns[order], survey.taken(order)
+    bars = survey.bars
     rows, tiles = max(1, int(bars.max(initial=1))), _tiles(len(columns))
     changes = lanes.packed(order)
     matrices = {name: np.empty((tiles, rows, TILE)) for name in sorted(set(fields))}
@@ -139,4 +140,14 @@ def gathered(
     for matrix in matrices.values():
         matrix.flags.writeable = False
     ordered = [symbols[place] for place in order.tolist()]
-    return Panel(history.dates[-1], ordered, rows, matrices, bars, age, reference, history.dates)
+    return Panel(
+        history.dates[-1],
+        ordered,
+        rows,
+        matrices,
+        bars,
+        survey.age,
+        reference,
+        history.dates,
+        still=survey.still,
+    )

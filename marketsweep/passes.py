@@ -104,7 +104,7 @@ def _longer(panel: Panel, number: NDArray[np.int64], names: list[str]) -> Panel:
         how = FIELDS.index(name)
         cpu.merge_periods(session, panel.fields[name], how, number, fields[name], counts)
     bars = counts[: len(panel.symbols)]
-    return replace(panel, rows=periods, fields=fields, bars=bars, dates=[], kept={})
+    return replace(panel, rows=periods, fields=fields, bars=bars, dates=[], still=None, kept={})
 
 
 @lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Final, Literal, cast
+from typing import Final, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,21 @@ Adjust = Literal["splits", "total", "none"]
 
 CHUNK: Final = 512
 """Symbols that one thread surveys or gathers at a time."""
+
+
+class Survey(NamedTuple):
+    """What there is of some columns or lanes, all int64 [columns]."""
+
+    bars: NDArray[np.int64]
+    """Those to load."""
+    age: NDArray[np.int64]
+    """How many sessions before the last one the newest bar lies; the number of all without one."""
+    still: NDArray[np.int64]
+    """Bars to load beyond those that were asked for, however many that are: it had not moved."""
+
+    def taken(self, order: NDArray[np.intp]) -> Survey:
+        """Of some of them, in an order."""
+        return Survey(*(column[order] for column in self))
 
 
 class History:
@@ -63,30 +78,25 @@ class History:
         earlier.dividends = [one for one in self.dividends if one.symbol in tickers]
         return earlier
 
-    def survey(
-        self, columns: NDArray[np.int64], depth: int, sessions: int | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def survey(self, columns: NDArray[np.int64], depth: int, sessions: int | None = None) -> Survey:
         """Bars to load of each column for `depth` settled ones, and the age of its newest bar.
 
-        Looks at no more than the last `sessions`; the age of a column without a bar in them is
-        the number of all sessions.
+        Looks at no more than the last `sessions`.
         """
         oldest = 0 if sessions is None else max(0, len(self.dates) - sessions)
         return self.survey_of(Past(self, columns, "none").lanes, depth, oldest, len(self.dates))
 
-    def survey_of(
-        self, lanes: Lanes, depth: int, oldest: int, asked: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def survey_of(self, lanes: Lanes, depth: int, oldest: int, asked: int) -> Survey:
         """The same of lanes, back to session `oldest`, for answers at all sessions from `asked`."""
         self._check(depth + len(self.dates) - asked)
         columns, changes = lanes.columns, lanes.packed()
-        bars, age = np.zeros_like(columns), np.zeros_like(columns)
+        found = Survey(*(np.zeros_like(columns) for _ in Survey._fields))
 
         def one(first: int, last: int) -> None:
-            self.sessions.survey(columns, changes, first, last, depth, oldest, asked, bars, age)
+            self.sessions.survey(columns, changes, first, last, depth, oldest, asked, *found)
 
         in_chunks([one], len(columns), CHUNK)
-        return bars, age
+        return found
 
     @cached_property
     def lives(self) -> list[Life]:
@@ -185,8 +195,7 @@ Change = tuple[int, int, int, float, float]
 """Position, session, column before it, and the factors of price and volume before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """Where a position's bars stand in the sessions from `first` on, before `beyond`."""
 
     position: int

@@ -107,7 +107,8 @@ class Plan:
     are read. `fields` are what operations read, `derived` those of them that are made in passes
     before, in this order, and `loads` what must be stored bars. `history` is how many bars of
     these suffice for all; `bars[i]` is how many a symbol must have for expression i to be valid at
-    the newest bar.
+    the newest bar. `read_where[i]` is the number of the expression that must hold wherever anyone
+    looks at expression i, None where all of it is looked at; () stands for None throughout.
     """
 
     operations: tuple[Operation, ...]
@@ -121,9 +122,12 @@ class Plan:
     facts: tuple[Node, ...]
     history: int
     bars: tuple[int, ...]
+    read_where: tuple[int | None, ...] = ()
 
 
-def make_plan(expressions: Sequence[Node], rows: int = 1) -> Plan:
+def make_plan(
+    expressions: Sequence[Node], rows: int = 1, read_where: tuple[int | None, ...] = ()
+) -> Plan:
     """The plan of several expressions at once, for their newest `rows` rows."""
     builder = _Builder()
     results = tuple(builder.column(node) for node in expressions)
@@ -151,6 +155,7 @@ def make_plan(expressions: Sequence[Node], rows: int = 1) -> Plan:
         facts=tuple(builder.facts),
         history=max([1, *loads.values(), *map(_history, derived.values())]),
         bars=tuple(one + rows for one in _lookbacks(operations, results, lookbacks)),
+        read_where=read_where,
     )
 
 

@@ -6,16 +6,16 @@ user's own lie in the folder `conditions` of the data folder.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from marketsweep.calls import is_free
 from marketsweep.condition import parse
 from marketsweep.errors import StoreError, UsageError
+from marketsweep.nearness import names_near
 
 PRESETS: Final = Path(__file__).parent / "presets"
 FOLDER: Final = "conditions"
@@ -23,8 +23,7 @@ _SUFFIX: Final = ".scan"
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
-class SavedCondition:
+class SavedCondition(NamedTuple):
     """One of them: what it is, in a sentence, and its text."""
 
     name: str
@@ -72,7 +71,7 @@ class Saved:
         """The one of that name. Raises UsageError, with names near it, where there is none."""
         text = self(name)
         if text is None:
-            near = difflib.get_close_matches(name.lower(), self.names(), n=3)
+            near = names_near(name.lower(), self.names())
             hint = f"did you mean {' or '.join(near)}?" if near else "marketsweep presets list"
             raise UsageError(f"no condition is saved as {name!r}: {hint}")
         lines = text.splitlines()

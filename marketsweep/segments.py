@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -95,8 +95,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
         raise StoreError(f"{folder} cannot be used ({reason})") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """A finished segment file: its name, its length and its CRC-32."""
 
     file: str

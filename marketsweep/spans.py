@@ -6,14 +6,13 @@ import datetime as dt
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from marketsweep.records import Span
 from marketsweep.sessions import next_session
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What a fetch by symbol asked for: the sessions that it brings hold these symbols alone."""
 
     spans: Sequence[Span]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Status:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data: the JSON of `marketsweep status --json`."""
-        facts = asdict(self.counts)
+        facts = self.counts._asdict()
         notes = facts.pop("notes")
         return {
             "path": str(self.path),

@@ -10,7 +10,6 @@ A reader sees one transaction's state (`Store.snapshot`) and waits for nobody.
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import fcntl
 import os
 import time
@@ -18,10 +17,9 @@ import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -34,6 +32,7 @@ from marketsweep.errors import (
     StoreLocked,
     UsageError,
 )
+from marketsweep.nearness import names_near
 from marketsweep.records import Dividend, Listing, LowVolume, Settled, Split
 from marketsweep.segments import FOLDER, Disk, Segment, disk_errors
 from marketsweep.tables.rows import Revision, SegmentRow, SessionRow, SetAside
@@ -50,8 +49,7 @@ _LOCK: Final = "writer.lock"
 _LOOKS: Final = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """What `marketsweep status` shows of a store."""
 
     version: int
@@ -77,8 +75,7 @@ class Counts:
     notes: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(NamedTuple):
     """What a check of the whole store found; no damages means that it holds."""
 
     segments: int
@@ -273,7 +270,7 @@ class Snapshot:
         """The column of a symbol. Raises UsageError, with names near it, where it has no bars."""
         if symbol not in self.index:
             near = [one for one in (symbol.upper(),) if one in self.index]
-            near = near or difflib.get_close_matches(symbol, self.symbols, n=3, cutoff=0.5)
+            near = near or names_near(symbol, self.symbols, cutoff=0.5)
             hint = f": did you mean {' or '.join(near)}?" if near else ""
             raise UsageError(f"no bars of {symbol!r} are stored{hint}")
         return self.index[symbol]

@@ -36,13 +36,13 @@ def stretched_panel(
         symbols = [names[column] for column in found.tickers.tolist()]
         passes = day.facts.screened(symbols, screen, _as_of_ends(day, symbols, found.last)).passes
         found = found.taken(np.flatnonzero(passes))
-    bars, age = history.survey_of(found.lanes, depth, 0, first)
-    order = longest_first(bars)
-    found, bars, age = found.taken(order), bars[order], age[order]
+    survey = history.survey_of(found.lanes, depth, 0, first)
+    order = longest_first(survey.bars)
+    found, survey = found.taken(order), survey.taken(order)
     symbols = [names[column] for column in found.tickers.tolist()]
     reference = _as_of_ends(day, symbols, found.last)
-    panel = gathered(history, found.lanes, symbols, bars, age, fields, reference)
-    return replace(panel, spans=np.array([found.first, found.last, bars]))
+    panel = gathered(history, found.lanes, symbols, survey, fields, reference)
+    return replace(panel, spans=np.array([found.first, found.last, survey.bars]))
 
 
 def counts_of(day: MarketDay, first: int, screen: Screen) -> Counts:

@@ -29,7 +29,7 @@ class MarketDay:
         self.asked = snapshot.asked_on(history.dates[-1])
         """The symbols that alone are known of the day; None where all are."""
         columns = np.arange(len(snapshot.symbols))
-        _, self.age = history.survey(columns, depth=1, sessions=RECENT + 1)
+        self.age = history.survey(columns, depth=1, sessions=RECENT + 1).age
 
     @cached_property
     def expected(self) -> list[str]:

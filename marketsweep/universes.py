@@ -16,7 +16,6 @@ read strictly: a key that nothing uses is an error.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -27,6 +26,7 @@ from typing import Any, Final
 from marketsweep.condition import parse_expression
 from marketsweep.errors import UsageError
 from marketsweep.expressions import Expression, node_of
+from marketsweep.nearness import names_near
 from marketsweep.saved import Saved
 from marketsweep.screen import EVERYBODY, Screen, conditions_of
 from marketsweep.tree import Number
@@ -198,5 +198,5 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[Any, Path], Any]]]] = {
 
 
 def _near(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    near = names_near(name, names, 1)
     return f" (did you mean {near[0]}?)" if near else ""

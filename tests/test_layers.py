@@ -23,6 +23,7 @@ FLOORS: list[list[str]] = [
         "completeness",
         "workers",
         "batches",
+        "nearness",
         "kernels",
     ],
     [

@@ -171,8 +171,8 @@ def load(
         history = History(snapshot, as_of)
         columns = np.array([snapshot.index[symbol] for symbol in symbols], dtype=np.int64)
         before = columns.copy()
-        bars, age = history.survey(columns, depth)
-        panel = build_panel(history, columns, bars, age, fields, adjust, Reference([], list, as_of))
+        survey = history.survey(columns, depth)
+        panel = build_panel(history, columns, survey, fields, adjust, Reference([], list, as_of))
         assert (columns == before).all()
         return panel
 
@@ -310,10 +310,14 @@ def test_ages_and_absence(tmp_path: Path) -> None:
     with store_model(tmp_path, model, random.Random(0)) as store, store.snapshot() as snapshot:
         columns = np.array([snapshot.index[s] for s in ("A", "OLD", "NEW")], dtype=np.int64)
         history = History(snapshot, WEEK[-1])
-        assert [x.tolist() for x in history.survey(columns, 100)] == [[10, 3, 2], [0, 7, 0]]
-        assert [x.tolist() for x in history.survey(columns, 100, 4)] == [[4, 0, 2], [0, 10, 0]]
+        still = [10, 3, 2]  # none of them ever moves
+        found = [x.tolist() for x in history.survey(columns, 100)]
+        assert found == [[10, 3, 2], [0, 7, 0], still]
+        found = [x.tolist() for x in history.survey(columns, 100, 4)]
+        assert found == [[4, 0, 2], [0, 10, 0], [4, 0, 2]]
         past = History(snapshot, WEEK[4])
-        assert [x.tolist() for x in past.survey(columns, 100)] == [[5, 3, 0], [0, 2, 5]]
+        found = [x.tolist() for x in past.survey(columns, 100)]
+        assert found == [[5, 3, 0], [0, 2, 5], [5, 3, 0]]
         panel = load(store, WEEK[4], ["NEW"], 100, "splits")
         assert panel.rows == 1
         assert np.isnan(panel.matrix("close")).all()

@@ -36,6 +36,7 @@ from marketsweep.executors import executor, searcher, tallier
 from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan, make_plan
+from marketsweep.scan import Scan, run_together
 from marketsweep.tune_ray import BLOCKS
 from tests.command import assert_refused, process, refused, run
 from tests.markets import LAST, example_bars, panel_of, random_bars, store_of
@@ -189,6 +190,45 @@ def test_whatever_an_executor_is_asked_for(panel: Panel, nodes: Nodes) -> None:
     np.testing.assert_array_equal(tallier(nodes.ray())(plan, panel), tallier("serial")(plan, panel))
 
 
+def test_what_is_read_at_matches_alone(panel: Panel, nodes: Nodes) -> None:
+    """Of two conditions, of which one has no match; of a third result everything is read."""
+    expressions = "close < sma(20)", "volume", "close > 2 * sma(5)", "high", "rsi(14)"
+    plan = replace(plan_of(*expressions), read_where=(0, 0, 2, 2, None))
+    found = executor(nodes.ray(block=32))(plan, panel)
+    everything = executor("serial")(plan, panel)
+    held, none = everything[0][0] == 1.0, everything[2][0] == 1.0
+    assert 0 < np.count_nonzero(held) < len(held)
+    assert not none.any()
+    for column, whole, where in zip(
+        found, everything, (held, held, none, none, held | True), strict=True
+    ):
+        same_bits(column, np.where(where, whole, np.nan))
+
+
+def test_scans_that_need_more_than_their_matches(
+    tmp_path: Path, market: ms.Market, nodes: Nodes
+) -> None:
+    """One that is explained, several in one pass, an incremental one after one of threads."""
+    condition, conditions = "rsi(5) < 20 and close > sma(10)", ["close > sma(50)", "rsi(3) < 0"]
+    here = market.scan(condition, funnel=True, near=5)
+    there = market.scan(condition, funnel=True, near=5, executor=nodes.ray())
+    assert (there.symbols, there.funnel, there.near) == (here.symbols, here.funnel, here.near)
+    scans = [Scan(one, columns=("atr(5)",), executor=nodes.ray()) for one in conditions]
+    for one, alone in zip(run_together(scans, market.loader), conditions, strict=True):
+        two = market.scan(alone, columns="atr(5)")
+        assert (one.symbols, one.coverage) == (two.symbols, two.coverage)
+        same_bits(one.values["atr(5)"], two.values["atr(5)"])
+    bars = example_bars().filter(pl.col("symbol").str.starts_with("A"))
+    store_of(tmp_path, bars).close()
+    with ms.open(tmp_path) as few:
+        few.scan(condition, incremental=True)
+        again = few.scan(condition, incremental=ms.Incremental(sample=300), executor=nodes.ray())
+        assert again.reuse is not None
+        assert again.reuse.audited == 300
+        assert again.warnings == few.scan(condition).warnings
+        assert again.symbols == few.scan(condition).symbols
+
+
 def test_a_panel_of_nobody(nodes: Nodes) -> None:
     nobody = panel_of({name: bars[:, :0] for name, bars in random_bars(30, 2).items()})
     (found,) = executor(nodes.ray())(plan_of("close > sma(20)"), nobody)
@@ -210,6 +250,30 @@ def test_only_what_a_plan_needs_is_put_and_once(panel: Panel, nodes: Nodes) -> N
     assert put(plan_of("close > sma(50)"), cluster) == 0
     assert put(plan_of("high > sma(20)"), cluster) == field
     assert put(plan_of("low > volume and low > high"), cluster) == 2 * field
+
+
+def test_only_the_rows_that_a_plan_needs_travel(market: ms.Market, nodes: Nodes) -> None:
+    """Of a panel, too, that was loaded for a plan that needs more."""
+
+    def put(condition: str) -> int:
+        hits = market.scan(condition, executor=nodes.ray())
+        assert hits.distribution is not None
+        here = market.scan(condition)
+        assert hits.symbols == here.symbols
+        for name, column in here.values.items():
+            same_bits(hits.values[name], column)
+        return hits.distribution.sent_bytes
+
+    deep, middle, shallow = "close > 1.2 * sma(200)", "rsi(5) < 20", "close > sma(10) and open > 5"
+    market.scan(deep, columns="open")
+    bars = 8 * len(market.scan("close > 0", min_coverage=0).symbols)
+    first = put(shallow)
+    # Of quotes that stand still it is more.
+    assert 3 * 11 * bars < first < 3 * 60 * bars
+    assert put(shallow) == 0
+    assert 2 * 100 * bars < put(middle) < 2 * 190 * bars
+    assert 2 * 200 * bars < put(deep) <= 2 * 252 * bars
+    assert put(middle) == put(shallow) == 0
 
 
 def test_blocks_are_let_go_with_their_panel(nodes: Nodes) -> None:

@@ -117,8 +117,8 @@ def draw(
     for pane in panes:
         nodes += [*pane.lines, *pane.levels]
     plan = make_plan(nodes, rows=min(bars, int(counts.max(initial=1))))
-    depth, age = day.history.survey(columns, plan.history)
-    panel = build_panel(day.history, columns, depth, age, plan.loads, adjust, day.reference)
+    survey = day.history.survey(columns, plan.history)
+    panel = build_panel(day.history, columns, survey, plan.loads, adjust, day.reference)
     results = evaluate(plan, panel, executor("serial"), loader.others(as_of, adjust))
 
     lanes = {symbol: lane for lane, symbol in enumerate(panel.symbols)}

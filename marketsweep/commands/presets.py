@@ -51,14 +51,12 @@ def list_(data: Path | None, as_json: bool) -> None:
       marketsweep presets list
       marketsweep presets list --json
     """
-    from dataclasses import asdict
-
     from marketsweep.market import data_folder
     from marketsweep.saved import Saved
 
     found = Saved.of(data_folder(data)).everyone()
     if as_json:
-        write_json([asdict(one) for one in found])
+        write_json([one._asdict() for one in found])
         return
     width = max(len(one.name) for one in found)
     for one in found:

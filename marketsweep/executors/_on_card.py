@@ -152,7 +152,7 @@ class _Evaluation:
         self.fields += [] if sessions is None else [sessions]
         self.kept = card.keep(self.fields)
         self.facts = panel.facts(plan.facts).reshape(len(plan.facts), panel.tiles, TILE)
-        self.depths = depths(panel)
+        self.depths = depths(plan, panel)
         self.tables = {
             "operands": card.upload(self.launches.operands),
             "jobs": card.upload(self.launches.jobs),

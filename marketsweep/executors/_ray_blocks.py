@@ -1,7 +1,8 @@
 """Fields of panels in Ray's object store, cut into blocks of tiles.
 
-A block is put once and kept by reference as long as the array that it was cut from: the loader
-keeps panels until the data version changes, and with them these go.
+A block is put once, with the newest rows that a plan needs of it, and kept by reference as long as
+the array that it was cut from: the loader keeps panels until the data version changes, and with
+them these go. A plan that needs more rows has the block put anew.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def edges(tiles: int, size: int) -> list[tuple[int, int]]:
 @dataclass(slots=True)
 class _Cut:
     size: int
-    blocks: dict[int, ray.ObjectRef[Any]] = field(default_factory=dict)
-    """By first tile."""
+    blocks: dict[int, tuple[int, ray.ObjectRef[Any]]] = field(default_factory=dict)
+    """By first tile, with the number of rows."""
 
 
 class Blocks:
@@ -57,15 +58,20 @@ class Blocks:
         matrix: NDArray[np.float64],
         size: int,
         tiles: tuple[int, int],
+        rows: int,
         done: Distribution,
     ) -> ray.ObjectRef[Any]:
-        """A block of a field, put where it is not there yet."""
+        """A block of a field with at least its newest `rows`, put where it is not there yet."""
         kept = self._of(matrix, size)
-        if tiles[0] not in kept.blocks:
-            block = matrix[slice(*tiles)]
-            kept.blocks[tiles[0]] = _put(block)
+        rows = min(rows, matrix.shape[1])
+        held, reference = kept.blocks.get(tiles[0], (0, None))
+        if reference is None or held < rows:
+            # What is not contiguous would be copied by each task that reads it.
+            block = np.ascontiguousarray(matrix[slice(*tiles), matrix.shape[1] - rows :])
+            reference = _put(block)
+            kept.blocks[tiles[0]] = rows, reference
             done.sent_bytes += block.nbytes
-        return kept.blocks[tiles[0]]
+        return reference
 
     def _of(self, matrix: NDArray[np.float64], size: int) -> _Cut:
         kept = self._cut.get(id(matrix))

@@ -22,8 +22,8 @@ from marketsweep.plan import Plan
 from marketsweep.reference import Reference
 from marketsweep.tree import Node
 
-Kind = Literal["run", "search", "tally"]
-"""Which function of an executor is asked for."""
+Kind = Literal["run", "matches", "search", "tally"]
+"""Which function of an executor is asked for; matches are those of a run."""
 
 Field = NDArray[np.float64]
 
@@ -44,13 +44,15 @@ class Order(NamedTuple):
 class Outline(NamedTuple):
     """A block of a panel but for its fields, which come out of the object store.
 
-    `bars` is int64 [symbols], `facts` float64 [facts, symbols], `spans` int64 [3, symbols].
+    `bars` and `still` are int64 [symbols], `facts` is float64 [facts, symbols], `spans` int64
+    [3, symbols].
     """
 
     first_tile: int
     bars: NDArray[np.int64]
     facts: NDArray[np.float64]
     spans: NDArray[np.int64] | None
+    still: NDArray[np.int64] | None
 
 
 class Answer(NamedTuple):
@@ -59,6 +61,17 @@ class Answer(NamedTuple):
     node: str
     seconds: float
     found: Any
+
+
+class Matches(NamedTuple):
+    """Of a run for the newest bars, what is read of it.
+
+    By the number of a result the places of the symbols for which it holds, int64 [matches]; and of
+    each result the values there where that one is asked about, else of all symbols.
+    """
+
+    places: dict[int, NDArray[np.int64]]
+    columns: list[NDArray[np.float64]]
 
 
 class Worker:
@@ -104,6 +117,12 @@ def together(kind: Kind, parts: list[Any]) -> Any:  # noqa: ANN401, it depends o
         return joined(parts)
     if kind == "tally":
         return np.sum(parts, axis=0)
+    if kind == "matches":
+        places, columns = zip(*parts, strict=True)
+        return Matches(
+            {guard: np.concatenate([one[guard] for one in places]) for guard in places[0]},
+            [np.concatenate(several) for several in zip(*columns, strict=True)],
+        )
     return [np.concatenate(columns, axis=1) for columns in zip(*parts, strict=True)]
 
 
@@ -124,10 +143,23 @@ def _lots(fields: Sequence[Field], size: int) -> Iterator[Sequence[Field]]:
 
 def _of_block(order: Order, plan: Plan, outline: Outline, arrays: Sequence[Field]) -> Any:  # noqa: ANN401, as above
     fields = dict(zip(order.names, arrays, strict=True))
-    found = getattr(threads, order.kind)(plan, _panel(order, outline, fields), **order.settings)
+    how = "run" if order.kind == "matches" else order.kind
+    found = getattr(threads, how)(plan, _panel(order, outline, fields), **order.settings)
+    first = outline.first_tile * TILE
     if order.kind == "search":
-        return found._replace(places=found.places + outline.first_tile * TILE)
-    return found
+        return found._replace(places=found.places + first)
+    return _read_of(found, plan, first) if order.kind == "matches" else found
+
+
+def _read_of(results: list[NDArray[np.float64]], plan: Plan, first: int) -> Matches:
+    newest = [result[0] for result in results]
+    guards = {guard for guard in plan.read_where if guard is not None}
+    held = {guard: np.flatnonzero(newest[guard] == 1.0) for guard in guards}
+    columns = [
+        column if guard is None else column[held[guard]]
+        for column, guard in zip(newest, plan.read_where, strict=True)
+    ]
+    return Matches({guard: places + first for guard, places in held.items()}, columns)
 
 
 def _panel(order: Order, outline: Outline, fields: dict[str, Field]) -> Panel:
@@ -142,6 +174,7 @@ def _panel(order: Order, outline: Outline, fields: dict[str, Field]) -> Panel:
         reference=cast(Reference, _Told(outline.facts)),
         dates=order.dates,
         spans=outline.spans,
+        still=outline.still,
     )
 
 

@@ -9,8 +9,8 @@
 4. A task whose worker was lost is run again, and counted (`_receive`); whose node was lost, by the
    others. What is lost three times fails it all: an answer without some symbols would look whole.
 
-Only answers travel back: hits of a search, counts of a tally, and the columns of a run, which for
-a scan are one number a symbol.
+Only answers travel back: hits of a search, counts of a tally, and the columns of a run, of those
+that are read at matches alone (`Plan.read_where`) the matches.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ray.exceptions import (
 
 from marketsweep.distribution import Distribution, Ray
 from marketsweep.errors import ExecutorError
-from marketsweep.evaluate import Found, Tallies
+from marketsweep.evaluate import Found, Tallies, depths
 from marketsweep.executors._ray_blocks import edges, size_of
 from marketsweep.executors._ray_cluster import (
     Cluster,
@@ -44,7 +44,7 @@ from marketsweep.executors._ray_cluster import (
     first_line,
     processors_of,
 )
-from marketsweep.executors._ray_task import Answer, Kind, Order, Outline, together
+from marketsweep.executors._ray_task import Answer, Kind, Matches, Order, Outline, together
 from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.plan import SESSION, Plan
@@ -72,9 +72,23 @@ _ONE_AT_A_TIME: Final = Lock()
 def run(
     plan: Plan, panel: Panel, cluster: Ray = _ANY, done: Distribution | None = None
 ) -> list[NDArray[np.float64]]:
-    """Every tile, on one worker or another."""
+    """Every tile, on one worker or another; NaN where what is read at matches alone has none."""
+    if plan.read_where:
+        return _spread(_answer("matches", {}, plan, panel, cluster, done), plan, panel)
     found: list[NDArray[np.float64]] = _answer("run", {}, plan, panel, cluster, done)
     return found
+
+
+def _spread(found: Matches, plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
+    """What was found at matches, at their places among all symbols."""
+    columns = []
+    for values, guard in zip(found.columns, plan.read_where, strict=True):
+        column = values
+        if guard is not None:
+            column = np.full(len(panel.symbols), np.nan)
+            column[found.places[guard]] = values
+        columns.append(column[np.newaxis])
+    return columns
 
 
 def search(
@@ -139,6 +153,7 @@ class _Evaluation:
         self.order, self.plan, self.panel = order, plan, panel
         self.cluster, self.wanted, self.done = cluster, wanted, done
         self.facts = panel.facts(plan.facts)
+        self.depths = depths(plan, panel)
         self.size = size_of(panel.tiles, cluster.workers, wanted.block)
         self.blocks = edges(panel.tiles, self.size)
         self.tasks = _tasks(self.blocks, self._forecast(), cluster.workers)
@@ -167,9 +182,7 @@ class _Evaluation:
 
     def _send(self, worker: int, task: _Task) -> None:
         fields = [
-            self.cluster.blocks.reference(self.panel.fields[name], self.size, block, self.done)
-            for block in task.blocks
-            for name in self.order.names
+            self._reference(name, block) for block in task.blocks for name in self.order.names
         ]
         actor = self.cluster.actors[worker]
         outlines = [self._outline(block) for block in task.blocks]
@@ -177,14 +190,21 @@ class _Evaluation:
         reference = actor.work.remote(self.order, plan, outlines, *fields)
         self.under_way[reference] = worker, actor, task
 
+    def _reference(self, name: str, block: tuple[int, int]) -> ray.ObjectRef[Any]:
+        """A field of a block, with the rows that the plan needs of its symbols."""
+        rows = int(self.depths[slice(*block)].max())
+        matrix = self.panel.fields[name]
+        return self.cluster.blocks.reference(matrix, self.size, block, rows, self.done)
+
     def _outline(self, block: tuple[int, int]) -> Outline:
         lanes = slice(block[0] * TILE, min(block[1] * TILE, len(self.panel.symbols)))
-        spans = self.panel.spans
+        spans, still = self.panel.spans, self.panel.still
         return Outline(
             block[0],
             self.panel.bars[lanes],
             self.facts[:, lanes],
             None if spans is None else spans[:, lanes],
+            None if still is None else still[lanes],
         )
 
     def _receive(self, reference: ray.ObjectRef[Any]) -> None:

@@ -73,6 +73,7 @@ class Sessions:
         asked: int,
         bars: NDArray[np.int64],
         age: NDArray[np.int64],
+        still: NDArray[np.int64],
     ) -> None: ...
     def gather(
         self,

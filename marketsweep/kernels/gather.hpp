@@ -43,14 +43,16 @@ struct Change {
 inline constexpr int64_t SAME_COLUMN = -2, NO_COLUMN = -1;
 
 // For each symbol, back to session `oldest`: how many bars a panel needs of it and there are
-// (`bars`), and how many sessions before the last one its newest bar lies (`age`; the number of
-// sessions where it has none). Answers are wanted at the newest bar, and at all since `asked`.
+// (`bars`), how many sessions before the last one its newest bar lies (`age`; the number of
+// sessions where it has none), and how many bars it needs beyond `depth` (`still`), whatever that
+// is. Answers are wanted at the newest bar, and at all since `asked`.
 //
 // `depth` bars let a recursion forget its start, measured against how far prices move. Where they
 // have not moved at all for k bars, what is remembered has shrunk likewise: k more are needed.
 inline void survey(const Sessions& s, const int64_t* columns, const Change* changes,
                    const int64_t* starts, int64_t first, int64_t last, int64_t depth,
-                   int64_t oldest, int64_t asked, int64_t* bars, int64_t* age) {
+                   int64_t oldest, int64_t asked, int64_t* bars, int64_t* age,
+                   int64_t* still) {
   for (int64_t i = first; i < last; i++) {
     int64_t column = columns[i], next = starts[i];
     int64_t found = 0, needed = depth, session = s.count - 1;
@@ -75,6 +77,7 @@ inline void survey(const Sessions& s, const int64_t* columns, const Change* chan
       found++;
     }
     bars[i] = found;
+    still[i] = needed - depth;
   }
 }
 
