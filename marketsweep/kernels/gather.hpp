@@ -2,6 +2,7 @@
 // row: a symbol's own bars count, so the holes that it has are closed up.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "machine.hpp"
@@ -42,6 +43,37 @@ struct Change {
 
 inline constexpr int64_t SAME_COLUMN = -2, NO_COLUMN = -1;
 
+// A lane of `survey`: what was found of it so far, and where it goes on.
+struct Survey {
+  int64_t column, next, session, found = 0, needed, age;
+
+  // Goes back until `needed` bars are found, or until that is nothing but counting those of one
+  // column; `beyond` is the end of the lane's changes.
+  void walk(const Sessions& s, const Change* changes, int64_t beyond, int64_t depth, int64_t oldest,
+            int64_t asked) {
+    double high = 0, low = 0, close = 0;
+    bool counts = false;  // whether it has not moved since a bar at which an answer is wanted
+    for (; session >= oldest && (found < needed || session >= asked); session--) {
+      if (found && !counts && session < asked && next == beyond) return;
+      while (next < beyond && changes[next].session > session) {
+        const Change& change = changes[next++];
+        if (change.column != SAME_COLUMN) column = change.column;
+      }
+      const double c = s.at(session, CLOSE_FIELD, column);
+      if (c != c) continue;
+      if (found == 0) age = s.count - 1 - session;
+      if (found == 0 || counts || session >= asked) {
+        const double h = s.at(session, HIGH_FIELD, column), l = s.at(session, LOW_FIELD, column);
+        const bool moved = h != high || l != low || c != close;
+        if (found == 0 || moved) counts = found == 0 || session >= asked;
+        high = h, low = l, close = c;
+        if (counts) needed = depth + found + 1;
+      }
+      found++;
+    }
+  }
+};
+
 // For each symbol, back to session `oldest`: how many bars a panel needs of it and there are
 // (`bars`), how many sessions before the last one its newest bar lies (`age`; the number of
 // sessions where it has none), and how many bars it needs beyond `depth` (`still`), whatever that
@@ -53,63 +85,70 @@ inline void survey(const Sessions& s, const int64_t* columns, const Change* chan
                    const int64_t* starts, int64_t first, int64_t last, int64_t depth,
                    int64_t oldest, int64_t asked, int64_t* bars, int64_t* age,
                    int64_t* still) {
-  for (int64_t i = first; i < last; i++) {
-    int64_t column = columns[i], next = starts[i];
-    int64_t found = 0, needed = depth, session = s.count - 1;
-    double high = 0, low = 0, close = 0;
-    bool counts = false;  // whether it has not moved since a bar at which an answer is wanted
-    age[i] = s.count;
-    for (; session >= oldest && (found < needed || session >= asked); session--) {
-      while (next < starts[i + 1] && changes[next].session > session) {
-        const Change& change = changes[next++];
-        if (change.column != SAME_COLUMN) column = change.column;
-      }
-      const double c = s.at(session, CLOSE_FIELD, column);
-      if (c != c) continue;
-      if (found == 0) age[i] = s.count - 1 - session;
-      if (found == 0 || counts || session >= asked) {
-        const double h = s.at(session, HIGH_FIELD, column), l = s.at(session, LOW_FIELD, column);
-        const bool moved = h != high || l != low || c != close;
-        if (found == 0 || moved) counts = found == 0 || session >= asked;
-        high = h, low = l, close = c;
-        if (counts) needed = depth + found + 1;
-      }
-      found++;
+  for (int64_t begin = first; begin < last; begin += TILE) {
+    const int64_t n = std::min<int64_t>(last - begin, TILE);
+    Survey lanes[TILE];
+    int64_t session = oldest - 1;
+    for (int64_t lane = 0; lane < n; lane++) {
+      const int64_t i = begin + lane;
+      lanes[lane] = {columns[i], starts[i], s.count - 1, 0, depth, s.count};
+      lanes[lane].walk(s, changes, starts[i + 1], depth, oldest, asked);
+      session = std::max(session, lanes[lane].session);
     }
-    bars[i] = found;
-    still[i] = needed - depth;
+    // The rest is counting: a row of all lanes at a time, as they lie side by side.
+    for (bool open = true; open && session >= oldest; session--) {
+      open = false;
+      for (int64_t lane = 0; lane < n; lane++) {
+        Survey& one = lanes[lane];
+        const double c = s.at(session, CLOSE_FIELD, one.column);
+        one.found += (c == c) & (one.found < one.needed) & (session <= one.session);
+        open |= one.found < one.needed;
+      }
+    }
+    for (int64_t lane = 0; lane < n; lane++) {
+      bars[begin + lane] = lanes[lane].found;
+      age[begin + lane] = lanes[lane].age;
+      still[begin + lane] = lanes[lane].needed - depth;
+    }
   }
 }
 
-// The part of `gather` that most tiles never leave: returns the session at which a lane has no bar,
-// has enough of them, or meets a change, with everything before it copied.
-inline int64_t copy_whole_rows(const Sessions& s, int64_t field, const int64_t* columns,
-                               int64_t* missing, const int64_t* next, const int64_t* starts,
-                               const Change* changes, double** cursor, int64_t& open) {
-  int64_t whole = missing[0], stop = 0, widest = 0;
+// Where `gather` stands in a tile, lane by lane.
+struct Lanes {
+  int64_t place[TILE];    // the column that the lane's bars lie in
+  int64_t missing[TILE];  // bars yet to be copied
+  int64_t next[TILE];     // the next change
+  double factor[TILE];    // of the bars before the last change
+  double* cursor[TILE];   // where the next bar goes
+};
+
+// The part of `gather` that most rows of most tiles need: copies from `session` back as long as
+// every lane has a bar, needs it and meets no change; returns the session at which that ended.
+inline int64_t copy_whole_rows(const Sessions& s, int64_t field, int64_t session, Lanes& lanes,
+                               const int64_t* starts, const Change* changes) {
+  int64_t whole = lanes.missing[0], stop = 0, widest = 0;
   for (int64_t lane = 0; lane < TILE; lane++) {
-    if (missing[lane] < whole) whole = missing[lane];
-    if (columns[lane] > widest) widest = columns[lane];
+    whole = std::min(whole, lanes.missing[lane]);
+    widest = std::max(widest, lanes.place[lane]);
+    if (lanes.place[lane] < 0) return session;
     // A change counts from the session before its own.
-    if (next[lane] < starts[lane + 1] && changes[next[lane]].session > stop)
-      stop = changes[next[lane]].session;
-    if (columns[lane] < 0) stop = s.count;  // it ends before the last session
+    if (lanes.next[lane] < starts[lane + 1])
+      stop = std::max(stop, changes[lanes.next[lane]].session);
   }
-  int64_t session = s.count - 1, rows = 0;
-  for (double* to = cursor[0]; session >= stop && rows < whole; session--, rows++, to -= TILE) {
-    if (widest >= s.width[session]) break;
+  int64_t rows = 0;
+  for (; session >= stop && rows < whole && widest < s.width[session]; session--, rows++) {
     const double* row = s.row[session] + field * s.field_stride[session];
-    double holes = 0;
+    double values[TILE], holes = 0;
     for (int64_t lane = 0; lane < TILE; lane++) {
-      to[lane] = row[columns[lane]];
-      holes += to[lane] - to[lane];
+      values[lane] = row[lanes.place[lane]] * lanes.factor[lane];
+      holes += values[lane] - values[lane];
     }
-    if (holes != holes) break;  // what was copied is written again
+    if (holes != holes) break;
+    for (int64_t lane = 0; lane < TILE; lane++) lanes.cursor[lane][-rows * TILE] = values[lane];
   }
   for (int64_t lane = 0; lane < TILE; lane++) {
-    missing[lane] -= rows;
-    cursor[lane] -= rows * TILE;
-    open -= missing[lane] == 0;
+    lanes.missing[lane] -= rows;
+    lanes.cursor[lane] -= rows * TILE;
   }
   return session;
 }
@@ -121,44 +160,46 @@ inline void gather(const Sessions& s, int64_t field, bool is_volume, const int64
                    const int64_t* bars, int64_t count, const Change* changes,
                    const int64_t* starts, int64_t first_tile, int64_t last_tile, double* to,
                    int64_t rows) {
+  constexpr int64_t PAUSE = 8;  // rows before whole ones are tried for again
+  const bool is_session = field == SESSION_FIELD;
+  const int64_t read = is_session ? CLOSE_FIELD : field;
   for (int64_t tile = first_tile; tile < last_tile; tile++) {
-    const int64_t begin = tile * TILE, n = count - begin < TILE ? count - begin : TILE;
+    const int64_t begin = tile * TILE, n = std::min<int64_t>(count - begin, TILE);
     double* const oldest = to + tile * rows * TILE;
-    double* cursor[TILE];
-    int64_t missing[TILE], next[TILE], place[TILE], open = 0;
-    double factor[TILE];
+    Lanes lanes;
+    int64_t open = 0;
     for (int64_t lane = 0; lane < TILE; lane++) {
-      missing[lane] = lane < n ? bars[begin + lane] : 0;
-      next[lane] = lane < n ? starts[begin + lane] : 0;
-      place[lane] = lane < n ? columns[begin + lane] : NO_COLUMN;
-      factor[lane] = 1.0;
-      open += missing[lane] > 0;
-      cursor[lane] = oldest + (rows - 1) * TILE + lane;
-      for (int64_t row = 0; row < rows - missing[lane]; row++)
+      lanes.missing[lane] = lane < n ? bars[begin + lane] : 0;
+      lanes.next[lane] = lane < n ? starts[begin + lane] : 0;
+      lanes.place[lane] = lane < n ? columns[begin + lane] : NO_COLUMN;
+      lanes.factor[lane] = 1.0;
+      lanes.cursor[lane] = oldest + (rows - 1) * TILE + lane;
+      open += lanes.missing[lane] > 0;
+      for (int64_t row = 0; row < rows - lanes.missing[lane]; row++)
         oldest[row * TILE + lane] = __builtin_nan("");
     }
-    // While every lane has a bar and none was split, rows are copied whole.
-    int64_t session = s.count - 1;
-    const bool is_session = field == SESSION_FIELD;
-    if (n == TILE && !is_session)
-      session = copy_whole_rows(s, field, columns + begin, missing, next, starts + begin, changes,
-                                cursor, open);
-    for (; session >= 0 && open > 0; session--) {
-      const int64_t read = is_session ? CLOSE_FIELD : field;
+    int64_t pause = 0;
+    for (int64_t session = s.count - 1; session >= 0 && open > 0; session--, pause--) {
+      if (n == TILE && open == TILE && !is_session && pause <= 0) {
+        session = copy_whole_rows(s, field, session, lanes, starts + begin, changes);
+        pause = PAUSE;
+        open = std::count_if(lanes.missing, lanes.missing + TILE, [](int64_t m) { return m > 0; });
+        if (session < 0 || open == 0) break;
+      }
       const double* row = s.row[session] + read * s.field_stride[session];
       for (int64_t lane = 0; lane < n; lane++) {
-        while (next[lane] < starts[begin + lane + 1] &&
-               changes[next[lane]].session > session) {
-          const Change& change = changes[next[lane]++];
-          factor[lane] *= is_volume ? change.volume : change.price;
-          if (change.column != SAME_COLUMN) place[lane] = change.column;
+        while (lanes.next[lane] < starts[begin + lane + 1] &&
+               changes[lanes.next[lane]].session > session) {
+          const Change& change = changes[lanes.next[lane]++];
+          lanes.factor[lane] *= is_volume ? change.volume : change.price;
+          if (change.column != SAME_COLUMN) lanes.place[lane] = change.column;
         }
-        if (missing[lane] == 0 || !s.holds(session, place[lane])) continue;
-        const double x = row[place[lane]];
+        if (lanes.missing[lane] == 0 || !s.holds(session, lanes.place[lane])) continue;
+        const double x = row[lanes.place[lane]];
         if (x != x) continue;
-        *cursor[lane] = is_session ? double(session) : x * factor[lane];
-        cursor[lane] -= TILE;
-        open -= --missing[lane] == 0;
+        *lanes.cursor[lane] = is_session ? double(session) : x * lanes.factor[lane];
+        lanes.cursor[lane] -= TILE;
+        open -= --lanes.missing[lane] == 0;
       }
     }
   }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 
 from marketsweep.database import Database
 from marketsweep.identity import identified, key_of
@@ -24,7 +24,7 @@ class Listings(Database):
 
     def lives(self) -> list[tuple[str, str | None, str | None, int]]:
         """Symbol, first and last day and instrument of every listing, by symbol."""
-        return [(row[0], row[1], row[2], row[3]) for row in self._rows(_LIVES)]
+        return cast(list[tuple[str, str | None, str | None, int]], self._rows(_LIVES))
 
     def shared_lives(self) -> list[Life]:
         """The lives of instruments that had several tickers, and of tickers of several of them."""
