@@ -131,6 +131,14 @@ def test_the_data_folder_comes_from_the_environment(example_data: Path, tmp_path
         (["scan", "close > 5", "--as-of", "1999-01-04"], "before the first stored session"),
         (["scan", "close > 5", "--limit", "0"], "0 is not in the range"),
         (["scan", "close > 5", "--output", "/nonexistent/hits.json"], "cannot write"),
+        (["signals", "close > 5", "--output", "/nonexistent/x.csv"], "no folder /nonexistent"),
+        (
+            [
+                *("sweep", "close > {n}", "--vary", "n=1,2"),
+                *("--since", "2016-12-01", "--as-of", "2016-12-30"),
+            ],
+            "--as-of is one session, --since and --until are many",
+        ),
         (["scan"], "Missing argument"),
         (["indicators", "foo"], "unknown indicator"),
         (["nothing"], "No such command"),

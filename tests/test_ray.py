@@ -274,6 +274,9 @@ def test_only_the_rows_that_a_plan_needs_travel(market: ms.Market, nodes: Nodes)
     assert 2 * 100 * bars < put(middle) < 2 * 190 * bars
     assert 2 * 200 * bars < put(deep) <= 2 * 252 * bars
     assert put(middle) == put(shallow) == 0
+    # A field that another plan had loaded does not travel either.
+    market.scan("rank(close)[1] < 5 and close > sma(20)")
+    assert put(shallow) == first
 
 
 def test_blocks_are_let_go_with_their_panel(nodes: Nodes) -> None:

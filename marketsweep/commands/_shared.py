@@ -185,9 +185,14 @@ Answer = TypeVar("Answer", bound=Table)
 
 
 def check_format(format_: str, output: Path | None) -> None:
-    """Raises UsageError where a format cannot go to stdout."""
+    """Raises UsageError where a format cannot go to stdout, or no file can be where it is to be.
+
+    Said before the work, which may be long.
+    """
     if format_ == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals: add --output FILE")
+    if output and not output.absolute().parent.is_dir():
+        raise UsageError(f"cannot write {output}: there is no folder {output.parent}")
 
 
 def write_answer(

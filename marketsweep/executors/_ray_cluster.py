@@ -48,8 +48,8 @@ _RETURNING_S: Final = 2.0
 _HTTP2: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 """How a gRPC call begins; the answer begins with a frame of type 4."""
 _TOKEN: Final = (
-    "export RAY_AUTH_MODE=token and RAY_AUTH_TOKEN=... (or RAY_AUTH_TOKEN_PATH) with that of the "
-    "cluster"
+    "export RAY_AUTH_MODE=token, and where ~/.ray/auth_token is not that of the cluster "
+    "RAY_AUTH_TOKEN=... (or RAY_AUTH_TOKEN_PATH) too"
 )
 
 

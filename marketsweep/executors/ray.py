@@ -120,7 +120,7 @@ def _answer(
     done: Distribution | None,
 ) -> Any:  # noqa: ANN401, it depends on the kind
     names = list(plan.fields)
-    if kind != "run" and SESSION in panel.fields and SESSION not in names:
+    if kind in ("search", "tally") and SESSION in panel.fields and SESSION not in names:
         names.append(SESSION)
     with _ONE_AT_A_TIME:
         cluster = connected(wanted)

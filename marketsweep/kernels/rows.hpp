@@ -28,7 +28,7 @@ inline uint64_t eight(const char* at) {
   return text;
 }
 
-inline constexpr uint64_t each(uint8_t byte) { return 0x0101010101010101 * byte; }
+inline constexpr uint64_t each(uint8_t byte) { return uint64_t{0x0101010101010101} * byte; }
 
 // The high bit of each byte that is not below `limit`, which is 128 at most.
 inline constexpr uint64_t not_below(uint64_t text, uint8_t limit) {
