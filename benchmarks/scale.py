@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -83,6 +84,7 @@ def _copy(path: Path, number: int) -> Path:
     """The store again; its segments are links, since none is ever written to."""
     copy = path.with_name(f"{path.name}-{number}")
     shutil.copytree(path, copy, copy_function=_link)
+    os.sync()  # or else the first fsync of a commit would write the copy out as well
     return copy
 
 

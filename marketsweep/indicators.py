@@ -55,6 +55,8 @@ class Indicator:
     outputs: tuple[str, ...] = ()
     series: bool = False
     settling: Callable[..., int] | None = None
+    stages: int = 1
+    """Recursions in a row, one fed by the other."""
     problem: Callable[..., str | None] | None = None
     """What is wrong with parameters that are each within their limits."""
     scale: Literal["same", "difference", "own"] = "own"
@@ -132,6 +134,7 @@ _TABLE = (
         settling=lambda fast, slow, signal: (
             slow + signal + _decay(min(_ema(slow), _ema(signal)), stages=2)
         ),
+        stages=2,
         problem=lambda fast, slow, signal: (
             f"fast ({fast:g}) must not be longer than slow ({slow:g})" if fast > slow else None
         ),
@@ -169,6 +172,7 @@ _TABLE = (
         _period(14),
         lookback=lambda n: 2 * n - 1,
         settling=lambda n: 2 * n + _decay(1.0 / n, stages=2),
+        stages=2,
     ),
     Indicator(
         "bbands",

@@ -38,11 +38,13 @@ class _Key(NamedTuple):
 class _Loaded(NamedTuple):
     panel: Panel
     history: int
+    watched: int
 
 
 class _Stretched(NamedTuple):
     key: tuple[dt.date, int, Screen, Adjust]
-    depth: int
+    history: int
+    watched: int
     panel: Panel
 
 
@@ -128,22 +130,23 @@ class Loader:
         """
         key = _Key(as_of, screen, adjust, plan.history if exact else None)
         kept = self._panels.get(key)
-        if kept and kept.history >= plan.history and kept.panel.fields.keys() >= set(plan.loads):
-            return kept.panel
-        fields, history = set(plan.loads), plan.history
+        fields, history, watched = set(plan.loads), plan.history, plan.watched
         if kept:
-            fields, history = fields | kept.panel.fields.keys(), max(history, kept.history)
+            fields = fields | kept.panel.fields.keys()
+            history, watched = max(history, kept.history), max(watched, kept.watched)
+            if (fields, history, watched) == ({*kept.panel.fields}, *kept[1:]):
+                return kept.panel
         _make_room(self._panels, _PANELS_KEPT)
         columns = self.universe(as_of, screen).columns
-        panel = self._build(as_of, columns, fields, history, adjust)
-        self._panels[key] = _Loaded(panel, history)
+        panel = self._build(as_of, columns, fields, history, watched, adjust)
+        self._panels[key] = _Loaded(panel, history, watched)
         return panel
 
     def panel_of(
         self, as_of: dt.date, columns: NDArray[np.int64], plan: Plan, adjust: Adjust
     ) -> Panel:
         """The panel of some columns of the axis, with the history of `plan`; it is not kept."""
-        return self._build(as_of, columns, set(plan.loads), plan.history, adjust)
+        return self._build(as_of, columns, set(plan.loads), plan.history, plan.watched, adjust)
 
     def stretched(
         self,
@@ -151,25 +154,28 @@ class Loader:
         first: int,
         screen: Screen,
         adjust: Adjust,
-        depth: int,
+        plan: Plan,
         fields: Collection[str],
     ) -> Panel:
         """The panel of all stretches from session `first` to `as_of`, for answers at all of them.
 
-        Of those whose facts pass `screen`, with at least these fields and `depth` bars before
-        each answer.
+        Of those whose facts pass `screen`, with at least these fields, and before each answer the
+        history of `plan`.
         """
         key = as_of, first, screen, adjust
+        fields, history, watched = set(fields), plan.history, plan.watched
         if self._stretched and self._stretched.key == key:
             kept = self._stretched
-            if kept.depth >= depth and kept.panel.fields.keys() >= set(fields):
+            fields = fields | kept.panel.fields.keys()
+            history, watched = max(history, kept.history), max(watched, kept.watched)
+            if (fields, history, watched) == ({*kept.panel.fields}, *kept[1:3]):
                 return kept.panel
-            depth, fields = max(depth, kept.depth), {*fields, *kept.panel.fields}
         from marketsweep.stretched import stretched_panel  # few scans ask for it
 
         self._stretched = None  # its memory is needed
-        panel = stretched_panel(self.day(as_of), first, screen, adjust, depth, fields)
-        self._stretched = _Stretched(key, depth, panel)
+        day = self.day(as_of)
+        panel = stretched_panel(day, first, screen, adjust, history, watched, fields)
+        self._stretched = _Stretched(key, history, watched, panel)
         return panel
 
     def counts(self, as_of: dt.date, first: int, screen: Screen) -> Counts:
@@ -187,7 +193,8 @@ class Loader:
 
         def one(symbol: str, plan: Plan) -> Panel:
             columns = np.array([self._snapshot.column_of(symbol)])
-            return self._build(as_of, columns, {*plan.loads, SESSION}, plan.history, adjust)
+            fields = {*plan.loads, SESSION}
+            return self._build(as_of, columns, fields, plan.history, plan.watched, adjust)
 
         return one
 
@@ -197,10 +204,11 @@ class Loader:
         columns: NDArray[np.int64],
         fields: set[str],
         history: int,
+        watched: int,
         adjust: Adjust,
     ) -> Panel:
         day = self.day(as_of)
-        survey = day.history.survey(columns, history)
+        survey = day.history.survey(columns, history, watched)
         return build_panel(day.history, columns, survey, fields, adjust, day.reference)
 
 

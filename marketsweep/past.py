@@ -78,22 +78,32 @@ class History:
         earlier.dividends = [one for one in self.dividends if one.symbol in tickers]
         return earlier
 
-    def survey(self, columns: NDArray[np.int64], depth: int, sessions: int | None = None) -> Survey:
+    def survey(
+        self,
+        columns: NDArray[np.int64],
+        depth: int,
+        watched: int = 1,
+        sessions: int | None = None,
+    ) -> Survey:
         """Bars to load of each column for `depth` settled ones, and the age of its newest bar.
 
-        Looks at no more than the last `sessions`.
+        More where one of the newest `watched` stands still. Looks at no more than the last
+        `sessions`.
         """
         oldest = 0 if sessions is None else max(0, len(self.dates) - sessions)
-        return self.survey_of(Past(self, columns, "none").lanes, depth, oldest, len(self.dates))
+        lanes = Past(self, columns, "none").lanes
+        return self.survey_of(lanes, depth, watched, oldest, len(self.dates))
 
-    def survey_of(self, lanes: Lanes, depth: int, oldest: int, asked: int) -> Survey:
+    def survey_of(self, lanes: Lanes, depth: int, watched: int, oldest: int, asked: int) -> Survey:
         """The same of lanes, back to session `oldest`, for answers at all sessions from `asked`."""
         self._check(depth + len(self.dates) - asked)
         columns, changes = lanes.columns, lanes.packed()
         found = Survey(*(np.zeros_like(columns) for _ in Survey._fields))
 
         def one(first: int, last: int) -> None:
-            self.sessions.survey(columns, changes, first, last, depth, oldest, asked, *found)
+            self.sessions.survey(
+                columns, changes, first, last, depth, watched, oldest, asked, *found
+            )
 
         in_chunks([one], len(columns), CHUNK)
         return found

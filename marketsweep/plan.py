@@ -109,6 +109,7 @@ class Plan:
     these suffice for all; `bars[i]` is how many a symbol must have for expression i to be valid at
     the newest bar. `read_where[i]` is the number of the expression that must hold wherever anyone
     looks at expression i, None where all of it is looked at; () stands for None throughout.
+    `watched` is at how many of the newest bars more history is needed where a quote stands still.
     """
 
     operations: tuple[Operation, ...]
@@ -122,6 +123,7 @@ class Plan:
     facts: tuple[Node, ...]
     history: int
     bars: tuple[int, ...]
+    watched: int = 1
     read_where: tuple[int | None, ...] = ()
 
 
@@ -155,6 +157,9 @@ def make_plan(
         facts=tuple(builder.facts),
         history=max([1, *loads.values(), *map(_history, derived.values())]),
         bars=tuple(one + rows for one in _lookbacks(operations, results, lookbacks)),
+        watched=max(
+            [rows, *map(_watched, operations, demand), *map(_watched_in, derived.values())]
+        ),
         read_where=read_where,
     )
 
@@ -184,6 +189,24 @@ def _history(derived: Derivation) -> int:
         case tree.Other():
             return derived.rows
     return max(derived.rows, derived.plan.history)
+
+
+def _watched(operation: Operation, rows: int) -> int:
+    """At how many of its newest bars an operation's values rest on moves there.
+
+    Those of averages do nowhere: their start is forgotten whatever comes. A ratio of moves, such as
+    RSI, keeps what it was while nothing moves; so does what is fed by one.
+    """
+    row = INDICATORS.get(operation.kernel)
+    if row is None or row.settling is None or row.scale != "own":
+        return 0
+    return rows if row.stages == 1 else rows + operation.reach
+
+
+def _watched_in(derived: Derivation) -> int:
+    """The same of a field that is derived, in daily bars."""
+    days = _PERIOD[derived.node.unit][0] if isinstance(derived.node, tree.Framed) else 1
+    return derived.plan.watched * days
 
 
 def _lookback(derived: Derivation) -> int:

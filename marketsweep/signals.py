@@ -152,8 +152,8 @@ def _at_once(
     day = loader.day(days[-1])
     first = bisect_left(day.history.dates, days[0])
     plan = _plan_of(tuple(asked.nodes), len(day.history.dates) - first)
-    depth, fields = asked.plan.history, {*plan.loads, SESSION}
-    panel = loader.stretched(days[-1], first, scan.screen, scan.adjust, depth, fields)
+    fields = {*plan.loads, SESSION}
+    panel = loader.stretched(days[-1], first, scan.screen, scan.adjust, asked.plan, fields)
     others = loader.others(days[-1], scan.adjust)
     panel = prepared(plan, panel, executor_of_passes(scan.executor, scan.threads), others)
     counts = loader.counts(days[-1], first, scan.screen)

@@ -24,11 +24,13 @@ def stretched_panel(
     screen: Screen,
     adjust: Adjust,
     depth: int,
+    watched: int,
     fields: Collection[str],
 ) -> Panel:
     """The panel of all stretches from session `first` up to a day, for answers at all of them.
 
-    Of those whose facts pass `screen`, with `depth` bars before each answer.
+    Of those whose facts pass `screen`, with `depth` bars before each answer, more where one of the
+    `watched` newest of them stands still.
     """
     history, found = day.history, stretches(day.history, first, adjust)
     names = history.snapshot.symbols
@@ -36,7 +38,7 @@ def stretched_panel(
         symbols = [names[column] for column in found.tickers.tolist()]
         passes = day.facts.screened(symbols, screen, _as_of_ends(day, symbols, found.last)).passes
         found = found.taken(np.flatnonzero(passes))
-    survey = history.survey_of(found.lanes, depth, 0, first)
+    survey = history.survey_of(found.lanes, depth, watched, 0, first)
     order = longest_first(survey.bars)
     found, survey = found.taken(order), survey.taken(order)
     symbols = [names[column] for column in found.tickers.tolist()]

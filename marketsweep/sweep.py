@@ -230,9 +230,9 @@ class _Past(_Part):
 
     def panel(self, plan: Plan, nodes: Sequence[Node]) -> Panel:
         scan, fields = self.scan, {*plan.loads, SESSION}
-        depth = make_plan(nodes).history
+        of_one = make_plan(nodes)
         return self.loader.stretched(
-            self.days[-1], self.first, scan.screen, scan.adjust, depth, fields
+            self.days[-1], self.first, scan.screen, scan.adjust, of_one, fields
         )
 
     def covered(self) -> Counts:

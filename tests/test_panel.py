@@ -313,7 +313,7 @@ def test_ages_and_absence(tmp_path: Path) -> None:
         still = [10, 3, 2]  # none of them ever moves
         found = [x.tolist() for x in history.survey(columns, 100)]
         assert found == [[10, 3, 2], [0, 7, 0], still]
-        found = [x.tolist() for x in history.survey(columns, 100, 4)]
+        found = [x.tolist() for x in history.survey(columns, 100, sessions=4)]
         assert found == [[4, 0, 2], [0, 10, 0], [4, 0, 2]]
         past = History(snapshot, WEEK[4])
         found = [x.tolist() for x in past.survey(columns, 100)]

@@ -9,7 +9,7 @@ import json
 import re
 import resource
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from marketsweep.by_symbol import asked
 from marketsweep.condition import parse_expression
 from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.executors import executor, searcher
+from marketsweep.fields import FIELDS
 from marketsweep.panel import Panel
 from marketsweep.past import Adjust
 from marketsweep.plan import SESSION, make_plan
@@ -34,7 +35,7 @@ from marketsweep.sessions import sessions_between
 from marketsweep.signal_results import SessionReceipt
 from marketsweep.store import Store
 from tests.executors import IN_PROCESS
-from tests.markets import panel_of, random_bars
+from tests.markets import Bars, panel_of, random_bars
 from tests.test_sync import COMMAND, command
 
 DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 5, 27))
@@ -215,6 +216,75 @@ def test_they_are_remembered_whatever_was_scanned_before(tmp_path: Path) -> None
                 market.scan(deep, as_of=days[day])
                 hits = market.scan("close > 0", as_of=days[day], columns="rsi(5)")
                 np.testing.assert_allclose(hits.values["rsi(5)"], want[day], rtol=1e-9)
+
+
+def _halted(bars: Bars, first: int, last: int) -> Bars:
+    return {name: _still(values, first, last) for name, values in bars.items()}
+
+
+def _still(values: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+    values = values.copy()
+    values[first:last] = values[first]
+    return values
+
+
+@pytest.mark.parametrize(
+    ("column", "halted", "expected"),
+    [
+        # It moves again since a hundred bars, and is asked of a bar before.
+        ("rsi(14)[105]", lambda b: _halted(b, 250, 650), lambda b: talib.RSI(b["close"], 14)[-106]),
+        # The close alone stands still, or the volume.
+        (
+            "rsi(2)",
+            lambda b: b | {"close": _still(b["close"], 450, 750)},
+            lambda b: talib.RSI(b["close"], 2)[-1],
+        ),
+        (
+            "rsi(volume, 2)",
+            lambda b: b | {"volume": _still(b["volume"], 450, 750)},
+            lambda b: talib.RSI(b["volume"], 2)[-1],
+        ),
+        # What a ratio was while nothing moved is in what is fed by it.
+        (
+            "adx(14)",
+            lambda b: _halted(b, 200, 735),
+            lambda b: talib.ADX(b["high"], b["low"], b["close"], 14)[-1],
+        ),
+        (
+            "sma(rsi(5), 40)",
+            lambda b: _halted(b, 300, 740),
+            lambda b: talib.SMA(talib.RSI(b["close"], 5), 40)[-1],
+        ),
+        (
+            "value_when(volume > 1.9M, rsi(3))",
+            lambda b: _halted(b, 300, 740) | {"volume": np.where(np.arange(750) == 700, 2e6, 1e6)},
+            lambda b: talib.RSI(b["close"], 3)[700],
+        ),
+    ],
+)
+def test_history_is_enough_wherever_a_quote_stood_still(
+    tmp_path: Path,
+    column: str,
+    halted: Callable[[Bars], Bars],
+    expected: Callable[[Bars], float],
+) -> None:
+    """As TA-Lib has it of all that is stored, whatever else a scan asks or one before asked."""
+    r = np.random.default_rng(5)
+    close = 50 * np.exp(np.cumsum(r.normal(0, 0.02, 750)))
+    high, low = close * r.uniform(1, 1.02, 750), close * r.uniform(0.98, 1, 750)
+    volume = np.floor(r.uniform(1e5, 1e6, 750))
+    bars = halted({"open": close, "high": high, "low": low, "close": close, "volume": volume})
+    days = sessions_between(dt.date(2014, 1, 2), dt.date(2016, 12, 30))[:750]
+    with Store.create(tmp_path) as store, store.writer() as writer:
+        rows = np.array([bars[name] for name in FIELDS]).T
+        sessions = zip(days, rows, strict=True)
+        writer.commit([SessionBars(day, ["A"], row[:, np.newaxis]) for day, row in sessions], "t")
+    for before in (None, "sma(20)", "sma(300)", "sma(700)"):
+        with ms.open(tmp_path) as market:
+            if before:
+                market.scan("close > 0", columns=before)
+            hits = market.scan("close > 0", columns=column)
+            np.testing.assert_allclose(hits.values[column], [expected(bars)], rtol=1e-9)
 
 
 @pytest.mark.parametrize(

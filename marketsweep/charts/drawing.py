@@ -117,7 +117,7 @@ def draw(
     for pane in panes:
         nodes += [*pane.lines, *pane.levels]
     plan = make_plan(nodes, rows=min(bars, int(counts.max(initial=1))))
-    survey = day.history.survey(columns, plan.history)
+    survey = day.history.survey(columns, plan.history, plan.watched)
     panel = build_panel(day.history, columns, survey, plan.loads, adjust, day.reference)
     results = evaluate(plan, panel, executor("serial"), loader.others(as_of, adjust))
 

@@ -91,7 +91,9 @@ def sweep(
 
     check_format(format_, output)
     if as_of and (since or until):
-        raise UsageError("--as-of is one session, --since and --until are many: give one of both")
+        raise UsageError(
+            "--as-of is one session, --since and --until are many: give one or the other"
+        )
     values = _values(vary, taken=signature(Market.sweep).parameters)
     with open_market(data_folder(data)) as market, progress_line("sweeping", "matches") as progress:
         found = market.sweep(

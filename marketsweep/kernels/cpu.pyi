@@ -69,6 +69,7 @@ class Sessions:
         first: int,
         last: int,
         depth: int,
+        watched: int,
         oldest: int,
         asked: int,
         bars: NDArray[np.int64],

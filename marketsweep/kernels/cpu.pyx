@@ -123,7 +123,7 @@ cdef extern from "gather.hpp" namespace "marketsweep" nogil:
 
     void c_survey "marketsweep::survey"(
         const CSessions&, const int64_t*, const Change*, const int64_t*, int64_t, int64_t, int64_t,
-        int64_t, int64_t, int64_t*, int64_t*, int64_t*)
+        int64_t, int64_t, int64_t, int64_t*, int64_t*, int64_t*)
     void c_gather "marketsweep::gather"(
         const CSessions&, int64_t, cbool, const int64_t*, const int64_t*, int64_t,
         const Change*, const int64_t*, int64_t, int64_t, double*, int64_t)
@@ -390,14 +390,14 @@ cdef class Sessions:
             self.c.field_stride = &field_strides[0]
 
     def survey(self, const int64_t[::1] columns, Changes changes, long first, long last,
-               long depth, long oldest, long asked, int64_t[::1] bars, int64_t[::1] age,
-               int64_t[::1] still):
+               long depth, long watched, long oldest, long asked, int64_t[::1] bars,
+               int64_t[::1] age, int64_t[::1] still):
         """Fills the last three for positions [first, last) of `columns`; see gather.hpp."""
         if first >= last:
             return
         with nogil:
             c_survey(self.c, &columns[0], changes.c.data(), &changes.starts[0], first, last, depth,
-                     oldest, asked, &bars[0], &age[0], &still[0])
+                     watched, oldest, asked, &bars[0], &age[0], &still[0])
 
     def gather(self, int field, cbool is_volume, const int64_t[::1] columns,
                const int64_t[::1] bars, Changes changes, long first_tile, long last_tile,

@@ -27,7 +27,7 @@ struct Sessions {
   }
 };
 
-inline constexpr int HIGH_FIELD = 1, LOW_FIELD = 2, CLOSE_FIELD = 3;
+inline constexpr int HIGH_FIELD = 1, LOW_FIELD = 2, CLOSE_FIELD = 3, VOLUME_FIELD = 4;
 
 // Not stored: gathered, it is the number of the session of each bar.
 inline constexpr int SESSION_FIELD = -1;
@@ -43,34 +43,41 @@ struct Change {
 
 inline constexpr int64_t SAME_COLUMN = -2, NO_COLUMN = -1;
 
-// A lane of `survey`: what was found of it so far, and where it goes on.
+// A lane of `survey`, from the newest bar back.
 struct Survey {
-  int64_t column, next, session, found = 0, needed, age;
+  int64_t column, next, beyond;  // `beyond` is the end of its changes
+  int64_t needed, age, watched;  // bars up to number `watched` are
+  int64_t found = 0;
+  // The last bar that was looked at, and what of it has stood still since a watched one.
+  double high = 0, low = 0, close = 0, volume = 0;
+  bool close_stands = false, range_stands = false, volume_stands = false;
 
-  // Goes back until `needed` bars are found, or until that is nothing but counting those of one
-  // column; `beyond` is the end of the lane's changes.
-  void walk(const Sessions& s, const Change* changes, int64_t beyond, int64_t depth, int64_t oldest,
-            int64_t asked) {
-    double high = 0, low = 0, close = 0;
-    bool counts = false;  // whether it has not moved since a bar at which an answer is wanted
-    for (; session >= oldest && (found < needed || session >= asked); session--) {
-      if (found && !counts && session < asked && next == beyond) return;
-      while (next < beyond && changes[next].session > session) {
-        const Change& change = changes[next++];
-        if (change.column != SAME_COLUMN) column = change.column;
-      }
-      const double c = s.at(session, CLOSE_FIELD, column);
-      if (c != c) continue;
-      if (found == 0) age = s.count - 1 - session;
-      if (found == 0 || counts || session >= asked) {
-        const double h = s.at(session, HIGH_FIELD, column), l = s.at(session, LOW_FIELD, column);
-        const bool moved = h != high || l != low || c != close;
-        if (found == 0 || moved) counts = found == 0 || session >= asked;
-        high = h, low = l, close = c;
-        if (counts) needed = depth + found + 1;
-      }
-      found++;
+  bool is_done(int64_t session, int64_t asked) const {
+    return found >= needed && session < asked;
+  }
+
+  void take(const Sessions& s, const Change* changes, int64_t session, int64_t depth,
+            int64_t asked, int64_t before) {
+    while (next < beyond && changes[next].session > session) {
+      const Change& change = changes[next++];
+      if (change.column != SAME_COLUMN) column = change.column;
     }
+    const double c = s.at(session, CLOSE_FIELD, column);
+    if (c != c) return;
+    if (found == 0) age = s.count - 1 - session;
+    if (session >= asked) watched = found + before;
+    if (found < watched || close_stands || range_stands || volume_stands) {
+      const double h = s.at(session, HIGH_FIELD, column), l = s.at(session, LOW_FIELD, column);
+      const double v = s.at(session, VOLUME_FIELD, column);
+      // Where it is another value, those before are of a run that begins here.
+      const bool is_new = found == 0, is_watched = found < watched;
+      if (is_new || c != close) close_stands = is_watched;
+      if (is_new || h != high || l != low) range_stands = is_watched;
+      if (is_new || v != volume) volume_stands = is_watched;
+      high = h, low = l, close = c, volume = v;
+      if (close_stands || range_stands || volume_stands) needed = depth + found + 1;
+    }
+    found++;
   }
 };
 
@@ -79,30 +86,29 @@ struct Survey {
 // sessions where it has none), and how many bars it needs beyond `depth` (`still`), whatever that
 // is. Answers are wanted at the newest bar, and at all since `asked`.
 //
-// `depth` bars let a recursion forget its start, measured against how far prices move. Where they
-// have not moved at all for k bars, what is remembered has shrunk likewise: k more are needed.
+// `depth` bars let a recursion forget its start, measured against how far what it reads moves.
+// Where that has not moved at all for k bars, what is remembered has shrunk likewise: k more are
+// needed. So it is at an answer, and, of a ratio that is asked further back, at any of
+// the `watched` bars up to one.
 inline void survey(const Sessions& s, const int64_t* columns, const Change* changes,
                    const int64_t* starts, int64_t first, int64_t last, int64_t depth,
-                   int64_t oldest, int64_t asked, int64_t* bars, int64_t* age,
+                   int64_t watched, int64_t oldest, int64_t asked, int64_t* bars, int64_t* age,
                    int64_t* still) {
   for (int64_t begin = first; begin < last; begin += TILE) {
     const int64_t n = std::min<int64_t>(last - begin, TILE);
     Survey lanes[TILE];
-    int64_t session = oldest - 1;
     for (int64_t lane = 0; lane < n; lane++) {
       const int64_t i = begin + lane;
-      lanes[lane] = {columns[i], starts[i], s.count - 1, 0, depth, s.count};
-      lanes[lane].walk(s, changes, starts[i + 1], depth, oldest, asked);
-      session = std::max(session, lanes[lane].session);
+      lanes[lane] = {columns[i], starts[i], starts[i + 1], depth, s.count, watched};
     }
-    // The rest is counting: a row of all lanes at a time, as they lie side by side.
-    for (bool open = true; open && session >= oldest; session--) {
+    // A row of all lanes at a time, as they lie side by side.
+    bool open = true;
+    for (int64_t session = s.count - 1; open && session >= oldest; session--) {
       open = false;
       for (int64_t lane = 0; lane < n; lane++) {
-        Survey& one = lanes[lane];
-        const double c = s.at(session, CLOSE_FIELD, one.column);
-        one.found += (c == c) & (one.found < one.needed) & (session <= one.session);
-        open |= one.found < one.needed;
+        if (lanes[lane].is_done(session, asked)) continue;
+        open = true;
+        lanes[lane].take(s, changes, session, depth, asked, watched);
       }
     }
     for (int64_t lane = 0; lane < n; lane++) {
