@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
@@ -17,6 +17,8 @@ from marketsweep.errors import StoreDamaged, StoreError, StoreFull, StoreLocked,
 FILE: Final = "catalog.sqlite"
 FORMAT: Final = 4
 _APPLICATION: Final = 0x6D737770  # "mswp", in the database's header
+_LONG_LOG: Final = 1 << 18
+"""Bytes: reading through them takes most of a millisecond."""
 
 
 class Outdated(StoreError):
@@ -89,6 +91,17 @@ class Database:
     def close(self) -> None:
         """End the connection, and with it a read transaction."""
         self._connection.close()
+
+    def shorten_log(self) -> None:
+        """Move a long log of writes into the file: who opens that next would read all of it.
+
+        Not where somebody reads an older state, nor where it fails: what is in the log is safe.
+        """
+        log = _log_of(self._folder / FILE)
+        if log.exists() and log.stat().st_size > _LONG_LOG:
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA busy_timeout = 0")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _checked(self) -> Self:
         try:
@@ -208,6 +221,10 @@ def _connect_at(file: Path, options: str) -> sqlite3.Connection:
     return connection
 
 
+def _log_of(file: Path) -> Path:
+    return file.with_name(file.name + "-wal")
+
+
 def _has_log(file: Path) -> bool:
-    log = file.with_name(file.name + "-wal")
+    log = _log_of(file)
     return log.exists() and log.stat().st_size > 0

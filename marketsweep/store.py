@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 _Action = TypeVar("_Action", Split, Dividend)
 
 _LOCK: Final = "writer.lock"
+_LINE: Final = 100
+"""Bytes of the lock file: who holds it, and since when."""
+
 _LOOKS: Final = 50
 
 
@@ -145,6 +148,7 @@ class Store:
             catalog = Catalog.create(self.path)
             stack.callback(catalog.close)
             yield Writer(self.path, catalog, self._disk)
+            catalog.shorten_log()
 
     def verify(self) -> Verification:
         """Read every byte and check it; damages come back in words, none is raised."""
@@ -182,15 +186,16 @@ def _lock(path: Path, handle: int) -> None:
     except BlockingIOError:
         raise StoreLocked(f"{path} is being written to by {_holder(handle)}") from None
     now = dt.datetime.now(dt.UTC)
+    line = f"process {os.getpid()} since {now:%Y-%m-%d %H:%M:%S} UTC"
     with disk_errors(path):
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} since {now:%Y-%m-%d %H:%M:%S} UTC\n".encode(), 0)
+        # All of one length, as cutting a file short costs more than writing it.
+        os.pwrite(handle, line.ljust(_LINE - 1).encode() + b"\n", 0)
 
 
 def _holder(handle: int) -> str:
     """Who has the lock. It says so once it has it: who asks in between waits a little."""
     for _ in range(_LOOKS):
-        if holder := os.pread(handle, 100, 0).decode(errors="replace").strip():
+        if holder := os.pread(handle, _LINE, 0).decode(errors="replace").strip():
             return holder
         time.sleep(0.01)
     return "another process"

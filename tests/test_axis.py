@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from marketsweep.axis import Axis
-from marketsweep.kernels.rows import places_near
+from marketsweep.kernels.places import Places, places_near
 
 NAMES = [f"T{n}" for n in range(40)]
 """As objects: a provider's sessions share them."""
@@ -67,6 +69,29 @@ def test_equal_tickers_of_other_objects_are_found_too() -> None:
     one = Axis(NAMES)
     one.follow(NAMES)
     assert one.follow(list(map(another, NAMES))).tolist() == list(range(40))
+
+
+def test_places_of_many_texts_of_all_kinds() -> None:
+    """As a dictionary has them, through every growth and cut; half a character is nowhere."""
+    chance, places, known = random.Random(4), Places([]), list[str]()
+    assert places.find(["A"]).tolist() == [-1]
+    for _ in range(200):
+        new = {
+            "".join(chance.choices("ABé.\u20ac\U0001f600", k=chance.randrange(6)))
+            for _ in range(20)
+        }
+        new -= set(known)
+        places.extend(sorted(new))
+        known += sorted(new)
+        if chance.random() < 0.2:
+            length = chance.randrange(len(known) + 1)
+            places.cut(length)
+            del known[length:]
+        asked = [another(one) for one in chance.sample(known, min(len(known), 30))]
+        asked += ["AB\ud800", "\udfff", "", "A\x00", "none of these"]
+        expected = [known.index(one) if one in known else -1 for one in asked]
+        assert places.find(asked).tolist() == expected
+    assert len(known) > 100
 
 
 def test_only_what_is_at_hand_is_near() -> None:

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -714,3 +715,22 @@ def test_a_read_only_folder_can_be_read_and_not_written(
     finally:
         for path in (shared_folder, *locked):
             path.chmod(0o755)
+
+
+def test_a_long_log_of_writes_is_moved_into_the_catalog(tmp_path: Path) -> None:
+    """But never waits for readers: whoever holds a snapshot may do so for long."""
+    log = tmp_path / "catalog.sqlite-wal"
+    listings = [Listing(f"S{n}", name="of some length" * 5) for n in range(4000)]
+    with Store.create(tmp_path) as store:
+        with store.snapshot() as before:
+            began = time.monotonic()
+            with store.writer() as writer:
+                writer.put_listings(listings)
+            assert time.monotonic() - began < 4  # SQLite would wait for five seconds
+            assert before.listings() == []
+            assert log.stat().st_size > 1 << 18
+        with store.writer():
+            pass
+        assert log.stat().st_size == 0
+        with store.snapshot() as after:
+            assert len(after.listings()) == 4000

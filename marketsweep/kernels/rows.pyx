@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, embedsignature=True
-"""JSON rows of numbers into columns, and their texts to places."""
+"""JSON rows of numbers into columns."""
 
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcmp
@@ -28,7 +28,6 @@ cdef enum:
 
 
 cdef extern from "Python.h":
-    void* PyList_GetItem(object, Py_ssize_t) except NULL  # borrowed
     object PyUnicode_FromStringAndSize(const char*, Py_ssize_t)
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
 
@@ -81,24 +80,4 @@ cdef list _texts(const vector[string_view]& views, list known):
         else:
             one = PyUnicode_FromStringAndSize(views[row].data(), views[row].size())
         found.append(one)
-    return found
-
-
-def places_near(list texts, list known):
-    """Where each of the texts is in `known`, intp [texts]; -1 where it is not at hand.
-
-    Both have mostly the same objects, in the same order: none is read, only its address is.
-    """
-    found = np.empty(len(texts), np.intp)
-    cdef Py_ssize_t* places = <Py_ssize_t*> <uintptr_t> found.ctypes.data
-    cdef Py_ssize_t row, ahead, place = 0, count = len(known)
-    cdef void* one
-    for row in range(len(texts)):
-        one = PyList_GetItem(texts, row)
-        places[row] = -1
-        for ahead in range(place, min(place + _AHEAD, count)):
-            if PyList_GetItem(known, ahead) == one:
-                places[row] = ahead
-                place = ahead + 1
-                break
     return found
