@@ -31,20 +31,36 @@ class _Key(NamedTuple):
     as_of: dt.date
     screen: Screen
     adjust: Adjust
-    history: int | None
-    """Where it has to be just that long."""
+    exact: _Needs | None
+    """Where the panel must have just that, and no more."""
+
+
+class _Needs(NamedTuple):
+    """What is loaded of each symbol; see `Plan`."""
+
+    fields: frozenset[str]
+    history: int
+    watched: int
+
+    @classmethod
+    def of(cls, plan: Plan, fields: Collection[str] = ()) -> _Needs:
+        """Those of a plan, and perhaps further fields."""
+        return cls(frozenset({*plan.loads, *fields}), plan.history, plan.watched)
+
+    def joined(self, other: _Needs) -> _Needs:
+        """What does for both."""
+        history, watched = max(self.history, other.history), max(self.watched, other.watched)
+        return _Needs(self.fields | other.fields, history, watched)
 
 
 class _Loaded(NamedTuple):
+    needs: _Needs
     panel: Panel
-    history: int
-    watched: int
 
 
 class _Stretched(NamedTuple):
     key: tuple[dt.date, int, Screen, Adjust]
-    history: int
-    watched: int
+    needs: _Needs
     panel: Panel
 
 
@@ -126,27 +142,24 @@ class Loader:
     ) -> Panel:
         """The panel of a universe, with at least the fields and the history of `plan`.
 
-        With `exact` no longer a history: then it does not depend on what was asked for before.
+        With `exact` just those: then it does not depend on what was asked for before.
         """
-        key = _Key(as_of, screen, adjust, plan.history if exact else None)
-        kept = self._panels.get(key)
-        fields, history, watched = set(plan.loads), plan.history, plan.watched
-        if kept:
-            fields = fields | kept.panel.fields.keys()
-            history, watched = max(history, kept.history), max(watched, kept.watched)
-            if (fields, history, watched) == ({*kept.panel.fields}, *kept[1:]):
+        needs = _Needs.of(plan)
+        key = _Key(as_of, screen, adjust, needs if exact else None)
+        if kept := self._panels.get(key):
+            needs = needs.joined(kept.needs)
+            if needs == kept.needs:
                 return kept.panel
         _make_room(self._panels, _PANELS_KEPT)
-        columns = self.universe(as_of, screen).columns
-        panel = self._build(as_of, columns, fields, history, watched, adjust)
-        self._panels[key] = _Loaded(panel, history, watched)
+        panel = self._build(as_of, self.universe(as_of, screen).columns, needs, adjust)
+        self._panels[key] = _Loaded(needs, panel)
         return panel
 
     def panel_of(
         self, as_of: dt.date, columns: NDArray[np.int64], plan: Plan, adjust: Adjust
     ) -> Panel:
         """The panel of some columns of the axis, with the history of `plan`; it is not kept."""
-        return self._build(as_of, columns, set(plan.loads), plan.history, plan.watched, adjust)
+        return self._build(as_of, columns, _Needs.of(plan), adjust)
 
     def stretched(
         self,
@@ -162,20 +175,18 @@ class Loader:
         Of those whose facts pass `screen`, with at least these fields, and before each answer the
         history of `plan`.
         """
-        key = as_of, first, screen, adjust
-        fields, history, watched = set(fields), plan.history, plan.watched
-        if self._stretched and self._stretched.key == key:
-            kept = self._stretched
-            fields = fields | kept.panel.fields.keys()
-            history, watched = max(history, kept.history), max(watched, kept.watched)
-            if (fields, history, watched) == ({*kept.panel.fields}, *kept[1:3]):
+        key, needs = (as_of, first, screen, adjust), _Needs.of(plan, fields)
+        kept = self._stretched
+        if kept and kept.key == key:
+            needs = needs.joined(kept.needs)
+            if needs == kept.needs:
                 return kept.panel
         from marketsweep.stretched import stretched_panel  # few scans ask for it
 
         self._stretched = None  # its memory is needed
-        day = self.day(as_of)
-        panel = stretched_panel(day, first, screen, adjust, history, watched, fields)
-        self._stretched = _Stretched(key, history, watched, panel)
+        fields, history, watched = needs
+        panel = stretched_panel(self.day(as_of), first, screen, adjust, history, watched, fields)
+        self._stretched = _Stretched(key, needs, panel)
         return panel
 
     def counts(self, as_of: dt.date, first: int, screen: Screen) -> Counts:
@@ -193,8 +204,7 @@ class Loader:
 
         def one(symbol: str, plan: Plan) -> Panel:
             columns = np.array([self._snapshot.column_of(symbol)])
-            fields = {*plan.loads, SESSION}
-            return self._build(as_of, columns, fields, plan.history, plan.watched, adjust)
+            return self._build(as_of, columns, _Needs.of(plan, [SESSION]), adjust)
 
         return one
 
@@ -202,14 +212,12 @@ class Loader:
         self,
         as_of: dt.date,
         columns: NDArray[np.int64],
-        fields: set[str],
-        history: int,
-        watched: int,
+        needs: _Needs,
         adjust: Adjust,
     ) -> Panel:
         day = self.day(as_of)
-        survey = day.history.survey(columns, history, watched)
-        return build_panel(day.history, columns, survey, fields, adjust, day.reference)
+        survey = day.history.survey(columns, needs.history, needs.watched)
+        return build_panel(day.history, columns, survey, needs.fields, adjust, day.reference)
 
 
 def _make_room(kept: dict[Any, Any], most: int) -> None:
