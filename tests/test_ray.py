@@ -272,7 +272,8 @@ def test_only_the_rows_that_a_plan_needs_travel(market: ms.Market, nodes: Nodes)
     assert 3 * 11 * bars < first < 3 * 60 * bars
     assert put(shallow) == 0
     assert 2 * 100 * bars < put(middle) < 2 * 190 * bars
-    assert 2 * 200 * bars < put(deep) <= 2 * 252 * bars
+    # Blocks with quotes that stood still for long have that many already.
+    assert 2 * 100 * bars < put(deep) <= 2 * 252 * bars
     assert put(middle) == put(shallow) == 0
     # A field that another plan had loaded does not travel either.
     market.scan("rank(close)[1] < 5 and close > sma(20)")
