@@ -248,6 +248,8 @@ def test_only_what_a_plan_needs_is_put_and_once(panel: Panel, nodes: Nodes) -> N
     assert put(plan_of("close > sma(20)"), cluster) == field
     assert put(plan_of("close > sma(20)"), cluster) == 0
     assert put(plan_of("close > sma(50)"), cluster) == 0
+    # Nor the sessions, which the panel has as well, where matches alone are asked for.
+    assert put(replace(plan_of("close > sma(30)"), read_where=(0,)), cluster) == 0
     assert put(plan_of("high > sma(20)"), cluster) == field
     assert put(plan_of("low > volume and low > high"), cluster) == 2 * field
 
@@ -275,9 +277,6 @@ def test_only_the_rows_that_a_plan_needs_travel(market: ms.Market, nodes: Nodes)
     # Blocks with quotes that stood still for long have that many already.
     assert 2 * 100 * bars < put(deep) <= 2 * 252 * bars
     assert put(middle) == put(shallow) == 0
-    # A field that another plan had loaded does not travel either.
-    market.scan("rank(close)[1] < 5 and close > sma(20)")
-    assert put(shallow) == first
 
 
 def test_blocks_are_let_go_with_their_panel(nodes: Nodes) -> None:
