@@ -89,8 +89,8 @@ def planned(
     keys = [_number(key, saved) for key in _several(sort or DEFAULT_SORT)]
     fixed = [condition, tree.Field("close"), tree.Field("volume")]
     of_matches = [*fixed, *keys, *shown.values()]
-    nodes, read_where = [*of_matches, *parts], [*(0 for _ in of_matches), *(None for _ in parts)]
-    plan = make_plan(nodes, read_where=tuple(read_where))
+    nodes = [*of_matches, *parts]
+    plan = make_plan(nodes, read_where=(0,) * len(of_matches) + (None,) * len(parts))
     return Asked(condition, keys, shown, clauses, parts, nodes, plan)
 
 

@@ -97,8 +97,7 @@ class Database:
 
         Not where somebody reads an older state, nor where it fails: what is in the log is safe.
         """
-        log = _log_of(self._folder / FILE)
-        if log.exists() and log.stat().st_size > _LONG_LOG:
+        if _log_size(self._folder / FILE) > _LONG_LOG:
             with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA busy_timeout = 0")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -205,7 +204,7 @@ def _connect_reader(file: Path) -> sqlite3.Connection:
             sqlite3.SQLITE_READONLY,
             sqlite3.SQLITE_CANTOPEN,
         )
-        if not refused or _has_log(file):
+        if not refused or _log_size(file) > 0:
             raise
         return _connect_at(file, "mode=ro&immutable=1")
 
@@ -221,10 +220,7 @@ def _connect_at(file: Path, options: str) -> sqlite3.Connection:
     return connection
 
 
-def _log_of(file: Path) -> Path:
-    return file.with_name(file.name + "-wal")
-
-
-def _has_log(file: Path) -> bool:
-    log = _log_of(file)
-    return log.exists() and log.stat().st_size > 0
+def _log_size(file: Path) -> int:
+    """Bytes of the log of writes; 0 where there is none."""
+    log = file.with_name(file.name + "-wal")
+    return log.stat().st_size if log.exists() else 0

@@ -24,7 +24,7 @@ cdef extern from "rows.hpp" namespace "marketsweep" nogil:
 
 
 cdef enum:
-    _AHEAD = 4  # texts that may have gone since, one after the other
+    _AHEAD = 4  # texts that may have gone since `known`, one after the other
 
 
 cdef extern from "Python.h":
