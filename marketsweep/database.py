@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,10 +16,8 @@ from typing import Any, ClassVar, Final, Self
 from marketsweep.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, UsageError
 
 FILE: Final = "catalog.sqlite"
-FORMAT: Final = 4
+FORMAT: Final = 5
 _APPLICATION: Final = 0x6D737770  # "mswp", in the database's header
-_LONG_LOG: Final = 1 << 18
-"""Bytes: reading through them takes most of a millisecond."""
 
 
 class Outdated(StoreError):
@@ -32,6 +31,9 @@ def _translated(folder: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translate(error, folder) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes damaged bytes in its message, and Python cannot read that.
+        raise StoreDamaged(f"{folder / FILE} is damaged: it holds text that is not text") from error
 
 
 def _translate(error: sqlite3.Error, folder: Path) -> StoreError:
@@ -48,17 +50,16 @@ def _translate(error: sqlite3.Error, folder: Path) -> StoreError:
             return StoreError(f"{folder / FILE} cannot be used ({error})")
 
 
-class Database:
+class Database(ABC):
     """One connection to the catalog; safe to share between threads."""
 
-    schema: ClassVar[str] = ""
-    """Statements that make an empty one, separated by semicolons."""
-    upgrades: ClassVar[Mapping[int, str]] = {}
-    """Statements that bring one of an earlier format to the next."""
+    UPGRADES: ClassVar[Mapping[int, str]] = {}
+    """Statements that bring a catalog of that format to the next one, separated by semicolons."""
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self._connection = connection
         self._folder = folder
+        self._file = folder / FILE
         self._lock = threading.Lock()
 
     @classmethod
@@ -88,16 +89,31 @@ class Database:
             catalog._upgrade()
             return catalog._checked()
 
+    @classmethod
+    def is_absent(cls, folder: Path) -> bool:
+        """Whether a folder has no catalog, or an empty one, as a killed first sync leaves it."""
+        file = folder / FILE
+        if not file.exists():
+            return True
+        with _translated(folder):
+            catalog = cls(_connect_reader(file), folder)
+            try:
+                return catalog._is_blank()
+            finally:
+                catalog.close()
+
     def close(self) -> None:
         """End the connection, and with it a read transaction."""
         self._connection.close()
 
-    def shorten_log(self) -> None:
-        """Move a long log of writes into the file: who opens that next would read all of it.
+    def empty_log(self) -> None:
+        """Move the log of writes into the file.
 
-        Not where somebody reads an older state, nor where it fails: what is in the log is safe.
+        SQLite ignores a damaged end of its log without a word, so that an older state would look
+        like the newest one. A reader of an older state keeps the log from being emptied, and so
+        does a full disk: what is in the log is safe there as well.
         """
-        if _log_size(self._folder / FILE) > _LONG_LOG:
+        if _log_size(self._file) > 0:
             with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA busy_timeout = 0")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -114,16 +130,16 @@ class Database:
         if self._is_blank():
             raise _nothing_in(self._folder)
         if self._value("PRAGMA application_id") != _APPLICATION:
-            raise StoreDamaged(f"{self._folder / FILE} is a database of another program")
+            raise StoreDamaged(f"{self._file} is a database of another program")
         found = self._format()
-        if found in self.upgrades:
+        if found in self.UPGRADES:
             raise Outdated(
-                f"{self._folder / FILE} is of an earlier marketsweep: run marketsweep sync, which "
+                f"{self._file} is of an earlier marketsweep: run marketsweep sync, which "
                 "brings it up to date and loses nothing"
             )
         if found != FORMAT:
             raise StoreDamaged(
-                f"{self._folder / FILE} has format {found}, and this marketsweep reads {FORMAT}"
+                f"{self._file} has format {found}, and this marketsweep reads {FORMAT}"
             )
 
     def _format(self) -> int:
@@ -135,16 +151,24 @@ class Database:
         return not self._value("SELECT count(*) FROM sqlite_master")
 
     def _make(self) -> None:
-        with self.transaction():
-            self._execute_all(self.schema)
+        with self._atomic():
+            self._make_tables()
             self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             self._connection.execute(f"PRAGMA user_version = {FORMAT}")
 
+    @abstractmethod
+    def _make_tables(self) -> None:
+        """Make the tables of an empty catalog."""
+
     def _upgrade(self) -> None:
-        while (found := self._format()) in self.upgrades:
-            with self.transaction():
-                self._execute_all(self.upgrades[found])
+        while (found := self._format()) in self.UPGRADES:
+            with self._atomic():
+                self._upgrade_from(found)
                 self._connection.execute(f"PRAGMA user_version = {found + 1}")
+
+    def _upgrade_from(self, found: int) -> None:
+        """Bring a catalog of an earlier format to the next one."""
+        self._execute_all(self.UPGRADES[found])
 
     def _execute_all(self, statements: str) -> None:
         for statement in statements.split(";"):
@@ -164,7 +188,7 @@ class Database:
         self._rows("BEGIN")
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def _atomic(self) -> Iterator[None]:
         """All of the block's writes, durable when it ends, or none of them."""
         with _translated(self._folder):
             self._connection.execute("BEGIN IMMEDIATE")

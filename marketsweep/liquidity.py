@@ -51,7 +51,6 @@ def _read(history: History, sessions: int) -> NDArray[np.float64]:
     for segment in history.snapshot.segments:
         begin, end = max(first, segment.first), min(last, segment.first + segment.count)
         if begin < end:
-            assert segment.is_sound  # or StoreDamaged
             rows = slice(begin - segment.first, end - segment.first)
             stored[:, begin - first : end - first, : segment.width] = segment.values[_READ, rows]
     found = stored.copy()

@@ -131,7 +131,6 @@ def _read(snapshot: Snapshot, sessions: int, columns: NDArray[np.intp]) -> NDArr
     for segment in snapshot.segments:
         if segment.first >= sessions:
             break
-        assert segment.is_sound  # or StoreDamaged
         there = np.flatnonzero(columns < segment.width)
         rows = min(segment.count, sessions - segment.first)
         within = slice(segment.first, segment.first + rows)

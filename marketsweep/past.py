@@ -58,7 +58,7 @@ class History:
         self._segments = [one for one in snapshot.segments if one.first < len(self.dates)]
         rows, widths, strides = [], [], []
         for segment in self._segments:
-            values = segment.values
+            values = segment.unchecked
             within = np.arange(min(segment.count, len(self.dates) - segment.first))
             rows.append(values.ctypes.data + within * values.strides[1])
             widths.append(np.full(len(within), segment.width))
@@ -96,16 +96,21 @@ class History:
 
     def survey_of(self, lanes: Lanes, depth: int, watched: int, oldest: int, asked: int) -> Survey:
         """The same of lanes, back to session `oldest`, for answers at all sessions from `asked`."""
-        self._check(depth + len(self.dates) - asked)
+        self._check(self.reached(depth + len(self.dates) - asked))
         columns, changes = lanes.columns, lanes.packed()
         found = Survey(*(np.zeros_like(columns) for _ in Survey._fields))
+        reached = [len(self.dates)]
 
         def one(first: int, last: int) -> None:
-            self.sessions.survey(
-                columns, changes, first, last, depth, watched, oldest, asked, *found
+            reached.append(
+                self.sessions.survey(
+                    columns, changes, first, last, depth, watched, oldest, asked, *found
+                )
             )
 
         in_chunks([one], len(columns), CHUNK)
+        # Some symbols have many holes: whoever gathers reads no further back than this.
+        self._check([one for one in self._segments if one.end > min(reached)])
         return found
 
     @cached_property
@@ -152,13 +157,10 @@ class History:
         found: list[int] = np.flatnonzero(np.isin(columns, having)).tolist()
         return found
 
-    def _check(self, depth: int) -> None:
-        """Compare the segments that nearly every symbol's bars come from with their checksums.
-
-        Older ones are only read for symbols with many holes; `marketsweep status` checks them.
-        """
+    def _check(self, segments: Iterable[Segment]) -> None:
+        """Compare segments with their checksums, those that were not compared before."""
         with ThreadPoolExecutor(WORKERS) as pool:
-            all(pool.map(lambda segment: segment.is_sound, self.reached(depth)))
+            all(pool.map(lambda segment: segment.values.size, segments))
 
     def reached(self, depth: int) -> list[Segment]:
         """The segments that nearly every symbol's newest `depth` bars come from, oldest first."""

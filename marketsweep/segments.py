@@ -1,8 +1,8 @@
 """Segment files: a month of bars or a part of one, written whole, checked, mapped into memory.
 
-A segment is a plain `.npy`, float64 [5 fields, sessions, symbols], C order. It is never changed:
-a period that gets another bar gets another file. Its name holds the period and the CRC-32 of its
-bytes, so that the same bars have the same name however they came.
+A segment is a plain `.npy`, float64 [5 fields, sessions, symbols], C order, with a label at its end
+(`labels`). It is never changed: a period that gets another bar gets another file. Its name holds
+the period and the CRC-32 of its bytes, so that the same bars have the same name however they came.
 
 `Disk` holds every operation on which durability rests, in one place and in the order in which
 they are done; the tests cut the power at each of them.
@@ -27,6 +27,7 @@ import numpy as np
 
 from marketsweep.errors import StoreDamaged, StoreError, StoreFull
 from marketsweep.fields import FIELDS
+from marketsweep.labels import Label
 
 try:
     from isal.isal_zlib import crc32  # eight times as fast, to the same number
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FOLDER: Final = "segments"
+SUFFIX: Final = ".npy"
 _UNFINISHED: Final = ".tmp"
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _NO_RIGHT: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -115,27 +117,30 @@ def period_of(session: dt.date, newest: dt.date) -> str:
     return f"{month}.{1 + (session.day - 1) // 7}"
 
 
-def write_segment(disk: Disk, folder: Path, period: str, values: NDArray[np.float64]) -> Written:
+def write_segment(
+    disk: Disk, folder: Path, period: str, values: NDArray[np.float64], label: Label
+) -> Written:
     """Write a period's bars [5, sessions, symbols] under their final name.
 
     The name is durable only after `Disk.sync_folder`, which serves many segments at once.
     """
-    header = _header(values.shape)
+    header, end = _header(values.shape), label.pack()
     body = np.ascontiguousarray(values).data.cast("B")
-    checksum = crc32(body, crc32(header))
+    checksum = crc32(end, crc32(body, crc32(header)))
     unfinished = folder / f"{period}{_UNFINISHED}"
-    name = f"{period}.{checksum:08x}.npy"
+    name = f"{period}.{checksum:08x}{SUFFIX}"
     try:
         with unfinished.open("wb", buffering=0) as file:
             disk.write(file, memoryview(header))
             disk.write(file, body)
+            disk.write(file, memoryview(end))
             disk.sync(file)
         disk.rename(unfinished, folder / name)
     except OSError:
         with suppress(OSError):  # the first error is the one to tell
             disk.unlink(unfinished)
         raise
-    return Written(name, len(header) + len(body), checksum)
+    return Written(name, len(header) + len(body) + len(end), checksum)
 
 
 def files_in(folder: Path) -> set[str]:
@@ -164,8 +169,9 @@ class Segment:
     width: int
     folder: Path
     file: str
+    bytes: int
     checksum: int
-    """CRC-32 of the whole file, as the catalog has it."""
+    """Length and CRC-32 of the whole file, as the catalog has them."""
 
     @property
     def path(self) -> Path:
@@ -181,19 +187,33 @@ class Segment:
     def values(self) -> NDArray[np.float64]:
         """The bars, float64 [5, count, width], read-only, mapped; NaN where there is none.
 
-        Raises StoreDamaged where the file is not what the catalog says.
+        The first access reads the whole file. Raises StoreDamaged if a byte differs from what was
+        written, or the file is not what the catalog says.
         """
-        header, data = _header(self._shape), self._map()
+        self.check()
+        return self.unchecked
+
+    @cached_property
+    def unchecked(self) -> NDArray[np.float64]:
+        """The same bars before any of them is read: for their addresses.
+
+        Raises StoreDamaged if the file's length or header is not what the catalog says.
+        """
+        header, data = _header(self._shape), self._data
         if data[: len(header)] != header:
             raise StoreDamaged(f"{self.path} has a header that does not fit the catalog")
-        return np.frombuffer(data, np.float64, offset=len(header)).reshape(self._shape)
+        cells = len(FIELDS) * self.count * self.width
+        return np.frombuffer(data, np.float64, cells, len(header)).reshape(self._shape)
 
     @property
     def _shape(self) -> tuple[int, int, int]:
         return len(FIELDS), self.count, self.width
 
-    def _map(self) -> mmap.mmap:
-        length = len(_header(self._shape)) + 8 * len(FIELDS) * self.count * self.width
+    @cached_property
+    def _data(self) -> mmap.mmap:
+        length = self.bytes
+        if length < len(_header(self._shape)) + 8 * len(FIELDS) * self.count * self.width:
+            raise StoreDamaged(f"{self.path} is too short for what the catalog says that it holds")
         try:
             with self.path.open("rb", buffering=0) as file:
                 found = os.fstat(file.fileno()).st_size
@@ -210,17 +230,12 @@ class Segment:
 
     def check(self) -> None:
         """Read the whole file. Raises StoreDamaged where a byte differs from what was written."""
-        found = crc32(self.values.data.cast("B"), crc32(_header(self._shape)))
+        _ = self.unchecked  # its header fits
+        found = crc32(memoryview(self._data))
         if found != self.checksum:
             raise StoreDamaged(
                 f"{self.path} has checksum {found:08x} where {self.checksum:08x} was written"
             )
-
-    @cached_property
-    def is_sound(self) -> bool:
-        """True, or StoreDamaged: the file was checked once in this snapshot."""
-        self.check()
-        return True
 
 
 @lru_cache(maxsize=1024)

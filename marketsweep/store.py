@@ -34,8 +34,8 @@ from marketsweep.errors import (
 )
 from marketsweep.nearness import names_near
 from marketsweep.records import Dividend, Listing, LowVolume, Settled, Split
-from marketsweep.segments import FOLDER, Disk, Segment, disk_errors
-from marketsweep.tables.rows import Revision, SegmentRow, SessionRow, SetAside
+from marketsweep.segments import FOLDER, SUFFIX, Disk, Segment, disk_errors, files_in
+from marketsweep.tables.rows import Revision, SegmentRow, SessionRow, SetAside, segment_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,9 +104,14 @@ class Store:
     def open(cls, path: Path, disk: Disk | None = None) -> Self:
         """The store in a folder, for reading; writes nothing.
 
-        Raises UsageError where there is none, StoreDamaged where its catalog is no good.
+        Raises UsageError if there is none, StoreDamaged if its catalog is gone or damaged.
         """
-        return cls(path, Catalog.open(path), disk or Disk())
+        try:
+            return cls(path, Catalog.open(path), disk or Disk())
+        except UsageError:
+            if Catalog.is_absent(path):
+                _check_no_segments(path)
+            raise
 
     @classmethod
     def create(cls, path: Path, disk: Disk | None = None) -> Self:
@@ -148,7 +153,7 @@ class Store:
             catalog = Catalog.create(self.path)
             stack.callback(catalog.close)
             yield Writer(self.path, catalog, self._disk)
-            catalog.shorten_log()
+            catalog.empty_log()
 
     def verify(self) -> Verification:
         """Read every byte and check it; damages come back in words, none is raised."""
@@ -164,7 +169,24 @@ def _make(path: Path) -> None:
     with _locked(path):
         with disk_errors(path):
             (path / FOLDER).mkdir(exist_ok=True)
+        if Catalog.is_absent(path):
+            _check_no_segments(path)
         Catalog.create(path).close()
+
+
+def _check_no_segments(path: Path) -> None:
+    """Raise StoreDamaged if a folder without a catalog holds segments: they must not be lost."""
+    folder = path / FOLDER
+    if not folder.is_dir():
+        return
+    with disk_errors(path):
+        held = sorted(name for name in files_in(folder) if name.endswith(SUFFIX))
+    if held:
+        raise StoreDamaged(
+            f"{path / FILE} is gone or empty, and {len(held):,} segments of bars are still there "
+            f"({held[0]} to {held[-1]}): run marketsweep repair --data {path}, which rebuilds the "
+            "catalog from them; nothing was deleted"
+        )
 
 
 @contextmanager
@@ -351,11 +373,11 @@ class Snapshot:
             bars=doubts.pop("bars"),
             quality=doubts,
             set_aside=catalog.set_aside_counts(),
-            revisions=catalog.count("revisions"),
-            splits=catalog.count("splits"),
-            dividends=catalog.count("dividends"),
+            revisions=catalog.count_revisions(),
+            splits=catalog.count_splits(),
+            dividends=catalog.count_dividends(),
             settled=len(catalog.settled()),
-            listings=catalog.count("listings"),
+            listings=catalog.count_listings(),
             segments=len(self._rows),
             bytes=own + sum(row.bytes for row in self._rows),
             last_sync=catalog.last_sync(),
@@ -393,7 +415,7 @@ def _segments_of(path: Path, rows: Iterable[SegmentRow]) -> list[Segment]:
     found: list[Segment] = []
     folder, first = path / FOLDER, 0
     for row in rows:
-        found.append(Segment(first, row.sessions, row.width, folder, row.file, row.checksum))
+        found.append(segment_of(first, folder, row))
         first += row.sessions
     return found
 

@@ -28,6 +28,7 @@ from marketsweep.axis import Axis
 from marketsweep.catalog import Catalog
 from marketsweep.fields import CLOSE, FIELDS
 from marketsweep.intake import Intake, Merged, judge, merge, quality
+from marketsweep.labels import Label
 from marketsweep.segments import (
     FOLDER,
     Disk,
@@ -39,7 +40,14 @@ from marketsweep.segments import (
     write_segment,
 )
 from marketsweep.sessions import NEW_YORK
-from marketsweep.tables.rows import Change, Revision, SegmentRow, SessionRow, SetAside
+from marketsweep.tables.rows import (
+    Change,
+    Revision,
+    SegmentRow,
+    SessionRow,
+    SetAside,
+    segment_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -159,8 +167,7 @@ class Writer:
         dates = self._catalog.dates(month)
         for row in self._catalog.segments(month):
             days, dates = dates[: row.sessions], dates[row.sessions :]
-            size = row.sessions, row.width
-            found[row.period] = days, Segment(0, *size, self._folder, row.file, row.checksum)
+            found[row.period] = days, segment_of(0, self._folder, row)
         return found
 
     def _merge_period(
@@ -185,8 +192,9 @@ class Writer:
             return
         if period not in stored:
             values = _trimmed(values)
-        written = write_segment(self._disk, self._folder, period, values)
         size = len(dates), values.shape[2]
+        label = Label(dates, self._axis.symbols[: size[1]])
+        written = write_segment(self._disk, self._folder, period, values, label)
         draft.segments.append(
             SegmentRow(period, written.file, *size, written.bytes, written.checksum)
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import sqlite3
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -26,7 +25,6 @@ from marketsweep.providers.massive import MassiveProvider
 from marketsweep.records import Span
 from marketsweep.routes import Request, Stored, choose
 from marketsweep.sandbox.launch import running
-from marketsweep.segments import Disk, write_segment
 from marketsweep.sessions import sessions_between
 from marketsweep.spans import Known, joined
 from marketsweep.store import Store
@@ -35,7 +33,8 @@ from marketsweep.watchlist import read_list
 from tests import massive_server
 from tests.command import run
 from tests.massive_server import KEY, MassiveServer, says, serving, status
-from tests.test_store import assert_same_segments
+from tests.old_formats import as_format_1
+from tests.test_store import Market, market_of
 from tests.test_sync import (
     SANDBOX_KEY,
     assert_holds,
@@ -607,15 +606,20 @@ def test_a_folder_of_the_first_format_is_brought_up_to_date(
     fill(tmp_path / "new", files.provider())
     with Store.create(tmp_path / "old") as store:
         sync(store, files.provider(), FIRST, DAYS[-2])
-    take_back(tmp_path / "old")
+    as_format_1(tmp_path / "old")
     with pytest.raises(StoreError, match="run marketsweep sync"):
         ms.open(tmp_path / "old")
     address = ("--base-url", url, "--since", f"{FIRST}", "--data", tmp_path / "old")
     done = run("sync", *address, MASSIVE_API_KEY=SANDBOX_KEY)
     assert done.returncode == 0, done.stderr
     assert_holds(tmp_path / "old", files.bars)
-    assert_same_segments(tmp_path / "old", tmp_path / "new")
+    assert market_in(tmp_path / "old") == market_in(tmp_path / "new")
     assert instruments_in(tmp_path / "old") == instruments_in(tmp_path / "new")
+
+
+def market_in(path: Path) -> Market:
+    with Store.open(path) as store, store.snapshot() as snapshot:
+        return market_of(snapshot)
 
 
 def instruments_in(path: Path) -> set[frozenset[str]]:
@@ -624,39 +628,3 @@ def instruments_in(path: Path) -> set[frozenset[str]]:
         listings = sorted(snapshot.listings(), key=lambda one: one.instrument or 0)
     groups = groupby(listings, key=lambda one: one.instrument)
     return {frozenset(one.symbol for one in some) for _, some in groups}
-
-
-def take_back(path: Path) -> None:
-    """Make a folder what format 1 was: no spans, and the newest month whole."""
-    with Store.open(path) as store, store.snapshot() as snapshot:
-        weeks = [one for one in snapshot.segments if one.path.name.startswith("2016-12.")]
-        month = np.full((5, sum(week.count for week in weeks), max(w.width for w in weeks)), np.nan)
-        start = 0
-        for week in weeks:
-            month[:, start : start + week.count, : week.width] = week.values
-            start += week.count
-    written = write_segment(Disk(), path / "segments", "2016-12", month)
-    row = (written.file, *month.shape[1:], written.bytes, written.checksum)
-    with sqlite3.connect(path / "catalog.sqlite", isolation_level=None) as old:
-        old.execute("DELETE FROM segments WHERE period GLOB '2016-12.*'")
-        old.execute("INSERT INTO segments VALUES ('2016-12', ?, ?, ?, ?, ?)", row)
-        old.execute("ALTER TABLE segments RENAME COLUMN period TO month")
-        axis = [text for (text,) in old.execute("SELECT tickers FROM axis ORDER BY first")]
-        tickers = "\n".join(axis).split("\n")
-        old.execute("DROP TABLE axis")
-        old.execute("CREATE TABLE axis (first INTEGER PRIMARY KEY, date TEXT, tickers TEXT)")
-        for first in (0, 3):
-            some = "\n".join(tickers[:3] if first == 0 else tickers[3:])
-            old.execute("INSERT INTO axis VALUES (?, '2016-12-01', ?)", (first, some))
-        old.execute("ALTER TABLE listings RENAME TO listings_2")
-        columns = "symbol, name, type, exchange, sector, industry, country, market_cap, first, last"
-        old.execute(f"CREATE TABLE listings ({columns}, PRIMARY KEY (symbol)) WITHOUT ROWID")
-        old.execute(f"INSERT INTO listings SELECT {columns} FROM listings_2")
-        old.execute("UPDATE listings SET first = NULL WHERE first = ''")
-        old.execute("DROP TABLE listings_2")
-        old.execute("DROP TABLE partial")
-        old.execute("DROP TABLE spans")
-        old.execute("DROP TABLE settled")
-        old.execute("DROP TABLE low_volume")
-        old.execute("PRAGMA user_version = 1")
-    old.close()

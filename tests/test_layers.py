@@ -25,6 +25,7 @@ FLOORS: list[list[str]] = [
         "batches",
         "nearness",
         "kernels",
+        "labels",
     ],
     [
         "indicators",
@@ -36,6 +37,7 @@ FLOORS: list[list[str]] = [
         "identity",
         "distribution",
     ],
+    ["packs"],
     ["market_files", "intake", "tables", "occurrences", "config", "kept_results"],
     ["vocabulary", "catalog", "watchlist", "providers", "sandbox.settings"],
     ["tree", "writer"],

@@ -75,7 +75,7 @@ class Sessions:
         bars: NDArray[np.int64],
         age: NDArray[np.int64],
         still: NDArray[np.int64],
-    ) -> None: ...
+    ) -> int: ...
     def gather(
         self,
         field: int,

@@ -121,7 +121,7 @@ cdef extern from "gather.hpp" namespace "marketsweep" nogil:
         double price, volume
         int64_t column
 
-    void c_survey "marketsweep::survey"(
+    int64_t c_survey "marketsweep::survey"(
         const CSessions&, const int64_t*, const Change*, const int64_t*, int64_t, int64_t, int64_t,
         int64_t, int64_t, int64_t, int64_t*, int64_t*, int64_t*)
     void c_gather "marketsweep::gather"(
@@ -392,12 +392,17 @@ cdef class Sessions:
     def survey(self, const int64_t[::1] columns, Changes changes, long first, long last,
                long depth, long watched, long oldest, long asked, int64_t[::1] bars,
                int64_t[::1] age, int64_t[::1] still):
-        """Fills the last three for positions [first, last) of `columns`; see gather.hpp."""
-        if first >= last:
-            return
-        with nogil:
-            c_survey(self.c, &columns[0], changes.c.data(), &changes.starts[0], first, last, depth,
-                     watched, oldest, asked, &bars[0], &age[0], &still[0])
+        """Fill the last three for positions [first, last) of `columns`; see gather.hpp.
+
+        Return the oldest session that was looked at.
+        """
+        cdef int64_t reached = self.c.count
+        if first < last:
+            with nogil:
+                reached = c_survey(
+                    self.c, &columns[0], changes.c.data(), &changes.starts[0], first, last, depth,
+                    watched, oldest, asked, &bars[0], &age[0], &still[0])
+        return reached
 
     def gather(self, int field, cbool is_volume, const int64_t[::1] columns,
                const int64_t[::1] bars, Changes changes, long first_tile, long last_tile,

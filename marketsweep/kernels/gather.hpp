@@ -90,10 +90,13 @@ struct Survey {
 // Where that has not moved at all for k bars, what is remembered has shrunk likewise: k more are
 // needed. So it is at an answer, and, of a ratio that is asked further back, at any of
 // the `watched` bars up to one.
-inline void survey(const Sessions& s, const int64_t* columns, const Change* changes,
+//
+// Returns the oldest session that was looked at: `gather` reads none before it.
+inline int64_t survey(const Sessions& s, const int64_t* columns, const Change* changes,
                    const int64_t* starts, int64_t first, int64_t last, int64_t depth,
                    int64_t watched, int64_t oldest, int64_t asked, int64_t* bars, int64_t* age,
                    int64_t* still) {
+  int64_t reached = s.count;
   for (int64_t begin = first; begin < last; begin += TILE) {
     const int64_t n = std::min<int64_t>(last - begin, TILE);
     Survey lanes[TILE];
@@ -108,6 +111,7 @@ inline void survey(const Sessions& s, const int64_t* columns, const Change* chan
       for (int64_t lane = 0; lane < n; lane++) {
         if (lanes[lane].is_done(session, asked)) continue;
         open = true;
+        reached = std::min(reached, session);
         lanes[lane].take(s, changes, session, depth, asked, watched);
       }
     }
@@ -117,6 +121,7 @@ inline void survey(const Sessions& s, const int64_t* columns, const Change* chan
       still[begin + lane] = lanes[lane].needed - depth;
     }
   }
+  return reached;
 }
 
 // Where `gather` stands in a tile, lane by lane.

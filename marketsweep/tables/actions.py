@@ -3,44 +3,66 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
-from typing import Literal, TypeVar
+from collections.abc import Collection, Iterable
+from typing import Final, Generic, Literal, TypeVar
 
-from marketsweep.database import Database
+import msgspec
+
+from marketsweep.packs import Packs
 from marketsweep.records import Dividend, Settled, Split
-from marketsweep.tables.rows import marks, row_of
 
 _Action = TypeVar("_Action", Split, Dividend)
+_Word = tuple[str, dt.date, Literal["split", "dividend"], float | None, float | None, float | None]
+
+_SETTLED: Final = "settled"
 
 
-class Actions(Database):
-    """The tables of splits, dividends and settled ones."""
+class _Kind(Generic[_Action]):
+    """Where the actions of a kind are kept: a pack a year."""
+
+    def __init__(self, prefix: str, action: type[_Action]) -> None:
+        self.prefix = prefix
+        self.decoder: msgspec.msgpack.Decoder[list[_Action]] = msgspec.msgpack.Decoder(
+            list[action]  # type: ignore[valid-type]
+        )
+
+    def pack(self, year: int | str) -> str:
+        """The name of the pack of a year."""
+        return f"{self.prefix}{year}"
+
+
+_SPLITS: Final = _Kind("splits/", Split)
+_DIVIDENDS: Final = _Kind("dividends/", Dividend)
+_decode_words: Final = msgspec.msgpack.Decoder(list[_Word])
+_decode_rows: Final[msgspec.msgpack.Decoder[list[msgspec.Raw]]] = msgspec.msgpack.Decoder(
+    list[msgspec.Raw]
+)
+
+
+class Actions(Packs):
+    """Splits, dividends and the user's word."""
 
     def splits(self, since: dt.date | None = None) -> list[Split]:
         """Splits with an ex-date on or after `since`, by symbol and ex-date."""
-        rows = self._rows(
-            "SELECT symbol, ex_date, old, new FROM splits WHERE ex_date >= ?"
-            " ORDER BY symbol, ex_date, old, new",
-            _since(since),
-        )
-        return [Split(s, dt.date.fromisoformat(day), old, new) for s, day, old, new in rows]
+        return self._actions(_SPLITS, since)
 
     def dividends(self, since: dt.date | None = None) -> list[Dividend]:
         """Dividends with an ex-date on or after `since`, by symbol and ex-date."""
-        rows = self._rows(
-            "SELECT symbol, ex_date, cash FROM dividends WHERE ex_date >= ?"
-            " ORDER BY symbol, ex_date, cash",
-            _since(since),
-        )
-        return [Dividend(s, dt.date.fromisoformat(day), cash) for s, day, cash in rows]
+        return self._actions(_DIVIDENDS, since)
+
+    def count_splits(self) -> int:
+        """The number of stored splits."""
+        return self._count(_SPLITS)
+
+    def count_dividends(self) -> int:
+        """The number of stored dividends."""
+        return self._count(_DIVIDENDS)
 
     def replace_splits(
         self, splits: Iterable[Split], since: dt.date | None, symbols: Iterable[str] | None = None
     ) -> bool:
         """Make these the splits on or after `since`, of `symbols` or all; whether any changed."""
-        stored, given = _of(self.splits(since), symbols), set(splits)
-        self._remove("splits", "symbol = ? AND ex_date = ? AND old = ? AND new = ?", stored - given)
-        return self._insert("splits", given - stored) > 0 or bool(stored - given)
+        return self._replace(_SPLITS, splits, since, symbols)
 
     def replace_dividends(
         self,
@@ -48,94 +70,108 @@ class Actions(Database):
         since: dt.date | None,
         symbols: Iterable[str] | None = None,
     ) -> bool:
-        """The same for dividends."""
-        stored, given = _of(self.dividends(since), symbols), set(dividends)
-        self._remove("dividends", "symbol = ? AND ex_date = ? AND cash = ?", stored - given)
-        return self._insert("dividends", given - stored) > 0 or bool(stored - given)
+        """Make these the dividends since a day, of `symbols` or all; whether any changed."""
+        return self._replace(_DIVIDENDS, dividends, since, symbols)
 
     def merge_splits(self, splits: Iterable[Split]) -> bool:
         """Put these in the place of those of the same symbol and day; whether that changed any."""
-        return self.replace_splits(_joined(self.splits(), splits), None)
+        return self._merge(_SPLITS, splits)
 
     def merge_dividends(self, dividends: Iterable[Dividend]) -> bool:
         """Put these in the place of those of the same symbol and day; whether that changed any."""
-        return self.replace_dividends(_joined(self.dividends(), dividends), None)
+        return self._merge(_DIVIDENDS, dividends)
 
     def settled(self) -> list[Settled]:
         """The user's word on splits and dividends, by symbol, ex-date and kind."""
-        rows = self._rows(
-            "SELECT symbol, ex_date, kind, old, new, cash FROM settled"
-            " ORDER BY symbol, ex_date, kind"
-        )
-        return [_settled(*row) for row in rows]
+        return [_settled(*word) for word in self.decoded(_SETTLED, _decode_words) or []]
 
     def settle(self, one: Settled) -> bool:
         """Keep the user's word in the place of an earlier one; whether that changed anything."""
-        if one in self.settled():
-            return False
-        old = new = cash = None
-        if isinstance(one.action, Split):
-            old, new = one.action.old, one.action.new
-        elif one.action is not None:
-            cash = one.action.cash
-        self._connection.execute(
-            f"INSERT OR REPLACE INTO settled VALUES ({marks(6)})",
-            (one.symbol, one.ex_date.isoformat(), one.kind, old, new, cash),
-        )
-        return True
+        others = [word for word in self.settled() if word[:3] != one[:3]]
+        return self._put_words([*others, one])
 
     def unsettle(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
         """Forget the user's word; whether there was one."""
-        removed = self._connection.execute(
-            "DELETE FROM settled WHERE symbol = ? AND ex_date = ? AND kind = ?",
-            (symbol, ex_date.isoformat(), kind),
-        )
-        return removed.rowcount > 0
+        words = self.settled()
+        left = [word for word in words if word[:3] != (symbol, ex_date, kind)]
+        return len(left) < len(words) and self._put_words(left)
 
-    def _remove(self, table: str, where: str, records: Iterable[Split | Dividend]) -> None:
-        rows = [row_of(record) for record in records]
-        self._connection.executemany(f"DELETE FROM {table} WHERE {where}", rows)
+    def _put_words(self, words: Iterable[Settled]) -> bool:
+        rows = sorted(map(_word, words), key=lambda word: word[:3])
+        return self.put_rows(_SETTLED, rows)
 
-    def _insert(self, table: str, records: Iterable[Split | Dividend]) -> int:
-        rows = [row_of(record) for record in records]
-        if not rows:
-            return 0
-        # A record before `since` may be stored already. ON CONFLICT, not OR IGNORE, which would
-        # pass over a failed CHECK as well.
-        insert = f"INSERT INTO {table} VALUES ({marks(len(rows[0]))}) ON CONFLICT DO NOTHING"
-        return self._connection.executemany(insert, rows).rowcount
+    def _actions(self, kind: _Kind[_Action], since: dt.date | None) -> list[_Action]:
+        first = kind.pack("" if since is None else since.year)
+        found = [
+            action
+            for name in self.pack_names(kind.prefix)
+            if name >= first
+            for action in self.decoded(name, kind.decoder) or []
+            if since is None or action.ex_date >= since
+        ]
+        return sorted(found)
+
+    def _count(self, kind: _Kind[_Action]) -> int:
+        packs = (self.decoded(name, _decode_rows) for name in self.pack_names(kind.prefix))
+        return sum(len(pack or ()) for pack in packs)
+
+    def _replace(
+        self,
+        kind: _Kind[_Action],
+        actions: Iterable[_Action],
+        since: dt.date | None,
+        symbols: Iterable[str] | None,
+    ) -> bool:
+        given = set(actions)
+        of = None if symbols is None else frozenset(symbols)
+        stored = {
+            action for action in self._actions(kind, since) if of is None or action.symbol in of
+        }
+        return self._change(kind, stored - given, given - stored)
+
+    def _merge(self, kind: _Kind[_Action], actions: Iterable[_Action]) -> bool:
+        given = set(actions)
+        places = {(action.symbol, action.ex_date) for action in given}
+        first = min((action.ex_date for action in given), default=None)
+        stored = {
+            action
+            for action in (self._actions(kind, first) if given else ())
+            if (action.symbol, action.ex_date) in places
+        }
+        return self._change(kind, stored - given, given - stored)
+
+    def _change(
+        self, kind: _Kind[_Action], gone: Collection[_Action], new: Collection[_Action]
+    ) -> bool:
+        changed = False
+        for year in sorted({action.ex_date.year for action in (*gone, *new)}):
+            name = kind.pack(year)
+            kept = set(self.decoded(name, kind.decoder) or ()).difference(gone)
+            kept.update(action for action in new if action.ex_date.year == year)
+            changed |= self.put_rows(name, sorted(kept))
+        return changed
 
 
-def _of(actions: Iterable[_Action], symbols: Iterable[str] | None) -> set[_Action]:
-    if symbols is None:
-        return set(actions)
-    wanted = frozenset(symbols)
-    return {action for action in actions if action.symbol in wanted}
-
-
-def _joined(stored: Iterable[_Action], given: Iterable[_Action]) -> set[_Action]:
-    """The given, and those stored of another symbol or day."""
-    new = set(given)
-    places = {(one.symbol, one.ex_date) for one in new}
-    return new | {one for one in stored if (one.symbol, one.ex_date) not in places}
+def _word(one: Settled) -> _Word:
+    old = new = cash = None
+    if isinstance(one.action, Split):
+        old, new = one.action.old, one.action.new
+    elif one.action is not None:
+        cash = one.action.cash
+    return one.symbol, one.ex_date, one.kind, old, new, cash
 
 
 def _settled(
     symbol: str,
-    ex_date: str,
+    ex_date: dt.date,
     kind: Literal["split", "dividend"],
     old: float | None,
     new: float | None,
     cash: float | None,
 ) -> Settled:
-    day = dt.date.fromisoformat(ex_date)
     action: Split | Dividend | None = None
     if old is not None and new is not None:
-        action = Split(symbol, day, old, new)
+        action = Split(symbol, ex_date, old, new)
     elif cash is not None:
-        action = Dividend(symbol, day, cash)
-    return Settled(symbol, day, kind, action)
-
-
-def _since(day: dt.date | None) -> str:
-    return "" if day is None else day.isoformat()
+        action = Dividend(symbol, ex_date, cash)
+    return Settled(symbol, ex_date, kind, action)

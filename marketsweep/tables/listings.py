@@ -2,60 +2,88 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections import Counter
 from collections.abc import Iterable
-from typing import Final, cast
+from typing import Final
 
-from marketsweep.database import Database
+import msgspec
+
 from marketsweep.identity import identified, key_of
+from marketsweep.packs import Packs
 from marketsweep.records import Life, Listing
-from marketsweep.tables.rows import date_of, marks, row_of
+from marketsweep.tables.rows import values_of
 
-_LIFE: Final = "SELECT symbol, nullif(first, ''), last, instrument FROM listings"
-# The index by instrument has all of these columns, but in another order: sorting takes longer.
-_LIVES: Final = _LIFE + " NOT INDEXED ORDER BY symbol, instrument"
-_SHARED_LIVES: Final = f"""
-{_LIFE} WHERE instrument IN (SELECT instrument FROM listings GROUP BY 1 HAVING count(*) > 1) UNION
-{_LIFE} WHERE symbol IN (SELECT symbol FROM listings GROUP BY 1 HAVING count(*) > 1)
-"""
+_LISTINGS: Final = "listings"
+_LIVES: Final = "lives"
+"""The part of a listing that every scan asks for."""
+
+_Row = tuple[
+    str,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+    float | None,
+    dt.date | None,
+    dt.date | None,
+    str | None,
+    str | None,
+    int | None,
+    float | None,
+    dt.date | None,
+]
+"""The fields of a listing, in their order."""
+
+_Days = tuple[str, str | None, str | None, int]
+
+_decode_listings: Final = msgspec.msgpack.Decoder(list[_Row])
+_decode_lives: Final = msgspec.msgpack.Decoder(list[_Days])
+_decode_rows: Final[msgspec.msgpack.Decoder[list[msgspec.Raw]]] = msgspec.msgpack.Decoder(
+    list[msgspec.Raw]
+)
 
 
-class Listings(Database):
-    """The table of listings."""
+class Listings(Packs):
+    """The listings."""
 
-    def lives(self) -> list[tuple[str, str | None, str | None, int]]:
-        """Symbol, first and last day and instrument of every listing, by symbol."""
-        return cast(list[tuple[str, str | None, str | None, int]], self._rows(_LIVES))
+    def lives(self) -> list[_Days]:
+        """Symbol, first and last day (ISO) and instrument of every listing, by symbol."""
+        return self.decoded(_LIVES, _decode_lives) or []
 
     def shared_lives(self) -> list[Life]:
         """The lives of instruments that had several tickers, and of tickers of several of them."""
-        rows = self._rows(_SHARED_LIVES)
-        return [Life(symbol, date_of(first), date_of(last), of) for symbol, first, last, of in rows]
+        lives = self.lives()
+        of_symbol = Counter(symbol for symbol, *_ in lives)
+        of_instrument = Counter(instrument for *_, instrument in lives)
+        return [
+            Life(symbol, _date(first), _date(last), instrument)
+            for symbol, first, last, instrument in lives
+            if of_symbol[symbol] > 1 or of_instrument[instrument] > 1
+        ]
 
     def listings(self) -> list[Listing]:
         """Every listing, by symbol."""
-        rows = self._rows(
-            "SELECT symbol, name, type, exchange, sector, industry, country, market_cap,"
-            " nullif(first, ''), last, figi, renamed_from, instrument, shares, shares_on"
-            " FROM listings"
-            " ORDER BY symbol, instrument, first"
-        )
-        return [
-            Listing(*row[:8], *map(date_of, row[8:10]), *row[10:14], *map(date_of, row[14:]))
-            for row in rows
-        ]
+        return [Listing(*row) for row in self.decoded(_LISTINGS, _decode_listings) or []]
+
+    def count_listings(self) -> int:
+        """The number of listings."""
+        rows = self.decoded(_LISTINGS, _decode_rows)
+        return len(rows) if rows else 0
 
     def upsert_listings(self, listings: Iterable[Listing]) -> bool:
         """Put these in the place of the stored ones that they are; whether anything changed."""
-        before = self.listings()
-        stored = {key_of(listing): listing for listing in before}
-        known = {key_of(listing): listing for listing in identified(before, listings)}
-        self._connection.executemany(
-            "DELETE FROM listings WHERE symbol = ? AND instrument = ? AND first = ?",
-            stored.keys() - known.keys(),
-        )
-        changed = [new for key, new in known.items() if stored.get(key) != new]
-        self._connection.executemany(
-            f"INSERT OR REPLACE INTO listings VALUES ({marks(8)}, ifnull(?, ''), {marks(6)})",
-            map(row_of, changed),
-        )
-        return bool(changed) or len(stored) > len(known)
+        known = sorted(identified(self.listings(), listings), key=key_of)
+        lives = [(one.symbol, _iso(one.first), _iso(one.last), one.instrument) for one in known]
+        changed = self.put_rows(_LISTINGS, map(values_of, known))
+        return self.put_rows(_LIVES, lives) or changed
+
+
+def _date(text: str | None) -> dt.date | None:
+    return None if text is None else dt.date.fromisoformat(text)
+
+
+def _iso(day: dt.date | None) -> str | None:
+    return None if day is None else day.isoformat()

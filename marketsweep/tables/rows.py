@@ -6,9 +6,11 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from marketsweep.records import Dividend, Listing, LowVolume, Span, Split
+from marketsweep.records import Listing
+from marketsweep.segments import Segment
 from marketsweep.spans import Asked
 
 
@@ -22,6 +24,13 @@ class SegmentRow(NamedTuple):
     width: int
     bytes: int
     checksum: int
+
+
+def segment_of(first: int, folder: Path, row: SegmentRow) -> Segment:
+    """The file of a row; `first` is the place of its first session among the stored ones."""
+    return Segment(
+        first, row.sessions, row.width, folder, row.file, bytes=row.bytes, checksum=row.checksum
+    )
 
 
 QUALITY: Final = (
@@ -81,28 +90,12 @@ class Change(NamedTuple):
     """None where those sessions came whole."""
 
 
-_values_of: Final[Callable[[Listing], tuple[object, ...]]] = attrgetter(
+values_of: Final[Callable[[Listing], tuple[object, ...]]] = attrgetter(
     *(field.name for field in fields(Listing))
 )
-"""The fields of a listing: its table has columns in their order."""
-
-
-def row_of(record: Split | Dividend | Listing | LowVolume | Span) -> tuple[object, ...]:
-    """A record as a row of its table, whose columns are in the order of its fields."""
-    values = _values_of(record) if isinstance(record, Listing) else record
-    return tuple(value.isoformat() if isinstance(value, dt.date) else value for value in values)
-
-
-def marks(count: int) -> str:
-    """Placeholders for so many values."""
-    return ", ".join("?" * count)
+"""The fields of a listing, in their order."""
 
 
 def text_of(moment: dt.datetime) -> str:
     """A moment as text."""
     return moment.isoformat(timespec="seconds")  # all UTC: as text they sort by time
-
-
-def date_of(text: str | None) -> dt.date | None:
-    """The day that a text is, where there is one."""
-    return None if text is None else dt.date.fromisoformat(text)
