@@ -9,18 +9,16 @@ import datetime as dt
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Final, Literal
-
-import numpy as np
+from typing import Any, Final, get_args
 
 from marketsweep.errors import UsageError
 from marketsweep.inspection import find_flags
+from marketsweep.own_bars import company
 from marketsweep.quality import RULES
 from marketsweep.records import Dividend, Settled, Split
+from marketsweep.rulings import Kind, Ruling, Verdict
 from marketsweep.sessions import NEW_YORK, is_session, session_on_or_before
 from marketsweep.store import Snapshot, Store
-
-Kind = Literal["split", "dividend"]
 
 _RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)-for-(\d+(?:\.\d+)?)", re.IGNORECASE)
 _LARGEST: Final = 10_000
@@ -39,6 +37,8 @@ class Entry:
     """"provider" or "you"."""
     instead_of: str
     """What a provider told and the user overruled; empty where nothing."""
+    ruling: str = ""
+    """What becomes of it and why, if it does not count just as it is told."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data: an element of the JSON of `marketsweep actions list --json`."""
@@ -48,21 +48,34 @@ class Entry:
             "action": self.action,
             "by": self.by,
             "instead_of": self.instead_of,
+            "ruling": self.ruling,
         }
 
 
 def entries(snapshot: Snapshot, symbol: str | None = None) -> list[Entry]:
-    """Every split and dividend that holds, and what the user dismissed, by symbol and day.
+    """Every told split and dividend, what becomes of it, and the user's word, by symbol and day.
 
-    Raises UsageError for a symbol of which nothing is stored.
+    Of a symbol, those that are told under another ticker of its company are included. Raises
+    UsageError for a symbol of which nothing is stored.
     """
+    rulings = {
+        ruling.action: ruling
+        for kind in get_args(Kind)
+        for ruling in snapshot.rulings(kind)
+        if ruling.verdict is not Verdict.OVERRULED
+    }
+
+    def concerns(action: Split | Dividend) -> bool:
+        ruling = rulings.get(action)
+        return symbol in (None, action.symbol, ruling and ruling.ticker)
+
     words = [one for one in snapshot.settled() if symbol in (None, one.symbol)]
-    told = [one for one in snapshot.told() if symbol in (None, one.symbol)]
+    told = [one for one in snapshot.told() if concerns(one)]
     if symbol is not None and not words and not told:
         snapshot.column_of(symbol)
     settled = {(one.symbol, one.ex_date, one.kind) for one in words}
     found = [
-        Entry(one.symbol, one.ex_date, in_words(one), "provider", "")
+        Entry(one.symbol, one.ex_date, in_words(one), "provider", "", _becomes(rulings.get(one)))
         for one in told
         if (one.symbol, one.ex_date, _kind(one)) not in settled
     ]
@@ -74,6 +87,15 @@ def entries(snapshot: Snapshot, symbol: str | None = None) -> list[Entry]:
         ]
         found.append(Entry(word.symbol, word.ex_date, action, "you", ", ".join(overruled)))
     return sorted(found, key=lambda entry: (entry.symbol, entry.ex_date, entry.action))
+
+
+def _becomes(ruling: Ruling | None) -> str:
+    """What becomes of a told action, in words."""
+    if ruling is None:
+        return ""
+    if ruling.ticker and ruling.day:
+        return f"applied to {ruling.ticker} on {ruling.day}: {ruling.evidence}"
+    return f"{ruling.verdict.value}: {ruling.evidence}"
 
 
 def in_words(action: Split | Dividend) -> str:
@@ -175,7 +197,7 @@ def _is_told(snapshot: Snapshot, symbol: str, ex_date: dt.date, kind: Kind) -> b
 
 
 def _is_suspected(snapshot: Snapshot, symbol: str, ex_date: dt.date) -> bool:
-    column = np.array([snapshot.column_of(symbol)])
     rules = [rule for rule in RULES if rule.name == "untold split"]
-    flags = find_flags(snapshot, snapshot.sessions, column, rules)
+    wanted = [company(snapshot, snapshot.sessions, symbol)]
+    flags = find_flags(snapshot, snapshot.sessions, wanted, rules)
     return any(flag.first == ex_date for flag in flags)

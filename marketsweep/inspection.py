@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from marketsweep.companies import Companies
 from marketsweep.completeness import is_thin
-from marketsweep.own_bars import read_blocks
+from marketsweep.own_bars import Company, companies, company, read_blocks
 from marketsweep.quality import RULES, Flag, Judged, Rule
 from marketsweep.store import Snapshot, Store
 from marketsweep.tables.rows import SetAside
@@ -75,18 +75,20 @@ def read_quality(
 ) -> Quality:
     """Judge every bar of a store, or of one symbol. Raises UsageError where that is not stored."""
     with store.snapshot() as snapshot:
-        columns, partial = np.arange(len(snapshot.symbols)), set(snapshot.partial)
-        if symbol is not None:
-            columns = columns[[snapshot.column_of(symbol)]]
+        partial, wanted = set(snapshot.partial), list[Company]()
+        if snapshot.sessions and symbol is None:
+            wanted = companies(snapshot, snapshot.sessions)
+        elif snapshot.sessions and symbol is not None:
+            wanted = [company(snapshot, snapshot.sessions, symbol)]
         found: dict[str, list[Flag]] = {rule.name: [] for rule in RULES}
-        for flag in find_flags(snapshot, snapshot.sessions, columns, RULES, progress):
+        for flag in find_flags(snapshot, snapshot.sessions, wanted, RULES, progress):
             found[flag.rule].append(flag)
         return Quality(
             path=store.path,
             version=snapshot.version,
             last=snapshot.sessions[-1] if snapshot.sessions else None,
             symbol=symbol,
-            symbols=len(columns),
+            symbols=len(wanted),
             flags=[
                 flag
                 for flags in found.values()
@@ -111,7 +113,7 @@ def suspects(snapshot: Snapshot, dates: Sequence[dt.date]) -> dict[str, int]:
     """
     rules = [rule for rule in RULES if rule.excludes]
     found: dict[str, int] = {}
-    for flag in find_flags(snapshot, dates, np.arange(len(snapshot.symbols)), rules):
+    for flag in find_flags(snapshot, dates, companies(snapshot, dates), rules):
         found[flag.symbol] = min(flag.since, found.get(flag.symbol, flag.since))
     return found
 
@@ -119,26 +121,27 @@ def suspects(snapshot: Snapshot, dates: Sequence[dt.date]) -> dict[str, int]:
 def find_flags(
     snapshot: Snapshot,
     dates: Sequence[dt.date],
-    columns: NDArray[np.intp],
+    wanted: Sequence[Company],
     rules: Sequence[Rule],
     progress: Progress = lambda done, total, bars: None,
 ) -> Iterator[Flag]:
-    """What rules find in some columns of the axis, in the first sessions, `dates`, of a store."""
+    """What rules find in the bars of companies, in the first sessions, `dates`, of a store."""
     if not dates:
         return
     thin = np.array(_thin(snapshot, len(dates)))
+    tickers = Companies(snapshot.tenures(), dates, snapshot.symbols)
     dismissed = {
-        (one.symbol, one.ex_date)
-        for one in snapshot.settled()
-        if one.kind == "split" and one.action is None
+        (tickers.latest(word.symbol, tickers.place(word.ex_date)), word.ex_date)
+        for word in snapshot.settled()
+        if word.kind == "split" and word.action is None
     }
     done = bars = 0
-    for block in read_blocks(snapshot, dates, columns):
+    for block in read_blocks(snapshot, dates, wanted):
         judged = Judged(block, thin, dismissed)
         for rule in rules:
             yield from rule.find(judged)
         done, bars = done + len(block.symbols), bars + int(block.count.sum())
-        progress(done, len(columns), bars)
+        progress(done, len(wanted), bars)
 
 
 def _thin(snapshot: Snapshot, sessions: int | None = None) -> list[bool]:

@@ -9,12 +9,15 @@ here, and left to whoever reads them.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
+from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS
+from marketsweep.records import ActionAside, Dividend, Split
 from marketsweep.sessions import is_session
 
 if TYPE_CHECKING:
@@ -86,6 +89,49 @@ def is_ticker(text: str) -> bool:
     """Whether a text can be a ticker at all."""
     # The axis is stored as lines, so a ticker that could hold a line end must never pass.
     return 0 < len(text) <= _LONGEST_TICKER and text.isprintable() and not set(text) & {" ", ","}
+
+
+_RATIOS: Final = (1e-6, 1e6)
+"""New shares for an old one between which a split can be."""
+
+
+def judge_splits(splits: Iterable[Split]) -> tuple[list[Split], list[ActionAside]]:
+    """Sort splits into those that can be and those that are set aside."""
+    good: list[Split] = []
+    aside: list[ActionAside] = []
+    for split in splits:
+        told = f"split {split.new:g}-for-{split.old:g}"
+        if reason := _no_action(split, split.old, split.new) or _no_ratio(split):
+            aside.append(ActionAside(_legible(split.symbol), split.ex_date, reason, told))
+        else:
+            good.append(split)
+    return good, aside
+
+
+def judge_dividends(dividends: Iterable[Dividend]) -> tuple[list[Dividend], list[ActionAside]]:
+    """Sort dividends into those that can be and those that are set aside."""
+    good: list[Dividend] = []
+    aside: list[ActionAside] = []
+    for dividend in dividends:
+        told = f"dividend {dividend.cash:g}"
+        if reason := _no_action(dividend, dividend.cash):
+            aside.append(ActionAside(_legible(dividend.symbol), dividend.ex_date, reason, told))
+        else:
+            good.append(dividend)
+    return good, aside
+
+
+def _no_action(action: Split | Dividend, *values: float) -> str:
+    if not is_ticker(action.symbol):
+        return "no ticker"
+    if not all(0.0 < value < inf for value in values):
+        return "no amount above 0"
+    return ""
+
+
+def _no_ratio(split: Split) -> str:
+    least, most = _RATIOS
+    return "" if least <= split.new / split.old <= most else "a ratio beyond a million"
 
 
 def _legible(text: str) -> str:

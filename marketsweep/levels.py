@@ -1,7 +1,6 @@
 """Price levels that break overnight: decimal slips, strangers, splits that nobody told.
 
-1. Told splits are applied, but for those that the price does not show (`unshown`), so that what
-   is left over is unexplained (`_Series`).
+1. Splits that count are applied, so that what is left over is unexplained (`_Series`).
 2. A jump is a bar whose open and close are both far from the close before (`_jumps`).
 3. A jump that a later one undoes is a slip, or another instrument's bars (`_excursion`).
 4. One that stays, though trading did not take notice, is a split that was not told, or another
@@ -24,7 +23,6 @@ from numpy.typing import NDArray
 
 from marketsweep.fields import CLOSE, OPEN, VOLUME
 from marketsweep.own_bars import AROUND, LOT, OwnBars
-from marketsweep.unshown import Unshown
 
 _JUMP: Final = log(1.4)
 """Below the smallest common split, 3 for 2."""
@@ -85,23 +83,19 @@ class Break:
     evidence: str
 
 
-def find_breaks(bars: OwnBars, unshown: list[Unshown]) -> Iterator[Break]:
+def find_breaks(bars: OwnBars) -> Iterator[Break]:
     """Every unexplained break of a price level, by symbol and bar.
 
-    `bars` are possible ones (`own_bars.possible`), and so are those that `unshown` was found in.
+    `bars` are possible ones (`own_bars.possible`).
     """
-    away = {(one.column, one.told) for one in unshown}
-    known = {(one.column, one.instead) for one in unshown}
     factors = np.ones(bars.session.shape)
     for column, told in enumerate(bars.splits):
         for one in told:
-            if (column, one) not in away:
-                factors[one.row, column] *= one.split.factor
+            factors[one.row, column] *= one.split.factor
     columns, rows = _jumps(bars, factors)
     for column in np.unique(columns).tolist():
-        jumps = [row for row in rows[columns == column].tolist() if (column, row) not in known]
-        series = _Series(bars, factors[:, column], column, jumps)
-        yield from series.breaks()
+        jumps = rows[columns == column].tolist()
+        yield from _Series(bars, factors[:, column], column, jumps).breaks()
 
 
 def _jumps(

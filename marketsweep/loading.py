@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.data_warnings import DataWarnings
 from marketsweep.panel import Panel, build_panel
 from marketsweep.passes import Others
 from marketsweep.past import Adjust, History
@@ -79,6 +80,9 @@ class Loader:
         self._suspects: dict[dt.date, dict[str, int]] = {}
         self._counts: dict[tuple[dt.date, int, Screen], Counts] = {}
         self._stretched: _Stretched | None = None
+        self._warnings: DataWarnings | None = None
+        self._names: tuple[Panel, frozenset[str]] | None = None
+        """The symbols of the last panel that was asked for warnings."""
 
     @property
     def folder(self) -> Path:
@@ -136,6 +140,18 @@ class Loader:
             up_to = self.sessions[: bisect_right(self.sessions, as_of)]
             self._suspects[as_of] = suspects(self._snapshot, up_to)
         return self._suspects[as_of]
+
+    def warnings(self, panel: Panel, bars: int, adjust: Adjust) -> list[str]:
+        """What is doubtful in the data of a scan that looks at so many bars of a panel."""
+        if self._warnings is None:
+            self._warnings = DataWarnings(self._snapshot)
+
+        def symbols() -> frozenset[str]:
+            if self._names is None or self._names[0] is not panel:
+                self._names = panel, frozenset(panel.symbols)
+            return self._names[1]
+
+        return list(self._warnings.of_scan(self.day(panel.as_of).history, symbols, bars, adjust))
 
     def panel(
         self, as_of: dt.date, screen: Screen, plan: Plan, adjust: Adjust, *, exact: bool = False

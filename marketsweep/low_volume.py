@@ -82,8 +82,9 @@ def rebuild(
         }
         stored = [line for line in snapshot.low_volume() if line.holds_on(session)]
         judged = frozenset(day.expected)
-        before = {line.symbol for line in stored if not line.manual}
-        kept = [line for line in stored if line.manual or line.symbol not in judged]
+        named = {line: snapshot.ticker_on(line, session) for line in stored}
+        before = {ticker for line, ticker in named.items() if not line.manual and ticker}
+        kept = [line for line in stored if line.manual or named[line] not in judged]
         writer.put_low_volume([*kept, *found.values()])
     return Rebuilt(
         session=session,

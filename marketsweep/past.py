@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
@@ -276,10 +277,11 @@ class Past:
             found.append(_Piece(position, column, 0, beyond))
         self.moved[position] = found
 
-    def _told(self, symbol: str, ex_date: dt.date) -> Iterable[tuple[int, int]]:
-        """The positions that an action is of, and the first stored session that trades after it.
+    def _positions(self, symbol: str, ex_date: dt.date) -> Iterable[tuple[int, int]]:
+        """The positions that an action is of, and the first stored session on or after its day.
 
-        None where that session is yet to come, or there is nothing before it.
+        None if that session is yet to come, or nothing is before it. `symbol` is the company's
+        ticker of that day.
         """
         column = self.history.snapshot.index.get(symbol, cpu.NO_COLUMN)
         session = self.history.session_from(ex_date)
@@ -289,39 +291,55 @@ class Past:
         if position is not None and position not in self.moved:
             yield position, session
         for piece in self.pieces.get(column, ()):
-            # One of the day on which the ticker changes may be told under either.
-            if piece.first <= session <= piece.beyond:
+            if piece.first <= session < piece.beyond:
                 yield piece.position, session
 
     def _splits(self, splits: Iterable[Split]) -> Iterator[Change]:
-        applied = set()
         for split in splits:
-            for position, session in self._told(split.symbol, split.ex_date):
-                one = position, split.ex_date, split.factor
-                if one in applied:  # told under both tickers
-                    continue
-                applied.add(one)
+            for position, session in self._positions(split.symbol, split.ex_date):
                 yield position, session, cpu.SAME_COLUMN, split.factor, 1.0 / split.factor
 
     def _dividends(
         self, dividends: Iterable[Dividend], splits: Iterable[Split]
     ) -> Iterator[Change]:
-        told: dict[str, list[Split]] = {}
+        split_on: dict[str, list[Split]] = {}
         for split in splits:
-            told.setdefault(split.symbol, []).append(split)
+            split_on.setdefault(split.symbol, []).append(split)
+        paid: defaultdict[tuple[int, int], list[Dividend]] = defaultdict(list)
         for dividend in dividends:
-            for position, session in self._told(dividend.symbol, dividend.ex_date):
-                last = self._last_close(position, session - 1)
-                if last is None:
-                    continue
-                day, before = last
-                for split in told.get(dividend.symbol, ()):
-                    # The cash is paid on the shares after a split, up to one of the same day.
-                    if day < split.ex_date <= dividend.ex_date:
-                        before *= split.factor
-                # A dividend that is worth the share or more is a fault of the source: left out.
-                if before > dividend.cash > 0:
-                    yield position, session, cpu.SAME_COLUMN, 1.0 - dividend.cash / before, 1.0
+            for place in self._positions(dividend.symbol, dividend.ex_date):
+                paid[place].append(dividend)
+        for (position, session), of_day in paid.items():
+            share = self._share_paid(position, session, of_day, split_on)
+            if share > 0.0:
+                yield position, session, cpu.SAME_COLUMN, 1.0 - share, 1.0
+
+    def _share_paid(
+        self,
+        position: int,
+        session: int,
+        dividends: Iterable[Dividend],
+        split_on: Mapping[str, Sequence[Split]],
+    ) -> float:
+        """The share of the close before that all dividends of a session are; 0 if it is all of it.
+
+        The total return factor is 1 - D / P, with D all cash of the ex-date.
+        """
+        last = self._last_close(position, session - 1)
+        if last is None:
+            return 0.0
+        day, close = last
+        share = 0.0
+        for dividend in dividends:
+            before = close
+            for split in split_on.get(dividend.symbol, ()):
+                # The cash is paid on the shares after a split, up to one of the same day.
+                if day < split.ex_date <= dividend.ex_date:
+                    before *= split.factor
+            # A dividend that is worth the share or more is a fault of the source: left out.
+            if before > dividend.cash > 0:
+                share += dividend.cash / before
+        return share if share < 1.0 else 0.0
 
     def _whole(self, position: int) -> list[_Piece]:
         return [_Piece(position, int(self.columns[position]), 0, len(self.history.dates))]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep import tree
+from marketsweep.companies import Companies
 from marketsweep.errors import ConditionError
 from marketsweep.executors import serial
 from marketsweep.fields import DERIVED, FIELDS
@@ -21,6 +22,7 @@ from marketsweep.panel import Panel, facts_panel
 from marketsweep.passes import evaluate
 from marketsweep.past import History
 from marketsweep.plan import Plan, make_plan
+from marketsweep.records import Split
 from marketsweep.reference import LISTED_ON, Reference, ReferenceByPlace
 from marketsweep.screen import Clause, Screen
 from marketsweep.tree import Node
@@ -56,8 +58,17 @@ class Facts:
             day,
             snapshot.notes().get(LISTED_ON),
             self._closes,
-            snapshot.splits,
+            self._splits,
         )
+
+    def _splits(self) -> list[Split]:
+        """The splits that count, each under the newest ticker of its company."""
+        snapshot = self.history.snapshot
+        companies = Companies(snapshot.tenures(), self.history.dates, snapshot.symbols)
+        return [
+            split._replace(symbol=companies.latest(split.symbol, companies.place(split.ex_date)))
+            for split in snapshot.splits()
+        ]
 
     def _closes(self) -> dict[str, float]:
         closes = liquidity(self.history, RECENT).close

@@ -20,7 +20,7 @@ from marketsweep.fields import CLOSE, FIELDS, VOLUME
 from marketsweep.intake import doubts
 from marketsweep.levels import Break, Kind, find_breaks
 from marketsweep.own_bars import AROUND, LOT, OwnBars, possible
-from marketsweep.unshown import Unshown, unshown_splits
+from marketsweep.rulings import said
 
 _FROZEN: Final = 10
 """Bars alike in all fields."""
@@ -69,16 +69,10 @@ class Judged:
         return doubts(self.bars.values)
 
     @cached_property
-    def unshown(self) -> list[Unshown]:
-        """Told splits that the price does not show."""
-        with np.errstate(all="ignore"):
-            return unshown_splits(self._possible)
-
-    @cached_property
     def breaks(self) -> list[Break]:
         """Price levels that change without a reason that is stored."""
         with np.errstate(all="ignore"):
-            return list(find_breaks(self._possible, self.unshown))
+            return list(find_breaks(self._possible))
 
     @cached_property
     def _possible(self) -> OwnBars:
@@ -120,25 +114,20 @@ def _breaks(kind: Kind, judged: Judged) -> Iterator[Flag]:
 
 
 def _premature(judged: Judged) -> Iterator[Flag]:
-    for one in judged.unshown:
-        split, row = one.told.split, one.told.row
-        evidence = (
-            f"told as {split.new:g}-for-{split.old:g}, {split.factor:.4g} times; the price moved "
-            f"{one.move:.4g} times"
-        )
-        if one.instead is not None:
-            evidence += f", and as told on {judged.bars.day(one.instead, one.column)}"
-        since = int(judged.bars.count[one.column]) - row
-        yield judged.flag("premature split", one.column, row, row, evidence, since)
+    for column, doubtful in enumerate(judged.bars.doubtful):
+        for one in doubtful:
+            evidence = f"told as {said(one.ruling.action)}: {one.ruling.evidence}"
+            since = int(judged.bars.count[column]) - one.row
+            yield judged.flag("premature split", column, one.row, one.row, evidence, since)
 
 
 def _restated(judged: Judged) -> Iterator[Flag]:
-    bars, away = judged.bars, {(one.column, one.told) for one in judged.unshown}
+    bars = judged.bars
     for column, splits in enumerate(bars.splits):
         for told in splits:
             usual = bars.values[VOLUME, max(0, told.row - 1 - AROUND) : told.row - 1, column]
             size = -log(told.split.factor)
-            if (column, told) in away or abs(size) < _RESTATED or len(usual) < _ENOUGH:
+            if abs(size) < _RESTATED or len(usual) < _ENOUGH:
                 continue
             volume, median = bars.values[VOLUME, told.row - 1, column], float(np.median(usual))
             if min(volume, median) < 0 or log((volume + LOT) / (median + LOT)) / size < 0.5:
@@ -208,7 +197,7 @@ RULES: Final = (
     ),
     Rule(
         "premature split",
-        "A split is stored, and the price does not show it on its ex-date.",
+        "A split is told, and the price does not show it on its ex-date.",
         True,
         _premature,
     ),

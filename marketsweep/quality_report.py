@@ -52,6 +52,7 @@ def actions_report(entries: Sequence[Entry]) -> str:
     return "\n".join(
         f"{entry.symbol:<{width}}  {entry.ex_date}  {entry.action:<{wide}}  {entry.by}"
         + (f", instead of {entry.instead_of}" if entry.instead_of else "")
+        + (f"; {entry.ruling}" if entry.ruling else "")
         for entry in entries
     )
 

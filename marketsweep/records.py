@@ -91,6 +91,16 @@ class Dividend(NamedTuple):
     cash: float
 
 
+class ActionAside(NamedTuple):
+    """A told action that cannot be used, and why; `told` is the row in words."""
+
+    symbol: str
+    ex_date: dt.date | None
+    """None if the day cannot be read."""
+    reason: str
+    told: str
+
+
 class Settled(NamedTuple):
     """What the user says of a symbol's splits or dividends of one day: it wins over providers."""
 
@@ -153,6 +163,8 @@ class Listing:
     """Outstanding, of the whole company where the source counts them so."""
     shares_on: dt.date | None = None
     """The day of which that is told: later splits change it."""
+    renamed_to: str | None = None
+    """The ticker that it had afterwards."""
 
 
 class Life(NamedTuple):

@@ -55,16 +55,22 @@ class Reference:
         self._splits = splits
         self._day = as_of.isoformat()
         self.lives: dict[str, tuple[str | None, str | None]] = {}
-        for symbol, first, last, _ in lives:
+        self._owners: dict[str, int] = {}
+        for symbol, first, last, instrument in lives:
             life = first, last
             if symbol not in self.lives or self._rank(*life) > self._rank(*self.lives[symbol]):
                 self.lives[symbol] = life
+                self._owners[symbol] = instrument
 
     @cached_property
     def listings(self) -> dict[str, Listing]:
-        """Every listing by symbol."""
-        ranked = sorted(self._load(), key=lambda one: self._rank(_iso(one.first), _iso(one.last)))
-        return {listing.symbol: listing for listing in ranked}
+        """The listing by symbol of whoever has it on the day, or had it last before."""
+
+        def rank(one: Listing) -> tuple[bool, bool, str]:
+            is_owner = self._owners.get(one.symbol) == one.instrument
+            return is_owner, *self._rank(_iso(one.first), _iso(one.last))
+
+        return {listing.symbol: listing for listing in sorted(self._load(), key=rank)}
 
     def _rank(self, first: str | None, last: str | None) -> tuple[bool, str]:
         """Of several who had a ticker, the one that had it on the day, or last before, is last."""

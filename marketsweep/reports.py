@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from marketsweep.action_report import status_lines, sync_lines
 from marketsweep.errors import UsageError
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS, Indicator
@@ -74,6 +75,7 @@ def sync_report(receipt: SyncReceipt) -> str:
         f"  {usage.calls:,} calls ({receipt.avoided:,} avoided{_saved(receipt)}), "
         f"{usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, "
         f"{usage.waited_s:.1f} s waited for the plan's limit, {receipt.seconds:.2f} s in all",
+        *sync_lines(receipt),
         *_funnel(receipt.funnel),
     ]
     if receipt.revisions:
@@ -213,6 +215,7 @@ def status_report(status: Status) -> str:
         f"  gaps: {len(status.missing):,} sessions missing{_examples(status.missing)}; "
         f"{len(status.thin):,} thin{_examples(status.thin)}; "
         f"{len(status.partial):,} of single symbols{_examples(status.partial)}",
+        *status_lines(status),
         f"  doubtful bars, kept: {_counted(counts.quality)}",
         f"  rows set aside: {_counted(counts.set_aside)}",
         f"  integrity: {_integrity(status)}",

@@ -182,6 +182,7 @@ class Hits:
             "matches": [match._asdict() for match in self.matches],
             "coverage": receipt,
             "matched": self.matched,
+            "warnings": list(self.warnings),
             **({"funnel": [one._asdict() for one in self.funnel]} if self.funnel else {}),
             **({"near": [one._asdict() for one in self.near]} if self.near else {}),
             **({"reuse": self.reuse._asdict()} if self.reuse else {}),

@@ -165,6 +165,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
             warnings=[
                 *_warnings(coverage, as_of, loader.day(as_of).asked),
+                *loader.warnings(panel, what.plan.history, scan.adjust),
                 *of_today(what.condition, screen, as_of, loader.sessions[-1]),
                 *universe.warnings,
                 *doubts,

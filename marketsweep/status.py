@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from marketsweep.completeness import is_thin
+from marketsweep.records import ActionAside
+from marketsweep.rulings import Ruling
 from marketsweep.sessions import last_closed_session, sessions_between, sessions_from_to
 from marketsweep.store import Counts, Snapshot, Store
+from marketsweep.tenures import Doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,14 @@ class Status:
     """Sessions that hold some symbols only, fetched one by one."""
     thin: list[dt.date]
     """Sessions with far fewer bars than those around them."""
+    rulings: list[Ruling]
+    """What becomes of told actions that do not count just as they are told."""
+    unusable: list[ActionAside]
+    """Told actions that cannot be used."""
+    doubts: list[Doubt]
+    """Renames that are told and cannot be used."""
+    renames: int
+    """Changes of tickers of which the day is known."""
     sessions_behind: int
     """How many sessions have closed since the newest one that is whole, if any is."""
     verified: bool
@@ -42,6 +53,10 @@ class Status:
             "missing": [day.isoformat() for day in self.missing],
             "partial": [day.isoformat() for day in self.partial],
             "thin": [day.isoformat() for day in self.thin],
+            "actions": [_plain(one) for one in self.rulings],
+            "unusable_actions": [_plain(one) for one in self.unusable],
+            "renames": self.renames,
+            "doubtful_tickers": [one._asdict() for one in self.doubts],
             "sessions_behind": self.sessions_behind,
             "verified": self.verified,
             "damages": self.damages,
@@ -61,10 +76,21 @@ def read_status(store: Store, *, verify: bool, now: dt.datetime | None = None) -
             missing=_missing(snapshot.sessions),
             partial=snapshot.partial,
             thin=_thin(snapshot),
+            rulings=[*snapshot.rulings("split"), *snapshot.rulings("dividend")],
+            unusable=snapshot.actions_aside(),
+            doubts=snapshot.doubts(),
+            renames=sum(1 for one in snapshot.tenures() if one.before and one.first),
             sessions_behind=sessions_from_to(snapshot.newest, newest) if snapshot.newest else 0,
             verified=verify,
             damages=damages,
         )
+
+
+def _plain(one: Ruling | ActionAside) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, dt.date) else value
+        for name, value in one._asdict().items()
+    }
 
 
 def _missing(stored: list[dt.date]) -> list[dt.date]:

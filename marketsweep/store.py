@@ -16,7 +16,7 @@ import time
 import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 import numpy as np
 
 from marketsweep.catalog import Catalog
+from marketsweep.companies import Companies
 from marketsweep.database import FILE, Outdated
 from marketsweep.errors import (
     MarketsweepError,
@@ -33,9 +34,11 @@ from marketsweep.errors import (
     UsageError,
 )
 from marketsweep.nearness import names_near
-from marketsweep.records import Dividend, Listing, LowVolume, Settled, Split
+from marketsweep.records import ActionAside, Dividend, Listing, LowVolume, Settled, Split
+from marketsweep.rulings import Kind, Ruling, effective
 from marketsweep.segments import FOLDER, SUFFIX, Disk, Segment, disk_errors, files_in
 from marketsweep.tables.rows import Revision, SegmentRow, SessionRow, SetAside, segment_of
+from marketsweep.tenures import Doubt, Tenure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -152,7 +155,15 @@ class Store:
             stack.enter_context(_locked(self.path))
             catalog = Catalog.create(self.path)
             stack.callback(catalog.close)
-            yield Writer(self.path, catalog, self._disk)
+            writer = Writer(self.path, catalog, self._disk)
+            try:
+                yield writer
+            except Exception:
+                # What was committed before the error is worked out as well; the error is told.
+                with suppress(MarketsweepError):
+                    writer.resolve()
+                raise
+            writer.resolve()
             catalog.empty_log()
 
     def verify(self) -> Verification:
@@ -303,12 +314,36 @@ class Snapshot:
         return self.index[symbol]
 
     def splits(self) -> list[Split]:
-        """Every split that holds, by symbol and ex-date; the user's word is counted in."""
-        return _with_word(self._catalog.splits(), self.settled(), Split)
+        """Every split that counts, by symbol and ex-date, under the ticker of its day."""
+        return self._effective("split", self._catalog.splits())
 
     def dividends(self) -> list[Dividend]:
-        """Every dividend that holds, by symbol and ex-date; the user's word is counted in."""
-        return _with_word(self._catalog.dividends(), self.settled(), Dividend)
+        """Every dividend that counts, by symbol and ex-date, under the ticker of its day."""
+        return self._effective("dividend", self._catalog.dividends())
+
+    def _effective(self, kind: Kind, told: list[_Action]) -> list[_Action]:
+        words = [word for word in self.settled() if word.kind == kind]
+        return effective(told, self.rulings(kind), words, self._catalog.word_tickers())
+
+    def rulings(self, kind: Kind) -> list[Ruling]:
+        """What becomes of the told actions that do not count just as they are told."""
+        return self._catalog.rulings(kind)
+
+    def tenures(self) -> list[Tenure]:
+        """When companies had tickers, of those with several and of tickers that several had."""
+        return self._catalog.tenures()
+
+    def doubts(self) -> list[Doubt]:
+        """Renames that are told and cannot be used."""
+        return self._catalog.doubts()
+
+    def changed_days(self) -> list[dt.date]:
+        """Sessions of which bars came since companies and actions were worked out."""
+        return self._catalog.changed_days()
+
+    def actions_aside(self) -> list[ActionAside]:
+        """Told actions that cannot be used, by symbol and day."""
+        return self._catalog.actions_aside()
 
     def told(self) -> list[Split | Dividend]:
         """Every split and dividend as providers tell them."""
@@ -325,8 +360,19 @@ class Snapshot:
     def low_volume_on(self, day: dt.date) -> frozenset[str]:
         """The symbols that the list leaves out on a day; the user's word is counted in."""
         # The user's word comes last of a symbol's lines.
-        last = {line.symbol: line.out for line in self.low_volume() if line.holds_on(day)}
+        lines = [line for line in self.low_volume() if line.holds_on(day)]
+        last = {ticker: line.out for line in lines if (ticker := self.ticker_on(line, day))}
         return frozenset(symbol for symbol, out in last.items() if out)
+
+    def ticker_on(self, line: LowVolume, day: dt.date) -> str | None:
+        """The ticker on a day of the company that a line of the low-volume list is of."""
+        companies = self._companies
+        since, place = companies.place_on(line.since), companies.place_on(day)
+        return companies.moved(line.symbol, min(since, place), place)
+
+    @cached_property
+    def _companies(self) -> Companies:
+        return Companies(self.tenures(), self.sessions, self.symbols)
 
     def lives(self) -> list[tuple[str, str | None, str | None, int]]:
         """Symbol, first and last day (ISO text) and instrument of every listing.
@@ -399,16 +445,6 @@ class Snapshot:
         return Verification(
             len(self._rows), sum(row.bytes for row in self._rows), sum(bars), damages
         )
-
-
-def _with_word(told: list[_Action], settled: list[Settled], kind: type[_Action]) -> list[_Action]:
-    """The told actions without those of the symbols and days that the user settled, and his."""
-    words = [one for one in settled if one.kind == kind.__name__.lower()]
-    if not words:
-        return told
-    places = {(one.symbol, one.ex_date) for one in words}
-    kept = [one for one in told if (one.symbol, one.ex_date) not in places]
-    return sorted(kept + [one.action for one in words if isinstance(one.action, kind)])
 
 
 def _segments_of(path: Path, rows: Iterable[SegmentRow]) -> list[Segment]:

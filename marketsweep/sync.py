@@ -14,11 +14,11 @@ import asyncio
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from marketsweep.agenda import (
     ACTIONS,
@@ -47,11 +47,13 @@ from marketsweep.records import (
 )
 from marketsweep.reference import LISTED_ON
 from marketsweep.routes import Prices, Request
+from marketsweep.rulings import Ruling, Verdict
 from marketsweep.screen import Clause
 from marketsweep.sessions import NEW_YORK, close_time, next_session
 from marketsweep.spans import Asked
-from marketsweep.store import Store
+from marketsweep.store import Snapshot, Store
 from marketsweep.tables.rows import Revision
+from marketsweep.tenures import Doubt, Tenure
 from marketsweep.universes import screen_of
 from marketsweep.writer import CommitReceipt, Writer
 
@@ -113,6 +115,17 @@ class SyncReceipt:
     splits: int = 0
     dividends: int = 0
     listings: int = 0
+    actions: list[dict[str, Any]] = field(default_factory=list)
+    """Told actions that do not count just as they are told, and that is news: what becomes of
+    each (`verdict`), and why (`evidence`)."""
+    reassigned: int = 0
+    """Told actions that are news and count for the ticker that their company had on that day."""
+    unusable: list[dict[str, Any]] = field(default_factory=list)
+    """Told actions that cannot be used: no amount, an unknown kind, told with several ids."""
+    renames: list[dict[str, Any]] = field(default_factory=list)
+    """Changes of tickers that are news: since when, and by which rule that day is known."""
+    doubtful_tickers: list[dict[str, Any]] = field(default_factory=list)
+    """Told changes of tickers that cannot be used, and that is news; and why."""
     warnings: list[str] = field(default_factory=list)
     data_version: int = 0
     usage: Usage = field(default_factory=Usage)
@@ -121,10 +134,8 @@ class SyncReceipt:
     def to_dict(self) -> dict[str, Any]:
         """The receipt as plain data: the JSON of `marketsweep sync --json`."""
         facts = asdict(self)
-        for key in ("first", "last"):
-            facts[key] = facts[key] and facts[key].isoformat()
-        facts["empty"] = [day.isoformat() for day in self.empty]
-        return facts
+        plain: dict[str, Any] = _plain(facts)
+        return plain
 
 
 def sync(
@@ -234,6 +245,7 @@ class _Sync:
         finally:
             reference.cancel()
         await self._write(self._commit, self.provider.off_session(agenda.first, agenda.last))
+        await self._resolve()
 
     def _agenda(self, window: Window) -> Agenda:
         with self.store.snapshot() as snapshot:
@@ -290,10 +302,10 @@ class _Sync:
         self.receipt.avoided += len(gone)
         return [span for span in spans if span not in gone]
 
-    async def _write(self, write: Callable[..., None], *arguments: object) -> None:
+    async def _write(self, write: Callable[..., _T], *arguments: object) -> _T:
         """One write at a time, in the thread of their own, while other calls go on."""
         # Shielded: what is handed over is written, whatever becomes of who waits for it.
-        await asyncio.shield(asyncio.wrap_future(self.writing.submit(write, *arguments)))
+        return await asyncio.shield(asyncio.wrap_future(self.writing.submit(write, *arguments)))
 
     def _commit_sessions(self, sessions: list[SessionBars]) -> None:
         self.receipt.fetched += len(sessions)
@@ -355,22 +367,48 @@ class _Sync:
     async def _store_actions(
         self, agenda: Agenda, splits: list[Split] | None, dividends: list[Dividend] | None
     ) -> None:
-        since = agenda.actions_since
+        since, of, writer = agenda.actions_since, agenda.actions_of, self.writer
         self.receipt.splits, self.receipt.dividends = len(splits or ()), len(dividends or ())
         # Two equal payments of one day are one of twice as much.
         times = Counter(dividends)
         once = [Dividend(d.symbol, d.ex_date, d.cash * n) for d, n in times.items()]
+        aside = list(self.provider.actions_aside)
         if agenda.joins:
-            await self._write(self.writer.add_splits, splits or [])
-            await self._write(self.writer.add_dividends, once)
-            return
-        if splits is not None:
-            await self._write(self.writer.put_splits, splits, since, agenda.actions_of)
-        if dividends is not None:
-            await self._write(self.writer.put_dividends, once, since, agenda.actions_of)
-        if splits is not None and dividends is not None and agenda.actions_of is None:
-            known = json.dumps([str(agenda.start), str(agenda.last)])
-            await self._write(self.writer.note, ACTIONS, known)
+            aside += await self._write(writer.add_splits, splits or [])
+            aside += await self._write(writer.add_dividends, once)
+            await self._write(writer.add_actions_aside, aside)
+        else:
+            if splits is not None:
+                aside += await self._write(writer.put_splits, splits, since, of)
+            if dividends is not None:
+                aside += await self._write(writer.put_dividends, once, since, of)
+            if splits is not None and dividends is not None:
+                await self._write(writer.put_actions_aside, aside, since, of)
+                if of is None:
+                    known = json.dumps([str(agenda.start), str(agenda.last)])
+                    await self._write(writer.note, ACTIONS, known)
+        self.receipt.unusable = [one._asdict() for one in aside]
+
+    async def _resolve(self) -> None:
+        """Work out companies and actions, and say what is new of them."""
+        with self.store.snapshot() as snapshot:
+            before = _resolved(snapshot)
+        await self._write(self.writer.resolve)
+        with self.store.snapshot() as snapshot:
+            after = _resolved(snapshot)
+        news = sorted(after.rulings - before.rulings, key=lambda one: one[:5])
+        self.receipt.actions = [
+            {**one._asdict(), "verdict": one.verdict.value} for one in news if one.verdict.is_told
+        ]
+        self.receipt.reassigned = sum(one.verdict is Verdict.OTHER_TICKER for one in news)
+        self.receipt.renames = [
+            {**one._asdict(), "rule": one.rule and one.rule.value}
+            for one in after.changes
+            if one not in before.changes
+        ]
+        self.receipt.doubtful_tickers = [
+            one._asdict() for one in after.doubts if one not in before.doubts
+        ]
 
     async def _listings(self, agenda: Agenda) -> list[Listing] | None:
         if self.request.details:
@@ -396,6 +434,29 @@ class _Sync:
         except ProviderRefused as error:
             self.receipt.warnings.append(f"no {what}: {error}")
             return None
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401, facts of any kind
+    """The same with days as ISO texts."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
+class _Resolved(NamedTuple):
+    """What is worked out of companies and actions."""
+
+    rulings: frozenset[Ruling]
+    changes: Sequence[Tenure]
+    doubts: Sequence[Doubt]
+
+
+def _resolved(snapshot: Snapshot) -> _Resolved:
+    rulings = {*snapshot.rulings("split"), *snapshot.rulings("dividend")}
+    changes = [one for one in snapshot.tenures() if one.before and one.first]
+    return _Resolved(frozenset(rulings), changes, snapshot.doubts())
 
 
 def _revision(one: Revision) -> dict[str, Any]:

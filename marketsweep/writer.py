@@ -27,8 +27,17 @@ import numpy as np
 from marketsweep.axis import Axis
 from marketsweep.catalog import Catalog
 from marketsweep.fields import CLOSE, FIELDS
-from marketsweep.intake import Intake, Merged, judge, merge, quality
+from marketsweep.intake import (
+    Intake,
+    Merged,
+    judge,
+    judge_dividends,
+    judge_splits,
+    merge,
+    quality,
+)
 from marketsweep.labels import Label
+from marketsweep.resolution import resolve
 from marketsweep.segments import (
     FOLDER,
     Disk,
@@ -52,7 +61,15 @@ from marketsweep.tables.rows import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from marketsweep.records import Dividend, Listing, LowVolume, SessionBars, Settled, Split
+    from marketsweep.records import (
+        ActionAside,
+        Dividend,
+        Listing,
+        LowVolume,
+        SessionBars,
+        Settled,
+        Split,
+    )
     from marketsweep.spans import Asked
 
 _GRACE: Final = dt.timedelta(minutes=10)
@@ -87,6 +104,8 @@ class Writer:
         self._catalog = catalog
         self._disk = disk
         self._axis = Axis(catalog.tickers())
+        self._unresolved = False
+        """Whether companies and actions may differ from what was worked out."""
         self._sweep()
 
     def _sweep(self) -> None:
@@ -131,10 +150,23 @@ class Writer:
             self._merge([intake for intake in intakes if intake.columns.size], draft)
             if draft.segments:
                 self._disk.sync_folder(self._folder)
+        change = draft.change()
         with self._catalog.transaction():
-            if self._catalog.apply(draft.change()):
+            if self._catalog.apply(change):
                 draft.receipt.version = self._catalog.bump()
+            if change.sessions:
+                days = [row.date for row in change.sessions]
+                self._catalog.put_changed_days([*self._catalog.changed_days(), *days])
+                self._unresolved = True
         return draft.receipt
+
+    def resolve(self) -> None:
+        """Work out companies and actions, if what they rest on has changed (`resolution`)."""
+        if self._unresolved or self._catalog.changed_days():
+            with self._catalog.transaction():
+                if resolve(self._catalog, self._path):
+                    self._catalog.bump()
+            self._unresolved = False
 
     def _judge(self, bars: SessionBars, draft: _Draft, today: dt.date) -> Intake:
         intake = judge(bars, self._axis, today)
@@ -208,34 +240,67 @@ class Writer:
         splits: Iterable[Split],
         since: dt.date | None = None,
         symbols: Collection[str] | None = None,
-    ) -> None:
-        """Make these the splits on or after `since` (None: ever) of `symbols` (None: of all)."""
-        self._change(self._catalog.replace_splits, splits, since, symbols)
+    ) -> list[ActionAside]:
+        """Make these the splits on or after `since` (None: ever) of `symbols` (None: of all).
+
+        Return those that cannot be, which are left out.
+        """
+        good, aside = judge_splits(splits)
+        self._change(self._catalog.replace_splits, good, since, symbols)
+        return aside
 
     def put_dividends(
         self,
         dividends: Iterable[Dividend],
         since: dt.date | None = None,
         symbols: Collection[str] | None = None,
+    ) -> list[ActionAside]:
+        """Make these the dividends on or after `since` (None: ever) of `symbols` (None: of all).
+
+        Return those that cannot be, which are left out.
+        """
+        good, aside = judge_dividends(dividends)
+        self._change(self._catalog.replace_dividends, good, since, symbols)
+        return aside
+
+    def add_splits(self, splits: Iterable[Split]) -> list[ActionAside]:
+        """Put these beside the stored splits, in the place of any of the same symbol and day.
+
+        Return those that cannot be, which are left out.
+        """
+        good, aside = judge_splits(splits)
+        self._change(self._catalog.merge_splits, good)
+        return aside
+
+    def add_dividends(self, dividends: Iterable[Dividend]) -> list[ActionAside]:
+        """Put these beside the stored ones, in the place of those of the same symbol and day.
+
+        Return those that cannot be, which are left out.
+        """
+        good, aside = judge_dividends(dividends)
+        self._change(self._catalog.merge_dividends, good)
+        return aside
+
+    def put_actions_aside(
+        self,
+        rows: Iterable[ActionAside],
+        since: dt.date | None = None,
+        symbols: Collection[str] | None = None,
     ) -> None:
-        """Make these the dividends on or after `since` (None: ever) of `symbols` (None: of all)."""
-        self._change(self._catalog.replace_dividends, dividends, since, symbols)
+        """Make these the unusable actions on or after `since` of `symbols` (None: of all)."""
+        self._change(self._catalog.replace_aside, rows, since, symbols)
 
-    def add_splits(self, splits: Iterable[Split]) -> None:
-        """Put these beside the stored splits, in the place of any of the same symbol and day."""
-        self._change(self._catalog.merge_splits, splits)
-
-    def add_dividends(self, dividends: Iterable[Dividend]) -> None:
-        """Put these beside the stored ones, in the place of those of the same symbol and day."""
-        self._change(self._catalog.merge_dividends, dividends)
+    def add_actions_aside(self, rows: Iterable[ActionAside]) -> None:
+        """Put these beside the unusable actions that are stored."""
+        self._change(self._catalog.merge_aside, rows)
 
     def settle(self, one: Settled) -> None:
         """Keep the user's word on a symbol's splits or dividends of a day; no sync undoes it."""
-        self._change(self._catalog.settle, one)
+        self._change(self._catalog.settle, one, at_once=True)
 
     def unsettle(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
         """Forget the user's word, so that the provider's holds again; whether there was one."""
-        return self._change(self._catalog.unsettle, symbol, ex_date, kind)
+        return self._change(self._catalog.unsettle, symbol, ex_date, kind, at_once=True)
 
     def put_low_volume(self, lines: Iterable[LowVolume]) -> None:
         """Make these the whole low-volume list."""
@@ -245,12 +310,21 @@ class Writer:
         """Put these in the place of the stored listings of their symbols; the others stay."""
         self._change(self._catalog.upsert_listings, listings)
 
-    def _change(self, change: Callable[..., bool], *arguments: object) -> bool:
-        """One transaction of the catalog, and a new version where it changes anything."""
+    def _change(
+        self, change: Callable[..., bool], *arguments: object, at_once: bool = False
+    ) -> bool:
+        """One transaction of the catalog, and a new version if it changes anything.
+
+        What follows from it is worked out when the writer is done, or `at_once`.
+        """
         with self._catalog.transaction():
             changed = change(*arguments)
             if changed:
                 self._catalog.bump()
+                if at_once:
+                    resolve(self._catalog, self._path)
+                else:
+                    self._unresolved = True
         return changed
 
     def log_sync(self, **facts: object) -> None:

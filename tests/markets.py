@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from marketsweep.fields import FIELDS
 from marketsweep.kernels.cpu import TILE
 from marketsweep.market_files import read_actions, read_bars, read_symbols
 from marketsweep.panel import Panel
-from marketsweep.records import SessionBars
+from marketsweep.records import SessionBars, Settled, Split
 from marketsweep.reference import Reference
 from marketsweep.sessions import is_session
 from marketsweep.store import Store
+from marketsweep.writer import Writer
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "us-2016"
 LAST = dt.date(2016, 12, 30)
@@ -56,6 +58,12 @@ def random_bars(rows: int, symbols: int, seed: int = 0, short: float = 0.3) -> B
     return bars
 
 
+def put_words(writer: Writer, splits: Iterable[Split]) -> None:
+    """Store splits as the user's word: they count whether or not the prices show them."""
+    for split in splits:
+        writer.settle(Settled(split.symbol, split.ex_date, "split", split))
+
+
 def panel_of(bars: Bars) -> Panel:
     """A panel of matrices, as `build_panel` would make it of a store that held them."""
     rows, symbols = bars["close"].shape
@@ -87,7 +95,7 @@ def store_of(path: Path, bars: pl.DataFrame, *, reference: bool = True) -> Store
     with store.writer() as writer:
         writer.commit(sessions_of(bars), "test")
         if reference:
-            splits, dividends = read_actions(EXAMPLE / "actions.parquet")
+            splits, dividends, _ = read_actions(EXAMPLE / "actions.parquet")
             writer.put_splits(splits)
             writer.put_dividends(dividends)
             writer.put_listings(read_symbols(EXAMPLE / "symbols.parquet"))

@@ -66,7 +66,7 @@ def as_format_4(path: Path) -> None:
                 (first, "\n".join(snapshot.symbols[first : first + 1000]))
                 for first in range(0, len(snapshot.symbols), 1000)
             ],
-            "listings": [values_of(one) for one in snapshot.listings()],
+            "listings": [values_of(one)[:-1] for one in snapshot.listings()],
             "partial": [(day,) for day in snapshot.partial],
             "spans": [
                 (*span, final) for final in (False, True) for span in snapshot.spans(final=final)

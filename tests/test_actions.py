@@ -62,18 +62,19 @@ def test_the_users_word_wins_and_can_be_taken_back(data: Path) -> None:
     with Store.open(data) as store:
         first = store.version()
         actions.add(store, "A", EX, "split", "3-for-1")
-        assert store.snapshot().splits() == [Split("A", EX, 1, 3), TOLD[1]]
+        assert store.snapshot().splits() == [Split("A", EX, 1, 3)]  # the price of B shows none
         assert store.snapshot().dividends() == PAID
         actions.add(store, "A", EX, "dividend", "0.5")
         assert store.snapshot().dividends() == [Dividend("A", EX, 0.5)]
-        actions.dismiss(store, "B", DAYS[30], "split")
-        assert store.snapshot().splits() == [Split("A", EX, 1, 3)]
+        actions.add(store, "B", DAYS[30], "split", "1-for-10")
+        assert store.snapshot().splits() == [Split("A", EX, 1, 3), TOLD[1]]
         assert store.version() == first + 3
         assert store.snapshot().counts().settled == 3
         actions.remove(store, "A", EX, "split")
         actions.remove(store, "B", DAYS[30], "split")
         actions.remove(store, "A", EX, "dividend")
-        assert store.snapshot().splits() == TOLD
+        assert store.snapshot().splits() == TOLD[:1]
+        assert store.snapshot().told() == [*TOLD, *PAID]
         assert store.snapshot().dividends() == PAID
         assert store.version() == first + 6
 
@@ -203,7 +204,8 @@ def test_the_commands(data: Path) -> None:
     assert call("list").splitlines() == [
         f"A  {EX}  dividend 0.25   provider",
         f"A  {EX}  no split        you, instead of split 2-for-1",
-        f"B  {DAYS[30]}  split 1-for-10  provider",
+        f"B  {DAYS[30]}  split 1-for-10  provider; not applied: the price does not show it: "
+        "the price moved 0.9967 times, and not 10",
         f"B  {EX}  split 1-for-4   you",
     ]
     assert json.loads(call("list", "B", "--json"))[1] == {
@@ -212,6 +214,7 @@ def test_the_commands(data: Path) -> None:
         "action": "split 1-for-4",
         "by": "you",
         "instead_of": "",
+        "ruling": "",
     }
     assert call("list", "AAB") == "no splits and no dividends\n"
     refused(2, "actions", "list", "AAA", "--data", data, says="did you mean")

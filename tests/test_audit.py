@@ -37,7 +37,8 @@ def data(tmp_path: Path) -> Path:
     """A and B, of which B splits in the end."""
     with Store.create(tmp_path) as store, store.writer() as writer:
         for number, day in enumerate(DAYS):
-            values = np.array([[10.0 + number, 30.0 - number]] * 4 + [[1e6, 1e6]])
+            halved = 2 if day == DAYS[-1] else 1
+            values = np.array([[10.0 + number, (30.0 - number) / halved]] * 4 + [[1e6, 1e6]])
             writer.commit([SessionBars(day, ["A", "B"], values)], "test")
         writer.put_splits([Split("B", DAYS[-1], 1, 2)])
     return tmp_path
@@ -55,7 +56,7 @@ def test_what_sees_the_future_is_found(data: Path, monkeypatch: pytest.MonkeyPat
     """A scan that adjusts for splits which come later: the fault that an audit is for."""
     from marketsweep.past import Past
 
-    honest = Past._told
+    honest = Past._positions
 
     def told(self: Past, symbol: str, ex_date: dt.date) -> object:
         found = list(honest(self, symbol, ex_date))
@@ -63,7 +64,7 @@ def test_what_sees_the_future_is_found(data: Path, monkeypatch: pytest.MonkeyPat
         column = self.history.snapshot.index.get(symbol)
         return found or ([(self.places[column], len(self.history.dates))] if later else [])
 
-    monkeypatch.setattr(Past, "_told", told)
+    monkeypatch.setattr(Past, "_positions", told)
     with ms.open(data) as market:
         found = market.audit("close > 0", sessions=3)
     assert not found.agrees

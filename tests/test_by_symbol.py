@@ -419,7 +419,7 @@ def test_an_older_endpoint_without_lists_of_symbols(server: MassiveServer, tmp_p
     server.always("/stocks/v1/splits", status(403, "You are not entitled to this data."))
     assert ask(server, tmp_path, "AAPL").splits == 1
     with Store.open(tmp_path) as store, store.snapshot() as snapshot:
-        assert [split.symbol for split in snapshot.splits()] == ["AAPL"]
+        assert [action.symbol for action in snapshot.told()] == ["AAPL"]
 
 
 def test_actions_of_others_stay_when_some_are_asked_for(
@@ -437,7 +437,7 @@ def test_actions_of_others_stay_when_some_are_asked_for(
     # Taken back for the one that is asked for, and no word on the other.
     ask(server, tmp_path, "AAPL")
     with Store.open(tmp_path) as store, store.snapshot() as snapshot:
-        assert [split.symbol for split in snapshot.splits()] == ["MSFT"]
+        assert [action.symbol for action in snapshot.told()] == ["MSFT"]
 
 
 # The newest session

@@ -77,11 +77,13 @@ def test_a_ticker_that_is_used_again_is_of_another() -> None:
     stored = told(Listing("META", figi="OLD"))
     both = [Listing("META", last=JUNE, figi="OLD"), Listing("META", figi="NEW")]
     found = told(*both, stored=stored)
+    # When the second began, nobody tells: its bars will.
     assert [(one.instrument, one.first, one.last) for one in found] == [
         (1, None, JUNE),
-        (2, JUNE + dt.timedelta(days=1), None),
+        (2, None, None),
     ]
     assert told(*both, stored=found) == found
+    assert told(both[1], stored=found) == found
     # Without a FIGI, times tell.
     plain = told(Listing("T", first=JANUARY, last=JUNE), Listing("T", first=AUGUST))
     assert numbers(plain) == [("T", 1), ("T", 2)]
@@ -297,20 +299,27 @@ def test_a_ticker_that_was_anothers_has_a_short_history(data: Path) -> None:
 
 
 @pytest.mark.parametrize("tickers", [["S"], ["T"], ["S", "T"]])
-def test_a_split_on_the_day_of_a_rename_counts_once(data: Path, tickers: list[str]) -> None:
-    monday = dt.date(2016, 2, 29)
-    with Store.open(data) as store, store.writer() as writer:
+def test_a_split_on_the_day_of_a_rename_counts_once(tmp_path: Path, tickers: list[str]) -> None:
+    monday, january = dt.date(2016, 2, 29), dt.date(2016, 1, 20)
+    sessions = []
+    for number, day in enumerate(DAYS):
+        rows = {}
+        if day <= GIVEN_UP:  # one for ten in January: of the one who had the ticker before
+            rows["T"] = bar((100.0 + number) * (10 if day >= january else 1))
+        halved = 2 if day >= monday else 1
+        rows["S" if day <= RENAMED else "T"] = bar((10.0 + number) / halved)
+        values = np.ascontiguousarray(np.array(list(rows.values())).T)
+        sessions.append(SessionBars(day, list(rows), values))
+    with Store.create(tmp_path) as store, store.writer() as writer:
+        writer.commit(sessions, "test")
+        writer.put_listings(OWNERS)
         writer.put_splits(
-            [Split(ticker, monday, 1, 2) for ticker in tickers]
-            # Of the one who had the ticker before: it is none of ours.
-            + [Split("T", dt.date(2016, 1, 20), 1, 10)]
+            [Split(ticker, monday, 1, 2) for ticker in tickers] + [Split("T", january, 10, 1)]
         )
-    whole = [10.0 + number for number in range(len(DAYS))]
-    halved = [c / 2 if day < monday else c for c, day in zip(whole, DAYS, strict=True)]
-    assert closes(data, "T", adjust="splits") == halved
-    january = closes(data, "T", GIVEN_UP, "splits")
-    assert january[0] == pytest.approx(10.0)  # a tenth of 100
-    assert january[-1] == 100.0 + len(january) - 1
+    halves = [(10.0 + number) / 2 for number in range(len(DAYS))]
+    assert closes(tmp_path, "T", adjust="splits") == halves
+    before = closes(tmp_path, "T", GIVEN_UP, "splits")
+    assert before == [10 * (100.0 + number) for number in range(len(before))]
 
 
 def test_a_dividend_of_the_first_day_is_measured_at_the_old_ticker(data: Path) -> None:

@@ -260,7 +260,7 @@ def test_a_known_day_of_the_example(example: pl.DataFrame) -> None:
 
 
 def test_actions_of_the_example() -> None:
-    splits, dividends = read_actions(EXAMPLE / "actions.parquet")
+    splits, dividends, _ = read_actions(EXAMPLE / "actions.parquet")
     assert (len(splits), len(dividends)) == (182, 14_829)
     assert splits[0] == Split("AA", dt.date(2016, 10, 6), 3, 1)
     assert Split("FCAU", dt.date(2016, 1, 4), 1, 1.5218) in splits
@@ -289,7 +289,7 @@ def test_ratios_of_splits(tmp_path: Path) -> None:
         "E,2016-02-03,dividend,,,0\n"
         "E,2016-02-04,dividend,,,\n"
     )
-    splits, dividends = read_actions(write_text(tmp_path / "actions.csv", text))
+    splits, dividends, aside = read_actions(write_text(tmp_path / "actions.csv", text))
     assert splits == [
         Split("B", dt.date(2016, 2, 1), 0.5, 1),
         Split("C", dt.date(2016, 2, 1), 0.25, 1),
@@ -298,18 +298,59 @@ def test_ratios_of_splits(tmp_path: Path) -> None:
         Split("NAN", dt.date(2016, 3, 1), 30, 1),
     ]
     assert dividends == [Dividend("E", dt.date(2016, 2, 2), 0.5)]
+    assert [(one.symbol, one.ex_date, one.reason) for one in aside] == [
+        ("E", dt.date(2016, 2, 1), "an unknown kind"),
+        ("E", dt.date(2016, 2, 3), "no amount above 0"),
+        ("E", dt.date(2016, 2, 4), "no amount above 0"),
+    ]
 
 
 def test_dividends_alone_need_no_columns_of_splits(tmp_path: Path) -> None:
     text = "symbol,ex_date,kind,cash\nA,2016-02-01,dividend,0.5\n"
     found = read_actions(write_text(tmp_path / "actions.csv", text))
-    assert found == ([], [Dividend("A", dt.date(2016, 2, 1), 0.5)])
+    assert found == ([], [Dividend("A", dt.date(2016, 2, 1), 0.5)], [])
 
 
 def test_splits_as_from_and_to(tmp_path: Path) -> None:
     text = "symbol,ex_date,kind,split_from,split_to\nA,2016-02-01,split,1,4\n"
-    splits, _ = read_actions(write_text(tmp_path / "actions.csv", text))
+    splits, *_ = read_actions(write_text(tmp_path / "actions.csv", text))
     assert splits == [Split("A", dt.date(2016, 2, 1), 1, 4)]
+
+
+@pytest.mark.parametrize(
+    "kind", ["Split", "reverse split", "REVERSE_SPLIT", "forward-split", "Stock Dividend"]
+)
+def test_kinds_of_splits_in_other_words(kind: str, tmp_path: Path) -> None:
+    text = f"symbol,ex_date,kind,split_from,split_to\nA,2016-02-01,{kind},100,105\n"
+    told = read_actions(write_text(tmp_path / "actions.csv", text))
+    assert told == ([Split("A", dt.date(2016, 2, 1), 100, 105)], [], [])
+
+
+@pytest.mark.parametrize(
+    "kind", ["Cash Dividend", "special", "return of capital", "Spin-Off", "capital_gain", "merger"]
+)
+def test_kinds_of_dividends_in_other_words(kind: str, tmp_path: Path) -> None:
+    text = f"symbol,ex_date,kind,cash\nA,2016-02-01,{kind},0.5\n"
+    told = read_actions(write_text(tmp_path / "actions.csv", text))
+    if kind in ("special", "merger"):
+        assert [one.reason for one in told.aside] == ["an unknown kind"]
+    else:
+        assert told.dividends == [Dividend("A", dt.date(2016, 2, 1), 0.5)]
+
+
+def test_equal_dividends_count_once_unless_they_are_of_two_kinds(tmp_path: Path) -> None:
+    text = (
+        "symbol,ex_date,kind,cash,id,distribution_type\n"
+        "A,2016-02-01,dividend,0.5,1,recurring\n"
+        "A,2016-02-01,dividend,0.5,1,recurring\n"  # the same row again
+        "A,2016-02-01,dividend,0.5,2,recurring\n"  # told with another id
+        "A,2016-02-01,dividend,0.5,3,special\n"
+        "B,2016-02-01,dividend,0.5,,\n"
+        "B,2016-02-01,dividend,0.5,,\n"  # without ids they are two payments
+    )
+    told = read_actions(write_text(tmp_path / "actions.csv", text))
+    assert [one.symbol for one in told.dividends] == ["A", "A", "B", "B"]
+    assert [one.reason for one in told.aside] == ["told before with another id"]
 
 
 @pytest.mark.parametrize(
@@ -320,15 +361,32 @@ def test_splits_as_from_and_to(tmp_path: Path) -> None:
             "symbol,ex_date,kind,cash\nA,2016-01-04,Split,\n",
             "missing column split_from, split_to or factor",
         ),
-        ("symbol,ex_date,kind,factor\nA,soon,split,1\n", "ex_date is not a date"),
-        ("symbol,ex_date,kind,factor\nA,2016-01-04,,1\n", "kind is empty"),
-        ("symbol,ex_date,kind,factor\nA,2016-01-04,split,0\n", "split of A on 2016-01-04 has no"),
-        ("symbol,ex_date,kind,factor\nA,2016-01-04,split,\n", "split of A on 2016-01-04 has no"),
     ],
 )
 def test_unusable_actions_are_refused(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         read_actions(write_text(tmp_path / "actions.csv", text))
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("A,soon,split,1", "no day"),
+        ("A,2016-01-04,,1", "an unknown kind"),
+        (",2016-01-04,split,2", "no ticker"),
+        ("A,2016-01-04,split,0", "no ratio above 0"),
+        ("A,2016-01-04,split,", "no ratio above 0"),
+        ("A,2016-01-04,split,nan", "no ratio above 0"),
+        ("A,2016-01-04,split,many", "no ratio above 0"),
+    ],
+)
+def test_a_row_of_actions_that_cannot_be_used_is_set_aside(
+    row: str, reason: str, tmp_path: Path
+) -> None:
+    text = f"symbol,ex_date,kind,factor\n{row}\nB,2016-01-04,split,0.5\n"
+    told = read_actions(write_text(tmp_path / "actions.csv", text))
+    assert [split.symbol for split in told.splits] == ["B"]
+    assert [one.reason for one in told.aside] == [reason]
 
 
 def test_symbols_of_the_example() -> None:

@@ -21,6 +21,7 @@ from marketsweep.reference import Reference
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Store
 from tests import reference
+from tests.markets import put_words
 
 Values = tuple[float, ...]
 Bar = tuple[dt.date, Values]
@@ -58,21 +59,33 @@ class Model:
                 if day < split.ex_date:
                     price *= split.old / split.new
                     shares *= split.new / split.old
-            for dividend in dividends:
-                if day < dividend.ex_date:
-                    price *= self.kept(dividend)
+            for same_day in self.by_session(dividends):
+                if day < same_day[0].ex_date:
+                    price *= self.kept(same_day)
             found.append((*(value * price for value in values[:4]), values[4] * shares))
         return found
 
-    def kept(self, dividend: Dividend) -> float:
-        """The share of its worth that a share kept when it paid; 1 if it cannot have paid that."""
-        bars = [bar for bar in self.bars[dividend.symbol] if bar[0] < dividend.ex_date]
-        worth = bars[-1][1][3]
-        for split in self.splits:
-            # The cash is paid on the shares of the ex-date.
-            if split.symbol == dividend.symbol and bars[-1][0] < split.ex_date <= dividend.ex_date:
-                worth *= split.old / split.new
-        return 1 - dividend.cash / worth if dividend.cash < worth else 1.0
+    def by_session(self, dividends: Sequence[Dividend]) -> list[list[Dividend]]:
+        """Dividends that count from one session, together."""
+        of: dict[dt.date, list[Dividend]] = {}
+        for dividend in sorted(dividends, key=lambda one: one.ex_date):
+            session = next((day for day in self.days if day >= dividend.ex_date), dt.date.max)
+            of.setdefault(session, []).append(dividend)
+        return list(of.values())
+
+    def kept(self, dividends: Sequence[Dividend]) -> float:
+        """The share of its worth that a share kept; 1 if it cannot have paid that."""
+        paid = 0.0
+        for dividend in dividends:
+            bars = [bar for bar in self.bars[dividend.symbol] if bar[0] < dividend.ex_date]
+            worth = bars[-1][1][3]
+            for split in self.splits:
+                # The cash is paid on the shares of the ex-date.
+                mine = split.symbol == dividend.symbol
+                if mine and bars[-1][0] < split.ex_date <= dividend.ex_date:
+                    worth *= split.old / split.new
+            paid += dividend.cash / worth if dividend.cash < worth else 0.0
+        return 1 - paid if paid < 1 else 1.0
 
     def unchanged(self, symbol: str) -> int:
         """How many bars before the newest have the same high, low and close."""
@@ -148,7 +161,7 @@ def store_model(path: Path, model: Model, chance: random.Random) -> Store:
             size = chance.choice([1, 7, 100])
             batch, days = days[:size], days[size:]
             writer.commit([session(day, sessions[day]) for day in batch], "test")
-        writer.put_splits(model.splits)
+        put_words(writer, model.splits)
         writer.put_dividends(model.dividends)
     model.days[:] = sorted(sessions)
     return store

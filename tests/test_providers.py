@@ -59,8 +59,16 @@ MARKET = Market(
     ],
     dividends=[
         {"id": "a", "ticker": "MSFT", "ex_dividend_date": "2024-02-14", "cash_amount": 0.75},
-        {"id": "b", "ticker": "AAPL", "ex_dividend_date": "2024-02-09", "cash_amount": 0.24},
-        {"id": "c", "ticker": "AAPL", "ex_dividend_date": "2024-02-09", "cash_amount": 0.24},
+        *(
+            {
+                "id": id_,
+                "ticker": "AAPL",
+                "ex_dividend_date": "2024-02-09",
+                "cash_amount": 0.24,
+                "distribution_type": kind,
+            }
+            for id_, kind in (("b", "recurring"), ("c", "special"))
+        ),
     ],
     tickers=[
         {"ticker": "KIMpL", "name": "Kimco pref. L", "type": "PFD", "active": True},

@@ -32,7 +32,8 @@ def renamed(as_of: dt.date) -> list[tuple[str, str, dt.date]]:
     symbols = pl.read_parquet(EXAMPLE / "symbols.parquet")
     after = symbols.select("symbol", "first_listed")
     pairs = symbols.join(after, left_on="renamed_to", right_on="symbol", suffix="_new")
-    pairs = pairs.filter(pl.col("first_listed_new") <= as_of)
+    # Some are listed a day late: the new ticker's bars follow those of the old one at once.
+    pairs = pairs.filter(pl.col("last_listed") < as_of)
     return pairs.select("symbol", "renamed_to", "last_listed").sort("last_listed").rows()
 
 
@@ -52,7 +53,7 @@ def joined(as_of: dt.date) -> pl.DataFrame:
 def adjusted(as_of: dt.date) -> dict[str, Bars]:
     """Bars by symbol, split-adjusted as of a day; only symbols with a bar on that very day."""
     frame = joined(as_of)
-    splits, _ = read_actions(EXAMPLE / "actions.parquet")
+    splits, *_ = read_actions(EXAMPLE / "actions.parquet")
     told: dict[str, list[tuple[dt.date, float]]] = {}
     for split in splits:
         if split.ex_date <= as_of:

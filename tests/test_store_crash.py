@@ -328,6 +328,7 @@ def test_the_system_refuses_a_segment(tmp_path: Path) -> None:
     def work() -> None:
         with Store.open(tmp_path) as store, store.writer() as writer:
             writer.commit([bars(MONDAY, [("A", bar(1.0))])], "test")
+            writer.resolve()  # so that nothing is left to write in the end
             limit_files_to(10_000)
             with pytest.raises(StoreFull, match="nothing committed was lost"):
                 writer.commit(market_at(1), "test")
@@ -344,6 +345,7 @@ def test_the_system_refuses_the_catalog(tmp_path: Path) -> None:
     def work() -> None:
         with Store.open(tmp_path) as store, store.writer() as writer:
             writer.commit([bars(MONDAY, [("A", bar(1.0))])], "test")
+            writer.resolve()
             limit_files_to(200_000)
             for _ in range(2):
                 with pytest.raises(StoreFull, match="catalog"):

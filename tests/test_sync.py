@@ -32,7 +32,7 @@ from marketsweep.providers import Provider
 from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.files import FilesProvider
 from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import SessionBars
+from marketsweep.records import Dividend, SessionBars, Split
 from marketsweep.reports import sync_report
 from marketsweep.sandbox.launch import running
 from marketsweep.sessions import (
@@ -468,8 +468,9 @@ def test_a_corrected_file_revises_what_is_stored(tmp_path: Path) -> None:
 
 def actions_of(path: Path) -> tuple[list[tuple[str, str, float]], list[tuple[str, str, float]]]:
     with Store.open(path) as store, store.snapshot() as snapshot:
-        splits = [(s.symbol, f"{s.ex_date:%m-%d}", s.factor) for s in snapshot.splits()]
-        paid = [(d.symbol, f"{d.ex_date:%m-%d}", d.cash) for d in snapshot.dividends()]
+        told = snapshot.told()
+    splits = [(s.symbol, f"{s.ex_date:%m-%d}", s.factor) for s in told if isinstance(s, Split)]
+    paid = [(d.symbol, f"{d.ex_date:%m-%d}", d.cash) for d in told if isinstance(d, Dividend)]
     return splits, paid
 
 

@@ -12,7 +12,7 @@ import click
 from marketsweep.commands._shared import DAY, data_option, json_option, write_json
 
 if TYPE_CHECKING:
-    from marketsweep.actions import Kind
+    from marketsweep.rulings import Kind
     from marketsweep.store import Store
 
 _KIND = click.Choice(["split", "dividend"])

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 from marketsweep.providers._tariff import Tariff
 from marketsweep.records import (
+    ActionAside,
     Dividend,
     Listing,
     Quote,
@@ -33,6 +34,8 @@ class Provider(Protocol):
     name: str
     usage: Usage
     tariff: Tariff
+    actions_aside: list[ActionAside]
+    """Told actions that cannot be used, of the splits and dividends that were asked for so far."""
 
     async def __aenter__(self) -> Self: ...
 

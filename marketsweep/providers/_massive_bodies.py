@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -18,11 +17,18 @@ from numpy.typing import NDArray
 from marketsweep.fields import FIELDS
 from marketsweep.kernels.rows import columns_of_json
 from marketsweep.providers._faults import Complaint, Fault
-from marketsweep.records import Dividend, Listing, Quote, SessionBars, Span, Split, SymbolBars
+from marketsweep.records import (
+    ActionAside,
+    Dividend,
+    Listing,
+    Quote,
+    SessionBars,
+    Span,
+    Split,
+    SymbolBars,
+)
 from marketsweep.sessions import session_on_or_after, session_on_or_before
 from marketsweep.sic import sector_of
-
-_log = logging.getLogger(__name__)
 
 _EXCHANGES: Final = {
     "XNAS": "NASDAQ",
@@ -68,6 +74,7 @@ class SplitRow(msgspec.Struct, frozen=True):
     execution_date: str | None = None
     split_from: float | None = None
     split_to: float | None = None
+    adjustment_type: str | None = None
 
 
 class DividendRow(msgspec.Struct, frozen=True):
@@ -78,6 +85,9 @@ class DividendRow(msgspec.Struct, frozen=True):
     ex_dividend_date: str | None = None
     cash_amount: float | None = None
     currency: str | None = None
+    distribution_type: str | None = None
+    dividend_type: str | None = None
+    """The name of that in the older endpoint."""
 
 
 class TickerRow(msgspec.Struct, frozen=True):
@@ -333,17 +343,63 @@ def _values(
     return values
 
 
-def splits_of(rows: Iterable[SplitRow], since: dt.date | None) -> list[Split]:
-    """The splits with an ex-date on or after `since`, each once; sorted."""
-    splits = set(_complete("splits", map(_split, rows)))
-    return _in_order(splits, since, attrgetter("symbol", "ex_date", "old", "new"))
+def splits_of(
+    rows: Iterable[SplitRow], since: dt.date | None
+) -> tuple[list[Split], list[ActionAside]]:
+    """The splits with an ex-date on or after `since`, each once and sorted; then unusable ones."""
+    splits: set[Split] = set()
+    aside: list[ActionAside] = []
+    for row in rows:
+        day = _date(row.execution_date)
+        told = f"split {_shown(row.split_to)}-for-{_shown(row.split_from)}"
+        if row.adjustment_type not in _SPLITS:
+            aside.append(_aside(row, day, f"an unknown kind: {row.adjustment_type}", told))
+        elif not row.ticker or day is None:
+            aside.append(_aside(row, day, "no ticker or no day", told))
+        elif not (_positive(row.split_from) and _positive(row.split_to)):
+            aside.append(_aside(row, day, "no ratio above 0", told))
+        else:
+            splits.add(Split(row.ticker, day, row.split_from, row.split_to))
+    return _in_order(splits, since, attrgetter("symbol", "ex_date", "old", "new")), aside
 
 
-def dividends_of(rows: Iterable[DividendRow], since: dt.date | None) -> list[Dividend]:
-    """The dividends with an ex-date on or after `since`, each id once; sorted."""
+def dividends_of(
+    rows: Iterable[DividendRow], since: dt.date | None
+) -> tuple[list[Dividend], list[ActionAside]]:
+    """The dividends with an ex-date on or after `since`, sorted; and the unusable ones.
+
+    Each id counts once. Of equal amounts with different ids one counts for each kind.
+    """
     once = {row.id or row: row for row in rows}.values()
-    paid = _complete("dividends", map(_dividend, once))
-    return _in_order(paid, since, attrgetter("symbol", "ex_date", "cash"))
+    paid: dict[tuple[Dividend, str | None], Dividend] = {}
+    aside: list[ActionAside] = []
+    for row in once:
+        day = _date(row.ex_dividend_date)
+        told = f"dividend {_shown(row.cash_amount)} {row.currency or 'USD'}"
+        if not row.ticker or day is None:
+            aside.append(_aside(row, day, "no ticker or no day", told))
+        elif (row.currency or "USD").upper() != "USD":
+            aside.append(_aside(row, day, "another currency than the dollar", told))
+        elif not _positive(row.cash_amount):
+            aside.append(_aside(row, day, "no amount above 0", told))
+        else:
+            dividend = Dividend(row.ticker, day, row.cash_amount)
+            place = dividend, row.distribution_type or row.dividend_type
+            if place in paid:
+                aside.append(_aside(row, day, "told before with another id", told))
+            paid[place] = dividend
+    return _in_order(paid.values(), since, attrgetter("symbol", "ex_date", "cash")), aside
+
+
+_SPLITS: Final = (None, "", "forward_split", "reverse_split", "stock_dividend")
+
+
+def _aside(row: SplitRow | DividendRow, day: dt.date | None, reason: str, told: str) -> ActionAside:
+    return ActionAside(row.ticker or "", day, reason, told)
+
+
+def _shown(value: float | None) -> str:
+    return "?" if value is None else f"{value:g}"
 
 
 def listings_of(rows: Iterable[TickerRow]) -> list[Listing]:
@@ -366,32 +422,8 @@ def _end(row: TickerRow) -> str | None:
     return (row.delisted_utc or row.last_updated_utc or "")[:10] if _gone(row) else None
 
 
-def _split(row: SplitRow) -> Split | None:
-    day = _date(row.execution_date)
-    if row.ticker and day and _positive(row.split_from) and _positive(row.split_to):
-        return Split(row.ticker, day, row.split_from, row.split_to)
-    return None
-
-
-def _dividend(row: DividendRow) -> Dividend | None:
-    day = _date(row.ex_dividend_date)
-    in_dollars = (row.currency or "USD").upper() == "USD"
-    if row.ticker and day and in_dollars and _positive(row.cash_amount):
-        return Dividend(row.ticker, day, row.cash_amount)
-    return None
-
-
 def _positive(value: float | None) -> TypeGuard[float]:
     return value is not None and 0 < value < math.inf
-
-
-def _complete(kind: str, found: Iterable[Action | None]) -> list[Action]:
-    """Those that say all that is needed to apply them; the others are logged."""
-    actions = list(found)
-    complete = [action for action in actions if action is not None]
-    if missing := len(actions) - len(complete):
-        _log.warning("%d of %d %s lack a fact and are left out", missing, len(actions), kind)
-    return complete
 
 
 def _in_order(

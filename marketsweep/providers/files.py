@@ -16,6 +16,7 @@ from marketsweep.fields import FIELDS
 from marketsweep.market_files import read_actions, read_bars, read_symbols
 from marketsweep.providers._tariff import Tariff
 from marketsweep.records import (
+    ActionAside,
     Dividend,
     Listing,
     Quote,
@@ -49,6 +50,7 @@ class FilesProvider:
         self, path: Path | None = None, actions: Path | None = None, symbols: Path | None = None
     ) -> None:
         self.usage = Usage()
+        self.actions_aside: list[ActionAside] = []
         self._path = path
         self._actions_path = actions
         self._symbols_path = symbols
@@ -134,7 +136,9 @@ class FilesProvider:
         if self._path is not None:
             self._read_bars(self._path)
         if self._actions_path is not None:
-            self._splits, self._dividends = read_actions(self._actions_path)
+            told = read_actions(self._actions_path)
+            self._splits, self._dividends = told.splits, told.dividends
+            self.actions_aside = told.aside
         if self._symbols_path is not None:
             self._listings = read_symbols(self._symbols_path)
 

@@ -18,13 +18,12 @@ import datetime as dt
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 from urllib.parse import quote
 
 from marketsweep.errors import ProviderRefused, ProviderUnreachable
 from marketsweep.providers._http import HttpClient, HttpSettings, Refusal
 from marketsweep.providers._massive_bodies import (
-    Action,
     GroupedBodies,
     Page,
     Row,
@@ -47,6 +46,7 @@ from marketsweep.providers._massive_bodies import (
 from marketsweep.providers._pace import RateLimit
 from marketsweep.providers._tariff import Route, Tariff, blocks
 from marketsweep.records import (
+    ActionAside,
     Dividend,
     Listing,
     Quote,
@@ -72,6 +72,8 @@ _TICKER: Final = "/v2/aggs/ticker"
 _SNAPSHOT: Final = "/v2/snapshot/locale/us/markets/stocks/tickers"
 _TICKERS: Final = "/v3/reference/tickers"
 _BARS_A_CALL: Final = 50_000
+
+_Told = TypeVar("_Told", Split, Dividend, ActionAside)
 _ASKED_WHEN_EMPTY: Final = 4
 
 _ROUTES: Final = (
@@ -116,6 +118,7 @@ class MassiveProvider:
         settings: HttpSettings | None = None,
     ) -> None:
         self.usage = Usage()
+        self.actions_aside: list[ActionAside] = []
         self.tariff = Tariff(
             _ROUTES,
             calls_per_minute,
@@ -187,17 +190,22 @@ class MassiveProvider:
     ) -> list[Split]:
         """Splits with an ex-date on or after `since`, announced ones included; sorted."""
         told = await self._actions("splits", "execution_date", since, symbols, splits_page)
-        return _of(symbols, splits_of(told, since))
+        splits, aside = splits_of(told, since)
+        self.actions_aside += _of(symbols, aside)
+        return _of(symbols, splits)
 
     async def dividends(
         self, since: dt.date | None, symbols: Sequence[str] | None = None
     ) -> list[Dividend]:
         """Dividends in US dollars with an ex-date on or after `since`; sorted.
 
-        A regular and a special one of the same amount on the same day stay two.
+        A regular and a special one of the same amount on the same day stay two. Equal ones that
+        differ in their ids alone count once.
         """
         told = await self._actions("dividends", "ex_dividend_date", since, symbols, dividends_page)
-        return _of(symbols, dividends_of(told, since))
+        dividends, aside = dividends_of(told, since)
+        self.actions_aside += _of(symbols, aside)
+        return _of(symbols, dividends)
 
     async def listings(self) -> list[Listing]:
         """One listing of every ticker known, delisted ones included; sorted by ticker."""
@@ -327,7 +335,7 @@ def _any_of(symbols: Sequence[str]) -> dict[str, str]:
     return {"ticker.any_of": ",".join(symbols)}
 
 
-def _of(symbols: Sequence[str] | None, actions: list[Action]) -> list[Action]:
+def _of(symbols: Sequence[str] | None, actions: list[_Told]) -> list[_Told]:
     if symbols is None:
         return actions
     wanted = frozenset(symbols)

@@ -12,7 +12,7 @@ import polars as pl
 from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS, PRICES
 from marketsweep.identity import identified
-from marketsweep.market_files import read_actions, read_bars, read_symbols
+from marketsweep.market_files import NO_ACTIONS, read_actions, read_bars, read_symbols
 from marketsweep.records import Listing, Split
 from marketsweep.sandbox.settings import Settings
 from marketsweep.sessions import NEW_YORK, close_time
@@ -38,7 +38,7 @@ class Market:
         self.last_day = _last_day(self.moment)
         """The newest day whose bars are told."""
 
-        splits, dividends = read_actions(settings.actions) if settings.actions else ([], [])
+        splits, dividends, _ = read_actions(settings.actions) if settings.actions else NO_ACTIONS
         self.splits = [split for split in splits if split.ex_date <= today]
         self.dividends = [dividend for dividend in dividends if dividend.ex_date <= today]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from functools import cache, lru_cache
 from typing import Final
 
-from marketsweep.records import Listing
+from marketsweep.records import Dividend, Listing
 from marketsweep.sandbox.market import Market
 from marketsweep.sandbox.protocol import (
     Body,
@@ -126,6 +127,12 @@ def _ticker(listing: Listing, day: dt.date) -> Row:
     }
 
 
+_OTHER_KINDS: Final = {
+    ("distribution_type", "unknown"): "special",
+    ("dividend_type", "CD"): "SC",
+}
+"""The kind of a second dividend of the same amount and day."""
+
 # Rows are the same for every call, and a page of some is asked for again and again.
 
 
@@ -160,8 +167,11 @@ def _splits(market: Market) -> list[Row]:
 
 @cache
 def _dividends(market: Market, kind: tuple[str, str]) -> list[Row]:
-    return [
-        {
+    times: Counter[Dividend] = Counter()
+    rows: list[Row] = []
+    for dividend in market.dividends:
+        times[dividend] += 1
+        row = {
             "id": _id("D", dividend.symbol, dividend.ex_date),
             "ticker": dividend.symbol,
             "ex_dividend_date": dividend.ex_date.isoformat(),
@@ -169,8 +179,12 @@ def _dividends(market: Market, kind: tuple[str, str]) -> list[Row]:
             "currency": "USD",
             kind[0]: kind[1],
         }
-        for dividend in market.dividends
-    ]
+        if times[dividend] > 1:
+            # Equal amounts of one day are paid as different kinds.
+            row["id"] = f"{row['id']}-{times[dividend]}"
+            row[kind[0]] = _OTHER_KINDS[kind]
+        rows.append(row)
+    return rows
 
 
 def _paid(market: Market, call: Call, kind: tuple[str, str], limit: int) -> Body:

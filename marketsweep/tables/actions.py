@@ -9,12 +9,13 @@ from typing import Final, Generic, Literal, TypeVar
 import msgspec
 
 from marketsweep.packs import Packs
-from marketsweep.records import Dividend, Settled, Split
+from marketsweep.records import ActionAside, Dividend, Settled, Split
 
 _Action = TypeVar("_Action", Split, Dividend)
 _Word = tuple[str, dt.date, Literal["split", "dividend"], float | None, float | None, float | None]
 
 _SETTLED: Final = "settled"
+_ASIDE: Final = "actions aside"
 
 
 class _Kind(Generic[_Action]):
@@ -33,6 +34,7 @@ class _Kind(Generic[_Action]):
 
 _SPLITS: Final = _Kind("splits/", Split)
 _DIVIDENDS: Final = _Kind("dividends/", Dividend)
+_decode_aside: Final = msgspec.msgpack.Decoder(list[ActionAside])
 _decode_words: Final = msgspec.msgpack.Decoder(list[_Word])
 _decode_rows: Final[msgspec.msgpack.Decoder[list[msgspec.Raw]]] = msgspec.msgpack.Decoder(
     list[msgspec.Raw]
@@ -49,6 +51,10 @@ class Actions(Packs):
     def dividends(self, since: dt.date | None = None) -> list[Dividend]:
         """Dividends with an ex-date on or after `since`, by symbol and ex-date."""
         return self._actions(_DIVIDENDS, since)
+
+    def dividends_of(self, year: int) -> list[Dividend]:
+        """The dividends with an ex-date in a year, by symbol and ex-date."""
+        return self.decoded(_DIVIDENDS.pack(year), _DIVIDENDS.decoder) or []
 
     def count_splits(self) -> int:
         """The number of stored splits."""
@@ -80,6 +86,30 @@ class Actions(Packs):
     def merge_dividends(self, dividends: Iterable[Dividend]) -> bool:
         """Put these in the place of those of the same symbol and day; whether that changed any."""
         return self._merge(_DIVIDENDS, dividends)
+
+    def actions_aside(self) -> list[ActionAside]:
+        """Told actions that cannot be used, by symbol and day."""
+        return self.decoded(_ASIDE, _decode_aside) or []
+
+    def replace_aside(
+        self, rows: Iterable[ActionAside], since: dt.date | None, symbols: Iterable[str] | None
+    ) -> bool:
+        """Make these the unusable actions on or after `since`, of `symbols` or all."""
+        of = None if symbols is None else frozenset(symbols)
+        kept = [
+            row
+            for row in self.actions_aside()
+            if (of is not None and row.symbol not in of)
+            or (since is not None and row.ex_date is not None and row.ex_date < since)
+        ]
+        return self._put_aside([*kept, *rows])
+
+    def merge_aside(self, rows: Iterable[ActionAside]) -> bool:
+        """Put these beside the unusable actions that are stored."""
+        return self._put_aside([*self.actions_aside(), *rows])
+
+    def _put_aside(self, rows: Iterable[ActionAside]) -> bool:
+        return self.put_rows(_ASIDE, sorted(set(rows), key=repr))
 
     def settled(self) -> list[Settled]:
         """The user's word on splits and dividends, by symbol, ex-date and kind."""

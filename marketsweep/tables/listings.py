@@ -10,9 +10,10 @@ from typing import Final
 import msgspec
 
 from marketsweep.identity import identified, key_of
-from marketsweep.packs import Packs
 from marketsweep.records import Life, Listing
+from marketsweep.tables.resolved import Resolved
 from marketsweep.tables.rows import values_of
+from marketsweep.tenures import Tenure
 
 _LISTINGS: Final = "listings"
 _LIVES: Final = "lives"
@@ -34,6 +35,7 @@ _Row = tuple[
     int | None,
     float | None,
     dt.date | None,
+    str | None,
 ]
 """The fields of a listing, in their order."""
 
@@ -46,7 +48,7 @@ _decode_rows: Final[msgspec.msgpack.Decoder[list[msgspec.Raw]]] = msgspec.msgpac
 )
 
 
-class Listings(Packs):
+class Listings(Resolved):
     """The listings."""
 
     def lives(self) -> list[_Days]:
@@ -75,10 +77,25 @@ class Listings(Packs):
 
     def upsert_listings(self, listings: Iterable[Listing]) -> bool:
         """Put these in the place of the stored ones that they are; whether anything changed."""
-        known = sorted(identified(self.listings(), listings), key=key_of)
-        lives = [(one.symbol, _iso(one.first), _iso(one.last), one.instrument) for one in known]
+        return self.put_listings(identified(self.listings(), listings), self.tenures())
+
+    def put_listings(self, listings: Iterable[Listing], tenures: Iterable[Tenure]) -> bool:
+        """Make these all listings; `tenures` outweigh their days. Whether anything changed."""
+        known = sorted(listings, key=key_of)
+        worked_out = [
+            (one.symbol, _iso(one.first), _iso(one.last), one.instrument) for one in tenures
+        ]
+        owners = {(symbol, instrument) for symbol, *_, instrument in worked_out}
+        told = [_days_of(one) for one in known if (one.symbol, one.instrument) not in owners]
+        stored = {(one.symbol, one.instrument) for one in known}
+        held = [life for life in worked_out if (life[0], life[3]) in stored]
+        lives = sorted([*told, *held], key=lambda life: (life[0], life[3] or 0, life[1] or ""))
         changed = self.put_rows(_LISTINGS, map(values_of, known))
         return self.put_rows(_LIVES, lives) or changed
+
+
+def _days_of(one: Listing | Tenure) -> tuple[str, str | None, str | None, int | None]:
+    return one.symbol, _iso(one.first), _iso(one.last), one.instrument
 
 
 def _date(text: str | None) -> dt.date | None:

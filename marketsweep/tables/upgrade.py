@@ -22,7 +22,7 @@ def packs_of_rows(rows: Query) -> tuple[int, dict[str, bytes]]:
     spans = rows("SELECT symbol, first, last, final FROM spans ORDER BY final, symbol, first")
     listings = rows(
         "SELECT symbol, name, type, exchange, sector, industry, country, market_cap,"
-        " nullif(first, ''), last, figi, renamed_from, instrument, shares, shares_on"
+        " nullif(first, ''), last, figi, renamed_from, instrument, shares, shares_on, NULL"
         " FROM listings ORDER BY symbol, instrument, first"
     )
     packs: dict[str, Any] = {

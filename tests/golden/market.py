@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -168,16 +169,26 @@ def _sessions_only(bars: pl.DataFrame) -> pl.DataFrame:
     return bars.filter(pl.len().over("date") >= TRADED_IN_A_SESSION)
 
 
+_MOVED: Final = {("BIP", dt.date(2016, 9, 1)): dt.date(2016, 9, 15)}
+"""Splits that the prices do not confirm on the told day: units of BIP split two weeks later."""
+
+
 def _splits(actions: pl.DataFrame) -> defaultdict[str, set[tuple[dt.date, float]]]:
-    """Ex-dates and old shares for a new one, by ticker; the ratio is exact, the factor rounded."""
+    """Ex-dates and old shares for a new one, by ticker; the ratio is exact, the factor rounded.
+
+    Those that the source's own prices contradict are left out, or moved to where these show them.
+    """
     found: defaultdict[str, set[tuple[dt.date, float]]] = defaultdict(set)
     told = actions.filter(pl.col("kind") == "split")
-    for symbol, day, factor, text in told.select(
-        "symbol", "ex_date", "factor", "ratio_text"
+    for symbol, day, factor, text, confirmed in told.select(
+        "symbol", "ex_date", "factor", "ratio_text", "price_confirms"
     ).iter_rows():
         new, old = (float(part) for part in text.split(":"))
         assert abs(old / new / factor - 1) < 1e-3, (symbol, day)
-        found[symbol].add((day, old / new))
+        if confirmed is not False:
+            found[symbol].add((day, old / new))
+        elif (symbol, day) in _MOVED:
+            found[symbol].add((_MOVED[symbol, day], old / new))
     return found
 
 
