@@ -15,7 +15,8 @@ from marketsweep.market import open_market
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.sandbox.launch import running
 from marketsweep.store import Store
-from marketsweep.sync import SyncReceipt, sync
+from marketsweep.sync import sync
+from marketsweep.sync_receipt import SyncReceipt
 
 _RUNS: Final = 5
 _LIMIT_S: Final = 0.5

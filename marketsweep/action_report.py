@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from marketsweep.rulings import Verdict
+from marketsweep.sessions import NEW_YORK
 
 if TYPE_CHECKING:
     from marketsweep.rulings import Ruling
     from marketsweep.status import Status
-    from marketsweep.sync import SyncReceipt
+    from marketsweep.sync_receipt import SyncReceipt
 
 _SHOWN: Final = 3
 """Examples that are named."""
@@ -56,8 +58,32 @@ def _doubt(symbol: str, other: str, reason: str) -> str:
     return f"{symbol}, {reason}" if symbol == other else f"{other} to {symbol}, {reason}"
 
 
+def aside_lines(put_aside: Sequence[Mapping[str, Any]], frozen: Sequence[dt.date]) -> Iterator[str]:
+    """The sessions that are asked for again, and those in which the market stands still."""
+    for one in put_aside[:_SHOWN]:
+        again = dt.datetime.fromisoformat(one["again"]).astimezone(NEW_YORK)
+        tries = f"{one['tries']:,} time{'s' * (one['tries'] != 1)}"
+        yield (
+            f"  put aside: {one['session']}, asked for {tries}, again after "
+            f"{again:%Y-%m-%d %H:%M} New York: {one['reason']}"
+        )
+    if put_aside:
+        more = f"; {len(put_aside) - _SHOWN:,} more" if len(put_aside) > _SHOWN else ""
+        first = put_aside[0]["session"]
+        yield f"    to ask at once: marketsweep sync --again --since {first}{more}"
+    others = [str(day) for day in frozen if str(day) not in {one["session"] for one in put_aside}]
+    if others:
+        s = "" if len(others) == 1 else "s"
+        yield f"  most of the market stands still in {len(others):,} session{s}: {_named(others)}"
+
+
 def status_lines(status: Status) -> Iterator[str]:
     """What becomes of stored actions and renames that do not count just as they are told."""
+    for missing in status.missing_actions:
+        yield (
+            f"  {missing.kind}s from {missing.since} to {missing.until} are not known: "
+            f"{missing.reason}"
+        )
     for verdict, head in _HEADS.items():
         some = [one for one in status.rulings if one.verdict is verdict]
         if some:

@@ -15,6 +15,7 @@ from marketsweep.prescreen import Facts, Screened
 from marketsweep.providers._tariff import Tariff
 from marketsweep.records import Window
 from marketsweep.routes import MARKET, Prices, Request, Stored, choose
+from marketsweep.session_notes import SessionNotes
 from marketsweep.sessions import NEW_YORK, sessions_between
 from marketsweep.store import Snapshot
 
@@ -26,9 +27,7 @@ _OVERLAP: Final = dt.timedelta(days=30)
 
 _LISTINGS_KEPT: Final = dt.timedelta(hours=20)
 
-# Notes in the store: sessions to fetch again, [first, last] day of the actions, when the reference
-# data came.
-PROVISIONAL: Final = "provisional"
+# Notes in the store: [first, last] day of the actions, when the reference data came.
 ACTIONS: Final = "actions"
 LISTED: Final = "listed"
 
@@ -46,7 +45,10 @@ class Agenda:
     """Sessions from `first` to `last` that need not be fetched."""
     joins: bool
     """Whether what is told joins what is stored, or takes its place."""
-    provisional: set[dt.date]
+    notes: SessionNotes
+    """Which sessions are fetched again."""
+    check: dt.date | None
+    """The older session that is fetched again to see late corrections."""
     actions_since: dt.date
     actions_of: tuple[str, ...] | None
     """The symbols whose actions are asked for, None for all."""
@@ -68,12 +70,11 @@ def make_agenda(
     first = request.since or window.first or _usual_start(snapshot, last)
     if first > last:
         raise UsageError(_nothing(window, request.since, request.until))
-    provisional = set(map(dt.date.fromisoformat, json.loads(notes.get(PROVISIONAL, "[]"))))
-    days = sessions_between(first, last)
-    stored = _stored(snapshot, window, request, provisional)
     joins = window.days is not None
-    if window.days is not None:
-        days = [day for day in days if day in window.days]
+    again = SessionNotes.of(notes)
+    days = _days(sessions_between(first, last), window, request, again, now)
+    check = _check(days, snapshot, request, again) if not joins else None
+    stored = _stored(snapshot, window, request, again, check, now)
     listed, low_volume = _listed(snapshot, request, first), snapshot.low_volume_on(last)
     screened = _screened(snapshot, request, listed, last)
     out = [] if screened is None else list(compress(listed, ~screened.passes))
@@ -88,7 +89,8 @@ def make_agenda(
         prices,
         len(stored.whole.intersection(days)),
         joins,
-        provisional,
+        again,
+        check,
         first if actions_of else start if joins else _actions_since(notes, start),
         actions_of,
         request.symbols is None and (joins or _are_listings_due(notes, now)),
@@ -96,16 +98,46 @@ def make_agenda(
     )
 
 
+def _days(
+    asked: list[dt.date],
+    window: Window,
+    request: Request,
+    again: SessionNotes,
+    now: dt.datetime,
+) -> list[dt.date]:
+    """The sessions asked for that the source has, without those that are to wait."""
+    if window.days is not None:
+        return [day for day in asked if day in window.days]
+    waiting = set() if request.again else again.waiting(now)
+    return [day for day in asked if day not in waiting]
+
+
+def _check(
+    days: Sequence[dt.date], snapshot: Snapshot, request: Request, again: SessionNotes
+) -> dt.date | None:
+    """The older session of the whole market that is fetched again, of those asked for."""
+    if request.symbols is not None or request.by_symbol or request.content or request.again:
+        return None
+    asked = frozenset(days)
+    return again.to_check(snapshot.whole, asked)
+
+
 def _stored(
-    snapshot: Snapshot, window: Window, request: Request, provisional: set[dt.date]
+    snapshot: Snapshot,
+    window: Window,
+    request: Request,
+    again: SessionNotes,
+    check: dt.date | None,
+    now: dt.datetime,
 ) -> Stored:
     """What need not be fetched again; of a source that joins, nothing."""
     market = len(snapshot.symbols) or MARKET
-    if window.days is not None:
+    if window.days is not None or request.again:
         return Stored(frozenset(), [], market)
     whole = frozenset(snapshot.whole)
     if not request.content:
-        whole -= provisional
+        due = again.put_aside.keys() - again.waiting(now)
+        whole -= again.provisional | due | {check}
     spans = snapshot.spans(final=not request.content) if snapshot.partial else []
     return Stored(whole, spans, market)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from marketsweep.companies import Companies
+from marketsweep.missing_actions import MissingActions, of_notes
 from marketsweep.past import Adjust, History
 from marketsweep.rulings import Ruling, Verdict
 from marketsweep.store import Snapshot
@@ -35,6 +36,8 @@ class DataWarnings:
             one for one in rulings if one.verdict.is_suspect or one.verdict is Verdict.UNPLACED
         ]
         self._unresolved = len(snapshot.changed_days())
+        self._frozen = snapshot.frozen()
+        self._missing = of_notes(snapshot.notes())
         self._placed: dict[dt.date, list[_Placed]] = {}
 
     def of_scan(
@@ -46,12 +49,55 @@ class DataWarnings:
         """
         if adjust != "none":
             yield from self._of_actions(history, symbols, bars, adjust)
+        looked_at = history.dates[-bars:]
+        yield from self._of_missing(looked_at, adjust)
+        if frozen := [day for day in self._frozen if looked_at[0] <= day <= looked_at[-1]]:
+            named = ", ".join(map(str, frozen[:_SHOWN])) + (", ..." if len(frozen) > _SHOWN else "")
+            yield (
+                f"most of the market stands still in {_count(len(frozen), 'session')} of those "
+                f"looked at ({named}): its bars are not what was traded; marketsweep sync asks "
+                "for it again"
+            )
         if self._unresolved:
             yield (
                 f"a sync is under way or was interrupted: renames, splits and dividends of "
                 f"{self._unresolved:,} sessions are not checked against prices yet; the next "
                 "marketsweep sync does it"
             )
+
+    def unadjusted(self, looked_at: Sequence[dt.date], adjust: Adjust) -> int:
+        """How many of the sessions looked at may lack splits, since those of the day are unknown.
+
+        With adjust "total" dividends too; without adjustment none. A split of the first of them
+        changes nothing.
+        """
+        return sum(
+            any(one.since <= day <= one.until for one in self._missing_of_all(adjust))
+            for day in looked_at[1:]
+        )
+
+    def _missing_of_all(self, adjust: Adjust) -> list[MissingActions]:
+        """Missing actions of every stored symbol that an adjustment needs."""
+        stored = self._snapshot.index.keys()
+        return [
+            one
+            for one in self._missing_for(adjust)
+            if one.symbols is None or stored <= frozenset(one.symbols)
+        ]
+
+    def _missing_for(self, adjust: Adjust) -> list[MissingActions]:
+        needed = {"none": (), "splits": ("split",), "total": ("split", "dividend")}[adjust]
+        return [one for kind, one in self._missing.items() if kind in needed]
+
+    def _of_missing(self, looked_at: Sequence[dt.date], adjust: Adjust) -> Iterator[str]:
+        for one in self._missing_for(adjust):
+            if one.since <= looked_at[-1] and looked_at[0] < one.until:
+                whose = "" if one.symbols is None else f" of {_count(len(one.symbols), 'symbol')}"
+                yield (
+                    f"{one.kind}s{whose} from {one.since} to {one.until} are not known "
+                    f"({one.reason}): prices before may be off by a factor; marketsweep sync asks "
+                    "for them again"
+                )
 
     def _of_actions(
         self, history: History, symbols: Callable[[], Container[str]], bars: int, adjust: Adjust

@@ -18,7 +18,8 @@ from marketsweep.sandbox.launch import running
 from marketsweep.sandbox.settings import Settings
 from marketsweep.scan import require_coverage
 from marketsweep.store import Store
-from marketsweep.sync import Progress, SyncReceipt, sync
+from marketsweep.sync import Progress, sync
+from marketsweep.sync_receipt import SyncReceipt, require_use
 
 REFERENCE_SCAN: Final = (
     "close > 5 and sma(volume, 20) > 200K and close > sma(50) and sma(50) > sma(200) "
@@ -85,6 +86,7 @@ def run_demo(market: Path | None, progress: Progress, say: Callable[[str], None]
         with Store.create(Path(data)) as store:
             provider = MassiveProvider(settings.api_key, base_url=url)
             receipt = sync(store, provider, FIRST, AS_OF, progress)
+        require_use(receipt)
         synced = perf_counter()
         with open_market(data) as opened:
             hits = opened.scan(REFERENCE_SCAN, as_of=AS_OF)

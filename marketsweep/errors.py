@@ -7,6 +7,7 @@
     ├── ProviderError               the source of prices failed: exit code 4
     │   ├── ProviderRefused         it said no: key, plan, entitlement; trying again will not help
     │   └── ProviderUnreachable     it did not answer, or answered nonsense, after every retry
+    │       └── CallFailed          one call did, though the provider can be reached
     ├── StoreError                  the data folder cannot be used: exit code 5
     │   ├── StoreLocked             another process is writing to it
     │   ├── StoreDamaged            a checksum or the catalog does not hold
@@ -77,6 +78,10 @@ class ProviderRefused(ProviderError):
 
 class ProviderUnreachable(ProviderError):
     """The provider did not answer, or answered nonsense, after every retry."""
+
+
+class CallFailed(ProviderUnreachable):
+    """One call failed at every try, though the provider can be reached: others may succeed."""
 
 
 class StoreError(MarketsweepError):

@@ -103,6 +103,7 @@ def forecast(
     universe: str | None = None,
     where: str | Expression | None = None,
     unknown: str | None = None,
+    again: bool = False,
     now: dt.datetime | None = None,
 ) -> Forecast:
     """What `sync` with these arguments would do now in a data folder, which need not exist.
@@ -115,7 +116,7 @@ def forecast(
     chosen = None if symbols is None else tuple(symbols)
     screen = screen_of(folder, universe, where, unknown)
     always = frozenset(always)
-    request = Request(since, until, chosen, by_symbol, details, always, screen=screen)
+    request = Request(since, until, chosen, by_symbol, details, always, screen=screen, again=again)
     window = asyncio.run(_window(provider, now))
     with _store(folder) as store, store.snapshot() as snapshot:
         agenda = make_agenda(snapshot, window, request, provider.tariff, now)

@@ -24,7 +24,8 @@ from marketsweep.reference import Reference
 from marketsweep.routes import Request
 from marketsweep.sessions import last_closed_session
 from marketsweep.store import Snapshot, Store
-from marketsweep.sync import SyncReceipt, sync
+from marketsweep.sync import sync
+from marketsweep.sync_receipt import SyncReceipt, require_answers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,7 +84,9 @@ def fetch(
         request = Request(since, until, tuple(symbols), content=True)
         if not make_agenda(snapshot, window, request, Tariff(), now).prices.spans:
             return None
-    return sync(store, provider(), since, until, symbols=symbols, content=True)
+    receipt = sync(store, provider(), since, until, symbols=symbols, content=True)
+    require_answers(receipt)
+    return receipt
 
 
 def read(

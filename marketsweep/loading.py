@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -141,17 +141,31 @@ class Loader:
             self._suspects[as_of] = suspects(self._snapshot, up_to)
         return self._suspects[as_of]
 
-    def warnings(self, panel: Panel, bars: int, adjust: Adjust) -> list[str]:
-        """What is doubtful in the data of a scan that looks at so many bars of a panel."""
+    def unadjusted(self, looked_at: Sequence[dt.date], adjust: Adjust) -> int:
+        """How many of the sessions looked at may lack splits that are not known."""
+        return self._doubts.unadjusted(looked_at, adjust)
+
+    @property
+    def _doubts(self) -> DataWarnings:
         if self._warnings is None:
             self._warnings = DataWarnings(self._snapshot)
+        return self._warnings
+
+    def warnings_of_all(self, as_of: dt.date, bars: int, adjust: Adjust) -> list[str]:
+        """What is doubtful in the last bars of every symbol up to a session."""
+        index = self._snapshot.index
+        return list(self._doubts.of_scan(self.day(as_of).history, lambda: index, bars, adjust))
+
+    def warnings(self, panel: Panel, bars: int, adjust: Adjust) -> list[str]:
+        """What is doubtful in the data of a scan that looks at so many bars of a panel."""
 
         def symbols() -> frozenset[str]:
             if self._names is None or self._names[0] is not panel:
                 self._names = panel, frozenset(panel.symbols)
             return self._names[1]
 
-        return list(self._warnings.of_scan(self.day(panel.as_of).history, symbols, bars, adjust))
+        history = self.day(panel.as_of).history
+        return list(self._doubts.of_scan(history, symbols, bars, adjust))
 
     def panel(
         self, as_of: dt.date, screen: Screen, plan: Plan, adjust: Adjust, *, exact: bool = False

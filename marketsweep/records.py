@@ -44,6 +44,15 @@ class SymbolBars(NamedTuple):
     values: NDArray[np.float64]
 
 
+class Unavailable(NamedTuple):
+    """A session or a symbol that a source could not give, while it may give others."""
+
+    of: dt.date | str
+    reason: str
+    refused: bool = False
+    """Whether the source said no, so that trying again may not help."""
+
+
 class Quote(NamedTuple):
     """What a symbol did today, and in the session before; None where it was not traded.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from marketsweep.action_report import status_lines, sync_lines
+from marketsweep.action_report import aside_lines, status_lines, sync_lines
 from marketsweep.errors import UsageError
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS, Indicator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from marketsweep.signal_results import Signals
     from marketsweep.status import Status
     from marketsweep.sweep_results import Sweep
-    from marketsweep.sync import SyncReceipt
+    from marketsweep.sync_receipt import SyncReceipt
 
 _FIRST: Final = 5
 """Hits of a session that are named."""
@@ -66,8 +66,10 @@ def _funnel(clauses: Sequence[Clause]) -> Iterator[str]:
 def sync_report(receipt: SyncReceipt) -> str:
     """What a sync did and cost."""
     usage = receipt.usage
+    behind = receipt.sessions_behind
+    late = f", {behind:,} session{'s' * (behind != 1)} behind today" if behind else ""
     lines = [
-        f"{receipt.provider}: {receipt.first} to {receipt.last}, fetched {_fetched(receipt)}",
+        f"{receipt.provider}: {receipt.first} to {receipt.last}, fetched {_fetched(receipt)}{late}",
         f"  bars: {receipt.new:,} new, {receipt.revised:,} revised, "
         f"{receipt.unchanged:,} unchanged{_set_aside(receipt.set_aside)}",
         f"  {receipt.splits:,} splits, {receipt.dividends:,} dividends, "
@@ -81,6 +83,12 @@ def sync_report(receipt: SyncReceipt) -> str:
     if receipt.revisions:
         shown = [_changed(one) for one in receipt.revisions]
         lines.append(f"  revised: {', '.join(shown[:3])}{', ...' if receipt.revised > 3 else ''}")
+    lines += aside_lines(receipt.put_aside, receipt.frozen)
+    lines += [
+        f"  could not be had: {one['of']}, {one['reason']}"
+        for one in receipt.unavailable[:_FIRST]
+        if one["of"] not in {aside["session"] for aside in receipt.put_aside}
+    ]
     if receipt.empty:
         lines.append(
             f"  no bars yet for {len(receipt.empty)} sessions{_examples(receipt.empty)}: "
@@ -215,6 +223,7 @@ def status_report(status: Status) -> str:
         f"  gaps: {len(status.missing):,} sessions missing{_examples(status.missing)}; "
         f"{len(status.thin):,} thin{_examples(status.thin)}; "
         f"{len(status.partial):,} of single symbols{_examples(status.partial)}",
+        *aside_lines([one.to_dict() for one in status.put_aside], status.frozen),
         *status_lines(status),
         f"  doubtful bars, kept: {_counted(counts.quality)}",
         f"  rows set aside: {_counted(counts.set_aside)}",

@@ -5,6 +5,7 @@
 2. Listings are joined where the bars show that one follows the other, and tenures are worked out.
 3. Told splits and dividends get their rulings, year by year; a year whose inputs are as before is
    left as it is (`_actions`).
+4. Sessions in which most of the market stands still are looked for (`_stillness`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from marketsweep.companies import Companies, Series
 from marketsweep.fields import CLOSE
+from marketsweep.frozen import frozen, measured
 from marketsweep.identity import joined_by_bars
 from marketsweep.judging import judge_dividends, judge_splits
 from marketsweep.packs import crc32
@@ -48,8 +50,9 @@ def resolve(catalog: Catalog, folder: Path) -> bool:
     changed = set(catalog.changed_days())
     tenures_changed = _companies(catalog, bars, changed)
     rulings_changed = _actions(catalog, bars, changed)
+    frozen_changed = _stillness(catalog, bars, changed)
     catalog.put_changed_days(())
-    return tenures_changed or rulings_changed
+    return tenures_changed or rulings_changed or frozen_changed
 
 
 class _Stored:
@@ -100,6 +103,14 @@ def _companies(catalog: Catalog, bars: _Stored, changed: Collection[dt.date]) ->
     others = [one for one in listings if one.symbol not in connected]
     changed_listings = catalog.put_listings([*others, *joined], tenures)
     return catalog.put_tenures(tenures, doubts) or changed_listings
+
+
+def _stillness(catalog: Catalog, bars: _Stored, changed: Collection[dt.date]) -> bool:
+    kept = catalog.stillness()
+    if not changed and len(kept) == len(bars.sessions):
+        return False
+    found = measured(bars.sessions, bars.segments, kept, changed)
+    return catalog.put_stillness(found, frozen(found))
 
 
 class _Splits:

@@ -52,6 +52,8 @@ class Coverage:
     """Sessions that the bars needed of a symbol span, up to the as-of session."""
     sessions_missing: int = 0
     """How many of those are not stored, so that indicators run over a gap."""
+    sessions_unadjusted: int = 0
+    """How many of those may lack splits, since the source did not give them."""
 
     @property
     def share(self) -> float:

@@ -39,8 +39,12 @@ class Request:
     """Whether stored sessions are good enough though they may still be corrected."""
     screen: Screen = EVERYBODY
     """Who of the whole market is fetched one by one."""
+    again: bool = False
+    """Whether sessions are fetched though they are stored, or put aside for later."""
 
     def __post_init__(self) -> None:
+        if self.again and self.since is None:
+            raise UsageError("--again needs --since: from which session on to fetch again")
         if not self.screen.lets_all_pass and (self.symbols is not None or not self.by_symbol):
             raise UsageError(
                 "a pre-screen chooses among the whole market's symbols, fetched one by one: give "

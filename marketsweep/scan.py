@@ -16,7 +16,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, get_args
@@ -139,7 +139,9 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         parts = dict(zip(what.parts, found, strict=True))
         suspect = _suspect(panel, what.plan, suspects)
         stored = loader.sessions_of(as_of)
+        unadjusted = loader.unadjusted(stored[-what.plan.bars[0] :], scan.adjust)
         coverage = _coverage(universe, panel, what.plan, truth, stored, suspect)
+        coverage = replace(coverage, sessions_unadjusted=unadjusted)
         held = truth == 1.0
         for column in (held, *parts.values()):
             column[suspect] = False
@@ -200,6 +202,12 @@ def require_coverage(hits: Hits, minimum: float) -> None:
         )
     if coverage.sessions_missing > (1.0 - minimum) * coverage.sessions:
         raise CoverageError(_gap(coverage, hits.as_of))
+    if coverage.sessions_unadjusted > (1.0 - minimum) * coverage.sessions:
+        raise CoverageError(
+            f"splits are not known for {coverage.sessions_unadjusted:,} of the "
+            f"{coverage.sessions:,} sessions up to {hits.as_of} that the condition looks at: sync "
+            "with a plan that includes them, scan with --adjust none, or lower --min-coverage"
+        )
     if coverage.evaluated == 0 and coverage.excluded.short_history:
         raise CoverageError(
             f"no symbol has the {coverage.bars_needed} bars that the condition needs up to "

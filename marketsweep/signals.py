@@ -116,6 +116,9 @@ def signals(
         bars_needed=asked.plan.bars[0],
         warnings=[
             *doubts(loader.sessions, asked.plan.bars[0], receipts),
+            *loader.warnings_of_all(
+                sessions[-1], asked.plan.history + len(sessions) - 1, scan.adjust
+            ),
             *of_today(asked.condition, screen, sessions[0], loader.sessions[-1]),
         ],
         distribution=distribution if distribution.tasks else None,

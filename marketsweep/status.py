@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from marketsweep.completeness import is_thin
+from marketsweep.missing_actions import MissingActions, of_notes, to_dict
 from marketsweep.records import ActionAside
 from marketsweep.rulings import Ruling
+from marketsweep.session_notes import PutAside, SessionNotes
 from marketsweep.sessions import last_closed_session, sessions_between, sessions_from_to
 from marketsweep.store import Counts, Snapshot, Store
 from marketsweep.tenures import Doubt
@@ -27,6 +29,12 @@ class Status:
     """Sessions that hold some symbols only, fetched one by one."""
     thin: list[dt.date]
     """Sessions with far fewer bars than those around them."""
+    put_aside: list[PutAside]
+    """Sessions that could not be had and are asked for again later."""
+    frozen: list[dt.date]
+    """Sessions in which most of the market stands still."""
+    missing_actions: list[MissingActions]
+    """Splits or dividends that could not be had."""
     rulings: list[Ruling]
     """What becomes of told actions that do not count just as they are told."""
     unusable: list[ActionAside]
@@ -53,6 +61,9 @@ class Status:
             "missing": [day.isoformat() for day in self.missing],
             "partial": [day.isoformat() for day in self.partial],
             "thin": [day.isoformat() for day in self.thin],
+            "put_aside": [one.to_dict() for one in self.put_aside],
+            "frozen": [day.isoformat() for day in self.frozen],
+            "missing_actions": [to_dict(one) for one in self.missing_actions],
             "actions": [_plain(one) for one in self.rulings],
             "unusable_actions": [_plain(one) for one in self.unusable],
             "renames": self.renames,
@@ -69,6 +80,7 @@ def read_status(store: Store, *, verify: bool, now: dt.datetime | None = None) -
     with store.snapshot() as snapshot:
         counts = snapshot.counts()
         damages = snapshot.verify().damages if verify else []
+        notes = snapshot.notes()
         newest = last_closed_session(now or dt.datetime.now(dt.UTC))
         return Status(
             path=store.path,
@@ -76,6 +88,9 @@ def read_status(store: Store, *, verify: bool, now: dt.datetime | None = None) -
             missing=_missing(snapshot.sessions),
             partial=snapshot.partial,
             thin=_thin(snapshot),
+            put_aside=[one for _, one in sorted(SessionNotes.of(notes).put_aside.items())],
+            frozen=snapshot.frozen(),
+            missing_actions=list(of_notes(notes).values()),
             rulings=[*snapshot.rulings("split"), *snapshot.rulings("dividend")],
             unusable=snapshot.actions_aside(),
             doubts=snapshot.doubts(),

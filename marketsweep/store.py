@@ -337,6 +337,10 @@ class Snapshot:
         """Renames that are told and cannot be used."""
         return self._catalog.doubts()
 
+    def frozen(self) -> list[dt.date]:
+        """Sessions in which most of the market stands still."""
+        return self._catalog.frozen()
+
     def changed_days(self) -> list[dt.date]:
         """Sessions of which bars came since companies and actions were worked out."""
         return self._catalog.changed_days()

@@ -122,6 +122,7 @@ def sweep(
         bars_needed=needed,
         warnings=[
             *doubts(loader.sessions, needed, receipts),
+            *loader.warnings_of_all(sessions[-1], bounds.history + len(sessions) - 1, scan.adjust),
             *of_today(corners[0], scan.screen, sessions[0], loader.sessions[-1]),
         ],
         distribution=distribution if distribution.tasks else None,

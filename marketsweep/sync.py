@@ -1,57 +1,49 @@
 """Provider to store: only what is missing, committed as it comes. Asynchronous calls end here.
 
 1. What the provider can give, what was asked for and what is stored decide the sessions to fetch
-   (`make_agenda`): those that are missing, and those that were provisional when they were fetched.
-2. Reference data and corporate actions are fetched beside the bars (`_fetch_reference`).
-3. Sessions arrive in order and are committed in batches (`_fetch_sessions`): an interruption
-   loses what is in the air, and nothing else.
-4. What it came to, and cost, is the receipt.
+   (`make_agenda`): those that are missing, and those that are fetched again (`SessionNotes`).
+2. Reference data and corporate actions are fetched beside the bars (`ReferenceSync`).
+3. Sessions arrive in order and are committed in batches (`_keep`): an interruption loses what is
+   in the air, and nothing else. What cannot be had is put aside (`Misses`).
+4. Companies and actions are worked out (`_resolve`).
+5. What it came to, and cost, is the receipt.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import json
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any, Final, NamedTuple, TypeVar
 
-from marketsweep.agenda import (
-    ACTIONS,
-    LISTED,
-    PROVISIONAL,
-    Agenda,
-    check_days,
-    check_screened,
-    make_agenda,
-)
+from marketsweep.agenda import Agenda, check_days, check_screened, make_agenda
 from marketsweep.batches import Batches
 from marketsweep.by_symbol import asked, asked_of, is_recent, sessions_of, untraded
-from marketsweep.errors import ProviderRefused, UsageError
+from marketsweep.errors import ProviderError, UsageError
 from marketsweep.expressions import Expression
 from marketsweep.fields import FIELDS
+from marketsweep.frozen import would_freeze
+from marketsweep.misses import Misses
 from marketsweep.providers import Provider
-from marketsweep.records import (
-    Dividend,
-    Listing,
-    SessionBars,
-    Span,
-    Split,
-    SymbolBars,
-    Usage,
-    Window,
-)
-from marketsweep.reference import LISTED_ON
+from marketsweep.records import SessionBars, Span, SymbolBars, Unavailable, Window
+from marketsweep.reference_sync import ReferenceSync
 from marketsweep.routes import Prices, Request
 from marketsweep.rulings import Ruling, Verdict
-from marketsweep.screen import Clause
-from marketsweep.sessions import NEW_YORK, close_time, next_session
+from marketsweep.session_notes import SessionNotes
+from marketsweep.sessions import (
+    NEW_YORK,
+    close_time,
+    last_closed_session,
+    next_session,
+    sessions_from_to,
+)
 from marketsweep.spans import Asked
 from marketsweep.store import Snapshot, Store
+from marketsweep.sync_receipt import SyncReceipt
 from marketsweep.tables.rows import Revision
 from marketsweep.tenures import Doubt, Tenure
 from marketsweep.universes import screen_of
@@ -66,76 +58,13 @@ _REVISIONS: Final = 100
 _MUCH: Final = 1_000_000
 """Bars of single symbols committed at once: each time, all of their months are written anew."""
 
+_FROZEN: Final = "most of the market stands still"
+
 _T = TypeVar("_T")
 _Bars = TypeVar("_Bars", SessionBars, SymbolBars)
 
 Progress = Callable[[int, int, int], None]
 """Told after each session or symbol: how many came, how many are to come in all, bars so far."""
-
-
-@dataclass(slots=True)
-class SyncReceipt:
-    """What a sync did, and what it cost."""
-
-    provider: str
-    first: dt.date | None = None
-    """Of the sessions asked for, those stored already included."""
-    last: dt.date | None = None
-    route: str | None = None
-    """The way that the bars came."""
-    wanted: int = 0
-    """Sessions that had to be fetched whole."""
-    fetched: int = 0
-    empty: list[dt.date] = field(default_factory=list)
-    """Sessions for which the provider had no bars; they will be asked for again."""
-    symbols_wanted: int = 0
-    """Symbols that had to be fetched one by one."""
-    symbols_fetched: int = 0
-    untraded: int = 0
-    """Those among them of which a snapshot showed that there was nothing to fetch."""
-    unknown: list[str] = field(default_factory=list)
-    """Symbols for which the provider had no bars; they will be asked for again."""
-    avoided: int = 0
-    """Calls that the same would have taken with nothing stored, beside those made."""
-    low_volume: int = 0
-    """Symbols that were not asked for, since they are on the low-volume list."""
-    prescreened: int = 0
-    """Further symbols that were not asked for, since the pre-screen left them out."""
-    saved: int = 0
-    """Calls that all of those would have taken."""
-    funnel: list[Clause] = field(default_factory=list)
-    """What each part of the pre-screen left out of the market's symbols."""
-    new: int = 0
-    revised: int = 0
-    unchanged: int = 0
-    revisions: list[dict[str, Any]] = field(default_factory=list)
-    """The first hundred of the revised bars: symbol, session, old and new values of each field."""
-    set_aside: dict[str, int] = field(default_factory=dict)
-    """Rows kept out of the market's bars, by reason."""
-    splits: int = 0
-    dividends: int = 0
-    listings: int = 0
-    actions: list[dict[str, Any]] = field(default_factory=list)
-    """Told actions that do not count just as they are told, and that is news: what becomes of
-    each (`verdict`), and why (`evidence`)."""
-    reassigned: int = 0
-    """Told actions that are news and count for the ticker that their company had on that day."""
-    unusable: list[dict[str, Any]] = field(default_factory=list)
-    """Told actions that cannot be used: no amount, an unknown kind, told with several ids."""
-    renames: list[dict[str, Any]] = field(default_factory=list)
-    """Changes of tickers that are news: since when, and by which rule that day is known."""
-    doubtful_tickers: list[dict[str, Any]] = field(default_factory=list)
-    """Told changes of tickers that cannot be used, and that is news; and why."""
-    warnings: list[str] = field(default_factory=list)
-    data_version: int = 0
-    usage: Usage = field(default_factory=Usage)
-    seconds: float = 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """The receipt as plain data: the JSON of `marketsweep sync --json`."""
-        facts = asdict(self)
-        plain: dict[str, Any] = _plain(facts)
-        return plain
 
 
 def sync(
@@ -153,6 +82,7 @@ def sync(
     universe: str | None = None,
     where: str | Expression | None = None,
     unknown: str | None = None,
+    again: bool = False,
 ) -> SyncReceipt:
     """Bring the store up to date from `since` (None: two years) to `until` (None: the newest).
 
@@ -163,15 +93,18 @@ def sync(
     symbols with `by_symbol`: who does not pass is not asked for, nor who lacks a fact, unless
     `unknown` is "keep". With `details`, reference data of each of
     `symbols` is fetched, by a call each. With `content`, what is stored is good enough, though it
-    may still be corrected. Raises UsageError for days that cannot be,
-    ProviderError after what had arrived is committed, StoreLocked while another process writes,
-    and StoreError.
+    may still be corrected; with `again`, stored sessions since `since` are fetched again.
+
+    A session or symbol that cannot be had does not end the others: the receipt names it, and
+    `require_use` judges whether anything came. Raises UsageError for days that cannot be,
+    ProviderError after what had arrived is committed where nothing more comes, StoreLocked while
+    another process writes, and StoreError.
     """
     check_days(since, until, dt.datetime.now(dt.UTC))
     chosen = None if symbols is None else tuple(dict.fromkeys(symbols))
     screen = screen_of(store.path, universe, where, unknown)
     always = frozenset(always)
-    request = Request(since, until, chosen, by_symbol, details, always, content, screen)
+    request = Request(since, until, chosen, by_symbol, details, always, content, screen, again)
     with store.writer() as writer:
         one = _Sync(store, writer, provider, request, progress)
         return _completed(one.run())
@@ -208,9 +141,15 @@ class _Sync:
         self.request = request
         self.progress = progress
         self.receipt = SyncReceipt(provider.name, usage=provider.usage)
+        self.reference = ReferenceSync(provider, request, writer, self._write, self.receipt)
         self.now = dt.datetime.now(dt.UTC)
         """When the sync began, on the provider's clock where that has one: ours may be wrong."""
-        self.provisional: set[dt.date] = set()
+        self.notes = SessionNotes()
+        self.stored: frozenset[dt.date] = frozenset()
+        """Sessions with bars before the sync."""
+        self.came: set[dt.date] = set()
+        """Sessions that came whole, with bars."""
+        self.misses = Misses()
         self.writing = ThreadPoolExecutor(1, thread_name_prefix="marketsweep-writer")
 
     async def run(self) -> SyncReceipt:
@@ -220,6 +159,7 @@ class _Sync:
                 await self._fetch()
         self.receipt.seconds = perf_counter() - started
         self.receipt.data_version = self.store.version()
+        self.receipt.sessions_behind = self._behind()
         facts = self.receipt.to_dict()
         self.writer.log_sync(**facts)
         return self.receipt
@@ -228,7 +168,7 @@ class _Sync:
         window = await self.provider.available()
         self.now = window.now or self.now
         agenda = self._agenda(window)
-        reference = asyncio.create_task(self._fetch_reference(agenda))
+        reference = asyncio.create_task(self.reference.run(agenda, self._notes(), self.now))
         try:
             if self.request.by_symbol and agenda.listings:
                 # Who there is to be asked for, reference data tells.
@@ -242,18 +182,32 @@ class _Sync:
             self.receipt.warnings += agenda.screened.warnings if agenda.screened else []
             await self._fetch_prices(agenda.prices)
             await reference
+        except ProviderError:
+            await self._write(self._note_failures)
+            raise
         finally:
             reference.cancel()
         await self._write(self._commit, self.provider.off_session(agenda.first, agenda.last))
         await self._resolve()
+        await self._put_aside(agenda)
+
+    def _behind(self) -> int:
+        with self.store.snapshot() as snapshot:
+            newest = snapshot.newest
+        return (
+            0 if newest is None else max(0, sessions_from_to(newest, last_closed_session(self.now)))
+        )
 
     def _agenda(self, window: Window) -> Agenda:
         with self.store.snapshot() as snapshot:
             agenda = make_agenda(snapshot, window, self.request, self.provider.tariff, self.now)
-        self.provisional = agenda.provisional
+            self.stored = frozenset(snapshot.sessions)
+        self.notes = agenda.notes
+        self.misses = Misses(agenda.notes.put_aside.keys())
         prices, receipt = agenda.prices, self.receipt
         receipt.first, receipt.last = agenda.first, agenda.last
         receipt.route = prices.route.name if prices.route else None
+        receipt.checked = agenda.check
         receipt.wanted, receipt.symbols_wanted = len(prices.days), len(prices.spans)
         receipt.avoided = prices.spared
         receipt.low_volume, receipt.prescreened = prices.low_volume, prices.prescreened
@@ -272,7 +226,7 @@ class _Sync:
 
     async def _keep(
         self,
-        items: AsyncIterator[_Bars],
+        items: AsyncIterator[_Bars | Unavailable],
         total: int,
         is_batch: Callable[[int, int], bool],
         commit: Callable[[list[_Bars]], None],
@@ -282,9 +236,15 @@ class _Sync:
         done, bars = 0, 0
         try:
             async for item in items:
-                done, bars = done + 1, bars + item.values.shape[1]
-                await batches.add(item, item.values.shape[1])
+                done += 1
+                if isinstance(item, Unavailable):
+                    self.misses.failed(item)
+                else:
+                    self.misses.came()
+                    bars += item.values.shape[1]
+                    await batches.add(item, item.values.shape[1])
                 self.progress(done, total, bars)
+            self.misses.end()
         finally:
             batches.finish()
 
@@ -293,7 +253,7 @@ class _Sync:
         doubtful = [s for s in spans if is_recent(s) and s.symbol not in self.request.always]
         if len(doubtful) < 2:
             return spans
-        quotes = await self._granted("snapshot", self.provider.quotes())
+        quotes = await self.reference.granted("snapshot", self.provider.quotes())
         with self.store.snapshot() as snapshot:
             spared = untraded(doubtful, quotes or [], snapshot)
         await self._write(self._commit_untraded, spared)
@@ -310,7 +270,26 @@ class _Sync:
     def _commit_sessions(self, sessions: list[SessionBars]) -> None:
         self.receipt.fetched += len(sessions)
         self.receipt.empty += [bars.session for bars in sessions if not bars.symbols]
-        self._commit([bars for bars in sessions if bars.symbols])
+        whole = [bars for bars in sessions if bars.symbols and not self._is_spoilt(bars)]
+        self._commit(whole)
+        self.came |= {bars.session for bars in whole}
+
+    def _is_spoilt(self, bars: SessionBars) -> bool:
+        """Whether a session came again with bars that stand still: what is stored is kept."""
+        if self.request.again or bars.session not in self.stored:
+            return False
+        with self.store.snapshot() as snapshot:
+            place = bisect_left(snapshot.sessions, bars.session)
+            held = snapshot.bars(bars.session)
+            before = snapshot.bars(snapshot.sessions[place - 1]) if place else None
+            spoilt = held is not None and would_freeze(bars, snapshot.index, held, before)
+        if spoilt:
+            self.receipt.warnings.append(
+                f"most bars of {bars.session} came again as bars that stand still: the stored ones "
+                f"are kept (marketsweep sync --again --since {bars.session} --until "
+                f"{bars.session} takes the new ones)"
+            )
+        return spoilt
 
     def _commit_histories(self, histories: list[SymbolBars]) -> None:
         self.receipt.symbols_fetched += len(histories)
@@ -331,14 +310,46 @@ class _Sync:
         days = {bars.session for bars in sessions}
         young = {day for day in days if self.now < close_time(next_session(day))}
         # Noted first: were the process to end in between, a young session would pass for final.
-        self._note_provisional(self.provisional | young)
+        self._note_provisional(self.notes.provisional | young)
         self._count(self.writer.commit(sessions, self.provider.name, today))
-        self._note_provisional((self.provisional - days) | young)
+        self._note_provisional((self.notes.provisional - days) | young)
+
+    async def _put_aside(self, agenda: Agenda) -> None:
+        """Note the sessions that are asked for again later, and say so."""
+        receipt, stored = self.receipt, set[dt.date]()
+        with self.store.snapshot() as snapshot:
+            receipt.frozen = snapshot.frozen()
+            stored |= set(snapshot.whole)
+        missed = _of_sessions(self.misses.known)
+        failed = [(day, reason) for day, reason in missed if day not in stored]
+        still = [day for day in receipt.frozen if day in self.came and not agenda.joins]
+        self.notes.came(self.came.difference(still))
+        self.notes.failed([*failed, *((day, _FROZEN) for day in still)], self.now)
+        self.notes.checked = agenda.check or self.notes.checked
+        await self._write(self._keep_notes)
+        receipt.unavailable = [{**one._asdict(), "of": str(one.of)} for one in self.misses.known]
+        receipt.put_aside = [one.to_dict() for _, one in sorted(self.notes.put_aside.items())]
+
+    def _note_failures(self) -> None:
+        """Note what failed before the sync ended, so that the next one goes on beyond it."""
+        self.notes.failed(_of_sessions(self.misses.row), self.now, due=True)
+        self.notes.failed(_of_sessions(self.misses.known), self.now)
+        self._keep_notes()
 
     def _note_provisional(self, days: set[dt.date]) -> None:
-        if days != self.provisional:
-            self.writer.note(PROVISIONAL, json.dumps(sorted(map(str, days))))
-            self.provisional = days
+        if days != self.notes.provisional:
+            self.notes.provisional = days
+            self._keep_notes()
+
+    def _keep_notes(self) -> None:
+        known = self._notes()
+        for key, text in self.notes.texts().items():
+            if known.get(key, "") != text:
+                self.writer.note(key, text)
+
+    def _notes(self) -> dict[str, str]:
+        with self.store.snapshot() as snapshot:
+            return snapshot.notes()
 
     def _count(self, done: CommitReceipt) -> None:
         receipt = self.receipt
@@ -348,46 +359,6 @@ class _Sync:
         room = _REVISIONS - len(receipt.revisions)
         receipt.revisions += map(_revision, done.revisions[:room])
         receipt.set_aside = dict(Counter(receipt.set_aside) + Counter(done.set_aside))
-
-    async def _fetch_reference(self, agenda: Agenda) -> None:
-        since = agenda.actions_since
-        splits, dividends, listings = await asyncio.gather(
-            self._granted("splits", self.provider.splits(since, agenda.actions_of)),
-            self._granted("dividends", self.provider.dividends(since, agenda.actions_of)),
-            self._listings(agenda),
-        )
-        await self._store_actions(agenda, splits, dividends)
-        if listings:
-            await self._write(self.writer.put_listings, list(map(self._dated, listings)))
-            self.receipt.listings = len(listings)
-            if agenda.listings and not agenda.joins:
-                await self._write(self.writer.note, LISTED, self.now.isoformat())
-                await self._write(self.writer.note, LISTED_ON, str(agenda.last))
-
-    async def _store_actions(
-        self, agenda: Agenda, splits: list[Split] | None, dividends: list[Dividend] | None
-    ) -> None:
-        since, of, writer = agenda.actions_since, agenda.actions_of, self.writer
-        self.receipt.splits, self.receipt.dividends = len(splits or ()), len(dividends or ())
-        # Two equal payments of one day are one of twice as much.
-        times = Counter(dividends)
-        once = [Dividend(d.symbol, d.ex_date, d.cash * n) for d, n in times.items()]
-        aside = list(self.provider.actions_aside)
-        if agenda.joins:
-            aside += await self._write(writer.add_splits, splits or [])
-            aside += await self._write(writer.add_dividends, once)
-            await self._write(writer.add_actions_aside, aside)
-        else:
-            if splits is not None:
-                aside += await self._write(writer.put_splits, splits, since, of)
-            if dividends is not None:
-                aside += await self._write(writer.put_dividends, once, since, of)
-            if splits is not None and dividends is not None:
-                await self._write(writer.put_actions_aside, aside, since, of)
-                if of is None:
-                    known = json.dumps([str(agenda.start), str(agenda.last)])
-                    await self._write(writer.note, ACTIONS, known)
-        self.receipt.unusable = [one._asdict() for one in aside]
 
     async def _resolve(self) -> None:
         """Work out companies and actions, and say what is new of them."""
@@ -410,39 +381,9 @@ class _Sync:
             one._asdict() for one in after.doubts if one not in before.doubts
         ]
 
-    async def _listings(self, agenda: Agenda) -> list[Listing] | None:
-        if self.request.details:
-            return await self._granted("details", self._details())
-        if not agenda.listings:
-            return None
-        return await self._granted("reference data", self.provider.listings())
 
-    def _dated(self, listing: Listing) -> Listing:
-        """With the day of which its shares are told: today, where the source does not say."""
-        if listing.shares is None or listing.shares_on is not None:
-            return listing
-        return replace(listing, shares_on=self.now.astimezone(NEW_YORK).date())
-
-    async def _details(self) -> list[Listing]:
-        symbols = self.request.symbols or ()
-        return [listing async for listing in self.provider.details(symbols)]
-
-    async def _granted(self, what: str, call: Coroutine[Any, Any, _T]) -> _T | None:
-        """What a plan may not include: without it there are still prices."""
-        try:
-            return await call
-        except ProviderRefused as error:
-            self.receipt.warnings.append(f"no {what}: {error}")
-            return None
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401, facts of any kind
-    """The same with days as ISO texts."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.isoformat() if isinstance(value, dt.date) else value
+def _of_sessions(missed: Iterable[Unavailable]) -> list[tuple[dt.date, str]]:
+    return [(one.of, one.reason) for one in missed if isinstance(one.of, dt.date)]
 
 
 class _Resolved(NamedTuple):

@@ -24,8 +24,10 @@ from marketsweep.config import CONCURRENCY, THREADS, Key
 from marketsweep.demo import LATENCY_MS, REFERENCE_SCAN, example_market
 from marketsweep.errors import ProviderUnreachable, UsageError
 from marketsweep.market import Market, open_market
+from marketsweep.misses import error_of
 from marketsweep.providers.files import FilesProvider
 from marketsweep.providers.massive import MassiveProvider
+from marketsweep.records import Unavailable
 from marketsweep.sandbox.launch import running
 from marketsweep.sandbox.settings import Settings
 from marketsweep.sessions import sessions_between
@@ -158,6 +160,8 @@ async def _fetched(source: MassiveProvider, days: Sequence[dt.date]) -> float:
     """Seconds that it takes to fetch and decode them."""
     started, bars = perf_counter(), 0
     async for session in source.sessions(days):
+        if isinstance(session, Unavailable):
+            raise error_of(session)
         bars += len(session.symbols)
     if not bars:
         raise ProviderUnreachable(f"no bars from {days[0]} on: there is nothing to measure")

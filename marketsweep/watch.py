@@ -11,7 +11,7 @@ from marketsweep.completeness import is_thin, usual_bars
 from marketsweep.errors import ProviderUnreachable
 from marketsweep.sessions import NEW_YORK, close_time, last_closed_session, next_session
 from marketsweep.store import Store
-from marketsweep.sync import SyncReceipt
+from marketsweep.sync_receipt import SyncReceipt
 
 SETTLING: Final = dt.timedelta(minutes=20)
 """After a close, until a provider has the day's bars."""

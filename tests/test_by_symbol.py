@@ -28,7 +28,8 @@ from marketsweep.sandbox.launch import running
 from marketsweep.sessions import sessions_between
 from marketsweep.spans import Known, joined
 from marketsweep.store import Store
-from marketsweep.sync import SyncReceipt, sync
+from marketsweep.sync import sync
+from marketsweep.sync_receipt import SyncReceipt, require_use
 from marketsweep.watchlist import read_list
 from tests import massive_server
 from tests.command import run
@@ -393,8 +394,11 @@ def test_a_time_that_the_plan_lacks_names_the_way_out(
     server: MassiveServer, tmp_path: Path
 ) -> None:
     server.always("/aggs/ticker", status(403, "Your plan doesn't include this data timeframe."))
+    receipt = ask(server, tmp_path, "AAPL")
+    with pytest.raises(ProviderRefused, match=r"AAPL.*--since"):
+        require_use(receipt)
     with pytest.raises(ProviderRefused, match="--since"):
-        ask(server, tmp_path, "AAPL")
+        ask(server, tmp_path, "AAPL", "MSFT", "XOM", "GE")
 
 
 def test_a_ticker_that_would_be_another_path(server: MassiveServer, tmp_path: Path) -> None:
@@ -573,7 +577,7 @@ def test_a_scan_over_sessions_of_single_symbols_misses_them(
         assert hits.coverage.sessions_missing == 5
     # The market's sync fills them.
     with Store.open(tmp_path) as store:
-        assert sync(store, massive(url), FIRST, LAST).wanted == 5
+        assert sync(store, massive(url), FIRST, LAST).wanted == 5 + 1  # and one is checked
 
 
 # The command line, lists and folders of before

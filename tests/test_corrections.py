@@ -17,7 +17,8 @@ from marketsweep.sandbox.launch import running
 from marketsweep.sandbox.settings import Settings
 from marketsweep.sessions import close_time, is_session, next_session, sessions_between
 from marketsweep.store import Store
-from marketsweep.sync import SyncReceipt, sync
+from marketsweep.sync import sync
+from marketsweep.sync_receipt import SyncReceipt
 from tests.markets import EXAMPLE, example_bars
 from tests.massive_server import KEY, Body, Market, MassiveServer, serving
 from tests.test_faults import contents, until_whole
@@ -97,16 +98,17 @@ def test_a_session_that_vanishes_stays_and_is_asked_for_until_it_is_back(tmp_pat
         server.market.bars[TUESDAY] = []
         for _ in range(2):
             gone = synced(tmp_path, server, after(TUESDAY), MONDAY, TUESDAY)
-            assert (gone.wanted, gone.empty, gone.revised) == (1, [TUESDAY], 0)
+            assert (gone.wanted, gone.empty, gone.revised) == (2, [TUESDAY], 0)
             assert contents(tmp_path) == before
         server.market.bars[TUESDAY] = [row("B", 4.0)]
         half = synced(tmp_path, server, after(TUESDAY), MONDAY, TUESDAY)
-        assert (half.empty, half.unchanged) == ([], 1)
+        assert (half.empty, half.unchanged) == ([], 3)
         assert contents(tmp_path) == before
         server.market.bars = told | {TUESDAY: [row("A", 3.5), row("B", 4.0)]}
         back = synced(tmp_path, server, after(WEDNESDAY), MONDAY, TUESDAY)
         assert (back.empty, back.revised) == ([], 1)
-        assert synced(tmp_path, server, after(WEDNESDAY), MONDAY, TUESDAY).wanted == 0
+        last = synced(tmp_path, server, after(WEDNESDAY), MONDAY, TUESDAY)
+        assert (last.wanted, last.checked, last.unchanged) == (1, TUESDAY, 2)
     assert closes(tmp_path)["A", TUESDAY] == 3.5
 
 

@@ -22,7 +22,8 @@ from marketsweep.sandbox.launch import running
 from marketsweep.sandbox.settings import Settings
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Snapshot, Store
-from marketsweep.sync import SyncReceipt, sync
+from marketsweep.sync import sync
+from marketsweep.sync_receipt import SyncReceipt
 from tests.two_months import FIRST, LAST, Files
 
 SHORT = HttpSettings(

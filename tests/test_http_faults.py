@@ -33,6 +33,7 @@ from marketsweep.providers._pace import RateLimit
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.records import Dividend, Listing, SessionBars, Split
 from marketsweep.sessions import sessions_between
+from tests.answers import all_of, each
 from tests.forwarding_proxy import proxy_to
 from tests.massive_server import (
     KEY,
@@ -108,7 +109,7 @@ def use(
 
 
 async def one_day(provider: MassiveProvider) -> list[SessionBars]:
-    return [bars async for bars in provider.sessions([DAY])]
+    return await all_of(provider.sessions([DAY]))
 
 
 def failure(
@@ -262,7 +263,7 @@ def test_a_throttled_window_that_ends(server: MassiveServer) -> None:
     server.always("grouped", window)
 
     async def work(provider: MassiveProvider) -> list[SessionBars]:
-        return [bars async for bars in provider.sessions(days)]
+        return await all_of(provider.sessions(days))
 
     patient = HttpSettings(pause_s=0.05, longest_pause_s=0.1, throttled_s=30)
     found, provider = use(server.url, work, patient)
@@ -291,7 +292,7 @@ def test_the_plan_s_own_limit_draws_no_429(server: MassiveServer) -> None:
     server.market.bars = {day: [bar("AAPL", 1.0)] for day in days}
 
     async def work(provider: MassiveProvider) -> int:
-        return len([bars async for bars in provider.sessions(days)])
+        return len(await all_of(provider.sessions(days)))
 
     use(server.url, work, calls_per_minute=5)
     times = sorted(call.at for call in server.calls)
@@ -491,7 +492,7 @@ def test_a_session_that_stays_empty_is_believed(server: MassiveServer) -> None:
 
 def test_a_closed_day_is_asked_once(server: MassiveServer) -> None:
     async def work(provider: MassiveProvider) -> list[SessionBars]:
-        return [bars async for bars in provider.sessions([dt.date(2024, 3, 9)])]
+        return await all_of(provider.sessions([dt.date(2024, 3, 9)]))
 
     use(server.url, work)
     assert len(server.calls) == 1
@@ -725,7 +726,7 @@ def test_order_and_bounds_under_random_delays(server: MassiveServer) -> None:
     async def work(provider: MassiveProvider) -> list[float]:
         nonlocal lead
         closes = []
-        async for bars in provider.sessions(days):
+        async for bars in each(provider.sessions(days)):
             closes.append(bars.values[3, 0])
             lead = max(lead, len(server.calls) - len(closes))
         return closes
@@ -743,7 +744,7 @@ def test_the_days_before_a_fault_are_delivered(server: MassiveServer) -> None:
     got = []
 
     async def work(provider: MassiveProvider) -> None:
-        async for bars in provider.sessions(days):
+        async for bars in each(provider.sessions(days)):
             got.append(bars.session)  # noqa: PERF401  what came before the error must be kept
 
     assert "not this one" in failure(server.url, ProviderRefused, work)

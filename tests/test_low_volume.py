@@ -20,7 +20,8 @@ from marketsweep.records import LowVolume
 from marketsweep.reports import forecast_report
 from marketsweep.sandbox.launch import running
 from marketsweep.store import Store
-from marketsweep.sync import SyncReceipt, sync
+from marketsweep.sync import sync
+from marketsweep.sync_receipt import SyncReceipt
 from tests.command import refused, run
 from tests.markets import LAST, example_bars, store_of
 from tests.test_by_symbol import SETTLED

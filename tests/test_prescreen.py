@@ -19,7 +19,8 @@ from marketsweep.providers.massive import MassiveProvider
 from marketsweep.reports import forecast_report, sync_report
 from marketsweep.sandbox.launch import running
 from marketsweep.store import Store
-from marketsweep.sync import SyncReceipt, sync
+from marketsweep.sync import sync
+from marketsweep.sync_receipt import SyncReceipt
 from tests.command import refused, run
 from tests.test_by_symbol import SETTLED
 from tests.test_sync import SANDBOX_KEY

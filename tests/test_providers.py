@@ -28,6 +28,7 @@ from marketsweep.records import (
     SymbolBars,
     Window,
 )
+from tests.answers import all_of, each
 from tests.massive_server import KEY, Body, Market, serving
 
 T = TypeVar("T")
@@ -145,7 +146,7 @@ def use(make: Make, work: Callable[[Provider], Coroutine[Any, Any, T]]) -> T:
 
 def sessions(make: Make, days: list[dt.date]) -> list[SessionBars]:
     async def collect(provider: Provider) -> list[SessionBars]:
-        return [bars async for bars in provider.sessions(days)]
+        return await all_of(provider.sessions(days))
 
     return use(make, collect)
 
@@ -201,7 +202,7 @@ def test_a_day_without_bars_is_empty(make: Make, day: dt.date) -> None:
 
 def histories(make: Make, spans: list[Span]) -> list[SymbolBars]:
     async def collect(provider: Provider) -> list[SymbolBars]:
-        return [bars async for bars in provider.histories(spans)]
+        return await all_of(provider.histories(spans))
 
     return use(make, collect)
 
@@ -300,7 +301,7 @@ def test_listings_know_who_is_gone(make: Make) -> None:
 
 def test_details_of_some_and_none_of_the_unknown(make: Make) -> None:
     async def work(provider: Provider) -> list[Listing]:
-        return [one async for one in provider.details(["KIMpL", "NONE", "AAPL"])]
+        return await all_of(provider.details(["KIMpL", "NONE", "AAPL"]))
 
     assert use(make, work) == [
         Listing("KIMpL", name="Kimco pref. L", type="PFD"),
@@ -316,7 +317,7 @@ def test_can_be_entered_again_in_another_loop(make: Make) -> None:
 
 def test_walking_away_in_the_middle_leaves_no_task(make: Make) -> None:
     async def work(provider: Provider) -> None:
-        async for bars in provider.sessions([MONDAY, TUESDAY, THURSDAY, FRIDAY]):
+        async for bars in each(provider.sessions([MONDAY, TUESDAY, THURSDAY, FRIDAY])):
             assert bars.session == MONDAY
             break
 

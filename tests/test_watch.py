@@ -15,7 +15,8 @@ from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.sessions import NEW_YORK, close_time, last_closed_session, sessions_between
 from marketsweep.store import Store
-from marketsweep.sync import SyncReceipt, sync
+from marketsweep.sync import sync
+from marketsweep.sync_receipt import SyncReceipt
 from marketsweep.watch import watch
 from tests.massive_server import KEY, Body, Market, MassiveServer, serving, status
 

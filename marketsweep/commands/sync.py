@@ -25,13 +25,14 @@ from marketsweep.errors import UsageError
 if TYPE_CHECKING:
     from marketsweep.forecast import Forecast
     from marketsweep.providers import Provider
-    from marketsweep.sync import SyncReceipt
+    from marketsweep.sync_receipt import SyncReceipt
 
 
 @click.command()
 @source_options
 @click.option("--since", type=DAY, help="First session. Default: two years back.")
 @click.option("--until", type=DAY, help="Last session. Default: the newest there is.")
+@click.option("--again", is_flag=True, help="since: fetch stored sessions too.")
 @click.option("--path", metavar="FILE", type=FILE, help="files: bars, Parquet, CSV or Arrow.")
 @click.option("--actions", metavar="FILE", type=FILE, help="files: splits and dividends.")
 @click.option("--symbols", metavar="FILE", type=FILE, help="files: reference data.")
@@ -54,6 +55,7 @@ def sync(
     api_key: str | None,
     since: dt.datetime | None,
     until: dt.datetime | None,
+    again: bool,
     path: Path | None,
     actions: Path | None,
     symbols: Path | None,
@@ -78,18 +80,22 @@ def sync(
       marketsweep sync                                   two years of every US stock
       marketsweep sync --plan --calls-per-minute 5       what that would cost
       marketsweep sync --since 2020-01-01 --calls-per-minute 5
+      marketsweep sync --again --since 2024-06-10 --until 2024-06-10
       marketsweep sync --only AAPL,BRK.B --since 2010-01-01
       marketsweep sync --only @watchlist.txt --by-symbol
       marketsweep sync --by-symbol --universe liquid     of the whole market, who passes
       marketsweep sync --watch                           now, and after each close
       marketsweep sync --provider files --path bars.parquet --actions actions.parquet
 
-    What was fetched is kept, whatever happens; run it again to go on.
+    What was fetched is kept, whatever happens; run it again to go on. A session that cannot be
+    had is asked for again later. The exit code is 3 where splits are not included, or nothing that
+    can be used came, and 4 where nothing could be had.
     """
     from marketsweep.config import read_config
     from marketsweep.market import data_folder
     from marketsweep.store import Store
     from marketsweep.sync import sync as run_sync
+    from marketsweep.sync_receipt import require_use
     from marketsweep.watchlist import read_list
 
     config = read_config(data_folder(data))
@@ -106,6 +112,8 @@ def sync(
         raise UsageError("--watch goes on and on: leave --until out")
     chosen = None if only is None else read_list(only)
     in_any_case = () if always is None else read_list(always)
+    if again and since is None:
+        raise UsageError("--again needs --since: from which session on to fetch again")
     if only_plan:
         from marketsweep.forecast import forecast
 
@@ -123,6 +131,7 @@ def sync(
             unknown=unknown,
             details=details,
             always=in_any_case,
+            again=again,
         )
         _show_forecast(plan, as_json)
         return
@@ -142,6 +151,7 @@ def sync(
                 unknown=unknown,
                 details=details,
                 always=in_any_case,
+                again=again,
             )
         _show_receipt(receipt, as_json)
         return receipt
@@ -152,7 +162,7 @@ def sync(
 
             watch(store, once, lambda said: click.echo(f"marketsweep: {said}", err=True))
         else:
-            once()
+            require_use(once())
 
 
 def _show_receipt(receipt: SyncReceipt, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from marketsweep.records import (
     Span,
     Split,
     SymbolBars,
+    Unavailable,
     Usage,
     Window,
 )
@@ -28,7 +29,8 @@ class Provider(Protocol):
 
     An async context manager: connections live between enter and exit. Every method raises
     `ProviderRefused` where trying again cannot help and `ProviderUnreachable` after the last
-    retry; nothing else leaves a provider.
+    retry; nothing else leaves a provider. What concerns one session or symbol alone is yielded in
+    its place.
     """
 
     name: str
@@ -49,12 +51,18 @@ class Provider(Protocol):
         """What `available` should say at `now`, told without a call."""
         ...
 
-    def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:
-        """Bars of each of `days`, in that order, one item a day, empty where nothing traded."""
+    def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars | Unavailable]:
+        """Bars of each of `days`, in that order, one item a day, empty where nothing traded.
+
+        A day that cannot be had does not end the others.
+        """
         ...
 
-    def histories(self, spans: Sequence[Span]) -> AsyncIterator[SymbolBars]:
-        """Bars of each span, in that order, one item a span, empty where nothing traded."""
+    def histories(self, spans: Sequence[Span]) -> AsyncIterator[SymbolBars | Unavailable]:
+        """Bars of each span, in that order, one item a span, empty where nothing traded.
+
+        A symbol that cannot be had does not end the others.
+        """
         ...
 
     async def quotes(self) -> list[Quote]:
@@ -77,7 +85,7 @@ class Provider(Protocol):
         """Reference data of every ticker known, delisted ones included."""
         ...
 
-    def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing]:
+    def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing | Unavailable]:
         """All that is known of some symbols, in that order, without those that are not known."""
         ...
 

@@ -83,6 +83,11 @@ class Fault(ProviderError):
         self.advice = advice
         self.retry_after = retry_after
 
+    @property
+    def is_of_one_call(self) -> bool:
+        """Whether another call may succeed."""
+        return self.advice == _LATER
+
 
 class Throttled(Fault):
     """The provider counts too many calls."""

@@ -32,7 +32,7 @@ import aiohttp
 import stamina
 from yarl import URL
 
-from marketsweep.errors import ProviderRefused, ProviderUnreachable
+from marketsweep.errors import CallFailed, ProviderRefused, ProviderUnreachable
 from marketsweep.providers._answers import Answer, decoded, retry_after, sentence_of
 from marketsweep.providers._faults import (
     FEWER_CALLS,
@@ -91,7 +91,8 @@ class HttpClient:
 
     `base_url` is its origin, perhaps with a path; `key` goes out as a bearer token and nowhere
     else, `key_name` is what the user calls it. Used as an async context manager. Raises
-    `ProviderRefused` (a `Refusal` where an answer said so) and `ProviderUnreachable` only.
+    `ProviderRefused` (a `Refusal` where an answer said so) and `ProviderUnreachable` (a
+    `CallFailed` where the provider can be reached) only.
     """
 
     def __init__(
@@ -184,7 +185,8 @@ class HttpClient:
             throttle.leave(call)
         # Raised out here, an error carries nothing of aiohttp's, which quote request headers.
         times = "1 try" if call.tries == 1 else f"{call.tries} tries"
-        raise ProviderUnreachable(f"{self.host} {final}, after {times}: {final.advice}")
+        error = CallFailed if final.is_of_one_call else ProviderUnreachable
+        raise error(f"{self.host} {final}, after {times}: {final.advice}")
 
     async def in_order(
         self,

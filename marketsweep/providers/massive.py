@@ -16,12 +16,13 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Final, Self, TypeVar
+from http import HTTPStatus
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
-from marketsweep.errors import ProviderRefused, ProviderUnreachable
+from marketsweep.errors import CallFailed, ProviderRefused
 from marketsweep.providers._http import HttpClient, HttpSettings, Refusal
 from marketsweep.providers._massive_bodies import (
     GroupedBodies,
@@ -54,6 +55,7 @@ from marketsweep.records import (
     Span,
     Split,
     SymbolBars,
+    Unavailable,
     Usage,
     Window,
 )
@@ -73,6 +75,7 @@ _SNAPSHOT: Final = "/v2/snapshot/locale/us/markets/stocks/tickers"
 _TICKERS: Final = "/v3/reference/tickers"
 _BARS_A_CALL: Final = 50_000
 
+_T = TypeVar("_T")
 _Told = TypeVar("_Told", Split, Dividend, ActionAside)
 _ASKED_WHEN_EMPTY: Final = 4
 
@@ -163,16 +166,24 @@ class MassiveProvider:
         """The sessions that are over at `now`; how far back it goes, a plan does not say."""
         return Window(None, last_closed_session(now), now=now)
 
-    def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:
+    def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars | Unavailable]:
         """Bars of each of `days`, in that order, one item a day, empty where nothing traded.
 
         Today's is empty too where a plan gives it only once the day is over.
         """
-        return self._http.in_order(self._session, days, self._ahead)
 
-    def histories(self, spans: Sequence[Span]) -> AsyncIterator[SymbolBars]:
+        async def fetch(day: dt.date) -> SessionBars | Unavailable:
+            return await _or_unavailable(day, self._session(day))
+
+        return self._http.in_order(fetch, days, self._ahead)
+
+    def histories(self, spans: Sequence[Span]) -> AsyncIterator[SymbolBars | Unavailable]:
         """Bars of each span, in that order, one item a span, empty where nothing traded."""
-        return self._http.in_order(self._history, spans, self._ahead)
+
+        async def fetch(span: Span) -> SymbolBars | Unavailable:
+            return await _or_unavailable(span.symbol, self._history(span))
+
+        return self._http.in_order(fetch, spans, self._ahead)
 
     async def quotes(self) -> list[Quote]:
         """What every ticker did today so far, and in the session before."""
@@ -217,9 +228,13 @@ class MassiveProvider:
             raise _not_included(refusal, "the list of tickers") from None
         return listings_of(rows)
 
-    async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing]:
+    async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing | Unavailable]:
         """All that is known of some tickers, in that order, without those that are not known."""
-        async for listing in self._http.in_order(self._details, symbols, self._ahead):
+
+        async def fetch(symbol: str) -> Listing | Unavailable | None:
+            return await _or_unavailable(symbol, self._details(symbol))
+
+        async for listing in self._http.in_order(fetch, symbols, self._ahead):
             if listing is not None:
                 yield listing
 
@@ -308,7 +323,7 @@ class MassiveProvider:
             # An old page under a new cursor is a loop as much as an old cursor is.
             marks: set[str | int] = {page.next_url, fingerprint(page)}
             if seen & marks:
-                raise ProviderUnreachable(
+                raise CallFailed(
                     f"{self._http.host} leads in a circle from page to page of {path}: "
                     "try again later"
                 )
@@ -329,6 +344,18 @@ class MassiveProvider:
         except ValueError:
             now = dt.datetime.now(dt.UTC)
         return now if now.tzinfo else now.replace(tzinfo=NEW_YORK)
+
+
+async def _or_unavailable(of: dt.date | str, call: Coroutine[Any, Any, _T]) -> _T | Unavailable:
+    """What a call gives, or why it fails where other calls may succeed."""
+    try:
+        return await call
+    except CallFailed as error:
+        return Unavailable(of, str(error))
+    except ProviderRefused as refusal:
+        if isinstance(refusal, Refusal) and refusal.status == HTTPStatus.UNAUTHORIZED:
+            raise
+        return Unavailable(of, str(refusal), refused=True)
 
 
 def _any_of(symbols: Sequence[str]) -> dict[str, str]:

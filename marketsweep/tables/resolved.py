@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from marketsweep.frozen import Stillness
 from marketsweep.packs import Packs
 from marketsweep.rulings import Kind, Ruling
 from marketsweep.tenures import Doubt, Tenure
@@ -17,6 +18,8 @@ _DOUBTS: Final = "doubts"
 _PRESENCE: Final = "presence"
 _CHANGED: Final = "changed days"
 _WORD_TICKERS: Final = "word tickers"
+_STILL: Final = "stillness"
+_FROZEN: Final = "frozen"
 
 Runs = dict[str, list[tuple[dt.date, dt.date]]]
 Places = dict[tuple[str, dt.date], str]
@@ -26,6 +29,7 @@ _decode_doubts: Final = msgspec.msgpack.Decoder(list[Doubt])
 _decode_presence: Final = msgspec.msgpack.Decoder(Runs)
 _decode_days: Final = msgspec.msgpack.Decoder(list[dt.date])
 _decode_places: Final = msgspec.msgpack.Decoder(list[tuple[str, dt.date, str]])
+_decode_still: Final = msgspec.msgpack.Decoder(list[tuple[dt.date, int, int]])
 _decode_rulings: Final = msgspec.msgpack.Decoder(tuple[int, list[Ruling]])
 
 
@@ -60,6 +64,20 @@ class Resolved(Packs):
     def put_changed_days(self, days: Iterable[dt.date]) -> None:
         """Store the sessions of which bars came."""
         self.put_rows(_CHANGED, sorted(set(days)))
+
+    def stillness(self) -> dict[dt.date, Stillness]:
+        """How many bars of each session stand still."""
+        rows = self.decoded(_STILL, _decode_still) or []
+        return {day: Stillness(still, bars) for day, still, bars in rows}
+
+    def frozen(self) -> list[dt.date]:
+        """Sessions in which most of the market stands still."""
+        return self.decoded(_FROZEN, _decode_days) or []
+
+    def put_stillness(self, of: Mapping[dt.date, Stillness], frozen: Sequence[dt.date]) -> bool:
+        """Store how many bars stand still, and where it is most of them; whether that changed."""
+        self.put_rows(_STILL, [(day, *one) for day, one in of.items()])
+        return self.put_rows(_FROZEN, frozen)
 
     def rulings(self, kind: Kind) -> list[Ruling]:
         """The rulings on actions of a kind, by year."""
