@@ -12,8 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from marketsweep.fields import FIELDS
+from marketsweep.files import read_actions, read_bars, read_symbols
 from marketsweep.kernels.cpu import TILE
-from marketsweep.market_files import read_actions, read_bars, read_symbols
 from marketsweep.panel import Panel
 from marketsweep.records import SessionBars, Settled, Split
 from marketsweep.reference import Reference

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from marketsweep.fields import FIELDS
+from marketsweep.files import read_bars
 from marketsweep.market import open_market
-from marketsweep.market_files import read_bars
 from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.sandbox.launch import running

@@ -30,7 +30,6 @@ FLOORS: list[list[str]] = [
     ],
     [
         "indicators",
-        "packed_bars",
         "database",
         "segments",
         "axis",
@@ -41,7 +40,7 @@ FLOORS: list[list[str]] = [
         "misses",
     ],
     ["packs", "identity", "companies", "presence", "tenure_checks", "frozen", "missing_actions"],
-    ["market_files", "intake", "tables", "occurrences", "config", "kept_results"],
+    ["files", "intake", "tables", "occurrences", "config", "kept_results"],
     ["vocabulary", "catalog", "watchlist", "providers", "sandbox.settings"],
     ["judging"],
     ["tree", "resolution"],

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as npst
 
 import marketsweep as ms
 from marketsweep.errors import ConditionError, UsageError
-from marketsweep.market_files import read_symbols
+from marketsweep.files import read_symbols
 from marketsweep.sessions import is_session, next_session
 from marketsweep.standings import aggregated, standing
 from tests.markets import EXAMPLE, example_bars, store_of

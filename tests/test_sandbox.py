@@ -28,7 +28,7 @@ from massive import RESTClient
 from urllib3.exceptions import MaxRetryError
 
 from marketsweep.errors import MarketsweepError, UsageError
-from marketsweep.market_files import read_bars
+from marketsweep.files import read_bars
 from marketsweep.sandbox.launch import running
 from marketsweep.sandbox.settings import Settings
 

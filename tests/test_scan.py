@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 import marketsweep as ms
 from marketsweep.demo import REFERENCE_SCAN
 from marketsweep.errors import ConditionError, CoverageError, UsageError
+from marketsweep.files import read_actions
 from marketsweep.market import Market, open_market
-from marketsweep.market_files import read_actions
 from marketsweep.scan import require_coverage
 from marketsweep.sessions import sessions_between
 from tests.executors import IN_PROCESS

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 from marketsweep.catalog import Catalog
 from marketsweep.errors import StoreDamaged, StoreError, StoreLocked, UsageError
+from marketsweep.files import read_bars
 from marketsweep.market import open_market
-from marketsweep.market_files import read_bars
 from marketsweep.records import Dividend, Listing, SessionBars, Settled, Split
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Snapshot, Store

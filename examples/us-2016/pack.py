@@ -11,8 +11,8 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from marketsweep.fields import FIELDS, PRICES
-from marketsweep.market_files import read_bars
-from marketsweep.packed_bars import pack
+from marketsweep.files import read_bars
+from marketsweep.files.packed import pack
 
 _TABLES = ("bars.parquet", "actions.parquet", "symbols.parquet")
 _REVISIONS, _EARLY = "revisions.parquet", "early.parquet"

@@ -13,7 +13,7 @@ import polars as pl
 
 from marketsweep.errors import ProviderRefused
 from marketsweep.fields import FIELDS
-from marketsweep.market_files import read_actions, read_bars, read_symbols
+from marketsweep.files import read_actions, read_bars, read_symbols
 from marketsweep.providers._tariff import Tariff
 from marketsweep.records import (
     ActionAside,

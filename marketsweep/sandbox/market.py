@@ -11,8 +11,8 @@ import polars as pl
 
 from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS, PRICES
+from marketsweep.files import NO_ACTIONS, read_actions, read_bars, read_symbols
 from marketsweep.identity import identified
-from marketsweep.market_files import NO_ACTIONS, read_actions, read_bars, read_symbols
 from marketsweep.records import Listing, Split
 from marketsweep.sandbox.settings import Settings
 from marketsweep.sessions import NEW_YORK, close_time

@@ -14,7 +14,7 @@ from marketsweep.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Files in any form that `market_files` reads; without `symbols`, the bars say what is listed.
+    """Files in any form that `files` reads; without `symbols`, the bars say what is listed.
 
     `now` is the last day of which the sandbox knows (None: the last day of the bars) and `clock`
     the time in New York at which it stands there (None: the close).

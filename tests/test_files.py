@@ -18,8 +18,8 @@ from polars.testing import assert_frame_equal
 
 from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS, PRICES
-from marketsweep.market_files import read_actions, read_bars, read_symbols
-from marketsweep.packed_bars import is_packed, pack
+from marketsweep.files import read_actions, read_bars, read_symbols
+from marketsweep.files.packed import is_packed, pack
 from marketsweep.records import Dividend, Listing, Split
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "us-2016"

@@ -43,7 +43,7 @@ def is_packed(columns: Iterable[str]) -> bool:
 
 
 def pack(bars: pl.DataFrame) -> pl.DataFrame:
-    """The packed table of bars as `market_files.read_bars` gives them.
+    """The packed table of bars as `files.read_bars` gives them.
 
     Prices are rounded to ten-thousandths. Raises `UsageError` for what no packed table can
     hold: NaN, infinity, a price above 450 billion dollars, a fraction of a share.

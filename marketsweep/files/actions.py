@@ -1,0 +1,126 @@
+"""Splits and cash distributions of a file."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeGuard
+
+import polars as pl
+
+from marketsweep.files.tables import date, read_table, require, with_columns_of
+from marketsweep.records import ActionAside, Dividend, Split
+
+_RATIO: Final = re.compile(r"([\d.]+):([\d.]+)")
+_RATIO_TOLERANCE: Final = 1e-3
+
+
+class ToldActions(NamedTuple):
+    """What a file of actions tells: splits and dividends by symbol and ex-date, and the rest."""
+
+    splits: list[Split]
+    dividends: list[Dividend]
+    aside: list[ActionAside]
+    """Rows that cannot be used, with the reason."""
+
+
+NO_ACTIONS: Final = ToldActions([], [], [])
+
+_SPLITS: Final = frozenset(
+    ("split", "stock split", "forward split", "reverse split", "stock dividend", "share split")
+)
+_DIVIDENDS: Final = frozenset(
+    {
+        *("dividend", "cash dividend", "special dividend", "special cash dividend"),
+        *("regular dividend", "distribution", "cash distribution", "return of capital"),
+        *("capital gain", "capital gains", "long term capital gain", "short term capital gain"),
+        *("spinoff", "spin off", "cd", "sc", "lt", "st", "roc"),
+    }
+)
+"""Kinds by the words of sources; a spin-off counts where its value is told as cash."""
+
+
+def read_actions(path: Path) -> ToldActions:
+    """Splits and cash distributions of a file, each sorted by symbol and ex-date.
+
+    Columns: symbol, ex_date, kind; for a split its ratio as split_from and split_to, or the price
+    factor, which ratio_text ("2:1" is two new shares for one old) makes exact; for a dividend
+    cash in dollars a share, and where there are some, id and distribution_type: equal amounts that
+    differ in their ids alone count once. Raises `UsageError` for a file that lacks a column.
+    """
+    table = require(path, read_table(path), ("symbol", "ex_date", "kind"))
+    table = table.with_columns(pl.col("symbol", "kind").cast(pl.String).fill_null(""))
+    kinds = table["kind"].str.to_lowercase()
+    if "factor" not in table.columns and kinds.is_in(list(_SPLITS)).any():
+        table = require(path, table, ("split_from", "split_to"), "or factor")
+    table = with_columns_of(table, ("factor", "split_from", "split_to", "cash"), pl.Float64)
+    table = with_columns_of(table, ("ratio_text", "id", "distribution_type"), pl.String)
+    numbers = ("factor", "split_from", "split_to", "cash")
+    parsed = table.with_columns(
+        pl.col(numbers).cast(pl.Float64, strict=False), date("ex_date", table.schema["ex_date"])
+    )
+    told = ToldActions([], [], [])
+    paid: dict[tuple[Dividend, str | None], str | None] = {}
+    for row, given in zip(parsed.iter_rows(named=True), table.iter_rows(named=True), strict=True):
+        action = _action(row)
+        if isinstance(action, Split):
+            told.splits.append(action)
+        elif isinstance(action, Dividend):
+            place, number = (action, row["distribution_type"]), row["id"]
+            if number is None or place not in paid:
+                told.dividends.append(action)
+                paid[place] = number
+            elif number != paid[place]:
+                told.aside.append(_told_aside(row, given, "told before with another id"))
+        else:
+            told.aside.append(_told_aside(row, given, action))
+    told.splits.sort()
+    told.dividends.sort()
+    return told
+
+
+def _action(row: dict[str, Any]) -> Split | Dividend | str:
+    """The action of a row, or why it is none."""
+    symbol, day = row["symbol"], row["ex_date"]
+    kind = re.sub(r"[\s_-]+", " ", row["kind"].strip().lower())
+    if not symbol:
+        return "no ticker"
+    if day is None:
+        return "no day"
+    if kind in _SPLITS:
+        ratio = _ratio(row)
+        return Split(symbol, day, *ratio) if ratio else "no ratio above 0"
+    if kind in _DIVIDENDS:
+        return Dividend(symbol, day, row["cash"]) if _positive(row["cash"]) else "no amount above 0"
+    return "an unknown kind"
+
+
+def _told_aside(row: dict[str, Any], given: dict[str, Any], reason: str) -> ActionAside:
+    shown = ", ".join(
+        f"{name} {value}"
+        for name, value in given.items()
+        if value is not None and name not in ("symbol", "ex_date")
+    )
+    return ActionAside(row["symbol"], row["ex_date"], reason, shown)
+
+
+def _ratio(row: dict[str, Any]) -> tuple[float, float] | None:
+    """Old and new shares of a row; None if it does not tell them."""
+    old, new, factor = row["split_from"], row["split_to"], row["factor"]
+    if _positive(old) and _positive(new):
+        return old, new
+    return _exact_ratio(row["ratio_text"], factor) if _positive(factor) else None
+
+
+def _exact_ratio(text: str | None, factor: float) -> tuple[float, float]:
+    """Old and new shares: those that the text says, unless the factor contradicts it."""
+    if found := _RATIO.fullmatch(text or ""):
+        new, old = (float(part) for part in found.groups())
+        if new > 0 and math.isclose(old / new, factor, rel_tol=_RATIO_TOLERANCE):
+            return old, new
+    return factor, 1.0
+
+
+def _positive(value: float | None) -> TypeGuard[float]:
+    return value is not None and 0 < value < math.inf
