@@ -1,8 +1,8 @@
-"""Sessions of the New York Stock Exchange, from its rules; dates are New York dates.
+"""Sessions of the New York Stock Exchange since 1962; dates are New York dates.
 
-Holidays: NYSE Rule 7.2. Early closes at 13:00 since 1993: the day after Thanksgiving, 3 July and
-24 December where the rules of that year made them so. Checked in the tests against
-exchange-calendars for every session from 2003 on.
+Holidays follow NYSE Rule 7.2 and the rules before it. Closures and early closes that no rule
+foretells are those of the list "NYSE Holidays and Closings" of the exchange. An early close that
+nobody planned (a failure, a circuit breaker) does not count as one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,19 @@ _DAY = dt.timedelta(days=1)
 
 # Closures that no rule foretells.
 _CLOSED = {
+    dt.date(1963, 11, 25): "mourning for President Kennedy",
+    dt.date(1968, 2, 12): "Lincoln's Birthday",
+    dt.date(1968, 4, 9): "mourning for Martin Luther King Jr.",
+    dt.date(1968, 7, 5): "day after Independence Day",
+    dt.date(1968, 11, 11): "Veterans Day",
+    dt.date(1969, 2, 10): "snow",
+    dt.date(1969, 3, 31): "mourning for President Eisenhower",
+    dt.date(1969, 7, 21): "first landing on the moon",
+    dt.date(1972, 12, 28): "mourning for President Truman",
+    dt.date(1973, 1, 25): "mourning for President Johnson",
+    dt.date(1977, 7, 14): "blackout of New York",
+    dt.date(1985, 9, 27): "hurricane Gloria",
+    dt.date(1994, 4, 27): "mourning for President Nixon",
     dt.date(2001, 9, 11): "attack on the World Trade Center",
     dt.date(2001, 9, 12): "attack on the World Trade Center",
     dt.date(2001, 9, 13): "attack on the World Trade Center",
@@ -29,8 +42,46 @@ _CLOSED = {
     dt.date(2025, 1, 9): "mourning for President Carter",
 }
 
-# Early closes that no rule foretells.
-_SHORT = {dt.date(1997, 12, 26), dt.date(1999, 12, 31), dt.date(2003, 12, 26)}
+# Early closes that no rule foretells: the day and the time.
+_SHORT = {
+    dt.date(1964, 10, 23): dt.time(14),  # funeral of President Hoover
+    dt.date(1967, 2, 7): dt.time(14),  # snow
+    dt.date(1974, 12, 24): dt.time(14),
+    dt.date(1975, 2, 12): dt.time(14, 30),  # snow
+    dt.date(1975, 12, 24): dt.time(14),
+    dt.date(1976, 8, 9): dt.time(15),  # hurricane Belle
+    dt.date(1978, 2, 6): dt.time(14),  # snow
+    dt.date(1990, 12, 24): dt.time(14),
+    dt.date(1991, 12, 24): dt.time(14),
+    dt.date(1992, 11, 27): dt.time(14),
+    dt.date(1992, 12, 24): dt.time(14),
+    dt.date(1994, 2, 11): dt.time(14, 30),  # snow
+    dt.date(1996, 1, 8): dt.time(14),  # snow
+    dt.date(1997, 12, 26): dt.time(13),
+    dt.date(1999, 12, 31): dt.time(13),
+    dt.date(2003, 12, 26): dt.time(13),
+}
+
+# Weeks of early closes: first day, last day, time. Most of them let the brokers catch up with
+# their paperwork.
+_SHORT_WEEKS = (
+    (dt.date(1966, 1, 6), dt.date(1966, 1, 14), dt.time(14)),  # strike of the subway
+    (dt.date(1967, 8, 9), dt.date(1967, 8, 18), dt.time(14)),
+    (dt.date(1968, 1, 22), dt.date(1968, 3, 1), dt.time(14)),
+    (dt.date(1969, 1, 2), dt.date(1969, 7, 3), dt.time(14)),
+    (dt.date(1969, 7, 7), dt.date(1969, 9, 26), dt.time(14, 30)),
+    (dt.date(1969, 9, 29), dt.date(1970, 5, 1), dt.time(15)),
+    (dt.date(1987, 10, 23), dt.date(1987, 10, 30), dt.time(14)),
+    (dt.date(1987, 11, 2), dt.date(1987, 11, 4), dt.time(14, 30)),
+    (dt.date(1987, 11, 5), dt.date(1987, 11, 6), dt.time(15)),
+    (dt.date(1987, 11, 9), dt.date(1987, 11, 11), dt.time(15, 30)),
+)
+
+_FOUR_O_CLOCK = dt.date(1974, 10, 1)
+"""From this day on the exchange closes at 16:00; before it closed at 15:30."""
+
+# Half days have closed at 13:00 since then.
+_HALF_DAYS = 1993
 
 
 def _weekday(year: int, month: int, weekday: int, nth: int) -> dt.date:
@@ -62,11 +113,14 @@ def _observed(day: dt.date) -> dt.date:
 @lru_cache(maxsize=256)
 def holidays(year: int) -> frozenset[dt.date]:
     """The weekdays of a year on which the exchange is closed."""
+    days = _by_rule(year) | {day for day in _CLOSED if day.year == year}
+    return frozenset(days | (_wednesdays_of_1968(days) if year == 1968 else set()))
+
+
+def _by_rule(year: int) -> set[dt.date]:
     new_year = dt.date(year, 1, 1)
     days = {
-        _weekday(year, 2, 0, 3),  # Washington's Birthday
         _easter(year) - 2 * _DAY,  # Good Friday
-        _weekday(year, 5, 0, -1),  # Memorial Day
         _observed(dt.date(year, 7, 4)),
         _weekday(year, 9, 0, 1),  # Labor Day
         _weekday(year, 11, 3, 4),  # Thanksgiving
@@ -75,11 +129,28 @@ def holidays(year: int) -> frozenset[dt.date]:
     # A New Year's Day on a Saturday is not made up for: the Friday closes the accounting year.
     if new_year.weekday() != 5:
         days.add(_observed(new_year))
+    if year >= 1971:
+        days.add(_weekday(year, 2, 0, 3))  # Washington's Birthday
+        days.add(_weekday(year, 5, 0, -1))  # Memorial Day
+    else:
+        days.add(_observed(dt.date(year, 2, 22)))
+        # The one Memorial Day on a Saturday that was not kept on Friday is that of 1970.
+        days |= {_observed(dt.date(year, 5, 30))} - {dt.date(1970, 5, 29)}
+    if year <= 1968 or year in (1972, 1976, 1980):
+        days.add(_weekday(year, 11, 0, 1) + _DAY)  # Election Day
     if year >= 1998:
         days.add(_weekday(year, 1, 0, 3))  # Martin Luther King Jr.
     if year >= 2022:
         days.add(_observed(dt.date(year, 6, 19)))  # Juneteenth
-    return frozenset(days | {day for day in _CLOSED if day.year == year})
+    return days
+
+
+def _wednesdays_of_1968(holidays: set[dt.date]) -> set[dt.date]:
+    """The Wednesdays closed for paperwork, from 12 June on: in weeks without a holiday."""
+    first = dt.date(1968, 6, 12)
+    wednesdays = (first + dt.timedelta(weeks=week) for week in range(29))
+    weeks = {day.isocalendar()[:2] for day in holidays}
+    return {day for day in wednesdays if day.isocalendar()[:2] not in weeks}
 
 
 def is_session(day: dt.date) -> bool:
@@ -129,29 +200,35 @@ def sessions_from_to(first: dt.date, last: dt.date) -> int:
 
 
 def is_half_day(day: dt.date) -> bool:
-    """Whether that session closes at 13:00."""
-    if not is_session(day):
-        return False
-    if day in _SHORT or day == _weekday(day.year, 11, 3, 4) + _DAY:
-        return True
-    if (day.month, day.day) == (12, 24):
-        return True
-    return _before_independence_day(day)
-
-
-def _before_independence_day(day: dt.date) -> bool:
-    # 3 July is short from Monday to Thursday; from 2013 on, Wednesday's 3 July as well. Until
-    # 2012 a Thursday 4 July made the Friday after it short instead.
-    if (day.month, day.day) == (7, 3):
-        return day.weekday() in (0, 1, 3) or (day.weekday() == 2 and day.year >= 2013)
-    return (day.month, day.day) == (7, 5) and day.weekday() == 4 and 1996 <= day.year <= 2012
+    """Whether that session closes early, by plan."""
+    return is_session(day) and _early_close(day) is not None
 
 
 def close_time(day: dt.date) -> dt.datetime:
     """When trading of that session ends, as an aware New York time."""
-    return dt.datetime(
-        day.year, day.month, day.day, 13 if is_half_day(day) else 16, tzinfo=NEW_YORK
-    )
+    regular = dt.time(16) if day >= _FOUR_O_CLOCK else dt.time(15, 30)
+    return dt.datetime.combine(day, _early_close(day) or regular, NEW_YORK)
+
+
+def _early_close(day: dt.date) -> dt.time | None:
+    if day in _SHORT:
+        return _SHORT[day]
+    if day.year < _HALF_DAYS:
+        return next((time for first, last, time in _SHORT_WEEKS if first <= day <= last), None)
+    thanksgiving = _weekday(day.year, 11, 3, 4)
+    christmas_eve = (day.month, day.day) == (12, 24)
+    half = day == thanksgiving + _DAY or christmas_eve or _by_independence_day(day)
+    return dt.time(13) if half else None
+
+
+def _by_independence_day(day: dt.date) -> bool:
+    # 3 July is short from Monday to Thursday; from 2013 on, Wednesday's 3 July as well. Until
+    # 2012 a Thursday 4 July made the Friday after it short instead.
+    if (day.month, day.day) == (7, 3):
+        return day.year >= 1995 and (
+            day.weekday() in (0, 1, 3) or (day.weekday() == 2 and day.year >= 2013)
+        )
+    return (day.month, day.day) == (7, 5) and day.weekday() == 4 and 1996 <= day.year <= 2012
 
 
 def last_closed_session(now: dt.datetime) -> dt.date:
