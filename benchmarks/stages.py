@@ -23,7 +23,7 @@ from marketsweep.market import Market, open_market
 from marketsweep.outputs import FORMATS, writer
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan, make_plan
-from marketsweep.providers._answers import _gunzip
+from marketsweep.providers._answers import Answer, decoded
 from marketsweep.providers._massive_bodies import GroupedBodies
 from marketsweep.ranking import rank
 from marketsweep.records import SessionBars
@@ -46,11 +46,11 @@ def rows(example: Example) -> Iterator[Row]:
 def _intake(example: Example) -> Iterator[Row]:
     month = [day for day in SESSIONS if (day.year, day.month) == (AS_OF.year, AS_OF.month)]
     bodies = grouped_bodies(month)
-    packed = gzip.compress(bodies[-1], 1)
+    answer = Answer(200, {"Content-Encoding": "gzip"}, gzip.compress(bodies[-1], 1))
     reader = GroupedBodies()
     sessions = [reader.read(day, body) for day, body in zip(month, bodies, strict=True)]
     tickers = f"{len(sessions[-1].symbols):,}"
-    yield _stage(f"unpack a body of {tickers} bars", lambda: _gunzip(packed))
+    yield _stage(f"unpack a body of {tickers} bars", lambda: decoded(answer, bytes, 2**30))
     yield _stage("decode it", lambda: reader.read(month[-1], bodies[-1]))
     yield _commit(example, "commit a month to an empty store", [], sessions)
     yield _commit(example, "commit its last session to the others", sessions[:-1], sessions[-1:])

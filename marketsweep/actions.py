@@ -72,7 +72,9 @@ def entries(snapshot: Snapshot, symbol: str | None = None) -> list[Entry]:
     words = [one for one in snapshot.settled() if symbol in (None, one.symbol)]
     told = [one for one in snapshot.told() if concerns(one)]
     if symbol is not None and not words and not told:
-        snapshot.column_of(symbol)
+        ticker = snapshot.ticker(symbol)
+        if ticker != symbol:
+            return entries(snapshot, ticker)
     settled = {(one.symbol, one.ex_date, one.kind) for one in words}
     found = [
         Entry(one.symbol, one.ex_date, in_words(one), "provider", "", _becomes(rulings.get(one)))
@@ -113,7 +115,7 @@ def add(store: Store, symbol: str, ex_date: dt.date, kind: Kind, value: str) -> 
     """
     action = _split(symbol, ex_date, value) if kind == "split" else _cash(symbol, ex_date, value)
     with store.snapshot() as snapshot:
-        snapshot.column_of(symbol)
+        symbol = snapshot.ticker(symbol)
     _check_day(ex_date)
     with store.writer() as writer:
         writer.settle(Settled(symbol, ex_date, kind, action))
@@ -126,7 +128,7 @@ def dismiss(store: Store, symbol: str, ex_date: dt.date, kind: Kind) -> str:
     Raises UsageError where neither a provider tells one nor a rule suspects one.
     """
     with store.snapshot() as snapshot:
-        snapshot.column_of(symbol)
+        symbol = snapshot.ticker(symbol)
         _check_day(ex_date)
         word = Settled(symbol, ex_date, kind, None)
         suspected = kind == "split" and _is_suspected(snapshot, symbol, ex_date)

@@ -3,6 +3,9 @@
     [sync]
     concurrency = 16        # calls under way at once
     calls_per_minute = 5    # the plan's limit
+    max_file_mb = 1024      # megabytes of a file, unpacked
+    max_body_mb = 8         # megabytes of an answer, as it comes
+    max_pages = 1000        # pages of one list
 
     [scan]
     threads = 4             # that evaluate
@@ -35,6 +38,9 @@ CONFIG: Final = "config.toml"
 
 CONCURRENCY: Final = "sync", "concurrency"
 CALLS_PER_MINUTE: Final = "sync", "calls_per_minute"
+MAX_FILE_MB: Final = "sync", "max_file_mb"
+MAX_BODY_MB: Final = "sync", "max_body_mb"
+MAX_PAGES: Final = "sync", "max_pages"
 THREADS: Final = "scan", "threads"
 RAY_WORKERS: Final = "ray", "workers"
 RAY_THREADS: Final = "ray", "threads"
@@ -43,6 +49,9 @@ RAY_BLOCK: Final = "ray", "block"
 _MOST: Final = {
     CONCURRENCY: 100,
     CALLS_PER_MINUTE: 100_000,
+    MAX_FILE_MB: 1_000_000,
+    MAX_BODY_MB: 10_000,
+    MAX_PAGES: 1_000_000,
     THREADS: 256,
     RAY_WORKERS: 10_000,
     RAY_THREADS: 256,
@@ -60,6 +69,9 @@ class Config:
     concurrency: int | None = None
     """Calls under way at once in a sync."""
     calls_per_minute: int | None = None
+    max_file_mb: int | None = None
+    max_body_mb: int | None = None
+    max_pages: int | None = None
     threads: int | None = None
     """That evaluate a scan."""
     ray_workers: int | None = None

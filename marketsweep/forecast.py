@@ -119,6 +119,8 @@ def forecast(
     request = Request(since, until, chosen, by_symbol, details, always, screen=screen, again=again)
     window = asyncio.run(_window(provider, now))
     with _store(folder) as store, store.snapshot() as snapshot:
+        if chosen is not None:
+            request = replace(request, symbols=tuple(snapshot.tickers(chosen)[0]))
         agenda = make_agenda(snapshot, window, request, provider.tariff, now)
         return _forecast(snapshot, provider, request, agenda)
 

@@ -20,6 +20,7 @@ from marketsweep.nearness import names_near
 from marketsweep.past import History
 from marketsweep.records import LowVolume
 from marketsweep.screen import SESSIONS
+from marketsweep.spellings import resolved
 from marketsweep.store import Snapshot, Store
 from marketsweep.universe import MarketDay
 
@@ -119,7 +120,7 @@ def put_word(store: Store, symbols: Sequence[str], expires: str | None, *, out: 
     today = dt.date.today()
     until = None if expires is None else day_of(expires, today)
     with store.writer() as writer, store.snapshot() as snapshot:
-        _check_known(snapshot, symbols)
+        symbols = _known(snapshot, symbols)
         given = frozenset(symbols)
         others = [
             line for line in snapshot.low_volume() if not (line.manual and line.symbol in given)
@@ -143,13 +144,16 @@ def day_of(expires: str, start: dt.date) -> dt.date:
     return day
 
 
-def _check_known(snapshot: Snapshot, symbols: Iterable[str]) -> None:
+def _known(snapshot: Snapshot, symbols: Iterable[str]) -> list[str]:
+    """The symbols in the store's spelling. Raises UsageError for one that is not known."""
     known = {*snapshot.symbols, *(symbol for symbol, *_ in snapshot.lives())}
-    for symbol in symbols:
+    found, _ = resolved(symbols, known)
+    for symbol in found:
         if symbol not in known:
             near = names_near(symbol, known, cutoff=0.5)
             hint = f": did you mean {' or '.join(near)}?" if near else ""
             raise UsageError(f"{symbol!r} is neither listed nor stored{hint}")
+    return found
 
 
 def reason(line: LowVolume) -> str:

@@ -361,8 +361,9 @@ class Market:
             for line in indicator_lines(node_of(given), saved)
         ]
         marks = None if held is None else marks_of(held, self.loader, session, adjust)
+        ticker = self.loader.snapshot.ticker(symbol)
         drawn = draw(
-            self.loader, session, [symbol], held, lines, marks=marks, adjust=adjust, bars=bars
+            self.loader, session, [ticker], held, lines, marks=marks, adjust=adjust, bars=bars
         )
         return Chart(drawn[0])
 
@@ -398,8 +399,7 @@ class Market:
 
         self.loader.refresh()
         snapshot = self.loader.snapshot
-        snapshot.column_of(symbol)  # raises for one without bars
-        return read(snapshot, [symbol], None, _date(as_of), adjust).drop("symbol")
+        return read(snapshot, [snapshot.ticker(symbol)], None, _date(as_of), adjust).drop("symbol")
 
     def price_history_batch(
         self,
@@ -418,7 +418,9 @@ class Market:
         """
         from marketsweep.histories import Histories, fetch, read  # as above
 
-        wanted = checked([symbols] if isinstance(symbols, str) else symbols)
+        self.loader.refresh()
+        given = checked([symbols] if isinstance(symbols, str) else symbols)
+        wanted, _ = self.loader.snapshot.tickers(given)
         first, last = _date(since, "since"), _date(until, "until")
         receipt = fetch(self.store, self._provider, wanted, first, last)
         self.loader.refresh()
@@ -427,7 +429,7 @@ class Market:
 
 
 def _from_environment(config: Config) -> Provider:
-    from marketsweep.providers.massive import CONCURRENCY, MassiveProvider
+    from marketsweep.providers.massive import CONCURRENCY, MassiveProvider, http_settings
 
     key = os.environ.get("MASSIVE_API_KEY")
     if not key:
@@ -436,7 +438,12 @@ def _from_environment(config: Config) -> Provider:
             "or open the market with a provider"
         )
     at_once = config.concurrency or CONCURRENCY
-    return MassiveProvider(key, calls_per_minute=config.calls_per_minute, concurrency=at_once)
+    return MassiveProvider(
+        key,
+        calls_per_minute=config.calls_per_minute,
+        concurrency=at_once,
+        settings=http_settings(config),
+    )
 
 
 def _reusing(given: bool | Incremental) -> Incremental | None:

@@ -25,6 +25,7 @@ from marketsweep.plan import Plan, make_plan
 from marketsweep.records import Split
 from marketsweep.reference import LISTED_ON, Reference, ReferenceByPlace
 from marketsweep.screen import Clause, Screen
+from marketsweep.spellings import note_of, resolved
 from marketsweep.tree import Node
 
 RECENT: Final = 20
@@ -59,6 +60,7 @@ class Facts:
             snapshot.notes().get(LISTED_ON),
             self._closes,
             self._splits,
+            snapshot.index,
         )
 
     def _splits(self) -> list[Split]:
@@ -115,9 +117,9 @@ class Facts:
     ) -> Iterator[tuple[str, NDArray[np.float64]]]:
         """The parts of a screen, with their truth for each symbol: 1, 0 or NaN."""
         if screen.watchlist is not None:
-            yield "watchlist", _among(symbols, screen.watchlist)
+            yield "watchlist", _among(symbols, _resolved(screen.watchlist, symbols))
         if screen.exclude:
-            yield "exclude", 1.0 - _among(symbols, screen.exclude)
+            yield "exclude", 1.0 - _among(symbols, _resolved(screen.exclude, symbols))
         if screen.skip_low_volume:
             yield "low-volume list", 1.0 - _among(symbols, self.low_volume)
         if screen.where:
@@ -139,7 +141,12 @@ class Facts:
             yield screen.volume_floor(traded.sessions), held
 
     def _warnings(self, symbols: Sequence[str], screen: Screen) -> Iterator[str]:
-        absent = sorted((screen.watchlist or frozenset()).difference(symbols))
+        known = frozenset(symbols)
+        listed, read = resolved(sorted(screen.watchlist or ()), known)
+        read |= resolved(sorted(screen.exclude), known)[1]
+        if note := note_of(read):
+            yield note
+        absent = sorted(frozenset(listed).difference(known))
         if absent:
             more = f" and {len(absent) - _SHOWN:,} more" if len(absent) > _SHOWN else ""
             named = ", ".join(absent[:_SHOWN])
@@ -160,6 +167,11 @@ class Facts:
         columns = np.array([index.get(symbol, -1) for symbol in symbols], dtype=np.int64)
         values = np.append(of_columns, np.nan)[columns]  # the last is of those without a column
         return np.where(np.isnan(values), np.nan, (values >= least).astype(float))
+
+
+def _resolved(tickers: Iterable[str], symbols: Sequence[str]) -> frozenset[str]:
+    """Tickers of a list in the spelling of the store."""
+    return frozenset(resolved(tickers, frozenset(symbols))[0])
 
 
 def _among(symbols: Sequence[str], those: Collection[str]) -> NDArray[np.float64]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import Final
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from marketsweep import tree
 from marketsweep.records import Listing, Split
+from marketsweep.spellings import known_as, note_of
 from marketsweep.tree import Node
 
 UNKNOWN: Final = float("nan")
@@ -37,6 +39,7 @@ class Reference:
     `lives` is what every scan asks; `listings` is called when a fact is asked for the first time,
     and `closes` (the last ones by symbol, raw dollars) and `splits` for the first market cap.
     `known_on` (ISO) is the session at which a source told what is listed, without since when.
+    `stored` are the tickers with bars: a condition may name them in any spelling.
     """
 
     def __init__(
@@ -47,7 +50,9 @@ class Reference:
         known_on: str | None = None,
         closes: Callable[[], Mapping[str, float]] = dict,
         splits: Callable[[], Iterable[Split]] = tuple,
+        stored: Container[str] = frozenset(),
     ) -> None:
+        self._stored = stored
         self.as_of = as_of
         self._known_on = known_on
         self._load = listings
@@ -86,6 +91,10 @@ class Reference:
         if first is None:
             return True if self._known_on and self._known_on <= self._day else None
         return first <= self._day
+
+    def __contains__(self, symbol: object) -> bool:
+        """Whether a ticker is stored, or listed."""
+        return symbol in self._stored or symbol in self.lives
 
     def fact(self, symbol: str, name: str) -> str | float | None:
         """One fact of one symbol; None where it is unknown."""
@@ -129,7 +138,8 @@ class Reference:
         """Float64 [nodes, symbols]: numbers as they are, truths as 1 and 0, NaN for unknown."""
         found = np.empty((len(nodes), len(symbols)))
         for row, node in zip(found, nodes, strict=True):
-            row[:] = [self._value(symbol, node) for symbol in symbols]
+            spelled = respelled(node, self)
+            row[:] = [self._value(symbol, spelled) for symbol in symbols]
         return found
 
     def _value(self, symbol: str, node: Node) -> float:
@@ -195,6 +205,46 @@ class ReferenceByPlace:
         for place, reference in self._apart.items():
             found[:, place] = reference.columns(nodes, [symbols[place]])[:, 0]
         return found
+
+
+def tickers_of(node: Node) -> list[str]:
+    """Return the tickers that a node compares the symbol with."""
+    match node:
+        case tree.In(operand=tree.Fact(name="symbol"), choices=choices):
+            return [choice.value for choice in choices]
+        case tree.Compare(operands=operands) if tree.Fact("symbol") in operands:
+            return [one.value for one in operands if isinstance(one, tree.Text)]
+    return []
+
+
+def ticker_notes(nodes: Iterable[Node], known: Container[str]) -> Iterator[str]:
+    """Yield what conditions name as tickers and is read otherwise, or is not known."""
+    parts = [part for node in nodes for part in node.walk()]
+    texts = [text for part in parts for text in tickers_of(part)]
+    texts += [part.symbol for part in parts if isinstance(part, tree.Other)]
+    ours = {text: known_as(text, known) for text in texts}
+    read = {text: one for text, one in ours.items() if one is not None and one != text}
+    if read:
+        yield note_of(read)
+    if absent := [text for text, one in ours.items() if one is None]:
+        yield f"neither stored nor listed, though a condition names it: {', '.join(absent[:3])}"
+
+
+def respelled(node: Node, known: Container[str]) -> Node:
+    """Return a node with the tickers that it compares the symbol with as the store spells them."""
+    ours = {text: known_as(text, known) or text for text in tickers_of(node)}
+    if all(text == ticker for text, ticker in ours.items()):
+        return node
+    match node:
+        case tree.In(choices=choices):
+            return replace(node, choices=tuple(tree.Text(ours[one.value]) for one in choices))
+        case tree.Compare(operands=operands):
+            texts = (
+                tree.Text(ours[one.value]) if isinstance(one, tree.Text) else one
+                for one in operands
+            )
+            return replace(node, operands=tuple(texts))
+    return node
 
 
 def _iso(day: dt.date | None) -> str | None:

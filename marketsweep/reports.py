@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from marketsweep.demo import DemoResult
+    from marketsweep.dry_run import DryRun, Row
     from marketsweep.forecast import Forecast
     from marketsweep.results import Hits
     from marketsweep.screen import Clause
@@ -127,6 +128,53 @@ def _fetched(receipt: SyncReceipt) -> str:
         return f"{receipt.fetched:,} of {receipt.wanted:,} sessions"
     still = f", {receipt.untraded:,} were not traded" if receipt.untraded else ""
     return f"{receipt.symbols_fetched:,} of {receipt.symbols_wanted:,} symbols{still}"
+
+
+def dry_run_report(found: DryRun) -> str:
+    """What was understood of files, and what of it would be stored."""
+    lines: list[str] = []
+    for reading in found.readings[:_FIRST]:
+        columns = ", ".join(
+            f"{ours} from {theirs}{' (a check only)' if ours == 'adj_close' else ''}"
+            for ours, theirs in reading.columns.items()
+        )
+        lines += [
+            f"{reading.path}: {reading.kind}; {reading.layout}; {reading.rows:,} rows",
+            *([f"  columns: {columns}"] if columns else []),
+            *([f"  ignored: {', '.join(reading.ignored)}"] if reading.ignored else []),
+            *([f"  dates: {reading.dates}"] if reading.dates else []),
+            *(["  numbers: with a decimal comma"] if reading.decimal == "," else []),
+        ]
+    if len(found.readings) > _FIRST:
+        lines.append(f"and {len(found.readings) - _FIRST:,} more files")
+    lines += [f"note: {note}" for note in found.notes]
+    if found.readings:
+        lines.append(
+            f"would store {found.bars:,} bars of {found.symbols:,} symbols in {found.sessions:,} "
+            f"sessions, {found.first} to {found.last}"
+        )
+    lines += [f"  {_row(row)}" for row in found.rows]
+    if found.set_aside:
+        lines.append(f"would set aside: {_counted(found.set_aside)}")
+        lines += [f"  {_row(row)}: {row.reason}" for row in found.examples]
+    lines.append(
+        f"{found.splits:,} splits, {found.dividends:,} dividends, {found.listings:,} listings"
+    )
+    if found.unusable:
+        lines.append(f"{len(found.unusable):,} actions cannot be used:")
+        lines += [
+            f"  {one.symbol} {one.ex_date} {one.told}: {one.reason}"
+            for one in found.unusable[:_FIRST]
+        ]
+    lines.append("nothing was stored: leave --dry-run out to store it")
+    return "\n".join(lines)
+
+
+def _row(row: Row) -> str:
+    values = "  ".join(
+        f"{name} {value:,.10g}" for name, value in zip(FIELDS, row.values, strict=True)
+    )
+    return f"{row.symbol}  {row.session}  {values}"
 
 
 def forecast_report(plan: Forecast) -> str:

@@ -37,6 +37,7 @@ from marketsweep.nearness import names_near
 from marketsweep.records import ActionAside, Dividend, Listing, LowVolume, Settled, Split
 from marketsweep.rulings import Kind, Ruling, effective
 from marketsweep.segments import FOLDER, SUFFIX, Disk, Segment, disk_errors, files_in
+from marketsweep.spellings import known_as, usual
 from marketsweep.tables.rows import Revision, SegmentRow, SessionRow, SetAside, segment_of
 from marketsweep.tenures import Doubt, Tenure
 
@@ -304,14 +305,40 @@ class Snapshot:
         """Sessions known of single symbols; with `final` those that will not be corrected."""
         return self._catalog.spans(final=final)
 
-    def column_of(self, symbol: str) -> int:
-        """The column of a symbol. Raises UsageError, with names near it, where it has no bars."""
-        if symbol not in self.index:
-            near = [one for one in (symbol.upper(),) if one in self.index]
-            near = near or names_near(symbol, self.symbols, cutoff=0.5)
+    def ticker(self, symbol: str) -> str:
+        """Return the stored ticker that a symbol means, in whichever spelling: BRK-B is BRK.B.
+
+        Raises UsageError, with names near it, where it has no bars.
+        """
+        found = known_as(symbol, self.index) if isinstance(symbol, str) else None
+        if found is None:
+            near = names_near(str(symbol), self.symbols, cutoff=0.5)
             hint = f": did you mean {' or '.join(near)}?" if near else ""
             raise UsageError(f"no bars of {symbol!r} are stored{hint}")
-        return self.index[symbol]
+        return found
+
+    def tickers(self, symbols: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+        """Return symbols in the store's spelling, each once, and those read otherwise than written.
+
+        A symbol that is neither stored nor listed is put in the spelling that providers use.
+        """
+        read: dict[str, str] = {}
+        found: list[str] = []
+        for symbol in symbols:
+            known = known_as(symbol, self.index) or known_as(symbol, self._listed)
+            ticker = known or usual(symbol)
+            if ticker != symbol:
+                read[symbol] = ticker
+            found.append(ticker)
+        return list(dict.fromkeys(found)), read
+
+    @cached_property
+    def _listed(self) -> frozenset[str]:
+        return frozenset(symbol for symbol, *_ in self.lives())
+
+    def column_of(self, symbol: str) -> int:
+        """Return the column of a symbol in any spelling. Raises UsageError where it has no bars."""
+        return self.index[self.ticker(symbol)]
 
     def splits(self) -> list[Split]:
         """Every split that counts, by symbol and ex-date, under the ticker of its day."""

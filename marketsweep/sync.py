@@ -42,6 +42,7 @@ from marketsweep.sessions import (
     sessions_from_to,
 )
 from marketsweep.spans import Asked
+from marketsweep.spellings import note_of
 from marketsweep.store import Snapshot, Store
 from marketsweep.sync_receipt import SyncReceipt
 from marketsweep.tables.rows import Revision
@@ -103,10 +104,17 @@ def sync(
     check_days(since, until, dt.datetime.now(dt.UTC))
     chosen = None if symbols is None else tuple(dict.fromkeys(symbols))
     screen = screen_of(store.path, universe, where, unknown)
+    read: dict[str, str] = {}
+    with store.snapshot() as snapshot:
+        always, _ = snapshot.tickers(always)
+        if chosen is not None:
+            names, read = snapshot.tickers(chosen)
+            chosen = tuple(names)
     always = frozenset(always)
     request = Request(since, until, chosen, by_symbol, details, always, content, screen, again)
     with store.writer() as writer:
         one = _Sync(store, writer, provider, request, progress)
+        one.receipt.warnings += [note_of(read)] if read else []
         return _completed(one.run())
 
 
@@ -190,6 +198,7 @@ class _Sync:
         await self._write(self._commit, self.provider.off_session(agenda.first, agenda.last))
         await self._resolve()
         await self._put_aside(agenda)
+        self.receipt.warnings += self.provider.notes()
 
     def _behind(self) -> int:
         with self.store.snapshot() as snapshot:

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from marketsweep.errors import UsageError
 from marketsweep.intake import is_ticker
+from marketsweep.spellings import usual
 
 
 def read_list(text: str) -> list[str]:
-    """The symbols of `A,B,...` or of `@FILE`, each once, in order.
+    """Return the symbols of `A,B,...` or of `@FILE`, each once, in order.
 
     A file has them on lines of their own or between commas; what follows a `#` is a comment.
-    Raises UsageError for a file that cannot be read, and for what is no ticker.
+    TradingView's lists are read as they come, with headings such as `###Longs` and exchanges such
+    as `NYSE:`. Raises UsageError for a file that cannot be read, and for an invalid ticker.
     """
     if not text.startswith("@"):
-        return checked(part.strip() for part in text.split(","))
+        return checked(usual(part.strip()) for part in text.split(","))
     path = Path(text[1:]).expanduser()
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = _decoded(path.read_bytes()).splitlines()
+    except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the list of symbols {path}: {error}") from error
-    parts = (part.strip() for line in lines for part in line.partition("#")[0].split(","))
-    return checked(part for part in parts if part)
+    parts = (part.strip().strip("\"'") for line in lines for part in _parts(line))
+    return checked(usual(part) for part in parts if part)
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
+
+
+def _parts(line: str) -> Iterator[str]:
+    """The symbols of a line, without headings and comments."""
+    if "###" in line:
+        # TradingView: a heading stands among the symbols.
+        yield from (part for part in line.split(",") if not part.lstrip().startswith("###"))
+    else:
+        yield from re.split(r"[,;\t]", line.partition("#")[0])
 
 
 def checked(symbols: Iterable[str]) -> list[str]:
-    """The symbols, each once. Raises UsageError for what is no ticker, and for none at all."""
+    """Return the symbols, each once. Raises UsageError for an invalid ticker or none."""
     once = list(dict.fromkeys(symbols))
     for symbol in once:
         if not isinstance(symbol, str) or not is_ticker(symbol):

@@ -40,14 +40,14 @@ calls_per_minute = 300
 def test_nothing_set_is_nothing_set(tmp_path: Path) -> None:
     assert read_config(tmp_path / "none", {}) == Config()
     (tmp_path / "config.toml").write_text("")
-    assert read_config(tmp_path, {}) == Config(None, None, None)
+    assert read_config(tmp_path, {}) == Config()
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(WHOLE + "threads = 2\n")
-    assert read_config(tmp_path, {}) == Config(3, 300, 2)
+    assert read_config(tmp_path, {}) == Config(3, 300, threads=2)
     around = {"MARKETSWEEP_CONCURRENCY": "5", "MARKETSWEEP_THREADS": " 7 ", "MARKETSWEEP_X": "1"}
-    assert read_config(tmp_path, around) == Config(5, 300, 7)
+    assert read_config(tmp_path, around) == Config(5, 300, threads=7)
     assert read_config(tmp_path, {"MARKETSWEEP_CALLS_PER_MINUTE": ""}).calls_per_minute == 300
     for wrong in ("0", "-1", "many", "1.5", "257"):
         with pytest.raises(UsageError, match="MARKETSWEEP_THREADS must be a whole number from 1"):
@@ -92,7 +92,7 @@ def test_what_the_user_wrote_stays(tmp_path: Path) -> None:
     file.write_text(WHOLE)
     assert write_config(tmp_path, {CONCURRENCY: 16, THREADS: 4}) == file.resolve()
     assert file.read_text() == WHOLE.replace("concurrency=3", "concurrency=16") + "threads = 4\n"
-    assert read_config(tmp_path, {}) == Config(16, 300, 4)
+    assert read_config(tmp_path, {}) == Config(16, 300, threads=4)
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
 
 
@@ -106,7 +106,7 @@ def test_a_link_stays_one_and_a_folder_is_made(tmp_path: Path) -> None:
     assert (folder / "config.toml").is_symlink()
     assert shared.read_text() == "# shared\n\n[scan]\nthreads = 3\n"
     write_config(tmp_path / "deep" / "new", {CALLS_PER_MINUTE: 5})
-    assert read_config(tmp_path / "deep" / "new", {}) == Config(None, 5, None)
+    assert read_config(tmp_path / "deep" / "new", {}) == Config(None, 5)
 
 
 def test_a_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
@@ -211,3 +211,11 @@ def grown_to(expected: int, scan: Callable[[], object]) -> bool:
         if helpers() == expected:
             return True
     return False
+
+
+def test_limits_are_raised_by_name(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[sync]\nmax_file_mb = 9000\nmax_body_mb = 32\n")
+    config = read_config(tmp_path, {"MARKETSWEEP_MAX_PAGES": "5000"})
+    assert (config.max_file_mb, config.max_body_mb, config.max_pages) == (9000, 32, 5000)
+    settings = massive.http_settings(config)
+    assert (settings.body_mb, settings.pages) == (32, 5000)

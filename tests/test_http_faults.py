@@ -12,10 +12,12 @@ import gzip
 import json
 import logging
 import random
+import resource
 import selectors
 import socket
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from email.utils import format_datetime
@@ -882,3 +884,69 @@ def test_a_cancelled_wait_gives_its_place_back() -> None:
 def test_a_limit_of_nothing_is_refused(options: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="at least one"):
         MassiveProvider(KEY, "http://127.0.0.1", **options)  # type: ignore[arg-type]
+
+
+# -- answers without an end
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    """Send zeros until the client hangs up."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    try:
+        while True:
+            await response.write(b"0" * 2**16)
+    except (ConnectionError, asyncio.CancelledError):
+        return response
+
+
+def bomb(megabytes: int) -> Handler:
+    """An answer that is small as it comes, and unpacks to so many megabytes."""
+    packer = zlib.compressobj(9, wbits=31)
+    spaces = b" " * 2**20
+    packed = b"".join([*(packer.compress(spaces) for _ in range(megabytes)), packer.flush()])
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    return answer
+
+
+def test_an_answer_without_an_end_is_one_fault(server: MassiveServer) -> None:
+    server.always("grouped", endless)
+    text = failure(server.url, ProviderError)
+    assert "with more than 8 MB" in text
+    assert "max_body_mb in [sync]" in text
+
+
+def test_an_answer_that_unpacks_to_much_more(server: MassiveServer) -> None:
+    server.always("grouped", bomb(700))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    text = failure(server.url, ProviderError)
+    assert "with more than 64 MB" in text
+    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown_mb < 400
+
+
+def test_an_answer_below_the_limit_that_is_raised(server: MassiveServer) -> None:
+    padding = random.Random(1).randbytes(10 * 2**20).hex()  # packed it is 10 MB
+    rows = {"status": "OK", "resultsCount": 1, "results": [bar("A", 1.0)], "note": padding}
+    server.always("grouped", says(rows))
+    assert "with more than" in failure(server.url, ProviderError)
+    ((day,), _) = use(server.url, one_day, replace(QUICK, body_mb=16))
+    assert day.symbols == ["A"]
+
+
+def test_pages_without_an_end(server: MassiveServer) -> None:
+    count = iter(range(10**6))
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        place = next(count)
+        more = f"{server.url}/v3/reference/tickers?cursor={place}"
+        return body({"results": tickers(f"T{place}"), "next_url": more})
+
+    server.always("tickers", page)
+    text = failure(server.url, ProviderError, listings, replace(QUICK, pages=20))
+    assert "has no end of pages of /v3/reference/tickers (20 rows so far)" in text
+    assert "max_pages in [sync]" in text
+    assert len(server.calls) <= 2 * 21  # of listed and of delisted tickers

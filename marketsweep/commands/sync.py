@@ -25,6 +25,7 @@ from marketsweep.errors import UsageError
 if TYPE_CHECKING:
     from marketsweep.forecast import Forecast
     from marketsweep.providers import Provider
+    from marketsweep.providers.files import FilesProvider
     from marketsweep.sync_receipt import SyncReceipt
 
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @click.option("--always", metavar="A,B|@FILE", help="by symbol: fetched in any case.")
 @click.option("--concurrency", type=click.IntRange(1, 100), help="Calls under way at once.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what it would cost; make no call.")
+@click.option("--dry-run", is_flag=True, help="files: say what was understood; store nothing.")
 @click.option("--watch", "keep_on", is_flag=True, help="Go on: sync again after each close.")
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="The receipt as JSON on stdout.")
@@ -69,6 +71,7 @@ def sync(
     always: str | None,
     concurrency: int | None,
     only_plan: bool,
+    dry_run: bool,
     keep_on: bool,
     data: Path | None,
     as_json: bool,
@@ -86,6 +89,7 @@ def sync(
       marketsweep sync --by-symbol --universe liquid     of the whole market, who passes
       marketsweep sync --watch                           now, and after each close
       marketsweep sync --provider files --path bars.parquet --actions actions.parquet
+      marketsweep sync --provider files --path MSFT.csv --dry-run
 
     What was fetched is kept, whatever happens; run it again to go on. A session that cannot be
     had is asked for again later. The exit code is 3 where splits are not included, or nothing that
@@ -104,8 +108,8 @@ def sync(
 
     def source() -> Provider:
         if provider == "massive":
-            return massive_source(base_url, api_key, limit, at_once)
-        return files_source(provider, path, actions, symbols)
+            return massive_source(base_url, api_key, limit, at_once, config)
+        return files_source(provider, path, actions, symbols, config.max_file_mb)
 
     source()  # refuses what cannot be before a folder is made
     if keep_on and until:
@@ -114,6 +118,11 @@ def sync(
     in_any_case = () if always is None else read_list(always)
     if again and since is None:
         raise UsageError("--again needs --since: from which session on to fetch again")
+    if dry_run:
+        if provider != "files":
+            raise UsageError("--dry-run is for --provider files; --plan says what a sync costs")
+        _show_dry_run(files_source(provider, path, actions, symbols, config.max_file_mb), as_json)
+        return
     if only_plan:
         from marketsweep.forecast import forecast
 
@@ -174,6 +183,17 @@ def _show_receipt(receipt: SyncReceipt, as_json: bool) -> None:
         from marketsweep.reports import sync_report
 
         click.echo(sync_report(receipt))
+
+
+def _show_dry_run(source: FilesProvider, as_json: bool) -> None:
+    from marketsweep.dry_run import dry_run
+    from marketsweep.reports import dry_run_report
+
+    found = dry_run(source)
+    if as_json:
+        write_json(found.to_dict())
+    else:
+        click.echo(dry_run_report(found))
 
 
 def _show_forecast(plan: Forecast, as_json: bool) -> None:

@@ -62,11 +62,12 @@ def tune(
         raise UsageError(f"unknown executor {executor!r}: choose threads or ray")
     if ray_address:
         raise UsageError("--ray-address is of the ray executor: add --executor ray")
-    limit = calls_per_minute or read_config(folder).calls_per_minute
+    config = read_config(folder)
+    limit = calls_per_minute or config.calls_per_minute
     otherwise = "add --sandbox to measure against a local stand-in, 80 ms away"
 
     def source(connections: int) -> MassiveProvider:
-        return massive_source(base_url, api_key, None, connections, otherwise)
+        return massive_source(base_url, api_key, None, connections, config, otherwise)
 
     with contextlib.ExitStack() as stack:
         make: Callable[[int], MassiveProvider] | None = None

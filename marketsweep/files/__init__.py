@@ -1,7 +1,17 @@
 """Bars, corporate actions and symbols from files that people have."""
 
 from marketsweep.files.actions import NO_ACTIONS, read_actions
-from marketsweep.files.bars import read_bars
+from marketsweep.files.bars import read_bars, understood_bars
+from marketsweep.files.cells import DEFAULT_MB
+from marketsweep.files.reading import Reading
 from marketsweep.files.symbols import read_symbols
 
-__all__ = ["NO_ACTIONS", "read_actions", "read_bars", "read_symbols"]
+__all__ = [
+    "DEFAULT_MB",
+    "NO_ACTIONS",
+    "Reading",
+    "read_actions",
+    "read_bars",
+    "read_symbols",
+    "understood_bars",
+]

@@ -9,11 +9,16 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 import polars as pl
 
-from marketsweep.files.tables import date, read_table, require, with_columns_of
+from marketsweep.files.cells import DEFAULT_MB
+from marketsweep.files.columns import as_text, lenient_days, required, with_columns_of
+from marketsweep.files.layouts import table_of
+from marketsweep.files.sources import files_of, naming
 from marketsweep.records import ActionAside, Dividend, Split
 
 _RATIO: Final = re.compile(r"([\d.]+):([\d.]+)")
 _RATIO_TOLERANCE: Final = 1e-3
+_NUMBERS: Final = ("factor", "split_from", "split_to", "cash")
+_TEXTS: Final = ("ratio_text", "id", "distribution_type")
 
 
 class ToldActions(NamedTuple):
@@ -41,26 +46,40 @@ _DIVIDENDS: Final = frozenset(
 """Kinds by the words of sources; a spin-off counts where its value is told as cash."""
 
 
-def read_actions(path: Path) -> ToldActions:
-    """Splits and cash distributions of a file, each sorted by symbol and ex-date.
+def read_actions(path: Path, most_mb: int = DEFAULT_MB) -> ToldActions:
+    """Return the splits and cash distributions of a file, each sorted by symbol and ex-date.
 
     Columns: symbol, ex_date, kind; for a split its ratio as split_from and split_to, or the price
     factor, which ratio_text ("2:1" is two new shares for one old) makes exact; for a dividend
     cash in dollars a share, and where there are some, id and distribution_type: equal amounts that
     differ in their ids alone count once. Raises `UsageError` for a file that lacks a column.
     """
-    table = require(path, read_table(path), ("symbol", "ex_date", "kind"))
-    table = table.with_columns(pl.col("symbol", "kind").cast(pl.String).fill_null(""))
+    told = ToldActions([], [], [])
+    for file in files_of(path):
+        with naming(file):
+            _read(file, most_mb, told)
+    told.splits.sort()
+    told.dividends.sort()
+    return told
+
+
+def _read(path: Path, most_mb: int, told: ToldActions) -> None:
+    table = required(table_of(path, most_mb), ("symbol", "ex_date", "kind"))
+    table = table.filter(~pl.all_horizontal(pl.all().is_null()))
+    for name in ("symbol", "kind"):
+        table = table.with_columns(as_text(table[name]).fill_null("").alias(name))
     kinds = table["kind"].str.to_lowercase()
     if "factor" not in table.columns and kinds.is_in(list(_SPLITS)).any():
-        table = require(path, table, ("split_from", "split_to"), "or factor")
-    table = with_columns_of(table, ("factor", "split_from", "split_to", "cash"), pl.Float64)
-    table = with_columns_of(table, ("ratio_text", "id", "distribution_type"), pl.String)
-    numbers = ("factor", "split_from", "split_to", "cash")
-    parsed = table.with_columns(
-        pl.col(numbers).cast(pl.Float64, strict=False), date("ex_date", table.schema["ex_date"])
-    )
-    told = ToldActions([], [], [])
+        table = required(table, ("split_from", "split_to"), "or factor")
+    table = with_columns_of(table, _NUMBERS, pl.Float64)
+    table = with_columns_of(table, _TEXTS, pl.String)
+    parsed = table
+    for name in _TEXTS:
+        parsed = parsed.with_columns(as_text(parsed[name]).alias(name))
+    for name in _NUMBERS:
+        number = parsed[name].cast(pl.String).str.strip_chars("$ ").cast(pl.Float64, strict=False)
+        parsed = parsed.with_columns(number.alias(name))
+    parsed = parsed.with_columns(lenient_days(parsed["ex_date"]).alias("ex_date"))
     paid: dict[tuple[Dividend, str | None], str | None] = {}
     for row, given in zip(parsed.iter_rows(named=True), table.iter_rows(named=True), strict=True):
         action = _action(row)
@@ -75,9 +94,6 @@ def read_actions(path: Path) -> ToldActions:
                 told.aside.append(_told_aside(row, given, "told before with another id"))
         else:
             told.aside.append(_told_aside(row, given, action))
-    told.splits.sort()
-    told.dividends.sort()
-    return told
 
 
 def _action(row: dict[str, Any]) -> Split | Dividend | str:

@@ -89,6 +89,10 @@ class Provider(Protocol):
         """All that is known of some symbols, in that order, without those that are not known."""
         ...
 
+    def notes(self) -> list[str]:
+        """What people should know of how the source was read; nothing from most."""
+        ...
+
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
         """Rows that the source has on days that are no session, or not yet; none from most."""
         ...

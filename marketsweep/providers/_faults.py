@@ -57,6 +57,10 @@ class HttpSettings:
     """Seconds of nothing but "too many calls" before that is final: three of a plan's windows."""
     window_s: float = 60.0
     """Seconds of the window in which a plan counts calls."""
+    body_mb: int = 8
+    """Megabytes of an answer as it comes; unpacked it may have eight times as many."""
+    pages: int = 1000
+    """Pages of one list."""
 
 
 class Refusal(ProviderRefused):

@@ -33,7 +33,7 @@ import stamina
 from yarl import URL
 
 from marketsweep.errors import CallFailed, ProviderRefused, ProviderUnreachable
-from marketsweep.providers._answers import Answer, decoded, retry_after, sentence_of
+from marketsweep.providers._answers import Answer, TooLarge, decoded, retry_after, sentence_of
 from marketsweep.providers._faults import (
     FEWER_CALLS,
     Complaint,
@@ -61,6 +61,10 @@ logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 _BIG: Final = 32_768
 """Compressed bytes from which a body is unpacked in a thread: below, the hop costs more."""
+
+_MB: Final = 2**20
+_UNPACKED: Final = 8
+"""Times the limit of a body as it comes that it may have unpacked."""
 
 _UNPACKING: Final = 1
 """Bodies unpacked at once: decoding holds the GIL, and more threads only fight the loop for it."""
@@ -242,7 +246,7 @@ class HttpClient:
             answer = await self._paced(call)
         self._judge(call, answer)
         try:
-            return await self._unpack(answer, decode)
+            return await self._unpack(call.url, answer, decode)
         except Complaint as complaint:
             said = complaint
         if said.status >= 500:
@@ -267,8 +271,12 @@ class HttpClient:
             async with self._live.session.get(
                 url, headers=headers, allow_redirects=False
             ) as response:
+                size = 0
                 async for chunk in response.content.iter_any():
                     self._usage.bytes_received += len(chunk)
+                    size += len(chunk)
+                    if size > self.settings.body_mb * _MB:
+                        raise self._too_large(url, self.settings.body_mb)
                     body.append(chunk)
                 return Answer(response.status, response.headers, b"".join(body))
         except (aiohttp.ClientError, OSError) as error:
@@ -291,11 +299,21 @@ class HttpClient:
         if not 200 <= status < 300:
             raise self._refusal(call.url, status, sentence_of(answer))
 
-    async def _unpack(self, answer: Answer, decode: Callable[[bytes], T]) -> T:
-        if len(answer.body) < _BIG:
-            return decoded(answer, decode)
-        async with self._live.unpacking:
-            return await asyncio.to_thread(decoded, answer, decode)
+    async def _unpack(self, url: URL, answer: Answer, decode: Callable[[bytes], T]) -> T:
+        most_mb = _UNPACKED * self.settings.body_mb
+        try:
+            if len(answer.body) < _BIG:
+                return decoded(answer, decode, most_mb * _MB)
+            async with self._live.unpacking:
+                return await asyncio.to_thread(decoded, answer, decode, most_mb * _MB)
+        except TooLarge:
+            raise self._too_large(url, most_mb) from None
+
+    def _too_large(self, url: URL, most_mb: int) -> CallFailed:
+        return CallFailed(
+            f"{self.host} answers {url.path} with more than {most_mb:,} MB: allow more with "
+            "max_body_mb in [sync] of config.toml, or MARKETSWEEP_MAX_BODY_MB, if it is right"
+        )
 
     def _refusal(self, url: URL, status: int, said: str) -> Refusal:
         if status == HTTPStatus.UNAUTHORIZED:

@@ -13,7 +13,7 @@ import polars as pl
 
 from marketsweep.errors import ProviderRefused
 from marketsweep.fields import FIELDS
-from marketsweep.files import read_actions, read_bars, read_symbols
+from marketsweep.files import DEFAULT_MB, Reading, read_actions, read_symbols, understood_bars
 from marketsweep.providers._tariff import Tariff
 from marketsweep.records import (
     ActionAside,
@@ -32,25 +32,35 @@ from marketsweep.sessions import NEW_YORK, is_session
 __all__ = ["FilesProvider"]
 
 _NOTHING: Final = slice(0, 0)
+_DAY: Final = dt.timedelta(days=1)
 
 _Action = TypeVar("_Action", Split, Dividend)
 
 
 class FilesProvider:
-    """Bars of one file by session, with the actions and symbols of two others; any may be left out.
+    """Bars of files by session, with actions and symbols of others; any may be left out.
 
-    The files are read on entering, which raises `UsageError` for one that cannot be understood
-    and `ProviderRefused` for a file of bars without one.
+    Each path is a file, a folder or a pattern. They are read on entering, which raises
+    `UsageError` for one that cannot be understood or is larger than `most_mb` megabytes, and
+    `ProviderRefused` for bars without one.
     """
 
     name = "files"
     tariff = Tariff()
 
     def __init__(
-        self, path: Path | None = None, actions: Path | None = None, symbols: Path | None = None
+        self,
+        path: Path | None = None,
+        actions: Path | None = None,
+        symbols: Path | None = None,
+        *,
+        most_mb: int = DEFAULT_MB,
     ) -> None:
         self.usage = Usage()
         self.actions_aside: list[ActionAside] = []
+        self.readings: list[Reading] = []
+        """How each file of bars was read."""
+        self._most_mb = most_mb
         self._path = path
         self._actions_path = actions
         self._symbols_path = symbols
@@ -81,6 +91,10 @@ class FilesProvider:
         """Bars of each of `days`, in that order, one item a day, empty where the file has none."""
         for day in days:
             yield self._session(day)
+
+    def all_sessions(self) -> list[SessionBars]:
+        """All rows of bars, by day; days without a session and days to come too."""
+        return [self._session(day) for day in self._rows]
 
     async def histories(self, spans: Sequence[Span]) -> AsyncIterator[SymbolBars]:
         """Bars of each span, in that order, one item a span, empty where the file has none."""
@@ -136,21 +150,41 @@ class FilesProvider:
         if self._path is not None:
             self._read_bars(self._path)
         if self._actions_path is not None:
-            told = read_actions(self._actions_path)
+            told = read_actions(self._actions_path, self._most_mb)
             self._splits, self._dividends = told.splits, told.dividends
             self.actions_aside = told.aside
         if self._symbols_path is not None:
-            self._listings = read_symbols(self._symbols_path)
+            self._listings = read_symbols(self._symbols_path, self._most_mb)
 
     def _read_bars(self, path: Path) -> None:
         # By symbol within a day, since the rows come sorted by symbol and this sort is stable.
-        self._bars = read_bars(path).sort("date", maintain_order=True)
+        bars, self.readings = understood_bars(path, self._most_mb)
+        self._bars = bars.sort("date", maintain_order=True)
         if self._bars.is_empty():
             raise ProviderRefused(f"{path}: there is not one bar in this file")
         runs = self._bars["date"].rle().struct.unnest()
         ends = list(accumulate(runs["len"]))
         starts = [0, *ends[:-1]]
         self._rows = dict(zip(runs["value"], map(slice, starts, ends), strict=True))
+
+    def notes(self) -> list[str]:
+        """What was decided or is doubtful in reading the files, each once."""
+        found = [note for reading in self.readings for note in reading.notes]
+        told = {(split.symbol, split.ex_date) for split in self._splits}
+        untold = [
+            split
+            for reading in self.readings
+            for split in reading.implied
+            if not any((split.symbol, split.ex_date + off * _DAY) in told for off in range(-7, 8))
+        ]
+        if untold:
+            named = [f"{one.symbol} {one.ex_date} (factor {one.old:g})" for one in untold[:3]]
+            more = f", and {len(untold) - 3:,} more" if len(untold) > 3 else ""
+            found.append(
+                "adjusted closes imply splits that no action tells, and prices before are taken as "
+                f"they are: {', '.join(named)}{more}; tell them with --actions FILE"
+            )
+        return list(dict.fromkeys(found))
 
     def _session(self, day: dt.date) -> SessionBars:
         bars = self._bars[self._rows.get(day, _NOTHING)]

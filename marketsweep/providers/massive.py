@@ -17,11 +17,13 @@ import asyncio
 import datetime as dt
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
+from marketsweep.config import Config
 from marketsweep.errors import CallFailed, ProviderRefused
 from marketsweep.providers._http import HttpClient, HttpSettings, Refusal
 from marketsweep.providers._massive_bodies import (
@@ -65,7 +67,7 @@ from marketsweep.sessions import (
     last_closed_session,
 )
 
-__all__ = ["MassiveProvider"]
+__all__ = ["MassiveProvider", "http_settings"]
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +75,9 @@ _GROUPED: Final = "/v2/aggs/grouped/locale/us/market/stocks"
 _TICKER: Final = "/v2/aggs/ticker"
 _SNAPSHOT: Final = "/v2/snapshot/locale/us/markets/stocks/tickers"
 _TICKERS: Final = "/v3/reference/tickers"
+_ROWS_A_PAGE: Final = 1000
+"""Rows for each page that a list may have; by default that is 20 years of dividends three times."""
+
 _BARS_A_CALL: Final = 50_000
 
 _T = TypeVar("_T")
@@ -191,6 +196,10 @@ class MassiveProvider:
             return await self._http.get(_SNAPSHOT, quotes_of, {"include_otc": "false"})
         except Refusal as refusal:
             raise _not_included(refusal, "the snapshot") from None
+
+    def notes(self) -> list[str]:
+        """None: its answers have one form."""
+        return []
 
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
         """None: only sessions are asked for."""
@@ -319,7 +328,16 @@ class MassiveProvider:
         page = await self._http.get(path, read, params)
         rows = list(page.results or ())
         seen: set[str | int] = set()
+        pages = 1
         while page.next_url:
+            pages += 1
+            most = self._http.settings.pages
+            if pages > most or len(rows) > max(most * _ROWS_A_PAGE, _BARS_A_CALL):
+                raise CallFailed(
+                    f"{self._http.host} has no end of pages of {path} ({len(rows):,} rows so far): "
+                    "allow more with max_pages in [sync] of config.toml, or MARKETSWEEP_MAX_PAGES, "
+                    "if that is right"
+                )
             # An old page under a new cursor is a loop as much as an old cursor is.
             marks: set[str | int] = {page.next_url, fingerprint(page)}
             if seen & marks:
@@ -344,6 +362,16 @@ class MassiveProvider:
         except ValueError:
             now = dt.datetime.now(dt.UTC)
         return now if now.tzinfo else now.replace(tzinfo=NEW_YORK)
+
+
+def http_settings(config: Config) -> HttpSettings:
+    """Return the settings of the client, with the limits that a data folder sets."""
+    plain = HttpSettings()
+    return replace(
+        plain,
+        body_mb=config.max_body_mb or plain.body_mb,
+        pages=config.max_pages or plain.pages,
+    )
 
 
 async def _or_unavailable(of: dt.date | str, call: Coroutine[Any, Any, _T]) -> _T | Unavailable:

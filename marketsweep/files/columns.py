@@ -1,0 +1,103 @@
+"""Columns of a table that must be there, as texts and as days."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Final
+
+import polars as pl
+
+from marketsweep.errors import UsageError
+from marketsweep.files.days import Days, days_of
+from marketsweep.files.values import kind_name, refuse
+
+_FIRST: Final = dt.date(1900, 1, 1)
+_LAST: Final = dt.date(2199, 12, 31)
+"""Days outside of these are faults of a file, or of how it was read."""
+
+_SHOWN: Final = 40
+"""Characters of a column's name that are shown."""
+
+
+def required(table: pl.DataFrame, names: Iterable[str], otherwise: str = "") -> pl.DataFrame:
+    """Return the table. Raises UsageError if it lacks one of the columns."""
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        wanted = " ".join(filter(None, [", ".join(missing), otherwise]))
+        there = ", ".join(name[:_SHOWN] for name in table.columns[:20])
+        raise UsageError(f"missing column {wanted}; the file has {there}{_hint(missing, table)}")
+    return table
+
+
+def _hint(missing: list[str], table: pl.DataFrame) -> str:
+    if missing == ["symbol"]:
+        return ". A file of one ticker is named after it: MSFT.csv"
+    if len(table.columns) == 1:
+        return ". Columns are parted by commas, semicolons, tabs or pipes"
+    return ""
+
+
+def with_columns_of(
+    table: pl.DataFrame, names: Iterable[str], kind: type[pl.DataType]
+) -> pl.DataFrame:
+    """Return the table with those columns that it lacks, empty."""
+    absent = [name for name in names if name not in table.columns]
+    return table.with_columns([pl.lit(None, dtype=kind).alias(name) for name in absent])
+
+
+def texts_in(
+    table: pl.DataFrame, names: Iterable[str], unless: pl.Series | None = None
+) -> pl.DataFrame:
+    """Return the table with columns as text. Raises UsageError for a cell that is empty.
+
+    Rows in `unless` may be.
+    """
+    for name in names:
+        column = as_text(table[name])
+        faulty = column.fill_null("") == ""
+        refuse(column, faulty if unless is None else faulty & ~unless, name, "is empty", table)
+        table = table.with_columns(column.alias(name))
+    return table
+
+
+def as_text(column: pl.Series) -> pl.Series:
+    """Return a column as text without padding. Raises UsageError for what is no text."""
+    kind = column.dtype
+    simple = kind.is_numeric() or kind in (pl.String, pl.Null, pl.Date)
+    if not (simple or isinstance(kind, pl.Categorical | pl.Enum)):
+        raise UsageError(f"column {column.name} holds {kind_name(kind)} and not text")
+    return column.cast(pl.String).str.strip_chars()
+
+
+def lenient_days(column: pl.Series) -> pl.Series:
+    """Return a column as Date, null for a cell that is no date. Raises UsageError."""
+    if column.dtype != pl.String:
+        return days_of(column).days
+    iso = column.str.strip_chars().str.contains(r"^\d{4}-\d{2}-\d{2}")
+    usual = column.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    if not (column.is_not_null() & ~iso & (column != "")).any():
+        return usual
+    try:
+        return days_of(column).days
+    except UsageError:
+        # A cell is at fault: the others count.
+        return usual.set(~iso, None)
+
+
+def days_in(
+    table: pl.DataFrame, name: str, unless: pl.Series | None = None, missing: tuple[str, ...] = ()
+) -> tuple[pl.DataFrame, Days]:
+    """Return the table with a column as Date, and how it was read.
+
+    Raises UsageError for a cell that is no date between 1900 and 2199, and for an empty one but in
+    rows of `unless`. Texts in `missing` are empty.
+    """
+    column = table[name]
+    days = days_of(column, missing)
+    outside = ((days.days < _FIRST) | (days.days > _LAST)).fill_null(value=False)
+    refuse(column, outside, name, "is not a date between 1900 and 2199")
+    if unless is not None:
+        missing_days = days.days.is_null() & ~unless
+        refuse(column, missing_days, name, "is not a date like 2016-01-04", table)
+    return table.with_columns(days.days.alias(name)), days

@@ -1,0 +1,98 @@
+"""Number columns of files: missing markers, decimal commas, currency signs."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import polars as pl
+
+from marketsweep.errors import UsageError
+
+MISSING: Final = ("", "null", "none", "na", "n/a", "nan", "-", "--", ".", "#n/a", "nil")
+"""Texts that stand for a number that is not there, in lower case."""
+
+Decimal = Literal[".", ","]
+
+_SHOWN: Final = 100
+"""Characters of a cell that are shown."""
+
+_UNMISTAKABLE: Final = r"^[-+]?(\d{1,3}(\.\d{3})+,\d+|\d+,\d{1,2}|\d+,\d{4,}|0,\d+|\d{4,},\d+)$"
+"""Numbers in which the comma can only be the decimal point."""
+
+_DECIMAL_COMMA: Final = r"^[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?$"
+
+
+def numbers(table: pl.DataFrame, names: list[str], decimal: Decimal = ".") -> pl.DataFrame:
+    """Return the table with columns as Float64, null where there is nothing.
+
+    Raises UsageError, naming row and column, for a cell that is not a number.
+    """
+    for name in names:
+        table = table.with_columns(_number(table, name, decimal).alias(name))
+    return table
+
+
+def decimal_of(table: pl.DataFrame, names: list[str]) -> Decimal:
+    """Return the decimal point of text columns: a comma only where it is unmistakable."""
+    texts = [table[name].drop_nulls() for name in names if table.schema[name] == pl.String]
+    if not any(column.str.contains(_UNMISTAKABLE).any() for column in texts):
+        return "."
+    plain = (column.filter(~column.str.to_lowercase().is_in(MISSING)) for column in texts)
+    return "," if all(column.str.contains(_DECIMAL_COMMA).all() for column in plain) else "."
+
+
+def _number(table: pl.DataFrame, name: str, decimal: Decimal) -> pl.Series:
+    column, kind = table[name], table.schema[name]
+    if kind == pl.Null:
+        return column.cast(pl.Float64)
+    if isinstance(kind, pl.Categorical | pl.Enum):
+        column, kind = column.cast(pl.String), pl.String()
+    if kind == pl.String:
+        return _from_text(table, column, decimal)
+    if not kind.is_numeric():
+        raise UsageError(f"column {name} holds {kind_name(kind)} and not numbers")
+    return column.cast(pl.Float64)
+
+
+def _from_text(table: pl.DataFrame, column: pl.Series, decimal: Decimal) -> pl.Series:
+    there = column.is_not_null() & ~column.str.to_lowercase().is_in(MISSING)
+    if decimal == ",":
+        plain = column.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    else:
+        plain = column.str.strip_prefix("$")
+    found = plain.cast(pl.Float64, strict=False)
+    refuse(column, there & found.is_null(), column.name, "is not a number", table)
+    return found.set(~there, None)
+
+
+def refuse(
+    column: pl.Series,
+    faulty: pl.Series,
+    name: str,
+    complaint: str,
+    table: pl.DataFrame | None = None,
+) -> None:
+    """Raise UsageError for the first faulty cell of a column, naming its row and showing it.
+
+    The rest of the row is shown from `table`.
+    """
+    places = faulty.arg_true()
+    if len(places):
+        cell = column[places[0]]
+        shown = "" if cell is None else f": {str(cell)[:_SHOWN]!r}"
+        more = f"; so are {len(places) - 1:,} more rows" if len(places) > 1 else ""
+        row = "" if table is None else f" in {_row(table, places[0])}"
+        raise UsageError(f"row {places[0] + 1}: {name} {complaint}{shown}{row}{more}")
+
+
+def _row(table: pl.DataFrame, place: int) -> str:
+    cells = table.row(place, named=True)
+    shown = ", ".join(f"{name}={value}" for name, value in cells.items() if value is not None)
+    return shown[: 2 * _SHOWN]
+
+
+def kind_name(kind: pl.DataType) -> str:
+    """Return what a column holds, in words."""
+    words = {pl.List: "lists", pl.Array: "lists", pl.Struct: "records", pl.Binary: "bytes"}
+    words |= {pl.Boolean: "yes and no", pl.Datetime: "times", pl.Date: "dates", pl.Time: "times"}
+    return words.get(kind.base_type(), f"{kind}")

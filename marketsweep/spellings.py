@@ -1,0 +1,128 @@
+"""Tickers in the spellings of Yahoo, NASDAQ, NYSE, Stooq and TradingView.
+
+The store's spelling is that of Massive: `BRK.B` for a share class, `BACpL` for a preferred share,
+`ACAH.WS` for a warrant, `ACAH.U` for a unit, `ACAH.RT` for a right. Others write the same
+`BRK-B`, `BRK/B`, `BAC-PL`, `BAC/PL`, `BAC-P-L`, `BAC^L`, `BAC$L`, `BAC PR L`, `NYSE:BRK.B`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Final
+
+_EXCHANGE: Final = re.compile(r"[A-Z][A-Z0-9_]{1,11}:(?=\S)", re.IGNORECASE)
+_COUNTRY: Final = re.compile(r"(?<=\w)[. ](US|UN|UW|UQ|UA)$", re.IGNORECASE)
+_ROOT: Final = r"(?P<root>[A-Z]{1,6})"
+
+_PREFERRED: Final = re.compile(
+    rf"{_ROOT}(?:[-/ .]P(?:R|FD)?[-/ .]?|[\^$_])(?P<series>[A-Z]?)", re.IGNORECASE
+)
+_CLASS: Final = re.compile(rf"{_ROOT}[-/ .](?P<series>[A-Z])", re.IGNORECASE)
+_WARRANT: Final = re.compile(
+    rf"{_ROOT}(?:[-/ .]W(?:S|T|TS)?(?:[-/ .]?(?P<series>[A-Z]))?|\+(?P<more>[A-Z]?))",
+    re.IGNORECASE,
+)
+_UNIT: Final = re.compile(rf"{_ROOT}(?:[-/ .]U(?:N|T)?|=)", re.IGNORECASE)
+_RIGHT: Final = re.compile(rf"{_ROOT}[-/ .]R(?:T|I)?", re.IGNORECASE)
+_LOWER: Final = re.compile(r"(?P<root>[A-Z]{1,6})P(?P<series>[A-Z]?)")
+
+
+def spellings(text: str) -> Iterator[str]:
+    """Yield what a text may mean in the store's spelling, the text itself first."""
+    yield text
+    plain = _COUNTRY.sub("", _EXCHANGE.sub("", text.strip()))
+    yield plain
+    yield plain.upper()
+    root = _root(plain)
+    if found := _WARRANT.fullmatch(plain):
+        series = found["series"] or found["more"] or ""
+        dotted = f".{series.upper()}" if series else ""
+        yield from (f"{root}.WS{dotted}", f"{root}.W{dotted}", f"{root}.WT{dotted}")
+    if _UNIT.fullmatch(plain):
+        yield from (f"{root}.U", f"{root}.UN")
+    if _RIGHT.fullmatch(plain):
+        yield from (f"{root}.RT", f"{root}.R", f"{root}r")
+    if found := _PREFERRED.fullmatch(plain):
+        yield f"{root}p{found['series'].upper()}"
+    if found := _CLASS.fullmatch(plain):
+        yield from (f"{root}.{found['series'].upper()}", f"{root}p{found['series'].upper()}")
+    if found := _LOWER.fullmatch(plain.upper()):
+        yield f"{found['root']}p{found['series']}"
+
+
+def _root(plain: str) -> str:
+    found = re.match(r"[A-Z]*", plain.upper())
+    return found[0] if found else ""
+
+
+def known_as(text: str, known: Container[str]) -> str | None:
+    """Return the known ticker that a text means, or None. The text itself is preferred."""
+    return next((one for one in spellings(text) if one in known), None)
+
+
+def usual(text: str) -> str:
+    """Return the store's spelling of a text that shows another: BRK-B is BRK.B, aapl is AAPL.
+
+    A text without such a mark stays as it is.
+    """
+    plain = _COUNTRY.sub("", _EXCHANGE.sub("", text.strip()))
+    plain = plain.upper() if plain.islower() else plain
+    if not re.search(r"[-/^$+=_ ]", plain):
+        return plain
+    marked = re.compile(r"[-/^$+=_ ]")
+    return next((one for one in spellings(plain) if not marked.search(one)), plain)
+
+
+def resolved(texts: Iterable[str], known: Container[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the known tickers that texts mean, each once, and those read otherwise than written.
+
+    A text that means no known ticker stays as it is.
+    """
+    read: dict[str, str] = {}
+    found: list[str] = []
+    for text in texts:
+        ticker = known_as(text, known)
+        if ticker is not None and ticker != text:
+            read[text] = ticker
+        found.append(text if ticker is None else ticker)
+    return list(dict.fromkeys(found)), read
+
+
+def note_of(read: Mapping[str, str], shown: int = 5) -> str:
+    """Return the sentence that says how tickers were read; empty for none."""
+    if not read:
+        return ""
+    some = [f"{text} as {ticker}" for text, ticker in list(read.items())[:shown]]
+    more = f", and {len(read) - shown:,} more" if len(read) > shown else ""
+    return f"tickers read: {', '.join(some)}{more}"
+
+
+def from_yahoo(ticker: str) -> str:
+    """Return the store's spelling of Yahoo's: BRK-B is BRK.B, BAC-PL is BACpL."""
+    if found := re.fullmatch(rf"{_ROOT}-P(?P<series>[A-Z]?)", ticker):
+        # With one letter alone, -P may be a class as well; Yahoo has none of it.
+        return f"{found['root']}p{found['series']}"
+    return _from_dashed(ticker)
+
+
+def from_stooq(ticker: str) -> str:
+    """Return the store's spelling of Stooq's: BRK-B.US is BRK.B, BAC_L.US is BACpL."""
+    plain = re.sub(r"\.US$", "", ticker.upper())
+    if found := re.fullmatch(rf"{_ROOT}_(?P<series>[A-Z]?)", plain):
+        return f"{found['root']}p{found['series']}"
+    return _from_dashed(plain)
+
+
+def from_nasdaq(ticker: str) -> str:
+    """Return the store's spelling of NASDAQ's files: BAC$L and ABR^D are preferred shares."""
+    plain = re.sub(r"[$^](?=[A-Z]?$)", "p", ticker.strip())
+    if found := re.fullmatch(rf"{_ROOT}[./]W(?:S)?(?P<series>\.?[A-Z]?)", plain):
+        return f"{found['root']}.WS{'.' if found['series'] else ''}{found['series'].strip('.')}"
+    return plain.replace("/", ".")
+
+
+def _from_dashed(ticker: str) -> str:
+    root, dash, rest = ticker.partition("-")
+    words = {"WT": "WS", "UN": "U", "RI": "RT"}
+    return f"{root}.{words.get(rest, rest)}" if dash and rest else ticker
