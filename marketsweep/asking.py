@@ -16,8 +16,11 @@ from marketsweep.saved import Saved
 from marketsweep.screen import written
 from marketsweep.tree import Kind, Node
 
-DEFAULT_SORT: Final = "dollar_volume"
-"""What matches are sorted by where nothing is asked for: the most traded first."""
+DEFAULT_SORT: Final = "median(dollar_volume, 20), dollar_volume"
+"""What matches are sorted by where nothing is asked for: the most traded first.
+
+The median is not misled by one wrong bar; symbols with fewer bars follow, by their newest one.
+"""
 
 NO_CONDITIONS: Final = Saved()
 

@@ -81,7 +81,8 @@ def audit(
 
     Raises what a scan does, and CoverageError where no session has the history that is needed.
     """
-    newest = run(replace(scan, limit=None), loader)
+    scan = replace(scan, limit=None, marked=False)
+    newest = run(scan, loader)
     needed = max(newest.coverage.bars_needed, 1)
     past = loader.sessions_of(newest.as_of)[needed - 1 : -1]
     if not past:
@@ -92,7 +93,7 @@ def audit(
     places = np.unique(np.linspace(0, len(past) - 1, min(count, len(past))).round().astype(int))
     found = []
     for done, place in enumerate(places.tolist(), start=1):
-        found.append(_audited(replace(scan, as_of=past[place], limit=None), loader))
+        found.append(_audited(replace(scan, as_of=past[place]), loader))
         if progress:
             progress(done, len(places), found[-1].matches)
     if not any(one.evaluated for one in found):

@@ -44,6 +44,8 @@ class Explanation:
     holds: bool | None
     """None: unknown, as where it has too few bars."""
     parts: list[Part]
+    suspicious: str = ""
+    """What is suspicious of the bars that it rests on, by the names of the rules."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -56,6 +58,11 @@ class Explanation:
         for part in self.parts:
             text = f"{'  ' * part.depth}{part.text}"
             lines.append(f"  {_mark(part)} {text:<{width}}  {_value(part)}".rstrip())
+        if self.suspicious:
+            lines.append(
+                f"suspicious bars: {self.suspicious}; see marketsweep status --quality --symbol "
+                f"{self.symbol}"
+            )
         return "\n".join(lines)
 
 
@@ -77,6 +84,7 @@ def explain(
     nodes = list(dict.fromkeys(parts_of(node)))
     plan = make_plan(nodes)
     # Of everybody: where a symbol stands among all is a part like others.
+    symbol = loader.snapshot.ticker(symbol)
     panel = loader.panel(session, EVERYBODY, plan, adjust)
     if symbol not in panel.symbols:
         raise UsageError(_absent(loader, symbol, session))
@@ -87,7 +95,8 @@ def explain(
     parts = list(_parts(node, values, source, 0))
     holds = parts[0].value
     assert not isinstance(holds, float)
-    return Explanation(symbol, session, source or str(node), holds, parts)
+    (suspicious,) = loader.marks(session, plan.history)([symbol])
+    return Explanation(symbol, session, source or str(node), holds, parts, suspicious)
 
 
 def _absent(loader: Loader, symbol: str, session: dt.date) -> str:

@@ -202,6 +202,15 @@ _TABLE = (
         series=True,
         scale="same",
     ),
+    Indicator(
+        "median",
+        "The median of the last n bars: one wrong bar hardly moves it.",
+        ("close",),
+        _period(20, 1),
+        lookback=lambda n: n - 1,
+        series=True,
+        scale="same",
+    ),
 )
 
 INDICATORS: Final = {row.name: row for row in _TABLE}

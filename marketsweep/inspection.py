@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -105,16 +105,25 @@ def read_quality(
         )
 
 
-def suspects(snapshot: Snapshot, dates: Sequence[dt.date]) -> dict[str, int]:
-    """Symbols to leave out of a scan over the first sessions, `dates`, of a store.
+class Suspicion(NamedTuple):
+    """A rule that finds bars of a company suspicious, and how many bars it has had since them."""
 
-    With each, how many bars of its own it has had since its newest suspicious one: a scan that
-    looks at no more is not misled.
+    rule: str
+    since: int
+
+
+def suspicions(
+    snapshot: Snapshot, dates: Sequence[dt.date], wanted: Sequence[Company], first: int
+) -> dict[str, list[Suspicion]]:
+    """Return what is suspicious of companies in sessions from number `first` on, up to `dates`.
+
+    Only rules for which a scan can leave a symbol out count. A scan that looks at no more bars
+    than a symbol has had since is not misled.
     """
     rules = [rule for rule in RULES if rule.excludes]
-    found: dict[str, int] = {}
-    for flag in find_flags(snapshot, dates, companies(snapshot, dates), rules):
-        found[flag.symbol] = min(flag.since, found.get(flag.symbol, flag.since))
+    found: dict[str, list[Suspicion]] = {}
+    for flag in find_flags(snapshot, dates, wanted, rules, first=first):
+        found.setdefault(flag.symbol, []).append(Suspicion(flag.rule, flag.since))
     return found
 
 
@@ -124,11 +133,15 @@ def find_flags(
     wanted: Sequence[Company],
     rules: Sequence[Rule],
     progress: Progress = lambda done, total, bars: None,
+    first: int = 0,
 ) -> Iterator[Flag]:
-    """What rules find in the bars of companies, in the first sessions, `dates`, of a store."""
+    """What rules find in the bars of companies, in the first sessions, `dates`, of a store.
+
+    Sessions before number `first` are not looked at.
+    """
     if not dates:
         return
-    thin = np.array(_thin(snapshot, len(dates)))
+    thin = np.array(_thin(snapshot, len(dates)))[first:]
     tickers = Companies(snapshot.tenures(), dates, snapshot.symbols)
     dismissed = {
         (tickers.latest(word.symbol, tickers.place(word.ex_date)), word.ex_date)
@@ -136,7 +149,7 @@ def find_flags(
         if word.kind == "split" and word.action is None
     }
     done = bars = 0
-    for block in read_blocks(snapshot, dates, wanted):
+    for block in read_blocks(snapshot, dates, wanted, first):
         judged = Judged(block, thin, dismissed)
         for rule in rules:
             yield from rule.find(judged)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,6 +23,7 @@ from marketsweep.universe import MarketDay, Universe
 
 if TYPE_CHECKING:
     from marketsweep.census import Counts
+    from marketsweep.suspects import Suspects
 
 _DAYS_KEPT: Final = 4
 _PANELS_KEPT: Final = 2
@@ -77,7 +79,7 @@ class Loader:
         self._days: dict[dt.date, MarketDay] = {}
         self._universes: dict[tuple[dt.date, Screen], Universe] = {}
         self._panels: dict[_Key, _Loaded] = {}
-        self._suspects: dict[dt.date, dict[str, int]] = {}
+        self._suspects: dict[tuple[dt.date, int | None], Suspects] = {}
         self._counts: dict[tuple[dt.date, int, Screen], Counts] = {}
         self._stretched: _Stretched | None = None
         self._warnings: DataWarnings | None = None
@@ -131,15 +133,16 @@ class Loader:
             self._universes[key] = self.day(as_of).screened(screen)
         return self._universes[key]
 
-    def suspects(self, as_of: dt.date) -> dict[str, int]:
-        """Symbols with suspicious bars up to a stored session, and their bars since."""
-        from marketsweep.inspection import suspects  # few scans ask for it
+    def marks(self, as_of: dt.date, bars: int) -> Callable[[Sequence[str]], list[str]]:
+        """What tells of symbols whether their newest `bars` up to a session are suspicious."""
+        from marketsweep.suspects import Suspects, reach_of  # scans without a match need it not
 
-        if as_of not in self._suspects:
+        key = as_of, reach_of(bars)
+        if key not in self._suspects:
             _make_room(self._suspects, _DAYS_KEPT)
             up_to = self.sessions[: bisect_right(self.sessions, as_of)]
-            self._suspects[as_of] = suspects(self._snapshot, up_to)
-        return self._suspects[as_of]
+            self._suspects[key] = Suspects(self._snapshot, up_to, key[1])
+        return partial(self._suspects[key].marks, bars=bars)
 
     def unadjusted(self, looked_at: Sequence[dt.date], adjust: Adjust) -> int:
         """How many of the sessions looked at may lack splits that are not known."""

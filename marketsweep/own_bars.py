@@ -184,12 +184,13 @@ def _pieces(column: int, moves: Sequence[tuple[int, int]], sessions: int) -> Ite
 
 
 def read_blocks(
-    snapshot: Snapshot, dates: Sequence[dt.date], wanted: Sequence[Company]
+    snapshot: Snapshot, dates: Sequence[dt.date], wanted: Sequence[Company], first: int = 0
 ) -> Iterator[OwnBars]:
-    """The bars of companies in the first sessions of the store, `dates`.
+    """The bars of companies in the first sessions of the store, `dates`, from number `first` on.
 
     Raises StoreDamaged where a segment does not fit its checksum.
     """
+    recent = dates[first:]
     splits: defaultdict[str, list[Split]] = defaultdict(list)
     for split in snapshot.splits():
         splits[split.symbol].append(split)
@@ -199,14 +200,14 @@ def read_blocks(
         place = tickers.place(ruling.ex_date)
         if ruling.verdict.is_suspect and place < len(dates):
             doubtful[tickers.latest(ruling.symbol, place)].append(ruling)
-    width = max(1, _CELLS // max(1, len(dates)))
-    for first in range(0, len(wanted), width):
-        block = wanted[first : first + width]
+    width = max(1, _CELLS // max(1, len(recent)))
+    for begin in range(0, len(wanted), width):
+        block = wanted[begin : begin + width]
         symbols = [one.symbol for one in block]
-        raw = _read(snapshot, len(dates), block)
+        raw = _read(snapshot, first, len(dates), block)
         yield own_bars(
             symbols,
-            dates,
+            recent,
             raw,
             {one.symbol: _of_company(snapshot, dates, one, splits) for one in block},
             {one.symbol: doubtful.get(one.symbol, ()) for one in block},
@@ -229,23 +230,29 @@ def _of_company(
     ]
 
 
-def _read(snapshot: Snapshot, sessions: int, block: Sequence[Company]) -> NDArray[np.float64]:
-    raw = np.full((len(FIELDS), sessions, len(block)), np.nan)
+def _read(
+    snapshot: Snapshot, first: int, beyond: int, block: Sequence[Company]
+) -> NDArray[np.float64]:
+    """Raw bars of the sessions from number `first` up to `beyond`: [5, sessions, companies]."""
+    raw = np.full((len(FIELDS), beyond - first, len(block)), np.nan)
     plain = np.array(
         [place for place, one in enumerate(block) if len(one.pieces) == 1], dtype=np.intp
     )
     columns = np.array([block[place].pieces[0].column for place in plain], dtype=np.intp)
     for segment in snapshot.segments:
-        if segment.first >= sessions:
-            break
-        rows = min(segment.count, sessions - segment.first)
-        within = slice(segment.first, segment.first + rows)
+        start, stop = max(first, segment.first), min(beyond, segment.first + segment.count)
+        if start >= stop:
+            continue
+        rows = slice(start - segment.first, stop - segment.first)
         inside = columns < segment.width
-        raw[:, within, plain[inside]] = segment.values[:, :rows, columns[inside]]
+        within = slice(start - first, stop - first)
+        raw[:, within, plain[inside]] = segment.values[:, rows, columns[inside]]
         for place, one in enumerate(block):
             for piece in one.pieces if len(one.pieces) > 1 else ():
-                begin, end = max(piece.first, within.start), min(piece.beyond, within.stop)
+                begin, end = max(piece.first, start), min(piece.beyond, stop)
                 if begin < end and 0 <= piece.column < segment.width:
                     some = slice(begin - segment.first, end - segment.first)
-                    raw[:, begin:end, place] = segment.values[:, some, piece.column]
+                    raw[:, begin - first : end - first, place] = segment.values[
+                        :, some, piece.column
+                    ]
     return raw

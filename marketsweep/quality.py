@@ -31,6 +31,16 @@ _HOLE: Final = 20
 _RESTATED: Final = log(1.4)
 """Smaller splits move the volume by less than it moves by itself."""
 
+_FOREIGN: Final = 3
+"""Bars in whole steps of `_STEP` from which a price is taken for one in another currency."""
+
+_STEP: Final = 5.0
+"""US shares trade in cents. From 1,000 on, won trade in steps of 5 or more."""
+
+_DEAR: Final = 1000.0
+_MANY: Final = 1000.0
+"""Shares. BRK.A was quoted in steps of 25 dollars and more when fewer of it changed hands."""
+
 _ENOUGH: Final = 5
 """Bars that say what volume is usual."""
 
@@ -150,6 +160,19 @@ def _frozen(judged: Judged) -> Iterator[Flag]:
             yield judged.flag("frozen", column, first, last + 1, evidence)
 
 
+def _foreign(judged: Judged) -> Iterator[Flag]:
+    prices, volume = judged.bars.values[:VOLUME], judged.bars.values[VOLUME]
+    coarse = ((prices >= _DEAR) & (prices % _STEP == 0)).all(axis=0) & (volume >= _MANY)
+    coarse[:, coarse.sum(axis=0) < _FOREIGN] = False
+    for column, first, last in _runs(coarse):
+        close, shares = judged.bars.values[[CLOSE, VOLUME], last, column]
+        evidence = (
+            f"{last - first + 1} bars in whole steps of {_STEP:g}, the last at {close:,.6g} with "
+            f"volume {shares:,.0f}: not prices in dollars"
+        )
+        yield judged.flag("foreign currency", column, first, last, evidence)
+
+
 def _holes(judged: Judged) -> Iterator[Flag]:
     bars = judged.bars
     whole = np.concatenate([[0], np.cumsum(~judged.thin)])
@@ -213,6 +236,13 @@ RULES: Final = (
         "One to three bars at 10, 100, 1/10 or 1/100 times of both neighbours.",
         True,
         partial(_breaks, Kind.SLIP),
+    ),
+    Rule(
+        "foreign currency",
+        f"Prices of {_DEAR:,.0f} or more in whole steps of {_STEP:g}, and not few shares: bars of "
+        "another exchange, as in won.",
+        True,
+        _foreign,
     ),
     Rule(
         "hole",

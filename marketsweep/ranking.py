@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+_SHOWN: Final = 3
+"""Suspicious matches that a warning names."""
+
+_CHUNK: Final = 256
+"""Matches that are judged together; of fewer, reading takes longest."""
 
 
 def rank(
@@ -54,3 +61,65 @@ def best_of_groups(
     starts = np.searchsorted(ordered, ordered)  # where each one's group begins
     kept = (np.arange(len(ordered)) - starts < most) & (ordered >= 0)
     return places[np.sort(order[kept])]
+
+
+class Ranked(NamedTuple):
+    """Matches in their order, with the mark of each, and what is to be said of the marked."""
+
+    places: NDArray[np.int64]
+    marks: list[str]
+    warnings: list[str]
+
+
+Marks = Callable[[Sequence[str]], list[str]]
+"""What is suspicious of some symbols."""
+
+
+def no_marks(symbols: Sequence[str]) -> list[str]:
+    """Return a mark of each symbol that says nothing, for scans that do not judge bars."""
+    return [""] * len(symbols)
+
+
+def marked_last(
+    places: NDArray[np.int64], symbols: Sequence[str], marks: Marks, most: int | None
+) -> Ranked:
+    """Return the first `most` matches, those without a mark before the others.
+
+    No more symbols are judged than it takes to find as many without a mark.
+    """
+    clean: list[int] = []
+    marked: dict[int, str] = {}
+    everyone = places.tolist()
+    wanted = len(everyone) if most is None else most
+    step = max(1, len(everyone)) if most is None else max(_CHUNK, most)
+    for begin in range(0, len(everyone), step):
+        chunk = everyone[begin : begin + step]
+        found = marks([symbols[place] for place in chunk])
+        marked |= {place: mark for place, mark in zip(chunk, found, strict=True) if mark}
+        clean += [place for place in chunk if place not in marked]
+        if len(clean) >= wanted:
+            break
+    ordered = [*clean, *marked][:wanted]
+    said = _warning("suspicious matches come last", symbols, marked)
+    return Ranked(np.array(ordered, np.int64), [marked.get(place, "") for place in ordered], said)
+
+
+def marked_in_place(
+    places: NDArray[np.int64], symbols: Sequence[str], marks: Marks, most: int | None
+) -> Ranked:
+    """Return the first `most` matches as they are ranked, with their marks."""
+    shown = places[:most]
+    found = marks([symbols[place] for place in shown.tolist()])
+    marked = {place: mark for place, mark in zip(shown.tolist(), found, strict=True) if mark}
+    return Ranked(shown, found, _warning("suspicious matches", symbols, marked))
+
+
+def _warning(what: str, symbols: Sequence[str], marked: dict[int, str]) -> list[str]:
+    if not marked:
+        return []
+    named = [f"{symbols[place]} ({mark})" for place, mark in marked.items()]
+    more = f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else ""
+    return [
+        f"{what}: {', '.join(named[:_SHOWN])}{more}; --exclude-suspect leaves them out, "
+        "marketsweep status --quality shows their bars"
+    ]

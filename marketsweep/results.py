@@ -99,6 +99,8 @@ class Match(NamedTuple):
     close: float
     volume: float
     values: dict[str, float]
+    suspicious: str = ""
+    """What is suspicious of the bars that the match rests on, by the names of the rules."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +126,8 @@ class Hits:
     """What each of the values is."""
     matched: int
     """How many matched; `limit` and `top` may show fewer."""
+    suspicious: list[str] = field(default_factory=list)
+    """Of each match the rules that find bars it rests on suspicious: "slip, hole"; or ""."""
     warnings: list[str] = field(default_factory=list)
     funnel: list[ClauseCount] = field(default_factory=list)
     """Whom each clause lets through, in order; where that was asked for."""
@@ -149,14 +153,20 @@ class Hits:
         closes, volumes = self.close.tolist(), self.volume.tolist()
         values = {name: column.tolist() for name, column in self.values.items()}
         return [
-            Match(symbol, closes[i], volumes[i], {name: v[i] for name, v in values.items()})
-            for i, symbol in enumerate(self.symbols)
+            Match(symbol, closes[i], volumes[i], {name: v[i] for name, v in values.items()}, mark)
+            for i, (symbol, mark) in enumerate(zip(self.symbols, self.suspicious, strict=True))
         ]
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One flat dict a match."""
         return [
-            {"symbol": m.symbol, "close": m.close, "volume": m.volume, **m.values}
+            {
+                "symbol": m.symbol,
+                "close": m.close,
+                "volume": m.volume,
+                **m.values,
+                "suspicious": m.suspicious,
+            }
             for m in self.matches
         ]
 
@@ -194,7 +204,7 @@ class Hits:
         }
 
     def to_polars(self) -> pl.DataFrame:
-        """A polars frame: symbol, close, volume and the values."""
+        """A polars frame: symbol, close, volume, the values, and what is suspicious."""
         import polars as pl  # 400 ms to import, and few callers need it
 
         taken = {"symbol", "close", "volume"}
@@ -205,6 +215,7 @@ class Hits:
                 "close": self.close,
                 "volume": self.volume,
                 **columns,
+                "suspicious": pl.Series(self.suspicious, dtype=pl.String),
             }
         )
 

@@ -8,14 +8,14 @@
    An incremental scan does both for some symbols alone, and reuses the rest (`Reusing`).
 6. Whoever has too few bars, or suspicious ones where that is asked for, is left out, and the
    receipt is drawn up (`_coverage`).
-7. The matches are ranked (`rank`).
+7. The matches are ranked (`rank`), and those that rest on suspicious bars marked (`marked_last`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from time import perf_counter
@@ -35,7 +35,8 @@ from marketsweep.panel import Panel
 from marketsweep.passes import evaluate
 from marketsweep.past import Adjust
 from marketsweep.plan import Plan
-from marketsweep.ranking import best_of_groups, rank
+from marketsweep.ranking import best_of_groups, marked_in_place, marked_last, no_marks, rank
+from marketsweep.reference import ticker_notes
 from marketsweep.results import Coverage, Excluded, Hits, Timing
 from marketsweep.saved import Saved
 from marketsweep.screen import EVERYBODY, Screen, conditions_of
@@ -71,6 +72,8 @@ class Scan:
     adjust: Adjust = "splits"
     min_coverage: float = MIN_COVERAGE
     exclude_suspect: bool = False
+    marked: bool = True
+    """Whether matches on suspicious bars are marked, and come last where no sort is given."""
     saved: Saved = NO_CONDITIONS
     """What conditions are known by name."""
     screen: Screen = EVERYBODY
@@ -105,16 +108,9 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
     done = Distribution()
     evaluator = executor(scan.executor, scan.threads, done)
     before = executor_of_passes(scan.executor, scan.threads)
-    check_adjust(scan.adjust)
-    if not 0 <= scan.min_coverage <= 1:
-        raise UsageError(f"min coverage {scan.min_coverage} is no share from 0 to 1")
-    if scan.top is not None and scan.by not in GROUPS:
-        groups = ", ".join(GROUPS)
-        raise UsageError(f"top {scan.top} of what: say by what to group, one of {groups}")
-
+    _check(scan)
     as_of = resolve_session(loader.snapshot, scan.as_of)
     universe = loader.universe(as_of, screen)
-    suspects = loader.suspects(as_of) if scan.exclude_suspect else {}
     reuse, doubts = None, list[str]()
     if scan.incremental is None:
         panel = loader.panel(as_of, screen, plan, scan.adjust)
@@ -137,7 +133,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         keys = [next(found) for _ in what.keys]
         values = {name: next(found) for name in what.shown}
         parts = dict(zip(what.parts, found, strict=True))
-        suspect = _suspect(panel, what.plan, suspects)
+        suspect = _suspect(panel, what.plan, loader) if scan.exclude_suspect else _NOBODY
         stored = loader.sessions_of(as_of)
         unadjusted = loader.unadjusted(stored[-what.plan.bars[0] :], scan.adjust)
         coverage = _coverage(universe, panel, what.plan, truth, stored, suspect)
@@ -148,7 +144,11 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         places = rank(held, keys, panel.symbols, descending=one.descending)
         if one.top is not None:
             places = best_of_groups(places, panel.groups(one.by), one.top)
-        places = places[: one.limit]
+        marks = loader.marks(as_of, what.plan.history) if one.marked else no_marks
+        # How much is traded is not known where bars are suspicious.
+        order = marked_last if one.sort is None and one.top is None else marked_in_place
+        ranked = order(places, panel.symbols, marks, one.limit)
+        places = ranked.places
         hits = Hits(
             condition=one.condition if isinstance(one.condition, str) else str(what.condition),
             as_of=as_of,
@@ -162,14 +162,20 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             tree=what.condition,
             shown=what.shown,
             matched=int(np.count_nonzero(held)),
+            suspicious=ranked.marks,
             funnel=funnel(what.clauses, parts) if one.funnel else [],
             near=near_misses(what.clauses, parts, panel.symbols, one.near) if one.near else [],
             timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
             warnings=[
                 *_warnings(coverage, as_of, loader.day(as_of).asked),
                 *loader.warnings(panel, what.plan.history, scan.adjust),
+                *ticker_notes(
+                    [what.condition, *(one.node for one in screen.where)],
+                    loader.day(as_of).reference,
+                ),
                 *of_today(what.condition, screen, as_of, loader.sessions[-1]),
                 *universe.warnings,
+                *ranked.warnings,
                 *doubts,
             ],
             reuse=reuse,
@@ -177,6 +183,16 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         )
         answers.append(hits)
     return answers
+
+
+def _check(scan: Scan) -> None:
+    """Raises UsageError for a scan that asks for what there is not."""
+    check_adjust(scan.adjust)
+    if not 0 <= scan.min_coverage <= 1:
+        raise UsageError(f"min coverage {scan.min_coverage} is no share from 0 to 1")
+    if scan.top is not None and scan.by not in GROUPS:
+        groups = ", ".join(GROUPS)
+        raise UsageError(f"top {scan.top} of what: say by what to group, one of {groups}")
 
 
 def _wanted(scan: Scan) -> Wanted:
@@ -284,12 +300,13 @@ def _gap(coverage: Coverage, as_of: dt.date) -> str:
     )
 
 
-def _suspect(panel: Panel, plan: Plan, since: Mapping[str, int]) -> NDArray[np.intp]:
+_NOBODY: Final = np.zeros(0, dtype=np.intp)
+
+
+def _suspect(panel: Panel, plan: Plan, loader: Loader) -> NDArray[np.intp]:
     """Places of the symbols with suspicious bars among those that the plan's values depend on."""
-    misled = {symbol for symbol, bars in since.items() if bars < plan.history}
-    if not misled:
-        return np.zeros(0, dtype=np.intp)
-    return np.flatnonzero([symbol in misled for symbol in panel.symbols])
+    marks = loader.marks(panel.as_of, plan.history)(panel.symbols)
+    return np.flatnonzero([bool(mark) for mark in marks])
 
 
 def _coverage(

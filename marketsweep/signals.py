@@ -206,7 +206,7 @@ def _one_by_one(
     scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date], done: Distribution
 ) -> _Part:
     (day,) = days
-    hits = run(replace(scan, as_of=day), loader)
+    hits = run(replace(scan, as_of=day, marked=False), loader)
     if hits.distribution:
         done.add(hits.distribution)
     covered, left = hits.coverage, hits.coverage.excluded

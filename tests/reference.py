@@ -136,7 +136,14 @@ def lowest(x: Series, n: float) -> list[Series]:
     return [-highest(-x, n)[0]]
 
 
+def median(x: Series, n: float) -> list[Series]:
+    n, out = int(n), _blank(x)
+    for i in range(n - 1, len(x)):
+        out[i] = np.median(x[i - n + 1 : i + 1])
+    return [out]
+
+
 TWINS: dict[str, Callable[..., list[Series]]] = {
     twin.__name__: twin
-    for twin in (sma, ema, rsi, macd, roc, stoch, atr, adx, bbands, highest, lowest)
+    for twin in (sma, ema, rsi, macd, roc, stoch, atr, adx, bbands, highest, lowest, median)
 }

@@ -57,7 +57,7 @@ def test_json_contract(example_data: Path, market: Market) -> None:
     assert [match["symbol"] for match in answer["matches"]] == hits.symbols
     assert answer["matches"]
     for match in answer["matches"]:
-        assert set(match) == {"symbol", "close", "volume", "values"}
+        assert set(match) == {"symbol", "close", "volume", "values", "suspicious"}
         assert set(match["values"]) == {
             "rsi(14)",
             "sma(close,50)*0.9",
@@ -346,8 +346,6 @@ def test_wrong_numbers_from_python_are_named(market: Market) -> None:
             market.audit("close > 5", sessions=wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="top"):
         market.scan("close > 5", by="sector")
-    with pytest.raises(UsageError, match="did you mean AAPL"):
-        market.explain("aapl", "close > 5")
 
 
 def test_how_many_matched_is_told_with_a_limit(market: Market) -> None:

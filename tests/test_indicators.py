@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import talib
 from hypothesis import given, settings
@@ -37,6 +38,8 @@ TALIB: dict[str, Callable[..., Any]] = {
     "bbands": lambda x, n, width: talib.BBANDS(x, n, width, width),
     "highest": lambda x, n: talib.MAX(x, n) if n > 1 else x,
     "lowest": lambda x, n: talib.MIN(x, n) if n > 1 else x,
+    # TA-Lib has none.
+    "median": lambda x, n: pd.Series(x).rolling(n).median().to_numpy(),
 }
 
 PERIODS: dict[str, list[tuple[float, ...]]] = {
@@ -94,7 +97,7 @@ def assert_close(got: Series, want: Series, scale: Series, relative: float) -> N
 
 def scale_of(row: Indicator, bars: Bars) -> Series:
     """What a difference is small against: the price for averages of prices, else one."""
-    in_dollars = row.name in ("sma", "ema", "macd", "atr", "bbands", "highest", "lowest")
+    in_dollars = row.scale != "own"
     return np.abs(bars[row.inputs[0]]) if in_dollars else np.ones(bars["close"].shape)
 
 
@@ -165,7 +168,7 @@ def test_a_flat_series_has_exactly_flat_averages(name: str, price: float) -> Non
             assert (got == price).all()
 
 
-@pytest.mark.parametrize("name", ["sma", "bbands", "highest", "lowest", "roc"])
+@pytest.mark.parametrize("name", ["sma", "bbands", "highest", "lowest", "median", "roc"])
 def test_a_window_forgets_what_has_left_it(name: str) -> None:
     """A slip of ten orders of magnitude leaves no rounding behind once it is out of the window."""
     clean = random_bars(rows=120, symbols=8, seed=5, short=0)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 import marketsweep as ms
 from marketsweep import past_sessions, signals
+from marketsweep.asking import DEFAULT_SORT
 from marketsweep.by_symbol import asked
 from marketsweep.condition import parse_expression
 from marketsweep.errors import ConditionError, CoverageError, UsageError
@@ -48,6 +49,8 @@ def same_as_scans(market: ms.Market, condition: str, days: Sequence[dt.date], **
     receipts = {one.session: one for one in found.sessions}
     given.pop("since", None)
     given.pop("until", None)
+    # A scan puts suspicious matches last, unless it is told how to sort.
+    given.setdefault("sort", DEFAULT_SORT)
     for day in days:
         hits = market.scan(condition, as_of=day, **given)
         places = np.flatnonzero(of_day == day)

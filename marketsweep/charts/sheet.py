@@ -59,6 +59,9 @@ def _card(hits: Hits, rank: int, drawing: Drawing, link: str) -> str:
         for name, column in hits.values.items()
     )
     name = f'<div class="name">{escape(drawing.name)}</div>' if drawing.name else ""
+    suspicious = hits.suspicious[rank]
+    if suspicious:
+        name += f'<div class="suspicious">suspicious: {escape(suspicious)}</div>'
     return (
         f'<a href="{escape(link)}"><div class="head"><b>{escape(drawing.symbol)}</b>'
         f"<span>{rank + 1}</span><em>{written_number(hits.close[rank].item())}</em></div>{name}"

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 @unknown_option
 @click.option("--skip-low-volume", is_flag=True, help="Leave the kept low-volume list out.")
 @as_of_option
-@click.option("--sort", metavar="EXPR", help="Rank by this: 'A', 'A, B'. Default: dollar_volume.")
+@click.option(
+    "--sort", metavar="EXPR", help="Rank by this: 'A', 'A, B'. Default: median(dollar_volume, 20)."
+)
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N matches.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="At most N of each group; --by.")

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 @where_option
 @universe_option
 @unknown_option
-@click.option("--sort", metavar="EXPR", help="Rank within a session. Default: dollar_volume.")
+@click.option(
+    "--sort", metavar="EXPR", help="Rank within a session. Default: median(dollar_volume, 20)."
+)
 @click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N of each session.")
 @click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")

@@ -60,7 +60,7 @@ _FOLDER = Path(__file__).parent
 @cache
 def source() -> str:
     """Every kernel that is more than arithmetic, row by row, and what gives back results."""
-    families = ("average", "extremes", "momentum", "occurrences", "trend", "volatility")
+    families = ("average", "extremes", "median", "momentum", "occurrences", "trend", "volatility")
     return _PRELUDE + _inlined([*families, "card_results"])
 
 

@@ -2,6 +2,7 @@
 #include "average.hpp"
 #include "elementwise.hpp"
 #include "extremes.hpp"
+#include "median.hpp"
 #include "momentum.hpp"
 #include "occurrences.hpp"
 #include "trend.hpp"

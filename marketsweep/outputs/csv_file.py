@@ -14,10 +14,9 @@ def write(hits: Hits, file: IO[bytes]) -> None:
     """Write the matches; the receipt has no place in a CSV file."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["symbol", "close", "volume", *hits.values])
+    rows.writerow(["symbol", "close", "volume", *hits.values, "suspicious"])
     for match in hits.matches:
         numbers = [match.close, match.volume, *match.values.values()]
-        rows.writerow(
-            [match.symbol, *("" if math.isnan(value) else repr(value) for value in numbers)]
-        )
+        cells = ("" if math.isnan(value) else repr(value) for value in numbers)
+        rows.writerow([match.symbol, *cells, match.suspicious])
     text.detach()

@@ -27,15 +27,19 @@ def _lines(hits: Hits, width: int) -> list[str]:
     columns = [["symbol", *hits.symbols]]
     columns.append(["close", *map(_price, hits.close.tolist())])
     columns.append(["volume", *(f"{shares:,.0f}" for shares in hits.volume.tolist())])
+    fixed = len(columns)
+    if any(hits.suspicious):
+        columns.append(["suspicious", *hits.suspicious])
+        fixed += 1
     columns += [[name, *map(written_number, hits.values[name].tolist())] for name in names]
     widths = [max(map(len, column)) for column in columns]
     shown = len(columns)
-    while shown > 3 and sum(widths[:shown]) + len(_GAP) * (shown - 1) > width:
+    while shown > fixed and sum(widths[:shown]) + len(_GAP) * (shown - 1) > width:
         shown -= 1
     cells = [[column[row] for column in columns[:shown]] for row in range(len(hits) + 1)]
     rule = _GAP.join("-" * width for width in widths[:shown])
     lines = [_line(row, widths) for row in cells]
-    left = names[shown - 3 :]
+    left = names[shown - fixed :]
     note = [f"not shown for want of room: {', '.join(left)}"] if left else []
     return [lines[0], rule, *lines[1:], *note]
 
