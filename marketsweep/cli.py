@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from marketsweep import __version__
+from marketsweep.commands._shared import echo
 from marketsweep.commands.actions import actions
 from marketsweep.commands.audit import audit
 from marketsweep.commands.demo import demo
@@ -40,10 +41,10 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except MarketsweepError as error:
-            click.echo(f"marketsweep: {error}", err=True)
+            echo(f"marketsweep: {error}", err=True)
             ctx.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
-            click.echo("marketsweep: interrupted; what was committed stays", err=True)
+            echo("marketsweep: interrupted; what was committed stays", err=True)
             ctx.exit(_INTERRUPTED)
         except BrokenPipeError:
             # The reader of stdout left, as `head` does: nobody is there to be told.
@@ -53,7 +54,7 @@ class _Group(click.Group):
             if error.errno not in _NO_ROOM:
                 raise
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            click.echo(f"marketsweep: the answer cannot be written: {error.strerror}", err=True)
+            echo(f"marketsweep: the answer cannot be written: {error.strerror}", err=True)
             ctx.exit(StoreError.exit_code)
 
 

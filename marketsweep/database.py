@@ -207,7 +207,8 @@ def _nothing_in(folder: Path) -> UsageError:
 
 
 def _connect_writer(file: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    # Absolute: SQLite takes a name that begins with `file:` for an address.
+    connection = sqlite3.connect(file.absolute(), isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

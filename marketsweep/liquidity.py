@@ -26,6 +26,7 @@ class Liquidity:
     dollars: NDArray[np.float64]
 
 
+@np.errstate(all="ignore")  # absurd prices are bars as well, and their product may be too much
 def liquidity(history: History, sessions: int) -> Liquidity:
     """What the last `sessions` of a history say. Raises StoreDamaged for a damaged segment."""
     if not history.dates:

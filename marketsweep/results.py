@@ -133,6 +133,8 @@ class Hits:
     """Whom each clause lets through, in order; where that was asked for."""
     near: list[NearMiss] = field(default_factory=list)
     """Those who fail one clause alone, by the least; where that was asked for."""
+    sessions_behind: int = 0
+    """Sessions that have closed since the newest stored one; 0 where an as-of day was given."""
     reuse: Reuse | None = None
     """What was evaluated and what was not; of an incremental scan."""
     distribution: Distribution | None = None
@@ -194,6 +196,7 @@ class Hits:
             "matches": [match._asdict() for match in self.matches],
             "coverage": receipt,
             "matched": self.matched,
+            "sessions_behind": self.sessions_behind,
             "warnings": list(self.warnings),
             **({"funnel": [one._asdict() for one in self.funnel]} if self.funnel else {}),
             **({"near": [one._asdict() for one in self.near]} if self.near else {}),
@@ -240,9 +243,14 @@ class Hits:
             f"pre-screen, {left.stale:,} stale, {left.short_history:,} with fewer than "
             f"{coverage.bars_needed} bars, {left.failed:,} failed"
             + (f", {left.suspect:,} suspicious" if left.suspect else "")
+            + (f"; {_behind(self.sessions_behind)}" if self.sessions_behind else "")
             + (f"; incremental: {self.reuse}" if self.reuse else "")
             + (f"; ray: {self.distribution}" if self.distribution else "")
         )
 
     def __repr__(self) -> str:
         return f"<Hits: {self.receipt}>"
+
+
+def _behind(sessions: int) -> str:
+    return f"{sessions:,} session{'s' * (sessions != 1)} behind today"

@@ -40,7 +40,7 @@ from marketsweep.reference import ticker_notes
 from marketsweep.results import Coverage, Excluded, Hits, Timing
 from marketsweep.saved import Saved
 from marketsweep.screen import EVERYBODY, Screen, conditions_of
-from marketsweep.sessions import session_on_or_before, sessions_from_to
+from marketsweep.sessions import last_closed_session, session_on_or_before, sessions_from_to
 from marketsweep.store import Snapshot
 from marketsweep.tree import Node
 from marketsweep.universe import Universe
@@ -110,6 +110,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
     before = executor_of_passes(scan.executor, scan.threads)
     _check(scan)
     as_of = resolve_session(loader.snapshot, scan.as_of)
+    behind = 0 if scan.as_of else sessions_behind(as_of)
     universe = loader.universe(as_of, screen)
     reuse, doubts = None, list[str]()
     if scan.incremental is None:
@@ -166,7 +167,9 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             funnel=funnel(what.clauses, parts) if one.funnel else [],
             near=near_misses(what.clauses, parts, panel.symbols, one.near) if one.near else [],
             timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
+            sessions_behind=behind,
             warnings=[
+                *_lag(behind, as_of),
                 *_warnings(coverage, as_of, loader.day(as_of).asked),
                 *loader.warnings(panel, what.plan.history, scan.adjust),
                 *ticker_notes(
@@ -236,6 +239,26 @@ def require_coverage(hits: Hits, minimum: float) -> None:
             f"at least {minimum:.1%} wanted): run marketsweep sync, choose another --as-of, or "
             "lower --min-coverage"
         )
+
+
+def require_recent(hits: Hits, max_lag: int | None) -> None:
+    """Raise CoverageError where an answer stands more than `max_lag` sessions behind today."""
+    if max_lag is not None and hits.sessions_behind > max_lag:
+        raise CoverageError(
+            f"the newest stored session, {hits.as_of}, is {hits.sessions_behind:,} sessions "
+            f"behind today, and at most {max_lag:,} are allowed: run marketsweep sync"
+        )
+
+
+def sessions_behind(session: dt.date) -> int:
+    """Return how many sessions have closed since one."""
+    return sessions_from_to(session, last_closed_session(dt.datetime.now(dt.UTC)))
+
+
+def _lag(behind: int, as_of: dt.date) -> Iterator[str]:
+    if behind:
+        count = f"{behind:,} session{'s' * (behind != 1)}"
+        yield f"the newest stored session, {as_of}, is {count} behind today: run marketsweep sync"
 
 
 def resolve_session(snapshot: Snapshot, as_of: dt.date | None, option: str = "--as-of") -> dt.date:

@@ -21,10 +21,10 @@ def standing(function: str, values: Matrix, keys: Matrix) -> Matrix:
     order, value, starts, sizes = _grouped(values, keys)
     group = np.repeat(np.arange(len(starts)), sizes)
     if function == "zscore":
-        mean = np.add.reduceat(value, starts) / sizes if len(starts) else value
-        away = value - mean[group]
-        deviation = np.sqrt(np.add.reduceat(away**2, starts) / sizes) if len(starts) else value
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):
+            mean = np.add.reduceat(value, starts) / sizes if len(starts) else value
+            away = value - mean[group]
+            deviation = np.sqrt(np.add.reduceat(away**2, starts) / sizes) if len(starts) else value
             found = away / deviation[group]
         found[~np.isfinite(found)] = np.nan
         return _back(found, order, values)

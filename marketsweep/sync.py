@@ -17,6 +17,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -47,6 +48,7 @@ from marketsweep.store import Snapshot, Store
 from marketsweep.sync_receipt import SyncReceipt
 from marketsweep.tables.rows import Revision
 from marketsweep.tenures import Doubt, Tenure
+from marketsweep.unasked import REASON, Unasked
 from marketsweep.universes import screen_of
 from marketsweep.writer import CommitReceipt, Writer
 
@@ -158,6 +160,7 @@ class _Sync:
         self.came: set[dt.date] = set()
         """Sessions that came whole, with bars."""
         self.misses = Misses()
+        self.unasked = Unasked()
         self.writing = ThreadPoolExecutor(1, thread_name_prefix="marketsweep-writer")
 
     async def run(self) -> SyncReceipt:
@@ -226,18 +229,26 @@ class _Sync:
 
     async def _fetch_prices(self, prices: Prices) -> None:
         if prices.days:
-            sessions = self.provider.sessions(prices.days)
-            await self._keep(sessions, len(prices.days), _is_month, self._commit_sessions)
+            days, sessions = frozenset(prices.days), self.provider.sessions(prices.days)
+            asked_for = partial(self.unasked.of_sessions, days=days)
+            await self._keep(sessions, len(days), _is_month, asked_for, self._commit_sessions)
         if prices.spans:
             spans = await self._changed(prices.spans)
+            asked_for_bars = partial(self.unasked.of_histories, spans=frozenset(spans))
             histories = self.provider.histories(spans)
-            await self._keep(histories, len(spans), _is_much, self._commit_histories)
+            await self._keep(
+                histories, len(spans), _is_much, asked_for_bars, self._commit_histories
+            )
+        if self.unasked.count:
+            self.receipt.warnings.append(str(self.unasked))
+            self.receipt.set_aside[REASON] = self.unasked.count
 
     async def _keep(
         self,
         items: AsyncIterator[_Bars | Unavailable],
         total: int,
         is_batch: Callable[[int, int], bool],
+        asked_for: Callable[[_Bars], _Bars | None],
         commit: Callable[[list[_Bars]], None],
     ) -> None:
         """Commit what comes; interrupted or refused, what has arrived stays."""
@@ -248,10 +259,10 @@ class _Sync:
                 done += 1
                 if isinstance(item, Unavailable):
                     self.misses.failed(item)
-                else:
+                elif (own := asked_for(item)) is not None:
                     self.misses.came()
-                    bars += item.values.shape[1]
-                    await batches.add(item, item.values.shape[1])
+                    bars += own.values.shape[1]
+                    await batches.add(own, own.values.shape[1])
                 self.progress(done, total, bars)
             self.misses.end()
         finally:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from marketsweep.condition import parse_expression
 from marketsweep.errors import UsageError
@@ -46,21 +46,39 @@ min_dollar_volume = "5M"
 _MOST_SESSIONS: Final = 5_000
 
 
-def read_universes(folder: Path) -> dict[str, Screen]:
-    """The built-in universes and those of a data folder, by name. Raises UsageError."""
+class Universes(NamedTuple):
+    """The universes of a data folder and those built in, by name."""
+
+    screens: dict[str, Screen]
+    faulty: dict[str, str]
+    """What is wrong with those that cannot be used."""
+
+
+def read_universes(folder: Path) -> Universes:
+    """Return all universes; a faulty one does not stop the others.
+
+    Raises UsageError for a file that cannot be read or is no TOML.
+    """
     file = folder / UNIVERSES
-    return _screens(_BUILT_IN, file) | _screens(_text(file), file)
+    found = Universes({}, {})
+    for name, table in _tables(file).items():
+        try:
+            found.screens[name] = _screen(name, table, file)
+        except UsageError as error:
+            found.faulty[name] = str(error)
+    return found
 
 
 def read_universe(folder: Path, name: str) -> Screen:
-    """One of them. Raises UsageError, with names near it, where there is none of that name."""
-    found = read_universes(folder)
+    """One of them. Raises UsageError for a faulty one, and, with names near it, for an unknown."""
+    file = folder / UNIVERSES
+    found = _tables(file)
     if name not in found:
         raise UsageError(
             f"there is no universe {name!r}{_near(name, found)}. There are "
-            f"{', '.join(sorted(found))}; a table [{name}] in {folder / UNIVERSES} would be another"
+            f"{', '.join(sorted(found))}; a table [{name}] in {file} would be another"
         )
-    return found[name]
+    return _screen(name, found[name], file)
 
 
 def screen_of(
@@ -108,12 +126,12 @@ def _text(file: Path) -> str:
         raise UsageError(f"{file} is no UTF-8: save it as that, or remove it") from error
 
 
-def _screens(text: str, file: Path) -> dict[str, Screen]:
+def _tables(file: Path) -> dict[str, object]:
+    """The tables of a file and the built-in ones, whose place they take."""
     try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(_BUILT_IN) | tomllib.loads(_text(file))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{file} is no TOML: {error}") from error
-    return {name: _screen(name, table, file) for name, table in tables.items()}
 
 
 def _screen(name: str, table: object, file: Path) -> Screen:

@@ -17,6 +17,7 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.records import SessionBars, Settled, Split
 from marketsweep.reference import Reference
+from marketsweep.results import Hits
 from marketsweep.sessions import is_session
 from marketsweep.store import Store
 from marketsweep.writer import Writer
@@ -100,3 +101,8 @@ def store_of(path: Path, bars: pl.DataFrame, *, reference: bool = True) -> Store
             writer.put_dividends(dividends)
             writer.put_listings(read_symbols(EXAMPLE / "symbols.parquet"))
     return store
+
+
+def doubts_of(hits: Hits) -> list[str]:
+    """The warnings of a scan, without the one that says how old the data of a test is."""
+    return [warning for warning in hits.warnings if "behind today" not in warning]

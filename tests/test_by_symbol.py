@@ -33,6 +33,7 @@ from marketsweep.sync_receipt import SyncReceipt, require_use
 from marketsweep.watchlist import read_list
 from tests import massive_server
 from tests.command import run
+from tests.markets import doubts_of
 from tests.massive_server import KEY, MassiveServer, says, serving, status
 from tests.old_formats import as_format_1
 from tests.test_store import Market, market_of
@@ -556,7 +557,7 @@ def test_a_scan_stands_on_the_newest_whole_session(
         assert receipt.symbols_wanted == 2
     with ms.open(tmp_path) as market:
         whole = market.scan("close > 0")
-        assert (whole.as_of, whole.warnings) == (DAYS[-4], [])
+        assert (whole.as_of, doubts_of(whole)) == (DAYS[-4], [])
         assert whole.coverage.sessions_missing == 0
         part = market.scan("close > 0", as_of=LAST)
         assert {*part.symbols} <= {*names[:2]}

@@ -43,6 +43,7 @@ def test_json_contract(example_data: Path, market: Market) -> None:
         "matches",
         "coverage",
         "matched",
+        "sessions_behind",
         "warnings",
         "data_version",
         "timing",

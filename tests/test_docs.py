@@ -140,7 +140,8 @@ def test_the_universes_of_the_docs_are_read(tmp_path: Path) -> None:
     (tmp_path / "universe.toml").write_text(example)
     (tmp_path / "my-list.txt").write_text("XOM\n")
     (tmp_path / "never.txt").write_text("GME\n")
-    universes = read_universes(tmp_path)
+    universes, faulty = read_universes(tmp_path)
+    assert not faulty
     assert list(universes) == ["common", "liquid", "large-tech", "traded", "mine"]
     assert universes["mine"].watchlist == frozenset(["AAPL", "MSFT", "XOM"])
     assert universes["mine"].exclude == frozenset(["TSLA", "GME"])

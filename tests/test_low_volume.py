@@ -23,7 +23,7 @@ from marketsweep.store import Store
 from marketsweep.sync import sync
 from marketsweep.sync_receipt import SyncReceipt
 from tests.command import refused, run
-from tests.markets import LAST, example_bars, store_of
+from tests.markets import LAST, doubts_of, example_bars, store_of
 from tests.test_by_symbol import SETTLED
 from tests.test_sync import SANDBOX_KEY
 from tests.test_universe import listed, today, traded
@@ -149,7 +149,7 @@ def test_a_scan_skips_the_list_where_it_is_asked_to(store: Store) -> None:
             assert set(hits.symbols) == today() - left
             assert hits.coverage.excluded.prescreen == len(left)
             assert [clause.text for clause in hits.coverage.funnel] == ["low-volume list"]
-            assert all("suspicious" in warning for warning in hits.warnings)
+            assert all("suspicious" in warning for warning in doubts_of(hits))
         # Of the past nobody knew the list, and says so; the user's word holds all the same.
         past = market.scan("close > 0", skip_low_volume=True, as_of="2016-06-30")
         assert past.coverage.excluded.prescreen == 1

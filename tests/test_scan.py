@@ -19,10 +19,21 @@ from marketsweep.demo import REFERENCE_SCAN
 from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.files import read_actions
 from marketsweep.market import Market, open_market
+from marketsweep.records import SessionBars
 from marketsweep.scan import require_coverage
-from marketsweep.sessions import sessions_between
+from marketsweep.sessions import last_closed_session, sessions_between
+from marketsweep.store import Store
+from tests.command import run
 from tests.executors import IN_PROCESS
-from tests.markets import EXAMPLE, LAST, Bars, example_bars, sessions_of, store_of
+from tests.markets import (
+    EXAMPLE,
+    LAST,
+    Bars,
+    doubts_of,
+    example_bars,
+    sessions_of,
+    store_of,
+)
 
 Array = NDArray[np.float64]
 
@@ -333,7 +344,7 @@ def test_a_gap_in_the_sessions_is_said(tmp_path: Path) -> None:
         assert hits.coverage.sessions == len(told)
         assert hits.coverage.sessions_missing == missing
         assert hits.warnings
-        assert f"{missing} of the {len(told)} sessions up to 2016-06-20" in hits.warnings[0]
+        assert f"{missing} of the {len(told)} sessions up to 2016-06-20" in doubts_of(hits)[0]
         with pytest.raises(CoverageError, match="run over the gap"):
             require_coverage(hits, 0.95)
         near = market.scan("close > sma(5)")
@@ -398,7 +409,7 @@ def test_a_new_commit_is_seen(tmp_path: Path) -> None:
 
 def test_facts_of_today_are_said_to_be_so(market: ms.Market) -> None:
     today = market.scan("close > 5", where='sector == "Energy"', exclude_suspect=True)
-    assert today.warnings == []
+    assert doubts_of(today) == []
     past = market.scan(
         'close > 5 and exchange == "NYSE"',
         where='sector == "Energy"',
@@ -411,3 +422,41 @@ def test_facts_of_today_are_said_to_be_so(market: ms.Market) -> None:
         'symbol != "AAPL"', where="listing_age > 10", as_of="2016-06-30", exclude_suspect=True
     )
     assert plain.warnings == []
+
+
+# -- how old the answer is
+
+
+def recent(path: Path, behind: int) -> Path:
+    """A store whose newest session is so many sessions behind the last closed one."""
+    last = last_closed_session(dt.datetime.now(dt.UTC))
+    days = sessions_between(last - dt.timedelta(days=60), last)[: -behind or None]
+    with Store.create(path) as store, store.writer() as writer:
+        for day in days:
+            writer.commit([SessionBars(day, ["A"], np.full((5, 1), 10.0))], "test")
+    return path
+
+
+def test_a_scan_says_how_many_sessions_it_is_behind(tmp_path: Path) -> None:
+    with open_market(recent(tmp_path / "late", 3)) as market:
+        hits = market.scan("close > 1")
+        assert hits.sessions_behind == 3
+        assert hits.to_dict()["sessions_behind"] == 3
+        assert "3 sessions behind today: run marketsweep sync" in hits.warnings[0]
+        assert "3 sessions behind today" in hits.receipt
+        past = market.scan("close > 1", as_of=market.loader.sessions[-5])
+        assert past.sessions_behind == 0
+        assert past.warnings == []
+    with open_market(recent(tmp_path / "now", 0)) as market:
+        hits = market.scan("close > 1")
+        assert (hits.sessions_behind, hits.warnings) == (0, [])
+
+
+def test_max_lag_fails_a_scan_of_old_data(tmp_path: Path) -> None:
+    data = recent(tmp_path, 3)
+    call: list[str | Path] = ["scan", "close > 1", "--data", data, "--max-lag"]
+    assert run(*call, "3").returncode == 0
+    done = run(*call, "2")
+    assert done.returncode == 3
+    assert "3 sessions behind today, and at most 2 are allowed: run marketsweep sync" in done.stderr
+    assert "A" in done.stdout  # what was found is written all the same

@@ -798,3 +798,15 @@ def test_the_log_of_writes_is_emptied_into_the_catalog(tmp_path: Path) -> None:
         assert log.stat().st_size == 0
         with store.snapshot() as after:
             assert len(after.listings()) == 4000
+
+
+@pytest.mark.parametrize(
+    "name", ["file:x?mode=memory", ":memory:", "a?b#c%20d", "q'uo\"te", " lead"]
+)
+def test_folders_of_any_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Store.create(Path(name)) as store, store.writer() as writer:
+        writer.commit([SessionBars(dt.date(2016, 1, 4), ["A"], np.full((5, 1), 9.0))], "test")
+    with Store.open(Path(name)) as store, store.snapshot() as snapshot:
+        assert snapshot.symbols == ["A"]
+    assert {path.name for path in tmp_path.iterdir()} == {name}

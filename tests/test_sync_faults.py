@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 
 import marketsweep as ms
-from marketsweep.errors import CoverageError, ProviderRefused, ProviderUnreachable
+from marketsweep.errors import CoverageError, ProviderError, ProviderRefused, ProviderUnreachable
 from marketsweep.frozen import Stillness, frozen
 from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.reports import status_report, sync_report
 from marketsweep.session_notes import SessionNotes
-from marketsweep.sessions import close_time, sessions_between
+from marketsweep.sessions import NEW_YORK, close_time, sessions_between
 from marketsweep.status import read_status
 from marketsweep.store import Store
 from marketsweep.sync import sync
 from marketsweep.sync_receipt import SyncReceipt, require_use
 from tests.command import run as command
+from tests.markets import doubts_of
 from tests.massive_server import (
     KEY,
     Body,
@@ -29,6 +30,7 @@ from tests.massive_server import (
     Market,
     MassiveServer,
     raw,
+    says,
     serving,
     status,
 )
@@ -227,7 +229,7 @@ def test_without_splits_a_sync_and_scans_over_the_time_are_no_success(
         # One bar depends on no split, and nothing does without adjustment.
         assert market.scan("close > 0").coverage.sessions_unadjusted == 0
         raw_hits = market.scan("roc(9) > -99", adjust="none")
-        assert (raw_hits.warnings, raw_hits.coverage.sessions_unadjusted) == ([], 0)
+        assert (doubts_of(raw_hits), raw_hits.coverage.sessions_unadjusted) == ([], 0)
         found = market.signals("roc(9) > -99", since=DAYS[20])
         assert any("splits from" in warning for warning in found.warnings)
         swept = market.sweep("roc({n}) > -99", n=[5, 9])
@@ -242,7 +244,7 @@ def test_without_splits_a_sync_and_scans_over_the_time_are_no_success(
     require_use(receipt)
     assert receipt.missing_actions == []
     with ms.open(tmp_path) as market:
-        assert market.scan("roc(9) > -99").warnings == []
+        assert doubts_of(market.scan("roc(9) > -99")) == []
 
 
 def test_a_time_without_splits_grows_until_they_come(server: MassiveServer, tmp_path: Path) -> None:
@@ -270,7 +272,7 @@ def test_missing_dividends_concern_total_returns_alone(
     receipt = synced(server, tmp_path)
     require_use(receipt)
     with ms.open(tmp_path) as market:
-        assert market.scan("roc(9) > -99").warnings == []
+        assert doubts_of(market.scan("roc(9) > -99")) == []
         hits = market.scan("roc(9) > -99", adjust="total")
         assert hits.coverage.sessions_unadjusted == 9
         assert any("dividends from" in warning for warning in hits.warnings)
@@ -421,7 +423,7 @@ def test_a_session_that_stands_still_is_named_and_asked_for_again(
             "stands still" in one for one in market.scan("close > 0", as_of=DAYS[bad]).warnings
         )
         assert any("stands still" in one for one in market.scan("roc(30) > -99").warnings)
-        assert market.scan("close > 0").warnings == []
+        assert doubts_of(market.scan("close > 0")) == []
         assert any(
             "stands still" in one for one in market.signals("close > 0", since=DAYS[0]).warnings
         )
@@ -438,7 +440,7 @@ def test_a_session_that_stands_still_is_named_and_asked_for_again(
     assert receipt.revised > 30
     assert (receipt.frozen, receipt.put_aside) == ([], [])
     with ms.open(tmp_path) as market:
-        assert market.scan("roc(30) > -99").warnings == []
+        assert doubts_of(market.scan("roc(30) > -99")) == []
 
 
 def test_good_bars_are_not_replaced_by_a_session_that_stands_still(
@@ -486,3 +488,58 @@ def test_notes_survive_a_wrong_clock() -> None:
     again = SessionNotes.of(notes.texts())
     assert again == notes
     assert again.waiting(dt.datetime(2024, 6, 3, tzinfo=dt.UTC)) == set()
+
+
+# -- bars that nobody asked for
+
+
+def at(day: dt.date) -> int:
+    return int(dt.datetime.combine(day, dt.time(), NEW_YORK).timestamp()) * 1000
+
+
+def closes(path: Path, last: dt.date) -> dict[dt.date, float]:
+    with ms.open(path) as market:
+        frame = market.price_history_batch(["A"], DAYS[0], last, adjust="none").frame
+        return dict(frame.select("date", "close").iter_rows())
+
+
+def test_bars_of_other_days_replace_nothing(server: MassiveServer, tmp_path: Path) -> None:
+    server.market.now = after(DAYS[-1], 48 * HOUR)
+    synced(server, tmp_path, DAYS[0], DAYS[9])
+    before = closes(tmp_path, DAYS[9])
+    row = {"o": 999.0, "h": 999.0, "l": 999.0, "c": 999.0, "v": 1.0}
+    rows = [{**row, "t": at(day)} for day in DAYS[:15]]
+    server.always(
+        "/range/1/day/", says({"status": "OK", "resultsCount": len(rows), "results": rows})
+    )
+    receipt = synced(server, tmp_path, DAYS[10], DAYS[14], symbols=["A"], by_symbol=True)
+    assert receipt.set_aside["not asked for"] == 10
+    assert any(f"A {DAYS[0]}" in warning for warning in receipt.warnings)
+    assert receipt.new == 5
+    now = closes(tmp_path, DAYS[14])
+    assert {day: now[day] for day in before} == before
+    assert [now[day] for day in DAYS[10:15]] == [999.0] * 5
+
+
+def test_bars_of_another_ticker_are_a_fault(server: MassiveServer, tmp_path: Path) -> None:
+    server.market.now = after(DAYS[-1], 48 * HOUR)
+    row = {"o": 999.0, "h": 999.0, "l": 999.0, "c": 999.0, "v": 1.0, "t": at(DAYS[0])}
+    other = {"status": "OK", "ticker": "B", "resultsCount": 1, "results": [row]}
+    synced(server, tmp_path, DAYS[0], DAYS[2])
+    server.always("/ticker/A/range/", says(other))
+    with pytest.raises(ProviderError, match="bars of another ticker"):
+        require_use(synced(server, tmp_path, DAYS[3], DAYS[4], symbols=["A"], by_symbol=True))
+
+
+def test_a_session_with_bars_of_another_day_is_put_aside(
+    server: MassiveServer, tmp_path: Path
+) -> None:
+    server.market.now = after(DAYS[-1], 48 * HOUR)
+    row = {"T": "A", "o": 999.0, "h": 999.0, "l": 999.0, "c": 999.0, "v": 1.0}
+    stale = {"status": "OK", "resultsCount": 1, "results": [{**row, "t": at(DAYS[4])}]}
+    server.always(f"grouped/locale/us/market/stocks/{DAYS[5]}", says(stale))
+    receipt = synced(server, tmp_path, DAYS[0], DAYS[9])
+    assert stored(tmp_path) == [day for day in DAYS[:10] if day != DAYS[5]]
+    (gone,) = receipt.unavailable
+    assert gone["of"] == f"{DAYS[5]}"
+    assert "another day" in gone["reason"]

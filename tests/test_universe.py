@@ -24,7 +24,7 @@ from marketsweep.store import Store
 from marketsweep.sync import sync
 from tests import massive_server
 from tests.command import run
-from tests.markets import EXAMPLE, LAST, example_bars, store_of
+from tests.markets import EXAMPLE, LAST, doubts_of, example_bars, store_of
 from tests.massive_server import KEY, serving
 from tests.test_by_symbol import SETTLED
 from tests.test_by_symbol import bar as massive_bar
@@ -362,7 +362,7 @@ unknown = "keep"
         "market_cap > 1B",
         'sector == "Technology"',
     ]
-    assert hits.warnings == ["not in the market of 2016-12-30, though on the watchlist: NOPE"]
+    assert doubts_of(hits) == ["not in the market of 2016-12-30, though on the watchlist: NOPE"]
 
 
 def test_a_built_in_universe_can_be_replaced(own: Market) -> None:
@@ -399,6 +399,25 @@ def test_what_is_wrong_with_a_universe_is_said(own: Market, text: str) -> None:
     define(own, text)
     with pytest.raises(UsageError, match=FAULTY[text]):
         own.scan("close > 0", universe="a")
+
+
+def test_a_faulty_universe_stops_no_other(own: Market) -> None:
+    define(own, "[bad]\nwhere = 'market_cap > '\n[good]\nwatchlist = ['AAPL']\n")
+    assert own.scan("close > 0", universe="good").symbols == ["AAPL"]
+    assert own.scan("close > 0", universe="liquid").symbols
+    with pytest.raises(UsageError, match=r"\[bad\] where"):
+        own.scan("close > 0", universe="bad")
+    shown = run("universe", "show", "--json", "--data", own.store.path)
+    assert shown.returncode == 0
+    assert json.loads(shown.stdout)["universes"].keys() == {"common", "liquid", "good"}
+    assert json.loads(shown.stdout)["faulty"].keys() == {"bad"}
+    assert "[bad] where" in shown.stderr
+
+
+def test_toml_that_is_nested_deep_is_no_traceback(own: Market) -> None:
+    define(own, f"a = {'[' * 5000}{']' * 5000}")
+    with pytest.raises(UsageError, match="no TOML"):
+        own.scan("close > 0", universe="liquid")
 
 
 def test_a_universe_near_the_name_is_named(example_data: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from marketsweep.charts.drawing import Drawing
-from marketsweep.errors import UsageError
+from marketsweep.whole_files import whole_file
 
 _PANE: Final = 120
 _CANDLES: Final = 380
@@ -81,11 +81,9 @@ class Chart:
 
 
 def write_page(path: Path, html: str) -> None:
-    """Write a page. Raises UsageError where that cannot be."""
-    try:
-        path.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    """Write a page. Raises UsageError where that cannot be, and StoreFull on a full disk."""
+    with whole_file(path) as file:
+        file.write(html.encode())
 
 
 def said_of(drawing: Drawing) -> str:

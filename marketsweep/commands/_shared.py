@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 import click
 
 from marketsweep.errors import UsageError
+from marketsweep.safe_text import csv_cell, safe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 DAY = click.DateTime(["%Y-%m-%d"])
 FILE = click.Path(path_type=Path)
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a text for people, to stdout or stderr, without control characters."""
+    click.echo(safe(text), err=err, nl=nl)
+
 
 data_option = click.option(
     "--data",
@@ -44,6 +51,13 @@ unknown_option = click.option(
 )
 as_of_option = click.option(
     "--as-of", type=DAY, help="The market as it was that day. Default: the newest."
+)
+
+csv_safe_option = click.option(
+    "--csv-safe/--no-csv-safe",
+    default=True,
+    show_default=True,
+    help="csv: write tickers that a spreadsheet would take for formulas as text.",
 )
 
 table_format_option = click.option(
@@ -120,7 +134,7 @@ def write_json(facts: object) -> None:
     """Plain data as JSON on stdout."""
     import msgspec
 
-    click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
+    echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
 
 
 @contextlib.contextmanager
@@ -137,18 +151,17 @@ def progress_line(what: str, found: str = "bars") -> Iterator[Callable[[int, int
 
 @contextlib.contextmanager
 def output_file(path: Path | None) -> Iterator[IO[bytes]]:
-    """A file to write an answer to; stdout for None. Raises UsageError where it cannot be."""
+    """A file to write an answer to; stdout for None. Raises UsageError and StoreFull."""
     if path is None:
         if sys.stdout is None:
             raise UsageError("there is no stdout to write to: add --output FILE")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    try:
-        with path.open("wb") as file:
-            yield file
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    from marketsweep.whole_files import whole_file
+
+    with whole_file(path) as file:
+        yield file
 
 
 class Table(Protocol):
@@ -201,6 +214,7 @@ def write_answer(
     format_: str,
     output: Path | None,
     report: Callable[[Answer], str],
+    csv_safe: bool = True,
 ) -> None:
     """Write an answer in a format of `table_format_option`, its warnings and receipt to stderr.
 
@@ -209,17 +223,29 @@ def write_answer(
     from marketsweep.past_sessions import require_answers
 
     for warning in found.warnings:
-        click.echo(f"marketsweep: {warning}", err=True)
+        echo(f"marketsweep: {warning}", err=True)
     with output_file(output) as file:
-        _write(found, format_, file, report)
-    click.echo(f"{found.receipt}; {seconds:.2f} s ({found.executor})", err=True)
+        _write(found, format_, file, report, csv_safe)
+    echo(f"{found.receipt}; {seconds:.2f} s ({found.executor})", err=True)
     require_answers(found.sessions, found.bars_needed)
 
 
-def _write(found: Answer, format_: str, file: IO[bytes], report: Callable[[Answer], str]) -> None:
+def _write(
+    found: Answer,
+    format_: str,
+    file: IO[bytes],
+    report: Callable[[Answer], str],
+    csv_safe: bool,
+) -> None:
     match format_:
         case "csv":
-            file.write(found.to_polars().fill_nan(None).write_csv().encode())
+            table = found.to_polars().fill_nan(None)
+            if csv_safe and "symbol" in table.columns:
+                import polars as pl
+
+                symbols = [csv_cell(symbol) for symbol in table["symbol"]]
+                table = table.with_columns(pl.Series("symbol", symbols, pl.String))
+            file.write(table.write_csv().encode())
         case "parquet":
             whole = io.BytesIO()
             found.to_polars().write_parquet(whole)

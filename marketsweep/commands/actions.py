@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marketsweep.commands._shared import DAY, data_option, json_option, write_json
+from marketsweep.commands._shared import DAY, data_option, echo, json_option, write_json
 
 if TYPE_CHECKING:
     from marketsweep.rulings import Kind
@@ -66,7 +66,7 @@ def list_(symbol: str | None, data: Path | None, as_json: bool) -> None:
     if as_json:
         write_json([entry.to_dict() for entry in found])
     else:
-        click.echo(actions_report(found))
+        echo(actions_report(found))
 
 
 @actions.command()
@@ -125,4 +125,4 @@ def _write(data: Path | None, change: Callable[[Store], str]) -> None:
 
     with Store.open(data_folder(data)) as store:
         said = change(store)
-        click.echo(f"{said}; data version {store.version()}")
+        echo(f"{said}; data version {store.version()}")

@@ -8,6 +8,7 @@ import click
 
 from marketsweep.commands._shared import (
     data_option,
+    echo,
     json_option,
     progress_line,
     where_option,
@@ -42,6 +43,6 @@ def audit(
     if as_json:
         write_json(found.to_dict())
     else:
-        click.echo(str(found))
+        echo(str(found))
     if not found.agrees:
         raise MarketsweepError("the audit failed: an answer of the past depends on later data")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from marketsweep.commands._shared import FILE, progress_line, write_json
+from marketsweep.commands._shared import FILE, echo, progress_line, write_json
 
 
 @click.command()
@@ -22,7 +22,7 @@ def demo(market: Path | None, as_json: bool) -> None:
     from marketsweep.demo import run_demo
 
     with progress_line("fetching") as progress:
-        result = run_demo(market, progress, lambda line: click.echo(line, err=True))
+        result = run_demo(market, progress, lambda line: echo(line, err=True))
     if as_json:
         write_json(result.to_dict())
         return
@@ -30,5 +30,5 @@ def demo(market: Path | None, as_json: bool) -> None:
     from marketsweep.reports import demo_report, receipt_report
 
     writer("table")(result.hits, sys.stdout.buffer)
-    click.echo(receipt_report(result.hits))
-    click.echo(demo_report(result))
+    echo(receipt_report(result.hits))
+    echo(demo_report(result))

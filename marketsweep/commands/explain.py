@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marketsweep.commands._shared import as_of_option, data_option, date_of, json_option, write_json
+from marketsweep.commands._shared import (
+    as_of_option,
+    data_option,
+    date_of,
+    echo,
+    json_option,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from marketsweep.past import Adjust
@@ -46,4 +53,4 @@ def explain(
     if as_json:
         write_json(found.to_dict())
     else:
-        click.echo(str(found))
+        echo(str(found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from marketsweep.commands._shared import json_option, write_json
+from marketsweep.commands._shared import echo, json_option, write_json
 
 
 @click.command()
@@ -23,4 +23,4 @@ def indicators(name: str | None, as_json: bool) -> None:
     if as_json:
         write_json(indicators_facts(name))
     else:
-        click.echo(indicators_report(name))
+        echo(indicators_report(name))

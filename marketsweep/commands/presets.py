@@ -13,6 +13,7 @@ from marketsweep.commands._shared import (
     as_of_option,
     data_option,
     date_of,
+    echo,
     json_option,
     where_option,
     write_json,
@@ -60,7 +61,7 @@ def list_(data: Path | None, as_json: bool) -> None:
         return
     width = max(len(one.name) for one in found)
     for one in found:
-        click.echo(f"{one.name:<{width}}  {one.doc}{' (yours)' if one.own else ''}".rstrip())
+        echo(f"{one.name:<{width}}  {one.doc}{' (yours)' if one.own else ''}".rstrip())
 
 
 @presets.command()
@@ -77,7 +78,7 @@ def show(name: str, data: Path | None) -> None:
     from marketsweep.saved import Saved
 
     one = Saved.of(data_folder(data)).one(name.lower())
-    click.echo(f"{one.doc}\n\n{one.condition}" if one.doc else one.condition)
+    echo(f"{one.doc}\n\n{one.condition}" if one.doc else one.condition)
 
 
 @presets.command()
@@ -112,16 +113,16 @@ def run(
     with open_market(folder) as market:
         answers = market.scan_together(chosen, where=where, as_of=date_of(as_of))
     for warning in dict.fromkeys(warning for hits in answers for warning in hits.warnings):
-        click.echo(f"marketsweep: {warning}", err=True)
+        echo(f"marketsweep: {warning}", err=True)
     if as_json:
         write_json([hits.to_dict() for hits in answers])
     else:
         width = max(map(len, chosen))
         for hits in answers:
             best = ", ".join(hits.symbols[:_BEST])
-            click.echo(f"{hits.condition:<{width}}  {len(hits):>6,}  {best}".rstrip())
+            echo(f"{hits.condition:<{width}}  {len(hits):>6,}  {best}".rstrip())
     widest = max(answers, key=lambda hits: hits.coverage.evaluated)
-    click.echo(receipt_report(widest), err=True)
+    echo(receipt_report(widest), err=True)
     require_coverage(widest, MIN_COVERAGE)
 
 
@@ -134,7 +135,7 @@ def _usable(saved: Saved) -> Iterator[str]:
         try:
             condition_tree(name, saved)
         except ConditionError as error:
-            click.echo(f"marketsweep: {name} is left out: {error}", err=True)
+            echo(f"marketsweep: {name} is left out: {error}", err=True)
         else:
             yield name
 
@@ -158,7 +159,7 @@ def save(name: str, condition: str, doc: str, data: Path | None) -> None:
 
     folder = data_folder(data)
     Store.open(folder).close()  # says where there is no data folder yet
-    click.echo(f"saved as {save_condition(folder, name.lower(), condition, doc).name}")
+    echo(f"saved as {save_condition(folder, name.lower(), condition, doc).name}")
 
 
 @presets.command()
@@ -175,4 +176,4 @@ def remove(name: str, data: Path | None) -> None:
     from marketsweep.saved import remove as remove_condition
 
     remove_condition(data_folder(data), name.lower())
-    click.echo(f"{name.lower()} is forgotten")
+    echo(f"{name.lower()} is forgotten")

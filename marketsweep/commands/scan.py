@@ -12,8 +12,10 @@ import click
 from marketsweep.commands._shared import (
     FILE,
     as_of_option,
+    csv_safe_option,
     data_option,
     date_of,
+    echo,
     executor_options,
     output_file,
     universe_option,
@@ -50,9 +52,16 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "format_", default="table", show_default=True, metavar="table|json|csv|parquet"
 )
+@csv_safe_option
 @click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
 @click.option("--charts", type=FILE, metavar="DIR", help="Write charts of the matches there.")
 @click.option("--min-coverage", default=0.95, show_default=True, type=click.FloatRange(0, 1))
+@click.option(
+    "--max-lag",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Fail where the data stands more than N sessions behind today.",
+)
 @click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
 @click.option("--funnel", is_flag=True, help="Count whom each clause lets through.")
 @click.option(
@@ -88,9 +97,11 @@ def scan(
     threads: int | None,
     adjust: Adjust,
     format_: str,
+    csv_safe: bool,
     output: Path | None,
     charts: Path | None,
     min_coverage: float,
+    max_lag: int | None,
     exclude_suspect: bool,
     funnel: bool,
     near: int | None,
@@ -119,9 +130,9 @@ def scan(
     from marketsweep.market import data_folder, open_market
     from marketsweep.outputs import writer
     from marketsweep.reports import clauses_report, receipt_report
-    from marketsweep.scan import require_coverage
+    from marketsweep.scan import require_coverage, require_recent
 
-    write = writer(format_)
+    write = writer(format_, csv_safe=csv_safe)
     if near and format_ not in ("table", "json"):
         raise UsageError(f"--near has no place in {format_}: choose --format table or json")
     reused = _incremental(incremental, always, max_age, audit_sample)
@@ -155,14 +166,15 @@ def scan(
 
             make_folder(charts)
         for warning in hits.warnings:
-            click.echo(f"marketsweep: {warning}", err=True)
+            echo(f"marketsweep: {warning}", err=True)
         with output_file(output) as file:
             write(hits, file)
         if format_ == "table":
-            click.echo(clauses_report(hits), nl=False)
-        click.echo(receipt_report(hits), err=True)
+            echo(clauses_report(hits), nl=False)
+        echo(receipt_report(hits), err=True)
         if charts:
             _draw(hits, market, charts, adjust)
+    require_recent(hits, max_lag)
     require_coverage(hits, min_coverage)
 
 
@@ -204,4 +216,4 @@ def _draw(hits: Hits, market: Market, folder: Path, adjust: Adjust) -> None:
     with click.progressbar(length=drawn, label="drawing charts", file=sys.stderr) as bar:
         index = write_charts(hits, market.loader, folder, adjust, bar.update, marks)
     of = "all" if drawn == len(hits) else f"the first {drawn:,} of"
-    click.echo(f"charts of {of} {len(hits):,} matches: {index}", err=True)
+    echo(f"charts of {of} {len(hits):,} matches: {index}", err=True)

@@ -12,6 +12,7 @@ from marketsweep.commands._shared import (
     DAY,
     FILE,
     check_format,
+    csv_safe_option,
     data_option,
     date_of,
     executor_options,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 @executor_options
 @click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
 @table_format_option
+@csv_safe_option
 @click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
 @click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
 @data_option
@@ -62,6 +64,7 @@ def signals(
     threads: int | None,
     adjust: Adjust,
     format_: str,
+    csv_safe: bool,
     output: Path | None,
     exclude_suspect: bool,
     data: Path | None,
@@ -99,4 +102,4 @@ def signals(
             exclude_suspect=exclude_suspect,
             progress=progress,
         )
-    write_answer(found, found.timing.total, format_, output, signals_report)
+    write_answer(found, found.timing.total, format_, output, signals_report, csv_safe)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from marketsweep.commands._shared import data_option, json_option, progress_line, write_json
+from marketsweep.commands._shared import data_option, echo, json_option, progress_line, write_json
 from marketsweep.errors import StoreError, UsageError
 
 
@@ -43,7 +43,7 @@ def status(
     if as_json:
         write_json(found.to_dict())
     else:
-        click.echo(status_report(found))
+        echo(status_report(found))
     if found.damages:
         raise StoreError(
             f"{len(found.damages)} damages: move {found.path} away and run marketsweep sync again"
@@ -60,4 +60,4 @@ def _show_quality(folder: Path, symbol: str | None, as_json: bool) -> None:
     if as_json:
         write_json(found.to_dict())
     else:
-        click.echo(quality_report(found))
+        echo(quality_report(found))

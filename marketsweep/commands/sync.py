@@ -13,6 +13,7 @@ from marketsweep.commands._shared import (
     FILE,
     data_option,
     date_of,
+    echo,
     progress_line,
     universe_option,
     unknown_option,
@@ -169,20 +170,20 @@ def sync(
         if keep_on:
             from marketsweep.watch import watch
 
-            watch(store, once, lambda said: click.echo(f"marketsweep: {said}", err=True))
+            watch(store, once, lambda said: echo(f"marketsweep: {said}", err=True))
         else:
             require_use(once())
 
 
 def _show_receipt(receipt: SyncReceipt, as_json: bool) -> None:
     for warning in receipt.warnings:
-        click.echo(f"marketsweep: {warning}", err=True)
+        echo(f"marketsweep: {warning}", err=True)
     if as_json:
         write_json(receipt.to_dict())
     else:
         from marketsweep.reports import sync_report
 
-        click.echo(sync_report(receipt))
+        echo(sync_report(receipt))
 
 
 def _show_dry_run(source: FilesProvider, as_json: bool) -> None:
@@ -193,7 +194,7 @@ def _show_dry_run(source: FilesProvider, as_json: bool) -> None:
     if as_json:
         write_json(found.to_dict())
     else:
-        click.echo(dry_run_report(found))
+        echo(dry_run_report(found))
 
 
 def _show_forecast(plan: Forecast, as_json: bool) -> None:
@@ -202,4 +203,4 @@ def _show_forecast(plan: Forecast, as_json: bool) -> None:
     if as_json:
         write_json(plan.to_dict())
     else:
-        click.echo(forecast_report(plan))
+        echo(forecast_report(plan))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from marketsweep.commands._shared import data_option, write_json
+from marketsweep.commands._shared import data_option, echo, write_json
 from marketsweep.commands._sources import limit_option, massive_source, source_options
 from marketsweep.errors import UsageError
 
@@ -78,7 +78,7 @@ def tune(
             make(1)  # refuses what cannot be before anything is measured
         elif provider != "files":
             raise UsageError(f"unknown provider {provider!r}: choose massive or files")
-        tuning = run_tune(folder, make, limit, lambda line: click.echo(line, err=True))
+        tuning = run_tune(folder, make, limit, lambda line: echo(line, err=True))
     _keep(folder, tuning.to_dict(), tuning.chosen, report(tuning), as_json)
 
 
@@ -86,7 +86,7 @@ def _tune_ray(folder: Path, address: str | None, as_json: bool) -> None:
     from marketsweep.distribution import Ray
     from marketsweep.tune_ray import report, tune_ray
 
-    tuning = tune_ray(folder, Ray(address), lambda line: click.echo(line, err=True))
+    tuning = tune_ray(folder, Ray(address), lambda line: echo(line, err=True))
     _keep(folder, tuning.to_dict(), tuning.chosen, report(tuning), as_json)
 
 
@@ -100,5 +100,5 @@ def _keep(
     if as_json:
         write_json(facts)
     else:
-        click.echo(shown)
-    click.echo(kept(write_config(folder, chosen), chosen), err=as_json)
+        echo(shown)
+    echo(kept(write_config(folder, chosen), chosen), err=as_json)

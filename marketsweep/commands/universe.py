@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from marketsweep.commands._shared import data_option, json_option, write_json
+from marketsweep.commands._shared import data_option, echo, json_option, write_json
 
 _expires_option = click.option(
     "--expires", metavar="30d|DATE", help="When your word ends. Default: never."
@@ -49,16 +49,19 @@ def show(data: Path | None, as_json: bool) -> None:
     folder = data_folder(data)
     with Store.open(folder) as store, store.snapshot() as snapshot:
         universes, lines, day = read_universes(folder), snapshot.low_volume(), snapshot.newest
+    for said in universes.faulty.values():
+        echo(f"marketsweep: {said}", err=True)
     if as_json:
         write_json(
             {
-                "universes": {name: screen.parts for name, screen in universes.items()},
+                "universes": {name: one.parts for name, one in universes.screens.items()},
+                "faulty": universes.faulty,
                 "session": day and str(day),
                 "low_volume": [to_dict(line, day) for line in lines],
             }
         )
     else:
-        click.echo(f"{universes_report(universes)}\n{low_volume_report(lines, day)}")
+        echo(f"{universes_report(universes.screens)}\n{low_volume_report(lines, day)}")
 
 
 @universe.command()
@@ -93,7 +96,7 @@ def rebuild(
     if as_json:
         write_json(done.to_dict())
     else:
-        click.echo(rebuilt_report(done))
+        echo(rebuilt_report(done))
 
 
 @universe.command()
@@ -137,4 +140,4 @@ def _put_word(
     given = list(dict.fromkeys(symbol for text in symbols for symbol in read_list(text)))
     with Store.open(data_folder(data)) as store:
         said = put_word(store, given, expires, out=out)
-        click.echo(f"{said}; data version {store.version()}")
+        echo(f"{said}; data version {store.version()}")

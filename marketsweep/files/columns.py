@@ -11,6 +11,7 @@ import polars as pl
 from marketsweep.errors import UsageError
 from marketsweep.files.days import Days, days_of
 from marketsweep.files.values import kind_name, refuse
+from marketsweep.safe_text import foreign
 
 _FIRST: Final = dt.date(1900, 1, 1)
 _LAST: Final = dt.date(2199, 12, 31)
@@ -25,7 +26,7 @@ def required(table: pl.DataFrame, names: Iterable[str], otherwise: str = "") -> 
     missing = [name for name in names if name not in table.columns]
     if missing:
         wanted = " ".join(filter(None, [", ".join(missing), otherwise]))
-        there = ", ".join(name[:_SHOWN] for name in table.columns[:20])
+        there = ", ".join(foreign(name, _SHOWN) for name in table.columns[:20])
         raise UsageError(f"missing column {wanted}; the file has {there}{_hint(missing, table)}")
     return table
 
@@ -71,7 +72,15 @@ def as_text(column: pl.Series) -> pl.Series:
 
 
 def lenient_days(column: pl.Series) -> pl.Series:
-    """Return a column as Date, null for a cell that is no date. Raises UsageError."""
+    """Return a column as Date, null for a cell that is no date from 1900 to 2199.
+
+    Raises UsageError.
+    """
+    days = _lenient(column)
+    return days.set((~days.is_between(_FIRST, _LAST)).fill_null(value=False), None)
+
+
+def _lenient(column: pl.Series) -> pl.Series:
     if column.dtype != pl.String:
         return days_of(column).days
     iso = column.str.strip_chars().str.contains(r"^\d{4}-\d{2}-\d{2}")

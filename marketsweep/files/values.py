@@ -7,6 +7,7 @@ from typing import Final, Literal
 import polars as pl
 
 from marketsweep.errors import UsageError
+from marketsweep.safe_text import foreign
 
 MISSING: Final = ("", "null", "none", "na", "n/a", "nan", "-", "--", ".", "#n/a", "nil")
 """Texts that stand for a number that is not there, in lower case."""
@@ -88,7 +89,7 @@ def refuse(
 def _row(table: pl.DataFrame, place: int) -> str:
     cells = table.row(place, named=True)
     shown = ", ".join(f"{name}={value}" for name, value in cells.items() if value is not None)
-    return shown[: 2 * _SHOWN]
+    return foreign(shown)
 
 
 def kind_name(kind: pl.DataType) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import IO, Final
 
@@ -20,9 +21,13 @@ FORMATS: Final = {
 Writer = Callable[[Hits, IO[bytes]], None]
 
 
-def writer(format: str) -> Writer:
-    """What writes that format. Raises UsageError where there is none."""
+def writer(format: str, *, csv_safe: bool = True) -> Writer:
+    """What writes that format. Raises UsageError where there is none.
+
+    With `csv_safe` tickers in CSV are no formulas to a spreadsheet.
+    """
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
-    write: Writer = import_module(f"{__name__}.{FORMATS[format]}").write
-    return write
+    write = import_module(f"{__name__}.{FORMATS[format]}").write
+    chosen: Writer = partial(write, csv_safe=csv_safe) if format == "csv" else write
+    return chosen

@@ -8,15 +8,20 @@ import math
 from typing import IO
 
 from marketsweep.results import Hits
+from marketsweep.safe_text import csv_cell
 
 
-def write(hits: Hits, file: IO[bytes]) -> None:
-    """Write the matches; the receipt has no place in a CSV file."""
+def write(hits: Hits, file: IO[bytes], *, csv_safe: bool = True) -> None:
+    """Write the matches; the receipt has no place in a CSV file.
+
+    With `csv_safe` no ticker is a formula to a spreadsheet.
+    """
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["symbol", "close", "volume", *hits.values, "suspicious"])
     for match in hits.matches:
         numbers = [match.close, match.volume, *match.values.values()]
         cells = ("" if math.isnan(value) else repr(value) for value in numbers)
-        rows.writerow([match.symbol, *cells, match.suspicious])
+        symbol = csv_cell(match.symbol) if csv_safe else match.symbol
+        rows.writerow([symbol, *cells, match.suspicious])
     text.detach()

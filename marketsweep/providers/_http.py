@@ -46,10 +46,10 @@ from marketsweep.providers._faults import (
 )
 from marketsweep.providers._pace import RateLimit, Stopwatch, Throttle
 from marketsweep.records import Usage
+from marketsweep.safe_text import foreign
 
 __all__ = ["Complaint", "HttpClient", "HttpSettings", "Refusal"]
 
-_LONGEST_QUOTE: Final = 300
 """Characters of a provider's own sentence that are shown."""
 
 T = TypeVar("T")
@@ -326,8 +326,8 @@ class HttpClient:
 
     def _quote(self, said: str) -> str:
         # A provider may repeat the key, or send what a terminal would obey.
-        plain = re.sub(r"[\x00-\x20\x7f-\x9f]+", " ", said.replace(self._key, "***")).strip()
-        return f": {plain[:_LONGEST_QUOTE]}" if plain else ""
+        plain = foreign(said.replace(self._key, "***"))
+        return f": {plain}" if plain else ""
 
     def _again(self, call: _Call, error: Exception) -> bool | float:
         """Whether to try again, or in how many seconds; True leaves the pause to stamina."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -27,7 +28,7 @@ from marketsweep.records import (
     Split,
     SymbolBars,
 )
-from marketsweep.sessions import session_on_or_after, session_on_or_before
+from marketsweep.sessions import NEW_YORK, session_on_or_after, session_on_or_before
 from marketsweep.sic import sector_of
 
 _EXCHANGES: Final = {
@@ -181,6 +182,7 @@ class Page(Reply, Generic[Row]):
 
 
 class _BarsPage(Page[_DayBar]):
+    ticker: str | None = None
     count: int | None = msgspec.field(default=None, name="resultsCount")
 
 
@@ -188,6 +190,7 @@ class _RestOfBars(_Rest):
     """A page of bars after its rows are taken out."""
 
     next_url: str | None = None
+    ticker: str | None = None
 
 
 _decode_grouped: Final = msgspec.json.Decoder(_Grouped).decode
@@ -230,6 +233,18 @@ dividends_page: Final = partial(_page_of, _decode_dividends)
 tickers_page: Final = partial(_page_of, _decode_tickers)
 
 
+_FIRST_TIME: Final = re.compile(rb'"t": ?(\d{12,14})\b')
+_LAST_TIME: Final = re.compile(rb'"t": ?(\d{12,14})\b(?!.*"t":)', re.DOTALL)
+_TAIL: Final = 4096
+"""Bytes at the end of a body that have its last row."""
+
+
+def _is_of(milliseconds: float, day: dt.date) -> bool:
+    """Whether a time is within a day of New York, its end included."""
+    begin = dt.datetime.combine(day, dt.time(), NEW_YORK)
+    return 0 <= milliseconds / 1000 - begin.timestamp() <= _MS_A_DAY / 1000
+
+
 class GroupedBodies:
     """Reads bodies of the grouped endpoint, one after the other."""
 
@@ -238,7 +253,13 @@ class GroupedBodies:
         """Of the last body: the next one's are mostly the same, in the same order."""
 
     def read(self, day: dt.date, body: bytes) -> SessionBars:
-        """Columns of a body, in its order; null is NaN."""
+        """Columns of a body, in its order; null is NaN.
+
+        Raises `Fault` where the first or the last row is of another day.
+        """
+        for time in (_FIRST_TIME.search(body), _LAST_TIME.search(body, max(0, len(body) - _TAIL))):
+            if time and not _is_of(float(time[1]), day):
+                raise Fault(f"answers bars of another day than {day}")
         plain = _plain(body, _INITIALS, self._tickers, _decode_rest)
         if plain is None:
             return _columns(day, checked(_decode_grouped, body).results or [])
@@ -266,20 +287,27 @@ def _plain(
     return (symbols, values, rest) if rest.results == 1 else None
 
 
-def bars_page(body: bytes) -> Page[Columns]:
+def bars_page(symbol: str, body: bytes) -> Page[Columns]:
     """A page of a ticker's bars, as columns [1 + 5, n]: the time, and the fields.
 
-    Raises `Fault` where it lacks rows and does not count none.
+    Raises `Fault` where it lacks rows and does not count none, and for bars of another ticker.
     """
     plain = _plain(body, ("t", *_INITIALS), [], _decode_rest_of_bars)
     if plain is not None:
         _, values, rest = plain
+        _require_own(symbol, rest.ticker)
         return Page(results=[values], next_url=rest.next_url)
     page = checked(_decode_bars, body)
+    _require_own(symbol, page.ticker)
     if page.results is None and page.count != 0:
         raise Fault("answers a page without rows")
     values = _values(page.results or [], (attrgetter("t"), *_COLUMNS))
     return Page(results=[values], next_url=page.next_url)
+
+
+def _require_own(symbol: str, ticker: str | None) -> None:
+    if ticker not in (None, symbol):
+        raise Fault("answers bars of another ticker")
 
 
 def history_of(span: Span, pages: Sequence[Columns]) -> SymbolBars:

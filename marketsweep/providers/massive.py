@@ -260,7 +260,7 @@ class MassiveProvider:
         path = f"{_TICKER}/{quote(span.symbol, safe='')}/range/1/day/{span.first}/{span.last}"
         params = {"adjusted": "false", "sort": "asc", "limit": str(_BARS_A_CALL)}
         try:
-            return history_of(span, await self._rows(path, params, bars_page))
+            return history_of(span, await self._rows(path, params, partial(bars_page, span.symbol)))
         except Refusal as refusal:
             if refusal.status == 404:
                 return history_of(span, [])
