@@ -11,13 +11,15 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Final
 
-_EXCHANGE: Final = re.compile(r"[A-Z][A-Z0-9_]{1,11}:(?=\S)", re.IGNORECASE)
-_COUNTRY: Final = re.compile(r"(?<=\w)[. ](US|UN|UW|UQ|UA)$", re.IGNORECASE)
+_EXCHANGE: Final = re.compile(r"^[A-Z][A-Z0-9_ ]{1,13}: *(?=\S)", re.IGNORECASE)
+_COUNTRY: Final = re.compile(r"(?<=\w)(?:[. :]US| U[NWQA])$", re.IGNORECASE)
 _ROOT: Final = r"(?P<root>[A-Z]{1,6})"
 
 _PREFERRED: Final = re.compile(
     rf"{_ROOT}(?:[-/ .]P(?:R|FD)?[-/ .]?|[\^$_])(?P<series>[A-Z]?)", re.IGNORECASE
 )
+_PREFERRED_AS_STORED: Final = re.compile(r"[A-Z]{1,6}p[A-Z]?")
+"""In capitals it would be another company's ticker."""
 _CLASS: Final = re.compile(rf"{_ROOT}[-/ .](?P<series>[A-Z])", re.IGNORECASE)
 _WARRANT: Final = re.compile(
     rf"{_ROOT}(?:[-/ .]W(?:S|T|TS)?(?:[-/ .]?(?P<series>[A-Z]))?|\+(?P<more>[A-Z]?))",
@@ -31,9 +33,10 @@ _LOWER: Final = re.compile(r"(?P<root>[A-Z]{1,6})P(?P<series>[A-Z]?)")
 def spellings(text: str) -> Iterator[str]:
     """Yield what a text may mean in the store's spelling, the text itself first."""
     yield text
-    plain = _COUNTRY.sub("", _EXCHANGE.sub("", text.strip()))
+    plain = _plain(text)
     yield plain
-    yield plain.upper()
+    if not _PREFERRED_AS_STORED.fullmatch(plain):
+        yield plain.upper()
     root = _root(plain)
     if found := _WARRANT.fullmatch(plain):
         series = found["series"] or found["more"] or ""
@@ -51,6 +54,11 @@ def spellings(text: str) -> Iterator[str]:
         yield f"{found['root']}p{found['series']}"
 
 
+def _plain(text: str) -> str:
+    """Return a ticker without its exchange and its country: NYSE:BRK.B, AAPL US, AAPL:US."""
+    return _EXCHANGE.sub("", _COUNTRY.sub("", text.strip()))
+
+
 def _root(plain: str) -> str:
     found = re.match(r"[A-Z]*", plain.upper())
     return found[0] if found else ""
@@ -66,7 +74,7 @@ def usual(text: str) -> str:
 
     A text without such a mark stays as it is.
     """
-    plain = _COUNTRY.sub("", _EXCHANGE.sub("", text.strip()))
+    plain = _plain(text)
     plain = plain.upper() if plain.islower() else plain
     if not re.search(r"[-/^$+=_ ]", plain):
         return plain

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import polars as pl
 import pytest
@@ -12,14 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketsweep.errors import UsageError
-from marketsweep.files import read_bars
+from marketsweep.files import read_actions, read_bars
+from marketsweep.files.bars import understood_bars
+from marketsweep.files.columns import lenient_days
 from marketsweep.files.days import days_of
 from marketsweep.sessions import sessions_between
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAYS = [dt.date(2024, 5, 1), dt.date(2024, 5, 2), dt.date(2024, 5, 14)]
 YEAR = sessions_between(dt.date(2024, 1, 2), dt.date(2024, 12, 31))
-ZONES = ["America/Chicago", "America/Los_Angeles", "Asia/Kolkata", "Europe/Berlin", "UTC"]
+ZONES = sorted(
+    {zone for zone in available_timezones() if zone.startswith(("A", "Europe/", "Pacific/"))}
+    | {"America/New_York", "UTC"}
+)
 
 
 def column(texts: list[str | None]) -> pl.Series:
@@ -31,13 +37,26 @@ def column(texts: list[str | None]) -> pl.Series:
     [
         ("%Y-%m-%d", "YYYY-MM-DD"),
         ("%Y-%m-%d 16:00:00", "YYYY-MM-DD with a time"),
+        ("%Y-%m-%dT%H:%M:%S.%f", "YYYY-MM-DD with a time"),
         ("%Y%m%d", "YYYYMMDD"),
+        ("%Y%m%d160000", "YYYYMMDD with a time"),
         ("%m/%d/%Y", "MM/DD/YYYY"),
         ("%d/%m/%Y", "DD/MM/YYYY"),
         ("%d.%m.%Y", "DD.MM.YYYY"),
+        ("%m-%d-%Y", "MM/DD/YYYY"),
+        ("%m/%d/%Y 16:00", "MM/DD/YYYY with a time"),
+        ("%m/%d/%Y, 4:00:00 PM", "MM/DD/YYYY with a time"),
+        ("%d.%m.%Y 00:00:00", "DD.MM.YYYY with a time"),
         ("%Y/%m/%d", "YYYY/MM/DD"),
+        ("%Y/%m/%d 00:00", "YYYY/MM/DD with a time"),
+        ("%Y.%m.%d", "YYYY.MM.DD"),
         ("%d-%b-%Y", "day-month name-year"),
+        ("%d %b %Y", "day month name year"),
+        ("%d %B %Y", "day month name year"),
+        ("%Y-%b-%d", "year-month name-day"),
         ("%b %d, %Y", "month name day, year"),
+        ("%b %d %Y", "month name day year"),
+        ("%B %d, %Y", "month name day, year"),
     ],
 )
 def test_forms_of_dates(pattern: str, form: str) -> None:
@@ -54,6 +73,46 @@ def test_the_order_of_day_and_month_is_that_which_gives_sessions() -> None:
         days_of(column(["02/05/2024"]))  # 5 February and 2 May are sessions both
 
 
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("13/01/2024", dt.date(2024, 1, 13)),  # a Saturday: no other reading is a date
+        ("01/13/2024", dt.date(2024, 1, 13)),
+        ("1/4/2016 0:00", dt.date(2016, 1, 4)),  # 1 April 2016 was a session too: see below
+        ("4.1.2016", dt.date(2016, 1, 4)),
+        ("2024-5-1", dt.date(2024, 5, 1)),
+        ("04-Jan-2016", dt.date(2016, 1, 4)),
+        ("4-JAN-2016", dt.date(2016, 1, 4)),
+        ("Jan 4, 2016", dt.date(2016, 1, 4)),
+        ("20160104.0", dt.date(2016, 1, 4)),
+        (" 2016-01-04 ", dt.date(2016, 1, 4)),
+    ],
+)
+def test_single_dates(text: str, day: dt.date) -> None:
+    texts: list[str | None] = [text]
+    if text.startswith("1/4"):
+        texts.append("1/13/2016 0:00")  # which tells the order
+    assert days_of(column(texts)).days.to_list()[0] == day
+
+
+def test_one_row_tells_the_order_of_all() -> None:
+    assert days_of(column(["04/01/2024", "05/01/2024", "13/05/2024"])).days.to_list() == [
+        dt.date(2024, 1, 4),
+        dt.date(2024, 1, 5),
+        dt.date(2024, 5, 13),
+    ]
+    # Neither order fits both rows.
+    with pytest.raises(UsageError, match=r"row 1: date is not a date .*'13/05/2024'"):
+        days_of(column(["13/05/2024", "05/14/2024"]))
+
+
+def test_the_order_is_said(tmp_path: Path) -> None:
+    rows = "".join(f"A,{text},1,2,0.5,1.5,100\n" for text in ("03/05/2024", "14/05/2024"))
+    (tmp_path / "bars.csv").write_text("symbol,date,open,high,low,close,volume\n" + rows)
+    _, (reading,) = understood_bars(tmp_path / "bars.csv")
+    assert reading.dates == "DD/MM/YYYY"
+
+
 @pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
 @pytest.mark.parametrize("kind", ["text", "int", "float"])
 def test_times_since_1970(unit: int, kind: str) -> None:
@@ -65,6 +124,23 @@ def test_times_since_1970(unit: int, kind: str) -> None:
         "float": pl.Series("date", numbers, dtype=pl.Float64),
     }[kind]
     assert days_of(series).days.to_list() == DAYS
+
+
+@pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
+def test_times_in_two_units_are_refused(unit: int) -> None:
+    numbers = [int(dt.datetime(2024, 5, day, tzinfo=NEW_YORK).timestamp()) for day in (1, 2, 3)]
+    mixed = [numbers[0] * unit, numbers[1] * unit, numbers[2]]
+    for series in (pl.Series("date", mixed), column([str(number) for number in mixed])):
+        with pytest.raises(UsageError, match=f"row 3: date is not a date .*'{numbers[2]}'"):
+            days_of(series)
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+def test_histories_from_before_1970(unit: int) -> None:
+    days = [dt.date(1968, 6, 3) + dt.timedelta(days=7 * week) for week in range(200)]
+    epoch = dt.date(1970, 1, 1)
+    numbers = [(day - epoch).days * 86_400 * unit for day in days]
+    assert days_of(pl.Series("date", numbers)).days.to_list() == days
 
 
 @given(
@@ -87,7 +163,10 @@ def test_midnight_in_new_york_is_one_instant_whatever_shows_it(
     assert days_of(series).days.to_list() == days
 
 
-@given(first=st.integers(0, len(YEAR) - 20), zone=st.sampled_from(ZONES))
+OWN = ["America/Chicago", "America/Los_Angeles", "Asia/Kolkata", "Asia/Tokyo", "Europe/Berlin"]
+
+
+@given(first=st.integers(0, len(YEAR) - 20), zone=st.sampled_from(OWN))
 def test_midnight_in_its_own_zone_is_the_day_that_is_written(first: int, zone: str) -> None:
     days = YEAR[first : first + 20]
     midnights = [dt.datetime.combine(day, dt.time(), ZoneInfo(zone)) for day in days]
@@ -104,10 +183,49 @@ def test_midnight_in_its_own_zone_is_the_day_that_is_written(first: int, zone: s
         ("2025-03-03 05:30:00 UTC", dt.date(2025, 3, 3)),
         ("2025-03-03T10:30:00+0530", dt.date(2025, 3, 3)),
         ("2025-03-10T16:00:00-04:00", dt.date(2025, 3, 10)),
+        ("2025-03-03 00:00:00 EST", dt.date(2025, 3, 3)),
+        ("2025-03-10 23:59:59 EDT", dt.date(2025, 3, 10)),
+        ("2025-03-11T03:59:59Z", dt.date(2025, 3, 10)),
+        ("2025-03-11T04:00:00Z", dt.date(2025, 3, 11)),
+        ("2025/03/11 03:59:59Z", dt.date(2025, 3, 10)),
+        ("03/13/2025 03:59:59Z", dt.date(2025, 3, 12)),
+        ("2025-03-10T20:00:00-0700", dt.date(2025, 3, 10)),
+        ("2025-03-10T22:00:00-07", dt.date(2025, 3, 11)),
     ],
 )
 def test_ways_to_write_a_zone(text: str, day: dt.date) -> None:
     assert days_of(column([text])).days.to_list() == [day]
+
+
+def test_columns_that_mix_zones() -> None:
+    # One instant in three zones, and midnight in New York in the zone of each season.
+    texts: list[str | None] = [
+        "2025-03-07T05:00:00Z",
+        "2025-03-07T06:00:00+01:00",
+        "2025-03-07T00:00:00-05:00",
+        "2025-03-10T00:00:00-04:00",
+    ]
+    days = [dt.date(2025, 3, 7)] * 3 + [dt.date(2025, 3, 10)]
+    assert days_of(column(texts)).days.to_list() == days
+
+
+def test_cells_without_a_zone_are_of_the_day_that_is_written() -> None:
+    texts: list[str | None] = [
+        "2025-03-07T05:00:00Z",
+        "2025-03-10 00:00:00",
+        "2025-03-11",
+        None,
+        "2025-03-13T03:00:00Z",
+    ]
+    days = [dt.date(2025, 3, 7), dt.date(2025, 3, 10), dt.date(2025, 3, 11), None]
+    assert days_of(column(texts)).days.to_list() == [*days, dt.date(2025, 3, 12)]
+
+
+def test_typed_times_without_a_zone_are_of_their_day() -> None:
+    times = [dt.datetime(2025, 3, 7), dt.datetime(2025, 3, 10, 23, 59)]
+    for unit in ("ms", "us", "ns"):
+        series = pl.Series("date", times).dt.cast_time_unit(unit)
+        assert days_of(series).days.to_list() == [dt.date(2025, 3, 7), dt.date(2025, 3, 10)]
 
 
 def test_empty_cells_are_no_dates() -> None:
@@ -130,6 +248,22 @@ def test_empty_cells_are_no_dates() -> None:
         ["12345"],
         ["1e300"],
         ["99999999999999999999999"],
+        ["nan"],
+        ["01/32/2024"],
+        ["01/13/0000", "31/31/2024"],
+        ["2024-05-01 junk"],
+        ["2024-05-01T"],
+        ["05/13/2024 junk"],
+        ["2024-05-01 00:00:00+99:99"],
+        ["2024-05-01 00:00:00 MARS"],
+        ["2024-05-01 24:00:00"],
+        ["2024-05-01 13:00 PM"],
+        ["05/13/2024 10:60"],
+        ["2024-05-01", "05/02/2024"],
+        ["20240501", "2024-05-02"],
+        ["20240501250000"],
+        ["20240532000000"],
+        ["5/1/24"],
     ],
 )
 def test_what_is_no_date_is_named(texts: list[str | None]) -> None:
@@ -137,12 +271,57 @@ def test_what_is_no_date_is_named(texts: list[str | None]) -> None:
         days_of(column(texts))
 
 
-@pytest.mark.parametrize("text", ["0001-01-01", "1899-12-31", "2200-01-01", "9999-12-31"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0000-01-01", "0001-01-01", "1899-12-31", "2200-01-01", "9999-12-31"),
+        *("01/13/0000", "01/13/0001", "12/31/9999", "31.12.9999"),
+        *("0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00", "0000-01-01T05:00:00Z"),
+        "04-Jan-16",
+    ],
+)
 def test_years_that_cannot_be(text: str, tmp_path: Path) -> None:
     rows = f"symbol,date,open,high,low,close,volume\nA,{text},1,2,0.5,1.5,100\n"
     (tmp_path / "bars.csv").write_text(rows)
-    with pytest.raises(UsageError, match=f"row 1: date is not a date between 1900.*{text}"):
+    says = f"row 1: date is not a date between 1900.*{re.escape(text)}"
+    with pytest.raises(UsageError, match=says):
         read_bars(tmp_path / "bars.csv")
+
+
+@pytest.mark.parametrize("number", [-(2**63) + 1, -(2**31), 0, 2**31 - 1, 2**63 - 1])
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York", "Asia/Kolkata"])
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_typed_times_that_cannot_be(number: int, zone: str | None, unit: str) -> None:
+    """Python has no date for some of them, and none may end in anything but a word."""
+    per_day = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}[unit]
+    series = pl.Series("date", [number]).cast(pl.Datetime(unit, zone))  # type: ignore[arg-type]
+    if abs(number) > 2**32:
+        with pytest.raises(UsageError, match="row 1: date is not a date"):
+            days_of(series)
+    else:
+        (day,) = days_of(series).days.to_list()
+        assert abs((day - dt.date(1970, 1, 1)).days - number / per_day) <= 2
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [(-719_162, "0001-01-01"), (2_932_896, "9999-12-31"), (2**31 - 1, "2147483647")],
+)
+def test_typed_dates_that_cannot_be(number: int, shown: str) -> None:
+    series = pl.Series("date", [18_000, number], dtype=pl.Int32).cast(pl.Date)
+    with pytest.raises(UsageError, match=f"row 2: date is not a date .*'{shown}'"):
+        days_of(series)
+
+
+def test_actions_of_days_that_cannot_be_are_set_aside(tmp_path: Path) -> None:
+    days: list[str | None] = ["0000-01-01", "0001-01-01", "2024-05-01"]
+    days += ["2200-01-01", "9999-12-31", "soon"]
+    rows = "".join(f"A,{day},dividend,0.5\n" for day in days)
+    (tmp_path / "actions.csv").write_text("symbol,ex_date,kind,cash\n" + rows)
+    told = read_actions(tmp_path / "actions.csv")
+    assert [(one.symbol, one.ex_date) for one in told.dividends] == [("A", dt.date(2024, 5, 1))]
+    assert [one.reason for one in told.aside] == ["no day"] * 5
+    assert lenient_days(column(days[:3])).to_list() == [None, None, dt.date(2024, 5, 1)]
 
 
 @pytest.mark.parametrize(
@@ -161,3 +340,40 @@ def test_years_that_cannot_be(text: str, tmp_path: Path) -> None:
 def test_columns_that_hold_no_dates(series: pl.Series) -> None:
     with pytest.raises(UsageError, match="date"):
         days_of(series)
+
+
+# -- in files
+
+
+def weekdays(first: dt.date, last: dt.date) -> list[dt.date]:
+    days = (first + dt.timedelta(days=number) for number in range((last - first).days + 1))
+    return [day for day in days if day.weekday() < 5]
+
+
+SHOWN_IN = [
+    *("America/New_York", "UTC", "America/Chicago", "America/Los_Angeles", "Asia/Kolkata"),
+    *("Europe/Berlin", "Australia/Sydney", "Pacific/Kiritimati", "America/Bogota"),
+]
+
+
+@pytest.mark.parametrize("zone", SHOWN_IN)
+@pytest.mark.parametrize("hour", [0, 9, 16, 20])
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_four_weeks_across_summer_time(zone: str, hour: int, suffix: str, tmp_path: Path) -> None:
+    """Twenty sessions without a holiday; the clocks of New York changed on 9 March 2025."""
+    days = weekdays(dt.date(2025, 2, 24), dt.date(2025, 3, 21))
+    assert len(days) == 20
+    times = [dt.datetime.combine(day, dt.time(hour), NEW_YORK) for day in days]
+    closes = [100.0 + place for place in range(20)]
+    prices = dict.fromkeys(("open", "high", "low", "close", "volume"), closes)
+    table = pl.DataFrame({"symbol": ["AAPL"] * 20, "date": times, **prices})
+    path = tmp_path / f"bars.{suffix}"
+    if suffix == "parquet":
+        table.with_columns(pl.col("date").dt.convert_time_zone(zone)).write_parquet(path)
+    else:
+        texts = [time.astimezone(ZoneInfo(zone)).isoformat(sep=" ") for time in times]
+        table.with_columns(pl.Series("date", texts)).write_csv(path)
+    bars = read_bars(path)
+    assert list(zip(bars["date"], bars["close"], strict=True)) == list(
+        zip(days, closes, strict=True)
+    )

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import json
 import math
 import os
+import re
+import socket
 import threading
+import tracemalloc
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
 
+import marketsweep as ms
 from marketsweep.errors import UsageError
 from marketsweep.files import read_bars, read_symbols
 from marketsweep.files.bars import understood_bars
+from tests.command import refused, run
 from tests.test_files import HEADER, ROW
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -64,6 +71,44 @@ def test_flat_files_in_a_folder_with_subfolders(flat: Path) -> None:
     assert readings[0].ignored == ["transactions"]
 
 
+@pytest.mark.parametrize(
+    "day",
+    [
+        *(dt.date(2025, 3, 7), dt.date(2025, 3, 10)),  # the clocks change between them
+        *(dt.date(2024, 11, 1), dt.date(2024, 11, 4)),
+        *(dt.date(2003, 9, 10), dt.date(1999, 12, 31)),
+    ],
+)
+def test_flat_files_are_of_their_day_in_any_season(day: dt.date, tmp_path: Path) -> None:
+    flat_file(tmp_path / "one.csv.gz", day, ["BACpL"])
+    assert of(tmp_path / "one.csv.gz") == [("BACpL", day, 10.5, 11, 10, 10.75, 1000)]
+    unpacked = tmp_path / "one.csv"
+    unpacked.write_bytes(gzip.decompress((tmp_path / "one.csv.gz").read_bytes()))
+    assert of(unpacked) == [("BACpL", day, 10.5, 11, 10, 10.75, 1000)]
+
+
+def test_a_faulty_file_of_many_is_named(flat: Path) -> None:
+    bad = flat / "2025" / "03" / "2025-03-10.csv.gz"
+    bad.write_bytes(gzip.compress(gzip.decompress(bad.read_bytes()).replace(b"10.5", b"ten", 1)))
+    says = f"^{re.escape(str(bad))}: row 1: open is not a number: 'ten'"
+    with pytest.raises(UsageError, match=says):
+        read_bars(flat)
+
+
+def test_hidden_files_and_other_kinds_in_a_folder_are_not_read(flat: Path) -> None:
+    for name in (".hidden.csv", "_SUCCESS.csv", "readme.md", "photo.png"):
+        (flat / name).write_text("no table")
+    assert len(of(flat)) == 12
+    # A file that is named is read whatever its name.
+    (flat / "bars.dat").write_text(HEADER + ROW)
+    assert of(flat / "bars.dat") == [("A", dt.date(2016, 1, 4), 1, 2, 0.5, 1.5, 100)]
+
+
+def test_a_name_with_brackets_is_a_name(tmp_path: Path) -> None:
+    (tmp_path / "bars [1].csv").write_text(HEADER + ROW)
+    assert len(of(tmp_path / "bars [1].csv")) == 1
+
+
 def test_flat_files_by_a_pattern(flat: Path) -> None:
     assert {row[1] for row in of(flat / "2025" / "03" / "2025-03-1*.csv.gz")} == {MONDAY, TUESDAY}
     with pytest.raises(UsageError, match="no file matches"):
@@ -89,6 +134,46 @@ MSFT: Rows = [
 def test_yfinance_with_three_lines_of_header(tmp_path: Path) -> None:
     (tmp_path / "download.csv").write_text(ONE_TICKER)
     assert of(tmp_path / "download.csv") == MSFT
+
+
+def test_yfinance_without_adjusted_closes_or_with_a_zone(tmp_path: Path) -> None:
+    text = ONE_TICKER.replace("Adj Close,", "").replace("MSFT,MSFT,", "MSFT,", 1)
+    text = text.replace("Date,,,,,,", "Date,,,,,").replace(",390.1,", ",").replace(",393.0,", ",")
+    (tmp_path / "download.csv").write_text(text)
+    assert of(tmp_path / "download.csv") == MSFT
+    text = text.replace("-01,", "-01 00:00:00-04:00,").replace("-02,", "-02 00:00:00-04:00,")
+    (tmp_path / "download.csv").write_text(text)
+    assert of(tmp_path / "download.csv") == MSFT
+
+
+@pytest.mark.parametrize(
+    ("name", "ticker"),
+    [
+        ("MSFT.csv", "MSFT"),
+        ("msft.csv", "MSFT"),
+        ("BRK-B.csv", "BRK.B"),
+        ("BRK.B.csv", "BRK.B"),
+        ("BAC-PL.csv", "BACpL"),
+        ("BACpL.csv", "BACpL"),
+        ("AAPL.US.csv", "AAPL"),
+        ("aapl.us.txt", "AAPL"),
+        ("brk-b.us.txt", "BRK.B"),
+        ("MSFT.csv.gz", "MSFT"),
+        ("F.TXT", "F"),
+    ],
+)
+def test_a_file_without_tickers_is_of_its_name(name: str, ticker: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("Date,Open,High,Low,Close,Volume\n2016-01-04,1,2,0.5,1.5,100\n")
+    bars, (reading,) = understood_bars(tmp_path / name)
+    assert rows_of(bars) == [(ticker, dt.date(2016, 1, 4), 1, 2, 0.5, 1.5, 100)]
+    assert reading.notes == [f"the ticker {ticker} is from the name of the file"]
+
+
+@pytest.mark.parametrize("name", ["prices.csv", "bars.txt", "data.csv", "MSFT (1).csv", "2024.csv"])
+def test_names_that_are_no_tickers(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("Date,Open,High,Low,Close,Volume\n2016-01-04,1,2,0.5,1.5,100\n")
+    with pytest.raises(UsageError, match="missing column symbol"):
+        read_bars(tmp_path / name)
 
 
 def test_yfinance_of_one_ticker_in_a_file_named_after_it(tmp_path: Path) -> None:
@@ -138,6 +223,56 @@ def test_yfinance_as_parquet_of_pandas(tmp_path: Path) -> None:
     ]
 
 
+PAIRS = {"Open": 1.0, "High": 2.0, "Low": 0.5, "Close": 1.5, "Volume": 100.0, "Adj Close": 0.7}
+
+
+@pytest.mark.parametrize("field_first", [True, False])
+@pytest.mark.parametrize(
+    ("index", "index_first"),
+    [
+        ("Date", True),
+        ("Date", False),
+        ("('Date', '')", True),
+        ("__index_level_0__", False),
+    ],
+)
+def test_yfinance_as_parquet(
+    index: str, field_first: bool, index_first: bool, tmp_path: Path
+) -> None:
+    """Names as pandas writes them, without pandas; `('Date', '')` is what `reset_index` makes."""
+    days = {index: [dt.datetime(2024, 5, 1)]}
+    pairs = [(name, ticker) for ticker in ("MSFT", "BRK-B") for name in PAIRS]
+    cells = {
+        repr((name, ticker) if field_first else (ticker, name)): [PAIRS[name] * len(ticker)]
+        for name, ticker in pairs
+    }
+    table = pl.DataFrame(days | cells if index_first else cells | days)
+    table.write_parquet(tmp_path / "many.parquet")
+    assert of(tmp_path / "many.parquet") == [
+        ("BRK.B", dt.date(2024, 5, 1), 5, 10, 2.5, 7.5, 500),
+        ("MSFT", dt.date(2024, 5, 1), 4, 8, 2, 6, 400),
+    ]
+
+
+def test_errors_of_many_tickers_name_the_row_of_the_file(tmp_path: Path) -> None:
+    text = (
+        "Price,Open,High,Low,Close,Volume,Open,High,Low,Close,Volume\n"
+        "Ticker,AAPL,AAPL,AAPL,AAPL,AAPL,NEW,NEW,NEW,NEW,NEW\n"
+        "Date,,,,,,,,,,\n"
+        "2024-05-01,1,2,0.5,1.5,100,,,,,\n"
+        "2024-05-02,1,2,0.5,1.5,100,7,8,six,7.5,50\n"
+    )
+    (tmp_path / "many.csv").write_text(text)
+    with pytest.raises(UsageError, match=r"row 2: low is not a number: 'six' in symbol=NEW, date="):
+        read_bars(tmp_path / "many.csv")
+    (tmp_path / "many.csv").write_text(text.replace("six", "6").replace("05-02", "05-32"))
+    with pytest.raises(UsageError, match=r"row 2: date is not a date .*: '2024-05-32'"):
+        read_bars(tmp_path / "many.csv")
+    (tmp_path / "many.csv").write_text(text.replace("Volume,Open", "Note,Open"))
+    with pytest.raises(UsageError, match="missing column volume of AAPL"):
+        read_bars(tmp_path / "many.csv")
+
+
 STOOQ = (
     "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n"
     "{},{},20240501,000000,1,2,0.5,1.5,100.25,0\n"
@@ -154,6 +289,26 @@ def test_stooq(tmp_path: Path) -> None:
     (tmp_path / "aapl.us.txt").write_text(STOOQ.format("AAPL.US", "5"))
     with pytest.raises(UsageError, match=r"aapl\.us\.txt: the period is 5: daily bars are needed"):
         read_bars(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("AAPL.US", "AAPL"),
+        ("BRK-B.US", "BRK.B"),
+        ("BAC_L.US", "BACpL"),
+        ("ACAH-WS.US", "ACAH.WS"),
+        ("ACAH-U.US", "ACAH.U"),
+        ("TRUE.US", "TRUE"),
+        ("aapl.us", "AAPL"),
+    ],
+)
+def test_tickers_of_stooq(theirs: str, ours: str, tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text(STOOQ.format(theirs, "D").replace("\n", "\r\n"))
+    bars, (reading,) = understood_bars(tmp_path / "one.txt")
+    assert bars["symbol"].to_list() == [ours]
+    assert reading.layout == "Stooq"
+    assert reading.notes == [f"tickers read: {theirs} as {ours}"]
 
 
 def test_lists_of_traded_symbols(tmp_path: Path) -> None:
@@ -192,10 +347,46 @@ def test_lists_of_traded_symbols(tmp_path: Path) -> None:
     assert found == {"SPY": ("ETF", "ARCA"), "ABRpD": ("PFD", "NYSE")}
 
 
+def test_the_list_of_nasdaq(tmp_path: Path) -> None:
+    (tmp_path / "nasdaqlisted.txt").write_text(
+        "Symbol|Security Name|Market Category|Test Issue|Financial Status|Round Lot Size|ETF|"
+        "NextShares\n"
+        "AAPL|Apple Inc. - Common Stock|Q|N|N|100|N|N\n"
+        "ACAHW|Atlantic Coastal Acquisition Corp. - Warrant|G|N|N|100|N|N\n"
+        "NVO|Novo Nordisk A/S American Depositary Shares|Q|N|N|100|N|N\n"
+        "QQQ|Invesco QQQ Trust, Series 1|G|N|N|100|Y|N\n"
+        "ZAZZT|Tick Pilot Test Stock Class A Common Stock|G|Y|N|100|N|N\n"
+        "File Creation Time: 0502202421:32|||||||\n"
+    )
+    found = {
+        one.symbol: (one.type, one.exchange) for one in read_symbols(tmp_path / "nasdaqlisted.txt")
+    }
+    assert found == {
+        "AAPL": ("CS", "NASDAQ"),
+        "ACAHW": ("WARRANT", "NASDAQ"),
+        "NVO": ("ADRC", "NASDAQ"),
+        "QQQ": ("ETF", "NASDAQ"),
+    }
+
+
+def test_history_of_nasdaqs_page(tmp_path: Path) -> None:
+    (tmp_path / "MSFT.csv").write_text(
+        "Date,Close/Last,Volume,Open,High,Low\n"
+        "05/14/2024,$416.56,15109310,$412.02,$417.49,$411.55\n"
+        "05/13/2024,$413.72,15440220,$418.01,$418.35,$410.82\n"
+    )
+    assert of(tmp_path / "MSFT.csv") == [
+        ("MSFT", dt.date(2024, 5, 13), 418.01, 418.35, 410.82, 413.72, 15440220),
+        ("MSFT", dt.date(2024, 5, 14), 412.02, 417.49, 411.55, 416.56, 15109310),
+    ]
+
+
 # -- text
 
 
-@pytest.mark.parametrize("marker", ["", "null", "None", "NA", "N/A", "-", "nan", "#N/A"])
+@pytest.mark.parametrize(
+    "marker", ["", "null", "NULL", "None", "NA", "N/A", "n/a", "-", "--", "nan", "NaN", "#N/A"]
+)
 def test_missing_prices_are_missing(marker: str, tmp_path: Path) -> None:
     text = HEADER + ROW + f"A,2016-01-05,{marker},{marker},{marker},{marker},{marker}\n"
     text += f"A,2016-01-06,1,2,0.5,1.5,{marker}\n"
@@ -205,6 +396,19 @@ def test_missing_prices_are_missing(marker: str, tmp_path: Path) -> None:
     assert all(math.isnan(value) for value in found[1][2:])
     assert found[2][2:6] == (1, 2, 0.5, 1.5)
     assert math.isnan(found[2][6])
+
+
+def test_what_stands_for_nothing_is_a_ticker_among_tickers(tmp_path: Path) -> None:
+    names = ["NA", "NULL", "NONE", "NAN", "N"]
+    text = HEADER + "".join(ROW.replace("A,", f"{name},", 1) for name in names)
+    (tmp_path / "bars.csv").write_text(text)
+    assert [row[0] for row in of(tmp_path / "bars.csv")] == sorted(names)
+
+
+def test_a_word_that_is_not_known_is_no_price(tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text(HEADER + ROW + "A,2016-01-05,1,2,0.5,undefined,100\n")
+    with pytest.raises(UsageError, match="row 2: close is not a number: 'undefined'"):
+        read_bars(tmp_path / "bars.csv")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -228,6 +432,70 @@ def test_a_decimal_comma_where_it_can_be_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "doubtful.csv").write_text(doubtful)
     with pytest.raises(UsageError, match="row 1: open is not a number: '1,234'"):
         read_bars(tmp_path / "doubtful.csv")
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        ("1,5;2,5;0,5;1,25;100", (1.5, 2.5, 0.5, 1.25, 100)),
+        ("1,50;2,50;0,50;1,50;1.000.000", (1.5, 2.5, 0.5, 1.5, 1_000_000)),
+        ("1234,500;1300,000;1200,250;1234,500;10", (1234.5, 1300, 1200.25, 1234.5, 10)),
+        ("12345,5;12346,5;12344,5;12345,5;1", (12345.5, 12346.5, 12344.5, 12345.5, 1)),
+        ("0,123;0,200;0,100;0,150;7", (0.123, 0.2, 0.1, 0.15, 7)),
+        ("-1,5;2,5;0,5;1,5;100", (-1.5, 2.5, 0.5, 1.5, 100)),
+        ("1.5;2.5;0.5;1.250;1000", (1.5, 2.5, 0.5, 1.25, 1000)),
+    ],
+)
+def test_decimal_commas(
+    cells: str, values: tuple[float, float, float, float, float], tmp_path: Path
+) -> None:
+    (tmp_path / "bars.csv").write_text(HEADER.replace(",", ";") + f"A;2016-01-04;{cells}\n")
+    assert of(tmp_path / "bars.csv") == [("A", dt.date(2016, 1, 4), *values)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ("12,345;12,500;12,000;12,100;100", "open is not a number: '12,345'"),
+        ("1,5;2.5;0,5;1,5;100", "open is not a number: '1,5'"),
+        ("1.5;2.5;0.5;1.5;1,00", "volume is not a number: '1,00'"),
+        ("1.5;2.5;0.5;1.5;1,000", "volume is not a number: '1,000'"),
+        ("1,234.5;1,300.25;1,200.75;1,250.00;10", "open is not a number: '1,234.5'"),
+        ("1.5;2.5;0.5;1.5;1,000,000", "volume is not a number: '1,000,000'"),
+    ],
+)
+def test_commas_that_may_be_anything(cells: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text(HEADER.replace(",", ";") + f"A;2016-01-04;{cells}\n")
+    with pytest.raises(UsageError, match=f"row 1: {says}"):
+        read_bars(tmp_path / "bars.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        (HEADER + ROW).replace("\n", "\r"),
+        (HEADER + ROW).replace("\n", "\r\n"),
+        (HEADER + ROW).rstrip(),
+        "\n\n" + HEADER + "\n" + ROW + "\n",
+        "sep=,\n" + HEADER + ROW,
+        "sep=;\r\n" + (HEADER + ROW).replace(",", ";"),
+        "sep=\t\n" + (HEADER + ROW).replace(",", "\t"),
+        HEADER + " A ,\t2016-01-04, 1 ,2,0.5,1.5,\u00a0100 \n",
+        HEADER.replace("date", "name,date")
+        + 'A,"One, ""Two""; Three|Four",2016-01-04,1,2,0.5,1.5,100\n',
+        HEADER.strip() + ",,\n" + ROW.strip() + ",,\n",
+        HEADER + ROW + "Source: someone\n",
+    ],
+)
+def test_texts_of_many_programs(text: str, tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_bytes(text.encode())
+    assert of(tmp_path / "bars.csv") == [("A", dt.date(2016, 1, 4), 1, 2, 0.5, 1.5, 100)]
+
+
+def test_a_line_that_is_too_long_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text(HEADER + ROW + ROW.replace("100", "1,000"))
+    with pytest.raises(UsageError, match=r"line 3 has 8 cells, where the first has 7: A,2016"):
+        read_bars(tmp_path / "bars.csv")
 
 
 @pytest.mark.parametrize(
@@ -262,6 +530,70 @@ def test_adjusted_closes_are_never_prices(tmp_path: Path) -> None:
     assert split.old / split.new == pytest.approx(0.1)
 
 
+def test_implied_splits_are_of_each_symbol_and_of_jumps_alone(tmp_path: Path) -> None:
+    lines = ["Date,Ticker,Open,High,Low,Close,Adj Close,Volume"]
+    for symbol, before, after, adjusted in (
+        ("FWD", 100, 50, 50),  # 2-for-1
+        ("REV", 1, 20, 20),  # 1-for-20
+        ("PAYS", 100, 99, 98),  # a dividend of two dollars
+        ("SLIP", 100, 100, 10),  # the adjusted close is at fault: the close does not jump
+        ("NONE", 100, 50, 100),  # the price halves, and nothing is adjusted
+    ):
+        lines += [f"2024-06-0{day},{symbol},1,1,1,{before},{adjusted},1000" for day in (3, 4)]
+        last = {"SLIP": 100, "NONE": 50}.get(symbol, after)
+        lines.append(f"2024-06-05,{symbol},1,1,1,{after},{last},1000")
+    (tmp_path / "long.csv").write_text("\n".join(lines))
+    bars, (reading,) = understood_bars(tmp_path / "long.csv")
+    assert bars.filter(symbol="FWD")["close"].to_list() == [100, 100, 50]
+    found = {(one.symbol, one.ex_date): one.old / one.new for one in reading.implied}
+    assert found == {
+        ("FWD", dt.date(2024, 6, 5)): pytest.approx(0.5),
+        ("REV", dt.date(2024, 6, 5)): pytest.approx(20),
+    }
+    assert reading.to_dict()["implied"] == [
+        "FWD 2024-06-05 factor 0.5",
+        "REV 2024-06-05 factor 20",
+    ]
+
+
+def test_an_adjusted_close_alone_is_no_close(tmp_path: Path) -> None:
+    text = "Date,Open,High,Low,Adj Close,Volume\n2024-06-05,1,2,0.5,1.5,100\n"
+    (tmp_path / "NVDA.csv").write_text(text)
+    with pytest.raises(UsageError, match=r"missing column symbol, close; the file has .*adj_close"):
+        read_bars(tmp_path / "NVDA.csv")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "A,2024-05-13 09:{}:00,1,2,0.5,1.5,100",
+        "A,2024-05-13T09:{}:00-04:00,1,2,0.5,1.5,100",
+        "A,05/13/2024 09:{},1,2,0.5,1.5,100",
+        "A,05/13/2024 9:{} AM,1,2,0.5,1.5,100",
+        "A,13.05.2024 09:{},1,2,0.5,1.5,100",
+        "A,2024/05/13 09:{},1,2,0.5,1.5,100",
+        "A,2024051309{}00,1,2,0.5,1.5,100",
+        "A,17156066{}0,1,2,0.5,1.5,100",
+    ],
+)
+def test_minutes_in_any_form_of_time(row: str, tmp_path: Path) -> None:
+    lines = [row.format(minute) for minute in range(30, 50)]
+    (tmp_path / "bars.csv").write_text(HEADER + "\n".join(lines))
+    with pytest.raises(UsageError, match=r"20 rows for 1 days of its symbols.*daily bars"):
+        read_bars(tmp_path / "bars.csv")
+
+
+def test_minutes_in_a_column_of_their_own(tmp_path: Path) -> None:
+    head = HEADER.replace("date", "date,time")
+    lines = [f"A,2024-05-13,09:{minute},1,2,0.5,1.5,100" for minute in range(30, 50)]
+    (tmp_path / "bars.csv").write_text(head + "\n".join(lines))
+    with pytest.raises(UsageError, match=r"20 rows for 1 days.*daily bars are needed"):
+        read_bars(tmp_path / "bars.csv")
+    daily = [f"A,2024-05-{day},16:00,1,2,0.5,1.5,100" for day in (13, 14)]
+    (tmp_path / "bars.csv").write_text(head + "\n".join(daily))
+    assert len(of(tmp_path / "bars.csv")) == 2
+
+
 def test_bars_of_minutes_are_refused(tmp_path: Path) -> None:
     lines = [f"A,2016-01-04 09:{minute}:00,1,2,0.5,1.5,100" for minute in range(30, 60)]
     (tmp_path / "bars.csv").write_text(HEADER + "\n".join(lines))
@@ -288,6 +620,25 @@ OTHERS = {
     "bars.csv.xz": (b"\xfd7zXZ\x00\x00", "packed with xz"),
     "bars.csv.zst": (b"(\xb5/\xfd\x04\x58", "packed with zstd"),
     "bars.db": (b"SQLite format 3\x00" + b"\0" * 80, "SQLite database"),
+    "marked.csv": (b"\xef\xbb\xbf<!DOCTYPE html><html>", "web page"),
+    "rows.xls": (b"<table><tr><td>1</td></tr></table>", "web page"),
+    "wide.json": ('{"results": []}'.encode("utf-16"), "JSON"),
+    "lines.csv": (b'{"a": 1}\n{"a": 2}\n', "JSON"),
+    "list.csv": (b"[1, 2]", "JSON"),
+    "bars.csv.bz2": (b"BZh91AY&SY", "packed with bzip2"),
+    "old.feather": (b"FEA1....", "Feather file of version 1"),
+    "book.csv.gz": (gzip.compress(b"PK\x03\x04\x14\x00"), "Excel workbook"),
+    "twice.csv.gz": (gzip.compress(gzip.compress(b"symbol,date\n")), "damaged or not text"),
+    "wide.csv": ("symbol,date\n".encode("utf-32"), "damaged or not text"),
+    "bars.h5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 100, "damaged or not text"),
+    "bars.tar": (b"bars.csv" + b"\0" * 92 + b"0000644\0" + b"\0" * 400, "damaged or not text"),
+    "image.png": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20, "damaged or not text"),
+    "stream.arrow": (b"\xff\xff\xff\xff" + b"\0" * 60, "its name says arrow"),
+    "odd.csv": ("symbol\n".encode("utf-16") + b"\n", "not text"),
+    "marks.csv": (b"\xff\xfe", "it is empty"),
+    "nothing.csv.gz": (gzip.compress(b""), "it is empty"),
+    "prose.csv": (b"Too many requests, try again later\n", "missing column symbol"),
+    "open.csv": (b'a,b\n"x,1\n', "damaged or no table"),
     "noise.csv": (bytes(range(32)) * 40, "damaged or not text"),
     "bars.parquet": (b"symbol,date", "its name says parquet"),
     "short.parquet": (b"PAR1 cut off", "cannot be read"),
@@ -318,13 +669,81 @@ def test_a_pipe_is_read_once(tmp_path: Path) -> None:
         writer.join()
 
 
+def test_a_pipe_with_parquet_is_refused_and_does_not_hang(tmp_path: Path) -> None:
+    pl.DataFrame({"symbol": ["A"]}).write_parquet(tmp_path / "bars.parquet")
+    pipe = tmp_path / "bars"
+    os.mkfifo(pipe)
+    content = (tmp_path / "bars.parquet").read_bytes()
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    try:
+        with pytest.raises(UsageError, match="a pipe holds text only"):
+            read_bars(pipe)
+    finally:
+        writer.join()
+
+
+def test_what_is_neither_file_nor_pipe_is_refused(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "door"))
+        with pytest.raises(UsageError, match="neither a file nor a pipe"):
+            read_bars(tmp_path / "door")
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="no such file"):
+        read_bars(tmp_path / "gone.csv")
+
+
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     packer = zlib.compressobj(9, wbits=31)
     line = b"A,2016-01-04,1,2,0.5,1.5,100\n" * 40_000
     parts = [packer.compress(HEADER.encode()), *(packer.compress(line) for _ in range(400))]
     (tmp_path / "bars.csv.gz").write_bytes(b"".join([*parts, packer.flush()]))
-    with pytest.raises(UsageError, match="unpacks to more than 50 times its size"):
-        read_bars(tmp_path / "bars.csv.gz")
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match="unpacks to more than 50 times its size"):
+            read_bars(tmp_path / "bars.csv.gz")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # 465 MB unpacked; 128 MB are read whatever the size, and a growing buffer is copied.
+    assert most < 330 * 2**20
+
+
+def test_a_bomb_below_the_limit_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "bars.csv.gz").write_bytes(gzip.compress((HEADER + ROW * 80_000).encode()))
+    with pytest.raises(UsageError, match=r"more than 1 MB unpacked.*MARKETSWEEP_MAX_FILE_MB"):
+        read_bars(tmp_path / "bars.csv.gz", most_mb=1)
+    assert read_bars(tmp_path / "bars.csv.gz", most_mb=3).height == 80_000
+
+
+def constant_rows(rows: int) -> pl.DataFrame:
+    names = ("open", "high", "low", "close", "volume")
+    return pl.select(
+        pl.repeat("A", rows).alias("symbol"),
+        pl.repeat(MONDAY, rows).alias("date"),
+        *(pl.repeat(1.0, rows).alias(name) for name in names),
+    )
+
+
+def test_a_bomb_of_parquet_is_not_unpacked(tmp_path: Path) -> None:
+    constant_rows(3_000_000).write_parquet(tmp_path / "bars.parquet")
+    assert (tmp_path / "bars.parquet").stat().st_size < 300_000
+    with pytest.raises(UsageError, match="3,000,000 rows, more than 1,024 MB unpacked"):
+        read_bars(tmp_path / "bars.parquet")
+
+
+def test_parquet_beyond_the_limit_names_the_setting(tmp_path: Path) -> None:
+    constant_rows(40_000).write_parquet(tmp_path / "bars.parquet")
+    with pytest.raises(UsageError, match=r"40,000 rows, more than 1 MB.*max_file_mb in \[sync\]"):
+        read_bars(tmp_path / "bars.parquet", most_mb=1)
+
+
+def test_many_files_together_have_a_limit(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.csv").write_text(HEADER + ROW * 30_000)
+    with pytest.raises(UsageError, match=r"more than 2 MB unpacked: give fewer files at a time"):
+        read_bars(tmp_path, most_mb=2)
+    assert read_bars(tmp_path / "0.csv", most_mb=2).height == 30_000
 
 
 def test_files_beyond_the_limit_name_the_setting(tmp_path: Path) -> None:
@@ -332,3 +751,149 @@ def test_files_beyond_the_limit_name_the_setting(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"more than 1 MB unpacked.*max_file_mb in \[sync\]"):
         read_bars(tmp_path / "bars.csv", most_mb=1)
     assert read_bars(tmp_path / "bars.csv", most_mb=3).height == 80_000
+
+
+# -- from the file to the store
+
+
+def weekdays(first: dt.date, last: dt.date, *closed: dt.date) -> list[dt.date]:
+    days = (first + dt.timedelta(days=number) for number in range((last - first).days + 1))
+    return [day for day in days if day.weekday() < 5 and day not in closed]
+
+
+SPRING = weekdays(dt.date(2024, 5, 1), dt.date(2024, 6, 14), dt.date(2024, 5, 27))
+"""32 sessions; the exchange was closed on Memorial Day."""
+
+
+def closes_of(days: list[dt.date]) -> dict[dt.date, float]:
+    return {day: 50.0 + place for place, day in enumerate(days)}
+
+
+def synced(path: Path | str, data: Path) -> dict[str, Any]:
+    done = run("sync", "--provider", "files", "--path", path, "--data", data, "--json")
+    assert done.returncode == 0, done.stderr
+    receipt: dict[str, Any] = json.loads(done.stdout)
+    return receipt
+
+
+def stored(data: Path, symbol: str) -> dict[dt.date, float]:
+    with ms.open(data) as market:
+        bars = market.history(symbol)
+    return dict(zip(bars["date"].to_list(), bars["close"].to_list(), strict=True))
+
+
+def test_two_weeks_of_flat_files_are_stored(tmp_path: Path) -> None:
+    days = weekdays(dt.date(2025, 3, 3), dt.date(2025, 3, 14))  # the clocks changed on the 9th
+    folder = tmp_path / "day_aggs_v1"
+    for day in days:
+        flat_file(folder / f"{day}.csv.gz", day, ["AAPL", "BRK.B", "BACpL"])
+    one = folder / "2025-03-10.csv.gz"
+    for name, path, expected in (
+        ("one", one, [dt.date(2025, 3, 10)]),
+        ("folder", folder, days),
+        ("pattern", folder / "*.csv.gz", days),
+    ):
+        receipt = synced(path, tmp_path / name)
+        assert receipt["new"] == 3 * len(expected)
+        assert receipt["set_aside"] == {}
+        for symbol in ("AAPL", "BRK.B", "BACpL"):
+            assert stored(tmp_path / name, symbol) == dict.fromkeys(expected, 10.75)
+
+
+@pytest.mark.parametrize("word", ["null", "None", "NA", "-", "NaN", ""])
+def test_a_row_without_prices_is_set_aside_alone(word: str, tmp_path: Path) -> None:
+    closes = closes_of(SPRING)
+    lines = ["symbol,Date,Open,High,Low,Close,Adj Close,Volume"]
+    for place, (day, close) in enumerate(closes.items()):
+        cells = [word] * 6 if place == 10 else [close, close + 1, close - 1, close, close / 2, 900]
+        lines.append(",".join(map(str, ["SRCX", day, *cells])))
+    (tmp_path / "yahoo.csv").write_text("\n".join(lines))
+    receipt = synced(tmp_path / "yahoo.csv", tmp_path / "data")
+    assert receipt["new"] == 31
+    assert receipt["set_aside"] == {"incomplete": 1}
+    del closes[SPRING[10]]
+    assert stored(tmp_path / "data", "SRCX") == closes
+
+
+def yfinance_files(folder: Path, closes: dict[dt.date, float]) -> list[Path]:
+    multi = ["Price,Close,High,Low,Open,Volume", "Ticker" + ",MSFT" * 5, "Date,,,,,"]
+    alone = ["Date,Open,High,Low,Close,Volume,Dividends,Stock Splits"]
+    long = ["Date,Ticker,Open,High,Low,Close,Adj Close,Volume"]
+    for day, close in closes.items():
+        multi.append(f"{day},{close},{close + 1},{close - 1},{close},900")
+        alone.append(f"{day} 00:00:00-04:00,{close},{close + 1},{close - 1},{close},900,0.0,0.0")
+        long.append(f"{day},MSFT,{close},{close + 1},{close - 1},{close},{close / 2},900")
+    files = {"multi.csv": multi, "MSFT.csv": alone, "long.csv": long}
+    for name, lines in files.items():
+        (folder / name).write_text("\n".join(lines) + "\n")
+    return [folder / name for name in files]
+
+
+def test_three_shapes_of_yfinance_are_stored(tmp_path: Path) -> None:
+    closes = closes_of(SPRING)
+    for path in yfinance_files(tmp_path, closes):
+        receipt = synced(path, tmp_path / path.stem)
+        assert receipt["new"] == 32
+        assert stored(tmp_path / path.stem, "MSFT") == closes
+
+
+@pytest.mark.parametrize("name", ["aapl.us.txt", "aapl.us.csv", "renamed.csv"])
+def test_a_file_of_stooq_is_stored(name: str, tmp_path: Path) -> None:
+    closes = closes_of(SPRING)
+    head = STOOQ.splitlines()[0]
+    end = "\r\n"
+    if name == "renamed.csv":
+        head, end = re.sub("[<>]", "", head).replace("VOL,", "VOLUME,"), "\n"
+    lines = [
+        f"AAPL.US,D,{day:%Y%m%d},000000,{close},{close + 1},{close - 1},{close},900.5,0"
+        for day, close in closes.items()
+    ]
+    (tmp_path / name).write_bytes(end.join([head, *lines, ""]).encode())
+    assert synced(tmp_path / name, tmp_path / "data")["new"] == 32
+    assert stored(tmp_path / "data", "AAPL") == closes
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        *("America/New_York", "UTC", "America/Chicago", "America/Los_Angeles", "Asia/Kolkata"),
+        "Europe/Berlin",
+    ],
+)
+@pytest.mark.parametrize("hour", [0, 20])
+def test_times_with_a_zone_are_stored_under_their_session(
+    zone: str, hour: int, tmp_path: Path
+) -> None:
+    days = weekdays(dt.date(2025, 2, 24), dt.date(2025, 3, 21))
+    closes = closes_of(days)
+    times = [dt.datetime.combine(day, dt.time(hour), NEW_YORK) for day in days]
+    prices = {name: list(closes.values()) for name in ("open", "high", "low", "close")}
+    table = pl.DataFrame({"symbol": ["AAPL"] * 20, "date": times, **prices, "volume": [9] * 20})
+    shown = table.with_columns(pl.col("date").dt.convert_time_zone(zone))
+    shown.write_parquet(tmp_path / "bars.parquet")
+    text = pl.col("date").dt.to_string("%Y-%m-%d %H:%M:%S%:z")
+    shown.with_columns(text).write_csv(tmp_path / "bars.csv")
+    for name in ("bars.parquet", "bars.csv"):
+        receipt = synced(tmp_path / name, tmp_path / f"{name}.data")
+        assert receipt["set_aside"] == {}
+        assert stored(tmp_path / f"{name}.data", "AAPL") == closes
+
+
+def test_a_pipe_is_synced(tmp_path: Path) -> None:
+    pipe = tmp_path / "bars"
+    os.mkfifo(pipe)
+    content = (HEADER + ROW).encode()
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    try:
+        assert synced(pipe, tmp_path / "data")["new"] == 1
+    finally:
+        writer.join()
+
+
+def test_the_limit_is_a_setting(tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text(HEADER + ROW * 80_000)
+    call: list[str | Path] = ["sync", "--provider", "files", "--path", tmp_path / "bars.csv"]
+    call += ["--data", tmp_path / "data", "--dry-run"]
+    refused(2, *call, says="more than 1 MB unpacked", MARKETSWEEP_MAX_FILE_MB="1")
+    assert run(*call, MARKETSWEEP_MAX_FILE_MB="3").returncode == 0

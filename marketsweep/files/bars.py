@@ -70,7 +70,7 @@ def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
     values = [*FIELDS, *([ADJUSTED] if ADJUSTED in table.columns else [])]
     decimal = decimal_of(table, values)
     table = numbers(table, values, decimal).filter(~empty)
-    if dates.times is not None:
+    if dates.times is not None or _has_clock(table):
         _refuse_intraday(table)
     notes = [*layout.notes]
     table = _spelled(table, layout, notes)
@@ -101,6 +101,11 @@ def _spelled(table: pl.DataFrame, layout: Layout, notes: list[str]) -> pl.DataFr
         more = f", and {len(changed) - 3:,} more" if len(changed) > 3 else ""
         notes.append(f"tickers read: {', '.join(changed[:3])}{more}")
     return table.with_columns(pl.col("symbol").replace(ours))
+
+
+def _has_clock(table: pl.DataFrame) -> bool:
+    """Whether a column beside the dates tells times that differ."""
+    return "time" in table.columns and table["time"].n_unique() > 1
 
 
 def _refuse_intraday(table: pl.DataFrame) -> None:

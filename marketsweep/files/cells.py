@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
+import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,9 @@ _TYPED: Final = (".parquet", ".arrow", ".feather", ".ipc")
 
 _BINARY: Final = 0.02
 """Of the first characters: with more control characters a file is no text."""
+
+_PAGES: Final = (b"<!doctype", b"<html", b"<?xml", b"<table", b"<head", b"<body")
+"""How web pages begin."""
 
 _CHUNK: Final = 2**20
 _DELIMITERS: Final = (",", ";", "\t", "|")
@@ -74,6 +79,9 @@ def _read(path: Path, most_mb: int) -> Cells:
         raise UsageError(f"{path}: a folder, where a file is needed")
     with path.open("rb") as file:
         start = file.read(8)
+        typed = start.startswith((b"PAR1", b"ARROW1"))
+        if typed and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UsageError(f"{path}: a pipe holds text only: save Parquet and Arrow as a file")
         if start.startswith(b"PAR1"):
             return _columns(path, pl.scan_parquet(path), "Parquet", most_mb)
         if start.startswith(b"ARROW1"):
@@ -85,6 +93,7 @@ def _read(path: Path, most_mb: int) -> Cells:
             content = _limited(path, gzip.GzipFile(fileobj=source), most_mb, source)
         else:
             content = _limited(path, source, most_mb)
+    _refuse_packed(path, content)
     if path.suffix.lower() in _TYPED:
         raise UsageError(
             f"{path}: cannot be read, it is damaged: its name says {path.suffix[1:]}, and its "
@@ -147,16 +156,18 @@ def _columns(path: Path, lazy: pl.LazyFrame, kind: str, most_mb: int) -> Cells:
 
 
 def _of_text(path: Path, content: bytes, kind: str) -> Cells:
-    _refuse_others(path, content)
     content, encoding = _as_utf8(path, content)
+    _refuse_documents(path, content)
+    if b"\n" not in content:
+        content = content.replace(b"\r", b"\n")
     first = content[: content.find(b"\n") + 1] or content
     said = None
-    if first[:4].lower() == b"sep=" and len(first.strip()) == 5:
+    if first[:4].lower() == b"sep=" and len(first.rstrip(b"\r\n")) == 5:
         said, content = chr(first[4]), content[len(first) :]
     delimiter = said or _delimiter(content)
     if not content.strip():
         raise UsageError(f"{path}: cannot be read, it is empty")
-    content = _without_padding(content, delimiter)
+    content = _without_padding(content.lstrip(b"\r\n"), delimiter)
     try:
         table = pl.read_csv(content, has_header=False, infer_schema=False, separator=delimiter)
     except pl.exceptions.PolarsError as error:
@@ -176,8 +187,8 @@ def _without_padding(content: bytes, delimiter: str) -> bytes:
     return re.sub(rb'" +(?=%b|\r?$)' % mark, b'"', content, flags=re.MULTILINE)
 
 
-def _refuse_others(path: Path, content: bytes) -> None:
-    """Raises UsageError for files that are often taken for tables."""
+def _refuse_packed(path: Path, content: bytes) -> None:
+    """Raise UsageError for files that are not text and are often taken for tables."""
     start = content[:512].lstrip()
     other = {
         b"PK\x03\x04": "a zip or an Excel workbook: unpack it, or save it as CSV",
@@ -192,7 +203,12 @@ def _refuse_others(path: Path, content: bytes) -> None:
     for magic, what in other.items():
         if start.startswith(magic):
             raise UsageError(f"{path}: cannot be read, it is {what}")
-    if start[:200].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+
+
+def _refuse_documents(path: Path, content: bytes) -> None:
+    """Raise UsageError for texts that are often taken for tables."""
+    start = content[:512].lstrip()
+    if start[:200].lower().startswith(_PAGES):
         raise UsageError(f"{path}: cannot be read, it is a web page and no table")
     if start[:1] in (b"{", b"["):
         raise UsageError(f"{path}: cannot be read, it is JSON: write it as CSV or Parquet")
@@ -208,13 +224,16 @@ def _as_utf8(path: Path, content: bytes) -> tuple[bytes, str]:
         # Of texts in Latin letters every second byte is zero.
         zeros = {"utf-16-le": head[1::2].count(0), "utf-16-be": head[::2].count(0)}
         wide = max(zeros, key=lambda name: zeros[name])
-        if zeros[wide] < len(head) // 4:
+        if zeros[wide] < len(head) // 4 or min(zeros.values()) > len(head) // 100:
             raise UsageError(f"{path}: cannot be read, it is damaged or not text")
     if wide:
         try:
-            return content.decode(wide).encode(), ", UTF-16"
+            text = content.decode(wide)
         except UnicodeError:
             raise UsageError(f"{path}: cannot be read, it is not text") from None
+        if "\0" in text[:4096]:
+            raise UsageError(f"{path}: cannot be read, it is damaged or not text")
+        return text.encode(), ", UTF-16"
     if sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head) > _BINARY * len(head):
         raise UsageError(f"{path}: cannot be read, it is damaged or not text")
     try:

@@ -20,11 +20,14 @@ _NEW_YORK: Final = "America/New_York"
 _EXAMPLE: Final = "is not a date like 2016-01-04"
 _MIDNIGHT: Final = dt.time()
 
-_ISO: Final = r"^\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?$"
-_CLOCK: Final = r"[T ](\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)"
-_ZONE: Final = _CLOCK + r" ?([Zz]|[+-]\d{2}(?::?\d{2})?|UTC|GMT)$"
-_SLASHED: Final = r"^\d{1,2}[/.-]\d{1,2}[/.-]\d{4}(?:[T ,].*)?$"
+_ISO: Final = r"^(\d{4}(?:-\d{1,2}-|/\d{1,2}/|\.\d{1,2}\.)\d{1,2})((?:[T ].*)?)$"
+_SLASHED: Final = r"^(\d{1,2})([/.-])(\d{1,2})[/.-](\d{4})((?:[T ,].*)?)$"
 _DIGITS: Final = r"^-?\d+(?:\.\d+)?$"
+
+_CLOCK: Final = r"^(?:T|,? )(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(?: ?([AaPp])\.?[Mm]\.?)?"
+_ZONE: Final = r"(?: ?([Zz]|UTC|GMT|EST|EDT|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?))?$"
+_SECOND: Final = 1_000_000
+"""Microseconds."""
 
 _NAMED: Final = (
     ("%d-%b-%Y", "day-month name-year"),
@@ -35,6 +38,17 @@ _NAMED: Final = (
     ("%d %B %Y", "day month name year"),
     ("%Y-%b-%d", "year-month name-day"),
 )
+
+_FIRST: Final = dt.date(1900, 1, 1)
+_LAST: Final = dt.date(2199, 12, 31)
+"""Between them are the days of which it is asked whether they are sessions."""
+
+_FARTHEST: Final = 106_000
+"""Days before and after 1970 within which times in any unit can be converted."""
+
+_READABLE: Final = 3_000_000
+
+_PER_DAY: Final = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
 _EPOCHS: Final = (
     (1e10, 1_000_000, "seconds"),
@@ -66,8 +80,10 @@ def days_of(column: pl.Series, missing: tuple[str, ...] = ()) -> Days:
     if kind == pl.Null:
         return Days(column.cast(pl.Date), "empty")
     if kind == pl.Date:
+        _refuse_far(column, 1)
         return Days(column, "dates")
     if isinstance(kind, pl.Datetime):
+        _refuse_far(column, _PER_DAY[kind.time_unit])
         return _of_times(column, kind.time_zone)
     if isinstance(kind, pl.Categorical | pl.Enum):
         column = column.cast(pl.String)
@@ -75,8 +91,17 @@ def days_of(column: pl.Series, missing: tuple[str, ...] = ()) -> Days:
         return _of_numbers(column, column.cast(pl.Float64, strict=False))
     elif kind != pl.String:
         raise UsageError(f"column {column.name} holds {kind_name(kind)} and not dates")
-    text = column.set(column.is_null() | column.str.to_lowercase().is_in(missing), None)
-    return _of_texts(text)
+    text = column.str.strip_chars()
+    return _of_texts(text.set(text.is_null() | text.str.to_lowercase().is_in(missing), None))
+
+
+def _refuse_far(column: pl.Series, per_day: int) -> None:
+    """Raise UsageError for a typed cell that Python has no date for."""
+    number = column.to_physical()
+    days = (number // per_day).abs()
+    # Further off than that a cell has no text either.
+    text = column.set(days > _READABLE, None).cast(pl.String).fill_null(number.cast(pl.String))
+    refuse(text, (days > _FARTHEST).fill_null(value=False), column.name, _EXAMPLE)
 
 
 def _of_texts(text: pl.Series) -> Days:
@@ -94,28 +119,41 @@ def _of_texts(text: pl.Series) -> Days:
 
 
 def _of_iso(text: pl.Series) -> Days:
-    there = text.is_not_null()
-    days = text.str.extract(r"^(\d{4}-\d{1,2}-\d{1,2})(?:[T ]|$)").str.to_date(
-        "%Y-%m-%d", strict=False
-    )
-    refuse(text, there & days.is_null(), text.name, _EXAMPLE)
-    clock = text.str.extract(_CLOCK)
-    if not clock.is_not_null().any():
-        return Days(days, "YYYY-MM-DD")
-    full = clock.str.replace(r"^(\d{1,2}:\d{2})$", "$1:00")
-    times = (days.cast(pl.String) + "T" + full.fill_null("00:00:00")).str.to_datetime(
-        "%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False
-    )
-    refuse(text, there & times.is_null(), text.name, "is not a time")
-    zone = text.str.extract(_ZONE, 2)
+    written = text.str.extract(_ISO, 1)
+    days = written.str.replace_all(r"[/.]", "-").str.to_date("%Y-%m-%d", strict=False)
+    mark = written.drop_nulls()[0][4]
+    return _of_clock(text, days, text.str.extract(_ISO, 2), f"YYYY{mark}MM{mark}DD")
+
+
+def _of_clock(text: pl.Series, days: pl.Series, rest: pl.Series, form: str) -> Days:
+    """The days of cells whose date is followed by `rest`: nothing, or a time."""
+    found = rest.str.extract_groups(_CLOCK + _ZONE).struct.unnest()
+    hour, minute, second = (found[name].cast(pl.Int64) for name in "123")
+    bare = (rest == "").fill_null(value=False)
+    faulty = days.is_null() | ~(bare | hour.is_not_null())
+    refuse(text, text.is_not_null() & faulty, text.name, _EXAMPLE)
+    if not hour.is_not_null().any():
+        return Days(days, form)
+    afternoon = found["5"].str.to_lowercase() == "p"
+    wrong = (hour > 23) | (minute > 59) | (second > 59)
+    wrong |= found["5"].is_not_null() & ((hour < 1) | (hour > 12))
+    refuse(text, wrong.fill_null(value=False), text.name, "is not a time")
+    hour = (hour % 12 + 12 * afternoon.cast(pl.Int64)).fill_null(hour)
+    parts = found["4"].str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int64)
+    clock = (hour * 3600 + minute * 60 + second.fill_null(0)) * _SECOND + parts.fill_null(0)
+    local = days.cast(pl.Int64) * _PER_DAY["us"] + clock.fill_null(0)
+    times = local.cast(pl.Datetime("us"))
+    zone = found["6"]
     if not zone.is_not_null().any():
-        return Days(days, "YYYY-MM-DD with a time", times)
-    parts = zone.str.extract_groups(r"^([+-])(\d{2}):?(\d{2})?$").struct.unnest()
-    hours, minutes = (parts[name].cast(pl.Int64).fill_null(0) for name in ("2", "3"))
-    west = (parts["1"] == "-").fill_null(value=False)
-    offset = (hours * 60 + minutes) * 60_000_000
-    offset = offset.zip_with(~west, -offset)
-    instants = (times.cast(pl.Int64) - offset).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        return Days(days, f"{form} with a time", times)
+    offset = zone.str.replace("EST", "-05").str.replace("EDT", "-04")
+    signed = offset.str.extract_groups(r"^([+-])(\d{2}):?(\d{2})?$").struct.unnest()
+    hours, minutes = (signed[name].cast(pl.Int64).fill_null(0) for name in "23")
+    ahead = (hours * 60 + minutes) * 60 * _SECOND
+    ahead = ahead.zip_with((signed["1"] != "-").fill_null(value=True), -ahead)
+    instants = (local - ahead).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    # A cell without a zone is no instant: its day is the one that is written.
+    instants = instants.set(zone.is_null(), None)
     return _of_instants(text.name, days, times, instants, "times with a zone")
 
 
@@ -137,25 +175,51 @@ def _of_numbers(column: pl.Series, values: pl.Series) -> Days:
         days = values.cast(pl.Int64).cast(pl.String).str.to_date("%Y%m%d", strict=False)
         refuse(column, there & days.is_null(), column.name, _EXAMPLE)
         return Days(days, "YYYYMMDD")
-    scale = next(((scale, unit) for limit, scale, unit in _EPOCHS if most < limit), None)
+    if 19_000_101_000_000 <= most <= 22_001_231_235_959:
+        return _of_long_numbers(column, values)
+    scale = next((epoch for epoch in _EPOCHS if most < epoch[0]), None)
     if scale is None or most < 1e7:
         refuse(column, there, column.name, _EXAMPLE)
         return Days(column.cast(pl.Date, strict=False), "empty")
-    micros = (values * scale[0]).round().cast(pl.Int64)
+    limit, micros_each, unit = scale
+    _refuse_other_units(column, values.abs(), limit / 1000)
+    micros = (values * micros_each).round().cast(pl.Int64)
     instants = micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     local = instants.dt.replace_time_zone(None)
-    form = f"{scale[1]} since 1970"
+    form = f"{unit} since 1970"
     return _of_instants(column.name, local.dt.date(), local, instants, form)
+
+
+def _of_long_numbers(column: pl.Series, values: pl.Series) -> Days:
+    """The days of numbers like 20160104093000."""
+    digits = values.cast(pl.Int64).cast(pl.String)
+    days = digits.str.slice(0, 8).str.to_date("%Y%m%d", strict=False)
+    rest = digits.str.replace(r"^\d{8}(\d{2})(\d{2})(\d{2})$", " $1:$2:$3")
+    shown = column.cast(pl.String)
+    return _of_clock(shown, days, rest, "YYYYMMDD")
+
+
+def _refuse_other_units(column: pl.Series, sizes: pl.Series, least: float) -> None:
+    """Raise UsageError for times of months around 1970 in a column that has none near them.
+
+    They are in a larger unit than the column: milliseconds among nanoseconds.
+    """
+    small = (sizes < least).fill_null(value=False)
+    if not ((sizes >= least) & (sizes < 4 * least)).any():
+        refuse(column, small, column.name, _EXAMPLE)
 
 
 def _of_instants(
     name: str, written: pl.Series, local: pl.Series, instants: pl.Series, form: str
 ) -> Days:
-    """The days of instants: as written where they are midnights of their zone."""
-    there = local.drop_nulls()
+    """The days of instants: as written where they are midnights of their zone.
+
+    A row without an instant is of the day that is written.
+    """
+    there = local.filter(instants.is_not_null())
     midnights = (there.dt.time() == _MIDNIGHT).sum()
     ours = instants.dt.convert_time_zone(_NEW_YORK)
-    in_new_york = ours.dt.date()
+    in_new_york = ours.dt.date().fill_null(written)
     if midnights == len(there):
         as_written = True
     elif midnights == 0:
@@ -169,17 +233,16 @@ def _of_instants(
 
 def _sessions(days: pl.Series) -> float:
     """How many of the days are sessions, weighted by rows."""
-    counts = days.drop_nulls().value_counts()
+    counts = days.filter(days.is_between(_FIRST, _LAST)).value_counts()
     sessions = [is_session(day) for day in counts[days.name].to_list()]
     return float(counts.filter(pl.Series(sessions, dtype=pl.Boolean))["count"].sum())
 
 
 def _of_slashed(text: pl.Series) -> Days:
-    parts = text.str.extract_groups(r"^(?<a>\d{1,2})(?<s>[/.-])(?<b>\d{1,2})[/.-](?<y>\d{4})")
-    fields = parts.struct.unnest()
+    fields = text.str.extract_groups(_SLASHED).struct.unnest()
     there = text.is_not_null()
-    refuse(text, there & fields["a"].is_null(), text.name, _EXAMPLE)
-    first, second, year = (fields[name].cast(pl.Int32) for name in "aby")
+    refuse(text, there & fields["1"].is_null(), text.name, _EXAMPLE)
+    first, second, year = (fields[name].cast(pl.Int32) for name in "134")
     readings = {
         "MM/DD/YYYY": _date(text.name, year, first, second),
         "DD/MM/YYYY": _date(text.name, year, second, first),
@@ -188,9 +251,9 @@ def _of_slashed(text: pl.Series) -> Days:
     if not possible:
         days = min(readings.values(), key=pl.Series.null_count)
         refuse(text, there & days.is_null(), text.name, _EXAMPLE)
-    if (fields["s"] == ".").any() and "DD/MM/YYYY" in possible:
+    if (fields["2"] == ".").any() and "DD/MM/YYYY" in possible:
         # With points nobody writes the month first.
-        return Days(possible["DD/MM/YYYY"], "DD.MM.YYYY")
+        return _of_clock(text, possible["DD/MM/YYYY"], fields["5"], "DD.MM.YYYY")
     sessions = {form: _sessions(days) for form, days in possible.items()}
     best = max(sessions, key=lambda form: sessions[form])
     same = [days for form, days in possible.items() if sessions[form] == sessions[best]]
@@ -200,7 +263,7 @@ def _of_slashed(text: pl.Series) -> Days:
             f"{text.name} does not tell day from month: {text.drop_nulls()[0]!r} may be {one} or "
             f"{other}; write dates like 2016-01-04"
         )
-    return Days(possible[best], best)
+    return _of_clock(text, possible[best], fields["5"], best)
 
 
 def _date(name: str, year: pl.Series, month: pl.Series, day: pl.Series) -> pl.Series:
@@ -218,9 +281,5 @@ def _of_named(text: pl.Series, there: pl.Series) -> Days:
     for form, words in _NAMED:
         if not there.str.to_date(form, strict=False).null_count():
             return Days(text.str.to_date(form, strict=False), words)
-    slashes = text.str.to_date("%Y/%m/%d", strict=False)
-    if slashes.is_not_null().any():
-        refuse(text, text.is_not_null() & slashes.is_null(), text.name, _EXAMPLE)
-        return Days(slashes, "YYYY/MM/DD")
     refuse(text, text.is_not_null(), text.name, _EXAMPLE)
     raise AssertionError

@@ -22,7 +22,9 @@ import polars as pl
 from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS
 from marketsweep.files.cells import Cells, read_cells
-from marketsweep.spellings import from_stooq, from_yahoo
+from marketsweep.files.columns import days_in
+from marketsweep.files.values import decimal_of, numbers
+from marketsweep.spellings import from_stooq, from_yahoo, usual
 
 ADJUSTED: Final = "adj_close"
 
@@ -102,7 +104,7 @@ def layout_of(cells: Cells, stem: str) -> Layout:
         if ticker is not None and {"date", "close"} <= set(table.columns):
             table = table.with_columns(pl.lit(ticker).alias("symbol"))
             notes.append(f"the ticker {ticker} is from the name of the file")
-    ignored = [name for name in names if name not in columns.values()]
+    ignored = [name for name in names if name and name not in columns.values()]
     kept = {ours: name for ours, name in columns.items() if ours in used}
     return Layout(layout, table, kept, ignored, headers, spelling, notes)
 
@@ -186,7 +188,7 @@ def _daily(table: pl.DataFrame) -> pl.DataFrame:
 def _ticker_of(stem: str) -> str | None:
     """The ticker that the name of a file is, or None."""
     if re.fullmatch(r"[A-Z]{1,6}([.-][A-Z]{1,3})?|[A-Z]{1,5}p[A-Z]?", stem):
-        return stem
+        return usual(stem)
     if re.fullmatch(r"[a-z0-9]{1,6}([-_][a-z]{1,3})?\.us", stem):
         return from_stooq(stem)
     if re.fullmatch(r"[a-z]{1,5}", stem) and stem not in _NO_TICKERS:
@@ -243,6 +245,9 @@ def _of_pairs(pairs: dict[str, dict[str, str]], table: pl.DataFrame, cells: Cell
     # Of Parquet the one column whose name is no pair is the index, wherever it stands.
     alone = [name for name in table.columns if not _PAIR.match(name)]
     index = alone[0] if cells.names is not None and alone else table.columns[0]
+    # The rows of all tickers become one table: a faulty cell is named by its row in the file.
+    days_in(table.select(pl.col(index).alias("date")), "date")
+    decimal = decimal_of(table, [name for of in pairs.values() for name in of.values()])
     parts = []
     for ticker, columns in pairs.items():
         if missing := [name for name in FIELDS if name not in columns]:
@@ -252,6 +257,7 @@ def _of_pairs(pairs: dict[str, dict[str, str]], table: pl.DataFrame, cells: Cell
             pl.col(index).alias("date"),
             *(pl.col(column).alias(name) for name, column in columns.items()),
         )
+        numbers(part, list(columns), decimal)
         # Of a ticker that was not traded yet, the cells are empty: that is no row.
         nothing = pl.all_horizontal(pl.col(name).is_null() for name in FIELDS)
         parts.append(part.filter(~nothing))
