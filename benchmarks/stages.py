@@ -111,7 +111,7 @@ def _evaluation(market: Market) -> Iterator[Row]:
 
 def _swept(plan: Plan, panel: Panel, isa: str) -> Callable[[], None]:
     def sweep() -> None:
-        begin(plan, panel, isa).sweep.work()
+        begin(plan, panel, isa).take()
 
     return sweep
 

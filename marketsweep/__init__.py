@@ -28,6 +28,7 @@ from marketsweep.errors import (
     StoreError,
     StoreFull,
     StoreLocked,
+    TimedOut,
     UsageError,
 )
 
@@ -65,6 +66,7 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StoreLocked",
+    "TimedOut",
     "UsageError",
     "breadth",
     "open",

@@ -13,6 +13,7 @@
     │   ├── StoreDamaged            a checksum or the catalog does not hold
     │   └── StoreFull               the disk refused the write; nothing committed was lost
     └── ExecutorError               what evaluates failed at it, such as a cluster: exit code 6
+        └── TimedOut                it took longer than the caller allowed
 
 Foreign errors (aiohttp, sqlite3, OSError, polars) are translated to these once, at the border.
 The exit code of the command line is a fact of the class, so it stands here.
@@ -106,3 +107,7 @@ class ExecutorError(MarketsweepError):
     """What was to evaluate, such as a cluster, failed at it: there is no answer."""
 
     exit_code = 6
+
+
+class TimedOut(ExecutorError):
+    """The work took longer than its caller allowed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,22 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.plan import SESSION, Column, Plan, Source
 
+Part = TypeVar("Part")
+
+
+class Job(NamedTuple, Generic[Part]):
+    """Work that many may share: each calls `take`, and what the calls return is the whole."""
+
+    take: Callable[[], Part]
+    stop: Callable[[], None]
+    """Ends it before it is done: who works finishes the tile at hand."""
+
 
 class Run(NamedTuple):
     """One evaluation under way; `results[i]` is float64 [rows, symbols] once the work is done."""
 
-    sweep: cpu.Sweep
+    take: Callable[[], None]
+    stop: Callable[[], None]
     results: list[NDArray[np.float64]]
 
 
@@ -44,39 +55,39 @@ class Found(NamedTuple):
 
 
 def begin(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Run:
-    """Readies a run of `plan` over `panel`; nothing is computed before `sweep.work()`."""
+    """Readies a run of `plan` over `panel`; nothing is computed before `take()`."""
     results = [np.empty((plan.result_rows, panel.tiles * TILE)) for _ in plan.results]
-    sweep = _sweep(plan, panel, _lowered(plan), results, isa)
-    return Run(sweep, [one[:, : len(panel.symbols)] for one in results])
+    sweep = _sweep(plan, panel, results, isa)
+    return Run(sweep.work, sweep.stop, [one[:, : len(panel.symbols)] for one in results])
 
 
-def begin_search(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Callable[[], Found]:
-    """Readies a search of a panel with sessions and spans; who calls it takes part in it.
-
-    What the calls return is the answer together.
-    """
-    sweep = _sweep(plan, panel, _lowered(plan), [], isa)
+def begin_search(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Job[Found]:
+    """Readies a search of a panel with sessions and spans."""
+    sweep = _sweep(plan, panel, [], isa)
     assert panel.spans is not None
     spans, needed = padded(panel, panel.spans), needed_bars(plan)
-    return lambda: Found(*sweep.search(panel.fields[SESSION], spans, needed, len(panel.dates)))
+
+    def take() -> Found:
+        return Found(*sweep.search(panel.fields[SESSION], spans, needed, len(panel.dates)))
+
+    return Job(take, sweep.stop)
 
 
-def begin_tally(
-    plan: Plan, panel: Panel, first: int = 0, isa: str = cpu.ISAS[-1]
-) -> Callable[[], Tallies]:
-    """Readies a count of where each result holds; who calls it takes part in it.
+def begin_tally(plan: Plan, panel: Panel, first: int = 0, isa: str = cpu.ISAS[-1]) -> Job[Tallies]:
+    """Readies a count of where each result holds; what the calls return is to be added up.
 
-    What the calls return is to be added up. Of a panel with spans, sessions from number `first` on
+    Of a panel with spans, sessions from number `first` on
     are counted, all others being outside of the spans; without, the newest bars are as one session.
     """
-    sweep = _sweep(plan, panel, _lowered(plan, tallied=True), [], isa)
+    sweep = _sweep(plan, panel, [], isa, tallied=True)
     needed = needed_bars(plan)
     if panel.spans is not None:
+        sessions, last = panel.fields[SESSION], len(panel.dates)
         spans = padded(panel, panel.spans)
-        return lambda: sweep.tally(panel.fields[SESSION], spans, needed, first, len(panel.dates))
-    newest = np.zeros((panel.tiles, 1, TILE))
-    spans = padded(panel, np.array([0 * panel.bars, 0 * panel.bars, panel.bars]))
-    return lambda: sweep.tally(newest, spans, needed, 0, 1)
+    else:
+        sessions, first, last = np.zeros((panel.tiles, 1, TILE)), 0, 1
+        spans = padded(panel, np.array([0 * panel.bars, 0 * panel.bars, panel.bars]))
+    return Job(lambda: sweep.tally(sessions, spans, needed, first, last), sweep.stop)
 
 
 def padded(panel: Panel, spans: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -100,12 +111,18 @@ def joined(parts: Iterable[Found]) -> Found:
 
 
 def _sweep(
-    plan: Plan, panel: Panel, program: cpu.Program, results: list[NDArray[np.float64]], isa: str
+    plan: Plan,
+    panel: Panel,
+    results: list[NDArray[np.float64]],
+    isa: str,
+    *,
+    tallied: bool = False,
 ) -> cpu.Sweep:
+    rows = depths(plan, panel)
     return cpu.Sweep(
-        program,
+        lowered(plan, int(rows.max(initial=1)), tallied=tallied),
         [panel.fields[name] for name in plan.fields],
-        depths(plan, panel),
+        rows,
         panel.facts(plan.facts),
         results,
         isa,
@@ -126,9 +143,15 @@ def depths(plan: Plan, panel: Panel) -> NDArray[np.int64]:
     return most
 
 
+def lowered(plan: Plan, most: int, *, tallied: bool = False) -> cpu.Program:
+    """Return the program of a plan over panels with at most so many rows."""
+    # Rounded up, so that neighbouring sessions share a program.
+    return _lowered(plan, 1 << (max(most, plan.result_rows) - 1).bit_length(), tallied=tallied)
+
+
 @lru_cache(maxsize=64)
-def _lowered(plan: Plan, *, tallied: bool = False) -> cpu.Program:
-    return _Lowering(plan, tallied=tallied).program()
+def _lowered(plan: Plan, most: int, *, tallied: bool) -> cpu.Program:
+    return _Lowering(plan.within(most), tallied=tallied).program()
 
 
 class _Lowering:

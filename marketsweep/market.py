@@ -25,6 +25,7 @@ from marketsweep.saved import Saved
 from marketsweep.scan import MIN_COVERAGE, Scan, resolve_session, run, run_together
 from marketsweep.screen import EVERYBODY, Screen
 from marketsweep.store import Store
+from marketsweep.time_limit import time_limit
 from marketsweep.watchlist import checked
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class Market:
         funnel: bool = False,
         near: int = 0,
         incremental: bool | Incremental = False,
+        timeout: float | None = None,
     ) -> Hits:
         """Symbols for which a condition holds, ranked, with the receipt of what was covered.
 
@@ -132,7 +134,8 @@ class Market:
         through, and `near` how many to tell of that fail one clause by the least. With
         `incremental`, symbols whose data has not changed since the last such scan of this condition
         and session keep what they had, as `Incremental` says; the answer is the same, and
-        `hits.reuse` counts them. Read `hits.coverage` before you trust an answer.
+        `hits.reuse` counts them. After `timeout` seconds TimedOut is raised. Read `hits.coverage`
+        before you trust an answer.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         self.loader.refresh()
@@ -160,7 +163,8 @@ class Market:
             incremental=_reusing(incremental),
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
-        return run(scan, self.loader)
+        with time_limit(timeout):
+            return run(scan, self.loader)
 
     def scan_together(
         self,

@@ -28,6 +28,7 @@ from marketsweep.panel import Panel
 from marketsweep.plan import SESSION, Derivation, Plan, make_plan
 from marketsweep.sessions import next_session
 from marketsweep.standings import aggregated, standing
+from marketsweep.time_limit import check_time
 
 Others = Callable[[str, Plan], Panel]
 """The panel of one other symbol, with the bars that a plan needs. Raises UsageError for none."""
@@ -51,6 +52,7 @@ def prepared(plan: Plan, panel: Panel, run: Executor, others: Others) -> Panel:
     for derived in plan.derived:
         key = derived.node, derived.rows
         if key not in panel.kept:
+            check_time()
             panel.kept[key] = _derived(derived, panel, run, others)
         fields[derived.name] = panel.kept[key]
     return replace(panel, fields=fields) if plan.derived else panel

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -125,6 +125,10 @@ class Plan:
     bars: tuple[int, ...]
     watched: int = 1
     read_where: tuple[int | None, ...] = ()
+
+    def within(self, most: int) -> Plan:
+        """Return the plan for panels with at most so many rows: earlier ones are not worked out."""
+        return replace(self, rows=tuple(max(1, min(rows, most)) for rows in self.rows))
 
 
 def make_plan(

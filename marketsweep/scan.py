@@ -42,6 +42,7 @@ from marketsweep.saved import Saved
 from marketsweep.screen import EVERYBODY, Screen, conditions_of
 from marketsweep.sessions import last_closed_session, session_on_or_before, sessions_from_to
 from marketsweep.store import Snapshot
+from marketsweep.time_limit import check_time
 from marketsweep.tree import Node
 from marketsweep.universe import Universe
 from marketsweep.vocabulary import GROUPS
@@ -124,6 +125,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         loaded = perf_counter()  # what little is loaded counts as evaluation
         reusing = Reusing(plan, loader, as_of, scan.adjust, evaluator)
         panel, results, reuse, doubts = reusing.answer(screen, scan.incremental)
+    check_time()
     columns = iter(results)
     evaluated = perf_counter()
 

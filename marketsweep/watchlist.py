@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from marketsweep.errors import UsageError
 from marketsweep.intake import is_ticker
-from marketsweep.spellings import usual
+from marketsweep.spellings import note_of, usual
 
 
-def read_list(text: str) -> list[str]:
+def read_list(text: str, told: Callable[[str], object] = lambda note: None) -> list[str]:
     """Return the symbols of `A,B,...` or of `@FILE`, each once, in order.
 
     A file has them on lines of their own or between commas; what follows a `#` is a comment.
     TradingView's lists are read as they come, with headings such as `###Longs` and exchanges such
-    as `NYSE:`. Raises UsageError for a file that cannot be read, and for an invalid ticker.
+    as `NYSE:`. `told` is called with a sentence where tickers are read otherwise than written.
+    Raises UsageError for a file that cannot be read, and for an invalid ticker.
     """
     if not text.startswith("@"):
-        return checked(usual(part.strip()) for part in text.split(","))
+        return _respelled([part.strip() for part in text.split(",")], told)
     path = Path(text[1:]).expanduser()
     try:
         lines = _decoded(path.read_bytes()).splitlines()
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the list of symbols {path}: {error}") from error
     parts = (part.strip().strip("\"'") for line in lines for part in _parts(line))
-    return checked(usual(part) for part in parts if part)
+    return _respelled([part for part in parts if part], told)
+
+
+def _respelled(parts: Sequence[str], told: Callable[[str], object]) -> list[str]:
+    """The tickers in the usual spelling; `told` is what was read otherwise than written."""
+    ours = {part: usual(part) for part in parts}
+    symbols = checked(ours[part] for part in parts)
+    if note := note_of({part: ticker for part, ticker in ours.items() if part != ticker}):
+        told(note)
+    return symbols
 
 
 def _decoded(content: bytes) -> str:

@@ -114,7 +114,7 @@ def test_rows_are_set_aside_with_each_reason(tmp_path: Path) -> None:
         + "A,2024-05-18,1,2,0.5,1.5,100\n"  # a Saturday
         + "A,2024-05-14,1,,0.5,1.5,100\n"
         + "A,2024-05-15,1,2,0.5,inf,100\n"
-        + '"A B",2024-05-16,1,2,0.5,1.5,100\n'
+        + '"A BC",2024-05-16,1,2,0.5,1.5,100\n'
         + f"A,{future},1,2,0.5,1.5,100\n"
     )
     answer = dry(tmp_path / "mine.csv")

@@ -65,7 +65,7 @@ def evaluated(row: Indicator, periods: tuple[float, ...], bars: Bars, rows: int)
     ]
     plan = make_plan([parse_expression(call) for call in calls], rows)
     run = begin(plan, panel_of(bars))
-    run.sweep.work()
+    run.take()
     return [result.copy() for result in run.results]
 
 

@@ -42,6 +42,7 @@ FLOORS: list[list[str]] = [
         "misses",
         "unasked",
         "whole_files",
+        "time_limit",
     ],
     ["packs", "identity", "companies", "presence", "tenure_checks", "frozen", "missing_actions"],
     ["files", "intake", "tables", "occurrences", "config", "kept_results"],

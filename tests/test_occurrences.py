@@ -104,7 +104,7 @@ def call(name: str, parameters: str) -> str:
 
 def evaluated(text: str, bars: Bars, rows: int, isa: str = cpu.ISAS[-1]) -> Series:
     run = begin(make_plan([parse_expression(text)], rows), panel_of(bars), isa)
-    run.sweep.work()
+    run.take()
     return run.results[0].copy()
 
 

@@ -32,6 +32,7 @@ NAMES = [
     "StoreError",
     "StoreFull",
     "StoreLocked",
+    "TimedOut",
     "UsageError",
     "breadth",
     "open",

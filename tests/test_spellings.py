@@ -396,3 +396,33 @@ def test_a_market_of_files_with_tickers_in_the_usual_spelling(tmp_path: Path) ->
         assert done.returncode == 0, done.stderr
         found = [match["symbol"] for match in json.loads(done.stdout)["matches"]]
         assert sorted(found) == listed.split()
+
+
+def test_a_list_says_how_it_was_read(data: Path) -> None:
+    call = ["scan", "close > 1", "--incremental", "--always", "BRK-B,AAPL", "--data", str(data)]
+    done = run(*call)
+    assert done.returncode == 0, done.stderr
+    assert "tickers read: BRK-B as BRK.B" in done.stderr
+    assert "AAPL as" not in done.stderr
+
+
+def test_files_are_stored_in_one_spelling(tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text(
+        "symbol,date,open,high,low,close,volume\nBRK-B,2016-01-04,1,2,0.5,1.5,100\n"
+        "BRK-B,2016-01-05,1,2,0.5,1.5,100\n"
+    )
+    (tmp_path / "actions.csv").write_text(
+        "symbol,ex_date,kind,factor\nBRK/B,2016-01-05,split,0.5\n"
+    )
+    (tmp_path / "symbols.csv").write_text("symbol,exchange\nNYSE:BRK.B,NYSE\n")
+    paths = [
+        part
+        for name in ("path", "actions", "symbols")
+        for part in (f"--{name}", tmp_path / f"{name.replace('path', 'bars')}.csv")
+    ]
+    done = run("sync", "--provider", "files", *paths, "--data", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    assert "BRK-B as BRK.B" in done.stdout + done.stderr
+    with ms.open(tmp_path / "data") as market:
+        assert market.scan('exchange == "NYSE"').symbols == ["BRK.B"]
+        assert [one.symbol for one in market.store.snapshot().splits()] == ["BRK.B"]

@@ -31,6 +31,13 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     click.echo(safe(text), err=err, nl=nl)
 
 
+def listed(text: str) -> list[str]:
+    """Return the symbols of an option, and say on stderr which were read otherwise than written."""
+    from marketsweep.watchlist import read_list
+
+    return read_list(text, lambda note: echo(f"marketsweep: {note}", err=True))
+
+
 data_option = click.option(
     "--data",
     metavar="DIR",

@@ -17,6 +17,7 @@ from marketsweep.commands._shared import (
     date_of,
     echo,
     executor_options,
+    listed,
     output_file,
     universe_option,
     unknown_option,
@@ -188,10 +189,9 @@ def _incremental(
             raise UsageError(f"{alone[0]} says how to reuse results: add --incremental")
         return False
     from marketsweep.incremental import MAX_AGE, SAMPLE, Incremental
-    from marketsweep.watchlist import read_list
 
     return Incremental(
-        always=read_list(always) if always else (),
+        always=listed(always) if always else (),
         max_age=MAX_AGE if max_age is None else _seconds(max_age),
         sample=SAMPLE if sample is None else sample,
     )

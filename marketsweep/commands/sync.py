@@ -14,6 +14,7 @@ from marketsweep.commands._shared import (
     data_option,
     date_of,
     echo,
+    listed,
     progress_line,
     universe_option,
     unknown_option,
@@ -101,7 +102,6 @@ def sync(
     from marketsweep.store import Store
     from marketsweep.sync import sync as run_sync
     from marketsweep.sync_receipt import require_use
-    from marketsweep.watchlist import read_list
 
     config = read_config(data_folder(data))
     limit = calls_per_minute or config.calls_per_minute
@@ -115,8 +115,8 @@ def sync(
     source()  # refuses what cannot be before a folder is made
     if keep_on and until:
         raise UsageError("--watch goes on and on: leave --until out")
-    chosen = None if only is None else read_list(only)
-    in_any_case = () if always is None else read_list(always)
+    chosen = None if only is None else listed(only)
+    in_any_case = () if always is None else listed(always)
     if again and since is None:
         raise UsageError("--again needs --since: from which session on to fetch again")
     if dry_run:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from marketsweep.commands._shared import data_option, echo, json_option, write_json
+from marketsweep.commands._shared import data_option, echo, json_option, listed, write_json
 
 _expires_option = click.option(
     "--expires", metavar="30d|DATE", help="When your word ends. Default: never."
@@ -135,9 +135,8 @@ def _put_word(
     from marketsweep.low_volume import put_word
     from marketsweep.market import data_folder
     from marketsweep.store import Store
-    from marketsweep.watchlist import read_list
 
-    given = list(dict.fromkeys(symbol for text in symbols for symbol in read_list(text)))
+    given = list(dict.fromkeys(symbol for text in symbols for symbol in listed(text)))
     with Store.open(data_folder(data)) as store:
         said = put_word(store, given, expires, out=out)
         echo(f"{said}; data version {store.version()}")

@@ -14,6 +14,7 @@ from marketsweep.files.columns import as_text, lenient_days, required, with_colu
 from marketsweep.files.layouts import table_of
 from marketsweep.files.sources import files_of, naming
 from marketsweep.records import ActionAside, Dividend, Split
+from marketsweep.spellings import usual
 
 _RATIO: Final = re.compile(r"([\d.]+):([\d.]+)")
 _RATIO_TOLERANCE: Final = 1e-3
@@ -98,7 +99,7 @@ def _read(path: Path, most_mb: int, told: ToldActions) -> None:
 
 def _action(row: dict[str, Any]) -> Split | Dividend | str:
     """The action of a row, or why it is none."""
-    symbol, day = row["symbol"], row["ex_date"]
+    symbol, day = usual(row["symbol"] or ""), row["ex_date"]
     kind = re.sub(r"[\s_-]+", " ", row["kind"].strip().lower())
     if not symbol:
         return "no ticker"

@@ -91,7 +91,8 @@ def layout_of(cells: Cells, stem: str) -> Layout:
     table = named(table, names, found)
     used = {"symbol", "date", *FIELDS, ADJUSTED, "period"}
     plain = [normal(name) for name in names]
-    layout, spelling, notes = "columns by their names", None, list[str]()
+    layout, notes = "columns by their names", list[str]()
+    spelling: Callable[[str], str] = usual
     if "window start" in plain:
         layout = "Massive flat file"
     elif "period" in found or any(name.startswith("<") for name in names):

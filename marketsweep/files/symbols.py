@@ -16,7 +16,7 @@ from marketsweep.files.sources import files_of, naming
 from marketsweep.files.values import MISSING, numbers
 from marketsweep.records import Listing
 from marketsweep.sic import sector_of
-from marketsweep.spellings import from_nasdaq
+from marketsweep.spellings import from_nasdaq, usual
 
 _FACTS: Final = (
     "name",
@@ -64,6 +64,9 @@ def _read(path: Path, most_mb: int) -> list[Listing]:
     table = with_columns_of(table, _DAYS, pl.Date)
     for name in _DAYS:
         table, _ = days_in(table, name, missing=MISSING)
+    for name in ("symbol", "renamed_from", "renamed_to"):
+        ours = [usual(ticker) if ticker else None for ticker in table[name]]
+        table = table.with_columns(pl.Series(name, ours, pl.String))
     newest = _end_of_file(table["last_listed"])
     rows = list(table.iter_rows(named=True))
     # A rename may be told by either of its tickers; where several claim one, its own word counts.

@@ -48,7 +48,8 @@ struct Work {
 };
 
 LANE_FN View earlier(View view, int64_t shift) {
-  return {view.newest - shift * view.stride, view.stride, view.rows - shift};
+  const int64_t rows = view.rows - shift;
+  return {view.newest - shift * view.stride, view.stride, rows > 0 ? rows : 0};
 }
 
 LANE_FN View view_of(const Work& work, const Operand& from, int64_t tile) {

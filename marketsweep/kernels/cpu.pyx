@@ -89,6 +89,7 @@ cdef extern from "program.hpp" namespace "marketsweep" nogil:
         vector[int64_t] depths, field_rows
         int64_t rows
         void work(double* scratch)
+        void stop()
         void tally(double* scratch, const Wanted& wanted, int64_t first, int64_t sessions,
                    Tally* tallies)
         void search(double* scratch, const Wanted& wanted, Found& found)
@@ -282,6 +283,10 @@ cdef class Sweep:
         cdef double[::1] scratch = self._scratch()
         with nogil:
             self.c.work(&scratch[0])
+
+    def stop(self):
+        """Let no further tile be taken: who works finishes the one at hand."""
+        self.c.stop()
 
     def search(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans,
                const int64_t[::1] needed, long sessions):

@@ -17,16 +17,45 @@ template <class L> struct Count {
     const int64_t n = int64_t(call.parameters[0]);
     const int64_t oldest = in.stride == 0 || back + n < in.rows ? back + n : in.rows;
     L sum = L{};
-    for (int64_t k = back; k < oldest; k++)
-      sum += load<L>(in.newest - k * in.stride + column) == all<L>(1) ? all<L>(1) : L{};
-    const L now = value_at(in, back, column);
+    if (in.stride == 0) {
+      sum = held(in, 0, column) * double(n);
+    } else {
+      for (int64_t k = back; k < oldest; k++) sum += held(in, k, column);
+    }
+    put(call, back, column, sum);
+  }
+
+  // One where it held on a bar, else zero.
+  LANE_FN static L held(const View& in, int64_t back, int64_t column) {
+    return load<L>(in.newest - back * in.stride + column) == all<L>(1) ? all<L>(1) : L{};
+  }
+
+  LANE_FN static void put(const Call& call, int64_t back, int64_t column, L sum) {
+    const L now = value_at(call.in[0], back, column);
     store(call.out[0] + (call.rows - 1 - back) * TILE + column, now == now ? sum : nan<L>());
   }
 };
 #ifndef MARKETSWEEP_CARD
+// A row differs from the one before it by the bar that comes in and the one that goes out.
 inline void counted(const Call& call) {
-  for (int64_t back = call.rows - 1; back >= 0; back--)
-    for (int64_t column = 0; column < TILE; column += LANES) Count<Lanes>::row(call, back, column);
+  using K = Count<Lanes>;
+  const View in = call.in[0];
+  const int64_t n = int64_t(call.parameters[0]);
+  const int64_t oldest = call.rows - 1;
+  for (int64_t column = 0; column < TILE; column += LANES) {
+    K::row(call, oldest, column);
+    if (in.stride == 0) {
+      for (int64_t back = oldest - 1; back >= 0; back--) K::row(call, back, column);
+      continue;
+    }
+    Lanes sum = Lanes{};
+    for (int64_t k = oldest; k < oldest + n && k < in.rows; k++) sum += K::held(in, k, column);
+    for (int64_t back = oldest - 1; back >= 0; back--) {
+      if (back < in.rows) sum += K::held(in, back, column);
+      if (back + n < in.rows) sum -= K::held(in, back + n, column);
+      K::put(call, back, column, sum);
+    }
+  }
 }
 #endif
 BY_ROW(count, Count, counted)

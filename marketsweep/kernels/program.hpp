@@ -134,6 +134,9 @@ struct Sweep {
     }
   }
 
+  // No further tile is taken; what is under way is finished.
+  void stop() { next = tiles(); }
+
   // Takes tiles until none is left; any number of threads may share in it. `scratch` is a
   // thread's own, of program->scratch_rows x TILE.
   void work(double* scratch) {
@@ -171,7 +174,7 @@ struct Sweep {
   }
 
   static View back(View view, int64_t shift) {
-    return {view.newest - shift * view.stride, view.stride, view.rows - shift};
+    return {view.newest - shift * view.stride, view.stride, std::max(view.rows - shift, int64_t(0))};
   }
 
   template <class After> void run_tile(int64_t tile, double* scratch, const After& after) {
