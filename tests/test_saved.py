@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import marketsweep as ms
@@ -14,6 +15,7 @@ from marketsweep.condition import MAX_LENGTH, parse
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.saved import Saved, presets, remove, save
 from tests.command import run
+from tests.markets import example_bars, store_of
 
 
 @pytest.mark.parametrize("name", presets())
@@ -130,3 +132,25 @@ def test_a_condition_whose_parts_are_gone_is_left_out_of_a_run(
     assert "mine is left out: " in done.stderr
     assert "unknown name 'my_dip'" in done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == presets()
+
+
+def test_presets_that_need_a_symbol_without_bars_are_named(tmp_path: Path) -> None:
+    few = example_bars().filter(pl.col("symbol") < "AB")
+    assert "QQQ" not in few["symbol"].unique().to_list()
+    data = store_of(tmp_path, few, reference=False).path
+    done = run("presets", "run", "--data", data, "--json")
+    assert done.returncode == 0, done.stderr
+    answered = {hits["condition"] for hits in json.loads(done.stdout)}
+    gone = set(Saved().names()) - answered
+    assert gone
+    for name in gone:
+        assert "QQQ" in Saved().one(name).condition
+        assert f"{name} is left out: no bars of 'QQQ' are stored" in done.stderr
+    for name in answered:
+        assert "QQQ" not in Saved().one(name).condition
+    named = run("presets", "run", *sorted(gone), "golden_cross", "--data", data)
+    assert named.returncode == 0
+    assert "golden_cross" in named.stdout
+    none = run("presets", "run", *sorted(gone), "--data", data)
+    assert none.returncode == 2
+    assert "none of these conditions can be evaluated here" in none.stderr

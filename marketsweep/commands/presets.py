@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,11 @@ from marketsweep.commands._shared import (
     where_option,
     write_json,
 )
+from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
     from marketsweep.saved import Saved
+    from marketsweep.store import Snapshot
 
 _BEST = 5
 """Matches that are named beside the count."""
@@ -109,8 +111,11 @@ def run(
 
     folder = data_folder(data)
     saved = Saved.of(folder)
-    chosen = [saved.one(name.lower()).name for name in names] or list(_usable(saved))
+    wanted = [saved.one(name.lower()).name for name in names] or saved.names()
     with open_market(folder) as market:
+        chosen = list(_usable(wanted, saved, market.loader.snapshot))
+        if not chosen:
+            raise UsageError("none of these conditions can be evaluated here")
         answers = market.scan_together(chosen, where=where, as_of=date_of(as_of))
     for warning in dict.fromkeys(warning for hits in answers for warning in hits.warnings):
         echo(f"marketsweep: {warning}", err=True)
@@ -126,15 +131,20 @@ def run(
     require_coverage(widest, MIN_COVERAGE)
 
 
-def _usable(saved: Saved) -> Iterator[str]:
-    """Every name but for conditions that use another one which is gone."""
-    from marketsweep.asking import condition_tree
-    from marketsweep.errors import ConditionError
+def _usable(names: Iterable[str], saved: Saved, snapshot: Snapshot) -> Iterator[str]:
+    """The names whose conditions can be evaluated; of the others it is said why they cannot.
 
-    for name in saved.names():
+    A condition may use another one which is gone, or a symbol without bars.
+    """
+    from marketsweep.asking import condition_tree
+    from marketsweep.tree import Other
+
+    for name in names:
         try:
-            condition_tree(name, saved)
-        except ConditionError as error:
+            for part in condition_tree(name, saved).walk():
+                if isinstance(part, Other):
+                    snapshot.ticker(part.symbol)
+        except UsageError as error:
             echo(f"marketsweep: {name} is left out: {error}", err=True)
         else:
             yield name
