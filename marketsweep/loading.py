@@ -140,8 +140,7 @@ class Loader:
         key = as_of, reach_of(bars)
         if key not in self._suspects:
             _make_room(self._suspects, _DAYS_KEPT)
-            up_to = self.sessions[: bisect_right(self.sessions, as_of)]
-            self._suspects[key] = Suspects(self._snapshot, up_to, key[1])
+            self._suspects[key] = Suspects(self.day(as_of).history, key[1])
         return partial(self._suspects[key].marks, bars=bars)
 
     def unadjusted(self, looked_at: Sequence[dt.date], adjust: Adjust) -> int:

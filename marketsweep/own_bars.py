@@ -168,9 +168,15 @@ def company(snapshot: Snapshot, dates: Sequence[dt.date], symbol: str) -> Compan
 
     Raises UsageError if no bars of the ticker are stored.
     """
-    column = snapshot.column_of(symbol)
-    moves = History(snapshot, dates[-1]).moves.get(column, ())
-    return Company(symbol, list(_pieces(column, moves, len(dates))))
+    snapshot.column_of(symbol)
+    return company_of(History(snapshot, dates[-1]), symbol)
+
+
+def company_of(history: History, symbol: str) -> Company:
+    """Return the company that has a stored ticker in the last session of a history."""
+    column = history.snapshot.index[symbol]
+    moves = history.moves.get(column, ())
+    return Company(symbol, list(_pieces(column, moves, len(history.dates))))
 
 
 def _pieces(column: int, moves: Sequence[tuple[int, int]], sessions: int) -> Iterator[Piece]:

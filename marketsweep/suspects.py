@@ -6,15 +6,13 @@ beyond the bars that a scan looks at does not matter to it.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
 from marketsweep.inspection import Suspicion, suspicions
-from marketsweep.own_bars import Company, companies
+from marketsweep.own_bars import company_of
 from marketsweep.past import History
-from marketsweep.store import Snapshot
 
 DOUBTFUL_TICKER: Final = "doubtful ticker"
 """The mark of a symbol of which it is not clear what company had it, and when."""
@@ -27,12 +25,11 @@ _BEFORE: Final = 252
 
 
 class Suspects:
-    """The symbols of the last of some sessions, judged by their newest `bars`; each once."""
+    """The symbols of the last session of a history, judged by their newest `bars`; each once."""
 
-    def __init__(self, snapshot: Snapshot, dates: Sequence[dt.date], bars: int | None) -> None:
-        self._snapshot = snapshot
-        self._dates = dates
-        self._first = 0 if bars is None else max(0, len(dates) - bars - _BEFORE)
+    def __init__(self, history: History, bars: int | None) -> None:
+        self._history = history
+        self._first = 0 if bars is None else max(0, len(history.dates) - bars - _BEFORE)
         self._judged: set[str] = set()
         self._found: dict[str, list[Suspicion]] = {}
 
@@ -49,25 +46,22 @@ class Suspects:
         return sorted({one.rule for one in found if one.since < bars})
 
     def _judge(self, symbols: set[str]) -> None:
-        known = self._companies
-        if new := [known[one] for one in sorted(symbols - self._judged) if one in known]:
-            self._found |= suspicions(self._snapshot, self._dates, new, self._first)
+        snapshot, dates = self._history.snapshot, self._history.dates
+        new = sorted(one for one in symbols - self._judged if one in snapshot.index)
+        if wanted := [company_of(self._history, symbol) for symbol in new]:
+            self._found |= suspicions(snapshot, dates, wanted, self._first)
         self._judged |= symbols
-
-    @cached_property
-    def _companies(self) -> dict[str, Company]:
-        return {one.symbol: one for one in companies(self._snapshot, self._dates)}
 
     @cached_property
     def _doubts(self) -> dict[str, list[Suspicion]]:
         """Doubtful tickers. A rename that lies before all bars looked at misleads nobody."""
         found: dict[str, list[Suspicion]] = {}
-        moves = History(self._snapshot, self._dates[-1]).moves
-        for symbol, other, _ in self._snapshot.doubts():
-            if symbol not in self._snapshot.index:
+        snapshot, moves = self._history.snapshot, self._history.moves
+        for symbol, other, _ in snapshot.doubts():
+            if symbol not in snapshot.index:
                 continue
-            renames = moves.get(self._snapshot.index[symbol], ()) if other != symbol else ()
-            since = min((len(self._dates) - session for session, _ in renames), default=0)
+            renames = moves.get(snapshot.index[symbol], ()) if other != symbol else ()
+            since = min((len(self._history.dates) - at for at, _ in renames), default=0)
             found.setdefault(symbol, []).append(Suspicion(DOUBTFUL_TICKER, since))
         return found
 
