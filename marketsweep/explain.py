@@ -95,7 +95,7 @@ def explain(
     parts = list(_parts(node, values, source, 0))
     holds = parts[0].value
     assert not isinstance(holds, float)
-    (suspicious,) = loader.marks(session, plan.history)([symbol])
+    (suspicious,) = loader.marks(session, plan.history, [symbol])
     return Explanation(symbol, session, source or str(node), holds, parts, suspicious)
 
 

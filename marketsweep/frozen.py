@@ -19,7 +19,7 @@ from marketsweep.records import SessionBars
 from marketsweep.segments import Segment
 
 _MOST: Final = 0.5
-"""Of the bars: as many stand still in a frozen session, where some 5 of 100 are usual."""
+"""Share of the bars that stand still in a frozen session; 5 of 100 are usual."""
 
 _TIMES: Final = 2.0
 """Times as many as usual: in a market that is hardly traded many stand still on any day."""

@@ -92,18 +92,23 @@ def _period(default: int, minimum: int = 2) -> tuple[Parameter, ...]:
     return (Parameter("n", default, minimum),)
 
 
-_HLC = ("high", "low", "close")
-
-_TABLE = (
-    Indicator(
-        "sma",
-        "Simple moving average: the mean of the last n bars.",
-        ("close",),
+def _window(name: str, doc: str, field: str) -> Indicator:
+    """A value among those of the last n bars, of any series."""
+    return Indicator(
+        name,
+        doc,
+        (field,),
         _period(20, 1),
         lookback=lambda n: n - 1,
         series=True,
         scale="same",
-    ),
+    )
+
+
+_HLC = ("high", "low", "close")
+
+_TABLE = (
+    _window("sma", "Simple moving average: the mean of the last n bars.", "close"),
     Indicator(
         "ema",
         "Exponential moving average: 2 / (n + 1) of each new bar, from the mean of the first n.",
@@ -184,33 +189,9 @@ _TABLE = (
         series=True,
         scale="same",
     ),
-    Indicator(
-        "highest",
-        "The highest of the last n bars.",
-        ("high",),
-        _period(20, 1),
-        lookback=lambda n: n - 1,
-        series=True,
-        scale="same",
-    ),
-    Indicator(
-        "lowest",
-        "The lowest of the last n bars.",
-        ("low",),
-        _period(20, 1),
-        lookback=lambda n: n - 1,
-        series=True,
-        scale="same",
-    ),
-    Indicator(
-        "median",
-        "The median of the last n bars: one wrong bar hardly moves it.",
-        ("close",),
-        _period(20, 1),
-        lookback=lambda n: n - 1,
-        series=True,
-        scale="same",
-    ),
+    _window("highest", "The highest of the last n bars.", "high"),
+    _window("lowest", "The lowest of the last n bars.", "low"),
+    _window("median", "The median of the last n bars: one wrong bar hardly moves it.", "close"),
 )
 
 INDICATORS: Final = {row.name: row for row in _TABLE}

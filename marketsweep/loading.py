@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -133,15 +132,17 @@ class Loader:
             self._universes[key] = self.day(as_of).screened(screen)
         return self._universes[key]
 
-    def marks(self, as_of: dt.date, bars: int) -> Callable[[Sequence[str]], list[str]]:
-        """What tells of symbols whether their newest `bars` up to a session are suspicious."""
+    def marks(self, as_of: dt.date, bars: int, symbols: Sequence[str]) -> list[str]:
+        """What is suspicious of the newest `bars` of symbols up to a session, as `Suspects`."""
+        if not symbols:
+            return []
         from marketsweep.suspects import Suspects, reach_of  # scans without a match need it not
 
         key = as_of, reach_of(bars)
         if key not in self._suspects:
             _make_room(self._suspects, _DAYS_KEPT)
             self._suspects[key] = Suspects(self.day(as_of).history, key[1])
-        return partial(self._suspects[key].marks, bars=bars)
+        return self._suspects[key].marks(symbols, bars)
 
     def unadjusted(self, looked_at: Sequence[dt.date], adjust: Adjust) -> int:
         """How many of the sessions looked at may lack splits that are not known."""

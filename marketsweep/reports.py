@@ -10,6 +10,7 @@ from marketsweep.errors import UsageError
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS, Indicator
 from marketsweep.occurrences import OCCURRENCES, Occurrence
+from marketsweep.sessions import behind_today
 from marketsweep.vocabulary import EXAMPLES
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def sync_report(receipt: SyncReceipt) -> str:
     """What a sync did and cost."""
     usage = receipt.usage
     behind = receipt.sessions_behind
-    late = f", {behind:,} session{'s' * (behind != 1)} behind today" if behind else ""
+    late = f", {behind_today(behind)}" if behind else ""
     lines = [
         f"{receipt.provider}: {receipt.first} to {receipt.last}, fetched {_fetched(receipt)}{late}",
         f"  bars: {receipt.new:,} new, {receipt.revised:,} revised, "

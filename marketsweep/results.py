@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from marketsweep.clauses import ClauseCount, NearMiss
 from marketsweep.distribution import Distribution
 from marketsweep.screen import Clause
+from marketsweep.sessions import behind_today
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -243,14 +244,10 @@ class Hits:
             f"pre-screen, {left.stale:,} stale, {left.short_history:,} with fewer than "
             f"{coverage.bars_needed} bars, {left.failed:,} failed"
             + (f", {left.suspect:,} suspicious" if left.suspect else "")
-            + (f"; {_behind(self.sessions_behind)}" if self.sessions_behind else "")
+            + (f"; {behind_today(self.sessions_behind)}" if self.sessions_behind else "")
             + (f"; incremental: {self.reuse}" if self.reuse else "")
             + (f"; ray: {self.distribution}" if self.distribution else "")
         )
 
     def __repr__(self) -> str:
         return f"<Hits: {self.receipt}>"
-
-
-def _behind(sessions: int) -> str:
-    return f"{sessions:,} session{'s' * (sessions != 1)} behind today"

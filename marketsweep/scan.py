@@ -17,6 +17,7 @@ import datetime as dt
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, get_args
@@ -40,7 +41,12 @@ from marketsweep.reference import ticker_notes
 from marketsweep.results import Coverage, Excluded, Hits, Timing
 from marketsweep.saved import Saved
 from marketsweep.screen import EVERYBODY, Screen, conditions_of
-from marketsweep.sessions import last_closed_session, session_on_or_before, sessions_from_to
+from marketsweep.sessions import (
+    behind_today,
+    session_on_or_before,
+    sessions_behind,
+    sessions_from_to,
+)
 from marketsweep.store import Snapshot
 from marketsweep.time_limit import check_time
 from marketsweep.tree import Node
@@ -111,7 +117,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
     before = executor_of_passes(scan.executor, scan.threads)
     _check(scan)
     as_of = resolve_session(loader.snapshot, scan.as_of)
-    behind = 0 if scan.as_of else sessions_behind(as_of)
+    behind = 0 if scan.as_of else sessions_behind(as_of, dt.datetime.now(dt.UTC))
     universe = loader.universe(as_of, screen)
     reuse, doubts = None, list[str]()
     if scan.incremental is None:
@@ -147,7 +153,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         places = rank(held, keys, panel.symbols, descending=one.descending)
         if one.top is not None:
             places = best_of_groups(places, panel.groups(one.by), one.top)
-        marks = loader.marks(as_of, what.plan.history) if one.marked else no_marks
+        marks = partial(loader.marks, as_of, what.plan.history) if one.marked else no_marks
         # How much is traded is not known where bars are suspicious.
         order = marked_last if one.sort is None and one.top is None else marked_in_place
         ranked = order(places, panel.symbols, marks, one.limit)
@@ -252,15 +258,9 @@ def require_recent(hits: Hits, max_lag: int | None) -> None:
         )
 
 
-def sessions_behind(session: dt.date) -> int:
-    """Return how many sessions have closed since one."""
-    return sessions_from_to(session, last_closed_session(dt.datetime.now(dt.UTC)))
-
-
 def _lag(behind: int, as_of: dt.date) -> Iterator[str]:
     if behind:
-        count = f"{behind:,} session{'s' * (behind != 1)}"
-        yield f"the newest stored session, {as_of}, is {count} behind today: run marketsweep sync"
+        yield f"the newest stored session, {as_of}, is {behind_today(behind)}: run marketsweep sync"
 
 
 def resolve_session(snapshot: Snapshot, as_of: dt.date | None, option: str = "--as-of") -> dt.date:
@@ -330,7 +330,7 @@ _NOBODY: Final = np.zeros(0, dtype=np.intp)
 
 def _suspect(panel: Panel, plan: Plan, loader: Loader) -> NDArray[np.intp]:
     """Places of the symbols with suspicious bars among those that the plan's values depend on."""
-    marks = loader.marks(panel.as_of, plan.history)(panel.symbols)
+    marks = loader.marks(panel.as_of, plan.history, panel.symbols)
     return np.flatnonzero([bool(mark) for mark in marks])
 
 

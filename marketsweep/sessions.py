@@ -199,6 +199,16 @@ def sessions_from_to(first: dt.date, last: dt.date) -> int:
     return whole + bisect_right(_year(last.year), last) - bisect_right(_year(first.year), first)
 
 
+def sessions_behind(session: dt.date, now: dt.datetime) -> int:
+    """How many sessions have closed after one, at `now` (aware)."""
+    return sessions_from_to(session, last_closed_session(now))
+
+
+def behind_today(sessions: int) -> str:
+    """Return in words by how many sessions data is behind."""
+    return f"{sessions:,} session{'s' * (sessions != 1)} behind today"
+
+
 def is_half_day(day: dt.date) -> bool:
     """Whether that session closes early, by plan."""
     return is_session(day) and _early_close(day) is not None

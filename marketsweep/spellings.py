@@ -8,7 +8,7 @@ The store's spelling is that of Massive: `BRK.B` for a share class, `BACpL` for 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Final
 
 _EXCHANGE: Final = re.compile(r"^[A-Z][A-Z0-9_ ]{1,13}: *(?=\S)", re.IGNORECASE)
@@ -82,19 +82,18 @@ def usual(text: str) -> str:
     return next((one for one in spellings(plain) if not marked.search(one)), plain)
 
 
-def resolved(texts: Iterable[str], known: Container[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the known tickers that texts mean, each once, and those read otherwise than written.
+def read_as(
+    texts: Iterable[str], meaning: Callable[[str], str]
+) -> tuple[list[str], dict[str, str]]:
+    """Return what texts mean, each once, and those that are read otherwise than written."""
+    ours = {text: meaning(text) for text in texts}
+    read = {text: ticker for text, ticker in ours.items() if text != ticker}
+    return list(dict.fromkeys(ours.values())), read
 
-    A text that means no known ticker stays as it is.
-    """
-    read: dict[str, str] = {}
-    found: list[str] = []
-    for text in texts:
-        ticker = known_as(text, known)
-        if ticker is not None and ticker != text:
-            read[text] = ticker
-        found.append(text if ticker is None else ticker)
-    return list(dict.fromkeys(found)), read
+
+def resolved(texts: Iterable[str], known: Container[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the known tickers that texts mean, as `read_as` does; an unknown text stays."""
+    return read_as(texts, lambda text: known_as(text, known) or text)
 
 
 def note_of(read: Mapping[str, str], shown: int = 5) -> str:

@@ -37,7 +37,7 @@ from marketsweep.nearness import names_near
 from marketsweep.records import ActionAside, Dividend, Listing, LowVolume, Settled, Split
 from marketsweep.rulings import Kind, Ruling, effective
 from marketsweep.segments import FOLDER, SUFFIX, Disk, Segment, disk_errors, files_in
-from marketsweep.spellings import known_as, usual
+from marketsweep.spellings import known_as, read_as, usual
 from marketsweep.tables.rows import Revision, SegmentRow, SessionRow, SetAside, segment_of
 from marketsweep.tenures import Doubt, Tenure
 
@@ -322,15 +322,12 @@ class Snapshot:
 
         A symbol that is neither stored nor listed is put in the spelling that providers use.
         """
-        read: dict[str, str] = {}
-        found: list[str] = []
-        for symbol in symbols:
+
+        def meaning(symbol: str) -> str:
             known = known_as(symbol, self.index) or known_as(symbol, self._listed)
-            ticker = known or usual(symbol)
-            if ticker != symbol:
-                read[symbol] = ticker
-            found.append(ticker)
-        return list(dict.fromkeys(found)), read
+            return known or usual(symbol)
+
+        return read_as(symbols, meaning)
 
     @cached_property
     def _listed(self) -> frozenset[str]:

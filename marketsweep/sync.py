@@ -38,9 +38,8 @@ from marketsweep.session_notes import SessionNotes
 from marketsweep.sessions import (
     NEW_YORK,
     close_time,
-    last_closed_session,
     next_session,
-    sessions_from_to,
+    sessions_behind,
 )
 from marketsweep.spans import Asked
 from marketsweep.spellings import note_of
@@ -206,9 +205,7 @@ class _Sync:
     def _behind(self) -> int:
         with self.store.snapshot() as snapshot:
             newest = snapshot.newest
-        return (
-            0 if newest is None else max(0, sessions_from_to(newest, last_closed_session(self.now)))
-        )
+        return 0 if newest is None else sessions_behind(newest, self.now)
 
     def _agenda(self, window: Window) -> Agenda:
         with self.store.snapshot() as snapshot:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from marketsweep.errors import UsageError
 from marketsweep.intake import is_ticker
-from marketsweep.spellings import note_of, usual
+from marketsweep.spellings import note_of, read_as, usual
 
 
 def read_list(text: str, told: Callable[[str], object] = lambda note: None) -> list[str]:
@@ -32,11 +32,10 @@ def read_list(text: str, told: Callable[[str], object] = lambda note: None) -> l
 
 def _respelled(parts: Sequence[str], told: Callable[[str], object]) -> list[str]:
     """The tickers in the usual spelling; `told` is what was read otherwise than written."""
-    ours = {part: usual(part) for part in parts}
-    symbols = checked(ours[part] for part in parts)
-    if note := note_of({part: ticker for part, ticker in ours.items() if part != ticker}):
+    symbols, read = read_as(parts, usual)
+    if note := note_of(read):
         told(note)
-    return symbols
+    return checked(symbols)
 
 
 def _decoded(content: bytes) -> str:

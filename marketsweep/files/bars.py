@@ -19,6 +19,7 @@ from marketsweep.files.reading import Reading
 from marketsweep.files.sources import files_of, naming, stem_of
 from marketsweep.files.values import decimal_of, numbers
 from marketsweep.records import Split
+from marketsweep.spellings import note_of, read_as
 
 _BARS_A_DAY: Final = 1.5
 """Rows for each day of a symbol from which a file has minutes or hours."""
@@ -93,14 +94,11 @@ def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
 
 def _spelled(table: pl.DataFrame, layout: Layout, notes: list[str]) -> pl.DataFrame:
     """The table with tickers in the store's spelling."""
-    if layout.spelling is None:
-        return table
     names = table["symbol"].unique(maintain_order=True).to_list()
-    ours = {name: layout.spelling(name) for name in names}
-    if changed := [f"{name} as {ticker}" for name, ticker in ours.items() if name != ticker]:
-        more = f", and {len(changed) - 3:,} more" if len(changed) > 3 else ""
-        notes.append(f"tickers read: {', '.join(changed[:3])}{more}")
-    return table.with_columns(pl.col("symbol").replace(ours))
+    _, read = read_as(names, layout.spelling)
+    if note := note_of(read, shown=3):
+        notes.append(note)
+    return table.with_columns(pl.col("symbol").replace(read))
 
 
 def _has_clock(table: pl.DataFrame) -> bool:

@@ -31,10 +31,10 @@ _ALWAYS_MB: Final = 128
 """Unpacked megabytes that are read whatever the file's own size is."""
 
 _TYPED: Final = (".parquet", ".arrow", ".feather", ".ipc")
-"""Suffixes of files that are no text."""
+"""Suffixes of files that are not text."""
 
 _BINARY: Final = 0.02
-"""Of the first characters: with more control characters a file is no text."""
+"""Of the first characters: a file with more control characters is not text."""
 
 _PAGES: Final = (b"<!doctype", b"<html", b"<?xml", b"<table", b"<head", b"<body")
 """How web pages begin."""

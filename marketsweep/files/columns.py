@@ -63,7 +63,7 @@ def texts_in(
 
 
 def as_text(column: pl.Series) -> pl.Series:
-    """Return a column as text without padding. Raises UsageError for what is no text."""
+    """Return a column as text without padding. Raises UsageError for what is not text."""
     kind = column.dtype
     simple = kind.is_numeric() or kind in (pl.String, pl.Null, pl.Date)
     if not (simple or isinstance(kind, pl.Categorical | pl.Enum)):
@@ -72,7 +72,7 @@ def as_text(column: pl.Series) -> pl.Series:
 
 
 def lenient_days(column: pl.Series) -> pl.Series:
-    """Return a column as Date, null for a cell that is no date from 1900 to 2199.
+    """Return a column as Date, null for a cell that is not a date from 1900 to 2199.
 
     Raises UsageError.
     """
@@ -99,8 +99,8 @@ def days_in(
 ) -> tuple[pl.DataFrame, Days]:
     """Return the table with a column as Date, and how it was read.
 
-    Raises UsageError for a cell that is no date between 1900 and 2199, and for an empty one but in
-    rows of `unless`. Texts in `missing` are empty.
+    Raises UsageError for a cell that is not a date between 1900 and 2199, and for an empty cell
+    outside of the rows of `unless`. Texts in `missing` are empty.
     """
     column = table[name]
     days = days_of(column, missing)

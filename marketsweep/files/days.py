@@ -152,7 +152,7 @@ def _of_clock(text: pl.Series, days: pl.Series, rest: pl.Series, form: str) -> D
     ahead = (hours * 60 + minutes) * 60 * _SECOND
     ahead = ahead.zip_with((signed["1"] != "-").fill_null(value=True), -ahead)
     instants = (local - ahead).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    # A cell without a zone is no instant: its day is the one that is written.
+    # A cell without a zone is not an instant: its day is the one that is written.
     instants = instants.set(zone.is_null(), None)
     return _of_instants(text.name, days, times, instants, "times with a zone")
 

@@ -45,7 +45,7 @@ _MEANINGS: Final = {
 """Names of columns by their meaning; of several the first in this order counts."""
 
 _LETTERS: Final = {"T": "symbol", "t": "date"}
-"""Of columns of one letter, the case tells."""
+"""Columns of one letter: capitals and small letters mean different things."""
 
 _PAIR: Final = re.compile(r"""^\(['"](.*?)['"], ['"](.*?)['"]\)$""")
 """How pandas writes the name of a column with two parts to Parquet."""
@@ -72,7 +72,7 @@ class Layout:
     ignored: list[str] = field(default_factory=list)
     headers: int = 0
     """Lines above the first row."""
-    spelling: Callable[[str], str] | None = None
+    spelling: Callable[[str], str] = usual
     """How its tickers become those of the store."""
     notes: list[str] = field(default_factory=list)
 
@@ -243,7 +243,7 @@ def _of_pairs(pairs: dict[str, dict[str, str]], table: pl.DataFrame, cells: Cell
         bare = named_index and not any(rows[1][1:])
         headers = 3 if bare else 2
         table = table[headers - 1 :]
-    # Of Parquet the one column whose name is no pair is the index, wherever it stands.
+    # In Parquet the index is the one column whose name is not a pair, wherever it stands.
     alone = [name for name in table.columns if not _PAIR.match(name)]
     index = alone[0] if cells.names is not None and alone else table.columns[0]
     # The rows of all tickers become one table: a faulty cell is named by its row in the file.
@@ -259,7 +259,7 @@ def _of_pairs(pairs: dict[str, dict[str, str]], table: pl.DataFrame, cells: Cell
             *(pl.col(column).alias(name) for name, column in columns.items()),
         )
         numbers(part, list(columns), decimal)
-        # Of a ticker that was not traded yet, the cells are empty: that is no row.
+        # The cells of a ticker that was not traded yet are empty: that is not a row.
         nothing = pl.all_horizontal(pl.col(name).is_null() for name in FIELDS)
         parts.append(part.filter(~nothing))
     columns = {name: name for name in ("date", *FIELDS)}
