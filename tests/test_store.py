@@ -787,10 +787,13 @@ def test_the_log_of_writes_is_emptied_into_the_catalog(tmp_path: Path) -> None:
     listings = [Listing(f"S{n}", name="of some length" * 5) for n in range(4000)]
     with Store.create(tmp_path) as store:
         with store.snapshot() as before:
-            began = time.monotonic()
-            with store.writer() as writer:
-                writer.put_listings(listings)
-            assert time.monotonic() - began < 4  # SQLite would wait for five seconds
+            took = []
+            for _ in range(3):  # a busy machine is slow once, a wait comes each time
+                began = time.monotonic()
+                with store.writer() as writer:
+                    writer.put_listings(listings)
+                took.append(time.monotonic() - began)
+            assert min(took) < 4  # SQLite would wait for five seconds
             assert before.listings() == []
             assert log.stat().st_size > 1 << 18
         with store.writer():

@@ -253,23 +253,18 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
                     writer.commit(market_at(number), "test")
                     append_number(tmp_path / "acknowledged", number)
 
-    # A slow machine gets as far in its longer time; the first of them is not in its stride yet.
-    took = []
-    for name in ("first", "second", "third"):
-        started = time.monotonic()
-        with Store.create(tmp_path / name) as store, store.writer() as writer:
-            writer.commit(market_at(1), "test")
-            writer.commit(market_at(2), "test")
-        took.append(time.monotonic() - started)
-    longest = max(0.12, 3 * min(took))
-
     for _ in range(40):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
             run_and_exit(work)
-        time.sleep(chance.uniform(0.0, longest))
+        # Some children are killed at once, others after a commit or two, however long they take.
+        reached = committed + chance.randrange(3)
+        while last_number(tmp_path / "acknowledged") < reached:
+            assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0.0, 0.1))
         os.kill(pid, signal.SIGKILL)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
         with Store.create(tmp_path / "data") as store, store.snapshot() as snapshot:
