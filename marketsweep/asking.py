@@ -14,6 +14,7 @@ from marketsweep.errors import ConditionError
 from marketsweep.plan import Plan, make_plan
 from marketsweep.saved import Saved
 from marketsweep.screen import written
+from marketsweep.settling import recursions, settled
 from marketsweep.tree import Kind, Node
 
 DEFAULT_SORT: Final = "median(dollar_volume, 20), dollar_volume"
@@ -37,18 +38,22 @@ class Wanted(NamedTuple):
     saved: Saved = NO_CONDITIONS
     explained: bool = False
     """Whether the clauses of the condition are looked at one by one."""
+    marked: bool = False
+    """Whether values that may depend on earlier bars are found."""
 
 
 class Asked(NamedTuple):
     """A condition with what goes with it.
 
     The results of `plan`, `nodes`, are truth, close and volume, then the `keys` to sort by, what is
-    `shown` by name, and the `parts` that explain the `clauses`, where these are asked for.
+    `shown` by name, what has recursions as `settled` makes it where that is asked for, and the `parts` that explain the
+    `clauses`, where these are asked for.
     """
 
     condition: Node
     keys: list[Node]
     shown: dict[str, Node]
+    settled: dict[Node, Node]
     clauses: dict[Node, str]
     """What the condition joins by `and`, as its writer put it."""
     parts: list[Node]
@@ -78,7 +83,8 @@ def planned(
     sort: str | Node | None,
     columns: tuple[str | Node, ...],
     saved: Saved,
-    explained: bool,
+    explained: bool = False,
+    marked: bool = False,
 ) -> Asked:
     """What one scan asks. Raises ConditionError."""
     condition = condition_tree(given, saved)
@@ -91,10 +97,21 @@ def planned(
     parts = list(dict.fromkeys(found))
     keys = [_number(key, saved) for key in _several(sort or DEFAULT_SORT)]
     fixed = [condition, tree.Field("close"), tree.Field("volume")]
+    recursive = (condition, *keys, *shown.values()) if marked else ()
+    late = {node: settled(node) for node in recursive if recursions(node)}
     of_matches = [*fixed, *keys, *shown.values()]
-    nodes = [*of_matches, *parts]
-    plan = make_plan(nodes, read_where=(0,) * len(of_matches) + (None,) * len(parts))
-    return Asked(condition, keys, shown, clauses, parts, nodes, plan)
+    nodes = [*of_matches, *late.values(), *parts]
+    # Of a condition with recursions the answers that may be others are counted, wherever they are.
+    whole = {condition, late[condition]} if condition in late else set()
+    guards = [None if node in whole else 0 for node in (*of_matches, *late.values())]
+    plan = make_plan(nodes, read_where=(*guards, *[None] * len(parts)))
+    return Asked(condition, keys, shown, late, clauses, parts, nodes, plan)
+
+
+def settled_bars(asked: Asked) -> int:
+    """Return the bars at which all recursions of what is asked have settled; 0 without any."""
+    first = 3 + len(asked.keys) + len(asked.shown)
+    return max(asked.plan.bars[first : first + len(asked.settled)], default=0)
 
 
 def _several(sort: str | Node) -> Sequence[str | Node]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 MAX_PERIOD: Final = 100_000
 """The longest period that TA-Lib accepts."""
 
 FORGOTTEN: Final = 1e-12
-"""A recursion is settled when its start weighs less than this; a hundredth of what we promise."""
+"""The start of a recursion is not read where it weighs less; a hundredth of what we promise."""
+
+SETTLED: Final = 1e-4
+"""A recursion is settled where its start weighs less: tables show the same then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,36 @@ class Parameter:
         return f"{self.default:g}"
 
 
+class Recursion(NamedTuple):
+    """How fast an indicator forgets where it began: each bar counts `alpha` after `seed` bars.
+
+    `stages` are recursions in a row, one fed by the other. One stage keeps (1 - alpha) ** n of its
+    start after n bars; a second one, fed by the first, n * alpha times as much.
+    """
+
+    seed: int
+    alpha: float
+    stages: int = 1
+
+    def bars(self, weight: float) -> int:
+        """Return the bars after which the start weighs less than `weight`."""
+        if self.alpha >= 1:
+            return self.seed + self.stages
+        per_bar = -math.log1p(-self.alpha)
+        bars = -math.log(weight) / per_bar
+        for _ in range(self.stages - 1):
+            bars += math.log(max(bars * self.alpha, 1.0)) / per_bar
+        return self.seed + math.ceil(bars)
+
+
 @dataclass(frozen=True, slots=True)
 class Indicator:
     """One row of the table.
 
     `inputs` are the fields that the kernel reads, in its order; where `series` is set there is
     one, and a call may put any expression in its place. `lookback` gives, from the parameters,
-    how many bars stand before the first valid one; `settling`, for recursions, after how many
-    bars the start no longer matters (None: it sees nothing older than its lookback).
+    how many bars stand before the first valid one; `recursion`, how its start is forgotten (None:
+    it sees nothing older than its lookback).
     """
 
     name: str
@@ -54,9 +79,7 @@ class Indicator:
     lookback: Callable[..., int]
     outputs: tuple[str, ...] = ()
     series: bool = False
-    settling: Callable[..., int] | None = None
-    stages: int = 1
-    """Recursions in a row, one fed by the other."""
+    recursion: Callable[..., Recursion] | None = None
     problem: Callable[..., str | None] | None = None
     """What is wrong with parameters that are each within their limits."""
     scale: Literal["same", "difference", "own"] = "own"
@@ -68,20 +91,6 @@ class Indicator:
         """The call with its defaults, as the docs show it."""
         given = [self.inputs[0]] if self.series else []
         return f"{self.name}({', '.join(given + [p.shown for p in self.parameters])})"
-
-
-def _decay(alpha: float, stages: int = 1) -> int:
-    """Bars until the start of `stages` recursions in a row weighs less than FORGOTTEN.
-
-    One stage keeps (1 - alpha) ** n; a second one, fed by the first, n * alpha times as much.
-    """
-    if alpha >= 1:
-        return stages
-    per_bar = -math.log1p(-alpha)
-    bars = -math.log(FORGOTTEN) / per_bar
-    for _ in range(stages - 1):
-        bars += math.log(max(bars * alpha, 1.0)) / per_bar
-    return math.ceil(bars)
 
 
 def _ema(n: int) -> float:
@@ -116,7 +125,7 @@ _TABLE = (
         _period(20, 1),
         lookback=lambda n: n - 1,
         series=True,
-        settling=lambda n: n + _decay(_ema(n)),
+        recursion=lambda n: Recursion(n, _ema(n)),
         scale="same",
     ),
     Indicator(
@@ -126,7 +135,7 @@ _TABLE = (
         _period(14),
         lookback=lambda n: n,
         series=True,
-        settling=lambda n: n + 1 + _decay(1.0 / n),
+        recursion=lambda n: Recursion(n + 1, 1.0 / n),
     ),
     Indicator(
         "macd",
@@ -136,10 +145,9 @@ _TABLE = (
         lookback=lambda fast, slow, signal: slow - 1 + signal - 1,
         outputs=("macd", "signal", "hist"),
         series=True,
-        settling=lambda fast, slow, signal: (
-            slow + signal + _decay(min(_ema(slow), _ema(signal)), stages=2)
+        recursion=lambda fast, slow, signal: Recursion(
+            slow + signal, min(_ema(slow), _ema(signal)), stages=2
         ),
-        stages=2,
         problem=lambda fast, slow, signal: (
             f"fast ({fast:g}) must not be longer than slow ({slow:g})" if fast > slow else None
         ),
@@ -167,7 +175,7 @@ _TABLE = (
         _HLC,
         _period(14, 1),
         lookback=lambda n: n,
-        settling=lambda n: n + 1 + _decay(1.0 / n),
+        recursion=lambda n: Recursion(n + 1, 1.0 / n),
         scale="difference",
     ),
     Indicator(
@@ -176,8 +184,7 @@ _TABLE = (
         _HLC,
         _period(14),
         lookback=lambda n: 2 * n - 1,
-        settling=lambda n: 2 * n + _decay(1.0 / n, stages=2),
-        stages=2,
+        recursion=lambda n: Recursion(2 * n, 1.0 / n, stages=2),
     ),
     Indicator(
         "bbands",

@@ -22,7 +22,7 @@ from marketsweep.loading import Loader
 from marketsweep.past import Adjust
 from marketsweep.results import Hits
 from marketsweep.saved import Saved
-from marketsweep.scan import MIN_COVERAGE, Scan, resolve_session, run, run_together
+from marketsweep.scan import MIN_COVERAGE, MinHistory, Scan, resolve_session, run, run_together
 from marketsweep.screen import EVERYBODY, Screen
 from marketsweep.store import Store
 from marketsweep.time_limit import time_limit
@@ -115,6 +115,7 @@ class Market:
         adjust: Adjust = "splits",
         min_coverage: float = MIN_COVERAGE,
         exclude_suspect: bool = False,
+        min_history: MinHistory = "valid",
         funnel: bool = False,
         near: int = 0,
         incremental: bool | Incremental = False,
@@ -130,7 +131,9 @@ class Market:
         show, a text of several being cut at its commas. `threads` (None: what the folder is set to,
         else one a processor) evaluate. `executor` is "threads", "serial", "ray" or, for a cluster
         of one's own, a `Ray`. `exclude_suspect` leaves out symbols with suspicious bars
-        among those that the condition looks at. With `funnel` the hits say whom each clause lets
+        among those that the condition looks at. `min_history` is from which bar on values count:
+        TA-Lib's first valid one, or "settled", once a recursion has forgotten its start. With
+        `funnel` the hits say whom each clause lets
         through, and `near` how many to tell of that fail one clause by the least. With
         `incremental`, symbols whose data has not changed since the last such scan of this condition
         and session keep what they had, as `Incremental` says; the answer is the same, and
@@ -157,6 +160,7 @@ class Market:
             adjust=adjust,
             min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
+            min_history=min_history,
             saved=Saved.of(self.store.path),
             funnel=funnel,
             near=_count("near", near, least=0) or 0,

@@ -19,7 +19,7 @@ from marketsweep import tree
 from marketsweep.condition import parse_expression
 from marketsweep.errors import ConditionError
 from marketsweep.fields import DERIVED
-from marketsweep.indicators import INDICATORS
+from marketsweep.indicators import FORGOTTEN, INDICATORS
 from marketsweep.occurrences import OCCURRENCES
 from marketsweep.tree import Node
 
@@ -202,9 +202,10 @@ def _watched(operation: Operation, rows: int) -> int:
     RSI, keeps what it was while nothing moves; so does what is fed by one.
     """
     row = INDICATORS.get(operation.kernel)
-    if row is None or row.settling is None or row.scale != "own":
+    if row is None or row.recursion is None or row.scale != "own":
         return 0
-    return rows if row.stages == 1 else rows + operation.reach
+    one_stage = row.recursion(*operation.parameters).stages == 1
+    return rows if one_stage else rows + operation.reach
 
 
 def _watched_in(derived: Derivation) -> int:
@@ -358,7 +359,7 @@ class _Builder:
             parameters=tuple(map(float, given)),
             outputs=max(1, len(row.outputs)),
             lookback=lookback,
-            reach=row.settling(*given) if row.settling else lookback,
+            reach=row.recursion(*given).bars(FORGOTTEN) if row.recursion else lookback,
         )
         return self.add(operation, row.outputs.index(node.output) if node.output else 0)
 

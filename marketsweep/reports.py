@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from marketsweep.demo import DemoResult
     from marketsweep.dry_run import DryRun, Row
     from marketsweep.forecast import Forecast
-    from marketsweep.results import Hits
+    from marketsweep.results import Coverage, Hits
     from marketsweep.screen import Clause
     from marketsweep.signal_results import Signals
     from marketsweep.status import Status
@@ -45,6 +45,7 @@ def receipt_report(hits: Hits) -> str:
         f"{_examples(coverage.stale_symbols)}; {left.short_history:,} with fewer than the "
         f"{coverage.bars_needed} bars needed; {left.failed:,} failed"
         + (suspect if left.suspect else ""),
+        *_settling(coverage),
         *_funnel(coverage.funnel),
         *([f"  incremental: {hits.reuse}"] if hits.reuse else []),
         *([f"  ray: {hits.distribution}"] if hits.distribution else []),
@@ -52,6 +53,15 @@ def receipt_report(hits: Hits) -> str:
         f"{_ms(timing.evaluate)} ({hits.executor}), total {_ms(timing.total)}",
     ]
     return "\n".join(lines)
+
+
+def _settling(coverage: Coverage) -> Iterator[str]:
+    """How many symbols have too few bars for recursions to settle."""
+    if coverage.unsettled:
+        yield (
+            f"  not settled: {coverage.unsettled:,} with fewer than {coverage.settled_bars} bars; "
+            f"the answer of {coverage.unsettled_answers:,} may depend on earlier ones"
+        )
 
 
 def _funnel(clauses: Sequence[Clause]) -> Iterator[str]:

@@ -55,17 +55,32 @@ class Coverage:
     """How many of those are not stored, so that indicators run over a gap."""
     sessions_unadjusted: int = 0
     """How many of those may lack splits, since the source did not give them."""
+    settled_bars: int = 0
+    """Bars at which the recursions of the condition and the shown values settle; 0 without any."""
+    unsettled: int = 0
+    """How many of the evaluated have fewer."""
+    unsettled_answers: int = 0
+    """Of how many of them the answer may be another one over a longer history."""
 
     @property
     def share(self) -> float:
+        """The part of what was asked for that has an answer that longer histories do not change."""
+        asked = self._asked
+        return self.answered - self.unsettled_answers / asked if asked else 1.0
+
+    @property
+    def answered(self) -> float:
         """The part of what was asked for that has an answer.
 
         Symbols that the pre-screen left out, or that were to be left out as suspicious, were not
         asked for; those with a short history were looked at, and have none yet to give.
         """
-        asked = self.expected - self.excluded.prescreen - self.excluded.suspect
         missing = self.excluded.stale + self.excluded.failed
-        return 1.0 - missing / asked if asked else 1.0
+        return 1.0 - missing / self._asked if self._asked else 1.0
+
+    @property
+    def _asked(self) -> int:
+        return self.expected - self.excluded.prescreen - self.excluded.suspect
 
 
 class Reuse(NamedTuple):
@@ -102,6 +117,8 @@ class Match(NamedTuple):
     values: dict[str, float]
     suspicious: str = ""
     """What is suspicious of the bars that the match rests on, by the names of the rules."""
+    unsettled: tuple[str, ...] = ()
+    """The names of the values that may be others over a longer history."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,6 +146,8 @@ class Hits:
     """How many matched; `limit` and `top` may show fewer."""
     suspicious: list[str] = field(default_factory=list)
     """Of each match the rules that find bars it rests on suspicious: "slip, hole"; or ""."""
+    unsettled: list[tuple[str, ...]] = field(default_factory=list)
+    """Of each match the names of the values that may be others over a longer history."""
     warnings: list[str] = field(default_factory=list)
     funnel: list[ClauseCount] = field(default_factory=list)
     """Whom each clause lets through, in order; where that was asked for."""
@@ -156,8 +175,15 @@ class Hits:
         closes, volumes = self.close.tolist(), self.volume.tolist()
         values = {name: column.tolist() for name, column in self.values.items()}
         return [
-            Match(symbol, closes[i], volumes[i], {name: v[i] for name, v in values.items()}, mark)
-            for i, (symbol, mark) in enumerate(zip(self.symbols, self.suspicious, strict=True))
+            Match(
+                symbol,
+                closes[i],
+                volumes[i],
+                {name: v[i] for name, v in values.items()},
+                self.suspicious[i],
+                self.unsettled[i],
+            )
+            for i, symbol in enumerate(self.symbols)
         ]
 
     def to_dicts(self) -> list[dict[str, Any]]:
@@ -169,6 +195,7 @@ class Hits:
                 "volume": m.volume,
                 **m.values,
                 "suspicious": m.suspicious,
+                "unsettled": "; ".join(m.unsettled),
             }
             for m in self.matches
         ]
@@ -183,7 +210,14 @@ class Hits:
             "expected": coverage.expected,
             "evaluated": coverage.evaluated,
             "excluded": excluded,
+            "share": coverage.share,
         }
+        if coverage.settled_bars:
+            receipt["unsettled"] = {
+                "bars": coverage.settled_bars,
+                "symbols": coverage.unsettled,
+                "answers": coverage.unsettled_answers,
+            }
         if coverage.funnel:
             receipt["prescreen"] = {
                 "unknown": coverage.unknown,
@@ -208,7 +242,7 @@ class Hits:
         }
 
     def to_polars(self) -> pl.DataFrame:
-        """A polars frame: symbol, close, volume, the values, and what is suspicious."""
+        """A polars frame: symbol, close, volume, the values, what is suspicious and not settled."""
         import polars as pl  # 400 ms to import, and few callers need it
 
         taken = {"symbol", "close", "volume"}
@@ -220,6 +254,7 @@ class Hits:
                 "volume": self.volume,
                 **columns,
                 "suspicious": pl.Series(self.suspicious, dtype=pl.String),
+                "unsettled": pl.Series(map("; ".join, self.unsettled), dtype=pl.String),
             }
         )
 
@@ -244,6 +279,7 @@ class Hits:
             f"pre-screen, {left.stale:,} stale, {left.short_history:,} with fewer than "
             f"{coverage.bars_needed} bars, {left.failed:,} failed"
             + (f", {left.suspect:,} suspicious" if left.suspect else "")
+            + (f"; {coverage.unsettled:,} not settled" if coverage.unsettled else "")
             + (f"; {behind_today(self.sessions_behind)}" if self.sessions_behind else "")
             + (f"; incremental: {self.reuse}" if self.reuse else "")
             + (f"; ray: {self.distribution}" if self.distribution else "")

@@ -6,8 +6,8 @@
 4. Its bars become a panel (`build_panel`), of the fields and the history that the plan needs.
 5. An executor evaluates the plan over the panel, after the passes that it asks for (`evaluate`).
    An incremental scan does both for some symbols alone, and reuses the rest (`Reusing`).
-6. Whoever has too few bars, or suspicious ones where that is asked for, is left out, and the
-   receipt is drawn up (`_coverage`).
+6. Whoever has too few bars, or suspicious ones where that is asked for, is left out, what may
+   depend on earlier bars is found (`find_unsettled`), and the receipt is drawn up (`_coverage`).
 7. The matches are ranked (`rank`), and those that rest on suspicious bars marked (`marked_last`).
 """
 
@@ -20,13 +20,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep import tree
-from marketsweep.asking import NO_CONDITIONS, Wanted, planned_together
+from marketsweep.asking import NO_CONDITIONS, Asked, Wanted, planned_together, settled_bars
 from marketsweep.clauses import funnel, near_misses
 from marketsweep.distribution import Distribution, Ray
 from marketsweep.errors import CoverageError, UsageError
@@ -47,6 +47,7 @@ from marketsweep.sessions import (
     sessions_behind,
     sessions_from_to,
 )
+from marketsweep.settling import Unsettled, find_unsettled, recursions
 from marketsweep.store import Snapshot
 from marketsweep.time_limit import check_time
 from marketsweep.tree import Node
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
     from marketsweep.incremental import Incremental
 
 MIN_COVERAGE: Final = 0.95
+
+MinHistory = Literal["settled", "valid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,11 @@ class Scan:
     adjust: Adjust = "splits"
     min_coverage: float = MIN_COVERAGE
     exclude_suspect: bool = False
+    min_history: MinHistory = "valid"
+    """Whether values count from TA-Lib's first valid bar on, or once recursions have settled."""
     marked: bool = True
-    """Whether matches on suspicious bars are marked, and come last where no sort is given."""
+    """Whether matches on suspicious bars are marked, and come last where no sort is given, and
+    values that have not settled are."""
     saved: Saved = NO_CONDITIONS
     """What conditions are known by name."""
     screen: Screen = EVERYBODY
@@ -137,20 +143,26 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
 
     answers = []
     for one, what in zip(scans, asked, strict=True):
-        truth, close, volume, *more = (next(columns)[0] for _ in what.nodes)
-        found = iter(more)
-        keys = [next(found) for _ in what.keys]
-        values = {name: next(found) for name in what.shown}
-        parts = dict(zip(what.parts, found, strict=True))
+        found = {node: next(columns)[0] for node in what.nodes}
+        parts = {node: found[node].copy() for node in what.parts}
+        young = find_unsettled(settled_bars(what), panel.bars, found, what.settled)
+        if one.min_history == "settled":
+            found |= young.removed(found)
+        truth = found[what.condition]
         suspect = _suspect(panel, what.plan, loader) if scan.exclude_suspect else _NOBODY
         stored = loader.sessions_of(as_of)
-        unadjusted = loader.unadjusted(stored[-what.plan.bars[0] :], scan.adjust)
-        coverage = _coverage(universe, panel, what.plan, truth, stored, suspect)
-        coverage = replace(coverage, sessions_unadjusted=unadjusted)
+        doubtful = young.of(what.condition)
+        coverage = replace(
+            _coverage(universe, panel, what.plan, truth, stored, suspect, young, doubtful),
+            sessions_unadjusted=loader.unadjusted(stored[-what.plan.bars[0] :], scan.adjust),
+        )
         held = truth == 1.0
         for column in (held, *parts.values()):
             column[suspect] = False
-        places = rank(held, keys, panel.symbols, descending=one.descending)
+            column[doubtful & np.isnan(truth)] = False
+        places = rank(
+            held, [found[key] for key in what.keys], panel.symbols, descending=one.descending
+        )
         if one.top is not None:
             places = best_of_groups(places, panel.groups(one.by), one.top)
         marks = partial(loader.marks, as_of, what.plan.history) if one.marked else no_marks
@@ -163,21 +175,23 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             as_of=as_of,
             executor=name_of(scan.executor, done),
             symbols=[panel.symbols[place] for place in places.tolist()],
-            close=close[places],
-            volume=volume[places],
-            values={name: column[places] for name, column in values.items()},
+            close=found[_CLOSE][places],
+            volume=found[_VOLUME][places],
+            values={name: found[node][places] for name, node in what.shown.items()},
             coverage=coverage,
             data_version=loader.version,
             tree=what.condition,
             shown=what.shown,
             matched=int(np.count_nonzero(held)),
             suspicious=ranked.marks,
+            unsettled=young.names(what.shown, places),
             funnel=funnel(what.clauses, parts) if one.funnel else [],
             near=near_misses(what.clauses, parts, panel.symbols, one.near) if one.near else [],
             timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
             sessions_behind=behind,
             warnings=[
                 *_lag(behind, as_of),
+                *_young(coverage, what),
                 *_warnings(coverage, as_of, loader.day(as_of).asked),
                 *loader.warnings(panel, what.plan.history, scan.adjust),
                 *ticker_notes(
@@ -199,6 +213,9 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
 def _check(scan: Scan) -> None:
     """Raises UsageError for a scan that asks for what there is not."""
     check_adjust(scan.adjust)
+    if scan.min_history not in get_args(MinHistory):
+        choices = " or ".join(get_args(MinHistory))
+        raise UsageError(f"unknown minimum of history {scan.min_history!r}: choose {choices}")
     if not 0 <= scan.min_coverage <= 1:
         raise UsageError(f"min coverage {scan.min_coverage} is no share from 0 to 1")
     if scan.top is not None and scan.by not in GROUPS:
@@ -208,7 +225,7 @@ def _check(scan: Scan) -> None:
 
 def _wanted(scan: Scan) -> Wanted:
     explained = scan.funnel or scan.near > 0
-    return Wanted(scan.condition, scan.sort, scan.columns, scan.saved, explained)
+    return Wanted(scan.condition, scan.sort, scan.columns, scan.saved, explained, scan.marked)
 
 
 def check_adjust(adjust: str) -> None:
@@ -237,12 +254,12 @@ def require_coverage(hits: Hits, minimum: float) -> None:
         )
     if coverage.evaluated == 0 and coverage.excluded.short_history:
         raise CoverageError(
-            f"no symbol has the {coverage.bars_needed} bars that the condition needs up to "
+            f"no symbol has the {coverage.bars_needed:,} bars that the condition needs up to "
             f"{hits.as_of}: run marketsweep sync with an earlier --since"
         )
-    if coverage.share < minimum:
+    if coverage.answered < minimum:
         raise CoverageError(
-            f"only {coverage.share:.1%} of the symbols asked for have a bar on {hits.as_of} "
+            f"only {coverage.answered:.1%} of the symbols asked for have a bar on {hits.as_of} "
             f"({coverage.excluded.stale:,} stale, {coverage.excluded.failed:,} failed; "
             f"at least {minimum:.1%} wanted): run marketsweep sync, choose another --as-of, or "
             "lower --min-coverage"
@@ -317,6 +334,19 @@ def of_today(condition: Node, screen: Screen, as_of: dt.date, newest: dt.date) -
         )
 
 
+def _young(coverage: Coverage, asked: Asked) -> Iterator[str]:
+    """A warning where many symbols have too few bars for the recursions to settle."""
+    if coverage.unsettled <= (1.0 - MIN_COVERAGE) * coverage.evaluated:
+        return
+    takes = dict(chain.from_iterable(recursions(node).items() for node in asked.settled))
+    slowest = max(takes, key=lambda name: takes[name])
+    yield (
+        f"{coverage.unsettled:,} symbols have fewer than the {coverage.settled_bars:,} bars that "
+        f"{slowest} takes to settle: its values may be others over a longer history; run "
+        "marketsweep sync with an earlier --since, or leave them out with --min-history settled"
+    )
+
+
 def _gap(coverage: Coverage, as_of: dt.date) -> str:
     return (
         f"{coverage.sessions_missing:,} of the {coverage.sessions:,} sessions up to {as_of} that "
@@ -324,6 +354,9 @@ def _gap(coverage: Coverage, as_of: dt.date) -> str:
         "sync; marketsweep status lists them"
     )
 
+
+_CLOSE: Final = tree.Field("close")
+_VOLUME: Final = tree.Field("volume")
 
 _NOBODY: Final = np.zeros(0, dtype=np.intp)
 
@@ -341,9 +374,15 @@ def _coverage(
     truth: NDArray[np.float64],
     stored: Sequence[dt.date],
     suspect: NDArray[np.intp],
+    young: Unsettled,
+    doubtful: NDArray[np.bool_],
 ) -> Coverage:
     # One branch of an `or` may hold although another would need more bars: that is an answer.
     short = (panel.bars < plan.bars[0]) & (truth != 1.0)
+    left_out = doubtful & np.isnan(truth)
+    short |= left_out
+    unsettled = young.young & ~short
+    unsettled[suspect] = False
     short[suspect] = False
     excluded = Excluded(
         prescreen=universe.prescreened,
@@ -357,7 +396,7 @@ def _coverage(
         expected=universe.expected,
         evaluated=len(panel.symbols) - excluded.short_history - excluded.suspect,
         excluded=excluded,
-        bars_needed=plan.bars[0],
+        bars_needed=max(plan.bars[0], young.bars if left_out.any() else 0),
         unknown=universe.unknown,
         unknown_kept=universe.unknown_kept,
         funnel=universe.funnel,
@@ -365,4 +404,7 @@ def _coverage(
         suspect_symbols=sorted(panel.symbols[place] for place in suspect.tolist()),
         sessions=span,
         sessions_missing=span - len(looked_at),
+        settled_bars=young.bars,
+        unsettled=int(np.count_nonzero(unsettled)),
+        unsettled_answers=int(np.count_nonzero(unsettled & doubtful)),
     )

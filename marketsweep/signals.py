@@ -79,7 +79,7 @@ def signals(
     check_adjust(scan.adjust)
     last = resolve_session(loader.snapshot, until, "--until")
     sessions = chosen_sessions(loader, since, until, last)
-    asked = planned(scan.condition, scan.sort, scan.columns, scan.saved, explained=False)
+    asked = planned(scan.condition, scan.sort, scan.columns, scan.saved)
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
     one_pass = _is_of_one_pass(scan, screen, asked) and are_whole(loader, sessions)
@@ -131,7 +131,7 @@ def marks_of(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) ->
     None where they do, and where it would take a scan of each session.
     """
     scan = Scan(condition, adjust=adjust)
-    asked = planned(condition, None, (), scan.saved, explained=False)
+    asked = planned(condition, None, (), scan.saved)
     if has_a_past(condition) or not _is_of_one_pass(scan, scan.screen, asked):
         return None
     found = signals(scan, loader, until=as_of)

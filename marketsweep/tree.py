@@ -6,7 +6,7 @@ canonical text, and parsing that gives an equal tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, ClassVar, Final, NamedTuple
@@ -80,18 +80,22 @@ class Node:
         return f"({child})" if loose else str(child)
 
 
-def unplaced(node: Node) -> Node:
-    """The same tree with no place in any text: it came from another one."""
-    changes: dict[str, Any] = {"span": NOWHERE}
+def mapped(node: Node, change: Callable[[Node], Node], **changes: Any) -> Node:  # noqa: ANN401
+    """Return a node with each of its children changed; `changes` are of its other fields."""
     for part in fields(node):
         value = getattr(node, part.name)
         if isinstance(value, Node):
-            changes[part.name] = unplaced(value)
-        elif isinstance(value, tuple) and part.name != "span":
+            changes[part.name] = change(value)
+        elif isinstance(value, tuple) and any(isinstance(item, Node) for item in value):
             changes[part.name] = tuple(
-                unplaced(item) if isinstance(item, Node) else item for item in value
+                change(item) if isinstance(item, Node) else item for item in value
             )
     return replace(node, **changes)
+
+
+def unplaced(node: Node) -> Node:
+    """The same tree with no place in any text: it came from another one."""
+    return mapped(node, unplaced, span=NOWHERE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def test_json_contract(example_data: Path, market: Market) -> None:
     assert [match["symbol"] for match in answer["matches"]] == hits.symbols
     assert answer["matches"]
     for match in answer["matches"]:
-        assert set(match) == {"symbol", "close", "volume", "values", "suspicious"}
+        assert set(match) == {"symbol", "close", "volume", "values", "suspicious", "unsettled"}
         assert set(match["values"]) == {
             "rsi(14)",
             "sma(close,50)*0.9",

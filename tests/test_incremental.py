@@ -256,7 +256,7 @@ def commit(data: Path, *sessions: SessionBars) -> None:
 def kept(data: Path) -> tuple[str, Kept]:
     """What is kept of the one condition that was scanned, and its key."""
     (file,) = (data / FOLDER).iterdir()
-    return file.stem, Results(data).read(file.stem, 0, 6)
+    return file.stem, Results(data).read(file.stem, 0, 8)
 
 
 def test_what_changed_is_evaluated_and_the_rest_reused(data: Path, market: ms.Market) -> None:
@@ -536,8 +536,8 @@ def test_the_oldest_files_make_room(data: Path, market: ms.Market) -> None:
         time.sleep(0.01)  # files are told apart by their times
         Results(data, most_bytes=3 * size).write(name, found)
     assert {path.name for path in folder.iterdir()} == {"b.kept", "c.kept", "d.kept", "mine.txt"}
-    assert Results(data).read("d", 0, 6).symbols == found.symbols
-    assert Results(data).read(key, 0, 6).symbols == []
+    assert Results(data).read("d", 0, 8).symbols == found.symbols
+    assert Results(data).read(key, 0, 8).symbols == []
 
 
 def test_fingerprints_are_those_of_the_definition() -> None:

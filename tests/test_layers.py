@@ -75,6 +75,7 @@ FLOORS: list[list[str]] = [
     ["census", "signal_results", "outputs", "low_volume", "reference_sync", "forecast", "dry_run"],
     ["stretched", "sweep_results", "sync"],
     ["loading"],
+    ["settling"],
     ["asking", "watch", "histories", "incremental"],
     ["scan", "charts"],
     ["explain", "audit", "past_sessions", "templates"],

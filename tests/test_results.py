@@ -34,7 +34,7 @@ def test_frames_hold_what_the_dicts_do(hits: Hits) -> None:
     rows = hits.to_dicts()
     frame = hits.to_polars()
     assert frame.schema["symbol"] == pl.String
-    texts = ("symbol", "suspicious")
+    texts = ("symbol", "suspicious", "unsettled")
     assert {frame.schema[name] for name in frame.columns if name not in texts} == {pl.Float64}
     assert frame.to_dicts() == rows
     pandas = hits.to_pandas()

@@ -546,7 +546,7 @@ def test_ranks_further_back_than_anything_is_stored_cost_nothing(real: Path) -> 
         resource.setrlimit(resource.RLIMIT_AS, (few, few))
 
     for condition, code, says in (
-        ("rank(close)[100000] > 3", 3, "no symbol has the 100001 bars"),
+        ("rank(close)[100000] > 3", 3, "no symbol has the 100,001 bars"),
         ("count(rank(close) < 3, 100000) > 2", 0, " matches as of "),
     ):
         done = subprocess.run(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from marketsweep.market import Market
     from marketsweep.past import Adjust
     from marketsweep.results import Hits
+    from marketsweep.scan import MinHistory
 
 
 @click.command()
@@ -64,6 +65,13 @@ if TYPE_CHECKING:
     help="Fail where the data stands more than N sessions behind today.",
 )
 @click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
+@click.option(
+    "--min-history",
+    default="valid",
+    show_default=True,
+    metavar="valid|settled",
+    help="From which bar on values count: as TA-Lib, or once recursions have settled.",
+)
 @click.option("--funnel", is_flag=True, help="Count whom each clause lets through.")
 @click.option(
     "--near",
@@ -104,6 +112,7 @@ def scan(
     min_coverage: float,
     max_lag: int | None,
     exclude_suspect: bool,
+    min_history: MinHistory,
     funnel: bool,
     near: int | None,
     incremental: bool,
@@ -158,6 +167,7 @@ def scan(
             adjust=adjust,  # any text, until the scan has checked it
             min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
+            min_history=min_history,  # likewise
             funnel=funnel,
             near=near or 0,
             incremental=reused,

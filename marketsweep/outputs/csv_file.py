@@ -18,10 +18,10 @@ def write(hits: Hits, file: IO[bytes], *, csv_safe: bool = True) -> None:
     """
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["symbol", "close", "volume", *hits.values, "suspicious"])
+    rows.writerow(["symbol", "close", "volume", *hits.values, "suspicious", "unsettled"])
     for match in hits.matches:
         numbers = [match.close, match.volume, *match.values.values()]
         cells = ("" if math.isnan(value) else repr(value) for value in numbers)
         symbol = csv_cell(match.symbol) if csv_safe else match.symbol
-        rows.writerow([symbol, *cells, match.suspicious])
+        rows.writerow([symbol, *cells, match.suspicious, "; ".join(match.unsettled)])
     text.detach()

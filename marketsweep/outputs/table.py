@@ -31,7 +31,7 @@ def _lines(hits: Hits, width: int) -> list[str]:
     if any(hits.suspicious):
         columns.append(["suspicious", *hits.suspicious])
         fixed += 1
-    columns += [[name, *map(written_number, hits.values[name].tolist())] for name in names]
+    columns += [[name, *value_cells(hits, name)] for name in names]
     widths = [max(map(len, column)) for column in columns]
     shown = len(columns)
     while shown > fixed and sum(widths[:shown]) + len(_GAP) * (shown - 1) > width:
@@ -41,7 +41,16 @@ def _lines(hits: Hits, width: int) -> list[str]:
     lines = [_line(row, widths) for row in cells]
     left = names[shown - fixed :]
     note = [f"not shown for want of room: {', '.join(left)}"] if left else []
-    return [lines[0], rule, *lines[1:], *note]
+    young = ["~ too few bars to have settled"] if any(hits.unsettled) else []
+    return [lines[0], rule, *lines[1:], *note, *young]
+
+
+def value_cells(hits: Hits, name: str) -> list[str]:
+    """Return a value of each match as people read it, "~" before one that has not settled."""
+    marked = zip(hits.values[name].tolist(), hits.unsettled, strict=True)
+    return [
+        ("~" if name in unsettled else "") + written_number(value) for value, unsettled in marked
+    ]
 
 
 def _line(cells: list[str], widths: list[int]) -> str:
