@@ -45,9 +45,9 @@ class Wanted(NamedTuple):
 class Asked(NamedTuple):
     """A condition with what goes with it.
 
-    The results of `plan`, `nodes`, are truth, close and volume, then the `keys` to sort by, what is
-    `shown` by name, what has recursions as `settled` makes it where that is asked for, and the `parts` that explain the
-    `clauses`, where these are asked for.
+    The results of `plan`, `nodes`, are truth, close and volume, the `keys` to sort by, what is
+    `shown` by name, `settled` forms of what has recursions where these are marked, and the `parts`
+    that explain the `clauses`, where these are asked for.
     """
 
     condition: Node
