@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from marketsweep.companies import Companies, Series
 from marketsweep.fields import CLOSE
-from marketsweep.frozen import frozen, measured
 from marketsweep.identity import joined_by_bars
 from marketsweep.judging import judge_dividends, judge_splits
 from marketsweep.packs import crc32
@@ -30,6 +29,7 @@ from marketsweep.presence import days_of, read_runs
 from marketsweep.records import Dividend, Listing, Settled, Split
 from marketsweep.rulings import Kind, Ruling, Verdict, effective
 from marketsweep.segments import FOLDER, Segment
+from marketsweep.stillness import frozen, measured
 from marketsweep.tables.rows import segment_of
 from marketsweep.tenure_checks import doubts_of
 from marketsweep.tenures import NEAR, tenures_of

@@ -27,7 +27,6 @@ from marketsweep.by_symbol import asked, asked_of, is_recent, sessions_of, untra
 from marketsweep.errors import ProviderError, UsageError
 from marketsweep.expressions import Expression
 from marketsweep.fields import FIELDS
-from marketsweep.frozen import would_freeze
 from marketsweep.misses import Misses
 from marketsweep.providers import Provider
 from marketsweep.records import SessionBars, Span, SymbolBars, Unavailable, Window
@@ -43,6 +42,7 @@ from marketsweep.sessions import (
 )
 from marketsweep.spans import Asked
 from marketsweep.spellings import note_of
+from marketsweep.stillness import would_freeze
 from marketsweep.store import Snapshot, Store
 from marketsweep.sync_receipt import SyncReceipt
 from marketsweep.tables.rows import Revision

@@ -44,7 +44,7 @@ FLOORS: list[list[str]] = [
         "whole_files",
         "time_limit",
     ],
-    ["packs", "identity", "companies", "presence", "tenure_checks", "frozen", "missing_actions"],
+    ["packs", "identity", "companies", "presence", "tenure_checks", "stillness", "missing_actions"],
     ["files", "intake", "tables", "occurrences", "config", "kept_results"],
     ["vocabulary", "catalog", "watchlist", "providers", "sandbox.settings"],
     ["judging"],

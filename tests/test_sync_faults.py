@@ -11,13 +11,13 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.errors import CoverageError, ProviderError, ProviderRefused, ProviderUnreachable
-from marketsweep.frozen import Stillness, frozen
 from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.reports import status_report, sync_report
 from marketsweep.session_notes import SessionNotes
 from marketsweep.sessions import NEW_YORK, close_time, sessions_between
 from marketsweep.status import read_status
+from marketsweep.stillness import Stillness, frozen
 from marketsweep.store import Store
 from marketsweep.sync import sync
 from marketsweep.sync_receipt import SyncReceipt, require_use

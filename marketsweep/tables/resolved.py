@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from marketsweep.frozen import Stillness
 from marketsweep.packs import Packs
 from marketsweep.rulings import Kind, Ruling
+from marketsweep.stillness import Stillness
 from marketsweep.tenures import Doubt, Tenure
 
 _TENURES: Final = "tenures"
