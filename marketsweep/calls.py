@@ -81,6 +81,7 @@ class Calls(Reader, ABC):
             (FUNCTIONS, self._function),
             (STANDINGS, self._standing),
             (TRENDS, self._trend),
+            (("frozen",), self._frozen),
             (JOINS, self._joined),
         )
         for names, build in families:
@@ -185,6 +186,11 @@ class Calls(Reader, ABC):
         bars = self._parameter(name, Parameter("n", 3, 1), arguments[1])
         moved = tree.Compare((x, tree.Shift(x, 1)), (TRENDS[name],))
         return tree.For(moved, int(bars), span=self.since(token.span))
+
+    def _frozen(self, name: str, arguments: list[Node], token: Token) -> Node:
+        self._need_count(name, arguments, 1, token, "argument, how many bars")
+        bars = self._parameter(name, Parameter("n", 15, 1), arguments[0])
+        return tree.Frozen(int(bars), span=self.since(token.span))
 
     def _joined(self, name: str, arguments: list[Node], token: Token) -> Node:
         if not arguments:

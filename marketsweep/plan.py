@@ -277,6 +277,8 @@ class _Builder:
                 return self.derive(node)
             case tree.Occurred():
                 return self.occurred(node)
+            case tree.Frozen(extremes=extremes):
+                return self.column(extremes)
             case tree.Shift(of=of, bars=bars):
                 return self.shifted(of, bars)
             case tree.Negate(operand=operand):

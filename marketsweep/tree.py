@@ -343,6 +343,27 @@ class Occurred(Node):
         return f"{self.name}({', '.join(map(str, given))})"
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen(Node):
+    """Whether the quote stood still: one price in all of the last bars."""
+
+    bars: int
+
+    _kind: ClassVar = Kind.TRUTH
+
+    @property
+    def extremes(self) -> Compare:
+        """The comparison that it stands for."""
+        high, low = (
+            Call(name, Field(field), (float(self.bars),))
+            for name, field in (("highest", "high"), ("lowest", "low"))
+        )
+        return Compare((high, low), ("==",))
+
+    def __str__(self) -> str:
+        return f"frozen({self.bars})"
+
+
 # Below: what is worked out before the pass over single symbols begins (`passes`).
 
 

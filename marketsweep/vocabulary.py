@@ -40,6 +40,7 @@ EXAMPLES: Final = {
     "max": "max(open, close)",
     "rising": "rising(close, 3)",
     "falling": "falling(close, 3)",
+    "frozen": "frozen(15)",
     "any": "any(close > open, volume > 1M)",
     "all": "all(close > open, volume > 1M)",
     "rank": "rank(roc(63))",

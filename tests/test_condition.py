@@ -35,6 +35,7 @@ EXAMPLES = [
     "close > 0.95 * highest(high, 252) and dollar_volume > 20M",
     "macd(12, 26, 9).hist > 0 and close[1] < bbands(20, 2).lower[1]",
     'sector in ["Technology", "Energy"] and market_cap > 1B',
+    "rsi(14) < 30 and not frozen(15) and frozen(2)[5] within 3 bars",
     REFERENCE_SCAN,
 ]
 
@@ -178,6 +179,11 @@ def test_canonical_text(text: str, canonical: str) -> None:
         ("bars_since(close > 1, open) > 1", 22, "whole number"),
         ("rising(close) ", 0, "takes 2 arguments"),
         ("rising(close, 0)", 14, "from 1 to"),
+        ("frozen > 1", 0, "needs its parameters: frozen(15)"),
+        ("frozen() ", 0, "takes 1 argument"),
+        ("frozen(close)", 7, "whole number"),
+        ("frozen(0)", 7, "from 1 to"),
+        ("frozen(15) > 1", 0, "compares numbers"),
         ("any()", 0, "there is none"),
         ("any(close)", 4, "must be true or false"),
         ("close > open for bars", 17, "whole number"),
@@ -274,6 +280,7 @@ def test_python_builds_the_same_trees() -> None:
         (ms.rsi(14).between(40, 75), "rsi(14) between 40 and 75"),
         ((ms.close > ms.open_).for_bars(3), "close > open for 3 bars"),
         (ms.rising(ms.close, 3), "rising(close, 3)"),
+        (~ms.frozen(15), "not frozen(15)"),
         (ms.any(ms.close > 1, ms.low > 1), "any(close > 1, low > 1)"),
         (ms.bars_since(ms.close > 1) < 5, "bars_since(close > 1) < 5"),
         (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from functools import wraps
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from tests.golden.truths import (
     crosses_above,
     crosses_below,
     ema,
+    equal,
     higher_average,
     highest,
     less,
@@ -50,10 +52,25 @@ def preset(function: Preset) -> Preset:
     return function
 
 
+def moving(function: Preset) -> Preset:
+    """And not a quote that had one price in the last 15 bars, whatever it says itself."""
+
+    @wraps(function)
+    def both(s: Series, m: Market) -> Truth:
+        held = function(s, m)
+        still = equal(highest(s.high, 15), lowest(s.low, 15))
+        if held.true.shape == still.true.shape:
+            return held & ~still
+        return held.newest() & ~still.newest()  # of weeks, or of the newest bar alone
+
+    return both
+
+
 # -- averages and trends
 
 
 @preset
+@moving
 def uptrend(s: Series, m: Market) -> Truth:
     short, long = sma(s.close, 50), sma(s.close, 200)
     stacked = more(s.close, short) & higher_average(short, long, s.close)
@@ -61,6 +78,7 @@ def uptrend(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def downtrend(s: Series, m: Market) -> Truth:
     short, long = sma(s.close, 50), sma(s.close, 200)
     stacked = less(s.close, short) & higher_average(long, short, s.close)
@@ -68,6 +86,7 @@ def downtrend(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def ema_stack(s: Series, m: Market) -> Truth:
     fast, middle, slow = (ema(s.close, n) for n in (8, 21, 55))
     return more(s.close, fast) & more(fast, middle) & more(middle, slow)
@@ -102,6 +121,7 @@ def low_volatility_uptrend(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def strong_trend(s: Series, m: Market) -> Truth:
     strength = adx(s, 14)
     rose = more(strength, back(strength, 1)).for_bars(3)
@@ -109,6 +129,7 @@ def strong_trend(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def weinstein_stage_2(s: Series, m: Market) -> Truth:
     close = s.weekly_closes()
     average = sma(close, 30)
@@ -116,6 +137,7 @@ def weinstein_stage_2(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def minervini_trend_template(s: Series, m: Market) -> Truth:
     short, middle, long = (sma(s.close, n) for n in (50, 150, 200))
     stacked = higher_average(short, middle, s.close) & higher_average(middle, long, s.close)
@@ -135,16 +157,19 @@ def minervini_trend_template(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def new_52_week_high(s: Series, m: Market) -> Truth:
     return at_least(s.high, highest(s.high, 252))
 
 
 @preset
+@moving
 def new_52_week_low(s: Series, m: Market) -> Truth:
     return at_most(s.low, lowest(s.low, 252))
 
 
 @preset
+@moving
 def near_52_week_high(s: Series, m: Market) -> Truth:
     year = highest(s.high, 252)
     return more(s.close, 0.95 * year) & less(s.high, year)
@@ -182,6 +207,7 @@ def base_breakout(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def flat_base(s: Series, m: Market) -> Truth:
     return (
         less(highest(s.high, 25), 1.1 * lowest(s.low, 25), EXACT)
@@ -329,6 +355,7 @@ def shooting_star(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def doji(s: Series, m: Market) -> Truth:
     reach = s.high - s.low
     small = at_most(np.abs(s.close - s.open), 0.1 * reach, EXACT)
@@ -373,11 +400,13 @@ def down_streak(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def rsi_overbought(s: Series, m: Market) -> Truth:
     return more(rsi(s, 14), 70)
 
 
 @preset
+@moving
 def rsi_oversold(s: Series, m: Market) -> Truth:
     return less(rsi(s, 14), 30)
 
@@ -389,6 +418,7 @@ def rsi_recovery(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def oversold_in_uptrend(s: Series, m: Market) -> Truth:
     long = sma(s.close, 200)
     return (
@@ -397,6 +427,7 @@ def oversold_in_uptrend(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def connors_rsi_2(s: Series, m: Market) -> Truth:
     return more(s.close, sma(s.close, 200)) & less(rsi(s, 2), 10)
 
@@ -459,6 +490,7 @@ def bollinger_reversal(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def bollinger_squeeze(s: Series, m: Market) -> Truth:
     upper, middle, lower = bands(s)
     width = (upper - lower) / middle
@@ -466,6 +498,7 @@ def bollinger_squeeze(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def keltner_squeeze(s: Series, m: Market) -> Truth:
     upper, _, lower = bands(s)
     middle, reach = ema(s.close, 20), 1.5 * atr(s, 20)
@@ -483,12 +516,14 @@ def squeeze_release(s: Series, m: Market) -> Truth:
 
 
 @preset
+@moving
 def momentum_leaders(s: Series, m: Market) -> Truth:
     best = at_least(m.percentile(126).get(s.symbol, np.nan), 0.95)
     return best & more(s.close, sma(s.close, 50))
 
 
 @preset
+@moving
 def momentum_laggards(s: Series, m: Market) -> Truth:
     worst = at_most(m.percentile(126).get(s.symbol, np.nan), 0.05)
     return worst & less(s.close, sma(s.close, 50))
@@ -522,6 +557,7 @@ def _nasdaq(s: Series, m: Market) -> np.ndarray:
 
 
 @preset
+@moving
 def outperforms_nasdaq(s: Series, m: Market) -> Truth:
     grown, other = (x / back(x, 63) for x in (s.close, m.series["QQQ"].close))
     return more(grown / other[-1], 1.2) & more(s.close, sma(s.close, 50))

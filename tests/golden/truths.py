@@ -54,6 +54,10 @@ class Truth:
         """On one of the last n bars."""
         return ~(~self).for_bars(n)
 
+    def newest(self) -> Truth:
+        """On the newest bar alone."""
+        return Truth(*(np.atleast_1d(part)[-1:] for part in (self.true, self.false)))
+
     def at_least(self, k: int, n: int) -> Truth:
         """On k of the last n bars or more; where it is unknown it did not hold."""
         possible, certain = (_counted(x, n) for x in (self.true, self.true & ~self.false))
@@ -100,6 +104,11 @@ def _compared(
         size = np.maximum(np.abs(a), np.abs(b))
     near = (np.abs(np.subtract(a, b)) <= ROUNDING * size) & np.not_equal(a, b)
     return np.greater(a, b), np.less(a, b), near
+
+
+def equal(a: Array, b: Array) -> Truth:
+    """a == b, to the bit."""
+    return Truth(np.equal(a, b), np.not_equal(a, b) & ~np.isnan(a - b))
 
 
 def higher_average(a: Array, b: Array, x: Array) -> Truth:
