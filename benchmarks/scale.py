@@ -17,7 +17,9 @@ import polars as pl
 
 from benchmarks.example import Example
 from benchmarks.measure import Row, Samples, prepared, repeated, within
+from marketsweep.catalog import Catalog
 from marketsweep.fields import FIELDS
+from marketsweep.packs import crc32
 from marketsweep.providers.massive import MassiveProvider
 from marketsweep.records import SessionBars
 from marketsweep.sandbox.launch import running
@@ -40,6 +42,9 @@ def rows(example: Example) -> Iterator[Row]:
     _fill(store)
     size = f"{len(_DAYS):,} sessions, up to {TICKERS:,} tickers"
     yield within(f"{size}: open and take a snapshot", repeated(_RUNS, partial(_open, store)), 0.02)
+    parts = _parts(store)
+    compare = repeated(_RUNS, lambda: [crc32(part) for part in parts])
+    yield within(f"{size}: compare the checksums of the whole catalog", compare, 0.002)
     last = _bars(_DAYS[-1])
     append = prepared(_RUNS, lambda number: _copy(store, number), partial(_append, last))
     yield within(f"{size}: append a session", append, 0.02)
@@ -52,6 +57,15 @@ def rows(example: Example) -> Iterator[Row]:
     shutil.rmtree(store)
     cost = Samples.of(_costs(example.folder / "wide"))
     yield within(f"fetch, decode and commit a session of {TICKERS:,} bars: processor", cost, 0.015)
+
+
+def _parts(path: Path) -> list[bytes]:
+    """Every part of a catalog that has a checksum; a snapshot reads some of them."""
+    catalog = Catalog.open(path)
+    try:
+        return [catalog.pack(name) or b"" for name in catalog.pack_names("")]
+    finally:
+        catalog.close()
 
 
 def _fill(path: Path) -> None:

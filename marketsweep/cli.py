@@ -20,6 +20,7 @@ from marketsweep.commands.demo import demo
 from marketsweep.commands.explain import explain
 from marketsweep.commands.indicators import indicators
 from marketsweep.commands.presets import presets
+from marketsweep.commands.repair import repair
 from marketsweep.commands.sandbox import sandbox
 from marketsweep.commands.scan import scan
 from marketsweep.commands.signals import signals
@@ -28,9 +29,12 @@ from marketsweep.commands.sweep import sweep
 from marketsweep.commands.sync import sync
 from marketsweep.commands.tune import tune
 from marketsweep.commands.universe import universe
-from marketsweep.errors import MarketsweepError, StoreError
+from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
 
 _INTERRUPTED = 130
+_HINTS: dict[type[MarketsweepError], str] = {
+    StoreDamaged: ": run marketsweep repair, which keeps what is good"
+}
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -41,7 +45,8 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except MarketsweepError as error:
-            echo(f"marketsweep: {error}", err=True)
+            hint = "" if "repair" in str(error) else _HINTS.get(type(error), "")
+            echo(f"marketsweep: {error}{hint}", err=True)
             ctx.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             echo("marketsweep: interrupted; what was committed stays", err=True)
@@ -78,6 +83,6 @@ def main() -> None:
 
 
 _SCANNING = (scan, signals, sweep, explain, audit, presets, indicators)
-_DATA = (sync, status, actions, universe, tune, sandbox, demo)
+_DATA = (sync, status, repair, actions, universe, tune, sandbox, demo)
 for _command in (*_SCANNING, *_DATA):
     main.add_command(_command)

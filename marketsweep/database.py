@@ -73,7 +73,7 @@ class Database(ABC):
         except OSError as error:
             raise StoreError(f"{file} cannot be read ({error.strerror})") from error
         with _translated(folder):
-            catalog = cls(_connect_reader(file), folder)
+            catalog = cls(connect_reader(file), folder)
             return catalog._checked()
 
     @classmethod
@@ -96,7 +96,7 @@ class Database(ABC):
         if not file.exists():
             return True
         with _translated(folder):
-            catalog = cls(_connect_reader(file), folder)
+            catalog = cls(connect_reader(file), folder)
             try:
                 return catalog._is_blank()
             finally:
@@ -202,6 +202,25 @@ class Database(ABC):
                 raise
 
 
+def check_format(folder: Path, *, readable: bool) -> None:
+    """Raise StoreError for a catalog of a later marketsweep: it is not damaged.
+
+    Where its parts are `readable` in our format, the number is what is damaged.
+    """
+    found = 0
+    with suppress(sqlite3.Error, OSError, ValueError):
+        connection = connect_reader(folder / FILE)
+        try:
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+        finally:
+            connection.close()
+    if found > FORMAT and not readable:
+        raise StoreError(
+            f"{folder / FILE} has format {found}, and this marketsweep writes {FORMAT}: "
+            "update marketsweep, which may read it as it is"
+        )
+
+
 def _nothing_in(folder: Path) -> UsageError:
     return UsageError(f"no data in {folder}: run marketsweep sync")
 
@@ -219,7 +238,8 @@ def _connect_writer(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _connect_reader(file: Path) -> sqlite3.Connection:
+def connect_reader(file: Path) -> sqlite3.Connection:
+    """Return a connection that only reads. Raises sqlite3.Error."""
     try:
         return _connect_at(file, "mode=ro")
     except sqlite3.OperationalError as error:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import msgspec
 
@@ -28,6 +28,8 @@ except ImportError:
 __all__ = ["PACKS", "Packs", "crc32"]
 
 T = TypeVar("T")
+
+Row = tuple[Any, ...]
 
 PACKS: Final = """
 CREATE TABLE root (
@@ -92,7 +94,7 @@ class Packs(Database):
         found = [text for (text,) in self._rows("PRAGMA integrity_check") if text != "ok"]
         for name in sorted(self._checksums()):
             try:
-                if not name.startswith(_SUM):
+                if not name.startswith(SUM):
                     self.pack(name)
             except StoreDamaged as error:
                 found.append(str(error))
@@ -104,7 +106,7 @@ class Packs(Database):
         return found
 
     def _sum(self, table: str) -> int:
-        return self._checksums().get(_SUM + table, 0)
+        return self._checksums().get(SUM + table, 0)
 
     # Writing, inside `transaction`
 
@@ -158,7 +160,7 @@ class Packs(Database):
         marks = ", ".join("?" * len(rows[0]))
         self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
         _, checksums = self._held()
-        checksums[_SUM + table] = (self._sum(table) + self._sum_of(rows)) % _LIMIT
+        checksums[SUM + table] = (self._sum(table) + self._sum_of(rows)) % _LIMIT
         self._changed = True
 
     def _make_tables(self) -> None:
@@ -173,12 +175,23 @@ class Packs(Database):
         for name, data in packs.items():
             self.put_pack(name, data)
         sums = {
-            _SUM + table: self._sum_of(self._rows(f"SELECT * FROM {table}"))
+            SUM + table: self._sum_of(self._rows(f"SELECT * FROM {table}"))
             for table in self.JOURNALS
         }
         self._held()[1].update({name: total for name, total in sums.items() if total})
         self._write_root()
         self._root = None
+
+    def restore(
+        self, version: int, packs: Mapping[str, bytes], journals: Mapping[str, list[Row]]
+    ) -> None:
+        """Fill an empty catalog with what was saved of another one."""
+        with self._atomic():
+            for table, rows in journals.items():
+                for row in rows:
+                    marks = ", ".join("?" * len(row))
+                    self._connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
+            self.fill(version, packs)
 
     # The root
 
@@ -196,7 +209,7 @@ class Packs(Database):
         version, packs, checksum = rows[0]
         if not isinstance(version, int) or not isinstance(packs, bytes):
             raise self._damaged("its root cannot be read")
-        if _checksum_of(version, packs) != checksum:
+        if checksum_of(version, packs) != checksum:
             raise self._damaged("its root does not fit its checksum")
         try:
             return version, _decode_root(packs)
@@ -208,7 +221,7 @@ class Packs(Database):
         packs = msgspec.msgpack.encode(dict(sorted(checksums.items())))
         self._connection.execute(
             "INSERT OR REPLACE INTO root VALUES (1, ?, ?, ?)",
-            (version, packs, _checksum_of(version, packs)),
+            (version, packs, checksum_of(version, packs)),
         )
 
     def _damaged(self, what: str) -> StoreDamaged:
@@ -221,9 +234,11 @@ class Packs(Database):
         return sum(crc32(msgspec.msgpack.encode(row)) for row in rows) % _LIMIT
 
 
-_SUM: Final = "sum of "
+SUM: Final = "sum of "
+"""Before the name of a journal: the sum of the checksums of its rows."""
 _LIMIT: Final = 1 << 32
 
 
-def _checksum_of(version: int, packs: bytes) -> int:
+def checksum_of(version: int, packs: bytes) -> int:
+    """Return the checksum of a root."""
     return crc32(packs, crc32(b"%d" % version))

@@ -153,7 +153,7 @@ class Store:
         from marketsweep.writer import Writer  # readers do without it
 
         with ExitStack() as stack:
-            stack.enter_context(_locked(self.path))
+            stack.enter_context(locked(self.path))
             catalog = Catalog.create(self.path)
             stack.callback(catalog.close)
             writer = Writer(self.path, catalog, self._disk)
@@ -178,7 +178,7 @@ def _make(path: Path) -> None:
             path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise StoreError(f"{path} is in the way of a folder: it is a file, or in one") from None
-    with _locked(path):
+    with locked(path):
         with disk_errors(path):
             (path / FOLDER).mkdir(exist_ok=True)
         if Catalog.is_absent(path):
@@ -202,7 +202,8 @@ def _check_no_segments(path: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the right to write. Raises StoreLocked, naming who has it."""
     with disk_errors(path):
         handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:

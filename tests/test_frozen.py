@@ -64,7 +64,7 @@ def test_indicators_say_what_talib_says(still: ms.Market) -> None:
     for name, x in quotes().items():
         expected = [
             talib.RSI(x, 14)[-1],
-            talib.STOCH(x, x, x, 14, 3, 0, 3, 0)[0][-1],
+            talib.STOCH(x, x, x, 14, slowk_period=3, slowd_period=3)[0][-1],
             talib.ADX(x, x, x, 14)[-1],
             talib.ATR(x, x, x, 14)[-1],
             talib.MACD(x, 12, 26, 9)[2][-1],

@@ -50,9 +50,9 @@ FLOORS: list[list[str]] = [
     ["judging"],
     ["tree", "resolution"],
     ["writer"],
-    ["store", "tokens"],
-    ["reader"],
-    ["calls"],
+    ["store", "tokens", "salvage"],
+    ["reader", "repair"],
+    ["calls", "repair_report"],
     ["condition", "by_symbol", "past"],
     ["own_bars", "data_warnings"],
     [

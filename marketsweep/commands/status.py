@@ -46,7 +46,7 @@ def status(
         echo(status_report(found))
     if found.damages:
         raise StoreError(
-            f"{len(found.damages)} damages: move {found.path} away and run marketsweep sync again"
+            f"{len(found.damages)} damages: run marketsweep repair, which keeps what is good"
         )
 
 

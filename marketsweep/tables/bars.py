@@ -117,6 +117,18 @@ class Bars(Packs):
         if len(days) > len(stored_days):
             self.put_pack(_DAYS, " ".join(days).encode())
 
+    def rebuild(
+        self, axis: Sequence[str], segments: Sequence[SegmentRow], sessions: Sequence[SessionRow]
+    ) -> None:
+        """Make these all that is stored, inside a transaction."""
+        for name in [_DAYS, *self.pack_names(_COUNTS)]:
+            self.put_pack(name, None)
+        self.put_pack(_AXIS, "\n".join(axis).encode() or None)
+        self.put_rows(_SEGMENTS, segments)
+        self._put_sessions(sessions)
+        stored = {row.date for row in sessions}
+        self.put_rows(_PARTIAL, [day for day in self.partial() if day in stored])
+
     def _point_to(self, change: Change) -> None:
         """Let the catalog point to the new segments; those that they replace are retired."""
         if not (change.segments or change.superseded):

@@ -22,8 +22,15 @@ class Journal(Packs):
     def put_note(self, key: str, value: str) -> None:
         """Keep a text under a key."""
         with self.transaction():
-            notes = {**self.notes(), key: value}
-            self.put_pack(_NOTES, msgspec.msgpack.encode(dict(sorted(notes.items()))))
+            self._put({**self.notes(), key: value})
+
+    def put_notes(self, notes: Mapping[str, str]) -> None:
+        """Make these all notes."""
+        with self.transaction():
+            self._put(notes)
+
+    def _put(self, notes: Mapping[str, str]) -> None:
+        self.put_pack(_NOTES, msgspec.msgpack.encode(dict(sorted(notes.items()))))
 
     def notes(self) -> dict[str, str]:
         """Every note."""

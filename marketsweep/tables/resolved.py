@@ -21,6 +21,12 @@ _WORD_TICKERS: Final = "word tickers"
 _STILL: Final = "stillness"
 _FROZEN: Final = "frozen"
 
+WORKED_OUT: Final = (
+    *(_TENURES, _DOUBTS, _PRESENCE, _CHANGED, _WORD_TICKERS, _STILL, _FROZEN),
+    "rulings/",
+)
+"""What the names of the packs begin with that are worked out from others."""
+
 Runs = dict[str, list[tuple[dt.date, dt.date]]]
 Places = dict[tuple[str, dt.date], str]
 

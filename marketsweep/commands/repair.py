@@ -1,0 +1,96 @@
+"""`marketsweep repair`: make a damaged data folder whole again, and fetch what was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from marketsweep.commands._shared import FILE, data_option, echo, json_option, write_json
+from marketsweep.commands._sources import files_source, limit_option, massive_source, source_options
+from marketsweep.errors import CoverageError, UsageError
+
+if TYPE_CHECKING:
+    from marketsweep.providers import Provider
+    from marketsweep.repair import Repaired
+
+
+@click.command()
+@source_options
+@click.option("--path", metavar="FILE", type=FILE, help="files: bars, Parquet, CSV or Arrow.")
+@click.option("--actions", metavar="FILE", type=FILE, help="files: splits and dividends.")
+@click.option("--symbols", metavar="FILE", type=FILE, help="files: reference data.")
+@limit_option
+@data_option
+@json_option
+def repair(
+    provider: str,
+    base_url: str | None,
+    api_key: str | None,
+    path: Path | None,
+    actions: Path | None,
+    symbols: Path | None,
+    calls_per_minute: int | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a damaged data folder whole again: keep what is good, fetch what was lost.
+
+    \b
+    Examples:
+      marketsweep repair                       with MASSIVE_API_KEY, as for sync
+      marketsweep repair --provider files --path bars.parquet --actions actions.parquet
+      marketsweep repair --json
+
+    Every byte is checked. A catalog that is damaged or gone is made again from its good parts and
+    from the segments of bars, which say what they hold. Damaged files are moved to a folder beside
+    them and not deleted. What was lost is then fetched; the exit code is 3 where something is
+    still missing, and the report says what.
+    """
+    from marketsweep.config import read_config
+    from marketsweep.market import data_folder
+    from marketsweep.repair import repair as run_repair
+    from marketsweep.repair_report import repair_report
+
+    folder = data_folder(data)
+    done = run_repair(folder, lambda said: echo(f"marketsweep: {said}", err=True))
+    if done.lost_days or done.lost_parts:
+        config = read_config(folder)
+
+        def source() -> Provider:
+            if provider == "massive":
+                limit = calls_per_minute or config.calls_per_minute
+                return massive_source(base_url, api_key, limit, config.concurrency, config)
+            return files_source(provider, path, actions, symbols, config.max_file_mb)
+
+        try:
+            source()
+        except UsageError as error:
+            echo(f"marketsweep: nothing is fetched: {error}", err=True)
+        else:
+            _fetch(done, source)
+    if as_json:
+        write_json(done.to_dict())
+    else:
+        echo(repair_report(done))
+    if done.is_missing:
+        raise CoverageError(f"{folder} is whole again, and some data is missing: {done.next_step}")
+
+
+def _fetch(done: Repaired, source: Callable[[], Provider]) -> None:
+    """Fetch the lost sessions, and with them the reference data that was lost."""
+    from marketsweep.repair import runs
+    from marketsweep.store import Store
+    from marketsweep.sync import sync
+
+    with Store.open(done.path) as store:
+        with store.snapshot() as snapshot:
+            newest = snapshot.sessions[-1:]
+        # Reference data comes with each sync: of a session that is there, where none was lost.
+        for first, last in runs(done.lost_days or newest):
+            echo(f"marketsweep: fetching {first} to {last}", err=True)
+            sync(store, source(), first, last)
+        with store.snapshot() as snapshot:
+            done.take_fetched(snapshot.sessions, snapshot.notes())
