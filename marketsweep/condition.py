@@ -31,6 +31,8 @@ MAX_OPERATORS: Final = 250
 MAX_PARTS: Final = 2000
 MAX_HEIGHT: Final = 300
 """Of the whole tree, what is named written out."""
+MAX_SAVED: Final = 50
+"""Saved conditions that use each other, one within the other."""
 
 _COMPARISONS: Final = ("<=", ">=", "==", "!=", "<", ">", "=")
 _MARKS: Final = {"+": tree.SUM, "-": tree.SUM, "*": tree.PRODUCT, "/": tree.PRODUCT} | {
@@ -158,6 +160,11 @@ class Parser(Calls):
         if name in self._within:
             chain = " -> ".join([*self._within, name])
             raise ConditionError(f"the saved condition {name} is a part of itself: {chain}")
+        if len(self._within) >= MAX_SAVED:
+            first = " -> ".join([*self._within[:3], "..."])
+            raise ConditionError(
+                f"saved conditions use each other more than {MAX_SAVED} deep: {first}"
+            )
         try:
             return tree.unplaced(Parser(text, self._saved, (*self._within, name)).whole())
         except ConditionError as error:
@@ -219,6 +226,8 @@ class Parser(Calls):
             operators.append({"=": "=="}.get(token.text, token.text))
             operands.append(self.expression(tree.COMPARE))
             self._check_comparison(operands[-2], operands[-1], token)
+            if len(operands) > 2 and left.kind is Kind.TEXT:
+                self.fail("texts are compared by twos: join comparisons by and", token.span)
         return tree.Compare(tuple(operands), tuple(operators), span=self.since(left.span))
 
     def _check_comparison(self, left: Node, right: Node, token: Token) -> None:

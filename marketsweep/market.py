@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from marketsweep.arguments import checked_arguments
 from marketsweep.asking import condition_tree
 from marketsweep.condition import split_expressions
 from marketsweep.config import DEFAULTS, Config, read_config
@@ -24,6 +25,7 @@ from marketsweep.results import Hits
 from marketsweep.saved import Saved
 from marketsweep.scan import MIN_COVERAGE, MinHistory, Scan, resolve_session, run, run_together
 from marketsweep.screen import EVERYBODY, Screen
+from marketsweep.sessions import FIRST_DAY
 from marketsweep.store import Store
 from marketsweep.time_limit import time_limit
 from marketsweep.watchlist import checked
@@ -41,9 +43,14 @@ if TYPE_CHECKING:
     from marketsweep.sweep_results import Sweep
 
 
+_checked = checked_arguments(elsewhere=Expression)
+
+
 def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
     """The data folder: the one given, else MARKETSWEEP_DATA, else the platform's user data."""
     if given is not None:
+        if "\0" in str(given):
+            raise UsageError(f"{str(given)!r} is not a path: it has a zero in it")
         return Path(given).expanduser()
     if from_environment := os.environ.get("MARKETSWEEP_DATA"):
         return Path(from_environment).expanduser()
@@ -53,6 +60,7 @@ def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "marketsweep"
 
 
+@_checked
 def open_market(
     path: str | os.PathLike[str] | None = None, provider: Callable[[], Provider] | None = None
 ) -> Market:
@@ -95,6 +103,7 @@ class Market:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @_checked
     def scan(
         self,
         condition: str | Expression,
@@ -170,6 +179,7 @@ class Market:
         with time_limit(timeout):
             return run(scan, self.loader)
 
+    @_checked
     def scan_together(
         self,
         conditions: Sequence[str | Expression],
@@ -200,6 +210,7 @@ class Market:
         scans = [replace(scan, condition=node_of(condition)) for condition in conditions]
         return run_together(scans, self.loader)
 
+    @_checked
     def signals(
         self,
         condition: str | Expression,
@@ -248,6 +259,7 @@ class Market:
         told = progress or (lambda done, total, hits: None)
         return signals(scan, self.loader, _date(since, "since"), _date(until, "until"), told)
 
+    @_checked
     def sweep(
         self,
         condition: str,
@@ -275,8 +287,6 @@ class Market:
         """
         from marketsweep.sweep import sweep  # few scans ask for it
 
-        if not isinstance(condition, str):
-            raise UsageError("sweep takes a text with names in braces, such as 'rsi({n}) < 30'")
         if as_of is not None and (since is not None or until is not None):
             raise UsageError(
                 "as_of is one session, since and until are many: give one or the other"
@@ -297,6 +307,7 @@ class Market:
         first, last = _date(since, "since"), _date(until, "until")
         return sweep(scan, values, self.loader, first, last, told)
 
+    @_checked
     def explain(
         self,
         symbol: str,
@@ -315,6 +326,7 @@ class Market:
         saved = Saved.of(self.store.path)
         return explain(self.loader, symbol, node_of(condition), _date(as_of), adjust, saved)
 
+    @_checked
     def audit(
         self,
         condition: str | Expression,
@@ -337,6 +349,7 @@ class Market:
         )
         return audit(scan, self.loader, _count("sessions", sessions) or 1, progress)
 
+    @_checked
     def chart(
         self,
         symbol: str,
@@ -399,6 +412,7 @@ class Market:
             screen = screen_of(self.store.path, universe, unknown=unknown)
         return replace(screen, skip_low_volume=skip_low_volume or screen.skip_low_volume)
 
+    @_checked
     def history(
         self, symbol: str, *, as_of: dt.date | str | None = None, adjust: Adjust = "splits"
     ) -> pl.DataFrame:
@@ -409,6 +423,7 @@ class Market:
         snapshot = self.loader.snapshot
         return read(snapshot, [snapshot.ticker(symbol)], None, _date(as_of), adjust).drop("symbol")
 
+    @_checked
     def price_history_batch(
         self,
         symbols: Sequence[str],
@@ -466,14 +481,18 @@ def _reusing(given: bool | Incremental) -> Incremental | None:
 
 
 def _date(given: dt.date | str | None, name: str = "as_of") -> dt.date | None:
-    if isinstance(given, dt.datetime):
-        return given.date()
-    if given is None or isinstance(given, dt.date):
-        return given
+    if given is None:
+        return None
     try:
-        return dt.date.fromisoformat(given)
+        day = dt.date.fromisoformat(given) if isinstance(given, str) else given
+        day = day.date() if isinstance(day, dt.datetime) else day
+        if day >= FIRST_DAY:
+            return day
     except (TypeError, ValueError):
-        raise UsageError(f"{name} {given!r} is no date: write, for example, 2016-12-30") from None
+        pass
+    raise UsageError(
+        f"{name} {str(given)!r} is not a date from 1900 on: write, for example, 2016-12-30"
+    )
 
 
 def _count(name: str, given: int | None, least: int = 1) -> int | None:

@@ -186,7 +186,7 @@ def _names_a_series(where: Iterable[Node]) -> ConditionError:
     series = next(
         node
         for node in chain.from_iterable(one.walk() for one in where)
-        if isinstance(node, tree.Call)
+        if isinstance(node, tree.Call | tree.Frozen)
         or (isinstance(node, tree.Field) and node.name in (*FIELDS, *DERIVED))
     )
     return ConditionError(

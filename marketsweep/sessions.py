@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_right
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -169,6 +170,16 @@ def sessions_between(first: dt.date, last: dt.date) -> list[dt.date]:
     """Every session from `first` to `last`, both included, in order."""
     years = range(first.year, last.year + 1)
     return [day for year in years for day in _year(year) if first <= day <= last]
+
+
+FIRST_DAY: Final = dt.date(1900, 1, 1)
+LAST_DAY: Final = dt.date(2199, 12, 31)
+"""Days outside of these are slips: a source's, or of whoever asks for them."""
+
+
+def is_plausible(day: dt.date) -> bool:
+    """Whether a day can be meant."""
+    return FIRST_DAY <= day <= LAST_DAY
 
 
 def session_on_or_before(day: dt.date) -> dt.date:

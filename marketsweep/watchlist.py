@@ -55,10 +55,11 @@ def _parts(line: str) -> Iterator[str]:
 
 def checked(symbols: Iterable[str]) -> list[str]:
     """Return the symbols, each once. Raises UsageError for an invalid ticker or none."""
-    once = list(dict.fromkeys(symbols))
-    for symbol in once:
+    once: dict[str, None] = {}
+    for symbol in symbols:
         if not isinstance(symbol, str) or not is_ticker(symbol):
             raise UsageError(f"{symbol!r} is no ticker: write, for example, AAPL or BRK.B")
+        once[symbol] = None
     if not once:
         raise UsageError("the list of symbols is empty")
-    return once
+    return list(once)

@@ -46,7 +46,7 @@ FLOORS: list[list[str]] = [
     ],
     ["packs", "identity", "companies", "presence", "tenure_checks", "stillness", "missing_actions"],
     ["files", "intake", "tables", "occurrences", "config", "kept_results"],
-    ["vocabulary", "catalog", "watchlist", "providers", "sandbox.settings"],
+    ["vocabulary", "arguments", "catalog", "watchlist", "providers", "sandbox.settings"],
     ["judging"],
     ["tree", "resolution"],
     ["writer"],

@@ -275,7 +275,7 @@ def test_other_bad_input_from_python(real: Path, tmp_path: Path) -> None:
             market.sweep("rsi({n}) < 30", n=[5], as_of="2016-12-30", since="2016-12-01")
         with pytest.raises(UsageError, match="100,000,000 counts"):
             market.sweep("rsi(2) < {t}", t=np.linspace(0, 1, 900_000), since="2016-01-04")
-        with pytest.raises(UsageError, match="takes a text"):
+        with pytest.raises(UsageError, match="must be text"):
             market.sweep(ms.close > 5, n=[5])
     Store.create(tmp_path).close()
     with ms.open(tmp_path) as market, pytest.raises(CoverageError, match="run marketsweep sync"):

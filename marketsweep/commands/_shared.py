@@ -15,6 +15,7 @@ import click
 
 from marketsweep.errors import UsageError
 from marketsweep.safe_text import csv_cell, safe
+from marketsweep.sessions import FIRST_DAY
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +23,20 @@ if TYPE_CHECKING:
     from marketsweep.distribution import Ray
     from marketsweep.signal_results import SessionReceipt
 
-DAY = click.DateTime(["%Y-%m-%d"])
+
+class _Day(click.DateTime):
+    """A day from 1900 on."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dt.datetime:
+        day: dt.datetime = super().convert(value, param, ctx)
+        if day.date() < FIRST_DAY:
+            self.fail(f"{value!r} is before 1900.", param, ctx)
+        return day
+
+
+DAY = _Day(["%Y-%m-%d"])
 FILE = click.Path(path_type=Path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable
 from typing import Final
 
@@ -12,10 +11,7 @@ from marketsweep.errors import UsageError
 from marketsweep.files.days import Days, days_of
 from marketsweep.files.values import kind_name, refuse
 from marketsweep.safe_text import foreign
-
-_FIRST: Final = dt.date(1900, 1, 1)
-_LAST: Final = dt.date(2199, 12, 31)
-"""Days outside of these are faults of a file, or of how it was read."""
+from marketsweep.sessions import FIRST_DAY, LAST_DAY
 
 _SHOWN: Final = 40
 """Characters of a column's name that are shown."""
@@ -77,7 +73,7 @@ def lenient_days(column: pl.Series) -> pl.Series:
     Raises UsageError.
     """
     days = _lenient(column)
-    return days.set((~days.is_between(_FIRST, _LAST)).fill_null(value=False), None)
+    return days.set((~days.is_between(FIRST_DAY, LAST_DAY)).fill_null(value=False), None)
 
 
 def _lenient(column: pl.Series) -> pl.Series:
@@ -104,7 +100,7 @@ def days_in(
     """
     column = table[name]
     days = days_of(column, missing)
-    outside = ((days.days < _FIRST) | (days.days > _LAST)).fill_null(value=False)
+    outside = ((days.days < FIRST_DAY) | (days.days > LAST_DAY)).fill_null(value=False)
     refuse(column, outside, name, "is not a date between 1900 and 2199")
     if unless is not None:
         missing_days = days.days.is_null() & ~unless

@@ -14,7 +14,7 @@ import polars as pl
 
 from marketsweep.errors import UsageError
 from marketsweep.files.values import kind_name, refuse
-from marketsweep.sessions import is_session
+from marketsweep.sessions import FIRST_DAY, LAST_DAY, is_session
 
 _NEW_YORK: Final = "America/New_York"
 _EXAMPLE: Final = "is not a date like 2016-01-04"
@@ -38,10 +38,6 @@ _NAMED: Final = (
     ("%d %B %Y", "day month name year"),
     ("%Y-%b-%d", "year-month name-day"),
 )
-
-_FIRST: Final = dt.date(1900, 1, 1)
-_LAST: Final = dt.date(2199, 12, 31)
-"""Between them are the days of which it is asked whether they are sessions."""
 
 _FARTHEST: Final = 106_000
 """Days before and after 1970 within which times in any unit can be converted."""
@@ -233,7 +229,7 @@ def _of_instants(
 
 def _sessions(days: pl.Series) -> float:
     """How many of the days are sessions, weighted by rows."""
-    counts = days.filter(days.is_between(_FIRST, _LAST)).value_counts()
+    counts = days.filter(days.is_between(FIRST_DAY, LAST_DAY)).value_counts()
     sessions = [is_session(day) for day in counts[days.name].to_list()]
     return float(counts.filter(pl.Series(sessions, dtype=pl.Boolean))["count"].sum())
 

@@ -28,7 +28,12 @@ from marketsweep.records import (
     Split,
     SymbolBars,
 )
-from marketsweep.sessions import NEW_YORK, session_on_or_after, session_on_or_before
+from marketsweep.sessions import (
+    NEW_YORK,
+    is_plausible,
+    session_on_or_after,
+    session_on_or_before,
+)
 from marketsweep.sic import sector_of
 
 _EXCHANGES: Final = {
@@ -480,6 +485,7 @@ def _listing(ticker: str, row: TickerRow) -> Listing:
 def _date(text: str | None) -> dt.date | None:
     """The day of a date or of a time of day in it: these are midnights, of UTC or New York."""
     try:
-        return dt.date.fromisoformat((text or "")[:10])
+        day = dt.date.fromisoformat((text or "")[:10])
     except ValueError:
         return None
+    return day if is_plausible(day) else None

@@ -63,6 +63,7 @@ from marketsweep.records import (
 )
 from marketsweep.sessions import (
     NEW_YORK,
+    is_plausible,
     is_session,
     last_closed_session,
 )
@@ -360,6 +361,8 @@ class MassiveProvider:
                 raise
             now = dt.datetime.now(dt.UTC)
         except ValueError:
+            now = dt.datetime.now(dt.UTC)
+        if not is_plausible(now.date()):
             now = dt.datetime.now(dt.UTC)
         return now if now.tzinfo else now.replace(tzinfo=NEW_YORK)
 
