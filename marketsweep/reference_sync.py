@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from marketsweep.agenda import ACTIONS, LISTED, Agenda
-from marketsweep.errors import CallFailed, ProviderRefused
+from marketsweep.errors import CallFailed, ProviderError, ProviderRefused
 from marketsweep.misses import Misses
 from marketsweep.missing_actions import (
     NOTE,
@@ -23,7 +23,7 @@ from marketsweep.missing_actions import (
     to_dict,
 )
 from marketsweep.providers import Provider
-from marketsweep.records import Dividend, Listing, Split, Unavailable
+from marketsweep.records import ActionAside, Dividend, Listing, Split, Unavailable
 from marketsweep.reference import LISTED_ON
 from marketsweep.routes import Request
 from marketsweep.rulings import Kind
@@ -58,18 +58,22 @@ class ReferenceSync:
         self._write = write
         self._receipt = receipt
         self._missing: dict[str, str] = {}
+        self._aside: list[ActionAside] = []
+        self.splits_are_known = asyncio.Event()
+        """Set once the splits are stored, or it is noted that they are missing."""
 
     async def run(self, agenda: Agenda, notes: dict[str, str], now: dt.datetime) -> None:
         """Fetch what an agenda asks for. `notes` are those of the store, `now` the clock."""
         since, of = agenda.actions_since, agenda.actions_of
         splits, dividends, listings = await asyncio.gather(
-            self.granted("splits", self._provider.splits(since, of)),
+            self._splits(agenda, notes),
             self.granted("dividends", self._provider.dividends(since, of)),
             self._listings(agenda),
         )
         await self._store_actions(agenda, splits, dividends)
         given = {"split": splits, "dividend": dividends}
-        await self._note_missing(agenda, notes, {kind for kind, some in given.items() if some})
+        kinds = {kind for kind, some in given.items() if some}
+        await self._note_missing(agenda, notes, kinds)
         if listings:
             today = now.astimezone(NEW_YORK).date()
             await self._write(self._writer.put_listings, [_dated(one, today) for one in listings])
@@ -77,6 +81,27 @@ class ReferenceSync:
             if agenda.listings and not agenda.joins:
                 await self._write(self._writer.note, LISTED, now.isoformat())
                 await self._write(self._writer.note, LISTED_ON, str(agenda.last))
+
+    async def _splits(self, agenda: Agenda, notes: dict[str, str]) -> list[Split] | None:
+        """Fetch and store the splits, before any bar of the same sync may be seen."""
+        since, of = agenda.actions_since, agenda.actions_of
+        splits: list[Split] | None = None
+        try:
+            splits = await self.granted("splits", self._provider.splits(since, of))
+            if splits is not None and agenda.joins:
+                self._aside += await self._write(self._writer.add_splits, splits)
+            elif splits is not None:
+                self._aside += await self._write(self._writer.put_splits, splits, since, of)
+        except ProviderError as error:
+            self._missing["splits"] = str(error)
+            raise
+        finally:
+            try:
+                if "splits" in self._missing:
+                    await self._note_missing(agenda, notes, ())
+            finally:
+                self.splits_are_known.set()
+        return splits
 
     async def granted(self, what: str, call: Coroutine[Any, Any, _T]) -> _T | None:
         """The answer to a call, or None: a plan may not include it, or it fails."""
@@ -95,14 +120,11 @@ class ReferenceSync:
         # Two equal payments of one day are one of twice as much.
         times = Counter(dividends)
         once = [Dividend(d.symbol, d.ex_date, d.cash * n) for d, n in times.items()]
-        aside = list(self._provider.actions_aside)
+        aside = [*self._provider.actions_aside, *self._aside]
         if agenda.joins:
-            aside += await self._write(writer.add_splits, splits or [])
             aside += await self._write(writer.add_dividends, once)
             await self._write(writer.add_actions_aside, aside)
         else:
-            if splits is not None:
-                aside += await self._write(writer.put_splits, splits, since, of)
             if dividends is not None:
                 aside += await self._write(writer.put_dividends, once, since, of)
             if splits is not None and dividends is not None:

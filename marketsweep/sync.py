@@ -190,6 +190,8 @@ class _Sync:
                     raise UsageError("nobody tells which symbols there are: name them with --only")
             check_screened(agenda, self.request)
             self.receipt.warnings += agenda.screened.warnings if agenda.screened else []
+            # Bars without their splits would be seen at once, and be wrong.
+            await self.reference.splits_are_known.wait()
             await self._fetch_prices(agenda.prices)
             await reference
         except ProviderError:

@@ -351,6 +351,27 @@ def test_a_plan_without_actions_has_prices(few: pl.DataFrame, tmp_path: Path) ->
     assert_holds(tmp_path, few)
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_no_bar_is_seen_before_its_splits(few: pl.DataFrame, tmp_path: Path, refused: bool) -> None:
+    """The splits are slow; where they are refused, that is noted before."""
+    days = few["date"].unique().sort().to_list()
+    seen: list[int] = []
+    with serving(served(few)) as server:
+
+        async def late(request: web.Request) -> web.StreamResponse:
+            await asyncio.sleep(0.3)
+            with Store.open(tmp_path) as store, store.snapshot() as snapshot:
+                seen.append(len(snapshot.sessions))
+            answer = status(403, "not in your plan") if refused else server.honest
+            return await answer(request)
+
+        server.always("splits", late)
+        receipt = fill(tmp_path, MassiveProvider(KEY, server.url), FIRST, days[-1])
+    assert set(seen) == {0}
+    assert stored_days(tmp_path) == days
+    assert [one["kind"] for one in receipt.missing_actions] == ["split"] * refused
+
+
 def test_an_empty_session_is_asked_for_again(few: pl.DataFrame, tmp_path: Path) -> None:
     *_, last = days = few["date"].unique().sort().to_list()
     hole, market = days[7], served(few)
