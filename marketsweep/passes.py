@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep import tree
+from marketsweep.cost import check_cost
 from marketsweep.executors import Executor
 from marketsweep.fields import FIELDS
 from marketsweep.kernels import cpu
@@ -41,8 +42,10 @@ def evaluate(
 ) -> list[Matrix]:
     """The results of a plan, float64 [rows, symbols] each, its passes included.
 
-    These are evaluated by `before`, where that is another executor.
+    These are evaluated by `before`, where that is another executor. Raises UsageError for what
+    would take absurdly long.
     """
+    check_cost(plan, panel)
     return run(plan, prepared(plan, panel, before or run, others))
 
 

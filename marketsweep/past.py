@@ -27,6 +27,7 @@ from marketsweep.kernels import cpu
 from marketsweep.records import Dividend, Life, Split
 from marketsweep.segments import Segment
 from marketsweep.store import Snapshot
+from marketsweep.time_limit import check_time
 from marketsweep.workers import WORKERS
 
 Adjust = Literal["splits", "total", "none"]
@@ -357,11 +358,15 @@ class Past:
 def in_chunks(tasks: Sequence[Callable[[int, int], None]], count: int, chunk: int) -> None:
     """Run each task over the chunks of a range, all of them on the workers."""
     chunks = range(0, count, chunk)
-    with ThreadPoolExecutor(WORKERS) as pool:
+    pool = ThreadPoolExecutor(WORKERS)
+    try:
         jobs = [
             pool.submit(task, first, min(first + chunk, count))
             for task in tasks
             for first in chunks
         ]
         for job in jobs:
+            check_time()
             job.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # stopped, it does no more than what is begun

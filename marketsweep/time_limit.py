@@ -32,6 +32,11 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         _ends.reset(token)
 
 
+def time_left() -> float:
+    """Return the seconds that are left; infinite without a limit, 0 where the time is over."""
+    return max(0.0, _ends.get() - monotonic())
+
+
 def check_time() -> None:
     """Raise TimedOut where the time is over."""
     if monotonic() > _ends.get():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,16 @@ from hypothesis import strategies as st
 
 import marketsweep as ms
 from marketsweep.condition import parse_expression
+from marketsweep.cost import estimated_s
 from marketsweep.evaluate import begin
-from marketsweep.plan import make_plan
-from tests.markets import panel_of, random_bars
+from marketsweep.executors import threads
+from marketsweep.kernels.cpu import TILE
+from marketsweep.panel import Panel
+from marketsweep.passes import evaluate
+from marketsweep.plan import Plan, make_plan
+from marketsweep.reference import Reference
+from marketsweep.time_limit import time_limit
+from tests.markets import LAST, panel_of, random_bars
 
 
 @settings(deadline=None, max_examples=40)
@@ -72,28 +80,72 @@ def test_a_time_limit_ends_a_scan(market: ms.Market) -> None:
     assert market.scan("close > 1").matched > 1000
 
 
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+def test_a_time_limit_ends_each_executor(executor: str, market: ms.Market) -> None:
+    slow = " or ".join(f"bbands({n}, 2).upper[1] > 9 within 100 bars" for n in range(100, 140))
+    with pytest.raises(ms.TimedOut, match="time limit"):
+        market.scan(slow, timeout=0.02, executor=executor)
+    assert market.scan("close > 1", executor=executor).matched > 1000
+
+
+def test_a_time_limit_ends_the_loading_of_bars(real: Path) -> None:
+    with ms.open(real) as market:
+        with time_limit(1e-6), pytest.raises(ms.TimedOut):
+            market.scan("close > 1")
+        assert market.scan("close > 1").matched > 1000
+
+
+def wide_panel(rows: int, tiles: int) -> Panel:
+    """A panel of the largest size, all of whose bars are one in memory."""
+    count = tiles * TILE
+    bars = np.broadcast_to(np.float64(1.0), (tiles, rows, TILE))
+    fields = dict.fromkeys(("open", "high", "low", "close", "volume"), bars)
+    names = [str(number) for number in range(count)]
+    have = np.full(count, rows)
+    return Panel(LAST, names, rows, fields, have, 0 * have, Reference([], list, LAST))
+
+
+def test_what_would_take_hours_is_refused_with_its_estimate() -> None:
+    panel = wide_panel(5000, 391)
+    texts = [f"bbands({n}, 2).upper > close for 5000 bars" for n in range(4800, 5000)]
+    plan = make_plan([parse_expression(text) for text in texts])
+    with pytest.raises(ms.UsageError, match=r"some [\d,]+ minutes .* bbands reaches over 4,999"):
+        evaluate(plan, panel, threads.run, _nobody)
+    for text in ("rsi(14) < 30", "highest(high, 5000) == high for 5000 bars", "sma(200) > 1"):
+        assert estimated_s(make_plan([parse_expression(text)]), panel) < 60
+
+
+def _nobody(symbol: str, plan: Plan) -> Panel:
+    raise AssertionError(symbol)
+
+
 LONG = """
 import os, signal, sys, threading, time
 from marketsweep.condition import parse_expression
-from marketsweep.executors import threads
+from marketsweep.executors import {executor}
 from marketsweep.plan import make_plan
 from tests.markets import panel_of, random_bars
 
 panel = panel_of(random_bars(3000, 2000, 1))
-texts = [f"bbands({n}, 2).upper" for n in range(1400, 1500)]
+texts = ["bbands(%d, 2).upper" % n for n in range(1400, 1500)]
 plan = make_plan([parse_expression(text) for text in texts], 1500)
 begun = time.monotonic()
 threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
-    threads.run(plan, panel)
+    {executor}.run(plan, panel)
 except KeyboardInterrupt:
     print("stopped after", time.monotonic() - begun)
 """
 
 
-def test_ctrl_c_stops_a_long_evaluation() -> None:
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+def test_ctrl_c_stops_a_long_evaluation(executor: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LONG], capture_output=True, text=True, check=False, timeout=100
+        [sys.executable, "-c", LONG.format(executor=executor)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
     )
     assert done.stdout.startswith("stopped after"), done.stderr
     # It would take minutes.

@@ -157,6 +157,17 @@ def test_settling_bars_are_enough(row: Indicator) -> None:
         assert_close(short, long, scale_of(row, {n: m[-1:] for n, m in whole.items()}), 1e-10)
 
 
+@pytest.mark.parametrize("n", [511, 513, 900])
+def test_long_windows_of_many_rows(n: int) -> None:
+    """Extremes slide over windows of any length, and stoch on them."""
+    bars = random_bars(rows=1600, symbols=33, seed=6, short=0.2)
+    for name, periods in (("highest", (n,)), ("lowest", (n,)), ("stoch", (n, 3, 3))):
+        want = by_symbol(TALIB[name], INDICATORS[name], periods, bars)
+        found = evaluated(INDICATORS[name], periods, bars, 1600)
+        for got, expected in zip(found, want, strict=True):
+            assert_close(got, expected, scale_of(INDICATORS[name], bars), 1e-10)
+
+
 @pytest.mark.parametrize("price", [0.1, 33.33, 1e-4, 123456.789])
 @pytest.mark.parametrize("name", ["sma", "ema", "bbands"])
 def test_a_flat_series_has_exactly_flat_averages(name: str, price: float) -> None:

@@ -67,7 +67,7 @@ FLOORS: list[list[str]] = [
         "fingerprints",
     ],
     ["panel", "sandbox", "levels", "screen"],
-    ["evaluate", "launches", "routes", "quality", "universes", "sync_receipt"],
+    ["evaluate", "launches", "cost", "routes", "quality", "universes", "sync_receipt"],
     ["executors", "inspection"],
     ["passes", "suspects"],
     ["prescreen", "ranking", "results", "actions"],

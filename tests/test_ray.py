@@ -37,6 +37,7 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan, make_plan
 from marketsweep.scan import Scan, run_together
+from marketsweep.time_limit import time_limit
 from marketsweep.tune_ray import BLOCKS
 from tests.command import assert_refused, process, refused, run
 from tests.markets import LAST, example_bars, panel_of, random_bars, store_of
@@ -233,6 +234,14 @@ def test_a_panel_of_nobody(nodes: Nodes) -> None:
     nobody = panel_of({name: bars[:, :0] for name, bars in random_bars(30, 2).items()})
     (found,) = executor(nodes.ray())(plan_of("close > sma(20)"), nobody)
     assert found.shape == (1, 0)
+
+
+def test_a_time_limit_ends_an_evaluation(panel: Panel, nodes: Nodes) -> None:
+    plan = plan_of("close > sma(20)")
+    here = executor("serial")(plan, panel)
+    with time_limit(1e-4), pytest.raises(ms.TimedOut):
+        executor(nodes.ray())(plan, panel)
+    same_bits(executor(nodes.ray())(plan, panel)[0], here[0])
 
 
 # -- what travels, and what stays

@@ -22,6 +22,7 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.launches import MOST_JOBS, launches_of
 from marketsweep.panel import Panel
 from marketsweep.plan import SESSION, Plan
+from marketsweep.time_limit import check_time
 
 _ROWS_A_BLOCK = 4
 """Threads of a block are 32 symbols by as many rows as this."""
@@ -223,6 +224,7 @@ class _Block:
     def evaluate(self) -> None:
         """All launches of the plan."""
         for launch in self.of.launches.launches:
+            check_time()
             self.launch(launch.kernel, launch.rows, launch.jobs, launch.first)
 
     def of_results(self, kernel: str, rows: int) -> None:

@@ -48,6 +48,7 @@ from marketsweep.executors._ray_task import Answer, Kind, Matches, Order, Outlin
 from marketsweep.kernels.cpu import TILE
 from marketsweep.panel import Panel
 from marketsweep.plan import SESSION, Plan
+from marketsweep.time_limit import check_time, time_left
 
 __all__ = ["close", "processors_of", "run", "search", "tally"]
 
@@ -166,7 +167,9 @@ class _Evaluation:
         try:
             while len(self.found) < len(self.tasks):
                 self.queues.send(self._send, {*self.cluster.resting.values()})
-                ready, _ = ray.wait([*self.under_way, *self.cluster.resting], timeout=_LOOK_S)
+                check_time()
+                wanted = [*self.under_way, *self.cluster.resting]
+                ready, _ = ray.wait(wanted, timeout=min(_LOOK_S, time_left()))
                 for reference in ready:
                     if reference in self.cluster.resting:
                         self.cluster.wake(reference)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.evaluate import Found, Tallies, begin, begin_search, begin_tally
+from marketsweep.executors._watched import by_all, is_small
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan
 
@@ -13,15 +14,17 @@ from marketsweep.plan import Plan
 def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
     """Every tile, one after the other."""
     job = begin(plan, panel)
-    job.take()
+    by_all(job.take, job.stop, 1, small=is_small(plan, panel))
     return job.results
 
 
 def search(plan: Plan, panel: Panel) -> Found:
     """Every tile, one after the other, for where the first result holds."""
-    return begin_search(plan, panel).take()
+    (found,) = by_all(*begin_search(plan, panel), 1, small=is_small(plan, panel))
+    return found
 
 
 def tally(plan: Plan, panel: Panel, first: int = 0) -> Tallies:
     """Every tile, one after the other, for how often each result holds."""
-    return begin_tally(plan, panel, first).take()
+    (found,) = by_all(*begin_tally(plan, panel, first), 1, small=is_small(plan, panel))
+    return found

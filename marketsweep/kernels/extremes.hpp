@@ -55,41 +55,45 @@ template <bool High, class L> LANE_FN L further(L a, L b) {
   return (a == a) & (b == b) ? found : nan<L>();
 }
 
-// Up to where the buffers of a slide reach.
-inline constexpr int64_t LONGEST_SLIDE = 512;
-
 // The same for many rows in four steps a row, however long the window: the bars are cut into blocks
 // of n, and each window is the end of one block and the beginning of the next (M. van Herk, 1992;
 // J. Gil and M. Werman, 1993). Of `rows` windows, the newest ending at the newest bar, `put` gets
-// number (0 the oldest) and extreme; `column` is the first lane.
+// number (0 the oldest) and extreme; `column` is the first lane. `ends` has room for n times LANES:
+// of a block, the extreme from each of its bars to its last.
 template <bool High, class Put>
-LANE_FN void slide(const View& in, int64_t column, int64_t n, int64_t rows, const Put& put) {
+LANE_FN void slide(const View& in, int64_t column, int64_t n, int64_t rows, double* ends,
+                   const Put& put) {
   const int64_t total = rows + n - 1;
-  Lanes ends[LONGEST_SLIDE];  // of a block: the extreme from each of its bars to its last
+  const auto end = [&](int64_t k) { return load<Lanes>(ends + k * LANES); };
   const auto bar = [&](int64_t row) {
     const Lanes x = value_at(in, total - 1 - row, column);
     return x + (x - x);  // infinity is no extreme, here as in a window
   };
   for (int64_t block = 0; block + n <= total; block += n) {
-    ends[n - 1] = bar(block + n - 1);
-    for (int64_t k = n - 2; k >= 0; k--) ends[k] = further<High>(bar(block + k), ends[k + 1]);
-    put(block, ends[0]);
+    Lanes kept = bar(block + n - 1);
+    store(ends + (n - 1) * LANES, kept);
+    for (int64_t k = n - 2; k >= 0; k--)
+      store(ends + k * LANES, kept = further<High>(bar(block + k), kept));
+    put(block, kept);
     Lanes begun = bar(block + n < total ? block + n : block);
     for (int64_t k = 1; k < n && block + n - 1 + k < total; k++) {
       if (k > 1) begun = further<High>(bar(block + n - 1 + k), begun);
-      put(block + k, further<High>(ends[k], begun));
+      put(block + k, further<High>(end(k), begun));
     }
   }
 }
 
 template <bool High> void sliding(const Call& call) {
   const int64_t n = int64_t(call.parameters[0]);
-  if (call.rows < FEW || n < FEW || n > LONGEST_SLIDE)
-    return High ? windowed<Highest>(call) : windowed<Lowest>(call);
+  const bool pays = call.rows >= FEW && n >= FEW && n <= call.in[0].rows;
+  auto* const ends =
+      pays ? static_cast<double*>(__builtin_malloc(n * LANES * sizeof(double))) : nullptr;
+  if (!ends) return High ? windowed<Highest>(call) : windowed<Lowest>(call);
   for (int64_t column = 0; column < TILE; column += LANES)
-    slide<High>(call.in[0], column, n, call.rows, [&](int64_t row, Lanes x) {
+    slide<High>(call.in[0], column, n, call.rows, ends, [&](int64_t row, Lanes x) {
       store(call.out[0] + row * TILE + column, x);
     });
+  __builtin_free(ends);
 }
 
 #endif

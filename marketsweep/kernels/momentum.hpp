@@ -110,18 +110,19 @@ template <class L> struct Stoch {
 inline void sliding_stoch(const Call& call) {
   const int64_t n = int64_t(call.parameters[0]), slow_k = int64_t(call.parameters[1]),
                 slow_d = int64_t(call.parameters[2]);
-  if (call.rows < FEW || n > LONGEST_SLIDE) return windowed<Stoch>(call);
+  if (call.rows < FEW || n > call.in[0].rows) return windowed<Stoch>(call);
   const int64_t smooth = call.rows + slow_d - 1, rows = smooth + slow_k - 1;
-  auto* const raw = static_cast<double*>(__builtin_malloc(2 * rows * LANES * sizeof(double)));
+  auto* const raw = static_cast<double*>(__builtin_malloc((2 * rows + n) * LANES * sizeof(double)));
   if (!raw) return windowed<Stoch>(call);
   double* const k = raw + rows * LANES;
+  double* const ends = k + rows * LANES;
   const auto in = [&](int i, int64_t back, int64_t column) {
     return value_at(call.in[i], back, column);
   };
   for (int64_t column = 0; column < TILE; column += LANES) {
-    slide<true>(call.in[0], column, n, rows,
+    slide<true>(call.in[0], column, n, rows, ends,
                 [&](int64_t row, Lanes top) { store(raw + row * LANES, top); });
-    slide<false>(call.in[1], column, n, rows, [&](int64_t row, Lanes bottom) {
+    slide<false>(call.in[1], column, n, rows, ends, [&](int64_t row, Lanes bottom) {
       const Lanes range = load<Lanes>(raw + row * LANES) - bottom;
       const Lanes place = 100.0 * ((in(2, rows - 1 - row, column) - bottom) / range);
       store(raw + row * LANES, range == Lanes{} ? Lanes{} : place);
