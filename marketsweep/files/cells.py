@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,9 @@ DEFAULT_MB: Final = 1024
 _MB: Final = 2**20
 _PACKED_TIMES: Final = 50
 """Times its own size that a packed file may unpack to; prices unpack to five times theirs."""
+
+_SMALL_MB: Final = 1
+"""Megabytes of a packed file that is not measured before it is read."""
 
 _ALWAYS_MB: Final = 128
 """Unpacked megabytes that are read whatever the file's own size is."""
@@ -87,6 +91,7 @@ def _read(path: Path, most_mb: int) -> Cells:
         if start.startswith(b"ARROW1"):
             return _columns(path, pl.scan_ipc(path), "Arrow", most_mb)
         packed = start.startswith(b"\x1f\x8b")
+        _measure(path, packed, most_mb)
         source = _Joined(start, file)
         if packed:
             # Python's gzip checks the length and the checksum, which polars does not.
@@ -100,6 +105,20 @@ def _read(path: Path, most_mb: int) -> Cells:
             "first bytes do not"
         )
     return _of_text(path, content, "gzip, " if packed else "")
+
+
+def _measure(path: Path, packed: bool, most_mb: int) -> None:
+    """Refuse a file that is too big, before any of it is held; a pipe can only be read once."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        return
+    if not packed and status.st_size > most_mb * _MB:
+        raise _too_big(path, most_mb)
+    if packed and status.st_size > _SMALL_MB * _MB:
+        with path.open("rb") as file:
+            source = _Joined(b"", file)
+            for _ in _chunks(path, gzip.GzipFile(fileobj=source), most_mb, source):
+                pass
 
 
 class _Joined(io.RawIOBase):
@@ -124,18 +143,24 @@ class _Joined(io.RawIOBase):
 def _limited(
     path: Path, source: io.RawIOBase | gzip.GzipFile, most_mb: int, packed: _Joined | None = None
 ) -> bytes:
-    found = bytearray()
+    return b"".join(_chunks(path, source, most_mb, packed))
+
+
+def _chunks(
+    path: Path, source: io.RawIOBase | gzip.GzipFile, most_mb: int, packed: _Joined | None
+) -> Iterator[bytes]:
+    """The bytes of a file, unpacked. Raises UsageError once there are too many."""
+    count = 0
     while chunk := source.read(_CHUNK):
-        found += chunk
-        if len(found) > most_mb * _MB:
+        count += len(chunk)
+        if count > most_mb * _MB:
             raise _too_big(path, most_mb)
-        many = packed and len(found) > _PACKED_TIMES * packed.count + _ALWAYS_MB * _MB
-        if many:
+        if packed and count > _PACKED_TIMES * packed.count + _ALWAYS_MB * _MB:
             raise UsageError(
                 f"{path}: unpacks to more than {_PACKED_TIMES} times its size, as no prices do; "
                 "unpack it yourself if it is right"
             )
-    return bytes(found)
+        yield chunk
 
 
 def _too_big(path: Path, most_mb: int, size: str = "") -> UsageError:

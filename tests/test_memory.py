@@ -1,0 +1,112 @@
+"""What is too large is refused in little memory: the peak of a process of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from aiohttp import web
+
+from tests.command import COMMAND
+from tests.massive_server import KEY, Market, serving
+
+MOST_MB = 600
+DAY = dt.date(2024, 3, 7)
+ROWS = b"".join(
+    b"S%04d,2016-05-%02d,1.25,2.5,0.75,1.5,100000\n" % (n % 9000, 2 + n % 5) for n in range(200_000)
+)
+
+
+def peak_mb(*line: str | Path) -> tuple[int, str, float]:
+    """The exit code, the errors and the peak of the memory of a command."""
+    with subprocess.Popen(
+        [COMMAND, *map(str, line)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, errors, used.ru_maxrss / 1024
+
+
+def packed_many_times(path: Path) -> None:
+    """Some 1.3 GB of good rows."""
+    block = gzip.compress(ROWS, 6)
+    with path.open("wb") as file:
+        file.write(gzip.compress(b"symbol,date,open,high,low,close,volume\n"))
+        for _ in range(160):
+            file.write(block)
+
+
+def packed_zeros(path: Path) -> None:
+    """Seven gigabytes in seven megabytes."""
+    path.write_bytes(gzip.compress(b"0" * 10_000_000) * 700)
+
+
+def plain_and_large(path: Path) -> None:
+    """Two gigabytes with a hole, which take no room on the disk."""
+    with path.open("wb") as file:
+        file.write(b"symbol,date,open,high,low,close,volume\n")
+        file.truncate(2 << 30)
+
+
+def long_columns(path: Path) -> None:
+    day = dt.date(2016, 1, 4)
+    names = ("open", "high", "low", "close", "volume")
+    pl.select(
+        pl.repeat("A", 5_000_000).alias("symbol"),
+        pl.repeat(day, 5_000_000).alias("date"),
+        *(pl.repeat(1.0, 5_000_000).alias(name) for name in names),
+    ).write_parquet(path)
+
+
+@pytest.mark.parametrize("make", [packed_many_times, packed_zeros, plain_and_large, long_columns])
+def test_files(make: Callable[[Path], None], tmp_path: Path) -> None:
+    path = tmp_path / ("bars.parquet" if make is long_columns else "bars.csv")
+    make(path)
+    code, errors, mb = peak_mb(
+        "sync", "--provider", "files", "--path", path, "--data", tmp_path / "data"
+    )
+    assert code == 2
+    assert "unpack" in errors
+    assert mb < MOST_MB
+
+
+async def endless(request: web.Request, chunk: bytes, **headers: str) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "application/json", **headers})
+    await answer.prepare(request)
+    try:
+        for _ in range(10_000):
+            await answer.write(chunk)
+    except ConnectionError:
+        pass  # the client has had enough
+    return answer
+
+
+async def plain(request: web.Request) -> web.StreamResponse:
+    return await endless(request, b" " * 1_000_000)
+
+
+async def packed(request: web.Request) -> web.StreamResponse:
+    return await endless(request, gzip.compress(b" " * 100_000_000), **{"Content-Encoding": "gzip"})
+
+
+@pytest.mark.parametrize("body", [plain, packed])
+@pytest.mark.parametrize("part", ["grouped", "splits", "tickers"])
+def test_answers(body: Callable[..., object], part: str, tmp_path: Path) -> None:
+    market = Market()
+    market.bars[DAY] = [{"T": "A", "o": 1.0, "h": 2.0, "l": 0.5, "c": 1.5, "v": 100.0}]
+    with serving(market) as server:
+        server.always(part, body)  # type: ignore[arg-type]
+        day = ("--since", str(DAY), "--until", str(DAY))
+        at = ("--base-url", server.url, "--api-key", KEY, "--data", tmp_path / "data")
+        code, errors, mb = peak_mb("sync", *day, *at)
+    assert code in (0, 3, 4)
+    assert "MB" in errors
+    assert mb < MOST_MB
