@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
-import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,16 +23,24 @@ ROWS = b"".join(
 )
 
 
+WATCH = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+"""A small process between: Linux counts what a process was forked from to its own peak."""
+
+
 def peak_mb(*line: str | Path) -> tuple[int, str, float]:
     """The exit code, the errors and the peak of the memory of a command."""
-    with subprocess.Popen(
-        [COMMAND, *map(str, line)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        errors = process.stderr.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, errors, used.ru_maxrss / 1024
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, COMMAND, *map(str, line)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, peak = map(int, done.stdout.split())
+    return code, done.stderr, peak / 1024
 
 
 def packed_many_times(path: Path) -> None:

@@ -46,7 +46,7 @@ def by_all(
     return [part.result() for part in parts]
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _pool(threads: int) -> ThreadPoolExecutor:
     # Kept: starting threads costs more than a small scan. One that is let go of ends by itself.
     return ThreadPoolExecutor(threads, thread_name_prefix="marketsweep")
