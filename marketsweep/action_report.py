@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from marketsweep.rulings import Verdict
+from marketsweep.safe_text import some_of
 from marketsweep.sessions import NEW_YORK
 
 if TYPE_CHECKING:
@@ -113,5 +114,4 @@ def _count(actions: Sequence[object]) -> str:
 
 
 def _named(texts: Sequence[str]) -> str:
-    more = f", and {len(texts) - _SHOWN:,} more" if len(texts) > _SHOWN else ""
-    return f"{'; '.join(texts[:_SHOWN])}{more}"
+    return some_of(texts, _SHOWN, between="; ", last=", and")

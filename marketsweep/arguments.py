@@ -6,7 +6,7 @@ import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from inspect import Parameter, Signature, signature
 from numbers import Integral, Real
 from types import NoneType, UnionType
@@ -46,10 +46,12 @@ def checked_arguments(
 
     def wrapped(function: Callable[_P, _T]) -> Callable[_P, _T]:
         given = signature(function)
+        # At the first call: starting must not wait for it.
+        hints_of = cache(partial(_hints, function, given, elsewhere))
 
         @wraps(function)
         def checked(*arguments: _P.args, **named: _P.kwargs) -> _T:
-            hints = _hints(function, given, elsewhere)
+            hints = hints_of()
             for name, value in given.bind(*arguments, **named).arguments.items():
                 if name in hints and not _fits(value, hints[name]):
                     raise UsageError(
@@ -63,7 +65,6 @@ def checked_arguments(
     return wrapped
 
 
-@cache
 def _hints(function: Callable[..., object], given: Signature, elsewhere: type) -> dict[str, Any]:
     """The annotations of the parameters to check, as far as their names are known at run time."""
     found: dict[str, Any] = {}

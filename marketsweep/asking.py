@@ -110,8 +110,8 @@ def planned(
 
 def settled_bars(asked: Asked) -> int:
     """Return the bars at which all recursions of what is asked have settled; 0 without any."""
-    first = 3 + len(asked.keys) + len(asked.shown)
-    return max(asked.plan.bars[first : first + len(asked.settled)], default=0)
+    bars = dict(zip(asked.nodes, asked.plan.bars, strict=True))
+    return max((bars[late] for late in asked.settled.values()), default=0)
 
 
 def _several(sort: str | Node) -> Sequence[str | Node]:

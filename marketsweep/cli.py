@@ -32,9 +32,7 @@ from marketsweep.commands.universe import universe
 from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
 
 _INTERRUPTED = 130
-_HINTS: dict[type[MarketsweepError], str] = {
-    StoreDamaged: ": run marketsweep repair, which keeps what is good"
-}
+_REPAIR = ": run marketsweep repair, which keeps what is good"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -45,8 +43,8 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except MarketsweepError as error:
-            hint = "" if "repair" in str(error) else _HINTS.get(type(error), "")
-            echo(f"marketsweep: {error}{hint}", err=True)
+            unsaid = isinstance(error, StoreDamaged) and "repair" not in str(error)
+            echo(f"marketsweep: {error}{_REPAIR if unsaid else ''}", err=True)
             ctx.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             echo("marketsweep: interrupted; what was committed stays", err=True)

@@ -17,10 +17,10 @@ MOST_S: Final = 1800.0
 """Seconds of one processor that a plan may be estimated to take."""
 
 _ROW_NS: Final = 150.0
-"""Of one operation on a row of a tile, on a processor of 2024."""
+"""What one operation takes for a row of a tile, on a processor of 2024."""
 
 _WINDOW_NS: Final = {"sma": 1.5, "bbands": 4.0, "median": 7.0}
-"""Of a bar in the window of a row, for the kernels that look at each."""
+"""What each bar in the window of a row adds, for the kernels that look at each."""
 
 
 def estimated_s(plan: Plan, panel: Panel) -> float:

@@ -10,6 +10,7 @@ from marketsweep.companies import Companies
 from marketsweep.missing_actions import MissingActions, of_notes
 from marketsweep.past import Adjust, History
 from marketsweep.rulings import Ruling, Verdict
+from marketsweep.safe_text import some_of
 from marketsweep.store import Snapshot
 
 _SHOWN: Final = 3
@@ -142,8 +143,7 @@ class DataWarnings:
 
 
 def _named(rulings: Sequence[Ruling]) -> str:
-    more = f", and {len(rulings) - _SHOWN:,} more" if len(rulings) > _SHOWN else ""
-    return f"{', '.join(ruling.said for ruling in rulings[:_SHOWN])}{more}"
+    return some_of([ruling.said for ruling in rulings], _SHOWN, last=", and")
 
 
 def _count(number: int, what: str) -> str:

@@ -202,25 +202,6 @@ class Database(ABC):
                 raise
 
 
-def check_format(folder: Path, *, readable: bool) -> None:
-    """Raise StoreError for a catalog of a later marketsweep: it is not damaged.
-
-    Where its parts are `readable` in our format, the number is what is damaged.
-    """
-    found = 0
-    with suppress(sqlite3.Error, OSError, ValueError):
-        connection = connect_reader(folder / FILE)
-        try:
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-        finally:
-            connection.close()
-    if found > FORMAT and not readable:
-        raise StoreError(
-            f"{folder / FILE} has format {found}, and this marketsweep writes {FORMAT}: "
-            "update marketsweep, which may read it as it is"
-        )
-
-
 def _nothing_in(folder: Path) -> UsageError:
     return UsageError(f"no data in {folder}: run marketsweep sync")
 

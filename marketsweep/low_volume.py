@@ -19,6 +19,7 @@ from marketsweep.liquidity import liquidity
 from marketsweep.nearness import names_near
 from marketsweep.past import History
 from marketsweep.records import LowVolume
+from marketsweep.safe_text import some_of
 from marketsweep.screen import SESSIONS
 from marketsweep.spellings import resolved
 from marketsweep.store import Snapshot, Store
@@ -127,9 +128,8 @@ def put_word(store: Store, symbols: Sequence[str], expires: str | None, *, out: 
         ]
         words = [LowVolume(symbol, True, out, today, until) for symbol in given]
         writer.put_low_volume([*others, *words])
-    shown = ", ".join(symbols[:5]) + (f" and {len(symbols) - 5:,} more" if symbols[5:] else "")
     what = "on the low-volume list" if out else "never on the low-volume list"
-    return f"{shown}: {what}, by your word" + (f", until {until}" if until else "")
+    return f"{some_of(symbols, 5)}: {what}, by your word" + (f", until {until}" if until else "")
 
 
 def day_of(expires: str, start: dt.date) -> dt.date:

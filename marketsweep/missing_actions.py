@@ -12,6 +12,9 @@ from marketsweep.rulings import Kind
 
 NOTE: Final = "missing actions"
 
+KINDS: Final[dict[str, Kind]] = {"splits": "split", "dividends": "dividend"}
+"""The kind of an action by the name of all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class MissingActions:

@@ -24,6 +24,7 @@ from marketsweep.past import History
 from marketsweep.plan import Plan, make_plan
 from marketsweep.records import Split
 from marketsweep.reference import LISTED_ON, Reference, ReferenceByPlace
+from marketsweep.safe_text import some_of
 from marketsweep.screen import Clause, Screen
 from marketsweep.spellings import note_of, resolved
 from marketsweep.tree import Node
@@ -148,9 +149,8 @@ class Facts:
             yield note
         absent = sorted(frozenset(listed).difference(known))
         if absent:
-            more = f" and {len(absent) - _SHOWN:,} more" if len(absent) > _SHOWN else ""
-            named = ", ".join(absent[:_SHOWN])
-            yield f"not in the market of {self.day}, though on the watchlist: {named}{more}"
+            named = some_of(absent, _SHOWN)
+            yield f"not in the market of {self.day}, though on the watchlist: {named}"
         built = [line for line in self.history.snapshot.low_volume() if not line.manual]
         if screen.skip_low_volume and not any(line.holds_on(self.day) for line in built):
             yield (

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.safe_text import some_of
+
 _SHOWN: Final = 3
 """Suspicious matches that a warning names."""
 
@@ -118,8 +120,7 @@ def _warning(what: str, symbols: Sequence[str], marked: dict[int, str]) -> list[
     if not marked:
         return []
     named = [f"{symbols[place]} ({mark})" for place, mark in marked.items()]
-    more = f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else ""
     return [
-        f"{what}: {', '.join(named[:_SHOWN])}{more}; --exclude-suspect leaves them out, "
+        f"{what}: {some_of(named, _SHOWN)}; --exclude-suspect leaves them out, "
         "marketsweep status --quality shows their bars"
     ]

@@ -8,12 +8,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from marketsweep.agenda import ACTIONS, LISTED, Agenda
 from marketsweep.errors import CallFailed, ProviderError, ProviderRefused
 from marketsweep.misses import Misses
 from marketsweep.missing_actions import (
+    KINDS,
     NOTE,
     MissingActions,
     as_note,
@@ -26,7 +27,6 @@ from marketsweep.providers import Provider
 from marketsweep.records import ActionAside, Dividend, Listing, Split, Unavailable
 from marketsweep.reference import LISTED_ON
 from marketsweep.routes import Request
-from marketsweep.rulings import Kind
 from marketsweep.sessions import NEW_YORK
 from marketsweep.sync_receipt import SyncReceipt
 from marketsweep.writer import Writer
@@ -34,8 +34,6 @@ from marketsweep.writer import Writer
 _T = TypeVar("_T")
 Write = Callable[..., Coroutine[Any, Any, Any]]
 """Calls a function of the writer in the thread that writes."""
-
-_KINDS: Final[dict[str, Kind]] = {"splits": "split", "dividends": "dividend"}
 
 
 class ReferenceSync:
@@ -144,7 +142,7 @@ class ReferenceSync:
         before = of_notes(notes)
         missing = dict(before)
         since, of = agenda.actions_since, agenda.actions_of
-        for what, kind in _KINDS.items():
+        for what, kind in KINDS.items():
             if what in self._missing:
                 new = MissingActions(kind, since, agenda.last, self._missing[what], of)
                 missing[kind] = joined(missing.get(kind), new)

@@ -21,13 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from marketsweep.agenda import ACTIONS, LISTED
 from marketsweep.catalog import Catalog
-from marketsweep.database import FILE, Outdated, check_format
-from marketsweep.errors import MarketsweepError, StoreDamaged
+from marketsweep.database import FILE, FORMAT, Outdated
+from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
 from marketsweep.intake import quality
-from marketsweep.missing_actions import NOTE, MissingActions, as_note, of_notes
+from marketsweep.missing_actions import KINDS, NOTE, MissingActions, as_note, of_notes
 from marketsweep.resolution import resolve
-from marketsweep.rulings import Kind
 from marketsweep.salvage import Salvage, choose, find_segments, salvage
 from marketsweep.segments import FOLDER, Disk, Segment, disk_errors
 from marketsweep.sessions import next_session, sessions_between
@@ -43,8 +43,6 @@ _STEPS: Final = 5
 
 _LEFT_BEHIND: Final = ("-wal", "-shm")
 
-_KINDS: Final[dict[str, Kind]] = {"splits": "split", "dividends": "dividend"}
-
 _OF_THE_USER: Final = {
     "settled": "your word on splits and dividends",
     "low volume": "the low-volume list",
@@ -57,8 +55,8 @@ _CORE: Final = ("axis", "days", "segments", "counts/", "lives")
 _TOLD: Final = ("splits/", "dividends/", "listings", "settled", "low volume", "notes")
 """Parts that there usually are."""
 
-_NOTES: Final = {"splits": "actions", "dividends": "actions", "listings": "listed"}
-"""Of parts that a sync fetches the note that says that it has."""
+_NOTES: Final = {"splits": ACTIONS, "dividends": ACTIONS, "listings": LISTED}
+"""For a part that a sync fetches, the key of the note that says that it is there."""
 
 
 @dataclass
@@ -72,7 +70,7 @@ class Repaired:
     """Whether the lists of sessions and tickers were made again from the segments."""
     sessions: int = 0
     segments: int = 0
-    """Of what is stored now."""
+    """How many segments are stored now."""
     lost_days: list[dt.date] = field(default_factory=list)
     """Sessions whose bars are gone."""
     unknown_days: bool = False
@@ -80,7 +78,7 @@ class Repaired:
     lost_parts: list[str] = field(default_factory=list)
     """Parts of the catalog that a sync brings back."""
     lost_for_good: list[str] = field(default_factory=list)
-    """Parts that nobody but the user knows, in words."""
+    """Parts that only the user knows, in words."""
     moved_to: Path | None = None
     """Where the damaged files are."""
     moved: list[str] = field(default_factory=list)
@@ -158,8 +156,8 @@ class _Lists(NamedTuple):
 def repair(path: Path, progress: Callable[[str], None] = lambda _: None) -> Repaired:
     """Make a data folder whole again; see above. It may stand still for the length of a check.
 
-    Raises UsageError where there is no data, StoreLocked while another process writes, StoreFull
-    where there is no room for a new catalog, and StoreError. Nothing is changed then.
+    Raises UsageError if there is no data, StoreLocked while another process writes, StoreFull if
+    there is no room for a new catalog, and StoreError. The folder is unchanged in these cases.
     """
     progress("checking every byte")
     done = Repaired(path)
@@ -201,7 +199,11 @@ def _damages(path: Path) -> list[str]:
 def _write(path: Path, work: Path, done: Repaired) -> list[str]:
     """Make the new catalog in the folder `work`; the names of segment files that are no good."""
     saved = salvage(path, Catalog.JOURNALS)
-    check_format(path, readable=saved.version > 0 and not saved.lost)
+    if saved.format > FORMAT and (saved.lost or not saved.version):
+        raise StoreError(
+            f"{path / FILE} has format {saved.format}, and this marketsweep writes {FORMAT}: "
+            "update marketsweep, which may read it as it is"
+        )
     told = {n: data for n, data in saved.packs.items() if not n.startswith(WORKED_OUT)}
     catalog = Catalog.create(work)
     try:
@@ -305,7 +307,7 @@ def _name_losses(catalog: Catalog, saved: Salvage, days: Sequence[dt.date], done
     stale = {_NOTES.get(_kind(part)) for part in done.lost_parts}
     notes = {key: text for key, text in catalog.notes().items() if key not in stale}
     catalog.put_notes(notes)
-    kinds = {_KINDS[_kind(part)] for part in done.lost_parts if _kind(part) in _KINDS}
+    kinds = {KINDS[_kind(part)] for part in done.lost_parts if _kind(part) in KINDS}
     if kinds and days:
         missing = of_notes(notes)
         reason = "they were lost when the catalog was damaged"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from marketsweep.repair import Repaired, runs
+from marketsweep.safe_text import some_of
 
 _SHOWN: Final = 5
 """Damages and runs of sessions that are named."""
@@ -39,15 +40,10 @@ def _lines(done: Repaired) -> Iterator[str]:
     if done.lost_for_good:
         yield f"  lost, if there was any: {', '.join(done.lost_for_good)}"
     if done.moved_to:
-        yield f"  moved to {done.moved_to}: {_some(done.moved)}"
+        yield f"  moved to {done.moved_to}: {some_of(done.moved, _SHOWN)}"
     yield "  what is stored now was checked: no damage"
 
 
 def _spans(days: Sequence[dt.date]) -> str:
     found = [f"{first}" if first == last else f"{first} to {last}" for first, last in runs(days)]
-    return f"{len(days):,} sessions, {_some(found)}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return f"{len(days):,} sessions, {some_of(found, _SHOWN)}"

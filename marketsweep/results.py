@@ -60,7 +60,7 @@ class Coverage:
     unsettled: int = 0
     """How many of the evaluated have fewer."""
     unsettled_answers: int = 0
-    """Of how many of them the answer may be another one over a longer history."""
+    """Evaluated symbols whose answer may change over a longer history."""
 
     @property
     def share(self) -> float:
@@ -147,7 +147,7 @@ class Hits:
     suspicious: list[str] = field(default_factory=list)
     """Of each match the rules that find bars it rests on suspicious: "slip, hole"; or ""."""
     unsettled: list[tuple[str, ...]] = field(default_factory=list)
-    """Of each match the names of the values that may be others over a longer history."""
+    """For each match, the names of the values that may change over a longer history."""
     warnings: list[str] = field(default_factory=list)
     funnel: list[ClauseCount] = field(default_factory=list)
     """Whom each clause lets through, in order; where that was asked for."""

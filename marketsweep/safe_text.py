@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 _MOST: Final = 200
@@ -26,6 +27,12 @@ def foreign(text: str, most: int = _MOST) -> str:
     """Return a text from a provider or a file as one line of at most so many characters."""
     line = _BLANKS.sub(" ", _OBEYED.sub(" ", text[: 8 * most])).strip()
     return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
+def some_of(texts: Sequence[str], shown: int, *, between: str = ", ", last: str = " and") -> str:
+    """Return the first of some texts, and how many more there are: "A, B and 3 more"."""
+    more = f"{last} {len(texts) - shown:,} more" if len(texts) > shown else ""
+    return between.join(texts[:shown]) + more
 
 
 def csv_cell(text: str) -> str:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from marketsweep.database import FILE, connect_reader
 from marketsweep.errors import StoreError
 from marketsweep.fields import FIELDS
 from marketsweep.labels import label_of
-from marketsweep.packs import SUM, checksum_of, crc32
+from marketsweep.packs import SUM, Row, checksum_of, crc32
 from marketsweep.segments import SUFFIX, files_in
 from marketsweep.tables.rows import SegmentRow
 
@@ -31,14 +31,14 @@ _UNREADABLE: Final = (sqlite3.Error, OSError, ValueError)
 
 _decode_root: Final = msgspec.msgpack.Decoder(dict[str, int]).decode
 
-Row = tuple[Any, ...]
-
 
 class Salvage(NamedTuple):
     """The good parts of a catalog."""
 
     version: int
     """The data version; 0 where it is not known."""
+    format: int
+    """The number of the format that the catalog names; 0 where it cannot be read."""
     packs: dict[str, bytes]
     lost: list[str]
     """Names of the parts that are damaged or gone."""
@@ -53,9 +53,12 @@ def salvage(folder: Path, journals: Sequence[str]) -> Salvage:
     try:
         connection = connect_reader(folder / FILE)
     except _UNREADABLE:
-        return Salvage(0, {}, [], {}, complete=False)
+        return Salvage(0, 0, {}, [], {}, complete=False)
     with closing(connection):
         version, checksums = _root(connection)
+        named = 0
+        with suppress(*_UNREADABLE):
+            (named,) = connection.execute("PRAGMA user_version").fetchone()
         packs: dict[str, bytes] = {}
         lost: set[str] = set()
         rows, in_order = _read(connection, "packs")
@@ -70,7 +73,8 @@ def salvage(folder: Path, journals: Sequence[str]) -> Salvage:
         lost |= {name for name in checksums if not name.startswith(SUM)} - packs.keys()
         of_journals = {table: _read(connection, table)[0] for table in journals}
     lost -= packs.keys()
-    return Salvage(version, packs, sorted(lost), of_journals, complete=in_order or version > 0)
+    complete = in_order or version > 0
+    return Salvage(version, named, packs, sorted(lost), of_journals, complete)
 
 
 def _root(connection: sqlite3.Connection) -> tuple[int, dict[str, int]]:
@@ -162,6 +166,10 @@ def _shape_of(data: bytes) -> tuple[int, ...] | None:
     return None
 
 
+def _weight(one: Found) -> tuple[bool, int, int]:
+    return "." not in one.row.period, len(one.days), one.at
+
+
 def choose(found: Sequence[Found]) -> tuple[list[Found], list[str]]:
     """Return segments that hold each session once, by period, and the names of the others.
 
@@ -171,9 +179,7 @@ def choose(found: Sequence[Found]) -> tuple[list[Found], list[str]]:
     axis = max((one.tickers for one in found), key=len, default=[])
     chosen: dict[str, Found] = {}
     taken: set[dt.date] = set()
-    for one in sorted(found, key=lambda one: ("." not in one.row.period, len(one.days), one.at))[
-        ::-1
-    ]:
+    for one in sorted(found, key=_weight)[::-1]:
         fits = list(one.tickers) == list(axis[: len(one.tickers)])
         if fits and one.row.period not in chosen and taken.isdisjoint(one.days):
             chosen[one.row.period] = one

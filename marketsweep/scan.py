@@ -156,10 +156,10 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             _coverage(universe, panel, what.plan, truth, stored, suspect, young, doubtful),
             sessions_unadjusted=loader.unadjusted(stored[-what.plan.bars[0] :], scan.adjust),
         )
-        held = truth == 1.0
+        held, left_out = truth == 1.0, doubtful & np.isnan(truth)
         for column in (held, *parts.values()):
             column[suspect] = False
-            column[doubtful & np.isnan(truth)] = False
+            column[left_out] = False
         places = rank(
             held, [found[key] for key in what.keys], panel.symbols, descending=one.descending
         )

@@ -174,7 +174,7 @@ def sessions_between(first: dt.date, last: dt.date) -> list[dt.date]:
 
 FIRST_DAY: Final = dt.date(1900, 1, 1)
 LAST_DAY: Final = dt.date(2199, 12, 31)
-"""Days outside of these are slips: a source's, or of whoever asks for them."""
+"""A day outside of these is a mistake of a source or of a user."""
 
 
 def is_plausible(day: dt.date) -> bool:

@@ -27,11 +27,7 @@ _NOTHING: Final = tree.Number(0.0)
 
 def recursions(node: Node) -> dict[str, int]:
     """Return the recursive indicators that a node has, by their text, and the bars each takes."""
-    return {
-        str(part): _bars(part) + 1
-        for part in node.walk()
-        if isinstance(part, tree.Call) and _bars(part)
-    }
+    return {str(part): bars + 1 for part in node.walk() if (bars := _bars(part))}
 
 
 def settled(node: Node) -> Node:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Final
 
+from marketsweep.safe_text import some_of
+
 _EXCHANGE: Final = re.compile(r"^[A-Z][A-Z0-9_ ]{1,13}: *(?=\S)", re.IGNORECASE)
 _COUNTRY: Final = re.compile(r"(?<=\w)(?:[. :]US| U[NWQA])$", re.IGNORECASE)
 _ROOT: Final = r"(?P<root>[A-Z]{1,6})"
@@ -100,9 +102,8 @@ def note_of(read: Mapping[str, str], shown: int = 5) -> str:
     """Return the sentence that says how tickers were read; empty for none."""
     if not read:
         return ""
-    some = [f"{text} as {ticker}" for text, ticker in list(read.items())[:shown]]
-    more = f", and {len(read) - shown:,} more" if len(read) > shown else ""
-    return f"tickers read: {', '.join(some)}{more}"
+    told = [f"{text} as {ticker}" for text, ticker in read.items()]
+    return f"tickers read: {some_of(told, shown, last=', and')}"
 
 
 def from_yahoo(ticker: str) -> str:

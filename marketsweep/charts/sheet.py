@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from marketsweep.charts.drawing import Drawing
 from marketsweep.charts.page import POLICY, asset
 from marketsweep.charts.panes import PRICE, VOLUME
-from marketsweep.outputs.table import value_cells, written_number
+from marketsweep.outputs.table import value_cell, written_number
 from marketsweep.results import Hits
 
 _SLOTS: Final = 90
@@ -55,7 +55,7 @@ def sheet(hits: Hits, drawings: Sequence[Drawing], links: Sequence[str]) -> str:
 
 def _card(hits: Hits, rank: int, drawing: Drawing, link: str) -> str:
     values = "".join(
-        f"<dt>{escape(name)}</dt><dd>{value_cells(hits, name)[rank]}</dd>" for name in hits.values
+        f"<dt>{escape(name)}</dt><dd>{value_cell(hits, name, rank)}</dd>" for name in hits.values
     )
     name = f'<div class="name">{escape(drawing.name)}</div>' if drawing.name else ""
     suspicious = hits.suspicious[rank]

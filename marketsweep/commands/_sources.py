@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from marketsweep.commands._shared import FILE
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
     from marketsweep.config import Config
+    from marketsweep.providers import Provider
     from marketsweep.providers.files import FilesProvider
     from marketsweep.providers.massive import MassiveProvider
 
@@ -38,6 +40,50 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = option(command)
     return command
+
+
+def file_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that name files of one's own."""
+    for option in (
+        click.option("--symbols", metavar="FILE", type=FILE, help="files: reference data."),
+        click.option("--actions", metavar="FILE", type=FILE, help="files: splits and dividends."),
+        click.option(
+            "--path", metavar="FILE", type=FILE, help="files: bars, Parquet, CSV or Arrow."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+class Source(NamedTuple):
+    """Where to fetch from, as the options of a command say it."""
+
+    provider: str
+    base_url: str | None
+    api_key: str | None
+    path: Path | None
+    actions: Path | None
+    symbols: Path | None
+    calls_per_minute: int | None
+    concurrency: int | None
+    config: Config
+
+    def make(self) -> Provider:
+        """Return the provider. Raises UsageError for what cannot be."""
+        if self.provider != "massive":
+            return self.files()
+        return massive_source(
+            self.base_url,
+            self.api_key,
+            self.calls_per_minute or self.config.calls_per_minute,
+            self.concurrency or self.config.concurrency,
+            self.config,
+        )
+
+    def files(self) -> FilesProvider:
+        """Return the provider of files. Raises UsageError where another one is chosen."""
+        most_mb = self.config.max_file_mb
+        return files_source(self.provider, self.path, self.actions, self.symbols, most_mb)
 
 
 def massive_source(

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from marketsweep.commands._shared import FILE, data_option, echo, json_option, write_json
-from marketsweep.commands._sources import files_source, limit_option, massive_source, source_options
+from marketsweep.commands._shared import data_option, echo, json_option, write_json
+from marketsweep.commands._sources import Source, file_options, limit_option, source_options
 from marketsweep.errors import CoverageError, UsageError
 
 if TYPE_CHECKING:
-    from marketsweep.providers import Provider
     from marketsweep.repair import Repaired
 
 
 @click.command()
 @source_options
-@click.option("--path", metavar="FILE", type=FILE, help="files: bars, Parquet, CSV or Arrow.")
-@click.option("--actions", metavar="FILE", type=FILE, help="files: splits and dividends.")
-@click.option("--symbols", metavar="FILE", type=FILE, help="files: reference data.")
+@file_options
 @limit_option
 @data_option
 @json_option
@@ -57,16 +53,13 @@ def repair(
     folder = data_folder(data)
     done = run_repair(folder, lambda said: echo(f"marketsweep: {said}", err=True))
     if done.lost_days or done.lost_parts:
-        config = read_config(folder)
-
-        def source() -> Provider:
-            if provider == "massive":
-                limit = calls_per_minute or config.calls_per_minute
-                return massive_source(base_url, api_key, limit, config.concurrency, config)
-            return files_source(provider, path, actions, symbols, config.max_file_mb)
-
+        source = Source(
+            *(provider, base_url, api_key, path, actions, symbols, calls_per_minute),
+            concurrency=None,
+            config=read_config(folder),
+        )
         try:
-            source()
+            source.make()
         except UsageError as error:
             echo(f"marketsweep: nothing is fetched: {error}", err=True)
         else:
@@ -79,7 +72,7 @@ def repair(
         raise CoverageError(f"{folder} is whole again, and some data is missing: {done.next_step}")
 
 
-def _fetch(done: Repaired, source: Callable[[], Provider]) -> None:
+def _fetch(done: Repaired, source: Source) -> None:
     """Fetch the lost sessions, and with them the reference data that was lost."""
     from marketsweep.repair import runs
     from marketsweep.store import Store
@@ -91,6 +84,6 @@ def _fetch(done: Repaired, source: Callable[[], Provider]) -> None:
         # Reference data comes with each sync: of a session that is there, where none was lost.
         for first, last in runs(done.lost_days or newest):
             echo(f"marketsweep: fetching {first} to {last}", err=True)
-            sync(store, source(), first, last)
+            sync(store, source.make(), first, last)
         with store.snapshot() as snapshot:
             done.take_fetched(snapshot.sessions, snapshot.notes())

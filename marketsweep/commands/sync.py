@@ -10,7 +10,6 @@ import click
 
 from marketsweep.commands._shared import (
     DAY,
-    FILE,
     data_option,
     date_of,
     echo,
@@ -21,12 +20,11 @@ from marketsweep.commands._shared import (
     where_option,
     write_json,
 )
-from marketsweep.commands._sources import files_source, limit_option, massive_source, source_options
+from marketsweep.commands._sources import Source, file_options, limit_option, source_options
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
     from marketsweep.forecast import Forecast
-    from marketsweep.providers import Provider
     from marketsweep.providers.files import FilesProvider
     from marketsweep.sync_receipt import SyncReceipt
 
@@ -36,9 +34,7 @@ if TYPE_CHECKING:
 @click.option("--since", type=DAY, help="First session. Default: two years back.")
 @click.option("--until", type=DAY, help="Last session. Default: the newest there is.")
 @click.option("--again", is_flag=True, help="since: fetch stored sessions too.")
-@click.option("--path", metavar="FILE", type=FILE, help="files: bars, Parquet, CSV or Arrow.")
-@click.option("--actions", metavar="FILE", type=FILE, help="files: splits and dividends.")
-@click.option("--symbols", metavar="FILE", type=FILE, help="files: reference data.")
+@file_options
 @limit_option
 @click.option("--only", metavar="A,B|@FILE", help="These symbols alone, by the cheapest way.")
 @click.option("--by-symbol", is_flag=True, help="One call a symbol, and not one a session.")
@@ -103,16 +99,11 @@ def sync(
     from marketsweep.sync import sync as run_sync
     from marketsweep.sync_receipt import require_use
 
-    config = read_config(data_folder(data))
-    limit = calls_per_minute or config.calls_per_minute
-    at_once = concurrency or config.concurrency
-
-    def source() -> Provider:
-        if provider == "massive":
-            return massive_source(base_url, api_key, limit, at_once, config)
-        return files_source(provider, path, actions, symbols, config.max_file_mb)
-
-    source()  # refuses what cannot be before a folder is made
+    source = Source(
+        *(provider, base_url, api_key, path, actions, symbols, calls_per_minute, concurrency),
+        config=read_config(data_folder(data)),
+    )
+    source.make()  # refuses what cannot be before a folder is made
     if keep_on and until:
         raise UsageError("--watch goes on and on: leave --until out")
     chosen = None if only is None else listed(only)
@@ -122,7 +113,7 @@ def sync(
     if dry_run:
         if provider != "files":
             raise UsageError("--dry-run is for --provider files; --plan says what a sync costs")
-        _show_dry_run(files_source(provider, path, actions, symbols, config.max_file_mb), as_json)
+        _show_dry_run(source.files(), as_json)
         return
     if only_plan:
         from marketsweep.forecast import forecast
@@ -131,7 +122,7 @@ def sync(
         folder = data_folder(data)
         plan = forecast(
             folder,
-            source(),
+            source.make(),
             first,
             last,
             symbols=chosen,
@@ -150,7 +141,7 @@ def sync(
         with progress_line("fetching") as progress:
             receipt = run_sync(
                 store,
-                source(),
+                source.make(),
                 date_of(since),
                 date_of(until),
                 progress,

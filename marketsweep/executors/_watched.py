@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Final
 
+from marketsweep.evaluate import Part
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan
 from marketsweep.time_limit import check_time
-
-Part = TypeVar("Part")
 
 _LOOK: Final = 0.05
 """Seconds between two looks at signals and the time limit."""
@@ -20,18 +19,15 @@ _SMALL: Final = 2_000_000
 """Rows of tiles, some 20 ns each on one thread."""
 
 
-def is_small(plan: Plan, panel: Panel) -> bool:
-    """Whether a plan takes a few milliseconds: then this thread takes part, and nobody waits."""
-    steps = zip(plan.operations, plan.rows, strict=True)
-    rows = sum(min(asked, panel.rows) * (1 + operation.lookback) for operation, asked in steps)
-    return rows * panel.tiles < _SMALL
-
-
 def by_all(
-    take: Callable[[], Part], stop: Callable[[], None], threads: int, *, small: bool = False
+    plan: Plan,
+    panel: Panel,
+    take: Callable[[], Part],
+    stop: Callable[[], None],
+    threads: int,
 ) -> list[Part]:
-    """What each of so many threads takes of the work; `small` work is not looked after."""
-    if small:
+    """What each of so many threads takes of a plan's work; small work is not looked after."""
+    if _is_small(plan, panel):
         check_time()
         helpers = [_pool(threads).submit(take) for _ in range(threads - 1)]
         return [take(), *(helper.result() for helper in helpers)]
@@ -44,6 +40,13 @@ def by_all(
         wait(parts)
         raise
     return [part.result() for part in parts]
+
+
+def _is_small(plan: Plan, panel: Panel) -> bool:
+    """Whether a plan takes a few milliseconds: then this thread takes part, and nobody waits."""
+    steps = zip(plan.operations, plan.rows, strict=True)
+    rows = sum(min(asked, panel.rows) * (1 + operation.lookback) for operation, asked in steps)
+    return rows * panel.tiles < _SMALL
 
 
 @lru_cache(maxsize=1)

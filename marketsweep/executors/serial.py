@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.evaluate import Found, Tallies, begin, begin_search, begin_tally
-from marketsweep.executors._watched import by_all, is_small
+from marketsweep.executors._watched import by_all
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan
 
@@ -14,17 +14,17 @@ from marketsweep.plan import Plan
 def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
     """Every tile, one after the other."""
     job = begin(plan, panel)
-    by_all(job.take, job.stop, 1, small=is_small(plan, panel))
+    by_all(plan, panel, job.take, job.stop, 1)
     return job.results
 
 
 def search(plan: Plan, panel: Panel) -> Found:
     """Every tile, one after the other, for where the first result holds."""
-    (found,) = by_all(*begin_search(plan, panel), 1, small=is_small(plan, panel))
+    (found,) = by_all(plan, panel, *begin_search(plan, panel), 1)
     return found
 
 
 def tally(plan: Plan, panel: Panel, first: int = 0) -> Tallies:
     """Every tile, one after the other, for how often each result holds."""
-    (found,) = by_all(*begin_tally(plan, panel, first), 1, small=is_small(plan, panel))
+    (found,) = by_all(plan, panel, *begin_tally(plan, panel, first), 1)
     return found

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.evaluate import Found, Tallies, begin, begin_search, begin_tally, joined
-from marketsweep.executors._watched import by_all, is_small
+from marketsweep.executors._watched import by_all
 from marketsweep.panel import Panel
 from marketsweep.plan import Plan
 from marketsweep.workers import WORKERS
@@ -18,18 +18,17 @@ from marketsweep.workers import WORKERS
 def run(plan: Plan, panel: Panel, threads: int = WORKERS) -> list[NDArray[np.float64]]:
     """Every tile, shared among the threads."""
     job = begin(plan, panel)
-    by_all(job.take, job.stop, threads, small=is_small(plan, panel))
+    by_all(plan, panel, job.take, job.stop, threads)
     return job.results
 
 
 def search(plan: Plan, panel: Panel, threads: int = WORKERS) -> Found:
     """Every tile, shared among the threads, for where the first result holds."""
-    job, small = begin_search(plan, panel), is_small(plan, panel)
-    return joined(by_all(*job, threads, small=small))
+    return joined(by_all(plan, panel, *begin_search(plan, panel), threads))
 
 
 def tally(plan: Plan, panel: Panel, first: int = 0, threads: int = WORKERS) -> Tallies:
     """Every tile, shared among the threads, for how often each result holds."""
-    job, small = begin_tally(plan, panel, first), is_small(plan, panel)
-    found: Tallies = np.sum(by_all(*job, threads, small=small), axis=0)
+    job = begin_tally(plan, panel, first)
+    found: Tallies = np.sum(by_all(plan, panel, *job, threads), axis=0)
     return found

@@ -38,7 +38,7 @@ _TYPED: Final = (".parquet", ".arrow", ".feather", ".ipc")
 """Suffixes of files that are not text."""
 
 _BINARY: Final = 0.02
-"""Of the first characters: a file with more control characters is not text."""
+"""Share of control characters among the first ones, from which a file is not text."""
 
 _PAGES: Final = (b"<!doctype", b"<html", b"<?xml", b"<table", b"<head", b"<body")
 """How web pages begin."""

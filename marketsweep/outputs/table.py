@@ -31,7 +31,9 @@ def _lines(hits: Hits, width: int) -> list[str]:
     if any(hits.suspicious):
         columns.append(["suspicious", *hits.suspicious])
         fixed += 1
-    columns += [[name, *value_cells(hits, name)] for name in names]
+    columns += [
+        [name, *(value_cell(hits, name, row) for row in range(len(hits)))] for name in names
+    ]
     widths = [max(map(len, column)) for column in columns]
     shown = len(columns)
     while shown > fixed and sum(widths[:shown]) + len(_GAP) * (shown - 1) > width:
@@ -45,12 +47,10 @@ def _lines(hits: Hits, width: int) -> list[str]:
     return [lines[0], rule, *lines[1:], *note, *young]
 
 
-def value_cells(hits: Hits, name: str) -> list[str]:
-    """Return a value of each match as people read it, "~" before one that has not settled."""
-    marked = zip(hits.values[name].tolist(), hits.unsettled, strict=True)
-    return [
-        ("~" if name in unsettled else "") + written_number(value) for value, unsettled in marked
-    ]
+def value_cell(hits: Hits, name: str, rank: int) -> str:
+    """Return a value of a match as people read it, "~" before one that has not settled."""
+    mark = "~" if name in hits.unsettled[rank] else ""
+    return mark + written_number(hits.values[name][rank].item())
 
 
 def _line(cells: list[str], widths: list[int]) -> str:

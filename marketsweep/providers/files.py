@@ -27,6 +27,7 @@ from marketsweep.records import (
     Usage,
     Window,
 )
+from marketsweep.safe_text import some_of
 from marketsweep.sessions import NEW_YORK, is_session
 
 __all__ = ["FilesProvider"]
@@ -178,11 +179,10 @@ class FilesProvider:
             if not any((split.symbol, split.ex_date + off * _DAY) in told for off in range(-7, 8))
         ]
         if untold:
-            named = [f"{one.symbol} {one.ex_date} (factor {one.old:g})" for one in untold[:3]]
-            more = f", and {len(untold) - 3:,} more" if len(untold) > 3 else ""
+            named = [f"{one.symbol} {one.ex_date} (factor {one.old:g})" for one in untold]
             found.append(
                 "adjusted closes imply splits that no action tells, and prices before are taken as "
-                f"they are: {', '.join(named)}{more}; tell them with --actions FILE"
+                f"they are: {some_of(named, 3, last=', and')}; tell them with --actions FILE"
             )
         return list(dict.fromkeys(found))
 
