@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
 from marketsweep import tree
@@ -22,6 +22,9 @@ DEFAULT_SORT: Final = "median(dollar_volume, 20), dollar_volume"
 
 The median is not misled by one wrong bar; symbols with fewer bars follow, by their newest one.
 """
+
+CLOSE: Final = tree.Field("close")
+VOLUME: Final = tree.Field("volume")
 
 NO_CONDITIONS: Final = Saved()
 
@@ -96,7 +99,7 @@ def planned(
     found = (part for clause in clauses for part in parts_of(clause)) if explained else ()
     parts = list(dict.fromkeys(found))
     keys = [_number(key, saved) for key in _several(sort or DEFAULT_SORT)]
-    fixed = [condition, tree.Field("close"), tree.Field("volume")]
+    fixed = [condition, CLOSE, VOLUME]
     recursive = (condition, *keys, *shown.values()) if marked else ()
     late = {node: settled(node) for node in recursive if recursions(node)}
     of_matches = [*fixed, *keys, *shown.values()]
@@ -112,6 +115,12 @@ def settled_bars(asked: Asked) -> int:
     """Return the bars at which all recursions of what is asked have settled; 0 without any."""
     bars = dict(zip(asked.nodes, asked.plan.bars, strict=True))
     return max((bars[late] for late in asked.settled.values()), default=0)
+
+
+def slowest(asked: Asked) -> str:
+    """Return the recursion that takes the most bars to settle; there must be one."""
+    takes = dict(chain.from_iterable(recursions(node).items() for node in asked.settled))
+    return max(takes, key=lambda name: takes[name])
 
 
 def _several(sort: str | Node) -> Sequence[str | Node]:

@@ -81,7 +81,7 @@ def audit(
 
     Raises what a scan does, and CoverageError where no session has the history that is needed.
     """
-    scan = replace(scan, limit=None, marked=False)
+    scan = replace(scan, limit=None, marked=False, finds_unsettled=False)
     newest = run(scan, loader)
     needed = max(newest.coverage.bars_needed, 1)
     past = loader.sessions_of(newest.as_of)[needed - 1 : -1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from marketsweep.plan import make_plan
 from marketsweep.saved import Saved
 from marketsweep.scan import resolve_session
 from marketsweep.screen import EVERYBODY, written
+from marketsweep.settling import differs, recursions, settled
 from marketsweep.tree import Kind, Node
 
 
@@ -32,6 +33,8 @@ class Part:
     value: float | bool | None
     distance: float | None
     """Of a truth that does not hold, how far it is from holding; None where none can be told."""
+    unsettled: bool = False
+    """Whether bars before the stored ones may change the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Explanation:
         for part in self.parts:
             text = f"{'  ' * part.depth}{part.text}"
             lines.append(f"  {_mark(part)} {text:<{width}}  {_value(part)}".rstrip())
+        if any(part.unsettled for part in self.parts):
+            lines.append("~ too few bars to have settled: earlier ones may change it")
         if self.suspicious:
             lines.append(
                 f"suspicious bars: {self.suspicious}; see marketsweep status --quality --symbol "
@@ -82,7 +87,9 @@ def explain(
     node = condition_tree(condition, saved)
     session = resolve_session(loader.snapshot, as_of)
     nodes = list(dict.fromkeys(parts_of(node)))
-    plan = make_plan(nodes)
+    late = {one: settled(one) for one in nodes if recursions(one)}
+    asked = list(dict.fromkeys((*nodes, *late.values())))
+    plan = make_plan(asked)
     # Of everybody: where a symbol stands among all is a part like others.
     symbol = loader.snapshot.ticker(symbol)
     panel = loader.panel(session, EVERYBODY, plan, adjust)
@@ -90,9 +97,10 @@ def explain(
         raise UsageError(_absent(loader, symbol, session))
     place = panel.symbols.index(symbol)
     columns = evaluate(plan, panel, executor("threads"), loader.others(session, adjust))
-    values = {one: column[0, [place]] for one, column in zip(nodes, columns, strict=True)}
+    values = {one: column[0, [place]] for one, column in zip(asked, columns, strict=True)}
+    young = {one for one, other in late.items() if differs(values[one], values[other])[0]}
     source = condition if isinstance(condition, str) else None
-    parts = list(_parts(node, values, source, 0))
+    parts = list(_parts(node, values, young, source, 0))
     holds = parts[0].value
     assert not isinstance(holds, float)
     (suspicious,) = loader.marks(session, plan.history, [symbol])
@@ -109,7 +117,11 @@ def _absent(loader: Loader, symbol: str, session: dt.date) -> str:
 
 
 def _parts(
-    node: Node, values: Mapping[Node, Column], source: str | None, depth: int
+    node: Node,
+    values: Mapping[Node, Column],
+    young: Container[Node],
+    source: str | None,
+    depth: int,
 ) -> Iterator[Part]:
     value = float(values[node][0])
     joined, text = [], written(node, source)
@@ -118,14 +130,14 @@ def _parts(
         text = "all of" if node.operator == "and" else "any of"
     if node.kind is not Kind.TRUTH:
         if not isinstance(node, tree.Number):
-            yield Part(depth, text, None if math.isnan(value) else value, None)
+            yield Part(depth, text, None if math.isnan(value) else value, None, node in young)
         return
     truth = None if math.isnan(value) else value == 1.0
     away = float(distance(node, values)[0]) if truth is False else math.nan
-    yield Part(depth, text, truth, None if math.isnan(away) else away)
+    yield Part(depth, text, truth, None if math.isnan(away) else away, node in young)
     for child in joined or node.children():
         if child in values:
-            yield from _parts(child, values, source, depth + 1)
+            yield from _parts(child, values, young, source, depth + 1)
 
 
 def _mark(part: Part) -> str:
@@ -135,6 +147,7 @@ def _mark(part: Part) -> str:
 
 
 def _value(part: Part) -> str:
+    mark = "~" if part.unsettled else ""
     if isinstance(part.value, float):
-        return f"{part.value:,.6g}"
-    return "" if part.distance is None else f"{part.distance:.2%} away"
+        return f"{mark}{part.value:,.6g}"
+    return mark if part.distance is None else f"{mark}{part.distance:.2%} away"

@@ -110,6 +110,8 @@ class Suspicion(NamedTuple):
 
     rule: str
     since: int
+    first: dt.date
+    """The day of the first suspicious bar."""
 
 
 def suspicions(
@@ -123,7 +125,7 @@ def suspicions(
     rules = [rule for rule in RULES if rule.excludes]
     found: dict[str, list[Suspicion]] = {}
     for flag in find_flags(snapshot, dates, wanted, rules, first=first):
-        found.setdefault(flag.symbol, []).append(Suspicion(flag.rule, flag.since))
+        found.setdefault(flag.symbol, []).append(Suspicion(flag.rule, flag.since, flag.first))
     return found
 
 

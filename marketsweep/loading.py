@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -134,15 +134,32 @@ class Loader:
 
     def marks(self, as_of: dt.date, bars: int, symbols: Sequence[str]) -> list[str]:
         """What is suspicious of the newest `bars` of symbols up to a session, as `Suspects`."""
+        return self._suspects_of(as_of, bars).marks(symbols, bars) if symbols else []
+
+    def marks_of_hits(
+        self,
+        symbols: Sequence[str],
+        days: NDArray[np.datetime64],
+        first: dt.date,
+        last: dt.date,
+        bars: int,
+    ) -> list[str]:
+        """What is suspicious of the `bars` of symbols up to sessions between `first` and `last`."""
         if not symbols:
             return []
+        dates = self.day(last).history.dates
+        places = np.searchsorted(np.array(dates, "datetime64[D]"), days)
+        judged = len(dates) - bisect_left(dates, first) + bars
+        return self._suspects_of(last, judged).marks_of_hits(symbols, places, bars)
+
+    def _suspects_of(self, as_of: dt.date, bars: int) -> Suspects:
         from marketsweep.suspects import Suspects, reach_of  # scans without a match need it not
 
         key = as_of, reach_of(bars)
         if key not in self._suspects:
             _make_room(self._suspects, _DAYS_KEPT)
             self._suspects[key] = Suspects(self.day(as_of).history, key[1])
-        return self._suspects[key].marks(symbols, bars)
+        return self._suspects[key]
 
     def unadjusted(self, looked_at: Sequence[dt.date], adjust: Adjust) -> int:
         """How many of the sessions looked at may lack splits that are not known."""

@@ -235,7 +235,8 @@ class Market:
         `until` None is the newest session, `since` None the 252nd before it. Each session is seen
         as a scan of that day sees it: its universe, and the splits and tickers known by then.
         `limit` counts by session; `progress` is told how many sessions are done, of how many, and
-        the hits so far.
+        the hits so far. Hits on suspicious bars are marked: judged by all bars up to `until`, so
+        that a mark may be younger than the hit.
         The other arguments are those of `scan`, and so is what it raises.
         """
         from marketsweep.signals import signals  # few scans ask for it

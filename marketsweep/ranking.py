@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -102,7 +102,7 @@ def marked_last(
         if len(clean) >= wanted:
             break
     ordered = [*clean, *marked][:wanted]
-    said = _warning("suspicious matches come last", symbols, marked)
+    said = suspicious_warning("suspicious matches come last", _by_symbol(symbols, marked))
     return Ranked(np.array(ordered, np.int64), [marked.get(place, "") for place in ordered], said)
 
 
@@ -113,13 +113,20 @@ def marked_in_place(
     shown = places[:most]
     found = marks([symbols[place] for place in shown.tolist()])
     marked = {place: mark for place, mark in zip(shown.tolist(), found, strict=True) if mark}
-    return Ranked(shown, found, _warning("suspicious matches", symbols, marked))
+    return Ranked(
+        shown, found, suspicious_warning("suspicious matches", _by_symbol(symbols, marked))
+    )
 
 
-def _warning(what: str, symbols: Sequence[str], marked: dict[int, str]) -> list[str]:
-    if not marked:
+def _by_symbol(symbols: Sequence[str], marked: Mapping[int, str]) -> dict[str, str]:
+    return {symbols[place]: mark for place, mark in marked.items()}
+
+
+def suspicious_warning(what: str, marks: Mapping[str, str]) -> list[str]:
+    """Return a warning that names the symbols with a mark, or none where there are none."""
+    if not marks:
         return []
-    named = [f"{symbols[place]} ({mark})" for place, mark in marked.items()]
+    named = [f"{symbol} ({mark})" for symbol, mark in marks.items()]
     return [
         f"{what}: {some_of(named, _SHOWN)}; --exclude-suspect leaves them out, "
         "marketsweep status --quality shows their bars"

@@ -318,14 +318,23 @@ def signals_report(found: Signals) -> str:
     lines = [f"{'session':<10}  {'hits':>6}  {'evaluated':>9}  {'expected':>8}  first"]
     place = 0
     for one in found.sessions:
-        first = found.symbols[place : place + min(one.matches, _FIRST)]
+        first = [_marked(found, hit) for hit in range(place, place + min(one.matches, _FIRST))]
         more = ", ..." if one.matches > _FIRST else ""
         lines.append(
             f"{one.session}  {one.matches:>6,}  {one.evaluated:>9,}  {one.expected:>8,}  "
             f"{', '.join(first)}{more}".rstrip()
         )
         place += one.matches
+    if any(found.suspicious):
+        lines.append("! rests on suspicious bars")
+    if any(found.unsettled):
+        lines.append("~ too few bars to have settled")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _marked(found: Signals, hit: int) -> str:
+    before = "~" if found.unsettled[hit] else ""
+    return f"{before}{found.symbols[hit]}{'!' if found.suspicious[hit] else ''}"
 
 
 def sweep_report(found: Sweep) -> str:

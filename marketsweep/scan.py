@@ -26,7 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep import tree
-from marketsweep.asking import NO_CONDITIONS, Asked, Wanted, planned_together, settled_bars
+from marketsweep.asking import (
+    CLOSE,
+    NO_CONDITIONS,
+    VOLUME,
+    Asked,
+    Wanted,
+    planned_together,
+    settled_bars,
+    slowest,
+)
 from marketsweep.clauses import funnel, near_misses
 from marketsweep.distribution import Distribution, Ray
 from marketsweep.errors import CoverageError, UsageError
@@ -47,7 +56,7 @@ from marketsweep.sessions import (
     sessions_behind,
     sessions_from_to,
 )
-from marketsweep.settling import Unsettled, find_unsettled, recursions
+from marketsweep.settling import Unsettled, find_unsettled
 from marketsweep.store import Snapshot
 from marketsweep.time_limit import check_time
 from marketsweep.tree import Node
@@ -85,8 +94,9 @@ class Scan:
     min_history: MinHistory = "valid"
     """Whether values count from TA-Lib's first valid bar on, or once recursions have settled."""
     marked: bool = True
-    """Whether matches on suspicious bars are marked, and come last where no sort is given, and
-    values that have not settled are."""
+    """Whether matches on suspicious bars are marked, and come last where no sort is given."""
+    finds_unsettled: bool = True
+    """Whether values that may depend on bars before the stored ones are marked."""
     saved: Saved = NO_CONDITIONS
     """What conditions are known by name."""
     screen: Screen = EVERYBODY
@@ -175,8 +185,8 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             as_of=as_of,
             executor=name_of(scan.executor, done),
             symbols=[panel.symbols[place] for place in places.tolist()],
-            close=found[_CLOSE][places],
-            volume=found[_VOLUME][places],
+            close=found[CLOSE][places],
+            volume=found[VOLUME][places],
             values={name: found[node][places] for name, node in what.shown.items()},
             coverage=coverage,
             data_version=loader.version,
@@ -225,7 +235,9 @@ def _check(scan: Scan) -> None:
 
 def _wanted(scan: Scan) -> Wanted:
     explained = scan.funnel or scan.near > 0
-    return Wanted(scan.condition, scan.sort, scan.columns, scan.saved, explained, scan.marked)
+    return Wanted(
+        scan.condition, scan.sort, scan.columns, scan.saved, explained, scan.finds_unsettled
+    )
 
 
 def check_adjust(adjust: str) -> None:
@@ -338,11 +350,9 @@ def _young(coverage: Coverage, asked: Asked) -> Iterator[str]:
     """A warning where many symbols have too few bars for the recursions to settle."""
     if coverage.unsettled <= (1.0 - MIN_COVERAGE) * coverage.evaluated:
         return
-    takes = dict(chain.from_iterable(recursions(node).items() for node in asked.settled))
-    slowest = max(takes, key=lambda name: takes[name])
     yield (
         f"{coverage.unsettled:,} symbols have fewer than the {coverage.settled_bars:,} bars that "
-        f"{slowest} takes to settle: its values may be others over a longer history; run "
+        f"{slowest(asked)} takes to settle: its values may be others over a longer history; run "
         "marketsweep sync with an earlier --since, or leave them out with --min-history settled"
     )
 
@@ -354,9 +364,6 @@ def _gap(coverage: Coverage, as_of: dt.date) -> str:
         "sync; marketsweep status lists them"
     )
 
-
-_CLOSE: Final = tree.Field("close")
-_VOLUME: Final = tree.Field("volume")
 
 _NOBODY: Final = np.zeros(0, dtype=np.intp)
 

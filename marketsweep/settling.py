@@ -60,12 +60,24 @@ class Unsettled(NamedTuple):
 
     def names(self, shown: Mapping[str, Node], places: NDArray[np.int64]) -> list[tuple[str, ...]]:
         """Return of some symbols the names of the shown values that may be others."""
-        columns = {n: self.differs[node] for n, node in shown.items() if node in self.differs}
-        found: list[tuple[str, ...]] = [()] * len(places)
-        for name, column in columns.items():
-            for row in np.flatnonzero(column[places]).tolist():
-                found[row] = (*found[row], name)
-        return found
+        return names_of(shown, self.differs, places)
+
+
+def names_of(
+    shown: Mapping[str, Node],
+    may_differ: Mapping[Node, NDArray[np.bool_]],
+    places: NDArray[np.int64],
+) -> list[tuple[str, ...]]:
+    """Return the names of the shown values that may be others, at some places of the columns."""
+    names = [name for name, node in shown.items() if node in may_differ]
+    if not names:
+        return [()] * len(places)
+    table = np.stack([may_differ[shown[name]][places] for name in names], axis=1)
+    # Few sets of names occur: each is made once, however many places there are.
+    sets, of_place = np.unique(np.packbits(table, axis=1), axis=0, return_inverse=True)
+    flags = np.unpackbits(sets, axis=1, count=len(names)).astype(bool)
+    tuples = [tuple(np.array(names, object)[row]) for row in flags]
+    return [tuples[place] for place in of_place.ravel().tolist()]
 
 
 def find_unsettled(
@@ -79,11 +91,14 @@ def find_unsettled(
     `bars` is what all recursions take to settle, `of_symbols` what each symbol has. `settled_nodes`
     has what `settled` makes of nodes, and `columns` the values of both.
     """
-    differs = {
-        node: ~np.isnan(columns[node]) & (columns[late] != columns[node])
-        for node, late in settled_nodes.items()
-    }
-    return Unsettled(bars, of_symbols < bars, differs)
+    may_differ = {node: differs(columns[node], columns[one]) for node, one in settled_nodes.items()}
+    return Unsettled(bars, of_symbols < bars, may_differ)
+
+
+def differs(column: Column, settled_column: Column) -> NDArray[np.bool_]:
+    """Return where values are known and their settled form is unknown or another one."""
+    may_differ: NDArray[np.bool_] = ~np.isnan(column) & (settled_column != column)
+    return may_differ
 
 
 def _known(node: Node, where: Node) -> Node:

@@ -52,6 +52,13 @@ class Signals:
     close: NDArray[np.float64]
     volume: NDArray[np.float64]
     values: dict[str, NDArray[np.float64]]
+    suspicious: list[str]
+    """For each hit, the rules that suspect bars it rests on: "slip, hole", or "".
+
+    All bars up to the newest session judge: a rule may see today what no scan of that day could.
+    """
+    unsettled: list[tuple[str, ...]]
+    """For each hit, the names of the values that may change over a longer history."""
     sessions: list[SessionReceipt]
     executor: str
     data_version: int
@@ -67,7 +74,7 @@ class Signals:
         return len(self.symbols)
 
     def to_polars(self) -> pl.DataFrame:
-        """A polars frame: date, symbol, close, volume and the values."""
+        """A polars frame: date, symbol, close, volume, the values, suspicious and unsettled."""
         import polars as pl  # 400 ms to import, and few callers need it
 
         taken = {"date", "symbol", "close", "volume"}
@@ -78,6 +85,8 @@ class Signals:
                 "close": self.close,
                 "volume": self.volume,
                 **{name: column for name, column in self.values.items() if name not in taken},
+                "suspicious": pl.Series(self.suspicious, dtype=pl.String),
+                "unsettled": pl.Series(map("; ".join, self.unsettled), dtype=pl.String),
             }
         )
 
@@ -91,19 +100,27 @@ class Signals:
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One flat dict a hit."""
-        columns = {"close": self.close, "volume": self.volume, **self.values}
-        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-        return [
-            {"date": day, "symbol": symbol, **dict(zip(columns, row, strict=True))}
-            for day, symbol, row in zip(self.days.tolist(), self.symbols, rows, strict=True)
-        ]
+        columns = {
+            "date": self.days.tolist(),
+            "symbol": self.symbols,
+            "close": self.close.tolist(),
+            "volume": self.volume.tolist(),
+            **{name: column.tolist() for name, column in self.values.items()},
+            "suspicious": self.suspicious,
+            "unsettled": map("; ".join, self.unsettled),
+        }
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def to_dict(self) -> dict[str, Any]:
         """The whole answer as plain data: the JSON of `marketsweep signals --format json`."""
         return {
             "condition": self.condition,
             "sessions": [{**asdict(one), "session": f"{one.session}"} for one in self.sessions],
-            "hits": [{**hit, "date": f"{hit['date']}"} for hit in self.to_dicts()],
+            "hits": [
+                {**hit, "date": f"{hit['date']}", "unsettled": names}
+                for hit, names in zip(self.to_dicts(), self.unsettled, strict=True)
+            ],
+            "warnings": self.warnings,
             **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "executor": self.executor,
             "data_version": self.data_version,

@@ -5,6 +5,7 @@
    first session needs (`stretched_panel`). In each, a session's scan would see the same bars.
 3. The plan is evaluated once for all rows, and only where it holds is anything kept (`search`).
 4. Hits are ranked within their session; who was expected in it is counted (`census`).
+5. Hits that rest on suspicious bars are marked, and values that have not settled (`_marked`).
 
 What one pass cannot do, such as facts that change by day, is done by a scan of each session
 (`_one_by_one`): the answer is the same.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
@@ -24,7 +25,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.asking import Asked, planned
+from marketsweep.asking import CLOSE, VOLUME, Asked, planned, settled_bars, slowest
 from marketsweep.charts.drawing import Marks
 from marketsweep.charts.panes import has_a_past
 from marketsweep.distribution import Distribution
@@ -40,10 +41,11 @@ from marketsweep.past_sessions import (
     is_of_one_pass,
 )
 from marketsweep.plan import SESSION, Plan, make_plan
-from marketsweep.ranking import ranked_within
+from marketsweep.ranking import ranked_within, suspicious_warning
 from marketsweep.results import Timing
 from marketsweep.scan import Scan, check_adjust, of_today, resolve_session, run
 from marketsweep.screen import Screen, conditions_of
+from marketsweep.settling import Column, differs, names_of
 from marketsweep.signal_results import SessionReceipt, Signals
 from marketsweep.tree import Node
 
@@ -53,11 +55,16 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The hits of some sessions, in order; columns are close, volume and what is shown."""
+    """The hits of some sessions, in order; columns are close, volume and what is shown.
+
+    `unsettled` has the names of those shown values of each hit that may change over a longer
+    history.
+    """
 
     days: NDArray[np.datetime64]
     symbols: list[str]
     columns: list[NDArray[np.float64]]
+    unsettled: list[tuple[str, ...]]
     receipts: list[SessionReceipt]
     loading: float = 0.0
 
@@ -79,7 +86,7 @@ def signals(
     check_adjust(scan.adjust)
     last = resolve_session(loader.snapshot, until, "--until")
     sessions = chosen_sessions(loader, since, until, last)
-    asked = planned(scan.condition, scan.sort, scan.columns, scan.saved)
+    asked = planned(scan.condition, scan.sort, scan.columns, scan.saved, marked=True)
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
     one_pass = _is_of_one_pass(scan, screen, asked) and are_whole(loader, sessions)
@@ -100,14 +107,20 @@ def signals(
     )
     receipts = list(chain.from_iterable(part.receipts for part in parts))
     loading = sum(part.loading for part in parts)
+    of_hits = np.concatenate([part.days for part in parts])
+    symbols = list(chain.from_iterable(part.symbols for part in parts))
+    unsettled = list(chain.from_iterable(part.unsettled for part in parts))
+    marks = loader.marks_of_hits(symbols, of_hits, sessions[0], sessions[-1], asked.plan.history)
     total = perf_counter() - started
     return Signals(
         condition=scan.condition if isinstance(scan.condition, str) else str(asked.condition),
-        days=np.concatenate([part.days for part in parts]),
-        symbols=list(chain.from_iterable(part.symbols for part in parts)),
+        days=of_hits,
+        symbols=symbols,
         close=close,
         volume=volume,
         values=dict(zip(asked.shown, values, strict=True)),
+        suspicious=marks,
+        unsettled=unsettled,
         sessions=receipts,
         executor=name_of(scan.executor, distribution),
         data_version=loader.version,
@@ -120,6 +133,7 @@ def signals(
                 sessions[-1], asked.plan.history + len(sessions) - 1, scan.adjust
             ),
             *of_today(asked.condition, screen, sessions[0], loader.sessions[-1]),
+            *_of_hits(symbols, marks, unsettled, asked),
         ],
         distribution=distribution if distribution.tasks else None,
     )
@@ -145,6 +159,24 @@ def _is_of_one_pass(scan: Scan, screen: Screen, asked: Asked) -> bool:
     return not scan.exclude_suspect and is_of_one_pass(screen, asked.nodes, asked.plan)
 
 
+def _of_hits(
+    symbols: Sequence[str],
+    marks: Sequence[str],
+    unsettled: Sequence[tuple[str, ...]],
+    asked: Asked,
+) -> Iterator[str]:
+    """Yield what is doubtful of hits: suspicious bars, and values that have not settled."""
+    marked = {symbol: mark for symbol, mark in zip(symbols, marks, strict=True) if mark}
+    count = len(marks) - marks.count("")
+    yield from suspicious_warning(f"suspicious hits ({count:,})", marked)
+    if young := len(unsettled) - unsettled.count(()):
+        yield (
+            f"{young:,} of {len(symbols):,} hits have fewer than the {settled_bars(asked):,} bars "
+            f"that {slowest(asked)} takes to settle: its values may be others over a longer "
+            "history; run marketsweep sync with an earlier --since"
+        )
+
+
 # -- all sessions in one pass
 
 
@@ -164,8 +196,9 @@ def _at_once(
     found = searcher(scan.executor, scan.threads, done)(plan, panel)
     names, of_place = np.unique(panel.symbols, return_inverse=True)
     symbols = of_place[found.places]  # numbers that are in the order of the names
-    values = found.values.T
-    keys = list(values[2 : 2 + len(asked.keys)])
+    columns: dict[Node, Column] = dict(zip(asked.nodes[1:], found.values.T, strict=True))
+    young = _unsettled(asked, columns)
+    keys = [columns[key] for key in asked.keys]
     order = ranked_within(found.sessions, keys, symbols, descending=scan.descending)
     if scan.limit is not None:
         of = found.sessions[order]
@@ -184,14 +217,24 @@ def _at_once(
         for place, one in enumerate(day.history.dates[first:])
     ]
     dates = np.array(day.history.dates, dtype="datetime64[D]")
-    shown = [values[0], values[1], *values[2 + len(asked.keys) :]]
+    columns = {node: column[order] for node, column in columns.items()}
     return _Part(
         dates[found.sessions[order]],
         names[symbols[order]].tolist(),
-        [column[order] for column in shown],
+        [columns[node] for node in (CLOSE, VOLUME, *asked.shown.values())],
+        names_of(asked.shown, young, order),
         receipts,
         loaded - started,
     )
+
+
+def _unsettled(asked: Asked, columns: Mapping[Node, Column]) -> dict[Node, NDArray[np.bool_]]:
+    """Return which values of hits may change over a longer history: bool [hits]."""
+    return {
+        node: differs(columns[node], columns[late])
+        for node, late in asked.settled.items()
+        if node in columns
+    }
 
 
 @lru_cache(maxsize=16)
@@ -222,4 +265,4 @@ def _one_by_one(
     )
     columns = [hits.close, hits.volume, *(hits.values[name] for name in asked.shown)]
     days_of_hits = np.full(len(hits), day, dtype="datetime64[D]")
-    return _Part(days_of_hits, hits.symbols, columns, [receipt], hits.timing.load)
+    return _Part(days_of_hits, hits.symbols, columns, hits.unsettled, [receipt], hits.timing.load)

@@ -6,12 +6,16 @@ beyond the bars that a scan looks at does not matter to it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from marketsweep.inspection import Suspicion, suspicions
-from marketsweep.own_bars import company_of
+from marketsweep.own_bars import company_of, read_blocks
 from marketsweep.past import History
 
 DOUBTFUL_TICKER: Final = "doubtful ticker"
@@ -41,9 +45,64 @@ class Suspects:
         self._judge(set(symbols))
         return [", ".join(self._rules(symbol, bars)) for symbol in symbols]
 
+    def marks_of_hits(
+        self, symbols: Sequence[str], places: NDArray[np.int64], bars: int
+    ) -> list[str]:
+        """Return what is suspicious of the `bars` of each symbol up to an earlier session.
+
+        `places` are the numbers of the sessions, int64 [symbols]. A symbol is judged by all its
+        bars: a mark may rest on bars that came after the session.
+        """
+        self._judge(set(symbols))
+        hits: defaultdict[str, list[int]] = defaultdict(list)
+        suspicious = {symbol: self._of(symbol) for symbol in self._found | self._doubts}
+        for hit, symbol in enumerate(symbols):
+            if symbol in suspicious:
+                hits[symbol].append(hit)
+        marks = [""] * len(symbols)
+        bars_of = self._sessions_of_bars(list(hits))
+        for symbol, its_hits in hits.items():
+            own, found = bars_of[symbol], suspicious[symbol]
+            for hit in its_hits:
+                place = int(places[hit])
+                marks[hit] = ", ".join(self._rules_at(found, own, place, bars))
+        return marks
+
+    def _rules_at(
+        self, found: Sequence[Suspicion], own: NDArray[np.intp], place: int, bars: int
+    ) -> list[str]:
+        """Return the rules that suspect the newest `bars` of a symbol up to a session.
+
+        `own` are the numbers of the sessions in which it has bars.
+        """
+        later = len(own) - int(np.searchsorted(own, place, side="right"))
+        day, sessions_later = self._history.dates[place], len(self._history.dates) - 1 - place
+        return sorted(
+            {
+                one.rule
+                for one in found
+                if one.first <= day
+                and one.since - (sessions_later if one.rule == DOUBTFUL_TICKER else later) < bars
+            }
+        )
+
+    def _sessions_of_bars(self, symbols: Sequence[str]) -> Mapping[str, NDArray[np.intp]]:
+        """Return the numbers of the sessions in which symbols have bars, ascending."""
+        snapshot, dates = self._history.snapshot, self._history.dates
+        wanted = [company_of(self._history, symbol) for symbol in symbols]
+        return {
+            symbol: block.session[:count, column] + self._first
+            for block in read_blocks(snapshot, dates, wanted, self._first)
+            for column, (symbol, count) in enumerate(
+                zip(block.symbols, block.count.tolist(), strict=True)
+            )
+        }
+
+    def _of(self, symbol: str) -> list[Suspicion]:
+        return [*self._found.get(symbol, ()), *self._doubts.get(symbol, ())]
+
     def _rules(self, symbol: str, bars: int) -> list[str]:
-        found = [*self._found.get(symbol, ()), *self._doubts.get(symbol, ())]
-        return sorted({one.rule for one in found if one.since < bars})
+        return sorted({one.rule for one in self._of(symbol) if one.since < bars})
 
     def _judge(self, symbols: set[str]) -> None:
         snapshot, dates = self._history.snapshot, self._history.dates
@@ -61,8 +120,10 @@ class Suspects:
             if symbol not in snapshot.index:
                 continue
             renames = moves.get(snapshot.index[symbol], ()) if other != symbol else ()
-            since = min((len(self._history.dates) - at for at, _ in renames), default=0)
-            found.setdefault(symbol, []).append(Suspicion(DOUBTFUL_TICKER, since))
+            dates = self._history.dates
+            at = max((at for at, _ in renames), default=None)
+            since, first = (0, dates[0]) if at is None else (len(dates) - at, dates[at])
+            found.setdefault(symbol, []).append(Suspicion(DOUBTFUL_TICKER, since, first))
         return found
 
 

@@ -53,6 +53,20 @@ def test_near_misses_fail_one_clause_by_the_least(market: ms.Market) -> None:
     assert {symbol: wanted[symbol] for symbol in found} == found
 
 
+def test_values_that_have_not_settled_are_marked(market: ms.Market) -> None:
+    found = market.explain("AAPL", "rsi(14) > 1 and close > ema(250) and ema(250) > 0")
+    # rsi(14) settles in 125 bars; ema(250) takes over 1,100, and the year has 252.
+    marked = [part.text for part in found.parts if part.unsettled]
+    assert marked == ["all of", "close > ema(250)", "ema(250)", "ema(250) > 0", "ema(250)"]
+    lines = str(found).splitlines()
+    value = next(part.value for part in found.parts if part.text == "ema(250)")
+    assert any(line.split() == ["ema(250)", f"~{value:,.6g}"] for line in lines)
+    assert lines[-1].startswith("~ too few bars to have settled")
+    sure = market.explain("AAPL", "rsi(14) > 1")
+    assert not any(part.unsettled for part in sure.parts)
+    assert "~" not in str(sure)
+
+
 def test_an_explanation_has_each_part_and_its_value(market: ms.Market) -> None:
     found = market.explain("AAPL", "rsi(14) < 30 and (close > sma(50) or not volume > 1K)")
     close = market.history("AAPL")["close"].to_numpy()

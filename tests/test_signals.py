@@ -28,13 +28,16 @@ from marketsweep.condition import parse_expression
 from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.executors import executor, searcher
 from marketsweep.fields import FIELDS
+from marketsweep.inspection import read_quality
 from marketsweep.panel import Panel
 from marketsweep.past import Adjust
 from marketsweep.plan import SESSION, make_plan
+from marketsweep.quality import RULES
 from marketsweep.records import Dividend, Listing, SessionBars, Span, Split
 from marketsweep.sessions import sessions_between
 from marketsweep.signal_results import SessionReceipt
 from marketsweep.store import Store
+from marketsweep.suspects import DOUBTFUL_TICKER
 from tests.executors import IN_PROCESS
 from tests.markets import Bars, panel_of, random_bars
 from tests.test_sync import COMMAND, command
@@ -60,6 +63,7 @@ def same_as_scans(market: ms.Market, condition: str, days: Sequence[dt.date], **
         assert list(found.values) == list(hits.values)
         for name, column in hits.values.items():
             np.testing.assert_allclose(found.values[name][places], column, rtol=1e-9, atol=1e-12)
+        assert [found.unsettled[place] for place in places] == hits.unsettled, day
         covered, left = hits.coverage, hits.coverage.excluded
         assert receipts[day] == SessionReceipt(
             session=day,
@@ -82,6 +86,7 @@ def same_as_scans(market: ms.Market, condition: str, days: Sequence[dt.date], **
     [
         ("close > 20 and rsi(14) < 30 and volume > sma(volume, 20)", {"columns": "atr(14)/close"}),
         ("close > 100 and roc(20) > 10", {"adjust": "total", "since": dt.date(2016, 9, 20)}),
+        ("close > ema(30) and rsi(14) > 60 or close < 2", {}),
         ("nr7 and close < 10", {"adjust": "none", "sort": "volume, roc(5)", "limit": 9}),
         ("rank(roc(20)) <= 40 and weekly(close > sma(5))", {}),
         ('rs(20, "AMN") > 1.2 and symbol("DRI").close > 60', {}),
@@ -357,6 +362,83 @@ def test_sessions_of_some_symbols_alone(tmp_path: Path) -> None:
         assert same_as_scans(market, "close > 1", DAYS[-3:]) > 100
 
 
+# -- marks
+
+
+def test_hits_on_suspicious_bars_are_marked(real: Path) -> None:
+    """Against the flags of `status --quality` and the days on which symbols have bars."""
+    rules = {rule.name for rule in RULES if rule.excludes}
+    with ms.open(real) as market:
+        found = market.signals("close > sma(20)")
+        flags = [one for one in read_quality(market.store).flags if one.rule in rules]
+        of_last = market.scan("close > sma(20)", sort=DEFAULT_SORT)
+        days_of = {
+            one.symbol: market.history(one.symbol, adjust="none")["date"].to_list() for one in flags
+        }
+    places = np.flatnonzero(found.days == found.days[-1])
+    assert [found.suspicious[place] for place in places] == of_last.suspicious
+    hits: dict[str, dict[dt.date, set[str]]] = {}
+    marks = zip(found.symbols, found.days.tolist(), found.suspicious, strict=True)
+    for symbol, day, mark in marks:
+        hits.setdefault(symbol, {})[day] = {*filter(None, mark.split(", "))} - {DOUBTFUL_TICKER}
+    assert {symbol for symbol, of in hits.items() if any(of.values())} <= set(days_of)
+    checked = marked = 0
+    for symbol, days in days_of.items():
+        for day, its_marks in hits.get(symbol, {}).items():
+            place = days.index(day)
+            window = days[max(0, place - 19) : place + 1]
+            # A level that changes, and a hole, lie between a bar and the one before it.
+            inside = {
+                flag.rule
+                for flag in flags
+                if flag.symbol == symbol
+                and flag.first <= window[-1]
+                and (
+                    window[0] <= flag.last
+                    if flag.rule not in ("untold split", "premature split", "hole")
+                    else window[0] < flag.first
+                )
+            }
+            assert its_marks == inside, (symbol, day)
+            checked, marked = checked + 1, marked + bool(inside)
+    assert checked > 1000
+    assert 100 < marked < checked
+
+
+def test_marks_of_a_renamed_company_and_of_its_former_ticker(tmp_path: Path) -> None:
+    awkward(tmp_path, 2).close()
+    with ms.open(tmp_path) as market:
+        found = market.signals("close > -1e9", since=DAYS[0], sort="close")
+        flags = read_quality(market.store).flags
+    hole = next(one for one in flags if one.rule == "hole" and one.symbol == "S5")
+    marks = {
+        day: mark
+        for symbol, day, mark in zip(
+            found.symbols, found.days.tolist(), found.suspicious, strict=True
+        )
+        if symbol == "S5"
+    }
+    # A condition on one bar never looks over the hole.
+    assert not any("hole" in mark for mark in marks.values())
+    with ms.open(tmp_path) as market:
+        found = market.signals("close > close[3] - 1e9", since=DAYS[0], sort="close")
+    rows = zip(found.symbols, found.days.tolist(), found.suspicious, strict=True)
+    over = [day for symbol, day, mark in rows if symbol == "S5" and "hole" in mark]
+    after = [day for day in DAYS if day > hole.last][:3]
+    assert over == after
+
+
+def test_the_table_shows_marks(real: Path) -> None:
+    arguments = ("signals", "close > 100000", "--since", "2016-12-20", "--data", real)
+    table = command(*arguments)
+    assert "SAB!" in table.stdout
+    assert table.stdout.splitlines()[-1] == "! rests on suspicious bars"
+    assert "suspicious hits (" in table.stderr
+    young = command("signals", "rsi(14) < 1", "--until", "2016-03-01", "--data", real)
+    assert young.stdout.splitlines()[-1] == "~ too few bars to have settled"
+    assert "bars that rsi(14) takes to settle" in young.stderr
+
+
 # -- the search itself
 
 
@@ -438,8 +520,9 @@ def test_the_command(real: Path) -> None:
     table = command(*arguments)
     assert table.returncode == 0, table.stderr
     lines = table.stdout.splitlines()
-    assert len(lines) == 1 + len(found.sessions) == 9
-    assert lines[-1].split()[:4] == ["2016-12-30", "3", "5,946", "6,147"]
+    assert len(found.sessions) == 8
+    assert lines[9:] == ["! rests on suspicious bars"] * any(found.suspicious)
+    assert lines[8].split()[:4] == ["2016-12-30", "3", "5,946", "6,147"]
     assert found.receipt in table.stderr
     told = json.loads(command(*arguments, "--format", "json").stdout)
     assert [(hit["date"], hit["symbol"], hit["close"]) for hit in told["hits"]] == [
@@ -450,7 +533,8 @@ def test_the_command(real: Path) -> None:
     assert told["executor"] == "threads"
     rows = list(csv.DictReader(io.StringIO(command(*arguments, "--format", "csv").stdout)))
     assert [row["symbol"] for row in rows] == found.symbols
-    assert list(rows[0]) == ["date", "symbol", "close", "volume", "rank(roc(20))"]
+    assert list(rows[0])[:5] == ["date", "symbol", "close", "volume", "rank(roc(20))"]
+    assert list(rows[0])[5:] == ["suspicious", "unsettled"]
 
 
 def test_parquet(real: Path, tmp_path: Path) -> None:
@@ -518,7 +602,7 @@ def test_the_examples_of_the_docs(
     done = command("signals", "close crosses above sma(200)", "--data", real)
     heading, *rows = table.splitlines()
     assert done.stdout.splitlines()[0] == heading
-    assert done.stdout.splitlines()[-3:] == rows
+    assert done.stdout.splitlines()[-len(rows) :] == rows
 
 
 @pytest.mark.parametrize(

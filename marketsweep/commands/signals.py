@@ -73,6 +73,7 @@ def signals(
 
     Each session is seen as a scan of that day sees it: with its universe, and with the splits and
     tickers known by then. The table has a line a session; the other formats have all hits.
+    Hits on bars that are suspicious, as judged by all bars up to --until, are marked.
 
     \b
     Examples:
