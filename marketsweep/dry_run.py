@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -97,7 +98,6 @@ def dry_run(provider: FilesProvider) -> DryRun:
 
 async def _read(provider: FilesProvider) -> DryRun:
     async with provider:
-        sessions = provider.all_sessions()
         splits, bad_splits = judge_splits(await provider.splits(None))
         dividends, bad_dividends = judge_dividends(await provider.dividends(None))
         found = DryRun(
@@ -108,11 +108,11 @@ async def _read(provider: FilesProvider) -> DryRun:
             unusable=[*provider.actions_aside, *bad_splits, *bad_dividends],
             notes=provider.notes(),
         )
-    _judge(found, sessions)
+        _judge(found, provider.all_sessions())
     return found
 
 
-def _judge(found: DryRun, sessions: list[SessionBars]) -> None:
+def _judge(found: DryRun, sessions: Iterable[SessionBars]) -> None:
     axis, today, aside = Axis([]), dt.datetime.now(NEW_YORK).date(), Counter[str]()
     for session in sessions:
         intake = judge(session, axis, today)

@@ -1,9 +1,8 @@
 """Bars, corporate actions and symbols from files that people have."""
 
 from marketsweep.files.actions import NO_ACTIONS, read_actions
-from marketsweep.files.bars import read_bars, understood_bars
+from marketsweep.files.bars import Reading, read_bars, understood_bars
 from marketsweep.files.cells import DEFAULT_MB
-from marketsweep.files.reading import Reading
 from marketsweep.files.symbols import read_symbols
 
 __all__ = [

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS
-from marketsweep.files.cells import DEFAULT_MB, read_cells
+from marketsweep.files.cells import DEFAULT_MB, open_sheet
 from marketsweep.files.columns import days_in, required, texts_in
+from marketsweep.files.days import Days
 from marketsweep.files.layouts import ADJUSTED, Layout, layout_of
 from marketsweep.files.packed import is_packed, unpack
-from marketsweep.files.reading import Reading
 from marketsweep.files.sources import files_of, naming, stem_of
-from marketsweep.files.values import decimal_of, numbers
+from marketsweep.files.values import Decimal, decimal_of, numbers, rows_of
 from marketsweep.records import Split
 from marketsweep.spellings import note_of, read_as
 
@@ -30,17 +31,49 @@ _SPLIT_LIKE: Final = math.log(1.2)
 _COLUMNS: Final = ("symbol", "date", *FIELDS)
 
 
+@dataclass(slots=True)
+class Reading:
+    """How a file was read."""
+
+    path: Path
+    kind: str
+    """What sort of file: Parquet, Arrow, or text with its delimiter and encoding."""
+    layout: str
+    """Whose layout: Yahoo, Stooq, a Massive flat file, or columns by their names."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """The file's name of each column that is used, by ours."""
+    ignored: list[str] = field(default_factory=list)
+    """Columns that are not used."""
+    dates: str = ""
+    """The form of the dates, in words."""
+    decimal: str = "."
+    rows: int = 0
+    notes: list[str] = field(default_factory=list)
+    """What was decided, or is doubtful."""
+    implied: list[Split] = field(default_factory=list)
+    """Splits that adjusted closes imply."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The reading as plain data."""
+        implied = [f"{one.symbol} {one.ex_date} factor {one.old:g}" for one in self.implied]
+        return asdict(self) | {"path": str(self.path), "implied": implied}
+
+
 def read_bars(path: Path, most_mb: int = DEFAULT_MB) -> pl.DataFrame:
     """Return the daily bars of a file, a folder or a pattern, sorted by symbol and date.
 
     Columns: symbol (String), date (Date), open, high, low, close in dollars and volume in shares
     (Float64, NaN where the file has nothing); rows that tie keep their order. Raises UsageError.
     """
-    return understood_bars(path, most_mb)[0]
+    bars = understood_bars(path, most_mb)[0].with_columns(pl.col("symbol").cast(pl.String))
+    return bars.sort("symbol", "date", maintain_order=True)
 
 
 def understood_bars(path: Path, most_mb: int = DEFAULT_MB) -> tuple[pl.DataFrame, list[Reading]]:
-    """Return the bars as `read_bars` does, and how each file was read."""
+    """Return the bars as `read_bars` does, but for their order, and how each file was read.
+
+    Symbols are categories: it takes less memory.
+    """
     files = files_of(path)
     parts, readings, left = [], list[Reading](), most_mb
     for file in files:
@@ -54,30 +87,35 @@ def understood_bars(path: Path, most_mb: int = DEFAULT_MB) -> tuple[pl.DataFrame
                 f"{path}: more than {most_mb:,} MB unpacked: give fewer files at a time, or allow "
                 "more with max_file_mb in [sync] of config.toml, or MARKETSWEEP_MAX_FILE_MB"
             )
-    whole = pl.concat(parts) if len(parts) > 1 else parts[0]
-    return whole.sort("symbol", "date", maintain_order=True), readings
+    return pl.concat(parts) if len(parts) > 1 else parts[0], readings
 
 
 def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
-    cells = read_cells(path, most_mb)
-    if cells.names is not None and is_packed(cells.names):
-        bars = unpack(cells.table)
-        return bars, Reading(path, cells.kind, "packed bars", rows=bars.height)
-    layout = layout_of(cells, stem_of(path))
-    table = required(layout.table, _COLUMNS)
-    empty = table.select(pl.all_horizontal(pl.col(_COLUMNS[1:]).is_null())).to_series()
-    table = texts_in(table, ("symbol",), unless=empty)
-    table, dates = days_in(table, "date", unless=empty)
-    values = [*FIELDS, *([ADJUSTED] if ADJUSTED in table.columns else [])]
-    decimal = decimal_of(table, values)
-    table = numbers(table, values, decimal).filter(~empty)
-    if dates.times is not None or _has_clock(table):
+    with open_sheet(path, most_mb) as sheet:
+        first = sheet.first()
+        if first.names is not None and is_packed(first.names):
+            bars = unpack(first.table).with_columns(pl.col("symbol").cast(pl.Categorical))
+            return bars, Reading(path, sheet.kind, "packed bars", rows=bars.height)
+        layout = layout_of(first, stem_of(path))
+        values = [*FIELDS, *([ADJUSTED] if ADJUSTED in layout.table.columns else [])]
+        decimal = decimal_of(required(layout.table, _COLUMNS), values)
+        parts = [_part(layout.table, values, decimal, 0)]
+        rows = first.table.height - layout.headers
+        del first
+        for cells in sheet.rest(layout.headers):
+            parts.append(_part(layout_of(cells, stem_of(path)).table, values, decimal, rows))
+            rows += cells.table.height - layout.headers
+        kind = sheet.kind
+    table = pl.concat(parts)
+    del parts
+    table, dates = _dated(table)
+    if dates.timed or _has_clock(table):
         _refuse_intraday(table)
     notes = [*layout.notes]
     table = _spelled(table, layout, notes)
     reading = Reading(
         path,
-        cells.kind,
+        kind,
         layout.name,
         layout.columns,
         layout.ignored,
@@ -92,13 +130,51 @@ def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
     return bars, reading
 
 
+def _part(table: pl.DataFrame, values: list[str], decimal: Decimal, above: int) -> pl.DataFrame:
+    """Return what counts of some rows of a file, in few bytes a row.
+
+    `above` is how many rows of the file come before them. Texts become categories, and `row` is the
+    row of the file where that is not the row of the table.
+    """
+    empty = table.select(pl.all_horizontal(pl.col(_COLUMNS[1:]).is_null()).alias("empty"))
+    places = table["row"] if "row" in table.columns else None
+    with rows_of(lambda row: above + (row if places is None else places[row])):
+        table = table.drop("row", strict=False)
+        table = texts_in(table, ("symbol",), unless=empty.to_series())
+        table = numbers(table, values, decimal).with_columns(empty)
+    texts = [name for name in ("date", "time") if table.schema.get(name) == pl.String]
+    others = [name for name in ("date", "time") if name in table.columns]
+    rows = [] if places is None else [places + above]
+    return table.select(
+        pl.col("symbol").cast(pl.Categorical),
+        *(pl.col(name).cast(pl.Categorical) if name in texts else pl.col(name) for name in others),
+        *values,
+        "empty",
+        *rows,
+    )
+
+
+def _dated(table: pl.DataFrame) -> tuple[pl.DataFrame, Days]:
+    """Return the rows that are not empty, with their dates, and how these were read."""
+    places = table["row"] if "row" in table.columns else None
+    with rows_of(lambda row: row if places is None else places[row]):
+        table, dates = days_in(table, "date", unless=table["empty"])
+    return table.filter(~pl.col("empty")) if table["empty"].any() else table, dates
+
+
 def _spelled(table: pl.DataFrame, layout: Layout, notes: list[str]) -> pl.DataFrame:
     """The table with tickers in the store's spelling."""
-    names = table["symbol"].unique(maintain_order=True).to_list()
-    _, read = read_as(names, layout.spelling)
+    names = table["symbol"].unique(maintain_order=True)
+    _, read = read_as(names.to_list(), layout.spelling)
     if note := note_of(read, shown=3):
         notes.append(note)
-    return table.with_columns(pl.col("symbol").replace(read))
+    if not read:
+        return table
+    codes = pl.DataFrame({"code": names.to_physical(), "spelled": names.cast(pl.String)})
+    codes = codes.with_columns(pl.col("spelled").replace(read).cast(pl.Categorical))
+    coded = table["symbol"].to_physical().alias("code").to_frame()
+    whole = coded.join(codes, on="code", how="left", maintain_order="left")
+    return table.with_columns(whole["spelled"].alias("symbol"))
 
 
 def _has_clock(table: pl.DataFrame) -> bool:

@@ -1,7 +1,8 @@
 """Any file as a table of cells: Parquet, Arrow, or text with commas, semicolons, tabs or pipes.
 
 The kind is told by content and not by name. Cells of text files stay text, so that the tickers
-NAN, TRUE and INF stay tickers; what they mean is decided column by column.
+NAN, TRUE and INF stay tickers; what they mean is decided column by column. A large file is read in
+slices of rows.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import re
 import stat
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import polars as pl
 
 from marketsweep.errors import UsageError
+from marketsweep.files.packed import is_packed
+from marketsweep.files.text import NAMES, Text
 
 DEFAULT_MB: Final = 1024
 """Megabytes of a file, unpacked, that are read unless a setting allows more."""
@@ -37,23 +41,20 @@ _ALWAYS_MB: Final = 128
 _TYPED: Final = (".parquet", ".arrow", ".feather", ".ipc")
 """Suffixes of files that are not text."""
 
-_BINARY: Final = 0.02
-"""Share of control characters among the first ones, from which a file is not text."""
-
-_PAGES: Final = (b"<!doctype", b"<html", b"<?xml", b"<table", b"<head", b"<body")
-"""How web pages begin."""
-
 _CHUNK: Final = 2**20
-_DELIMITERS: Final = (",", ";", "\t", "|")
-_SNIFFED: Final = 20
-"""Lines that tell the delimiter."""
+_MAGIC: Final = 8
+"""Bytes that tell a file of columns."""
 
-_NAMES: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
+_BLOCK: Final = 2**22
+"""Bytes of a slice of text; while it is read it takes some ten times as much."""
+
+_ROWS: Final = 2**19
+"""Rows of a slice of columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """A table as a file has it.
+    """A table as a file has it, or its first rows.
 
     Of a text file `table` has every line, headers too, as text, padding removed. Of other files
     `names` are the columns, and the table has typed cells.
@@ -65,10 +66,37 @@ class Cells:
     names: list[str] | None = None
 
 
+class Sheet(Protocol):
+    """A file of cells that is open."""
+
+    @property
+    def kind(self) -> str:
+        """In words: what sort of file it is, as far as it was read."""
+
+    def first(self) -> Cells:
+        """Return the first slice."""
+
+    def rest(self, headers: int) -> Iterator[Cells]:
+        """Yield the other slices, each below the header rows of the first."""
+
+
 def read_cells(path: Path, most_mb: int = DEFAULT_MB) -> Cells:
     """Return the cells of a file. Raises UsageError for one that cannot be read, or is too big."""
+    with open_sheet(path, most_mb, sliced=False) as sheet:
+        return sheet.first()
+
+
+@contextmanager
+def open_sheet(path: Path, most_mb: int = DEFAULT_MB, *, sliced: bool = True) -> Iterator[Sheet]:
+    """Open a file of cells.
+
+    Raises UsageError, then or while it is read, for one that cannot be read, or is too big.
+    """
     try:
-        return _read(path, most_mb)
+        with path.open("rb") if not path.is_dir() else nullcontext() as file:
+            if file is None:
+                raise UsageError(f"{path}: a folder, where a file is needed")
+            yield _sheet(path, file, most_mb, sliced)
     except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error) as error:
         if isinstance(error, FileNotFoundError):
             raise UsageError(f"{path}: no such file") from error
@@ -78,33 +106,79 @@ def read_cells(path: Path, most_mb: int = DEFAULT_MB) -> Cells:
         raise UsageError(f"{path}: cannot be read, it is damaged") from error
 
 
-def _read(path: Path, most_mb: int) -> Cells:
-    if path.is_dir():
-        raise UsageError(f"{path}: a folder, where a file is needed")
-    with path.open("rb") as file:
-        start = file.read(8)
-        typed = start.startswith((b"PAR1", b"ARROW1"))
-        if typed and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise UsageError(f"{path}: a pipe holds text only: save Parquet and Arrow as a file")
-        if start.startswith(b"PAR1"):
-            return _columns(path, pl.scan_parquet(path), "Parquet", most_mb)
-        if start.startswith(b"ARROW1"):
-            return _columns(path, pl.scan_ipc(path), "Arrow", most_mb)
-        packed = start.startswith(b"\x1f\x8b")
-        _measure(path, packed, most_mb)
-        source = _Joined(start, file)
-        if packed:
-            # Python's gzip checks the length and the checksum, which polars does not.
-            content = _limited(path, gzip.GzipFile(fileobj=source), most_mb, source)
-        else:
-            content = _limited(path, source, most_mb)
-    _refuse_packed(path, content)
-    if path.suffix.lower() in _TYPED:
-        raise UsageError(
-            f"{path}: cannot be read, it is damaged: its name says {path.suffix[1:]}, and its "
-            "first bytes do not"
-        )
-    return _of_text(path, content, "gzip, " if packed else "")
+def _sheet(path: Path, file: io.BufferedReader, most_mb: int, sliced: bool) -> Sheet:
+    start = file.read(_MAGIC)
+    typed = start.startswith((b"PAR1", b"ARROW1"))
+    if typed and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        raise UsageError(f"{path}: a pipe holds text only: save Parquet and Arrow as a file")
+    if start.startswith(b"PAR1"):
+        return _Columns(path, pl.scan_parquet(path), "Parquet", most_mb, sliced)
+    if start.startswith(b"ARROW1"):
+        return _Columns(path, pl.scan_ipc(path), "Arrow", most_mb, sliced)
+    packed = start.startswith(b"\x1f\x8b")
+    _measure(path, packed, most_mb)
+    source = _Joined(start, file)
+    if packed:
+        # Python's gzip checks the length and the checksum, which polars does not.
+        chunks = _chunks(path, gzip.GzipFile(fileobj=source), most_mb, source)
+    else:
+        chunks = _chunks(path, source, most_mb, None)
+    return _Lines(path, chunks, "gzip, " if packed else "", sliced)
+
+
+class _Lines:
+    """A text file."""
+
+    def __init__(self, path: Path, chunks: Iterator[bytes], kind: str, sliced: bool) -> None:
+        first = next(chunks, b"")
+        _refuse_packed(path, first)
+        if path.suffix.lower() in _TYPED:
+            raise UsageError(
+                f"{path}: cannot be read, it is damaged: its name says {path.suffix[1:]}, and its "
+                "first bytes do not"
+            )
+        self._text = Text(path, chain([first], chunks), _BLOCK if sliced else None)
+        self._kind = f"{kind}text with {NAMES.get(self._text.delimiter, self._text.delimiter)}"
+
+    @property
+    def kind(self) -> str:
+        return self._kind + self._text.encoding
+
+    def first(self) -> Cells:
+        return Cells(self._text.first(), self.kind)
+
+    def rest(self, headers: int) -> Iterator[Cells]:
+        for table in self._text.rest(headers):
+            yield Cells(table, self.kind)
+
+
+class _Columns:
+    """A file of typed columns."""
+
+    def __init__(
+        self, path: Path, lazy: pl.LazyFrame, kind: str, most_mb: int, sliced: bool
+    ) -> None:
+        self.kind = kind
+        self._lazy = lazy
+        self._names = lazy.collect_schema().names()
+        self._rows = lazy.select(pl.len()).collect().item()
+        size = self._rows * len(self._names) * 8 / _MB
+        unlikely = size > _ALWAYS_MB and size * _MB > 10 * _PACKED_TIMES * path.stat().st_size
+        if size > most_mb or unlikely:
+            raise _too_big(path, most_mb, f"{self._rows:,} rows, more")
+        # Differences of packed bars run through the whole table.
+        self._step = _ROWS if sliced and not is_packed(self._names) else max(1, self._rows)
+
+    def first(self) -> Cells:
+        return self._slice(0)
+
+    def rest(self, headers: int) -> Iterator[Cells]:
+        yield from map(self._slice, range(self._step, self._rows, self._step))
+
+    def _slice(self, first: int) -> Cells:
+        whole = self._step >= self._rows
+        lazy = self._lazy if whole else self._lazy.slice(first, self._step)
+        return Cells(lazy.collect(), self.kind, self._names)
 
 
 def _measure(path: Path, packed: bool, most_mb: int) -> None:
@@ -134,16 +208,10 @@ class _Joined(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         chunk, self._start = self._start[: len(buffer)], self._start[len(buffer) :]
-        chunk = chunk or self._file.read(len(buffer))
+        chunk += self._file.read(len(buffer) - len(chunk))
         buffer[: len(chunk)] = chunk
         self.count += len(chunk)
         return len(chunk)
-
-
-def _limited(
-    path: Path, source: io.RawIOBase | gzip.GzipFile, most_mb: int, packed: _Joined | None = None
-) -> bytes:
-    return b"".join(_chunks(path, source, most_mb, packed))
 
 
 def _chunks(
@@ -170,48 +238,6 @@ def _too_big(path: Path, most_mb: int, size: str = "") -> UsageError:
     )
 
 
-def _columns(path: Path, lazy: pl.LazyFrame, kind: str, most_mb: int) -> Cells:
-    names = lazy.collect_schema().names()
-    rows = lazy.select(pl.len()).collect().item()
-    size = rows * len(names) * 8 / _MB
-    unlikely = size > _ALWAYS_MB and size * _MB > 10 * _PACKED_TIMES * path.stat().st_size
-    if size > most_mb or unlikely:
-        raise _too_big(path, most_mb, f"{rows:,} rows, more")
-    return Cells(lazy.collect(), kind, names)
-
-
-def _of_text(path: Path, content: bytes, kind: str) -> Cells:
-    content, encoding = _as_utf8(path, content)
-    _refuse_documents(path, content)
-    if b"\n" not in content:
-        content = content.replace(b"\r", b"\n")
-    first = content[: content.find(b"\n") + 1] or content
-    said = None
-    if first[:4].lower() == b"sep=" and len(first.rstrip(b"\r\n")) == 5:
-        said, content = chr(first[4]), content[len(first) :]
-    delimiter = said or _delimiter(content)
-    if not content.strip():
-        raise UsageError(f"{path}: cannot be read, it is empty")
-    content = _without_padding(content.lstrip(b"\r\n"), delimiter)
-    try:
-        table = pl.read_csv(content, has_header=False, infer_schema=False, separator=delimiter)
-    except pl.exceptions.PolarsError as error:
-        if "more fields" in str(error):
-            raise UsageError(f"{path}: {_ragged(content, delimiter)}") from error
-        raise
-    table = table.with_columns(pl.all().str.strip_chars(" \t\r\u00a0"))
-    return Cells(table, f"{kind}text with {_NAMES.get(delimiter, delimiter)}{encoding}")
-
-
-def _without_padding(content: bytes, delimiter: str) -> bytes:
-    """The text without spaces around quotes, where quotes would be part of the cell."""
-    mark = re.escape(delimiter.encode())
-    if b'"' not in content:
-        return content
-    content = re.sub(rb'((?:^|%b)) +"' % mark, rb'\1"', content, flags=re.MULTILINE)
-    return re.sub(rb'" +(?=%b|\r?$)' % mark, b'"', content, flags=re.MULTILINE)
-
-
 def _refuse_packed(path: Path, content: bytes) -> None:
     """Raise UsageError for files that are not text and are often taken for tables."""
     start = content[:512].lstrip()
@@ -228,74 +254,3 @@ def _refuse_packed(path: Path, content: bytes) -> None:
     for magic, what in other.items():
         if start.startswith(magic):
             raise UsageError(f"{path}: cannot be read, it is {what}")
-
-
-def _refuse_documents(path: Path, content: bytes) -> None:
-    """Raise UsageError for texts that are often taken for tables."""
-    start = content[:512].lstrip()
-    if start[:200].lower().startswith(_PAGES):
-        raise UsageError(f"{path}: cannot be read, it is a web page and no table")
-    if start[:1] in (b"{", b"["):
-        raise UsageError(f"{path}: cannot be read, it is JSON: write it as CSV or Parquet")
-
-
-def _as_utf8(path: Path, content: bytes) -> tuple[bytes, str]:
-    """The text as UTF-8 without a mark, and what it was, in words."""
-    if content.startswith(b"\xef\xbb\xbf"):
-        return content[3:], ""
-    wide = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else None
-    head = content[:4096]
-    if wide is None and b"\0" in head:
-        # Of texts in Latin letters every second byte is zero.
-        zeros = {"utf-16-le": head[1::2].count(0), "utf-16-be": head[::2].count(0)}
-        wide = max(zeros, key=lambda name: zeros[name])
-        if zeros[wide] < len(head) // 4 or min(zeros.values()) > len(head) // 100:
-            raise UsageError(f"{path}: cannot be read, it is damaged or not text")
-    if wide:
-        try:
-            text = content.decode(wide)
-        except UnicodeError:
-            raise UsageError(f"{path}: cannot be read, it is not text") from None
-        if "\0" in text[:4096]:
-            raise UsageError(f"{path}: cannot be read, it is damaged or not text")
-        return text.encode(), ", UTF-16"
-    if sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head) > _BINARY * len(head):
-        raise UsageError(f"{path}: cannot be read, it is damaged or not text")
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        # What Windows programs write; five of its 256 bytes stand for nothing.
-        return content.decode("cp1252", errors="replace").encode(), ", Windows-1252"
-    return content, ""
-
-
-def _delimiter(content: bytes) -> str:
-    """The delimiter that the first lines agree on most."""
-    lines = content[: 2**16].decode(errors="replace").splitlines()[:_SNIFFED]
-    lines = [_unquoted(line) for line in lines if line.strip()]
-    if not lines:
-        return ","
-    counts = {mark: [line.count(mark) for line in lines] for mark in _DELIMITERS}
-
-    def merit(mark: str) -> tuple[bool, int]:
-        found = counts[mark]
-        return len(set(found)) == 1 and found[0] > 0, found[0]
-
-    return max(_DELIMITERS, key=merit)
-
-
-def _unquoted(line: str) -> str:
-    return "".join(line.split('"')[::2])
-
-
-def _ragged(content: bytes, delimiter: str) -> str:
-    lines = content.decode(errors="replace").splitlines()
-    width = _unquoted(lines[0]).count(delimiter) + 1
-    for place, line in enumerate(lines, 1):
-        cells = _unquoted(line).count(delimiter) + 1
-        if cells > width:
-            return (
-                f"cannot be read: line {place} has {cells} cells, where the first has {width}: "
-                f"{line[:100]}"
-            )
-    return f"cannot be read: a line has more than the {width} cells of the first"

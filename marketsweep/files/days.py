@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from marketsweep.errors import UsageError
-from marketsweep.files.values import kind_name, refuse
+from marketsweep.files.values import CellFault, kind_name, refuse
 from marketsweep.sessions import FIRST_DAY, LAST_DAY, is_session
 
 _NEW_YORK: Final = "America/New_York"
@@ -62,8 +62,8 @@ class Days(NamedTuple):
     """Date, null where the file has nothing."""
     form: str
     """In words."""
-    times: pl.Series | None = None
-    """The instants or clock times, where the column has any."""
+    timed: bool = False
+    """Whether the column has times of the day."""
 
 
 def days_of(column: pl.Series, missing: tuple[str, ...] = ()) -> Days:
@@ -72,6 +72,26 @@ def days_of(column: pl.Series, missing: tuple[str, ...] = ()) -> Days:
     Texts in `missing` (in lower case) stand for no date. Raises UsageError, naming row and column,
     for a cell that is not a date, and where day and month cannot be told apart.
     """
+    if isinstance(column.dtype, pl.Categorical):
+        return _of_each(column, missing)
+    return _of_column(column, missing)
+
+
+def _of_each(column: pl.Series, missing: tuple[str, ...]) -> Days:
+    """The dates of a column of which each text is read once."""
+    texts = column.unique(maintain_order=True).drop_nulls()
+    try:
+        days = _of_column(texts.cast(pl.String), missing)
+    except CellFault as error:
+        rows = column.is_in(texts.gather(list(error.places))).arg_true().to_list()
+        raise CellFault(rows, error.fault) from None
+    codes = {"code": texts.to_physical(), "day": days.days}
+    table = column.to_physical().alias("code").to_frame()
+    whole = table.join(pl.DataFrame(codes), on="code", how="left", maintain_order="left")
+    return days._replace(days=whole["day"].alias(column.name))
+
+
+def _of_column(column: pl.Series, missing: tuple[str, ...]) -> Days:
     kind = column.dtype
     if kind == pl.Null:
         return Days(column.cast(pl.Date), "empty")
@@ -81,7 +101,7 @@ def days_of(column: pl.Series, missing: tuple[str, ...] = ()) -> Days:
     if isinstance(kind, pl.Datetime):
         _refuse_far(column, _PER_DAY[kind.time_unit])
         return _of_times(column, kind.time_zone)
-    if isinstance(kind, pl.Categorical | pl.Enum):
+    if kind == pl.Enum:
         column = column.cast(pl.String)
     elif kind.is_integer() or kind.is_float():
         return _of_numbers(column, column.cast(pl.Float64, strict=False))
@@ -141,7 +161,7 @@ def _of_clock(text: pl.Series, days: pl.Series, rest: pl.Series, form: str) -> D
     times = local.cast(pl.Datetime("us"))
     zone = found["6"]
     if not zone.is_not_null().any():
-        return Days(days, f"{form} with a time", times)
+        return Days(days, f"{form} with a time", timed=True)
     offset = zone.str.replace("EST", "-05").str.replace("EDT", "-04")
     signed = offset.str.extract_groups(r"^([+-])(\d{2}):?(\d{2})?$").struct.unnest()
     hours, minutes = (signed[name].cast(pl.Int64).fill_null(0) for name in "23")
@@ -155,7 +175,7 @@ def _of_clock(text: pl.Series, days: pl.Series, rest: pl.Series, form: str) -> D
 
 def _of_times(column: pl.Series, zone: str | None) -> Days:
     if zone is None:
-        return Days(column.dt.date(), "times", column)
+        return Days(column.dt.date(), "times", timed=True)
     local = column.dt.replace_time_zone(None)
     name = f"times in {zone}"
     return _of_instants(column.name, local.dt.date(), local, column, name)
@@ -223,8 +243,8 @@ def _of_instants(
     else:
         as_written = _sessions(written) > _sessions(in_new_york)
     if as_written:
-        return Days(written.alias(name), f"{form}, midnight: the day as written", local)
-    return Days(in_new_york.alias(name), f"{form}: the day in New York", ours)
+        return Days(written.alias(name), f"{form}, midnight: the day as written", timed=True)
+    return Days(in_new_york.alias(name), f"{form}: the day in New York", timed=True)
 
 
 def _sessions(days: pl.Series) -> float:

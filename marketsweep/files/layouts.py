@@ -22,8 +22,6 @@ import polars as pl
 from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS
 from marketsweep.files.cells import Cells, read_cells
-from marketsweep.files.columns import days_in
-from marketsweep.files.values import decimal_of, numbers
 from marketsweep.spellings import from_stooq, from_yahoo, usual
 
 ADJUSTED: Final = "adj_close"
@@ -66,7 +64,10 @@ class Layout:
 
     name: str
     table: pl.DataFrame
-    """Columns in our names, and the others in theirs, in small letters."""
+    """Columns in our names, and the others in theirs, in small letters.
+
+    `row` is there where it is not the row of the file below the headers, from 0.
+    """
     columns: dict[str, str]
     """The file's name of each column that is used, by ours."""
     ignored: list[str] = field(default_factory=list)
@@ -247,18 +248,17 @@ def _of_pairs(pairs: dict[str, dict[str, str]], table: pl.DataFrame, cells: Cell
     alone = [name for name in table.columns if not _PAIR.match(name)]
     index = alone[0] if cells.names is not None and alone else table.columns[0]
     # The rows of all tickers become one table: a faulty cell is named by its row in the file.
-    days_in(table.select(pl.col(index).alias("date")), "date")
-    decimal = decimal_of(table, [name for of in pairs.values() for name in of.values()])
+    table = table.with_row_index("row")
     parts = []
     for ticker, columns in pairs.items():
         if missing := [name for name in FIELDS if name not in columns]:
             raise UsageError(f"missing column {', '.join(missing)} of {ticker}")
         part = table.select(
+            "row",
             pl.lit(ticker).alias("symbol"),
             pl.col(index).alias("date"),
             *(pl.col(column).alias(name) for name, column in columns.items()),
         )
-        numbers(part, list(columns), decimal)
         # The cells of a ticker that was not traded yet are empty: that is not a row.
         nothing = pl.all_horizontal(pl.col(name).is_null() for name in FIELDS)
         parts.append(part.filter(~nothing))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, Literal
 
 import polars as pl
@@ -21,6 +23,26 @@ _UNMISTAKABLE: Final = r"^[-+]?(\d{1,3}(\.\d{3})+,\d+|\d+,\d{1,2}|\d+,\d{4,}|0,\
 """Numbers in which the comma can only be the decimal point."""
 
 _DECIMAL_COMMA: Final = r"^[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?$"
+
+
+class CellFault(UsageError):
+    """Cells of a column that cannot be what they should."""
+
+    def __init__(self, places: Sequence[int], fault: str) -> None:
+        """`places` are the rows, from 0, and `fault` is what is wrong in the first of them."""
+        more = f"; so are {len(places) - 1:,} more rows" if len(places) > 1 else ""
+        super().__init__(f"row {places[0] + 1}: {fault}{more}")
+        self.places = places
+        self.fault = fault
+
+
+@contextmanager
+def rows_of(row: Callable[[int], int]) -> Iterator[None]:
+    """Name the rows of faults as the file has them: `row` turns the row of a table into that."""
+    try:
+        yield
+    except CellFault as error:
+        raise CellFault(list(map(row, error.places)), error.fault) from None
 
 
 def numbers(table: pl.DataFrame, names: list[str], decimal: Decimal = ".") -> pl.DataFrame:
@@ -77,13 +99,12 @@ def refuse(
 
     The rest of the row is shown from `table`.
     """
-    places = faulty.arg_true()
-    if len(places):
+    places = faulty.arg_true().to_list()
+    if places:
         cell = column[places[0]]
         shown = "" if cell is None else f": {str(cell)[:_SHOWN]!r}"
-        more = f"; so are {len(places) - 1:,} more rows" if len(places) > 1 else ""
         row = "" if table is None else f" in {_row(table, places[0])}"
-        raise UsageError(f"row {places[0] + 1}: {name} {complaint}{shown}{row}{more}")
+        raise CellFault(places, f"{name} {complaint}{shown}{row}")
 
 
 def _row(table: pl.DataFrame, place: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -93,9 +93,9 @@ class FilesProvider:
         for day in days:
             yield self._session(day)
 
-    def all_sessions(self) -> list[SessionBars]:
+    def all_sessions(self) -> Iterator[SessionBars]:
         """All rows of bars, by day; days without a session and days to come too."""
-        return [self._session(day) for day in self._rows]
+        return map(self._session, self._rows)
 
     async def histories(self, spans: Sequence[Span]) -> AsyncIterator[SymbolBars]:
         """Bars of each span, in that order, one item a span, empty where the file has none."""
@@ -158,9 +158,8 @@ class FilesProvider:
             self._listings = read_symbols(self._symbols_path, self._most_mb)
 
     def _read_bars(self, path: Path) -> None:
-        # By symbol within a day, since the rows come sorted by symbol and this sort is stable.
         bars, self.readings = understood_bars(path, self._most_mb)
-        self._bars = bars.sort("date", maintain_order=True)
+        self._bars = bars.sort("date", "symbol", maintain_order=True)
         if self._bars.is_empty():
             raise ProviderRefused(f"{path}: there is not one bar in this file")
         runs = self._bars["date"].rle().struct.unnest()
