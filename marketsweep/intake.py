@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 REASONS: Final = ("", "future day", "closed day", "no ticker", "incomplete", "duplicate")
 """Why a row is set aside; where several hold, the first of them counts."""
+ECHO: Final = "bar of the session before"
+"""Why a stored bar is set aside that came with a session in which the market stood still."""
+
 _ACCEPTED, _FUTURE, _CLOSED, _NAMELESS, _INCOMPLETE, _DUPLICATE = range(6)
 
 _LONGEST_TICKER: Final = 32
@@ -192,6 +195,23 @@ def merge(row: NDArray[np.float64], intake: Intake) -> Merged:
         before=old[:, revised],
         after=values[:, revised],
     )
+
+
+def drop_echoes(
+    row: NDArray[np.float64], before: NDArray[np.float64], intake: Intake
+) -> NDArray[np.intp]:
+    """Remove bars from a session's row [5, symbols] that its new answer lacks, in place.
+
+    Only bars equal to those of the session before, `before` [5, symbols], are removed. Return their
+    columns.
+    """
+    absent = ~np.isnan(row[0])
+    absent[intake.columns[intake.columns < len(absent)]] = False
+    absent[before.shape[1] :] = False
+    columns = np.flatnonzero(absent)
+    echoes: NDArray[np.intp] = columns[(row[:, columns] == before[:, columns]).all(axis=0)]
+    row[:, echoes] = np.nan
+    return echoes
 
 
 ABSURD: Final = 1e7

@@ -28,8 +28,10 @@ from marketsweep.axis import Axis
 from marketsweep.catalog import Catalog
 from marketsweep.fields import CLOSE, FIELDS
 from marketsweep.intake import (
+    ECHO,
     Intake,
     Merged,
+    drop_echoes,
     judge,
     judge_dividends,
     judge_splits,
@@ -215,14 +217,18 @@ class Writer:
         width = max((1 + int(intake.columns.max()) for intake in intakes), default=0)
         values = _room(dates, width, stored.values())
         changed: set[dt.date] = set()
+        frozen = self._catalog.frozen() if draft.whole else []
         for intake in intakes:
-            merged = merge(values[:, dates.index(intake.session)], intake)
+            row = values[:, dates.index(intake.session)]
+            if intake.session in frozen and self._drop_echoes(row, intake, draft):
+                changed.add(intake.session)
+            merged = merge(row, intake)
             draft.take_merged(intake, merged, self._axis.symbols)
             if merged.changed:
                 changed.add(intake.session)
         if not changed and period in stored:
             return
-        if period not in stored:
+        if period not in stored or frozen:
             values = _trimmed(values)
         size = len(dates), values.shape[2]
         label = Label(dates, self._axis.symbols[: size[1]])
@@ -234,6 +240,24 @@ class Writer:
         draft.take_sessions(
             {day: quality(values[:, row]) for row, day in enumerate(dates) if day in changed}
         )
+
+    def _drop_echoes(self, row: NDArray[np.float64], intake: Intake, draft: _Draft) -> bool:
+        """Set bars aside that a session had from the one before, and no longer has."""
+        bars = row.copy()
+        columns = drop_echoes(row, self._stored_before(intake.session), intake)
+        for column in columns.tolist():
+            values = tuple(bars[:, column].tolist())
+            draft.take_aside(intake.session, self._axis.symbols[column], ECHO, values)
+        return bool(columns.size)
+
+    def _stored_before(self, session: dt.date) -> NDArray[np.float64]:
+        """The stored bars [5, symbols] of the session before one."""
+        earlier = [day for day in self._catalog.dates() if day < session]
+        for days, segment in self._stored(f"{earlier[-1]:%Y-%m}").values() if earlier else ():
+            if earlier[-1] in days:
+                segment.check()
+                return segment.values[:, days.index(earlier[-1])]
+        return np.empty((len(FIELDS), 0))
 
     def put_splits(
         self,
@@ -374,6 +398,8 @@ class _Draft:
         self.superseded: list[str] = []
         self._source = source
         self._asked = asked
+        self.whole = asked is None
+        """Whether its sessions come with the whole market."""
         self._days: list[dt.date] = []
         self._tickers: list[str] = []
         self._sessions: list[SessionRow] = []
@@ -387,6 +413,13 @@ class _Draft:
         counts = Counter(self.receipt.set_aside)
         counts.update(reason for _, reason, _ in intake.set_aside)
         self.receipt.set_aside = dict(counts)
+
+    def take_aside(
+        self, session: dt.date, symbol: str, reason: str, values: tuple[float, ...]
+    ) -> None:
+        """Note a stored bar that is set aside."""
+        self._set_aside.append(SetAside(session, symbol, reason, values))
+        self.receipt.set_aside[reason] = 1 + self.receipt.set_aside.get(reason, 0)
 
     def take_merged(self, intake: Intake, merged: Merged, symbols: Sequence[str]) -> None:
         """Note what became of a session's bars."""

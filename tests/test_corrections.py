@@ -13,6 +13,7 @@ from marketsweep.files import read_bars
 from marketsweep.market import open_market
 from marketsweep.providers._http import HttpSettings
 from marketsweep.providers.massive import MassiveProvider
+from marketsweep.records import SessionBars
 from marketsweep.sandbox.launch import running
 from marketsweep.sandbox.settings import Settings
 from marketsweep.sessions import close_time, is_session, next_session, sessions_between
@@ -192,3 +193,62 @@ def test_the_sandbox_s_change_of_case_adds_tickers_and_takes_none(
         original.select([f"{name}_right" for name in FIELDS]).to_numpy(),
     )
     assert original.height == more.height
+
+
+# Sessions that repeat the one before
+
+
+def session_of(day: dt.date, closes_of: dict[str, float]) -> SessionBars:
+    close = np.array(list(closes_of.values()))
+    values = np.stack([close, close + 0.5, close - 0.5, close, np.full(len(close), 1000.0)])
+    return SessionBars(day, list(closes_of), values)
+
+
+def test_bars_of_the_session_before_go_when_the_right_ones_come(tmp_path: Path) -> None:
+    names = [f"S{number:02d}" for number in range(40)]
+    monday = dict(zip(names, np.linspace(10, 50, 40).tolist(), strict=True))
+    echo = monday | {"S03": 99.0}
+    # S01 and S39 were not traded on Tuesday; S03 was, and the new answer lacks it.
+    tuesday = {name: close * 1.01 for name, close in monday.items()}
+    for name in ("S01", "S03", "S39"):
+        del tuesday[name]
+    with Store.create(tmp_path / "store") as store, store.writer() as writer:
+        writer.commit([session_of(MONDAY, monday)], "test")
+        writer.commit([session_of(TUESDAY, echo)], "test")
+        writer.resolve()
+        with store.snapshot() as snapshot:
+            assert snapshot.frozen() == [TUESDAY]
+        receipt = writer.commit([session_of(TUESDAY, tuesday)], "test")
+        writer.resolve()
+        with store.snapshot() as snapshot:
+            assert snapshot.frozen() == []
+            bars = snapshot.bars(TUESDAY)
+            aside = snapshot.set_aside()
+        assert store.verify().damages == []
+    assert receipt.set_aside == {"bar of the session before": 2}
+    assert [(row.session, row.symbol, row.values[3]) for row in aside] == [
+        (TUESDAY, "S01", monday["S01"]),
+        (TUESDAY, "S39", monday["S39"]),
+    ]
+    assert bars is not None
+    found = dict(zip(names, bars[3].tolist(), strict=False))
+    assert found["S03"] == 99.0
+    assert {name: found[name] for name in tuesday} == tuesday
+    assert np.isnan(found["S01"])
+    assert "S39" not in found or np.isnan(found["S39"])
+
+
+def test_a_partial_answer_takes_no_bar_of_a_sound_session(tmp_path: Path) -> None:
+    names = [f"S{number:02d}" for number in range(40)]
+    monday = dict(zip(names, np.linspace(10, 50, 40).tolist(), strict=True))
+    tuesday = {name: close * 1.01 for name, close in monday.items()}
+    tuesday["S05"] = monday["S05"]
+    with Store.create(tmp_path / "store") as store, store.writer() as writer:
+        writer.commit([session_of(MONDAY, monday), session_of(TUESDAY, tuesday)], "test")
+        writer.resolve()
+        part = {name: close for name, close in tuesday.items() if name != "S05"}
+        assert writer.commit([session_of(TUESDAY, part)], "test").set_aside == {}
+        with store.snapshot() as snapshot:
+            bars = snapshot.bars(TUESDAY)
+    assert bars is not None
+    assert bars[3].tolist() == list(tuesday.values())

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -27,21 +27,25 @@ FAULTS: Final = {
     "null": "no results for a session that took place",
     "duplicates": "rows that come twice",
     "shuffled": "rows in no order",
+    "foreign": "rows of another day among those of a session",
     "circle": "a next page that leads back to the first",
     "elsewhere": "a next page on another host",
     "early": "values of the newest session that the next answer corrects",
     "case": "tickers of the newest session in another case, until the next answer",
     "vanished": "the newest session, told once and then not for a while",
+    "echo": "the bars of the session before for those of the newest, until the next answer",
+    "lost": "an error of the server for the newest session, whenever it is asked for",
 }
 """Every fault, and what it is."""
 
-OF_NEWEST: Final = ("early", "case", "vanished")
+OF_NEWEST: Final = ("early", "case", "vanished", "echo", "lost")
 """Faults of the newest session, over several answers; the others befall single calls."""
 
 _GROUPED: Final = "/v2/aggs/grouped/"
 _GONE_FOR: Final = 8
 """Answers that the session has vanished from: two syncs that each ask four times."""
 
+_MONTH_MS: Final = 28 * 86_400_000
 _LATE_S: Final = 1.0
 _FOREVER_S: Final = 86_400.0
 
@@ -89,6 +93,8 @@ class Mischief:
         if not path.startswith(_GROUPED) or not path.endswith(self._newest):
             return None
         name = self._drawn(self._of_newest, random.Random(f"{self._seed} {path}"))
+        if name == "lost":
+            return name
         if name == "vanished" and times <= 1 + _GONE_FOR:
             return "" if times == 1 else name
         return name if name and times == 1 else None
@@ -110,15 +116,17 @@ class Fault:
         match self.name:
             case "429":
                 raise Refusal(429, "You've exceeded the maximum requests per minute.")
-            case "500":
+            case "500" | "lost":
                 raise Refusal(500, "Something went wrong.")
             case "slow":
                 await asyncio.sleep(self.chance.random() * _LATE_S)
             case "hang":
                 await asyncio.sleep(_FOREVER_S)
 
-    def told(self, body: Body) -> Body:
-        """The body as it is told."""
+    def told(self, body: Body, earlier: Callable[[], Iterable[Row]]) -> Body:
+        """The body as it is told; `earlier` has the bars of the session before."""
+        if self.name == "echo" and isinstance(body, dict) and (rows := _rows(body)):
+            return body | {"results": [row | {"t": rows[0]["t"]} for row in earlier()]}
         if not isinstance(body, dict) or self.name not in _TOLD:
             return body
         return body | _TOLD[self.name](body, self)
@@ -165,6 +173,14 @@ def _shuffled(body: Row, fault: Fault) -> Row:
     return {"results": fault.chance.sample(rows, len(rows))}
 
 
+def _foreign(body: Row, fault: Fault) -> Row:
+    rows = [row for row in _rows(body) if {"T", "t", "h"} <= row.keys()]
+    if not rows:
+        return {}  # bars of a day have tickers and times, and nothing else has
+    others = fault.chance.sample(rows, len(rows) // 3)
+    return {"results": rows + [row | {"t": row["t"] - _MONTH_MS, "c": row["h"]} for row in others]}
+
+
 def _early(body: Row, fault: Fault) -> Row:
     rows = _rows(body)
     for row in fault.chance.sample(rows, len(rows) // 2):
@@ -196,6 +212,7 @@ _TOLD: Final[dict[str, Callable[[Row, Fault], Row]]] = {
     "null": _null,
     "duplicates": _duplicates,
     "shuffled": _shuffled,
+    "foreign": _foreign,
     "circle": _circle,
     "elsewhere": _elsewhere,
     "early": _early,

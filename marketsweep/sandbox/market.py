@@ -15,7 +15,7 @@ from marketsweep.files import NO_ACTIONS, read_actions, read_bars, read_symbols
 from marketsweep.identity import identified
 from marketsweep.records import Listing, Split
 from marketsweep.sandbox.settings import Settings
-from marketsweep.sessions import NEW_YORK, close_time
+from marketsweep.sessions import NEW_YORK, close_time, last_closed_session
 
 # The protocol's name of each field, in the order of its rows.
 _NAMES: Final = {"volume": "v", "open": "o", "close": "c", "high": "h", "low": "l"}
@@ -60,6 +60,11 @@ class Market:
     def history(self, ticker: str, *, adjusted: bool) -> pl.DataFrame:
         """Every bar of a ticker, oldest first, t at 00:00 in New York."""
         return self._by_ticker.told(ticker, adjusted=adjusted)
+
+    def session_before_last(self) -> list[dict[str, Any]]:
+        """The bars of the session before the newest, as `session` has them, not adjusted."""
+        day = self.day_before(last_closed_session(self.moment))
+        return [] if day is None else self.session(day, adjusted=False).to_dicts()
 
     def day_before(self, day: dt.date) -> dt.date | None:
         """The last day before `day` that has bars."""

@@ -105,7 +105,8 @@ class _Desk:
             try:
                 self._admit(request)
                 await fault.before()
-                body = fault.told(endpoint(self._market, _call(request)))
+                body = endpoint(self._market, _call(request))
+                body = fault.told(body, self._market.session_before_last)
             except Refusal as refusal:
                 return _response(request, refusal.code, refusal.body())
             return await fault.send(request, _response(request, 200, body))
