@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 
 DAYS = sessions_between(dt.date(2005, 1, 3), dt.date(2016, 12, 30))
 COMPANIES = 300
+SPIN_OFFS = 30
 
 _RATIOS = ((1, 2), (1, 3), (2, 3), (1, 4), (1, 10), (10, 1), (5, 1), (20, 1), (50, 1))
 """Old shares for new ones."""
@@ -43,6 +44,8 @@ class Company:
     """Open, high, low, close, volume in them, as if it had never split."""
     splits: list[tuple[int, int, int]] = field(default_factory=list)
     """Session, old and new shares, ascending."""
+    spin_offs: list[tuple[int, float]] = field(default_factory=list)
+    """Session, and the part of the price that the holders got as shares of a new company."""
     adjusted_already: bool = False
     """Whether the source gives its bars adjusted."""
 
@@ -64,6 +67,13 @@ class Company:
         """Each ticker with its first and last session."""
         ends = [first - 1 for first, _ in self.tickers[1:]] + [self.last]
         return [(name, first, end) for (first, name), end in zip(self.tickers, ends, strict=True)]
+
+    def total(self) -> Array:
+        """The closes as if the value of spin-offs had left before the first bar."""
+        close: Array = self.bars[3].copy()
+        for place, share in self.spin_offs:
+            close[self.places < place] *= 1 - share
+        return close
 
     def raw(self) -> Array:
         """The bars as they were traded, or as the source gives them."""
@@ -91,7 +101,7 @@ class Told:
 
 
 def make_market(seed: int = 2016) -> list[Company]:
-    """The companies: renames, tickers used again, splits, mergers, delistings, thin trading."""
+    """The companies: renames, splits, spin-offs, mergers and other delistings, thin trading."""
     chance, random_numbers = random.Random(seed), np.random.default_rng(seed)
     free: list[tuple[int, str]] = []
     """Tickers that were given up, and since when."""
@@ -119,7 +129,27 @@ def make_market(seed: int = 2016) -> list[Company]:
         company = Company(number, first, last, tickers, *_bars(first, last, chance, random_numbers))
         company.splits = _splits(company, chance)
         made.append(company)
-    return made
+    return [*made, *_spun_off(made, fresh, random.Random(seed), random_numbers)]
+
+
+def _spun_off(
+    made: Sequence[Company],
+    fresh: Iterator[str],
+    chance: random.Random,
+    numbers: np.random.Generator,
+) -> Iterator[Company]:
+    """New companies whose shares went to the holders of others, whose prices fall by as much."""
+    parents = [one for one in made if one.is_listed and len(one.places) > 600]
+    for number, parent in enumerate(chance.sample(parents, SPIN_OFFS), COMPANIES):
+        changes = [place for place, *_ in (*parent.splits, *parent.tickers)]
+        room = parent.places[60:-60].tolist()
+        place = chance.choice([p for p in room if all(abs(p - one) > 40 for one in changes)])
+        share = chance.uniform(0.1, 0.6)
+        parent.bars[:4, parent.places >= place] *= 1 - share
+        parent.spin_offs.append((place, share))
+        last = len(DAYS) - 1
+        bars = _bars(place, last, chance, numbers)
+        yield Company(number, place, last, [(place, next(fresh))], *bars)
 
 
 def _names() -> Iterable[str]:
@@ -188,7 +218,14 @@ def full(market: list[Company], chance: random.Random) -> Told:
         for company in market
         for place, old, new in company.splits
     ]
-    return Told(listings, splits)
+    return Told(listings, splits, [one for company in market for one in _spun(company)])
+
+
+def _spun(company: Company) -> Iterator[Dividend]:
+    """A company's spin-offs, told as distributions of their value."""
+    for place, share in company.spin_offs:
+        before = company.raw()[3, company.places < place][-1]
+        yield Dividend(company.ticker(place), DAYS[place], share * float(before))
 
 
 def todays_tickers(market: list[Company], chance: random.Random) -> Told:

@@ -20,7 +20,8 @@ def market() -> list[Company]:
 
 def test_the_market_has_what_it_is_for(market: list[Company]) -> None:
     names = [name for company in market for _, name in company.tickers]
-    assert len(market) == 300
+    assert len(market) == 330
+    assert sum(len(company.spin_offs) for company in market) == 30
     assert len(names) - len(set(names)) > 30  # tickers that are used again
     assert sum(len(company.tickers) > 1 for company in market) > 100
     assert sum(len(company.splits) for company in market) > 200
@@ -60,6 +61,7 @@ def test_series_are_the_truth_or_the_company_is_named(
     with Store.create(tmp_path) as store, store.writer() as writer:
         writer.commit(sessions_of(market), "simulation")
         writer.put_splits(told.splits)
+        writer.put_dividends(told.dividends)
         writer.put_listings(told.listings)
     false = wrong(tmp_path, market)
     if told.is_enough:
@@ -67,5 +69,11 @@ def test_series_are_the_truth_or_the_company_is_named(
     with Store.open(tmp_path) as store, store.snapshot() as snapshot:
         told_of = named(snapshot, market)
     assert false <= told_of, sorted(false - told_of)[:5]
+    if dialect == "full":
+        with ms.open(tmp_path) as opened:
+            for company in market:
+                if company.spin_offs:
+                    bars = opened.history(company.tickers[-1][1], adjust="total")
+                    np.testing.assert_allclose(bars["close"], company.total(), rtol=1e-6)
     if dialect == "splits_on_other_days":
         assert false == set()  # the prices show each of them
