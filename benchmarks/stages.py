@@ -79,7 +79,7 @@ def _loading(store: Path, market: Market) -> Iterator[Row]:
         loader.universe(AS_OF, EVERYBODY)
 
     def with_universe(_number: int) -> Loader:
-        loader = Loader(market.store)
+        loader = _loader(market)
         day(loader)
         return loader
 
@@ -87,8 +87,12 @@ def _loading(store: Path, market: Market) -> Iterator[Row]:
         loader.panel(AS_OF, EVERYBODY, plan, "splits")
 
     yield _stage("open a store and take a snapshot", lambda: _opened(store))
-    yield Row("stage: universe", prepared(_RUNS, lambda _: Loader(market.store), day))
+    yield Row("stage: universe", prepared(_RUNS, lambda _: _loader(market), day))
     yield Row("stage: panel, four fields", prepared(_RUNS, with_universe, panel))
+
+
+def _loader(market: Market) -> Loader:
+    return Loader(market.store.snapshot(), market.store.path)
 
 
 def _opened(path: Path) -> Snapshot:
@@ -99,7 +103,7 @@ def _opened(path: Path) -> Snapshot:
 def _evaluation(market: Market) -> Iterator[Row]:
     condition = parse(REFERENCE_SCAN)
     plan = make_plan([condition])
-    panel = market.loader.panel(AS_OF, EVERYBODY, plan, "splits")
+    panel = _loader(market).panel(AS_OF, EVERYBODY, plan, "splits")
     yield _stage("parse the reference scan", lambda: parse(REFERENCE_SCAN))
     yield _stage("plan it", lambda: make_plan([condition]))
     yield _stage("lower it", lambda: _Lowering(plan, tallied=False).program())
@@ -117,7 +121,7 @@ def _swept(plan: Plan, panel: Panel, isa: str) -> Callable[[], None]:
 
 
 def _answer(market: Market) -> Iterator[Row]:
-    snapshot = market.loader.snapshot
+    snapshot = market.store.snapshot()
     names, r = snapshot.symbols, np.random.default_rng(0)
     matched, key = r.random(len(names)) < 0.1, r.random(len(names))
     yield _stage(

@@ -39,7 +39,8 @@ def rows(example: Example) -> Iterator[Row]:
 
 def _example(market: Market) -> Iterator[Row]:
     plan = make_plan([parse(REFERENCE_SCAN)])
-    panel = market.loader.panel(AS_OF, EVERYBODY, plan, "splits")
+    with market.view() as view:
+        panel = view.panel(AS_OF, EVERYBODY, plan, "splits")
     loaded = peers.bars_by_symbol(panel)
     same = _agreement(
         market.scan(REFERENCE_SCAN).symbols,

@@ -109,11 +109,8 @@ def _audited(scan: Scan, loader: Loader) -> Audited:
     with tempfile.TemporaryDirectory(prefix="marketsweep-audit-") as folder:
         with Store.create(Path(folder)) as store:
             _cut(loader.snapshot, store, whole.as_of)
-            cut_loader = Loader(store)
-            try:
-                cut = run(scan, cut_loader)
-            finally:
-                cut_loader.snapshot.close()
+            with store.snapshot() as snapshot:
+                cut = run(scan, Loader(snapshot, store.path))
         return _compared(whole, cut)
 
 

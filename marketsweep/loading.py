@@ -1,17 +1,26 @@
-"""What a scan reads, kept between scans while the data stays the same."""
+"""What scans read of one state of a store, kept between them while the data stays the same.
+
+`Views` hands out the view of the newest state. A scan holds one from its beginning to its end, so
+that a commit meanwhile changes nothing under it. Several threads may use one view.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.data_warnings import DataWarnings
+from marketsweep.errors import UsageError
 from marketsweep.panel import Panel, build_panel
 from marketsweep.passes import Others
 from marketsweep.past import Adjust, History
@@ -66,14 +75,78 @@ class _Stretched(NamedTuple):
     panel: Panel
 
 
-class Loader:
-    """Days, universes and panels of a store, each built once a data version."""
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _locked(method: _Method) -> _Method:
+    """Let one thread at a time into a method of a `Loader`: what it builds is built once."""
+
+    @wraps(method)
+    def alone(self: Loader, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401
+        with self.lock:
+            return method(self, *arguments, **named)
+
+    return cast("_Method", alone)
+
+
+class Views:
+    """The view of a store's newest state, made again when the store has moved on."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._read(store.snapshot())
+        self._lock = threading.Lock()
+        self._current = Loader(store.snapshot(), store.path)
+        self._users: Counter[Loader] = Counter()
+        self._is_closed = False
 
-    def _read(self, snapshot: Snapshot) -> None:
+    @contextmanager
+    def newest(self) -> Iterator[Loader]:
+        """Hold the view of the newest state; its snapshot is closed once nobody holds it.
+
+        Raises StoreError, and UsageError after `close`.
+        """
+        view = self._taken()
+        try:
+            yield view
+        finally:
+            self._give_back(view)
+
+    def _taken(self) -> Loader:
+        with self._lock:
+            if self._is_closed:
+                raise UsageError("this market is closed: open it again with marketsweep.open()")
+            if self._store.state() != self._current.snapshot.state:
+                before = self._current
+                self._current = Loader(self._store.snapshot(), self._store.path)
+                if not self._users[before]:
+                    before.snapshot.close()
+            self._users[self._current] += 1
+            return self._current
+
+    def _give_back(self, view: Loader) -> None:
+        with self._lock:
+            self._users[view] -= 1
+            if self._users[view]:
+                return
+            del self._users[view]
+            if self._is_closed or view is not self._current:
+                view.snapshot.close()
+
+    def close(self) -> None:
+        """Close the snapshot, as soon as nobody holds its view."""
+        with self._lock:
+            self._is_closed = True
+            if not self._users[self._current]:
+                self._current.snapshot.close()
+
+
+class Loader:
+    """Days, universes and panels of a snapshot, each built once; threads may share it."""
+
+    def __init__(self, snapshot: Snapshot, folder: Path) -> None:
+        self.folder = folder
+        """The data folder."""
+        self.lock = threading.RLock()
         self._snapshot = snapshot
         self._days: dict[dt.date, MarketDay] = {}
         self._universes: dict[tuple[dt.date, Screen], Universe] = {}
@@ -86,13 +159,8 @@ class Loader:
         """The symbols of the last panel that was asked for warnings."""
 
     @property
-    def folder(self) -> Path:
-        """The data folder."""
-        return self._store.path
-
-    @property
     def version(self) -> int:
-        """The data version that the last `refresh` found."""
+        """The data version."""
         return self._snapshot.version
 
     @property
@@ -111,12 +179,7 @@ class Loader:
         """The view of the store that everything here was read from."""
         return self._snapshot
 
-    def refresh(self) -> None:
-        """Forget everything where the store has moved on."""
-        if self._store.version() != self._snapshot.version:
-            self._snapshot.close()
-            self._read(self._store.snapshot())
-
+    @_locked
     def day(self, as_of: dt.date) -> MarketDay:
         """The market of a stored session."""
         if as_of not in self._days:
@@ -124,6 +187,7 @@ class Loader:
             self._days[as_of] = MarketDay(History(self._snapshot, as_of))
         return self._days[as_of]
 
+    @_locked
     def universe(self, as_of: dt.date, screen: Screen) -> Universe:
         """The universe of a stored session that passes `screen`."""
         key = (as_of, screen)
@@ -132,10 +196,12 @@ class Loader:
             self._universes[key] = self.day(as_of).screened(screen)
         return self._universes[key]
 
+    @_locked
     def marks(self, as_of: dt.date, bars: int, symbols: Sequence[str]) -> list[str]:
         """What is suspicious of the newest `bars` of symbols up to a session, as `Suspects`."""
         return self._suspects_of(as_of, bars).marks(symbols, bars) if symbols else []
 
+    @_locked
     def marks_of_hits(
         self,
         symbols: Sequence[str],
@@ -161,6 +227,7 @@ class Loader:
             self._suspects[key] = Suspects(self.day(as_of).history, key[1])
         return self._suspects[key]
 
+    @_locked
     def unadjusted(self, looked_at: Sequence[dt.date], adjust: Adjust) -> int:
         """How many of the sessions looked at may lack splits that are not known."""
         return self._doubts.unadjusted(looked_at, adjust)
@@ -171,11 +238,13 @@ class Loader:
             self._warnings = DataWarnings(self._snapshot)
         return self._warnings
 
+    @_locked
     def warnings_of_all(self, as_of: dt.date, bars: int, adjust: Adjust) -> list[str]:
         """What is doubtful in the last bars of every symbol up to a session."""
         index = self._snapshot.index
         return list(self._doubts.of_scan(self.day(as_of).history, lambda: index, bars, adjust))
 
+    @_locked
     def warnings(self, panel: Panel, bars: int, adjust: Adjust) -> list[str]:
         """What is doubtful in the data of a scan that looks at so many bars of a panel."""
 
@@ -187,6 +256,7 @@ class Loader:
         history = self.day(panel.as_of).history
         return list(self._doubts.of_scan(history, symbols, bars, adjust))
 
+    @_locked
     def panel(
         self, as_of: dt.date, screen: Screen, plan: Plan, adjust: Adjust, *, exact: bool = False
     ) -> Panel:
@@ -205,12 +275,14 @@ class Loader:
         self._panels[key] = _Loaded(needs, panel)
         return panel
 
+    @_locked
     def panel_of(
         self, as_of: dt.date, columns: NDArray[np.int64], plan: Plan, adjust: Adjust
     ) -> Panel:
         """The panel of some columns of the axis, with the history of `plan`; it is not kept."""
         return self._build(as_of, columns, _Needs.of(plan), adjust)
 
+    @_locked
     def stretched(
         self,
         as_of: dt.date,
@@ -239,6 +311,7 @@ class Loader:
         self._stretched = _Stretched(key, needs, panel)
         return panel
 
+    @_locked
     def counts(self, as_of: dt.date, first: int, screen: Screen) -> Counts:
         """How many symbols each session from `first` to `as_of` should hold, and holds."""
         from marketsweep.stretched import counts_of  # as above
@@ -258,6 +331,7 @@ class Loader:
 
         return one
 
+    @_locked
     def _build(
         self,
         as_of: dt.date,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from marketsweep.distribution import Ray
 from marketsweep.errors import UsageError
 from marketsweep.executors import name_of
 from marketsweep.expressions import Expression, node_of
-from marketsweep.loading import Loader
+from marketsweep.loading import Loader, Views
 from marketsweep.past import Adjust
 from marketsweep.results import Hits
 from marketsweep.saved import Saved
@@ -79,7 +80,12 @@ def open_market(
 
 
 class Market:
-    """A store with what is kept of it between scans; a context manager that closes itself."""
+    """A data folder with what is kept of it between scans; a context manager that closes itself.
+
+    Threads may share a market: each call answers from one state of the data, the newest when it
+    began, and commits of other processes do not change it. Other calls wait while bars are loaded;
+    the evaluation of several scans runs at the same time. After a fork a process opens its own.
+    """
 
     def __init__(
         self,
@@ -90,11 +96,17 @@ class Market:
         self.store = store
         self.config = config
         self._provider = provider or partial(_from_environment, config)
-        self.loader = Loader(store)
+        self._views = Views(store)
+
+    @contextmanager
+    def view(self) -> Iterator[Loader]:
+        """Hold one state of the data, the newest: what is read from it belongs together."""
+        with self._views.newest() as view:
+            yield view
 
     def close(self) -> None:
-        """Let go of the data folder; hits and frames stay good."""
-        self.loader.snapshot.close()
+        """Let go of the data folder, once the scans that run have ended; hits stay good."""
+        self._views.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -150,7 +162,6 @@ class Market:
         before you trust an answer.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
-        self.loader.refresh()
         executor, threads = self._executor(executor, threads)
         if by and top is None:
             raise UsageError(f"by {by}, top how many of each? Give top as well")
@@ -176,8 +187,8 @@ class Market:
             incremental=_reusing(incremental),
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
-        with time_limit(timeout):
-            return run(scan, self.loader)
+        with time_limit(timeout), self.view() as view:
+            return run(scan, view)
 
     @_checked
     def scan_together(
@@ -196,7 +207,6 @@ class Market:
         """
         if not conditions or isinstance(conditions, str):
             raise UsageError("scan_together takes a list of conditions: ['nr7', 'rsi(14) < 30']")
-        self.loader.refresh()
         scan = Scan(
             condition="",
             where=None if where is None else node_of(where),
@@ -208,7 +218,8 @@ class Market:
             saved=Saved.of(self.store.path),
         )
         scans = [replace(scan, condition=node_of(condition)) for condition in conditions]
-        return run_together(scans, self.loader)
+        with self.view() as view:
+            return run_together(scans, view)
 
     @_checked
     def signals(
@@ -241,7 +252,6 @@ class Market:
         """
         from marketsweep.signals import signals  # few scans ask for it
 
-        self.loader.refresh()
         executor, threads = self._executor(executor, threads)
         scan = Scan(
             condition=node_of(condition),
@@ -258,7 +268,8 @@ class Market:
             screen=self._screen(universe, unknown, skip_low_volume=False),
         )
         told = progress or (lambda done, total, hits: None)
-        return signals(scan, self.loader, _date(since, "since"), _date(until, "until"), told)
+        with self.view() as view:
+            return signals(scan, view, _date(since, "since"), _date(until, "until"), told)
 
     @_checked
     def sweep(
@@ -292,7 +303,6 @@ class Market:
             raise UsageError(
                 "as_of is one session, since and until are many: give one or the other"
             )
-        self.loader.refresh()
         executor, threads = self._executor(executor, threads)
         scan = Scan(
             condition=condition,
@@ -306,7 +316,8 @@ class Market:
         )
         told = progress or (lambda done, total, matches: None)
         first, last = _date(since, "since"), _date(until, "until")
-        return sweep(scan, values, self.loader, first, last, told)
+        with self.view() as view:
+            return sweep(scan, values, view, first, last, told)
 
     @_checked
     def explain(
@@ -323,9 +334,9 @@ class Market:
         """
         from marketsweep.explain import explain  # few scans ask for it
 
-        self.loader.refresh()
         saved = Saved.of(self.store.path)
-        return explain(self.loader, symbol, node_of(condition), _date(as_of), adjust, saved)
+        with self.view() as view:
+            return explain(view, symbol, node_of(condition), _date(as_of), adjust, saved)
 
     @_checked
     def audit(
@@ -342,13 +353,13 @@ class Market:
         """
         from marketsweep.audit import audit  # few scans ask for it
 
-        self.loader.refresh()
         scan = Scan(
             condition=node_of(condition),
             where=None if where is None else node_of(where),
             saved=Saved.of(self.store.path),
         )
-        return audit(scan, self.loader, _count("sessions", sessions) or 1, progress)
+        with self.view() as view:
+            return audit(scan, view, _count("sessions", sessions) or 1, progress)
 
     @_checked
     def chart(
@@ -373,8 +384,6 @@ class Market:
         from marketsweep.charts.page import Chart
         from marketsweep.signals import marks_of  # a scan needs none of them
 
-        self.loader.refresh()
-        session = resolve_session(self.loader.snapshot, _date(as_of))
         saved = Saved.of(self.store.path)
         held = None if condition is None else condition_tree(node_of(condition), saved)
         lines = [
@@ -382,11 +391,13 @@ class Market:
             for given in _several(indicators, "indicators")
             for line in indicator_lines(node_of(given), saved)
         ]
-        marks = None if held is None else marks_of(held, self.loader, session, adjust)
-        ticker = self.loader.snapshot.ticker(symbol)
-        drawn = draw(
-            self.loader, session, [ticker], held, lines, marks=marks, adjust=adjust, bars=bars
-        )
+        with self.view() as view:
+            session = resolve_session(view.snapshot, _date(as_of))
+            marks = None if held is None else marks_of(held, view, session, adjust)
+            ticker = view.snapshot.ticker(symbol)
+            drawn = draw(
+                view, session, [ticker], held, lines, marks=marks, adjust=adjust, bars=bars
+            )
         return Chart(drawn[0])
 
     def _executor(self, given: str | Ray, threads: int | None) -> tuple[str | Ray, int | None]:
@@ -420,9 +431,9 @@ class Market:
         """All bars of one symbol: date, open, high, low, close, volume; adjusted as of a day."""
         from marketsweep.histories import read  # brings asyncio, which a scan does not need
 
-        self.loader.refresh()
-        snapshot = self.loader.snapshot
-        return read(snapshot, [snapshot.ticker(symbol)], None, _date(as_of), adjust).drop("symbol")
+        with self.view() as view:
+            names = [view.snapshot.ticker(symbol)]
+            return read(view.snapshot, names, None, _date(as_of), adjust).drop("symbol")
 
     @_checked
     def price_history_batch(
@@ -442,13 +453,13 @@ class Market:
         """
         from marketsweep.histories import Histories, fetch, read  # as above
 
-        self.loader.refresh()
         given = checked([symbols] if isinstance(symbols, str) else symbols)
-        wanted, _ = self.loader.snapshot.tickers(given)
+        with self.view() as view:
+            wanted, _ = view.snapshot.tickers(given)
         first, last = _date(since, "since"), _date(until, "until")
         receipt = fetch(self.store, self._provider, wanted, first, last)
-        self.loader.refresh()
-        frame = read(self.loader.snapshot, wanted, first, last, adjust)
+        with self.view() as view:
+            frame = read(view.snapshot, wanted, first, last, adjust)
         return Histories(frame, wanted, receipt)
 
 

@@ -64,6 +64,11 @@ class Packs(Database):
         """The data version: a number that grows with every commit that changed anything."""
         return (self._root or self._read_root())[0]
 
+    def state(self, name: str) -> tuple[int, bool]:
+        """The data version, and whether there is a pack of that name, read at once."""
+        version, checksums = self._root or self._read_root()
+        return version, name in checksums
+
     def pack(self, name: str) -> bytes | None:
         """The bytes of a pack, None where there is none. Raises StoreDamaged if it is damaged."""
         checksums = self._checksums()

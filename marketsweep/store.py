@@ -143,6 +143,13 @@ class Store:
         """The version now: cheap to ask, to learn whether a snapshot is the newest."""
         return self._catalog.version()
 
+    def state(self) -> tuple[int, bool]:
+        """The version, and whether companies and actions are worked out for it.
+
+        Answers may differ, by their warnings at least, where either does.
+        """
+        return self._catalog.version_and_whether_resolved()
+
     def snapshot(self) -> Snapshot:
         """One consistent view of everything that is committed now."""
         return Snapshot(self.path)
@@ -251,6 +258,8 @@ class Snapshot:
         self._end = weakref.finalize(self, catalog.close)
         catalog.begin_read()
         self.version = catalog.version()
+        self.state = catalog.version_and_whether_resolved()
+        """As `Store.state`."""
         self.sessions = catalog.dates()
         self.partial = catalog.partial()
         """The sessions that hold some symbols only, fetched one by one; ascending."""

@@ -192,6 +192,11 @@ def thread_counts(processors: int) -> list[int]:
     return sorted({*(n for n in few if n <= most), processors, most, *_MANY_THREADS})
 
 
+def _has_sessions(market: Market) -> bool:
+    with market.view() as view:
+        return bool(view.sessions)
+
+
 @contextmanager
 def market_of(folder: Path, say: Say) -> Iterator[Market]:
     """The folder's own market, or the example market where there is none yet."""
@@ -199,7 +204,7 @@ def market_of(folder: Path, say: Say) -> Iterator[Market]:
         found = open_market(folder)
     except UsageError:
         found = None
-    if found is not None and found.loader.sessions:
+    if found is not None and _has_sessions(found):
         with found:
             yield found
         return

@@ -98,7 +98,8 @@ def _doubled(most: int) -> list[int]:
 
 def _rate(market: Market, cluster: Ray) -> float:
     """Thousands of counts, of variants in sessions, a second; a first sweep puts the blocks."""
-    since = market.loader.sessions[-_SESSIONS:][0]
+    with market.view() as view:
+        since = view.sessions[-_SESSIONS:][0]
 
     def seconds() -> float:
         found = market.sweep(_SWEEP, since=since, executor=cluster, n=_BARS, t=_LEVELS, m=_BANDS)

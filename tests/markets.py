@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -11,10 +11,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from marketsweep.charts.folder import write_charts
 from marketsweep.fields import FIELDS
 from marketsweep.files import read_actions, read_bars, read_symbols
 from marketsweep.kernels.cpu import TILE
+from marketsweep.market import Market
 from marketsweep.panel import Panel
+from marketsweep.past import Adjust
 from marketsweep.records import SessionBars, Settled, Split
 from marketsweep.reference import Reference
 from marketsweep.results import Hits
@@ -106,3 +109,11 @@ def store_of(path: Path, bars: pl.DataFrame, *, reference: bool = True) -> Store
 def doubts_of(hits: Hits) -> list[str]:
     """The warnings of a scan, without the one that says how old the data of a test is."""
     return [warning for warning in hits.warnings if "behind today" not in warning]
+
+
+def charts_of(
+    hits: Hits, market: Market, folder: Path, adjust: Adjust, drawn: Callable[[int], None]
+) -> Path:
+    """Write the charts of matches, as `scan --charts` does without marks."""
+    with market.view() as view:
+        return write_charts(hits, view, folder, adjust, drawn)

@@ -131,10 +131,11 @@ def test_every_preset_equals_the_processor(
 ) -> None:
     """Passes over longer bars, other symbols and ranks included."""
     names, saved = presets(), Saved.of(market.store.path)
-    found, want = (
-        run_together([Scan(name, executor=which, saved=saved) for name in names], market.loader)
-        for which in ("gpu", "serial")
-    )
+    with market.view() as view:
+        found, want = (
+            run_together([Scan(name, executor=which, saved=saved) for name in names], view)
+            for which in ("gpu", "serial")
+        )
     for name, one, other in zip(names, found, want, strict=True):
         assert one.symbols == other.symbols, name
         np.testing.assert_array_equal(bits(one.close), bits(other.close))

@@ -19,7 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.charts.folder import MOST, page_name, write_charts
+from marketsweep.charts.folder import MOST, page_name
 from marketsweep.charts.panes import PRICE, VOLUME, home, panes_of
 from marketsweep.condition import parse, parse_expression
 from marketsweep.errors import ConditionError, UsageError
@@ -29,7 +29,7 @@ from marketsweep.records import Listing, SessionBars
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Store
 from tests.command import refused, run
-from tests.markets import LAST, example_bars
+from tests.markets import LAST, charts_of, example_bars
 from tests.test_scan import adjusted, joined
 
 CONDITION = "close > sma(50) and rsi(14) > 55 and volume > 1.5 * sma(volume, 20)"
@@ -220,7 +220,7 @@ def test_the_newest_values_are_those_of_the_scan(market: Market, tmp_path: Path)
         columns="bbands(20, 2).upper, atr(14) / close, roc(63)",
         limit=30,
     )
-    write_charts(hits, market.loader, tmp_path, "splits", lambda _: None)
+    charts_of(hits, market, tmp_path, "splits", lambda _: None)
     for i, symbol in enumerate(hits.symbols):
         html = (tmp_path / page_name(symbol)).read_text()
         data, lines = data_of(html), lines_of(html)
@@ -335,7 +335,7 @@ def test_no_text_gets_out_of_its_place(hostile: Market, tmp_path: Path) -> None:
         condition = 'close > sma(5) and symbol != "<script>alert(2)</script>" and -5 < roc(5)'
         hits = market.scan(condition)
         assert sorted(hits.symbols) == sorted(HOSTILE)
-        index = write_charts(hits, market.loader, tmp_path / "charts", "splits", lambda _: None)
+        index = charts_of(hits, market, tmp_path / "charts", "splits", lambda _: None)
     written = sorted(path.name for path in (tmp_path / "charts").iterdir())
     assert len({name.casefold() for name in written}) == len(HOSTILE) + 1
     assert not (tmp_path / "up.html").exists()
@@ -393,7 +393,7 @@ def test_the_sheet_shows_the_first_matches_in_rank_order(market: Market, tmp_pat
     hits = market.scan("close > sma(50)", columns="rsi(14)")
     assert len(hits) > MOST
     done: list[int] = []
-    index = write_charts(hits, market.loader, tmp_path, "splits", done.append)
+    index = charts_of(hits, market, tmp_path, "splits", done.append)
     assert sum(done) == MOST
     assert len(list(tmp_path.iterdir())) == MOST + 1
     html = index.read_text()
@@ -413,7 +413,7 @@ def test_the_sheet_shows_the_first_matches_in_rank_order(market: Market, tmp_pat
 
 def test_small_pictures_lie_where_the_prices_are(market: Market, tmp_path: Path) -> None:
     hits = market.scan("close > sma(50)", limit=1)
-    html = write_charts(hits, market.loader, tmp_path, "splits", lambda _: None).read_text()
+    html = charts_of(hits, market, tmp_path, "splits", lambda _: None).read_text()
     frame = joined(LAST).filter(pl.col("symbol") == hits.symbols[0])
     sessions = sessions_between(dt.date(2016, 1, 1), LAST)[-90:]
     slots = np.array([sessions.index(day) for day in frame["date"] if day in sessions])

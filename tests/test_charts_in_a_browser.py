@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from marketsweep.charts.folder import write_charts
 from marketsweep.market import Market
-from tests.markets import example_bars
+from tests.markets import charts_of, example_bars
 from tests.test_charts import HOSTILE, hostile
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def test_holes_renames_and_short_histories_draw(
 
 def test_the_sheet_leads_to_the_pages(market: Market, page: Page, tmp_path: Path) -> None:
     hits = market.scan("close > sma(50)", limit=8)
-    index = write_charts(hits, market.loader, tmp_path, "splits", lambda _: None)
+    index = charts_of(hits, market, tmp_path, "splits", lambda _: None)
     page.goto(index.as_uri())
     assert page.locator("svg").count() == 8
     boxes = [picture.bounding_box() for picture in page.locator("svg").all()]
@@ -167,7 +166,7 @@ def test_the_sheet_leads_to_the_pages(market: Market, page: Page, tmp_path: Path
 def test_hostile_names_stay_text(hostile: Market, page: Page, tmp_path: Path) -> None:
     with hostile as market:
         hits = market.scan('close > sma(5) and symbol != "<img src=x onerror=alert(3)>"')
-        index = write_charts(hits, market.loader, tmp_path / "charts", "splits", lambda _: None)
+        index = charts_of(hits, market, tmp_path / "charts", "splits", lambda _: None)
     assert len(hits) == len(HOSTILE)
     for path in sorted(index.parent.iterdir()):
         page.goto(path.as_uri())

@@ -225,10 +225,11 @@ def test_every_indicator_on_the_card(card: gpu.CudaCard, rows: int) -> None:
 @pytest.mark.gpu
 def test_every_preset_on_the_card(card: gpu.CudaCard, market: ms.Market) -> None:
     names, saved = presets(), Saved.of(market.store.path)
-    found, want = (
-        run_together([Scan(name, executor=which, saved=saved) for name in names], market.loader)
-        for which in ("gpu", "serial")
-    )
+    with market.view() as view:
+        found, want = (
+            run_together([Scan(name, executor=which, saved=saved) for name in names], view)
+            for which in ("gpu", "serial")
+        )
     for name, one, other in zip(names, found, want, strict=True):
         assert one.symbols == other.symbols, name
         np.testing.assert_array_equal(bits(one.close), bits(other.close))

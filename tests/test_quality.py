@@ -613,11 +613,11 @@ def test_who_is_left_out_on_demand_is_not_missing() -> None:
 
 
 def test_a_stranger_is_known_while_it_is_there(market: Market) -> None:
-    snapshot = market.loader.snapshot
-    dates = [day for day in snapshot.sessions if day <= dt.date(2016, 2, 22)]
     rules = [rule for rule in RULES if rule.name == "stranger"]
-    wanted = [own_bars.company(snapshot, dates, "TCO")]
-    (flag,) = find_flags(snapshot, dates, wanted, rules)
+    with market.view() as view:
+        dates = [day for day in view.sessions if day <= dt.date(2016, 2, 22)]
+        wanted = [own_bars.company(view.snapshot, dates, "TCO")]
+        (flag,) = find_flags(view.snapshot, dates, wanted, rules)
     assert (flag.first, flag.last) == (dt.date(2016, 1, 19), dt.date(2016, 2, 22))
     hits = market.scan("roc(5) > -1000", as_of="2016-02-22", exclude_suspect=True)
     assert "TCO" in hits.coverage.suspect_symbols

@@ -215,7 +215,9 @@ def test_scans_that_need_more_than_their_matches(
     there = market.scan(condition, funnel=True, near=5, executor=nodes.ray())
     assert (there.symbols, there.funnel, there.near) == (here.symbols, here.funnel, here.near)
     scans = [Scan(one, columns=("atr(5)",), executor=nodes.ray()) for one in conditions]
-    for one, alone in zip(run_together(scans, market.loader), conditions, strict=True):
+    with market.view() as view:
+        together = run_together(scans, view)
+    for one, alone in zip(together, conditions, strict=True):
         two = market.scan(alone, columns="atr(5)")
         assert (one.symbols, one.coverage) == (two.symbols, two.coverage)
         same_bits(one.values["atr(5)"], two.values["atr(5)"])

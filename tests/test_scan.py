@@ -444,7 +444,9 @@ def test_a_scan_says_how_many_sessions_it_is_behind(tmp_path: Path) -> None:
         assert hits.to_dict()["sessions_behind"] == 3
         assert "3 sessions behind today: run marketsweep sync" in hits.warnings[0]
         assert "3 sessions behind today" in hits.receipt
-        past = market.scan("close > 1", as_of=market.loader.sessions[-5])
+        with market.view() as view:
+            day = view.sessions[-5]
+        past = market.scan("close > 1", as_of=day)
         assert past.sessions_behind == 0
         assert past.warnings == []
     with open_market(recent(tmp_path / "now", 0)) as market:

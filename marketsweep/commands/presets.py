@@ -113,7 +113,8 @@ def run(
     saved = Saved.of(folder)
     wanted = [saved.one(name.lower()).name for name in names] or saved.names()
     with open_market(folder) as market:
-        chosen = list(_usable(wanted, saved, market.loader.snapshot))
+        with market.view() as view:
+            chosen = list(_usable(wanted, saved, view.snapshot))
         if not chosen:
             raise UsageError("none of these conditions can be evaluated here")
         answers = market.scan_together(chosen, where=where, as_of=date_of(as_of))

@@ -221,9 +221,12 @@ def _draw(hits: Hits, market: Market, folder: Path, adjust: Adjust) -> None:
     from marketsweep.charts.folder import MOST, write_charts
     from marketsweep.signals import marks_of
 
-    marks = marks_of(hits.tree, market.loader, hits.as_of, adjust)
     drawn = min(len(hits), MOST)
-    with click.progressbar(length=drawn, label="drawing charts", file=sys.stderr) as bar:
-        index = write_charts(hits, market.loader, folder, adjust, bar.update, marks)
+    with (
+        market.view() as view,
+        click.progressbar(length=drawn, label="drawing charts", file=sys.stderr) as bar,
+    ):
+        marks = marks_of(hits.tree, view, hits.as_of, adjust)
+        index = write_charts(hits, view, folder, adjust, bar.update, marks)
     of = "all" if drawn == len(hits) else f"the first {drawn:,} of"
     echo(f"charts of {of} {len(hits):,} matches: {index}", err=True)

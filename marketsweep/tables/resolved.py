@@ -63,6 +63,11 @@ class Resolved(Packs):
         """Store the runs of bars."""
         self.put_pack(_PRESENCE, msgspec.msgpack.encode(dict(sorted(runs.items()))))
 
+    def version_and_whether_resolved(self) -> tuple[int, bool]:
+        """The data version, and whether tenures and rulings are worked out for it."""
+        version, is_changed = self.state(_CHANGED)
+        return version, not is_changed
+
     def changed_days(self) -> list[dt.date]:
         """Sessions of which bars came since tenures and rulings were worked out."""
         return self.decoded(_CHANGED, _decode_days) or []
