@@ -214,6 +214,9 @@ def drop_echoes(
     return echoes
 
 
+_ROUNDED: Final = 1e-6
+"""Part of a price by which it may be off since it was rounded."""
+
 ABSURD: Final = 1e7
 """Dollars a share; the dearest share ever listed here stood below a tenth of it."""
 
@@ -221,12 +224,14 @@ ABSURD: Final = 1e7
 def doubts(bars: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
     """Which bars [5, ...] there are, and which of them are doubtful, by kind."""
     opened, high, low, close, volume = bars  # NaN is false in every comparison
+    # A price that was kept in four bytes is off by less than a ten-millionth of itself.
+    off = _ROUNDED * np.abs(close)
     body_low, body_high = np.minimum(opened, close), np.maximum(opened, close)
     return {
         "bars": ~np.isnan(close),
         "nonpositive": np.minimum(body_low, np.minimum(high, low)) <= 0,
         "inverted": high < low,
-        "outside": (body_low < low) | (body_high > high),
+        "outside": (body_low < low - off) | (body_high > high + off),
         "absurd": np.maximum(body_high, np.maximum(high, low)) >= ABSURD,
         "no_volume": volume == 0,
         "negative_volume": volume < 0,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep import tree
 from marketsweep.data_warnings import DataWarnings
 from marketsweep.errors import UsageError
 from marketsweep.panel import Panel, build_panel
@@ -27,6 +28,7 @@ from marketsweep.past import Adjust, History
 from marketsweep.plan import SESSION, Plan
 from marketsweep.screen import Screen
 from marketsweep.store import Snapshot, Store
+from marketsweep.tree import Node
 from marketsweep.universe import MarketDay, Universe
 
 if TYPE_CHECKING:
@@ -157,6 +159,8 @@ class Loader:
         self._warnings: DataWarnings | None = None
         self._names: tuple[Panel, frozenset[str]] | None = None
         """The symbols of the last panel that was asked for warnings."""
+        self._absent: tuple[Panel, dict[str, bool]] | None = None
+        """Which facts are known of no symbol of the last panel that was asked for."""
 
     @property
     def version(self) -> int:
@@ -255,6 +259,18 @@ class Loader:
 
         history = self.day(panel.as_of).history
         return list(self._doubts.of_scan(history, symbols, bars, adjust))
+
+    @_locked
+    def absent_facts(self, panel: Panel, condition: Node) -> tuple[str, ...]:
+        """The facts of a condition that are known of no symbol of a panel."""
+        if self._absent is None or self._absent[0] is not panel:
+            self._absent = panel, {}
+        absent = self._absent[1]
+        names = {part.name for part in condition.walk() if isinstance(part, tree.Fact)}
+        for name in names - absent.keys():
+            told = panel.reference.told(panel.symbols, name)
+            absent[name] = bool(told) and all(value is None for value in told)
+        return tuple(sorted(name for name in names if absent[name]))
 
     @_locked
     def panel(

@@ -50,6 +50,11 @@ class Company(NamedTuple):
     symbol: str
     pieces: Sequence[Piece]
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether all bars of its ticker are its own, and it has no others."""
+        return len(self.pieces) == 1 and self.pieces[0].first == 0
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -241,9 +246,7 @@ def _read(
 ) -> NDArray[np.float64]:
     """Raw bars of the sessions from number `first` up to `beyond`: [5, sessions, companies]."""
     raw = np.full((len(FIELDS), beyond - first, len(block)), np.nan)
-    plain = np.array(
-        [place for place, one in enumerate(block) if len(one.pieces) == 1], dtype=np.intp
-    )
+    plain = np.array([place for place, one in enumerate(block) if one.is_plain], dtype=np.intp)
     columns = np.array([block[place].pieces[0].column for place in plain], dtype=np.intp)
     for segment in snapshot.segments:
         start, stop = max(first, segment.first), min(beyond, segment.first + segment.count)
@@ -254,7 +257,7 @@ def _read(
         within = slice(start - first, stop - first)
         raw[:, within, plain[inside]] = segment.values[:, rows, columns[inside]]
         for place, one in enumerate(block):
-            for piece in one.pieces if len(one.pieces) > 1 else ():
+            for piece in () if one.is_plain else one.pieces:
                 begin, end = max(piece.first, start), min(piece.beyond, stop)
                 if begin < end and 0 <= piece.column < segment.width:
                     some = slice(begin - segment.first, end - segment.first)

@@ -60,6 +60,8 @@ class Coverage:
     unsettled: int = 0
     """How many of the evaluated have fewer."""
     unsettled_answers: int = 0
+    absent_facts: tuple[str, ...] = ()
+    """Facts of the condition that are known of no symbol looked at."""
     """Evaluated symbols whose answer may change over a longer history."""
 
     @property

@@ -165,6 +165,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         coverage = replace(
             _coverage(universe, panel, what.plan, truth, stored, suspect, young, doubtful),
             sessions_unadjusted=loader.unadjusted(stored[-what.plan.bars[0] :], scan.adjust),
+            absent_facts=loader.absent_facts(panel, what.condition),
         )
         held, left_out = truth == 1.0, doubtful & np.isnan(truth)
         for column in (held, *parts.values()):
@@ -201,6 +202,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             sessions_behind=behind,
             warnings=[
                 *_lag(behind, as_of),
+                *_absent(coverage),
                 *_young(coverage, what),
                 *_warnings(coverage, as_of, loader.day(as_of).asked),
                 *loader.warnings(panel, what.plan.history, scan.adjust),
@@ -264,6 +266,8 @@ def require_coverage(hits: Hits, minimum: float) -> None:
             f"{coverage.sessions:,} sessions up to {hits.as_of} that the condition looks at: sync "
             "with a plan that includes them, scan with --adjust none, or lower --min-coverage"
         )
+    if coverage.absent_facts and not hits.matched:
+        raise CoverageError(f"nothing was found, and {next(_absent(coverage))}")
     if coverage.evaluated == 0 and coverage.excluded.short_history:
         raise CoverageError(
             f"no symbol has the {coverage.bars_needed:,} bars that the condition needs up to "
@@ -343,6 +347,16 @@ def of_today(condition: Node, screen: Screen, as_of: dt.date, newest: dt.date) -
         yield (
             f"{', '.join(sorted(facts))}: as last told, and not as of {as_of}; the store keeps no "
             "history of reference data but for listings, tickers, shares, splits and dividends"
+        )
+
+
+def _absent(coverage: Coverage) -> Iterator[str]:
+    """A warning where facts that the condition asks for are known of nobody."""
+    if coverage.absent_facts:
+        names = ", ".join(coverage.absent_facts)
+        yield (
+            f"{names}: known of none of the {coverage.evaluated:,} symbols; a provider may not "
+            "tell it; a symbols file does (marketsweep sync --provider files --symbols FILE)"
         )
 
 

@@ -173,6 +173,7 @@ def test_the_report_for_people(bars: Path, tmp_path: Path) -> None:
         "low from Low, close from Close, volume from Volume",
         "  ignored: Comment",
         "  dates: MM/DD/YYYY",
+        "note: dates are read as MM/DD/YYYY",
         "would store 2 bars of 2 symbols in 2 sessions, 2024-05-13 to 2024-05-14",
         "  A  2024-05-13  open 1  high 2  low 0.5  close 1.5  volume 100",
         "  BRK.B  2024-05-14  open 400  high 410  low 390  close 405  volume 1,000",

@@ -377,3 +377,20 @@ def test_four_weeks_across_summer_time(zone: str, hour: int, suffix: str, tmp_pa
     assert list(zip(bars["date"], bars["close"], strict=True)) == list(
         zip(days, closes, strict=True)
     )
+
+
+def test_a_weekend_among_days_does_not_turn_them_into_months(tmp_path: Path) -> None:
+    """4 to 6 March and a Saturday: of the other order all four would be sessions."""
+    rows = "".join(
+        f"A,{day},10,11,9,10,100\n" for day in ("03/04/2024", "03/05/2024", "03/06/2024")
+    )
+    path = tmp_path / "bars.csv"
+    path.write_text(
+        "symbol,date,open,high,low,close,volume\n" + rows + "A,03/09/2024,10,11,9,10,100\n"
+    )
+    with pytest.raises(UsageError, match="does not tell day from month"):
+        read_bars(path)
+    path.write_text(
+        "symbol,date,open,high,low,close,volume\n" + rows + "A,03/13/2024,10,11,9,10,100\n"
+    )
+    assert read_bars(path)["date"].to_list()[0] == dt.date(2024, 3, 4)

@@ -184,6 +184,13 @@ def test_yfinance_of_one_ticker_in_a_file_named_after_it(tmp_path: Path) -> None
     )
     (tmp_path / "MSFT.csv").write_text(text)
     assert of(tmp_path / "MSFT.csv") == MSFT
+    (_, (silent,)) = understood_bars(tmp_path / "MSFT.csv")
+    assert not any("not used" in note for note in silent.notes)
+    (tmp_path / "MSFT.csv").write_text(text.replace("17709400,0.0,0.0", "17709400,0.5,4.0"))
+    (_, (reading,)) = understood_bars(tmp_path / "MSFT.csv")
+    notes = [note for note in reading.notes if "not used" in note]
+    assert [note.partition(" ")[0] for note in notes] == ["dividends", "splits"]
+    assert "--actions" in notes[0]
     (tmp_path / "data.csv").write_text(text)
     with pytest.raises(UsageError, match=r"missing column symbol.*named after it: MSFT\.csv"):
         read_bars(tmp_path / "data.csv")

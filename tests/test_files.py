@@ -308,6 +308,49 @@ def test_ratios_of_splits(tmp_path: Path) -> None:
     ]
 
 
+def test_dividends_in_another_currency_are_set_aside(tmp_path: Path) -> None:
+    text = (
+        "symbol,ex_date,kind,cash,currency\n"
+        "A,2016-02-01,dividend,0.5,USD\nB,2016-02-01,dividend,2.00,EUR\n"
+        "C,2016-02-01,dividend,0.25,\nD,2016-02-01,dividend,0.75 USD,usd\n"
+    )
+    splits, dividends, aside = read_actions(write_text(tmp_path / "actions.csv", text))
+    assert splits == []
+    assert [(one.symbol, one.cash) for one in dividends] == [("A", 0.5), ("C", 0.25), ("D", 0.75)]
+    assert [(one.symbol, one.reason) for one in aside] == [
+        ("B", "another currency than the dollar")
+    ]
+    assert "2.00" in aside[0].told
+    assert "EUR" in aside[0].told
+
+
+def test_actions_with_the_names_that_massive_gives(tmp_path: Path) -> None:
+    splits = write_text(
+        tmp_path / "splits.csv",
+        "ticker,execution_date,split_from,split_to\nA,2016-02-01,1,4\n",
+    )
+    assert read_actions(splits).splits == [Split("A", dt.date(2016, 2, 1), 1, 4)]
+    dividends = write_text(
+        tmp_path / "dividends.csv",
+        "ticker,ex_dividend_date,cash_amount,currency\nA,2016-02-01,0.5,USD\n",
+    )
+    assert read_actions(dividends).dividends == [Dividend("A", dt.date(2016, 2, 1), 0.5)]
+    ratios = write_text(
+        tmp_path / "ratios.csv",
+        "symbol,date,kind,ratio\nA,2016-02-01,split,4:1\nB,2016-02-01,split,0:1\n",
+    )
+    found = read_actions(ratios)
+    assert found.splits == [Split("A", dt.date(2016, 2, 1), 1, 4)]
+    assert [(one.symbol, one.reason) for one in found.aside] == [("B", "no ratio above 0")]
+
+
+def test_a_day_that_cannot_be_read_is_shown(tmp_path: Path) -> None:
+    text = "symbol,ex_date,kind,cash\nA,2016-02-01,dividend,1\nB,the first,dividend,1\n"
+    (aside,) = read_actions(write_text(tmp_path / "actions.csv", text)).aside
+    assert (aside.symbol, aside.reason) == ("B", "no day")
+    assert "the first" in aside.told
+
+
 def test_dividends_alone_need_no_columns_of_splits(tmp_path: Path) -> None:
     text = "symbol,ex_date,kind,cash\nA,2016-02-01,dividend,0.5\n"
     found = read_actions(write_text(tmp_path / "actions.csv", text))

@@ -23,10 +23,11 @@ from marketsweep.companies import Companies, Series
 from marketsweep.errors import StoreDamaged, UsageError
 from marketsweep.fields import CLOSE, FIELDS, HIGH, LOW, OPEN, VOLUME
 from marketsweep.inspection import Quality, find_flags, read_quality
+from marketsweep.intake import doubts
 from marketsweep.judging import judge_splits
 from marketsweep.market import Market, open_market
 from marketsweep.quality import RULES, Flag, Judged
-from marketsweep.records import Split
+from marketsweep.records import Listing, SessionBars, Split
 from marketsweep.results import Coverage, Excluded
 from marketsweep.rulings import effective
 from marketsweep.sessions import sessions_between
@@ -662,3 +663,34 @@ def test_suspects_of_the_first_sessions(example_data: Path) -> None:
         found = inspection.suspicions(snapshot, days, own_bars.companies(snapshot, days), 0)
     assert "TCO" in found
     assert "GALE" not in found
+
+
+def test_a_price_that_was_rounded_is_not_outside() -> None:
+    bars = np.full((5, 1), 100.0)
+    for close, is_outside in ((np.float32(190.1), False), (190.1 + 1e-9, False), (190.2, True)):
+        bars[:4, 0] = 190.0, 190.1, 189.0, close
+        assert bool(doubts(bars)["outside"][0]) is is_outside
+
+
+def test_rules_do_not_compare_two_companies_of_one_ticker(tmp_path: Path) -> None:
+    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
+    market = [f"M{number}" for number in range(30)]
+    with Store.create(tmp_path) as store, store.writer() as writer:
+        for place, day in enumerate(days):
+            names = [*market, *(["ABC"] if not 60 <= place < 180 else [])]
+            close = np.full(len(names), 20.0 + place / 100)
+            close[len(market) :] *= 1.0 if place < 60 else 4.0
+            bars = np.stack([close, close + 0.5, close - 0.5, close, np.full(len(names), 1e5)])
+            writer.commit([SessionBars(day, names, bars)], "test")
+        writer.put_listings(
+            [
+                Listing("ABC", name="Old", last=days[59], figi="F1"),
+                Listing("ABC", name="New", first=days[180], figi="F2"),
+            ]
+        )
+    with Store.open(tmp_path) as store:
+        flags = inspection.read_quality(store, "ABC").flags
+        assert [flag.rule for flag in flags if flag.rule != "frozen"] == []
+    with Market(Store.open(tmp_path)) as market_:
+        hits = market_.scan("close > 1 and sma(40) > 1", exclude_suspect=True)
+        assert "ABC" in hits.symbols

@@ -442,3 +442,21 @@ def test_a_series_is_no_reference_data(own: Market) -> None:
     define(own, "[a]\nwhere = 'market_cap > 1B and close > 5'\n")
     with pytest.raises(ConditionError, match="close changes from bar to bar"):
         own.scan("close > 0", universe="a")
+
+
+def test_facts_that_are_known_of_nobody_are_no_silent_nothing(tmp_path: Path) -> None:
+    store_of(
+        tmp_path, example_bars().filter(pl.col("symbol").str.starts_with("AA")), reference=False
+    ).close()
+    with ms.open(tmp_path) as market:
+        hits = market.scan('sector == "Technology"')
+        assert (len(hits), hits.coverage.absent_facts) == (0, ("sector",))
+        assert any("sector: known of none of the" in one for one in hits.warnings)
+        some = market.scan('close > 5 or sector == "Technology"')
+        assert len(some) > 0
+        assert any("sector: known of none of the" in one for one in some.warnings)
+        assert market.scan("close > 5").coverage.absent_facts == ()
+    done = run("scan", "market_cap > 1e9", "--data", tmp_path)
+    assert done.returncode == 3
+    assert "nothing was found, and market_cap: known of none" in done.stderr
+    assert run("scan", "close > 5 or market_cap > 1e9", "--data", tmp_path).returncode == 0

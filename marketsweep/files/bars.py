@@ -112,6 +112,8 @@ def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
     if dates.timed or _has_clock(table):
         _refuse_intraday(table)
     notes = [*layout.notes]
+    if dates.form.startswith(("DD/", "MM/")):
+        notes.append(f"dates are read as {dates.form}")
     table = _spelled(table, layout, notes)
     reading = Reading(
         path,
@@ -158,7 +160,8 @@ def _dated(table: pl.DataFrame) -> tuple[pl.DataFrame, Days]:
     """Return the rows that are not empty, with their dates, and how these were read."""
     places = table["row"] if "row" in table.columns else None
     with rows_of(lambda row: row if places is None else places[row]):
-        table, dates = days_in(table, "date", unless=table["empty"])
+        days, dates = days_in(table.drop("empty", "row", strict=False), "date", table["empty"])
+    table = table.with_columns(days["date"])
     return table.filter(~pl.col("empty")) if table["empty"].any() else table, dates
 
 

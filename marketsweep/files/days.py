@@ -42,6 +42,9 @@ _NAMED: Final = (
 _FARTHEST: Final = 106_000
 """Days before and after 1970 within which times in any unit can be converted."""
 
+_MANY_TIMES: Final = 3
+"""Times as long a time over which dates of the wrong order lie."""
+
 _READABLE: Final = 3_000_000
 
 _PER_DAY: Final = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
@@ -272,14 +275,32 @@ def _of_slashed(text: pl.Series) -> Days:
         return _of_clock(text, possible["DD/MM/YYYY"], fields["5"], "DD.MM.YYYY")
     sessions = {form: _sessions(days) for form, days in possible.items()}
     best = max(sessions, key=lambda form: sessions[form])
-    same = [days for form, days in possible.items() if sessions[form] == sessions[best]]
-    if len(same) == 2 and not same[0].equals(same[1]):
-        one, other = (days.drop_nulls()[0] for days in same)
+    others = [form for form in possible if form != best]
+    if any(_is_as_likely(possible[best], possible[form], sessions, best, form) for form in others):
+        one, other = (days.drop_nulls()[0] for days in possible.values())
         raise UsageError(
             f"{text.name} does not tell day from month: {text.drop_nulls()[0]!r} may be {one} or "
             f"{other}; write dates like 2016-01-04"
         )
     return _of_clock(text, possible[best], fields["5"], best)
+
+
+def _is_as_likely(
+    days: pl.Series, others: pl.Series, sessions: dict[str, float], best: str, other: str
+) -> bool:
+    """Whether dates may as well be those of the other order, which has no more sessions."""
+    if days.equals(others):
+        return False
+    if sessions[best] == sessions[other]:
+        return True
+    # Bars of days lie close together. One weekend among them must not turn them into months.
+    return _span(days) > _MANY_TIMES * _span(others)
+
+
+def _span(days: pl.Series) -> int:
+    """Days from the first to the last."""
+    known = days.drop_nulls().cast(pl.Int32).sort()
+    return 1 + int(known[-1]) - int(known[0])
 
 
 def _date(name: str, year: pl.Series, month: pl.Series, day: pl.Series) -> pl.Series:

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -101,6 +101,7 @@ def layout_of(cells: Cells, stem: str) -> Layout:
         table = _daily(table)
     elif "dividends" in plain or "stock splits" in plain or ADJUSTED in found:
         layout, spelling = "Yahoo", from_yahoo
+        notes += _unused_actions(table)
     if "symbol" not in table.columns:
         ticker = _ticker_of(stem)
         if ticker is not None and {"date", "close"} <= set(table.columns):
@@ -185,6 +186,17 @@ def _daily(table: pl.DataFrame) -> pl.DataFrame:
         if others := sorted(one for one in periods if str(one).upper() not in ("D", "DAILY", "1D")):
             raise UsageError(f"the period is {others[0]}: daily bars are needed")
     return table
+
+
+def _unused_actions(table: pl.DataFrame) -> Iterator[str]:
+    """A word on dividends and splits that Yahoo tells beside its bars."""
+    for name, what in (("dividends", "dividends"), ("stock_splits", "splits")):
+        if name in table.columns:
+            told = table[name].cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
+            if (told.fill_null(0.0).fill_nan(0.0) != 0).any():
+                already = ": prices of Yahoo are adjusted for them" if what == "splits" else ""
+                use = "" if already else ": tell them with --actions FILE for --adjust total"
+                yield f"{what} in a column of their own are not used{already}{use}"
 
 
 def _ticker_of(stem: str) -> str | None:

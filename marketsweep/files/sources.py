@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from marketsweep.errors import UsageError
 
 _SUFFIXES: Final = (".parquet", ".arrow", ".feather", ".ipc", ".csv", ".txt", ".tsv", ".psv", ".gz")
@@ -78,3 +80,7 @@ def naming(path: Path) -> Iterator[None]:
         if said.startswith(f"{path}: "):
             raise
         raise UsageError(f"{path}: {said}") from error
+    except (pl.exceptions.PolarsError, UnicodeError) as error:
+        # Text columns of a spoilt Parquet file may hold bytes that are not text.
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"{path}: cannot be read, it is damaged: {reason}") from error
