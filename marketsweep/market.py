@@ -24,7 +24,7 @@ from marketsweep.loading import Loader, Views
 from marketsweep.past import Adjust
 from marketsweep.results import Hits
 from marketsweep.saved import Saved
-from marketsweep.scan import MIN_COVERAGE, MinHistory, Scan, resolve_session, run, run_together
+from marketsweep.scan import MinHistory, Scan, require_coverage, resolve_session, run, run_together
 from marketsweep.screen import EVERYBODY, Screen
 from marketsweep.sessions import FIRST_DAY
 from marketsweep.store import Store
@@ -134,7 +134,7 @@ class Market:
         executor: str | Ray = "threads",
         threads: int | None = None,
         adjust: Adjust = "splits",
-        min_coverage: float = MIN_COVERAGE,
+        min_coverage: float = 0.0,
         exclude_suspect: bool = False,
         min_history: MinHistory = "valid",
         funnel: bool = False,
@@ -159,7 +159,8 @@ class Market:
         `incremental`, symbols whose data has not changed since the last such scan of this condition
         and session keep what they had, as `Incremental` says; the answer is the same, and
         `hits.reuse` counts them. After `timeout` seconds TimedOut is raised. Read `hits.coverage`
-        before you trust an answer.
+        before you trust an answer: with `min_coverage` above 0, one that covers a smaller part of
+        what was asked for is a CoverageError, as it is at the command line below 0.95.
         Raises ConditionError for what is no condition, UsageError for a day that cannot be.
         """
         executor, threads = self._executor(executor, threads)
@@ -178,7 +179,6 @@ class Market:
             executor=executor,
             threads=threads,
             adjust=adjust,
-            min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
             min_history=min_history,
             saved=Saved.of(self.store.path),
@@ -187,8 +187,13 @@ class Market:
             incremental=_reusing(incremental),
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
+        if not 0 <= min_coverage <= 1:
+            raise UsageError(f"min coverage {min_coverage} is no share from 0 to 1")
         with time_limit(timeout), self.view() as view:
-            return run(scan, view)
+            hits = run(scan, view)
+        if min_coverage > 0:
+            require_coverage(hits, min_coverage)
+        return hits
 
     @_checked
     def scan_together(

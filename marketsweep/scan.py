@@ -89,7 +89,6 @@ class Scan:
     threads: int | None = None
     """Of the executor of that name; None for one a processor. With ray of each worker."""
     adjust: Adjust = "splits"
-    min_coverage: float = MIN_COVERAGE
     exclude_suspect: bool = False
     min_history: MinHistory = "valid"
     """Whether values count from TA-Lib's first valid bar on, or once recursions have settled."""
@@ -228,8 +227,6 @@ def _check(scan: Scan) -> None:
     if scan.min_history not in get_args(MinHistory):
         choices = " or ".join(get_args(MinHistory))
         raise UsageError(f"unknown minimum of history {scan.min_history!r}: choose {choices}")
-    if not 0 <= scan.min_coverage <= 1:
-        raise UsageError(f"min coverage {scan.min_coverage} is no share from 0 to 1")
     if scan.top is not None and scan.by not in GROUPS:
         groups = ", ".join(GROUPS)
         raise UsageError(f"top {scan.top} of what: say by what to group, one of {groups}")

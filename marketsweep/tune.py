@@ -178,7 +178,7 @@ def measure_scan(market: Market, say: Say) -> Curve:
         for threads in choices:
             # Twice in a row, of which one counts: another number of threads starts new ones.
             for counted in (False, turn > 0):
-                timing = market.scan(REFERENCE_SCAN, threads=threads, min_coverage=0.0).timing
+                timing = market.scan(REFERENCE_SCAN, threads=threads).timing
                 if counted:
                     seconds[threads].append(timing.evaluate)
     rates = {threads: 1 / median(found) for threads, found in seconds.items()}

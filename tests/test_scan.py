@@ -462,3 +462,13 @@ def test_max_lag_fails_a_scan_of_old_data(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "3 sessions behind today, and at most 2 are allowed: run marketsweep sync" in done.stderr
     assert "A" in done.stdout  # what was found is written all the same
+
+
+def test_min_coverage_raises_where_an_answer_covers_less(market: ms.Market) -> None:
+    """In the session of 2016-09-01 four fifths of the symbols have a bar."""
+    hits = market.scan("close > 5", as_of="2016-09-01")
+    assert 0.7 < hits.coverage.share < 0.9
+    same = market.scan("close > 5", as_of="2016-09-01", min_coverage=0.7)
+    assert same.symbols == hits.symbols
+    with pytest.raises(CoverageError, match=r"only 8\d.\d% of the symbols asked for have a bar"):
+        market.scan("close > 5", as_of="2016-09-01", min_coverage=0.95)

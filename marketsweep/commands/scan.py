@@ -165,7 +165,6 @@ def scan(
             executor=executor,
             threads=threads,
             adjust=adjust,  # any text, until the scan has checked it
-            min_coverage=min_coverage,
             exclude_suspect=exclude_suspect,
             min_history=min_history,  # likewise
             funnel=funnel,
