@@ -188,7 +188,7 @@ class Market:
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
         if not 0 <= min_coverage <= 1:
-            raise UsageError(f"min coverage {min_coverage} is no share from 0 to 1")
+            raise UsageError(f"min_coverage {min_coverage} is not a part between 0 and 1")
         with time_limit(timeout), self.view() as view:
             hits = run(scan, view)
         if min_coverage > 0:

@@ -123,7 +123,7 @@ def _by_symbol(symbols: Sequence[str], marked: Mapping[int, str]) -> dict[str, s
 
 
 def suspicious_warning(what: str, marks: Mapping[str, str]) -> list[str]:
-    """Return a warning that names the symbols with a mark, or none where there are none."""
+    """Return a warning that names the symbols with a mark; an empty list if no symbol has one."""
     if not marks:
         return []
     named = [f"{symbol} ({mark})" for symbol, mark in marks.items()]

@@ -55,7 +55,7 @@ class Suspects:
         """
         self._judge(set(symbols))
         hits: defaultdict[str, list[int]] = defaultdict(list)
-        suspicious = {symbol: self._of(symbol) for symbol in self._found | self._doubts}
+        suspicious = {symbol: self._of(symbol) for symbol in self._found.keys() | self._doubts}
         for hit, symbol in enumerate(symbols):
             if symbol in suspicious:
                 hits[symbol].append(hit)

@@ -171,7 +171,7 @@ def _exact_ratio(text: str | None, factor: float) -> tuple[float, float]:
 
 
 def _ratio_of(text: str | None) -> tuple[float, float] | None:
-    """Old and new shares of "2:1", two new ones for an old one; None if it is no ratio."""
+    """Old and new shares of "2:1", two new ones for an old one; None if the text is not a ratio."""
     found = _RATIO.fullmatch((text or "").strip())
     try:
         new, old = (float(part) for part in found.groups()) if found else (0.0, 0.0)

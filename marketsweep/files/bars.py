@@ -18,7 +18,7 @@ from marketsweep.files.days import Days
 from marketsweep.files.layouts import ADJUSTED, Layout, layout_of
 from marketsweep.files.packed import is_packed, unpack
 from marketsweep.files.sources import files_of, naming, stem_of
-from marketsweep.files.values import Decimal, decimal_of, numbers, rows_of
+from marketsweep.files.values import Decimal, decimal_of, numbers, of_categories, rows_of
 from marketsweep.records import Split
 from marketsweep.spellings import note_of, read_as
 
@@ -173,11 +173,8 @@ def _spelled(table: pl.DataFrame, layout: Layout, notes: list[str]) -> pl.DataFr
         notes.append(note)
     if not read:
         return table
-    codes = pl.DataFrame({"code": names.to_physical(), "spelled": names.cast(pl.String)})
-    codes = codes.with_columns(pl.col("spelled").replace(read).cast(pl.Categorical))
-    coded = table["symbol"].to_physical().alias("code").to_frame()
-    whole = coded.join(codes, on="code", how="left", maintain_order="left")
-    return table.with_columns(whole["spelled"].alias("symbol"))
+    spelled = names.cast(pl.String).replace(read).cast(pl.Categorical)
+    return table.with_columns(of_categories(table["symbol"], names, spelled))
 
 
 def _has_clock(table: pl.DataFrame) -> bool:

@@ -13,7 +13,7 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -93,9 +93,9 @@ def open_sheet(path: Path, most_mb: int = DEFAULT_MB, *, sliced: bool = True) ->
     Raises UsageError, then or while it is read, for one that cannot be read, or is too big.
     """
     try:
-        with path.open("rb") if not path.is_dir() else nullcontext() as file:
-            if file is None:
-                raise UsageError(f"{path}: a folder, where a file is needed")
+        if path.is_dir():
+            raise UsageError(f"{path}: a folder, where a file is needed")
+        with path.open("rb") as file:
             yield _sheet(path, file, most_mb, sliced)
     except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error) as error:
         if isinstance(error, FileNotFoundError):

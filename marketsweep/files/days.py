@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from marketsweep.errors import UsageError
-from marketsweep.files.values import CellFault, kind_name, refuse
+from marketsweep.files.values import CellFault, kind_name, of_categories, refuse
 from marketsweep.sessions import FIRST_DAY, LAST_DAY, is_session
 
 _NEW_YORK: Final = "America/New_York"
@@ -88,10 +88,7 @@ def _of_each(column: pl.Series, missing: tuple[str, ...]) -> Days:
     except CellFault as error:
         rows = column.is_in(texts.gather(list(error.places))).arg_true().to_list()
         raise CellFault(rows, error.fault) from None
-    codes = {"code": texts.to_physical(), "day": days.days}
-    table = column.to_physical().alias("code").to_frame()
-    whole = table.join(pl.DataFrame(codes), on="code", how="left", maintain_order="left")
-    return days._replace(days=whole["day"].alias(column.name))
+    return days._replace(days=of_categories(column, texts, days.days))
 
 
 def _of_column(column: pl.Series, missing: tuple[str, ...]) -> Days:
@@ -275,30 +272,23 @@ def _of_slashed(text: pl.Series) -> Days:
         return _of_clock(text, possible["DD/MM/YYYY"], fields["5"], "DD.MM.YYYY")
     sessions = {form: _sessions(days) for form, days in possible.items()}
     best = max(sessions, key=lambda form: sessions[form])
-    others = [form for form in possible if form != best]
-    if any(_is_as_likely(possible[best], possible[form], sessions, best, form) for form in others):
-        one, other = (days.drop_nulls()[0] for days in possible.values())
+    for other in possible.keys() - {best}:
+        if possible[best].equals(possible[other]):
+            continue
+        # Bars of days lie close together. One weekend among them must not turn them into months.
+        is_spread = _span(possible[best]) > _MANY_TIMES * _span(possible[other])
+        if sessions[best] > sessions[other] and not is_spread:
+            continue
+        one, two = (days.drop_nulls()[0] for days in possible.values())
         raise UsageError(
             f"{text.name} does not tell day from month: {text.drop_nulls()[0]!r} may be {one} or "
-            f"{other}; write dates like 2016-01-04"
+            f"{two}; write dates like 2016-01-04"
         )
     return _of_clock(text, possible[best], fields["5"], best)
 
 
-def _is_as_likely(
-    days: pl.Series, others: pl.Series, sessions: dict[str, float], best: str, other: str
-) -> bool:
-    """Whether dates may as well be those of the other order, which has no more sessions."""
-    if days.equals(others):
-        return False
-    if sessions[best] == sessions[other]:
-        return True
-    # Bars of days lie close together. One weekend among them must not turn them into months.
-    return _span(days) > _MANY_TIMES * _span(others)
-
-
 def _span(days: pl.Series) -> int:
-    """Days from the first to the last."""
+    """Return the days from the first date to the last."""
     known = days.drop_nulls().cast(pl.Int32).sort()
     return 1 + int(known[-1]) - int(known[0])
 

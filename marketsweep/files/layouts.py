@@ -42,6 +42,14 @@ _MEANINGS: Final = {
 }
 """Names of columns by their meaning; of several the first in this order counts."""
 
+_UNUSED: Final = {
+    "dividends": "dividends in a column of their own are not used: tell them with --actions FILE "
+    "for --adjust total",
+    "stock_splits": "splits in a column of their own are not used: prices of Yahoo are adjusted "
+    "for them",
+}
+"""What is said of columns beside the bars that have values."""
+
 _LETTERS: Final = {"T": "symbol", "t": "date"}
 """Columns of one letter: capitals and small letters mean different things."""
 
@@ -190,13 +198,11 @@ def _daily(table: pl.DataFrame) -> pl.DataFrame:
 
 def _unused_actions(table: pl.DataFrame) -> Iterator[str]:
     """A word on dividends and splits that Yahoo tells beside its bars."""
-    for name, what in (("dividends", "dividends"), ("stock_splits", "splits")):
+    for name, word in _UNUSED.items():
         if name in table.columns:
             told = table[name].cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
             if (told.fill_null(0.0).fill_nan(0.0) != 0).any():
-                already = ": prices of Yahoo are adjusted for them" if what == "splits" else ""
-                use = "" if already else ": tell them with --actions FILE for --adjust total"
-                yield f"{what} in a column of their own are not used{already}{use}"
+                yield word
 
 
 def _ticker_of(stem: str) -> str | None:

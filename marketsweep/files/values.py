@@ -45,6 +45,17 @@ def rows_of(row: Callable[[int], int]) -> Iterator[None]:
         raise CellFault(list(map(row, error.places)), error.fault) from None
 
 
+def of_categories(column: pl.Series, texts: pl.Series, values: pl.Series) -> pl.Series:
+    """Return for each cell of a column the value of its text, null for an empty cell.
+
+    `texts` are the categories of `column`, each once, and `values` their values in that order.
+    """
+    codes = pl.DataFrame({"code": texts.to_physical(), "value": values})
+    cells = column.to_physical().alias("code").to_frame()
+    found = cells.join(codes, on="code", how="left", maintain_order="left")
+    return found["value"].alias(column.name)
+
+
 def numbers(table: pl.DataFrame, names: list[str], decimal: Decimal = ".") -> pl.DataFrame:
     """Return the table with columns as Float64, null where there is nothing.
 
