@@ -27,8 +27,9 @@ from math import log
 from operator import attrgetter
 from typing import Final
 
+from marketsweep.bar_days import BarDays
 from marketsweep.records import Life, Listing
-from marketsweep.tenures import BarDays, Doubt, Rule, change_between, follows, in_order
+from marketsweep.tenures import Doubt, Rule, change_between, follows, in_order
 
 _OVERLAP: Final = dt.timedelta(days=7)
 """Both tickers of a rename may be told for some days: sources see it at different times."""

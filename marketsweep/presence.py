@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.bar_days import BarDays
 from marketsweep.fields import CLOSE
 from marketsweep.segments import Segment
-from marketsweep.tenures import BarDays
 
 Days = Mapping[str, Sequence[tuple[dt.date, dt.date]]]
 """Runs of a ticker's bars as their first and last days: every stored session in between has one."""
