@@ -9,6 +9,9 @@ from typing import Final
 
 from marketsweep.sessions import next_session
 
+NEAR: Final = 20
+"""Sessions by which a told day may be off: bars decide within them."""
+
 CLEAN: Final = 5
 """Sessions without a bar before the first, or after the last, of a company's bars."""
 

@@ -29,6 +29,7 @@ from typing import Final
 
 from marketsweep.bar_days import BarDays
 from marketsweep.records import Life, Listing
+from marketsweep.returning import comes_back
 from marketsweep.tenures import Doubt, Rule, change_between, follows, in_order
 
 _OVERLAP: Final = dt.timedelta(days=7)
@@ -58,7 +59,7 @@ def identified(stored: Iterable[Listing], told: Iterable[Listing]) -> list[Listi
     unknown: list[Listing] = []
     corrected: list[Listing] = []
     for symbol, told_rows in groupby(sorted(told, key=_by_ticker_and_end), attrgetter("symbol")):
-        rows = list(told_rows)
+        rows = _different(told_rows)
         for row, known in zip(rows, book.known(symbol, rows), strict=True):
             if known is None:
                 unknown.append(row)
@@ -164,7 +165,9 @@ def _join_renamed(
     ):
         reason = f"{old} is traded on at another price than {row.symbol}"
         yield Doubt(row.symbol, old, reason)
-    elif before is not None and (before.last is not None or not goes_on):
+    elif before is not None and (
+        before.last is not None or not goes_on or comes_back(old, row.symbol, bars)
+    ):
         book.merge(number, book.number_of(before) or number)
     else:
         # Whoever has the old ticker now took it over.
@@ -205,6 +208,29 @@ def key_of(listing: Listing) -> tuple[str, int, str]:
 
 def _by_ticker_and_end(listing: Listing) -> tuple[str, dt.date]:
     return listing.symbol, _end(listing)
+
+
+def _different(rows: Iterable[Listing]) -> list[Listing]:
+    """The rows of one ticker without those that tell what another of them tells."""
+    found: dict[object, Listing] = {}
+    for row in rows:
+        found[(row.figi, row.first, row.last, row.renamed_from) if row.figi else row] = row
+    different = list(found.values())
+    return [
+        one
+        for one in different
+        if not any(_says_less(one, other) for other in different if other is not one)
+    ]
+
+
+def _says_less(row: Listing, other: Listing) -> bool:
+    """Whether a row has nothing that could make it another company's than a second row."""
+    return (
+        not any((row.figi, row.first, row.last, row.renamed_from, row.renamed_to))
+        and (other.renamed_from or other.renamed_to) is not None
+        and (other.figi, other.first, other.last) == (None, None, None)
+        and row.name in (None, other.name)
+    )
 
 
 def _completed(row: Listing, known: Listing) -> Listing:

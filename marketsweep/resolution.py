@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.bar_days import NEAR
 from marketsweep.companies import Companies, Series
 from marketsweep.fields import CLOSE
 from marketsweep.identity import joined_by_bars
@@ -32,7 +33,7 @@ from marketsweep.segments import FOLDER, Segment
 from marketsweep.stillness import frozen, measured
 from marketsweep.tables.rows import segment_of
 from marketsweep.tenure_checks import doubts_of
-from marketsweep.tenures import NEAR, tenures_of
+from marketsweep.tenures import tenures_of
 
 if TYPE_CHECKING:
     from marketsweep.catalog import Catalog

@@ -10,8 +10,8 @@ from math import isfinite, log
 from operator import itemgetter
 from typing import Final
 
-from marketsweep.bar_days import BarDays
-from marketsweep.tenures import NEAR, Doubt, Rule, Tenure
+from marketsweep.bar_days import NEAR, BarDays
+from marketsweep.tenures import Doubt, Rule, Tenure
 
 _JUMP: Final = log(1.6)
 """A price that moves further at a rename than this is doubtful, in logs."""

@@ -22,12 +22,10 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from marketsweep.bar_days import BarDays, first_of
+from marketsweep.bar_days import NEAR, BarDays, first_of
 from marketsweep.records import Listing
+from marketsweep.returning import with_returns
 from marketsweep.sessions import next_session, session_on_or_before
-
-NEAR: Final = 20
-"""Sessions by which a told day may be off: bars decide within them."""
 
 _DAY: Final = dt.timedelta(days=1)
 
@@ -202,7 +200,11 @@ def tenures_of(listings: Iterable[Listing], bars: BarDays) -> list[Tenure]:
     for instrument, mine in of_instrument.items():
         if len(mine) > 1 or any(len(of_symbol[one.symbol]) > 1 for one in mine):
             shared = {one.symbol for one in mine if len(of_symbol[one.symbol]) > 1}
-            found += _of_company(instrument, in_order(mine, bars), shared, bars)
+            times = with_returns(in_order(mine, bars), shared, bars)
+            tenures = _of_company(instrument, times, shared, bars)
+            if len(times) > len(mine):
+                tenures = (one._replace(rule=one.rule and Rule.BARS) for one in tenures)
+            found += tenures
     by_symbol: defaultdict[str, list[Tenure]] = defaultdict(list)
     for tenure in found:
         by_symbol[tenure.symbol].append(tenure)

@@ -44,6 +44,7 @@ FLOORS: list[list[str]] = [
         "time_limit",
         "spellings",
     ],
+    ["returning"],
     ["tenures"],
     ["packs", "identity", "companies", "presence", "tenure_checks", "stillness", "missing_actions"],
     ["files", "intake", "tables", "occurrences", "config", "kept_results"],
