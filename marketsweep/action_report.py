@@ -25,6 +25,7 @@ _HEADS: Final = {
     Verdict.ALTERNATIVE: "not applied: another ratio of the day fits the price",
     Verdict.CANCELLED: "not applied: the inverse is told for the same day",
     Verdict.TOO_LARGE: "not applied: as large as the price",
+    Verdict.NEAR: "applied, though an equal one is told a few sessions before",
     Verdict.UNPLACED: "not applied: no company with bars fits",
 }
 """What becomes of actions, the most serious first."""

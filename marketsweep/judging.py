@@ -11,7 +11,8 @@ what becomes of it, and why:
 3. A split that is told twice within ten sessions counts on the days on which the price shows it.
 4. A split that the price does not show on its ex-date, but within ten bars of it, counts where the
    price shows it. One that the price does not show at all does not count (`_judged`).
-5. A dividend of the price or more does not count.
+5. A dividend of the price or more does not count. One that equals another of the last ten sessions
+   counts, and is named: it may be the same with another day (`_near_equals`).
 
 The user's word on a company's splits or dividends of a day outweighs all of this.
 """
@@ -21,7 +22,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import exp, log
 from typing import Final, NamedTuple
 
@@ -45,6 +46,10 @@ _DOUBTLESS: Final = 6
 
 _HOLE: Final = 20
 """Sessions without a bar over which the price tells nothing of a split."""
+
+
+_OFTEN: Final = 2
+"""A company with more equal dividends in a year that are near each other pays every week."""
 
 
 class Told(NamedTuple):
@@ -294,6 +299,7 @@ def judge_dividends(
     """
     spoken = _spoken(words, "dividend", companies)
     told: dict[tuple[int | str, dt.date, float], str] = {}
+    counted: defaultdict[int | str, list[tuple[int, Dividend, str]]] = defaultdict(list)
     rulings: list[Ruling] = []
     for dividend in dividends:
         symbol, day, cash = dividend
@@ -316,10 +322,30 @@ def judge_dividends(
         elif (first := told.setdefault((company, day, cash), symbol)) != symbol:
             why = f"told under {first} as well"
             rulings.append(_ruling(dividend, Verdict.TOLD_TWICE, None, None, why))
-        elif ticker != symbol:
-            why = f"{symbol} was {ticker} on that day"
-            rulings.append(_ruling(dividend, Verdict.OTHER_TICKER, ticker, day, why))
-    return rulings
+        else:
+            counted[company].append((place, dividend, ticker))
+            if ticker != symbol:
+                why = f"{symbol} was {ticker} on that day"
+                rulings.append(_ruling(dividend, Verdict.OTHER_TICKER, ticker, day, why))
+    near = [one for some in counted.values() for one in _near_equals(some)]
+    return [*rulings, *near]
+
+
+def _near_equals(paid: Iterable[tuple[int, Dividend, str]]) -> Iterable[Ruling]:
+    """Dividends of one company that may be told twice: the other has the same amount and is near.
+
+    `paid` has the session, the dividend and the company's ticker in it.
+    """
+    pairs = [
+        (before, one, ticker)
+        for (place, before, _), (other, one, ticker) in pairwise(sorted(paid))
+        if one.cash == before.cash and one.symbol == ticker and 0 < other - place <= AROUND
+    ]
+    if len(pairs) > _OFTEN:
+        return
+    for before, one, ticker in pairs:
+        why = f"{before.cash:g} is told for {before.ex_date} as well"
+        yield _ruling(one, Verdict.NEAR, ticker, one.ex_date, why)
 
 
 def _spoken(

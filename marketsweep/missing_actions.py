@@ -1,19 +1,27 @@
-"""Splits and dividends that a source did not give: over which days none are known."""
+"""Splits and dividends that a source did not give: days over which none are known, rows gone."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from marketsweep.rulings import Kind
+from marketsweep.records import Dividend, Split
+from marketsweep.rulings import Kind, said
+from marketsweep.safe_text import some_of
 
 NOTE: Final = "missing actions"
 
 KINDS: Final[dict[str, Kind]] = {"splits": "split", "dividends": "dividend"}
 """The kind of an action by the name of all of them."""
+
+
+_SHOWN: Final = 3
+"""Actions that are named."""
+
+_Action = Split | Dividend
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +82,28 @@ def is_given(known: MissingActions, since: dt.date, symbols: Iterable[str] | Non
     if since > known.since:
         return False
     return symbols is None or (known.symbols is not None and {*symbols}.issuperset(known.symbols))
+
+
+def no_longer_told(told: Iterable[_Action], stored: Iterable[_Action]) -> list[_Action]:
+    """Stored actions that a file which tells most of those of its days does not tell.
+
+    A file of a few symbols, or of what is new, tells few of them: then there are none.
+    """
+    names = {_name(one) for one in told}
+    days = sorted(day for _, _, day in names)
+    within = [one for one in stored if days and days[0] <= one.ex_date <= days[-1]]
+    gone = [one for one in within if _name(one) not in names]
+    return gone if len(within) > 2 * len(gone) else []
+
+
+def _name(action: _Action) -> tuple[type, str, dt.date]:
+    return type(action), action.symbol, action.ex_date
+
+
+def in_words(gone: Sequence[_Action]) -> str:
+    """A warning of actions that are stored and no longer told."""
+    named = some_of([f"{one.symbol} {one.ex_date} {said(one)}" for one in gone], _SHOWN)
+    return (
+        f"{len(gone):,} stored splits and dividends are not in the file, which tells most of its "
+        f"days, and still count: {named}. marketsweep actions dismiss takes one out"
+    )

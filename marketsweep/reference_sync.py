@@ -18,8 +18,10 @@ from marketsweep.missing_actions import (
     NOTE,
     MissingActions,
     as_note,
+    in_words,
     is_given,
     joined,
+    no_longer_told,
     of_notes,
     to_dict,
 )
@@ -122,6 +124,9 @@ class ReferenceSync:
         if agenda.joins:
             aside += await self._write(writer.add_dividends, once)
             await self._write(writer.add_actions_aside, aside)
+            gone = no_longer_told([*(splits or ()), *once], await self._write(writer.told))
+            if gone:
+                self._receipt.warnings.append(in_words(gone))
         else:
             if dividends is not None:
                 aside += await self._write(writer.put_dividends, once, since, of)

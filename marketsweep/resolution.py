@@ -208,11 +208,18 @@ class _Judge:
         closes = _Closes(self._bars, self._companies, splits)
         common = self._key(splits)
         for year in years:
-            key = crc32(self._catalog.pack(f"dividends/{year}") or b"", common)
+            key = common
+            for near in (year - 1, year):
+                key = crc32(self._catalog.pack(f"dividends/{near}") or b"", key)
             if not self._is_known("dividend", year, key):
-                dividends = self._catalog.dividends_of(year)
+                # One of January may be told for December as well.
+                late = [
+                    one for one in self._catalog.dividends_of(year - 1) if one.ex_date.month == 12
+                ]
+                dividends = [*late, *self._catalog.dividends_of(year)]
                 rulings = judge_dividends(dividends, self._companies, closes.before, self._words)
-                changed.append(self._catalog.put_rulings("dividend", year, key, _ordered(rulings)))
+                mine = _ordered(one for one in rulings if one.ex_date.year == year)
+                changed.append(self._catalog.put_rulings("dividend", year, key, mine))
         return any(changed)
 
     def _effective_splits(self) -> list[Split]:

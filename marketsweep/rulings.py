@@ -30,6 +30,7 @@ class Verdict(StrEnum):
     ALTERNATIVE = "another ratio of the same day is applied"
     CONTRADICTED = "not applied: the price does not show it"
     TOO_LARGE = "not applied: as much as the price or more"
+    NEAR = "applied: an equal one is told a few sessions before"
     UNPLACED = "not applied: it fits no company"
     OVERRULED = "not applied: your word counts in its place"
 

@@ -318,6 +318,13 @@ class Writer:
         """Put these beside the unusable actions that are stored."""
         self._change(self._catalog.merge_aside, rows)
 
+    def told(self) -> list[Split | Dividend]:
+        """The stored splits and dividends, without those on which the user gave his word."""
+        words = {(word.kind, word.symbol, word.ex_date) for word in self._catalog.settled()}
+        splits = [one for one in self._catalog.splits() if ("split", *one[:2]) not in words]
+        dividends = self._catalog.dividends()
+        return [*splits, *(one for one in dividends if ("dividend", *one[:2]) not in words)]
+
     def settle(self, one: Settled) -> None:
         """Keep the user's word on a symbol's splits or dividends of a day; no sync undoes it."""
         self._change(self._catalog.settle, one, at_once=True)
