@@ -26,12 +26,17 @@ if TYPE_CHECKING:
     from marketsweep.axis import Axis
     from marketsweep.records import SessionBars
 
-REASONS: Final = ("", "future day", "closed day", "no ticker", "incomplete", "duplicate")
-"""Why a row is set aside; where several hold, the first of them counts."""
+REASONS: Final = (
+    *("", "future day", "closed day", "no ticker", "incomplete", "duplicate", "contradicted"),
+)
+"""Why a row is set aside; where several hold, the first of them counts.
+
+A duplicate has the values of a later row of its ticker, and a contradicted row has others.
+"""
 ECHO: Final = "bar of the session before"
 """Why a stored bar is set aside that came with a session in which the market stood still."""
 
-_ACCEPTED, _FUTURE, _CLOSED, _NAMELESS, _INCOMPLETE, _DUPLICATE = range(6)
+_ACCEPTED, _FUTURE, _CLOSED, _NAMELESS, _INCOMPLETE, _DUPLICATE, _CONTRADICTED = range(7)
 
 _LONGEST_TICKER: Final = 32
 
@@ -46,6 +51,8 @@ class Intake(NamedTuple):
     """Tickers that the axis got from this session, in its order."""
     set_aside: list[tuple[str, str, tuple[float, ...]]]
     """Ticker, reason, values."""
+    contradicted: list[tuple[str, tuple[float, ...], tuple[float, ...]]]
+    """Ticker, values set aside, values of the later row that counts."""
 
 
 def judge(bars: SessionBars, axis: Axis, today: dt.date) -> Intake:
@@ -63,7 +70,13 @@ def judge(bars: SessionBars, axis: Axis, today: dt.date) -> Intake:
     new = axis.append({symbols[row] for row in unknown if verdicts[row] == _ACCEPTED})
     if new:
         columns[unknown] = axis.find([symbols[row] for row in unknown])
-    verdicts[_superseded(columns, verdicts, len(axis))] = _DUPLICATE
+    contradicted = []
+    for row, later in _superseded(columns, verdicts, len(axis)):
+        verdicts[row] = _DUPLICATE
+        if (values[:, row] != values[:, later]).any():
+            verdicts[row] = _CONTRADICTED
+            told, kept = values[:, row].tolist(), values[:, later].tolist()
+            contradicted.append((symbols[row], tuple(told), tuple(kept)))
     good = verdicts == _ACCEPTED
     if not good.all():
         columns, values = columns[good], values[:, good]
@@ -71,7 +84,7 @@ def judge(bars: SessionBars, axis: Axis, today: dt.date) -> Intake:
         (_legible(symbols[row]), REASONS[verdicts[row]], tuple(bars.values[:, row].tolist()))
         for row in np.flatnonzero(~good).tolist()
     ]
-    return Intake(bars.session, columns, values, new, aside)
+    return Intake(bars.session, columns, values, new, aside, contradicted)
 
 
 def _verdicts(bars: SessionBars, unknown: list[int], today: dt.date) -> NDArray[np.int8]:
@@ -144,13 +157,13 @@ def _legible(text: str) -> str:
 
 def _superseded(
     columns: NDArray[np.intp], verdicts: NDArray[np.int8], width: int
-) -> NDArray[np.intp]:
-    """The accepted rows that a later accepted row of the same ticker replaces."""
+) -> list[tuple[int, int]]:
+    """The accepted rows that a later accepted row of the same ticker replaces, and that row."""
     rows = np.flatnonzero(verdicts == _ACCEPTED)
     last = np.empty(width, np.intp)
     last[columns[rows]] = rows  # of equal indices the last assignment stays, says NumPy
-    superseded: NDArray[np.intp] = rows[last[columns[rows]] != rows]
-    return superseded
+    superseded = rows[last[columns[rows]] != rows]
+    return list(zip(superseded.tolist(), last[columns[superseded]].tolist(), strict=True))
 
 
 class Merged(NamedTuple):

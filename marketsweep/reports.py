@@ -10,6 +10,7 @@ from marketsweep.errors import UsageError
 from marketsweep.fields import DERIVED, FIELDS
 from marketsweep.indicators import INDICATORS, Indicator
 from marketsweep.occurrences import OCCURRENCES, Occurrence
+from marketsweep.safe_text import some_of
 from marketsweep.sessions import behind_today
 from marketsweep.vocabulary import EXAMPLES
 
@@ -95,6 +96,12 @@ def sync_report(receipt: SyncReceipt) -> str:
     if receipt.revisions:
         shown = [_changed(one) for one in receipt.revisions]
         lines.append(f"  revised: {', '.join(shown[:3])}{', ...' if receipt.revised > 3 else ''}")
+    if receipt.contradicted:
+        shown = [_changed(one) for one in receipt.contradicted]
+        lines.append(
+            "  rows that contradict each other, the last of which counts: "
+            f"{some_of(shown, 3, between='; ')}"
+        )
     lines += aside_lines(receipt.put_aside, receipt.frozen)
     lines += [
         f"  could not be had: {one['of']}, {one['reason']}"

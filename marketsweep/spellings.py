@@ -1,8 +1,9 @@
-"""Tickers in the spellings of Yahoo, NASDAQ, NYSE, Stooq and TradingView.
+"""Tickers in the spellings of Yahoo, NASDAQ, NYSE, Stooq, TradingView and Reuters.
 
 The store's spelling is that of Massive: `BRK.B` for a share class, `BACpL` for a preferred share,
 `ACAH.WS` for a warrant, `ACAH.U` for a unit, `ACAH.RT` for a right. Others write the same
-`BRK-B`, `BRK/B`, `BAC-PL`, `BAC/PL`, `BAC-P-L`, `BAC^L`, `BAC$L`, `BAC PR L`, `NYSE:BRK.B`.
+`BRK-B`, `BRK/B`, `BAC-PL`, `BAC/PL`, `BAC-P-L`, `BAC^L`, `BAC$L`, `BAC PR L`, `NYSE:BRK.B`; a
+cashtag is `$AAPL`, and Reuters writes `AAPL.O` and `BAC_pL.N`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from typing import Final
 from marketsweep.safe_text import some_of
 
 _EXCHANGE: Final = re.compile(r"^[A-Z][A-Z0-9_ ]{1,13}: *(?=\S)", re.IGNORECASE)
-_COUNTRY: Final = re.compile(r"(?<=\w)(?:[. :]US| U[NWQA])$", re.IGNORECASE)
+_COUNTRY: Final = re.compile(r"(?<=\w)(?:[. :]US| U[NWQA]|\.OQ?|\.N)$", re.IGNORECASE)
+_CASHTAG: Final = re.compile(r"^\$(?=[A-Z])", re.IGNORECASE)
 _ROOT: Final = r"(?P<root>[A-Z]{1,6})"
 
 _PREFERRED: Final = re.compile(
-    rf"{_ROOT}(?:[-/ .]P(?:R|FD)?[-/ .]?|[\^$_])(?P<series>[A-Z]?)", re.IGNORECASE
+    rf"{_ROOT}(?:[-/ ._]P(?:R|FD)?[-/ .]?|[\^$_])(?P<series>[A-Z]?)", re.IGNORECASE
 )
-_PREFERRED_AS_STORED: Final = re.compile(r"[A-Z]{1,6}p[A-Z]?")
+_OTHER: Final = re.compile(r"[-/^$+=_ ]|\.(?:PR|PFD)\.?[A-Z]$|\.p[A-Z]?$")
+"""What no ticker in the store's spelling has. `.PA` may be a market abroad."""
+_PREFERRED_AS_STORED: Final = re.compile(r"[A-Z]{1,6}\.?p[A-Z]?")
 """In capitals it would be another company's ticker."""
 _CLASS: Final = re.compile(rf"{_ROOT}[-/ .](?P<series>[A-Z])", re.IGNORECASE)
 _WARRANT: Final = re.compile(
@@ -57,8 +61,8 @@ def spellings(text: str) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Return a ticker without its exchange and its country: NYSE:BRK.B, AAPL US, AAPL:US."""
-    return _EXCHANGE.sub("", _COUNTRY.sub("", text.strip()))
+    """Return a ticker without its exchange, its country and a dollar sign before it."""
+    return _EXCHANGE.sub("", _COUNTRY.sub("", _CASHTAG.sub("", text.strip())))
 
 
 def _root(plain: str) -> str:
@@ -78,10 +82,9 @@ def usual(text: str) -> str:
     """
     plain = _plain(text)
     plain = plain.upper() if plain.islower() else plain
-    if not re.search(r"[-/^$+=_ ]", plain):
+    if not _OTHER.search(plain):
         return plain
-    marked = re.compile(r"[-/^$+=_ ]")
-    return next((one for one in spellings(plain) if not marked.search(one)), plain)
+    return next((one for one in spellings(plain) if not _OTHER.search(one)), plain)
 
 
 def read_as(

@@ -377,6 +377,8 @@ class _Sync:
         receipt.unchanged += done.unchanged
         room = _REVISIONS - len(receipt.revisions)
         receipt.revisions += map(_revision, done.revisions[:room])
+        room = _REVISIONS - len(receipt.contradicted)
+        receipt.contradicted += map(_revision, done.contradicted[:room])
         receipt.set_aside = dict(Counter(receipt.set_aside) + Counter(done.set_aside))
 
     async def _resolve(self) -> None:

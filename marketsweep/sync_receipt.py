@@ -59,6 +59,9 @@ class SyncReceipt:
     """The first hundred of the revised bars: symbol, session, old and new values of each field."""
     set_aside: dict[str, int] = field(default_factory=dict)
     """Rows kept out of the market's bars, by reason."""
+    contradicted: list[dict[str, Any]] = field(default_factory=list)
+    """The first hundred rows that a later row of the same symbol and session contradicts: the
+    values that were set aside (`old`) and those that count (`new`)."""
     splits: int = 0
     dividends: int = 0
     listings: int = 0

@@ -93,6 +93,8 @@ class CommitReceipt:
     """Bars stored before and absent from this fetch: they stay."""
     revisions: list[Revision] = field(default_factory=list, compare=False)
     """The revised bars, old and new."""
+    contradicted: list[Revision] = field(default_factory=list, compare=False)
+    """Bars of rows that a later row of the same session contradicts, and those that count."""
     set_aside: dict[str, int] = field(default_factory=dict)
     """Rows by reason, those that an earlier fetch had set aside already included."""
 
@@ -420,6 +422,10 @@ class _Draft:
         counts = Counter(self.receipt.set_aside)
         counts.update(reason for _, reason, _ in intake.set_aside)
         self.receipt.set_aside = dict(counts)
+        self.receipt.contradicted += [
+            Revision(intake.session, symbol, self.at, told, kept)
+            for symbol, told, kept in intake.contradicted
+        ]
 
     def take_aside(
         self, session: dt.date, symbol: str, reason: str, values: tuple[float, ...]

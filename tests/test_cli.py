@@ -197,7 +197,10 @@ def test_sync_from_files_then_scan(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     receipt = json.loads(done.stdout)
     assert receipt["new"] == 8
-    assert receipt["set_aside"] == {"closed day": 1, "duplicate": 1, "incomplete": 1}
+    assert receipt["set_aside"] == {"closed day": 1, "contradicted": 1, "incomplete": 1}
+    (told,) = receipt["contradicted"]
+    assert (told["symbol"], told["session"]) == ("ON", "2016-12-30")
+    assert (told["old"]["close"], told["new"]["close"]) == (12, 13)
     again = json.loads(
         process("sync", "--provider", "files", "--path", bars, "--data", data, "--json").stdout
     )
@@ -222,7 +225,7 @@ def test_sync_from_files_then_scan(tmp_path: Path) -> None:
     assert [m["symbol"] for m in json.loads(low.stdout)["matches"]] == ["KIMpL"]
     status = process("status", "--data", data)
     assert status.returncode == 0
-    for words in ("1 duplicate", "1 incomplete", "1 closed day", "2 nonpositive", "1 absurd"):
+    for words in ("1 contradicted", "1 incomplete", "1 closed day", "2 nonpositive", "1 absurd"):
         assert words in status.stdout
     assert "no damage" in status.stdout
 

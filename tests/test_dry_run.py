@@ -110,6 +110,7 @@ def test_rows_are_set_aside_with_each_reason(tmp_path: Path) -> None:
         HEADER
         + "A,2024-05-13,1,2,0.5,1.5,100\n"
         + "A,2024-05-13,3,4,2.5,3.5,300\n"  # the later row of a day counts
+        + "A,2024-05-14,3,4,2.5,3.5,300\n" * 2
         + "A,2024-05-27,1,2,0.5,1.5,100\n"  # Memorial Day
         + "A,2024-05-18,1,2,0.5,1.5,100\n"  # a Saturday
         + "A,2024-05-14,1,,0.5,1.5,100\n"
@@ -118,25 +119,26 @@ def test_rows_are_set_aside_with_each_reason(tmp_path: Path) -> None:
         + f"A,{future},1,2,0.5,1.5,100\n"
     )
     answer = dry(tmp_path / "mine.csv")
-    assert answer["bars"] == 1
+    assert answer["bars"] == 2
     assert answer["set_aside"] == {
+        "contradicted": 1,
         "duplicate": 1,
         "closed day": 2,
         "incomplete": 2,
         "no ticker": 1,
         "future day": 1,
     }
-    (row,) = answer["rows"]
+    row, _ = answer["rows"]
     assert (row["session"], row["close"], row["volume"]) == ("2024-05-13", 3.5, 300)
     shown = [(row["session"], row["reason"]) for row in answer["set_aside_rows"]]
     assert shown == [  # the first five, by day
-        ("2024-05-13", "duplicate"),
+        ("2024-05-13", "contradicted"),
+        ("2024-05-14", "duplicate"),
         ("2024-05-14", "incomplete"),
         ("2024-05-15", "incomplete"),
         ("2024-05-16", "no ticker"),
-        ("2024-05-18", "closed day"),
     ]
-    assert answer["set_aside_rows"][1]["high"] is None
+    assert answer["set_aside_rows"][2]["high"] is None
 
 
 def test_the_first_five_rows_are_shown(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ class Model:
 
     def _sort_out(self, day: dt.date, rows: list[Row], reasons: Counter[str]) -> dict[str, Bar]:
         good: dict[str, Bar] = {}
+        pending: list[Row] = []
         for ticker, values in rows:
             reason = ""
             if day in CLOSED_DAYS:
@@ -98,11 +99,14 @@ class Model:
             elif not all(math.isfinite(value) for value in values):
                 reason = "incomplete"
             elif ticker in good:
-                self._set_aside(day, ticker, "duplicate", good[ticker], reasons)
+                pending.append((ticker, good[ticker]))
             if reason:
                 self._set_aside(day, ticker, reason, values, reasons)
             else:
                 good[ticker] = values
+        for ticker, values in pending:
+            reason = "duplicate" if good[ticker] == values else "contradicted"
+            self._set_aside(day, ticker, reason, values, reasons)
         return good
 
     def _set_aside(
