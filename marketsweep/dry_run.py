@@ -101,7 +101,7 @@ async def _read(provider: FilesProvider) -> DryRun:
         splits, bad_splits = judge_splits(await provider.splits(None))
         dividends, bad_dividends = judge_dividends(await provider.dividends(None))
         found = DryRun(
-            provider.readings,
+            [*provider.readings, *provider.symbol_readings],
             splits=len(splits),
             dividends=len(dividends),
             listings=len(await provider.listings()),

@@ -157,7 +157,7 @@ def dry_run_report(found: DryRun) -> str:
             for ours, theirs in reading.columns.items()
         )
         lines += [
-            f"{reading.path}: {reading.kind}; {reading.layout}; {reading.rows:,} rows",
+            f"{reading.path}: {reading.kind}; {reading.layout}; {_number_of(reading.rows, 'row')}",
             *([f"  columns: {columns}"] if columns else []),
             *([f"  ignored: {', '.join(reading.ignored)}"] if reading.ignored else []),
             *([f"  dates: {reading.dates}"] if reading.dates else []),
@@ -166,26 +166,31 @@ def dry_run_report(found: DryRun) -> str:
     if len(found.readings) > _FIRST:
         lines.append(f"and {len(found.readings) - _FIRST:,} more files")
     lines += [f"note: {note}" for note in found.notes]
-    if found.readings:
+    if found.bars:
         lines.append(
-            f"would store {found.bars:,} bars of {found.symbols:,} symbols in {found.sessions:,} "
-            f"sessions, {found.first} to {found.last}"
+            f"would store {_number_of(found.bars, 'bar')} of {_number_of(found.symbols, 'symbol')} "
+            f"in {_number_of(found.sessions, 'session')}, {found.first} to {found.last}"
         )
     lines += [f"  {_row(row)}" for row in found.rows]
     if found.set_aside:
         lines.append(f"would set aside: {_counted(found.set_aside)}")
         lines += [f"  {_row(row)}: {row.reason}" for row in found.examples]
     lines.append(
-        f"{found.splits:,} splits, {found.dividends:,} dividends, {found.listings:,} listings"
+        f"{_number_of(found.splits, 'split')}, {_number_of(found.dividends, 'dividend')}, "
+        f"{_number_of(found.listings, 'listing')}"
     )
     if found.unusable:
-        lines.append(f"{len(found.unusable):,} actions cannot be used:")
+        lines.append(f"{_number_of(len(found.unusable), 'action')} cannot be used:")
         lines += [
             f"  {one.symbol} {one.ex_date} {one.told}: {one.reason}"
             for one in found.unusable[:_FIRST]
         ]
     lines.append("nothing was stored: leave --dry-run out to store it")
     return "\n".join(lines)
+
+
+def _number_of(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _row(row: Row) -> str:

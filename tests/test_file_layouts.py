@@ -104,6 +104,103 @@ def test_hidden_files_and_other_kinds_in_a_folder_are_not_read(flat: Path) -> No
     assert of(flat / "bars.dat") == [("A", dt.date(2016, 1, 4), 1, 2, 0.5, 1.5, 100)]
 
 
+def test_a_note_beside_tables_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "2016.csv").write_text(HEADER + ROW)
+    (tmp_path / "README.txt").write_text("Prices of 2016.\nThey are not adjusted.\n")
+    bars, readings = understood_bars(tmp_path)
+    assert bars.height == 1
+    assert [note for one in readings for note in one.notes] == [
+        "README.txt is a text and no table: it is left out"
+    ]
+    with pytest.raises(UsageError, match="missing column"):
+        read_bars(tmp_path / "README.txt")
+    (tmp_path / "2017.csv").write_text(HEADER.replace("open", "start"))
+    with pytest.raises(UsageError, match=r"2017\.csv: missing column open"):
+        read_bars(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "above",
+    ["Daily prices\n", "Report: daily prices\n\nin dollars\n", "\n# bars\n", "\ufeffBars\r\n\r\n"],
+)
+def test_words_above_a_table(above: str, tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text(above + HEADER + ROW)
+    assert of(tmp_path / "bars.csv") == [("A", dt.date(2016, 1, 4), 1, 2, 0.5, 1.5, 100)]
+    (reading,) = understood_bars(tmp_path / "bars.csv")[1]
+    assert "above it" in reading.kind
+
+
+def test_a_fault_below_words_is_named_by_its_row(tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text("Daily prices\n\n" + HEADER + ROW + "B,2016-01-04,1,x\n")
+    with pytest.raises(UsageError, match="row 2: high is not a number: 'x'"):
+        read_bars(tmp_path / "bars.csv")
+    (tmp_path / "bars.csv").write_text("Daily prices\n\n" + HEADER + ROW + "B,1,2,3,4,5,6,7,8\n")
+    with pytest.raises(UsageError, match="line 5 has 9 cells"):
+        read_bars(tmp_path / "bars.csv")
+
+
+@pytest.mark.parametrize(
+    ("below", "said"),
+    [
+        ("Total,,,,,,3500\n", "Total"),
+        (",Total,,,,,3500\n", "Total"),
+        (',"Downloaded from a site on 11/29/2026 at 05:00 am, New York time"\n', "Downloaded from"),
+    ],
+)
+def test_words_below_a_table_are_left_out_and_said(below: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text(HEADER + ROW + below)
+    bars, (reading,) = understood_bars(tmp_path / "bars.csv")
+    assert bars.height == 1
+    (note,) = reading.notes
+    assert said in note
+    # With a price it is a row at fault, and with a date it is an incomplete one.
+    (tmp_path / "bars.csv").write_text(HEADER + ROW + "Total,Total,1,,,,3500\n")
+    with pytest.raises(UsageError, match="row 2: date is not a date"):
+        read_bars(tmp_path / "bars.csv")
+
+
+def test_a_row_without_a_ticker_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_text(HEADER + ROW + ROW.replace("A", "", 1))
+    assert [row[0] for row in of(tmp_path / "bars.csv")] == ["", "A"]
+    call = ["sync", "--provider", "files", "--path", str(tmp_path / "bars.csv"), "--dry-run"]
+    answer = json.loads(run(*call, "--json").stdout)
+    assert (answer["bars"], answer["set_aside"]) == (1, {"no ticker": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "MSFT Historical Data (1).csv",
+            '"Date","Price","Open","High","Low","Vol.","Change %"\n'
+            '"06/14/2024","1,178.01","1,185.80","1,186.00","1,176.92","82.04M","-2.44%"\n',
+        ),
+        (
+            "msft_daily-historical-data-11-29-2026.csv",
+            "Time,Open,High,Low,Last,Change,%Chg,Volume\n"
+            "06/14/2024,1185.8,1186,1176.92,1178.01,-3.2,-0.3%,82040000\n"
+            '"Downloaded from Barchart.com as of 11-29-2026 05:00am CST"\n',
+        ),
+        (
+            "MSFT.csv",
+            "Datum;Erster;Hoch;Tief;Schlusskurs;Stuecke;Volumen\n"
+            "14.06.2024;1.185,80;1.186,00;1.176,92;1.178,01;82.040.000;9.000.000.000\n",
+        ),
+        (
+            "msft.csv",
+            "Datum;Eröffnung;Hoch;Tief;Schluss;Volumen\n"
+            "2024-06-14;1185,80;1186,00;1176,92;1178,01;82040000\n",
+        ),
+    ],
+    ids=["Investing.com", "Barchart", "German", "German, ISO"],
+)
+def test_files_of_other_sources(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    (row,) = of(tmp_path / name)
+    values = (1185.8, 1186, 1176.92, 1178.01, 82_040_000)
+    assert row == ("MSFT", dt.date(2024, 6, 14), *values)
+
+
 def test_a_name_with_brackets_is_a_name(tmp_path: Path) -> None:
     (tmp_path / "bars [1].csv").write_text(HEADER + ROW)
     assert len(of(tmp_path / "bars [1].csv")) == 1
@@ -437,7 +534,7 @@ def test_a_decimal_comma_where_it_can_be_nothing_else(tmp_path: Path) -> None:
     # 1,234 may be a thousand or one and a bit: it is neither.
     doubtful = head + "A;2016-01-04;1,234;1,300;1,200;1,250;10\n"
     (tmp_path / "doubtful.csv").write_text(doubtful)
-    with pytest.raises(UsageError, match="row 1: open is not a number: '1,234'"):
+    with pytest.raises(UsageError, match=r"row 1: open is not a number \(its comma .*'1,234'"):
         read_bars(tmp_path / "doubtful.csv")
 
 
@@ -451,6 +548,14 @@ def test_a_decimal_comma_where_it_can_be_nothing_else(tmp_path: Path) -> None:
         ("0,123;0,200;0,100;0,150;7", (0.123, 0.2, 0.1, 0.15, 7)),
         ("-1,5;2,5;0,5;1,5;100", (-1.5, 2.5, 0.5, 1.5, 100)),
         ("1.5;2.5;0.5;1.250;1000", (1.5, 2.5, 0.5, 1.25, 1000)),
+        ("1,50;2,50;0,50;1,50;82,04M", (1.5, 2.5, 0.5, 1.5, 82_040_000)),
+        # Commas part thousands where the dot is the decimal point, and always in volumes.
+        ("1.5;2.5;0.5;1.5;1,000", (1.5, 2.5, 0.5, 1.5, 1000)),
+        ("1.5;2.5;0.5;1.5;1,000,000", (1.5, 2.5, 0.5, 1.5, 1_000_000)),
+        ("1,234.5;1,300.25;1,200;$1,250.00;10", (1234.5, 1300.25, 1200, 1250, 10)),
+        ("12;13;11;12;1,000", (12, 13, 11, 12, 1000)),
+        ("1.5;2.5;0.5;1.5;82.04M", (1.5, 2.5, 0.5, 1.5, 82_040_000)),
+        ("1.5;2.5;0.5;1.5;900 k", (1.5, 2.5, 0.5, 1.5, 900_000)),
     ],
 )
 def test_decimal_commas(
@@ -463,12 +568,12 @@ def test_decimal_commas(
 @pytest.mark.parametrize(
     ("cells", "says"),
     [
-        ("12,345;12,500;12,000;12,100;100", "open is not a number: '12,345'"),
+        ("12,345;12,500;12,000;12,100;100", r"open is not a number \(its comma .*'12,345'"),
         ("1,5;2.5;0,5;1,5;100", "open is not a number: '1,5'"),
         ("1.5;2.5;0.5;1.5;1,00", "volume is not a number: '1,00'"),
-        ("1.5;2.5;0.5;1.5;1,000", "volume is not a number: '1,000'"),
-        ("1,234.5;1,300.25;1,200.75;1,250.00;10", "open is not a number: '1,234.5'"),
-        ("1.5;2.5;0.5;1.5;1,000,000", "volume is not a number: '1,000,000'"),
+        ("1.5M;2.5;0.5;1.5;10", "open is not a number: '1.5M'"),
+        ("1.5;2.5;0.5;1.5;1,0000", "volume is not a number: '1,0000'"),
+        ("1.5;2.5;0.5;1.5;1.5MM", "volume is not a number: '1.5MM'"),
     ],
 )
 def test_commas_that_may_be_anything(cells: str, says: str, tmp_path: Path) -> None:

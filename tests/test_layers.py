@@ -43,6 +43,7 @@ FLOORS: list[list[str]] = [
         "whole_files",
         "time_limit",
         "spellings",
+        "listing_words",
     ],
     ["returning"],
     ["tenures"],

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pytest
 
-from marketsweep.errors import ProviderRefused, UsageError
+from marketsweep.errors import CoverageError, UsageError
 from marketsweep.fields import FIELDS
 from marketsweep.providers import Provider
 from marketsweep.providers._http import HttpSettings
@@ -370,7 +370,7 @@ def test_files_without_actions_and_symbols_know_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "kind"),
-    [("symbol,date,open,high,low,close,volume\n", ProviderRefused), ("rubbish\n1\n", UsageError)],
+    [("symbol,date,open,high,low,close,volume\n", CoverageError), ("rubbish\n1\n", UsageError)],
 )
 def test_files_without_a_bar(tmp_path: Path, content: str, kind: type[Exception]) -> None:
     path = tmp_path / "bars.csv"

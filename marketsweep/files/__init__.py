@@ -3,7 +3,7 @@
 from marketsweep.files.actions import NO_ACTIONS, read_actions
 from marketsweep.files.bars import Reading, read_bars, understood_bars
 from marketsweep.files.cells import DEFAULT_MB
-from marketsweep.files.symbols import read_symbols
+from marketsweep.files.symbols import read_symbols, understood_symbols
 
 __all__ = [
     "DEFAULT_MB",
@@ -13,4 +13,5 @@ __all__ = [
     "read_bars",
     "read_symbols",
     "understood_bars",
+    "understood_symbols",
 ]

@@ -13,6 +13,7 @@ from marketsweep.files.cells import DEFAULT_MB
 from marketsweep.files.columns import as_text, lenient_days, required, with_columns_of
 from marketsweep.files.layouts import table_of
 from marketsweep.files.sources import files_of, naming
+from marketsweep.files.values import MISSING
 from marketsweep.records import ActionAside, Dividend, Split
 from marketsweep.spellings import usual
 
@@ -30,8 +31,8 @@ _ALIASES: Final = {
 }
 """Names that sources give to columns, by ours."""
 
-_DOLLARS: Final = ("", "usd", "$", "us$", "none", "null", "nan")
-"""Currencies in which cash counts, in small letters."""
+_DOLLARS: Final = (*MISSING, "usd", "$", "us$")
+"""Currencies in which cash counts, in small letters; where none is told it is the dollar."""
 
 
 class ToldActions(NamedTuple):

@@ -11,15 +11,16 @@ from typing import Any, Final
 import polars as pl
 
 from marketsweep.errors import UsageError
-from marketsweep.fields import FIELDS
+from marketsweep.fields import FIELDS, PRICES
 from marketsweep.files.cells import DEFAULT_MB, open_sheet
-from marketsweep.files.columns import days_in, required, texts_in
+from marketsweep.files.columns import NoTable, as_text, days_in, required
 from marketsweep.files.days import Days
 from marketsweep.files.layouts import ADJUSTED, Layout, layout_of
 from marketsweep.files.packed import is_packed, unpack
 from marketsweep.files.sources import files_of, naming, stem_of
-from marketsweep.files.values import Decimal, decimal_of, numbers, of_categories, rows_of
+from marketsweep.files.values import Notation, notation_of, numbers, of_categories, rows_of
 from marketsweep.records import Split
+from marketsweep.safe_text import foreign
 from marketsweep.spellings import note_of, read_as
 
 _BARS_A_DAY: Final = 1.5
@@ -27,6 +28,9 @@ _BARS_A_DAY: Final = 1.5
 
 _SPLIT_LIKE: Final = math.log(1.2)
 """Change of the adjustment between two bars that only a split makes, in logs."""
+
+_LONGEST_DATE: Final = 40
+"""Characters of a date; a longer text in its column is a line of words."""
 
 _COLUMNS: Final = ("symbol", "date", *FIELDS)
 
@@ -77,8 +81,15 @@ def understood_bars(path: Path, most_mb: int = DEFAULT_MB) -> tuple[pl.DataFrame
     files = files_of(path)
     parts, readings, left = [], list[Reading](), most_mb
     for file in files:
-        with naming(file):
-            bars, reading = _of_file(file, most_mb)
+        try:
+            with naming(file):
+                bars, reading = _of_file(file, most_mb)
+        except UsageError as error:
+            if len(files) == 1 or not isinstance(error.__cause__, NoTable):
+                raise
+            note = f"{foreign(file.name)} is a text and no table: it is left out"
+            readings.append(Reading(file, "text", "no table", notes=[note]))
+            continue
         parts.append(bars)
         readings.append(reading)
         left -= math.ceil(bars.estimated_size("mb"))
@@ -87,6 +98,8 @@ def understood_bars(path: Path, most_mb: int = DEFAULT_MB) -> tuple[pl.DataFrame
                 f"{path}: more than {most_mb:,} MB unpacked: give fewer files at a time, or allow "
                 "more with max_file_mb in [sync] of config.toml, or MARKETSWEEP_MAX_FILE_MB"
             )
+    if not parts:
+        raise UsageError(f"{path}: no table in this folder, only texts")
     return pl.concat(parts) if len(parts) > 1 else parts[0], readings
 
 
@@ -98,20 +111,20 @@ def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
             return bars, Reading(path, sheet.kind, "packed bars", rows=bars.height)
         layout = layout_of(first, stem_of(path))
         values = [*FIELDS, *([ADJUSTED] if ADJUSTED in layout.table.columns else [])]
-        decimal = decimal_of(required(layout.table, _COLUMNS), values)
-        parts = [_part(layout.table, values, decimal, 0)]
+        notation = notation_of(required(layout.table, _COLUMNS), values)
+        parts = [_part(layout.table, values, notation, 0)]
         rows = first.table.height - layout.headers
         del first
         for cells in sheet.rest(layout.headers):
-            parts.append(_part(layout_of(cells, stem_of(path)).table, values, decimal, rows))
+            parts.append(_part(layout_of(cells, stem_of(path)).table, values, notation, rows))
             rows += cells.table.height - layout.headers
         kind = sheet.kind
     table = pl.concat(parts)
     del parts
-    table, dates = _dated(table)
+    notes = [*layout.notes]
+    table, dates = _dated(table, notes)
     if dates.timed or _has_clock(table):
         _refuse_intraday(table)
-    notes = [*layout.notes]
     if dates.form.startswith(("DD/", "MM/")):
         notes.append(f"dates are read as {dates.form}")
     table = _spelled(table, layout, notes)
@@ -122,7 +135,7 @@ def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
         layout.columns,
         layout.ignored,
         dates.form,
-        decimal,
+        notation.decimal,
         table.height,
         notes,
     )
@@ -132,18 +145,19 @@ def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
     return bars, reading
 
 
-def _part(table: pl.DataFrame, values: list[str], decimal: Decimal, above: int) -> pl.DataFrame:
+def _part(table: pl.DataFrame, values: list[str], notation: Notation, above: int) -> pl.DataFrame:
     """Return what counts of some rows of a file, in few bytes a row.
 
     `above` is how many rows of the file come before them. Texts become categories, and `row` is the
     row of the file where that is not the row of the table.
     """
-    empty = table.select(pl.all_horizontal(pl.col(_COLUMNS[1:]).is_null()).alias("empty"))
+    empty = table.select(_is_no_bar(table).alias("empty"))
     places = table["row"] if "row" in table.columns else None
     with rows_of(lambda row: above + (row if places is None else places[row])):
         table = table.drop("row", strict=False)
-        table = texts_in(table, ("symbol",), unless=empty.to_series())
-        table = numbers(table, values, decimal).with_columns(empty)
+        # A row without a ticker is set aside by the store, and the others count.
+        table = table.with_columns(as_text(table["symbol"]).fill_null(""))
+        table = numbers(table, values, notation).with_columns(empty)
     texts = [name for name in ("date", "time") if table.schema.get(name) == pl.String]
     others = [name for name in ("date", "time") if name in table.columns]
     rows = [] if places is None else [places + above]
@@ -156,8 +170,27 @@ def _part(table: pl.DataFrame, values: list[str], decimal: Decimal, above: int) 
     )
 
 
-def _dated(table: pl.DataFrame) -> tuple[pl.DataFrame, Days]:
+def _is_no_bar(table: pl.DataFrame) -> pl.Expr:
+    """Whether rows have no price, and no date or words in its place: a line below a table."""
+    absent = [
+        pl.col(name).is_null() | (pl.col(name) == "" if table.schema[name] == pl.String else False)
+        for name in ("date", *PRICES)
+    ]
+    if table.schema["date"] == pl.String:
+        words = pl.col("date").str.len_chars() > _LONGEST_DATE
+        absent[0] |= words | ~pl.col("date").str.contains(r"\d")
+    return pl.all_horizontal(absent)
+
+
+def _dated(table: pl.DataFrame, notes: list[str]) -> tuple[pl.DataFrame, Days]:
     """Return the rows that are not empty, with their dates, and how these were read."""
+    if table["empty"].any():
+        words = table.filter("empty", pl.col("date").is_not_null() | pl.col("volume").is_not_null())
+        if words.height:
+            shown = foreign(f"{words['date'][0] or words['symbol'][0]}")
+            s = "s" * (words.height != 1)
+            notes.append(f"{words.height:,} row{s} of words left out, which have no price: {shown}")
+        table = table.with_columns(pl.when(~pl.col("empty")).then("date").alias("date"))
     places = table["row"] if "row" in table.columns else None
     with rows_of(lambda row: row if places is None else places[row]):
         days, dates = days_in(table.drop("empty", "row", strict=False), "date", table["empty"])

@@ -142,7 +142,8 @@ class _Lines:
 
     @property
     def kind(self) -> str:
-        return self._kind + self._text.encoding
+        above = f", lines of words above it: {self._text.above}" if self._text.above else ""
+        return self._kind + self._text.encoding + above
 
     def first(self) -> Cells:
         return Cells(self._text.first(), self.kind)

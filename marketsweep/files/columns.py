@@ -17,13 +17,21 @@ _SHOWN: Final = 40
 """Characters of a column's name that are shown."""
 
 
+class NoTable(UsageError):
+    """A text in a single column, as a note beside the tables of a folder."""
+
+
 def required(table: pl.DataFrame, names: Iterable[str], otherwise: str = "") -> pl.DataFrame:
-    """Return the table. Raises UsageError if it lacks one of the columns."""
+    """Return the table. Raises UsageError if it lacks one of the columns.
+
+    It is a NoTable where the file has a single column.
+    """
     missing = [name for name in names if name not in table.columns]
     if missing:
         wanted = " ".join(filter(None, [", ".join(missing), otherwise]))
         there = ", ".join(foreign(name, _SHOWN) for name in table.columns[:20])
-        raise UsageError(f"missing column {wanted}; the file has {there}{_hint(missing, table)}")
+        fault = NoTable if len(table.columns) == 1 else UsageError
+        raise fault(f"missing column {wanted}; the file has {there}{_hint(missing, table)}")
     return table
 
 
@@ -43,17 +51,11 @@ def with_columns_of(
     return table.with_columns([pl.lit(None, dtype=kind).alias(name) for name in absent])
 
 
-def texts_in(
-    table: pl.DataFrame, names: Iterable[str], unless: pl.Series | None = None
-) -> pl.DataFrame:
-    """Return the table with columns as text. Raises UsageError for a cell that is empty.
-
-    Rows in `unless` may be.
-    """
+def texts_in(table: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """Return the table with columns as text. Raises UsageError for a cell that is empty."""
     for name in names:
         column = as_text(table[name])
-        faulty = column.fill_null("") == ""
-        refuse(column, faulty if unless is None else faulty & ~unless, name, "is empty", table)
+        refuse(column, column.fill_null("") == "", name, "is empty", table)
         table = table.with_columns(column.alias(name))
     return table
 

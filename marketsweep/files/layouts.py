@@ -30,17 +30,26 @@ _MEANINGS: Final = {
     "symbol": ("symbol", "ticker", "sym", "act symbol"),
     "date": (
         *("date", "day", "trade date", "window start", "timestamp", "datetime", "time"),
-        *("date/time", "price date", "quote date"),
+        *("date/time", "price date", "quote date", "datum"),
     ),
-    "open": ("open", "open price", "o"),
-    "high": ("high", "high price", "h"),
-    "low": ("low", "low price", "l"),
-    "close": ("close", "close price", "close/last", "c"),
-    "volume": ("volume", "vol", "v", "share volume", "total volume"),
+    "open": ("open", "open price", "o", "eröffnung", "eröffn.", "eröffnungskurs", "erster"),
+    "high": ("high", "high price", "h", "hoch", "tageshoch"),
+    "low": ("low", "low price", "l", "tief", "tagestief"),
+    "close": (
+        *("close", "close price", "close/last", "c", "last", "last price", "price"),
+        *("schluss", "schlusskurs", "zuletzt"),
+    ),
+    "volume": (
+        *("volume", "vol", "vol.", "v", "share volume", "total volume"),
+        *("stücke", "stuecke", "volumen"),
+    ),
     ADJUSTED: ("adj close", "adjclose", "adjusted close", "close adjusted", "adj. close"),
     "period": ("per", "period"),
 }
-"""Names of columns by their meaning; of several the first in this order counts."""
+"""Names of columns by their meaning; of several the first in this order counts.
+
+The last ones are those of Investing.com, Barchart and German sources.
+"""
 
 _UNUSED: Final = {
     "dividends": "dividends in a column of their own are not used: tell them with --actions FILE "
@@ -205,8 +214,16 @@ def _unused_actions(table: pl.DataFrame) -> Iterator[str]:
                 yield word
 
 
+_SAVED_AS: Final = re.compile(
+    r"(?P<ticker>[A-Za-z.-]+)(?: Historical Data.*|_(?:daily-)?(?:historical|price)[-_].*)"
+)
+"""How Investing.com and Barchart name the file of a ticker."""
+
+
 def _ticker_of(stem: str) -> str | None:
-    """The ticker that the name of a file is, or None."""
+    """The ticker that the name of a file is, or begins with, or None."""
+    if found := _SAVED_AS.fullmatch(stem):
+        return usual(found["ticker"])
     if re.fullmatch(r"[A-Z]{1,6}([.-][A-Z]{1,3})?|[A-Z]{1,5}p[A-Z]?", stem):
         return usual(stem)
     if re.fullmatch(r"[a-z0-9]{1,6}([-_][a-z]{1,3})?\.us", stem):

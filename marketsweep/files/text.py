@@ -29,6 +29,12 @@ _DELIMITERS: Final = tuple(NAMES)
 _SNIFFED: Final = 20
 """Lines that tell the delimiter."""
 
+_LEAST: Final = 4
+"""Delimiters in a line of a table that may have lines of text above it."""
+
+_MOST_ABOVE: Final = 10
+"""Lines of text above a table."""
+
 _LONGEST_ROW: Final = 2**16
 """Bytes at the end of a block in which a row begins, if quotes are paired."""
 
@@ -55,13 +61,15 @@ class Text:
         self.delimiter = said or _delimiter(first)
         if not first.strip():
             raise UsageError(f"{path}: cannot be read, it is empty")
-        self._first = first.lstrip(b"\r\n")
+        above, self._first = _parted(first.lstrip(b"\r\n"), self.delimiter)
+        self.above = above.count(b"\n")
+        """Lines of words above the table."""
         self._lines = 0
 
     def first(self) -> pl.DataFrame:
         """Return the cells of the first block as text without padding, headers too."""
-        self._lines = self._first.count(b"\n")
-        return self._cells(self._first, 0)
+        self._lines = self.above + self._first.count(b"\n")
+        return self._cells(self._first, self.above)
 
     def rest(self, headers: int) -> Iterator[pl.DataFrame]:
         """Yield the cells of the other blocks, each below the header rows of the first."""
@@ -222,6 +230,17 @@ def _delimiter(content: bytes) -> str:
         return len(set(found)) == 1 and found[0] > 0, found[0]
 
     return max(_DELIMITERS, key=merit)
+
+
+def _parted(content: bytes, delimiter: str) -> tuple[bytes, bytes]:
+    """Return the lines of plain text above a table, such as the name of a report, and the table."""
+    lines = content[: 2**16].decode(errors="replace").splitlines(keepends=True)[:_SNIFFED]
+    cells = [_unquoted(line).count(delimiter) for line in lines]
+    at = next((place for place, count in enumerate(cells) if count), 0)
+    if at > _MOST_ABOVE or cells[at] < _LEAST:
+        return b"", content
+    size = sum(len(line.encode()) for line in lines[:at])
+    return content[:size], content[size:]
 
 
 def _unquoted(line: str) -> str:

@@ -1,10 +1,10 @@
-"""Number columns of files: missing markers, decimal commas, currency signs."""
+"""Number columns of files: missing markers, decimal commas, thousands, 82.04M, dollar signs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import polars as pl
 
@@ -19,10 +19,30 @@ Decimal = Literal[".", ","]
 _SHOWN: Final = 100
 """Characters of a cell that are shown."""
 
-_UNMISTAKABLE: Final = r"^[-+]?(\d{1,3}(\.\d{3})+,\d+|\d+,\d{1,2}|\d+,\d{4,}|0,\d+|\d{4,},\d+)$"
-"""Numbers in which the comma can only be the decimal point."""
+COUNTS: Final = ("volume", "market_cap", "shares")
+"""Columns of large numbers: a comma or a dot before three digits parts their thousands."""
 
-_DECIMAL_COMMA: Final = r"^[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?$"
+_UNMISTAKABLE: Final = (
+    r"^[-+]?(\d{1,3}(\.\d{3})+,\d+|\d{1,3}(\.\d{3}){2,}"
+    r"|\d+,\d{1,2}|\d+,\d{4,}|0,\d+|\d{4,},\d+)$"
+)
+"""Numbers in which the comma can only be the decimal point, and the dot parts thousands."""
+
+_DECIMAL_COMMA: Final = r"^[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?[KMBT]?$"
+
+_DECIMAL_POINT: Final = r"^[-+$]*(\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,}|\d+\.(\d{1,2}|\d{4,}))$"
+"""Numbers in which the dot can only be the decimal point, or the comma only part thousands."""
+
+_GROUPED: Final = r"^[-+$]*\d{1,3}(,\d{3})+(\.\d*)?$"
+_TIMES: Final = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+
+
+class Notation(NamedTuple):
+    """How the numbers of a file are written."""
+
+    decimal: Decimal = "."
+    groups: bool = False
+    """Whether a comma parts thousands in prices as well."""
 
 
 class CellFault(UsageError):
@@ -56,47 +76,67 @@ def of_categories(column: pl.Series, texts: pl.Series, values: pl.Series) -> pl.
     return found["value"].alias(column.name)
 
 
-def numbers(table: pl.DataFrame, names: list[str], decimal: Decimal = ".") -> pl.DataFrame:
+def numbers(table: pl.DataFrame, names: list[str], notation: Notation) -> pl.DataFrame:
     """Return the table with columns as Float64, null where there is nothing.
 
     Raises UsageError, naming row and column, for a cell that is not a number.
     """
     for name in names:
-        table = table.with_columns(_number(table, name, decimal).alias(name))
+        table = table.with_columns(_number(table, name, notation).alias(name))
     return table
 
 
-def decimal_of(table: pl.DataFrame, names: list[str]) -> Decimal:
-    """Return the decimal point of text columns: a comma only where it is unmistakable."""
+def notation_of(table: pl.DataFrame, names: list[str]) -> Notation:
+    """Return how numbers in text columns are written: a decimal comma must be unmistakable."""
     texts = [table[name].drop_nulls() for name in names if table.schema[name] == pl.String]
-    if not any(column.str.contains(_UNMISTAKABLE).any() for column in texts):
-        return "."
-    plain = (column.filter(~column.str.to_lowercase().is_in(MISSING)) for column in texts)
-    return "," if all(column.str.contains(_DECIMAL_COMMA).all() for column in plain) else "."
+    if any(column.str.contains(_UNMISTAKABLE).any() for column in texts):
+        plain = (column.filter(~column.str.to_lowercase().is_in(MISSING)) for column in texts)
+        if all(column.str.contains(_DECIMAL_COMMA).all() for column in plain):
+            return Notation(",")
+    return Notation(groups=any(column.str.contains(_DECIMAL_POINT).any() for column in texts))
 
 
-def _number(table: pl.DataFrame, name: str, decimal: Decimal) -> pl.Series:
+def _number(table: pl.DataFrame, name: str, notation: Notation) -> pl.Series:
     column, kind = table[name], table.schema[name]
     if kind == pl.Null:
         return column.cast(pl.Float64)
     if isinstance(kind, pl.Categorical | pl.Enum):
         column, kind = column.cast(pl.String), pl.String()
     if kind == pl.String:
-        return _from_text(table, column, decimal)
+        return _from_text(table, column, notation)
     if not kind.is_numeric():
         raise UsageError(f"column {name} holds {kind_name(kind)} and not numbers")
     return column.cast(pl.Float64)
 
 
-def _from_text(table: pl.DataFrame, column: pl.Series, decimal: Decimal) -> pl.Series:
+def _from_text(table: pl.DataFrame, column: pl.Series, notation: Notation) -> pl.Series:
     there = column.is_not_null() & ~column.str.to_lowercase().is_in(MISSING)
-    if decimal == ",":
+    if notation.decimal == ",":
         plain = column.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     else:
         plain = column.str.strip_prefix("$")
     found = plain.cast(pl.Float64, strict=False)
-    refuse(column, there & found.is_null(), column.name, "is not a number", table)
+    faulty = there & found.is_null()
+    if faulty.any():
+        rest = _in_words(plain.filter(faulty), notation, large=column.name in COUNTS)
+        found = found.scatter(faulty.arg_true(), rest)
+        faulty = there & found.is_null()
+    grouped = faulty.any() and column.filter(faulty).head(1).str.contains(_GROUPED).any()
+    either = " (its comma may part thousands or decimals: write it without)" if grouped else ""
+    refuse(column, faulty, column.name, f"is not a number{either}", table)
     return found.set(~there, None)
+
+
+def _in_words(texts: pl.Series, notation: Notation, *, large: bool) -> pl.Series:
+    """Return numbers with parted thousands, or such as 82.04M; null for other texts."""
+    times: pl.Series | float = 1.0
+    if large:
+        times = texts.str.slice(-1).str.to_uppercase().replace_strict(_TIMES, default=1.0)
+        texts = texts.str.replace(r"(?i)[KMBT]$", "").str.strip_chars(" ")
+    if large or notation.groups:
+        plain = texts.str.replace_all("[,$]", "")
+        texts = texts.zip_with(~texts.str.contains(_GROUPED), plain)
+    return texts.cast(pl.Float64, strict=False) * times
 
 
 def refuse(

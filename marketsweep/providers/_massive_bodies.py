@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from marketsweep.fields import FIELDS
 from marketsweep.kernels.rows import columns_of_json
+from marketsweep.listing_words import exchange_of
 from marketsweep.providers._faults import Complaint, Fault
 from marketsweep.records import (
     ActionAside,
@@ -35,16 +36,6 @@ from marketsweep.sessions import (
     session_on_or_before,
 )
 from marketsweep.sic import sector_of
-
-_EXCHANGES: Final = {
-    "XNAS": "NASDAQ",
-    "XNYS": "NYSE",
-    "XASE": "AMEX",
-    "ARCX": "ARCA",
-    "BATS": "BATS",
-    "IEXG": "IEX",
-}
-"""Names that traders use, by market identifier code (ISO 10383); any other code stays."""
 
 _MEANS: Final = {"NOT_AUTHORIZED": 403, "NOT_FOUND": 404}
 """HTTP status that a body's own status stands for; any other error is a 500.
@@ -476,7 +467,7 @@ def _listing(ticker: str, row: TickerRow) -> Listing:
         ticker,
         name=row.name,
         type=row.type,
-        exchange=_EXCHANGES.get(row.primary_exchange or "", row.primary_exchange),
+        exchange=exchange_of(row.primary_exchange or "") or None,
         last=session_on_or_before(last) if last else None,
         figi=row.share_class_figi,
     )

@@ -11,9 +11,9 @@ from typing import Final, Self, TypeVar
 
 import polars as pl
 
-from marketsweep.errors import ProviderRefused
+from marketsweep.errors import CoverageError
 from marketsweep.fields import FIELDS
-from marketsweep.files import DEFAULT_MB, Reading, read_actions, read_symbols, understood_bars
+from marketsweep.files import DEFAULT_MB, Reading, read_actions, understood_bars, understood_symbols
 from marketsweep.providers._tariff import Tariff
 from marketsweep.records import (
     ActionAside,
@@ -43,7 +43,7 @@ class FilesProvider:
 
     Each path is a file, a folder or a pattern. They are read on entering, which raises
     `UsageError` for one that cannot be understood or is larger than `most_mb` megabytes, and
-    `ProviderRefused` for bars without one.
+    `CoverageError` for bars without one.
     """
 
     name = "files"
@@ -61,6 +61,7 @@ class FilesProvider:
         self.actions_aside: list[ActionAside] = []
         self.readings: list[Reading] = []
         """How each file of bars was read."""
+        self.symbol_readings: list[Reading] = []
         self._most_mb = most_mb
         self._path = path
         self._actions_path = actions
@@ -155,13 +156,15 @@ class FilesProvider:
             self._splits, self._dividends = told.splits, told.dividends
             self.actions_aside = told.aside
         if self._symbols_path is not None:
-            self._listings = read_symbols(self._symbols_path, self._most_mb)
+            self._listings, self.symbol_readings = understood_symbols(
+                self._symbols_path, self._most_mb
+            )
 
     def _read_bars(self, path: Path) -> None:
         bars, self.readings = understood_bars(path, self._most_mb)
         self._bars = bars.sort("date", "symbol", maintain_order=True)
         if self._bars.is_empty():
-            raise ProviderRefused(f"{path}: there is not one bar in this file")
+            raise CoverageError(f"{path}: there is not one bar in this file")
         runs = self._bars["date"].rle().struct.unnest()
         ends = list(accumulate(runs["len"]))
         starts = [0, *ends[:-1]]
@@ -169,7 +172,8 @@ class FilesProvider:
 
     def notes(self) -> list[str]:
         """What was decided or is doubtful in reading the files, each once."""
-        found = [note for reading in self.readings for note in reading.notes]
+        readings = [*self.readings, *self.symbol_readings]
+        found = [note for reading in readings for note in reading.notes]
         told = {(split.symbol, split.ex_date) for split in self._splits}
         untold = [
             split

@@ -1,0 +1,71 @@
+"""Exchanges and types of shares in one word each, whatever the sources call them.
+
+Exchanges are `NASDAQ`, `NYSE`, `AMEX`, `ARCA`, `BATS`, `IEX` and `OTC`. Types are those of
+Massive's list of tickers: `CS` for a common stock, `ADRC` for a depositary receipt, `PFD`, `ETF`,
+`ETN`, `FUND`, `WARRANT`, `RIGHT`, `UNIT`, `BOND`. A word that is not known stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_EXCHANGES: Final = {
+    "NASDAQ": (
+        # Market identifier codes (ISO 10383), the codes of Yahoo, and names.
+        *("xnas", "xngs", "xnms", "xncm", "nms", "ngm", "ncm", "nas", "nasd", "q"),
+        *("nasdaqgs", "nasdaqgm", "nasdaqcm", "nasdaq gs", "nasdaq gm", "nasdaq cm"),
+        *("nasdaq global select", "nasdaq global market", "nasdaq global select market"),
+        *("nasdaq capital market", "nasdaq stock market"),
+    ),
+    "NYSE": ("xnys", "nyq", "nys", "new york stock exchange", "n"),
+    "AMEX": ("xase", "ase", "nyse american", "nyseamerican", "nyse mkt", "nyse amex", "a"),
+    "ARCA": ("arcx", "pcx", "nyse arca", "nysearca", "p"),
+    "BATS": ("xbats", "bts", "bzx", "cboe", "cboe bzx", "cboe us", "z"),
+    "IEX": ("iexg", "v"),
+    "OTC": ("ootc", "xotc", "pnk", "otcpk", "otc markets", "otcmkts", "pink", "pink sheets"),
+}
+_TYPES: Final = {
+    "CS": ("common stock", "common", "stock", "equity", "eqs", "ordinary share", "share"),
+    "ADRC": ("adr", "ads", "dr", "depositary receipt", "american depositary receipt"),
+    "PFD": ("preferred", "preferred stock", "preferred share", "pref", "preference share"),
+    "ETF": ("exchange traded fund",),
+    "ETN": ("exchange traded note",),
+    "FUND": ("closed end fund", "cef", "mutual fund", "mutualfund"),
+    "WARRANT": ("wts",),
+    "RIGHT": (),
+    "UNIT": (),
+    "BOND": ("note", "debenture"),
+}
+"""Words in small letters and without an s at the end."""
+
+
+_AMERICA: Final = ("us", "usa", "u.s.", "u.s.a.", "united states of america")
+
+
+def _by_word(words: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    return {word: ours for ours, some in words.items() for word in (ours.lower(), *some)}
+
+
+_EXCHANGE_OF: Final = _by_word(_EXCHANGES)
+_TYPE_OF: Final = _by_word(_TYPES)
+
+
+def exchange_of(text: str) -> str:
+    """Return the usual name of an exchange: XNAS and NasdaqGS are NASDAQ."""
+    return _EXCHANGE_OF.get(_plain(text), text)
+
+
+def type_of(text: str) -> str:
+    """Return the usual word for a type of share: "Common Stock" is CS."""
+    plain = _plain(text)
+    return _TYPE_OF.get(plain) or _TYPE_OF.get(plain.removesuffix("s"), text)
+
+
+def country_of(text: str) -> str:
+    """Return the usual name of a country: USA is United States."""
+    return "United States" if _plain(text) in _AMERICA else text
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s_-]+", " ", text).strip().lower()
