@@ -90,3 +90,26 @@ def test_everything_else(absurd: Path, tmp_path: Path) -> None:
 def test_a_condition_of_absurd_numbers(absurd: Path, text: str) -> None:
     with ms.open(absurd) as market, contextlib.suppress(MarketsweepError):
         market.scan(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "close / (volume - volume) > 5",
+        "close / (volume - volume) < 5",
+        "not (close / (volume - volume) > 5)",
+        "volume / highest(volume - volume, 3) > 5",
+        "(volume - volume) / (volume - volume) >= 0",
+        "close / 0 > 5",
+        "close > 1 and -close / (close - close) < 0",
+    ],
+)
+def test_what_is_divided_by_zero_has_no_value(market: ms.Market, text: str) -> None:
+    assert market.scan(text).symbols == []
+
+
+def test_the_other_side_of_an_or_still_matches(market: ms.Market) -> None:
+    hits = market.scan("close > 1 or 5 / (volume - volume) > 1")
+    values = hits.to_polars()["5 / (volume - volume)"]
+    assert len(values) > 0
+    assert values.is_nan().all()

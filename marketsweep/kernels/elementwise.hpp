@@ -42,7 +42,8 @@ template <class L> LANE_FN L unknown(L a, L b) { return (a == a) & (b == b) ? L{
 ELEMENTWISE(Add, add, 2, a + b)
 ELEMENTWISE(Subtract, subtract, 2, a - b)
 ELEMENTWISE(Multiply, multiply, 2, a * b)
-ELEMENTWISE(Divide, divide, 2, a / b)
+// What is divided by zero has no value: an infinite one would match every "greater than".
+ELEMENTWISE(Divide, divide, 2, (b == L{}) ? nan<L>() : a / b)
 ELEMENTWISE(Negate, negate, 1, -a)
 ELEMENTWISE(Absolute, abs, 1, magnitude(a))
 ELEMENTWISE(Minimum, min, 2, smaller(a, b) + unknown(a, b))
