@@ -216,3 +216,15 @@ def test_a_line_longer_than_a_slice_is_no_table(
     monkeypatch.setattr(cells, "_BLOCK", 2**20)
     with pytest.raises(UsageError, match=r"bars\.csv: cannot be read: a line has more than 1 MB"):
         read_bars(tmp_path / "bars.csv")
+
+
+def test_what_only_a_later_slice_shows_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = "Date,Open,High,Low,Close,Volume,Dividends,Stock Splits\n"
+    lines = [f"{day},1,2,0.5,1.5,100,{0.5 * (day == DAYS[-1])},0\n" for day in DAYS]
+    (tmp_path / "MSFT.csv").write_text(head + "".join(lines))
+    monkeypatch.setattr(cells, "_BLOCK", 1000)
+    _, (reading,) = understood_bars(tmp_path / "MSFT.csv")
+    assert [note for note in reading.notes if "dividends" in note]
+    assert len(set(reading.notes)) == len(reading.notes)

@@ -113,15 +113,16 @@ def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
         values = [*FIELDS, *([ADJUSTED] if ADJUSTED in layout.table.columns else [])]
         notation = notation_of(required(layout.table, _COLUMNS), values)
         parts = [_part(layout.table, values, notation, 0)]
-        rows = first.table.height - layout.headers
+        rows, notes = first.table.height - layout.headers, [*layout.notes]
         del first
         for cells in sheet.rest(layout.headers):
-            parts.append(_part(layout_of(cells, stem_of(path)).table, values, notation, rows))
+            more = layout_of(cells, stem_of(path))
+            notes += (note for note in more.notes if note not in notes)
+            parts.append(_part(more.table, values, notation, rows))
             rows += cells.table.height - layout.headers
         kind = sheet.kind
     table = pl.concat(parts)
     del parts
-    notes = [*layout.notes]
     table, dates = _dated(table, notes)
     if dates.timed or _has_clock(table):
         _refuse_intraday(table)
