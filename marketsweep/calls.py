@@ -197,10 +197,8 @@ class Calls(Reader, ABC):
             self.fail(f"{name} takes conditions, and there is none", self.since(token.span))
         for argument in arguments:
             self.need(argument, Kind.TRUTH, f"what {name} takes")
-        joined = arguments[0]
-        for argument in arguments[1:]:
-            joined = tree.Binary(JOINS[name], joined, argument)
-        return replace(joined, span=self.since(token.span))
+        span = self.since(token.span)
+        return replace(tree.joined(JOINS[name], arguments, span), span=span)
 
     # -- worked out in a pass of its own
 

@@ -47,18 +47,18 @@ class NearMiss(NamedTuple):
     distance: float
 
 
-def clauses_of(condition: Node, operator: str = "and") -> list[Node]:
-    """The parts that a condition joins by `and` (or `or`), in order."""
-    if isinstance(condition, tree.Binary) and condition.operator == operator:
-        return clauses_of(condition.left, operator) + clauses_of(condition.right, operator)
+def clauses_of(condition: Node) -> list[Node]:
+    """The parts that a condition joins by `and`, in order."""
+    if isinstance(condition, tree.Join) and condition.operator == "and":
+        return list(condition.operands)
     return [condition]
 
 
 def parts_of(node: Node) -> Iterator[Node]:
     """A truth and the nodes below it that explain it: truths, and the numbers that they compare."""
     yield node
-    if isinstance(node, tree.Binary) and node.kind is Kind.TRUTH:
-        for clause in clauses_of(node, node.operator):
+    if isinstance(node, tree.Join):
+        for clause in node.operands:
             yield from parts_of(clause)
     elif isinstance(node, tree.Not):
         yield from parts_of(node.operand)
@@ -71,10 +71,9 @@ def parts_of(node: Node) -> Iterator[Node]:
 def distance(node: Node, values: Mapping[Node, Column]) -> Column:
     """How far each symbol is from passing; `values` has the columns of `parts_of(node)`."""
     match node:
-        case tree.Binary(operator=operator):
+        case tree.Join(operator=operator, operands=operands):
             join = np.maximum if operator == "and" else np.fmin
-            joined = clauses_of(node, operator)
-            away = join.reduce([distance(clause, values) for clause in joined])
+            away = join.reduce([distance(clause, values) for clause in operands])
         case tree.Compare() if node.operands[0].kind is Kind.NUMBER:
             links = zip(node.operators, node.operands, node.operands[1:], strict=False)
             away = np.maximum.reduce(

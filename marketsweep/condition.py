@@ -209,7 +209,10 @@ class Parser(Calls):
         kind = Kind.TRUTH if operator in ("and", "or") else Kind.NUMBER
         self.need(left, kind, f"the left side of {operator}")
         right = self.need(self.expression(binding), kind, f"the right side of {operator}")
-        return tree.Binary(operator, left, right, span=self.since(left.span))
+        span = self.since(left.span)
+        if kind is Kind.TRUTH:
+            return tree.joined(operator, (left, right), span)
+        return tree.Binary(operator, left, right, span=span)
 
     def _comparison(self, left: Node) -> Node:
         if self.is_word("in"):
@@ -275,11 +278,8 @@ class Parser(Calls):
         if left.kind is Kind.TEXT:
             texts = tuple(choice for choice in choices if isinstance(choice, tree.Text))
             return tree.In(left, texts, span=span)
-        found: Node = tree.Compare((left, choices[0]), ("==",), span=span)
-        for choice in choices[1:]:
-            equal = tree.Compare((left, choice), ("==",))
-            found = tree.Binary("or", found, equal, span=span)
-        return found
+        equal = [tree.Compare((left, choice), ("==",), span=span) for choice in choices]
+        return tree.joined("or", equal, span)
 
     def _choice(self, kind: Kind) -> Node:
         if kind is Kind.TEXT:

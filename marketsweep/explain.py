@@ -10,7 +10,7 @@ from typing import Any
 
 from marketsweep import tree
 from marketsweep.asking import condition_tree
-from marketsweep.clauses import Column, clauses_of, distance, parts_of
+from marketsweep.clauses import Column, distance, parts_of
 from marketsweep.errors import UsageError
 from marketsweep.executors import executor
 from marketsweep.loading import Loader
@@ -124,9 +124,8 @@ def _parts(
     depth: int,
 ) -> Iterator[Part]:
     value = float(values[node][0])
-    joined, text = [], written(node, source)
-    if isinstance(node, tree.Binary) and node.kind is Kind.TRUTH:
-        joined = clauses_of(node, node.operator)
+    text = written(node, source)
+    if isinstance(node, tree.Join):
         text = "all of" if node.operator == "and" else "any of"
     if node.kind is not Kind.TRUTH:
         if not isinstance(node, tree.Number):
@@ -135,7 +134,7 @@ def _parts(
     truth = None if math.isnan(value) else value == 1.0
     away = float(distance(node, values)[0]) if truth is False else math.nan
     yield Part(depth, text, truth, None if math.isnan(away) else away, node in young)
-    for child in joined or node.children():
+    for child in node.children():
         if child in values:
             yield from _parts(child, values, young, source, depth + 1)
 

@@ -10,9 +10,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import reduce
 from typing import Final, NamedTuple
 
 from marketsweep import tree
@@ -287,6 +288,8 @@ class _Builder:
                 return self.apply("not", self.column(operand))
             case tree.Function(name=name, arguments=arguments):
                 return self.apply(name, *map(self.column, arguments))
+            case tree.Join(operator=operator, operands=operands):
+                return self.joined(operator, map(self.column, operands))
             case tree.Binary(operator=operator, left=left, right=right):
                 return self.apply(_OPERATORS[operator], self.column(left), self.column(right))
             case tree.Compare():
@@ -312,10 +315,10 @@ class _Builder:
             self.apply(_OPERATORS[operator], columns[i], columns[i + 1])
             for i, operator in enumerate(node.operators)
         ]
-        held = links[0]
-        for link in links[1:]:
-            held = self.apply("and", held, link)
-        return held
+        return self.joined("and", links)
+
+    def joined(self, operator: str, columns: Iterable[Column]) -> Column:
+        return reduce(lambda held, column: self.apply(operator, held, column), columns)
 
     def cross(self, node: tree.Cross) -> Column:
         now, before = (

@@ -6,7 +6,7 @@ canonical text, and parsing that gives an equal tree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, ClassVar, Final, NamedTuple
@@ -218,16 +218,40 @@ class Not(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Join(Node):
+    """Truths joined by `and` or `or`; made by `joined`, so that none joins others by the same."""
+
+    operator: str
+    operands: tuple[Node, ...]
+
+    _kind: ClassVar = Kind.TRUTH
+
+    @property
+    def binding(self) -> int:  # noqa: D102, inherited
+        return _BINDING[self.operator]
+
+    def __str__(self) -> str:
+        return f" {self.operator} ".join(map(self._wrap, self.operands))
+
+
+def joined(operator: str, operands: Iterable[Node], span: Span = NOWHERE) -> Node:
+    """Truths joined by `and` or `or`; the operands of one that is joined so already are taken."""
+    flat: list[Node] = []
+    for node in operands:
+        if isinstance(node, Join) and node.operator == operator:
+            flat += node.operands
+        else:
+            flat.append(node)
+    return Join(operator, tuple(flat), span=span) if len(flat) > 1 else flat[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Binary(Node):
-    """`+ - * /` on numbers, `and or` on truths."""
+    """`+ - * /` on numbers."""
 
     operator: str
     left: Node
     right: Node
-
-    @property
-    def kind(self) -> Kind:  # noqa: D102, inherited
-        return Kind.TRUTH if self.operator in ("and", "or") else Kind.NUMBER
 
     @property
     def binding(self) -> int:  # noqa: D102, inherited

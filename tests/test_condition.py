@@ -385,7 +385,7 @@ truths = st.recursive(
         ),
     ),
     lambda inner: st.one_of(
-        st.builds(tree.Binary, st.sampled_from(["and", "or"]), inner, inner),
+        st.builds(tree.joined, st.sampled_from(["and", "or"]), st.lists(inner, min_size=2)),
         st.builds(tree.Not, inner),
         st.builds(tree.Within, inner, st.integers(1, 9)),
         st.builds(tree.For, inner, st.integers(1, 9)),
