@@ -68,6 +68,26 @@ def parse_expression(source: str, saved: Saved | None = None) -> Node:
     return Parser(source, saved, ()).whole()
 
 
+def parse_with(source: str, nodes: dict[str, Node]) -> Node:
+    """The tree of an expression in which names stand for trees, which may be of any size."""
+    parser = Parser(source, None, ())
+    parser.lets = nodes
+    return parser.rest()
+
+
+def require_size(node: Node, most: int = MAX_PARTS) -> None:
+    """Raise ConditionError for a tree of too many parts, or one that is too deep."""
+    parts, height, level = 0, 0, [node]
+    while level:
+        parts, height = parts + len(level), height + 1
+        if parts > most or height > MAX_HEIGHT:
+            raise ConditionError(
+                f"with its names written out, the condition has more than {most:,} parts or is "
+                f"nested more than {MAX_HEIGHT} deep",
+            )
+        level = [child for one in level for child in one.children()]
+
+
 def split_expressions(source: str) -> tuple[str, ...]:
     """The expressions of a list: cut at the commas that stand in no parenthesis or bracket."""
     parts, depth, start = [], 0, 0
@@ -113,10 +133,15 @@ class Parser(Calls):
         if self.token.kind == END:
             missing = "after the names comes a condition, and there is none" if self.lets else ""
             self.fail(missing or "the condition is empty: write, for example, rsi(14) < 30")
+        node = self.rest()
+        self.need_size(node)
+        return node
+
+    def rest(self) -> Node:
+        """The expression that the rest of the text is."""
         node = self.expression(0)
         if self.token.kind != END:
             self.fail(f"expected and, or or the end of the condition, found {self.found()}")
-        self.need_size(node)
         return node
 
     def _skip_line_ends(self) -> None:
@@ -141,16 +166,10 @@ class Parser(Calls):
 
     def need_size(self, node: Node) -> None:
         """Names within names grow as powers do: what they stand for is bounded as well."""
-        parts, height, level = 0, 0, [node]
-        while level:
-            parts, height = parts + len(level), height + 1
-            if parts > MAX_PARTS or height > MAX_HEIGHT:
-                self.fail(
-                    f"with its names written out, the condition has more than {MAX_PARTS:,} parts "
-                    f"or is nested more than {MAX_HEIGHT} deep",
-                    node.span,
-                )
-            level = [child for one in level for child in one.children()]
+        try:
+            require_size(node)
+        except ConditionError as error:
+            self.fail(str(error), node.span)
 
     def saved(self, name: str) -> Node | None:
         """The tree of a saved condition, which may use others."""

@@ -1,21 +1,28 @@
 """Conditions built in Python: `ms.close > ms.sma(200)` is the tree of `close > sma(200)`.
 
-An expression writes itself as text and is read by the one parser, so that there is one set of
-rules, one set of errors, and the same tree from either side.
+Operators join trees (`_combined`), and calls are read by the parser with trees in the place of
+their arguments (`_read`). What does not fit is written as text and read by the parser, whose error
+points at it: so there is one set of errors, and the same tree from either side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import lru_cache
+from math import isfinite
+from numbers import Real
+from typing import Any, Final, TypeGuard
 
 from marketsweep import tree
-from marketsweep.condition import parse_expression
+from marketsweep.condition import parse_expression, parse_with, require_size
 from marketsweep.errors import ConditionError
 from marketsweep.indicators import INDICATORS
 from marketsweep.occurrences import OCCURRENCES
-from marketsweep.tree import Node
-from marketsweep.vocabulary import CALLS, EXAMPLES
+from marketsweep.tree import Kind, Node
+from marketsweep.vocabulary import CALLS, EXAMPLES, JOINS
+
+_MOST_PARTS: Final = 100_000
+"""Parts of a condition: expressions that use each other grow as powers do."""
 
 
 def node_of(given: str | Expression | Node) -> Node | str:
@@ -23,6 +30,8 @@ def node_of(given: str | Expression | Node) -> Node | str:
     node = given.node if isinstance(given, Expression) else given
     if not isinstance(node, str | Node):
         raise ConditionError(f"{given!r} is no expression: write, for example, 'rsi(14) < 30'")
+    if isinstance(given, Expression):
+        require_size(given.node, _MOST_PARTS)
     return node
 
 
@@ -52,8 +61,11 @@ class Expression:
         )
 
     def _with(self, operator: str, other: Any, *, swapped: bool = False) -> Expression:  # noqa: ANN401
-        left, right = f"({self})", f"({_text(other)})"
-        return _read(f"{right} {operator} {left}" if swapped else f"{left} {operator} {right}")
+        left, right = self.node, _operand(other)
+        if swapped:
+            left, right = right, left
+        node = _combined(operator, left, right)
+        return Expression(node) if node else _read(left, f" {operator} ", right)
 
     def __lt__(self, other: Any) -> Expression:  # noqa: ANN401
         return self._with("<", other)
@@ -98,7 +110,8 @@ class Expression:
         return self._with("/", other, swapped=True)
 
     def __neg__(self) -> Expression:
-        return _read(f"-({self})")
+        fits = self.node.kind is Kind.NUMBER
+        return Expression(tree.Negate(self.node)) if fits else _read("-", self.node)
 
     def __and__(self, other: Expression) -> Expression:
         return self._with("and", other)
@@ -107,10 +120,11 @@ class Expression:
         return self._with("or", other)
 
     def __invert__(self) -> Expression:
-        return _read(f"not ({self})")
+        fits = self.node.kind is Kind.TRUTH
+        return Expression(tree.Not(self.node)) if fits else _read("not ", self.node)
 
     def __getitem__(self, bars: int) -> Expression:
-        return _read(f"({self})[{bars}]")
+        return _read(self.node, f"[{bars}]")
 
     def crosses_above(self, other: Any) -> Expression:  # noqa: ANN401
         """The bar on which this comes to stand above the other."""
@@ -122,31 +136,31 @@ class Expression:
 
     def between(self, low: Any, high: Any) -> Expression:  # noqa: ANN401
         """`low <= this <= high`."""
-        return _read(f"({self}) between ({_text(low)}) and ({_text(high)})")
+        return _read(self.node, " between ", _operand(low), " and ", _operand(high))
 
     def within(self, bars: int) -> Expression:
         """Whether this held on any of the last bars."""
-        return _read(f"({self}) within {bars} bars")
+        return _read(self.node, f" within {bars} bars")
 
     def for_bars(self, bars: int) -> Expression:
         """Whether this held on each of the last bars."""
-        return _read(f"({self}) for {bars} bars")
+        return _read(self.node, f" for {bars} bars")
 
     def is_in(self, choices: Sequence[Any]) -> Expression:
         """Whether this text, or number, is one of several."""
-        return _read(f"({self}) in [{', '.join(map(_text, choices))}]")
+        return _read(self.node, f" in [{', '.join(map(_plain, choices))}]")
 
     def contains(self, text: str) -> Expression:
         """Whether this text has another in it."""
-        return _read(f"{self} contains {_text(text)}")
+        return _read(self.node, f" contains {_plain(text)}")
 
     def matches(self, pattern: str) -> Expression:
         """Whether this text fits a pattern with `*` and `?`."""
-        return _read(f"{self} matches {_text(pattern)}")
+        return _read(self.node, f" matches {_plain(pattern)}")
 
     def by(self, fact: str) -> Expression:
         """This standing, or breadth, within each sector, industry or other group."""
-        return _read(f"{self} by {fact}")
+        return Expression(parse_expression(f"{self} by {fact}"))
 
 
 class _Outputs(Expression):
@@ -154,15 +168,15 @@ class _Outputs(Expression):
 
     __slots__ = ("_call", "_names")
 
-    def __init__(self, call: str, names: tuple[str, ...]) -> None:
+    def __init__(self, call: Sequence[str | Node], names: tuple[str, ...]) -> None:
         self._call, self._names = call, names
 
     def __getattr__(self, name: str) -> Expression:
         if name == "node":  # used without choosing: the parser says what there is to choose from
-            return parse_expression(self._call)  # type: ignore[return-value]
+            return _read(*self._call).node  # type: ignore[return-value]
         if name.startswith("_"):
             raise AttributeError(name)
-        return _read(f"{self._call}.{name}")
+        return _read(*self._call, f".{name}")
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._names]
@@ -175,8 +189,8 @@ class _Symbol(Expression):
 
     def __call__(self, ticker: str, of: Any = None) -> Any:  # noqa: ANN401
         if of is None:
-            return _Other(f"symbol({_text(ticker)})")
-        return _read(f"symbol({_text(ticker)}, {_text(of)})")
+            return _Other(f"symbol({_plain(ticker)})")
+        return _read(f"symbol({_plain(ticker)}, ", _operand(of), ")")
 
 
 class _Other:
@@ -196,26 +210,75 @@ class _Other:
 
 def breadth(aggregate: str, of: Any) -> Expression:  # noqa: ANN401
     """`market(...)` of the language: pct, count, mean, median or sum of all symbols."""
-    return _read(f"market({aggregate}({_text(of)}))")
+    return _read(f"market({aggregate}(", _operand(of), "))")
 
 
-def _text(value: Any) -> str:  # noqa: ANN401
+def _combined(operator: str, left: Node, right: Node) -> Node | None:
+    """Two trees joined by an operator; None where they do not fit."""
+    kind = left.kind if left.kind is right.kind else None
+    if operator in ("and", "or"):
+        return tree.joined(operator, (left, right)) if kind is Kind.TRUTH else None
+    if kind is Kind.TEXT and operator in ("==", "!="):
+        return tree.Compare((left, right), (operator,))
+    if kind is not Kind.NUMBER:
+        return None
+    if operator in ("+", "-", "*", "/"):
+        return tree.Binary(operator, left, right)
+    if operator.startswith("crosses "):
+        return tree.Cross(left, right, operator.removeprefix("crosses "))
+    return tree.Compare((left, right), (operator,))
+
+
+def _is_truth(value: object) -> TypeGuard[Expression]:
+    return isinstance(value, Expression) and value.node.kind is Kind.TRUTH
+
+
+def _operand(value: Any) -> Node:  # noqa: ANN401
+    """What an operator or a call takes, as a tree."""
+    if isinstance(value, Expression):
+        return value.node
     if isinstance(value, str):
-        return str(tree.Text(value))
-    return str(value)
+        return tree.Text(value)
+    if value is not True and value is not False and isinstance(value, Real) and isfinite(value):
+        number = float(value)
+        return tree.Number(number) if number >= 0 else tree.Negate(tree.Number(-number))
+    return parse_expression(str(value))
 
 
-def _read(text: str) -> Expression:
-    return Expression(parse_expression(text))
+def _plain(value: Any) -> str:  # noqa: ANN401
+    """A text or a number as the language writes it."""
+    return str(tree.Text(value) if isinstance(value, str) else value)
+
+
+def _read(*parts: str | Node) -> Expression:
+    """The tree of a text, some parts of which are trees."""
+    text = "".join(f"_{at}" if isinstance(part, Node) else part for at, part in enumerate(parts))
+    nodes = {f"_{at}": part for at, part in enumerate(parts) if isinstance(part, Node)}
+    if not nodes:
+        return Expression(_parsed(text))
+    try:
+        return Expression(parse_with(text, nodes))
+    except ConditionError:
+        written = (f"({part})" if isinstance(part, Node) else part for part in parts)
+        return Expression(parse_expression("".join(written)))
+
+
+_parsed: Final = lru_cache(maxsize=1024)(parse_expression)
 
 
 def _caller(name: str, owner: str = "") -> Callable[..., Expression]:
     row = INDICATORS.get(name)
 
     def call(*arguments: Any, running: bool = False) -> Expression:  # noqa: ANN401
-        given = [*map(_text, arguments), *(["running"] if running else [])]
-        text = f"{owner}{name}({', '.join(given)})"
-        return _Outputs(text, row.outputs) if row and row.outputs else _read(text)
+        truths = [one.node for one in arguments if _is_truth(one)]
+        if truths and name in JOINS and len(truths) == len(arguments):
+            return Expression(tree.joined(JOINS[name], truths))
+        parts: list[str | Node] = [f"{owner}{name}("]
+        for at, one in enumerate(arguments):
+            node = one.node if isinstance(one, Expression) else _plain(one)
+            parts += [", ", node] if at else [node]
+        parts.append(", running)" if running else ")")
+        return _Outputs(parts, row.outputs) if row and row.outputs else _read(*parts)
 
     call.__name__ = call.__qualname__ = name
     known = row or OCCURRENCES.get(name)
