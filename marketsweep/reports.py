@@ -44,8 +44,7 @@ def receipt_report(hits: Hits) -> str:
         f"coverage {coverage.share:.1%}",
         f"  left out: {left.prescreen:,} by the pre-screen{unknown}; {left.stale:,} stale"
         f"{_examples(coverage.stale_symbols)}; {left.short_history:,} with fewer than the "
-        f"{coverage.bars_needed} bars needed; {left.failed:,} failed"
-        + (suspect if left.suspect else ""),
+        f"{coverage.bars_needed} bars needed" + (suspect if left.suspect else ""),
         *_settling(coverage),
         *_funnel(coverage.funnel),
         *([f"  incremental: {hits.reuse}"] if hits.reuse else []),

@@ -27,7 +27,6 @@ class Excluded(NamedTuple):
     prescreen: int = 0
     stale: int = 0
     short_history: int = 0
-    failed: int = 0
     suspect: int = 0
     """Suspicious bars among those looked at; left out only where that is asked for."""
 
@@ -77,8 +76,7 @@ class Coverage:
         Symbols that the pre-screen left out, or that were to be left out as suspicious, were not
         asked for; those with a short history were looked at, and have none yet to give.
         """
-        missing = self.excluded.stale + self.excluded.failed
-        return 1.0 - missing / self._asked if self._asked else 1.0
+        return 1.0 - self.excluded.stale / self._asked if self._asked else 1.0
 
     @property
     def _asked(self) -> int:
@@ -279,7 +277,7 @@ class Hits:
             f"{self.counted} as of {self.as_of}; {coverage.evaluated:,} of "
             f"{coverage.expected:,} symbols evaluated, left out: {left.prescreen:,} by the "
             f"pre-screen, {left.stale:,} stale, {left.short_history:,} with fewer than "
-            f"{coverage.bars_needed} bars, {left.failed:,} failed"
+            f"{coverage.bars_needed} bars"
             + (f", {left.suspect:,} suspicious" if left.suspect else "")
             + (f"; {coverage.unsettled:,} not settled" if coverage.unsettled else "")
             + (f"; {behind_today(self.sessions_behind)}" if self.sessions_behind else "")

@@ -273,7 +273,7 @@ def require_coverage(hits: Hits, minimum: float) -> None:
     if coverage.answered < minimum:
         raise CoverageError(
             f"only {coverage.answered:.1%} of the symbols asked for have a bar on {hits.as_of} "
-            f"({coverage.excluded.stale:,} stale, {coverage.excluded.failed:,} failed; "
+            f"({coverage.excluded.stale:,} stale; "
             f"at least {minimum:.1%} wanted): run marketsweep sync, choose another --as-of, or "
             "lower --min-coverage"
         )

@@ -52,7 +52,7 @@ def test_json_contract(example_data: Path, market: Market) -> None:
     assert answer["as_of"] == "2016-12-30"
     assert answer["executor"] == "threads"
     left_out = answer["coverage"]["excluded"]
-    assert list(left_out) == ["prescreen", "stale", "short_history", "failed"]
+    assert list(left_out) == ["prescreen", "stale", "short_history"]
     assert set(answer["timing"]) == {"load", "evaluate", "total"}
     hits = market.scan(condition, where="market_cap > 100M")
     assert [match["symbol"] for match in answer["matches"]] == hits.symbols

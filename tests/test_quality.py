@@ -635,7 +635,7 @@ def test_short_histories_are_counted_once(market: Market) -> None:
     hits = market.scan("sma(200) > 0", exclude_suspect=True)
     coverage, left = hits.coverage, hits.coverage.excluded
     assert coverage.expected == coverage.evaluated + sum(
-        (left.prescreen, left.stale, left.short_history, left.failed, left.suspect)
+        (left.prescreen, left.stale, left.short_history, left.suspect)
     )
     assert "APEN" in coverage.suspect_symbols  # two bars, and an untold split between them
 

@@ -162,7 +162,7 @@ def test_the_receipt_adds_up(market: Market, as_of: dt.date) -> None:
     hits = market.scan("close > sma(50)", as_of=as_of, where="market_cap > 1B")
     coverage, left = hits.coverage, hits.coverage.excluded
     assert coverage.expected == (
-        coverage.evaluated + left.prescreen + left.stale + left.short_history + left.failed
+        coverage.evaluated + left.prescreen + left.stale + left.short_history
     )
     everyone = market.scan("close > sma(50)", as_of=as_of).coverage
     lengths = [len(bars["close"]) for bars in adjusted(as_of).values()]
