@@ -24,6 +24,9 @@ demo: $(BUILT)
 # A worker takes whole files, so that what a file's tests share is made once.
 test: $(BUILT)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	# Damage must be found without assert as well.
+	$(BIN)/python -O -m pytest -q -W ignore::pytest.PytestConfigWarning --numprocesses auto \
+	  --maxprocesses 4 --dist loadfile tests/test_store.py tests/test_store_flips.py tests/test_repair.py
 
 check: $(BUILT)
 	$(BIN)/ruff format --check .
