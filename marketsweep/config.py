@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from marketsweep.errors import UsageError
-from marketsweep.segments import Disk, disk_errors
+from marketsweep.whole_files import Disk, disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

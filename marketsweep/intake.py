@@ -19,6 +19,7 @@ from marketsweep.errors import UsageError
 from marketsweep.fields import FIELDS
 from marketsweep.records import ActionAside, Dividend, Split
 from marketsweep.sessions import is_session
+from marketsweep.watchlist import is_ticker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,8 +38,6 @@ ECHO: Final = "bar of the session before"
 """Why a stored bar is set aside that came with a session in which the market stood still."""
 
 _ACCEPTED, _FUTURE, _CLOSED, _NAMELESS, _INCOMPLETE, _DUPLICATE, _CONTRADICTED = range(7)
-
-_LONGEST_TICKER: Final = 32
 
 
 class Intake(NamedTuple):
@@ -99,12 +98,6 @@ def _verdicts(bars: SessionBars, unknown: list[int], today: dt.date) -> NDArray[
     # A ticker on the axis has passed already.
     verdicts[[row for row in unknown if not is_ticker(bars.symbols[row])]] = _NAMELESS
     return verdicts
-
-
-def is_ticker(text: str) -> bool:
-    """Whether a text can be a ticker at all."""
-    # The axis is stored as lines, so a ticker that could hold a line end must never pass.
-    return 0 < len(text) <= _LONGEST_TICKER and text.isprintable() and not set(text) & {" ", ","}
 
 
 _RATIOS: Final = (1e-6, 1e6)

@@ -18,7 +18,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.segments import Disk, disk_errors
+from marketsweep.whole_files import Disk, disk_errors
 
 FOLDER: Final = "results"
 MOST_BYTES: Final = 200_000_000

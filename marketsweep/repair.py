@@ -29,11 +29,12 @@ from marketsweep.intake import quality
 from marketsweep.missing_actions import KINDS, NOTE, MissingActions, as_note, of_notes
 from marketsweep.resolution import resolve
 from marketsweep.salvage import Salvage, choose, find_segments, salvage
-from marketsweep.segments import FOLDER, Disk, Segment, disk_errors
+from marketsweep.segments import FOLDER, Segment
 from marketsweep.sessions import next_session, sessions_between
 from marketsweep.store import Store, locked
 from marketsweep.tables.resolved import WORKED_OUT
 from marketsweep.tables.rows import SegmentRow, SessionRow, segment_of
+from marketsweep.whole_files import Disk, disk_errors
 
 _WORK: Final = "repair.tmp"
 """The folder in which the new catalog is made."""

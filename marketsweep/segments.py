@@ -4,20 +4,18 @@ A segment is a plain `.npy`, float64 [5 fields, sessions, symbols], C order, wit
 (`labels`). It is never changed: a period that gets another bar gets another file. Its name holds
 the period and the CRC-32 of its bytes, so that the same bars have the same name however they came.
 
-`Disk` holds every operation on which durability rests, in one place and in the order in which
-they are done; the tests cut the power at each of them.
+`whole_files.Disk` holds every operation on which durability rests, in one place and in the order in
+which they are done; the tests cut the power at each of them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import io
 import mmap
 import os
-import sys
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -25,7 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from marketsweep.errors import StoreDamaged, StoreError, StoreFull
+from marketsweep.errors import StoreDamaged, StoreError
 from marketsweep.fields import FIELDS
 from marketsweep.labels import Label
 
@@ -37,64 +35,11 @@ except ImportError:
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from marketsweep.whole_files import Disk
+
 FOLDER: Final = "segments"
 SUFFIX: Final = ".npy"
 _UNFINISHED: Final = ".tmp"
-_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-_NO_RIGHT: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
-
-
-class Disk:
-    """The file operations that a commit consists of."""
-
-    def write(self, file: io.FileIO, data: memoryview) -> None:
-        """Hand all of the bytes to the system, which may take them in parts."""
-        while data:
-            data = data[file.write(data) :]
-
-    def sync(self, file: io.FileIO) -> None:
-        """Wait until the file's bytes would survive a power cut."""
-        if sys.platform == "darwin":
-            import fcntl
-
-            fcntl.fcntl(file.fileno(), fcntl.F_FULLFSYNC)
-        else:
-            os.fsync(file.fileno())
-
-    def rename(self, old: Path, new: Path) -> None:
-        """Give the file its name, in one step."""
-        old.replace(new)
-
-    def sync_folder(self, folder: Path) -> None:
-        """Wait until the folder's names would survive a power cut."""
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-    def unlink(self, path: Path) -> None:
-        """Take the name away; who has the file mapped keeps its bytes."""
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Raise the system's errors as ours, naming the folder."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if error.errno in _NO_ROOM:
-            raise StoreFull(
-                f"{folder}: the disk refused the write ({reason}); nothing committed was lost"
-            ) from error
-        if error.errno in _NO_RIGHT:
-            raise StoreError(
-                f"{folder} cannot be written to ({reason}): change its permissions, "
-                "or name another folder with --data"
-            ) from error
-        raise StoreError(f"{folder} cannot be used ({reason})") from error
 
 
 class Written(NamedTuple):

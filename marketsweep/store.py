@@ -36,10 +36,11 @@ from marketsweep.errors import (
 from marketsweep.nearness import names_near
 from marketsweep.records import ActionAside, Dividend, Listing, LowVolume, Settled, Split
 from marketsweep.rulings import Kind, Ruling, effective
-from marketsweep.segments import FOLDER, SUFFIX, Disk, Segment, disk_errors, files_in
+from marketsweep.segments import FOLDER, SUFFIX, Segment, files_in
 from marketsweep.spellings import known_as, read_as, usual
 from marketsweep.tables.rows import Revision, SegmentRow, SessionRow, SetAside, segment_of
 from marketsweep.tenures import Doubt, Tenure
+from marketsweep.whole_files import Disk, disk_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

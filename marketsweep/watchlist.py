@@ -5,10 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from marketsweep.errors import UsageError
-from marketsweep.intake import is_ticker
 from marketsweep.spellings import note_of, read_as, usual
+
+_LONGEST_TICKER: Final = 32
+
+
+def is_ticker(text: str) -> bool:
+    """Whether a text can be a ticker at all."""
+    # The axis is stored as lines, so a ticker that could hold a line end must never pass.
+    return 0 < len(text) <= _LONGEST_TICKER and text.isprintable() and not set(text) & {" ", ","}
 
 
 def read_list(text: str, told: Callable[[str], object] = lambda note: None) -> list[str]:

@@ -1,17 +1,21 @@
-"""Files that people ask for, written whole or not at all."""
+"""Files: the operations of a commit, the disk's errors, and files that are whole or not there."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
-from marketsweep.errors import StoreFull, UsageError
+from marketsweep.errors import StoreError, StoreFull, UsageError
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED: Final = {*_NO_ROOM, errno.EIO}
+_NO_RIGHT: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
@@ -44,3 +48,56 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
                 f"cannot write {path}: {error.strerror}; an older file stays as it was"
             ) from error
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+class Disk:
+    """The file operations that a commit consists of."""
+
+    def write(self, file: io.FileIO, data: memoryview) -> None:
+        """Hand all of the bytes to the system, which may take them in parts."""
+        while data:
+            data = data[file.write(data) :]
+
+    def sync(self, file: io.FileIO) -> None:
+        """Wait until the file's bytes would survive a power cut."""
+        if sys.platform == "darwin":
+            import fcntl
+
+            fcntl.fcntl(file.fileno(), fcntl.F_FULLFSYNC)
+        else:
+            os.fsync(file.fileno())
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give the file its name, in one step."""
+        old.replace(new)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Wait until the folder's names would survive a power cut."""
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def unlink(self, path: Path) -> None:
+        """Take the name away; who has the file mapped keeps its bytes."""
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Raise the system's errors as ours, naming the folder."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _REFUSED:
+            raise StoreFull(
+                f"{folder}: the disk refused the write ({reason}); nothing committed was lost"
+            ) from error
+        if error.errno in _NO_RIGHT:
+            raise StoreError(
+                f"{folder} cannot be written to ({reason}): change its permissions, "
+                "or name another folder with --data"
+            ) from error
+        raise StoreError(f"{folder} cannot be used ({reason})") from error

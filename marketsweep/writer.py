@@ -42,9 +42,7 @@ from marketsweep.labels import Label
 from marketsweep.resolution import resolve
 from marketsweep.segments import (
     FOLDER,
-    Disk,
     Segment,
-    disk_errors,
     files_in,
     period_of,
     sweep,
@@ -59,6 +57,7 @@ from marketsweep.tables.rows import (
     SetAside,
     segment_of,
 )
+from marketsweep.whole_files import Disk, disk_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

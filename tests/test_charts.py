@@ -23,11 +23,11 @@ from marketsweep.charts.folder import MOST, page_name
 from marketsweep.charts.panes import PRICE, VOLUME, home, panes_of
 from marketsweep.condition import parse, parse_expression
 from marketsweep.errors import ConditionError, UsageError
-from marketsweep.intake import is_ticker
 from marketsweep.market import Market, open_market
 from marketsweep.records import Listing, SessionBars
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Store
+from marketsweep.watchlist import is_ticker
 from tests.command import refused, run
 from tests.markets import LAST, charts_of, example_bars
 from tests.test_scan import adjusted, joined

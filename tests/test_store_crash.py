@@ -26,9 +26,9 @@ import pytest
 
 from marketsweep.errors import StoreError, StoreFull
 from marketsweep.records import SessionBars
-from marketsweep.segments import Disk
 from marketsweep.sessions import sessions_between
 from marketsweep.store import Store
+from marketsweep.whole_files import Disk
 from tests.test_store import (
     Market,
     Model,
