@@ -10,12 +10,12 @@ from typing import Final
 
 from benchmarks.example import SESSIONS, Example, settings
 from benchmarks.measure import COUNT, Row, Samples, repeated, within
-from marketsweep.demo import AS_OF, FIRST, LATENCY_MS
+from marketsweep.cli.demo import AS_OF, FIRST, LATENCY_MS
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sync import sync
 from marketsweep.market import open_market
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.sandbox.launch import running
-from marketsweep.store import Store
-from marketsweep.sync import sync
+from marketsweep.store.store import Store
 
 _MANY: Final = 6_000
 _FEW: Final = 100

@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks.example import Example
 from benchmarks.measure import Row, Samples, alternate, clocked, within
-from marketsweep.demo import REFERENCE_SCAN
+from marketsweep.cli.demo import REFERENCE_SCAN
 from marketsweep.market import open_market
 
 _RUNS: Final = 7
@@ -20,7 +20,7 @@ def rows(example: Example) -> Iterator[Row]:
     """The first scan, and those after it; nothing where Ray is not installed."""
     if find_spec("ray") is None:
         return
-    from marketsweep.executors.ray import close
+    from marketsweep.engine.executors.ray.executor import close
 
     with open_market(example.store) as market:
         here = market.scan(REFERENCE_SCAN).symbols

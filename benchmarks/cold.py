@@ -10,8 +10,8 @@ from typing import Final
 from benchmarks.example import Example, settings
 from benchmarks.measure import COUNT, Row, Samples, within
 from benchmarks.process import MARKETSWEEP, launch
-from marketsweep.demo import AS_OF, FIRST, LATENCY_MS, DemoResult, run_demo
-from marketsweep.sandbox.launch import running
+from marketsweep.cli.demo import AS_OF, FIRST, LATENCY_MS, DemoResult, run_demo
+from marketsweep.ingest.sandbox.launch import running
 
 _RUNS: Final = 3
 _LIMIT_S: Final = 10.0

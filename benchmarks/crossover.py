@@ -21,13 +21,13 @@ from benchmarks import machine
 from benchmarks.measure import Samples, alternate, clocked
 from benchmarks.sweeps import CONDITION
 from benchmarks.walks import walks
+from marketsweep.core.calendar import sessions_between
+from marketsweep.engine.executors.registry import EXECUTORS, Tallier, tallier
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.engine.plan import SESSION, make_plan
 from marketsweep.errors import MarketsweepError
-from marketsweep.executors import EXECUTORS, Tallier, tallier
 from marketsweep.kernels.cpu import TILE
-from marketsweep.panel import Panel
-from marketsweep.plan import SESSION, make_plan
-from marketsweep.sessions import sessions_between
-from marketsweep.templates import Template, variants_of
+from marketsweep.language.templates import Template, variants_of
 
 _SIZES: Final = ((6_000, 252), (6_000, 513), (6_000, 5_040), (10_000, 5_040))
 _VALUES: Final[dict[int, dict[str, Any]]] = {

@@ -10,13 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from marketsweep.demo import AS_OF, FIRST, example_market
-from marketsweep.providers.files import FilesProvider
-from marketsweep.sandbox.launch import running
-from marketsweep.sandbox.settings import Settings
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
-from marketsweep.sync import sync
+from marketsweep.cli.demo import AS_OF, FIRST, example_market
+from marketsweep.core.calendar import sessions_between
+from marketsweep.ingest.providers.files import FilesProvider
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sandbox.settings import Settings
+from marketsweep.ingest.sync import sync
+from marketsweep.store.store import Store
 
 SESSIONS: Final = sessions_between(FIRST, AS_OF)
 _FOLDER: Final = example_market()

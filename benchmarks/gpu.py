@@ -15,14 +15,15 @@ from benchmarks.example import Example
 from benchmarks.measure import Row, Samples, against, alternate, clocked
 from benchmarks.sweeps import CONDITION, VALUES
 from benchmarks.walks import walks
-from marketsweep.condition import parse_expression
-from marketsweep.demo import REFERENCE_SCAN
+from marketsweep.cli.demo import REFERENCE_SCAN
+from marketsweep.engine.executors import threads
+from marketsweep.engine.executors.gpu import executor as gpu
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.engine.plan import SESSION, make_plan
 from marketsweep.errors import UsageError
-from marketsweep.executors import gpu, threads
 from marketsweep.kernels.cpu import TILE
-from marketsweep.panel import Panel
-from marketsweep.plan import SESSION, make_plan
-from marketsweep.templates import Template, variants_of
+from marketsweep.language.parser import parse_expression
+from marketsweep.language.templates import Template, variants_of
 
 _RUNS: Final = 7
 _SESSIONS: Final = 252

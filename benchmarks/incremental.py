@@ -10,13 +10,13 @@ from typing import Final
 
 from benchmarks.example import SESSIONS, Example, settings
 from benchmarks.measure import COUNT, Row, Samples, within
-from marketsweep.demo import AS_OF, FIRST, LATENCY_MS, REFERENCE_SCAN
+from marketsweep.cli.demo import AS_OF, FIRST, LATENCY_MS, REFERENCE_SCAN
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.receipt import SyncReceipt
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sync import sync
 from marketsweep.market import open_market
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.sandbox.launch import running
-from marketsweep.store import Store
-from marketsweep.sync import sync
-from marketsweep.sync_receipt import SyncReceipt
+from marketsweep.store.store import Store
 
 _RUNS: Final = 5
 _LIMIT_S: Final = 0.5

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
+from marketsweep.core.parallel import WORKERS
 from marketsweep.kernels.cpu import ISAS
-from marketsweep.workers import WORKERS
 
 _CPUINFO: Final = Path("/proc/cpuinfo")
 _STAT: Final = Path("/proc/stat")

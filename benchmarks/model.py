@@ -22,12 +22,12 @@ from benchmarks.crossover import with_sessions
 from benchmarks.measure import alternate, clocked
 from benchmarks.sweeps import CONDITION
 from benchmarks.walks import walks
-from marketsweep.executors import tallier
+from marketsweep.core.parallel import WORKERS
+from marketsweep.engine.executors.registry import tallier
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.kernels.cpu import TILE
-from marketsweep.panel import Panel
-from marketsweep.plan import Plan, make_plan
-from marketsweep.templates import Template
-from marketsweep.workers import WORKERS
+from marketsweep.language.templates import Template
 
 _VARIANT: Final = Template(CONDITION).tree((14.0, 30.0, 50.0))
 _RUNS: Final = 5

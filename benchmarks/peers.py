@@ -15,7 +15,7 @@ import polars as pl
 import talib
 from numpy.typing import NDArray
 
-from marketsweep.panel import Panel
+from marketsweep.engine.panel.panel import Panel
 
 # Beside pandas or polars, TA-Lib looks for their series among the arguments of every call, which
 # takes longer than many an indicator: the peer goes without.

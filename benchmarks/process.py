@@ -13,7 +13,7 @@ from typing import Final
 from benchmarks import child
 from benchmarks.example import Example
 from benchmarks.measure import Row, Samples, Task, alternate, within
-from marketsweep.demo import REFERENCE_SCAN
+from marketsweep.cli.demo import REFERENCE_SCAN
 
 MARKETSWEEP: Final = str(Path(sys.executable).with_name("marketsweep"))
 _LAUNCHER: Final = (sys.executable, "-I", "-S", child.__file__)

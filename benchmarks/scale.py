@@ -17,16 +17,16 @@ import polars as pl
 
 from benchmarks.example import Example
 from benchmarks.measure import Row, Samples, prepared, repeated, within
-from marketsweep.catalog import Catalog
-from marketsweep.fields import FIELDS
-from marketsweep.packs import crc32
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import SessionBars
-from marketsweep.sandbox.launch import running
-from marketsweep.sandbox.settings import Settings
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
-from marketsweep.sync import sync
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.fields import FIELDS
+from marketsweep.core.records import SessionBars
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sandbox.settings import Settings
+from marketsweep.ingest.sync import sync
+from marketsweep.store.catalog.catalog import Catalog
+from marketsweep.store.catalog.packs import crc32
+from marketsweep.store.store import Store
 
 TICKERS: Final = 12_500
 _DAYS: Final = sessions_between(dt.date(1997, 1, 2), dt.date(2016, 12, 30))

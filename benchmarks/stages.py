@@ -13,23 +13,23 @@ import numpy as np
 
 from benchmarks.example import SESSIONS, Example, grouped_bodies
 from benchmarks.measure import Row, prepared, repeated
-from marketsweep.condition import parse
-from marketsweep.demo import AS_OF, REFERENCE_SCAN
-from marketsweep.evaluate import _Lowering, begin
-from marketsweep.executors import executor
+from marketsweep.cli.demo import AS_OF, REFERENCE_SCAN
+from marketsweep.core.records import SessionBars
+from marketsweep.engine.executors.registry import executor
+from marketsweep.engine.lowering import _Lowering, begin
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.engine.plan import Plan, make_plan
+from marketsweep.ingest.providers.http.answers import Answer, decoded
+from marketsweep.ingest.providers.massive.bodies import GroupedBodies
 from marketsweep.kernels import cpu
-from marketsweep.loading import Loader
+from marketsweep.language.parser import parse
 from marketsweep.market import Market, open_market
-from marketsweep.outputs import FORMATS, writer
-from marketsweep.panel import Panel
-from marketsweep.plan import Plan, make_plan
-from marketsweep.providers._answers import Answer, decoded
-from marketsweep.providers._massive_bodies import GroupedBodies
-from marketsweep.ranking import rank
-from marketsweep.records import SessionBars
-from marketsweep.results import Hits
-from marketsweep.screen import EVERYBODY
-from marketsweep.store import Snapshot, Store
+from marketsweep.output.formats import FORMATS, writer
+from marketsweep.scan.loader import Loader
+from marketsweep.scan.ranking import rank
+from marketsweep.scan.results import Hits
+from marketsweep.store.store import Snapshot, Store
+from marketsweep.universe.screen import EVERYBODY
 
 _RUNS: Final = 7
 

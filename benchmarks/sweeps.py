@@ -13,12 +13,12 @@ import numpy as np
 from benchmarks.example import Example
 from benchmarks.measure import Row, against, alternate, clocked, within
 from benchmarks.walks import BARS, SYMBOLS, walks
-from marketsweep.fields import FIELDS
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.fields import FIELDS
+from marketsweep.core.records import SessionBars
+from marketsweep.language.templates import Template, variants_of
 from marketsweep.market import Market, open_market
-from marketsweep.records import SessionBars
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
-from marketsweep.templates import Template, variants_of
+from marketsweep.store.store import Store
 
 CONDITION: Final = "rsi({n}) < {t} and close > sma({m})"
 VALUES: Final[dict[str, Any]] = {"n": range(5, 15), "t": range(25, 35), "m": range(20, 120, 10)}

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.engine.panel.facts import Reference
+from marketsweep.engine.panel.panel import Panel
 from marketsweep.kernels.cpu import TILE
-from marketsweep.panel import Panel
-from marketsweep.reference import Reference
 
 SYMBOLS: Final = 6_000
 BARS: Final = 513

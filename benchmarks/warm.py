@@ -13,14 +13,14 @@ from benchmarks import peers
 from benchmarks.example import Example
 from benchmarks.measure import Row, against, alternate, clocked
 from benchmarks.walks import walks
-from marketsweep.condition import parse
-from marketsweep.demo import AS_OF, REFERENCE_SCAN
-from marketsweep.executors import executor
+from marketsweep.cli.demo import AS_OF, REFERENCE_SCAN
+from marketsweep.engine.executors.registry import executor
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.engine.plan import make_plan
+from marketsweep.language.parser import parse
+from marketsweep.language.presets import Saved, presets
 from marketsweep.market import Market, open_market
-from marketsweep.panel import Panel
-from marketsweep.plan import make_plan
-from marketsweep.saved import Saved, presets
-from marketsweep.screen import EVERYBODY
+from marketsweep.universe.screen import EVERYBODY
 
 _RUNS: Final = 7
 _PRESETS: Final = 30

@@ -1,7 +1,7 @@
 """Writes the parts of the docs that the program knows best: `python docs/generate.py`.
 
 `docs/cli.md` whole, from the command line itself, the table of indicators in `docs/language.md`,
-that of the rules in `docs/quality.md`, and the floors in `docs/architecture.md`;
+that of the rules in `docs/quality.md`, and the packages in `docs/architecture.md`;
 `tests/test_docs.py` fails where they are out of date.
 """
 
@@ -16,10 +16,10 @@ from typing import Final
 
 import click
 
-from marketsweep.cli import main
-from marketsweep.indicators import INDICATORS, Indicator, Parameter
-from marketsweep.occurrences import OCCURRENCES
-from marketsweep.quality import RULES
+from marketsweep.cli.main import main
+from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.table import INDICATORS, Indicator, Parameter
+from marketsweep.quality.rules import RULES
 
 DOCS: Final = Path(__file__).parent
 CLI: Final = DOCS / "cli.md"
@@ -27,6 +27,7 @@ LANGUAGE: Final = DOCS / "language.md"
 QUALITY: Final = DOCS / "quality.md"
 ARCHITECTURE: Final = DOCS / "architecture.md"
 LAYERS: Final = DOCS.parent / "tests" / "test_layers.py"
+PACKAGE: Final = DOCS.parent / "marketsweep"
 
 _OPENING: Final = """\
 # The command line
@@ -63,8 +64,8 @@ def quality_page(text: str) -> str:
 
 
 def architecture_page(text: str) -> str:
-    """docs/architecture.md with its floors as the test of the layers has them."""
-    return _between(text, "floors", f"```text\n{_floors()}\n```")
+    """docs/architecture.md with its packages as the code and the test of the layers have them."""
+    return _between(text, "packages", _packages())
 
 
 def _between(text: str, what: str, written: str) -> str:
@@ -76,14 +77,25 @@ def _between(text: str, what: str, written: str) -> str:
     return f"{before}{begin}\n{written}\n{end}{after}"
 
 
-def _floors() -> str:
-    """The floors, the highest first; read and not imported, as the tests need pytest."""
+def _packages() -> str:
+    """What each package is for and what it imports, from the lowest to the highest."""
+    lines = ["| package | what it is for | imports |", "|---|---|---|"]
+    for name, imported in _allowed().items():
+        folder = PACKAGE / name
+        source = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+        about = (ast.get_docstring(ast.parse(source.read_text())) or "").partition("\n")[0]
+        rest = ", ".join(imported.split()) if imported != "*" else "all of them"
+        lines.append(f"| `{name}` | {about} | {rest} |")
+    return "\n".join(lines)
+
+
+def _allowed() -> dict[str, str]:
+    """The table of imports; read and not imported, as the tests need pytest."""
     for node in ast.parse(LAYERS.read_text()).body:
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "FLOORS":
-            floors: list[list[str]] = ast.literal_eval(ast.unparse(node.value or node))
-            numbered = [f"{i:2}  {'  '.join(names)}" for i, names in enumerate(floors)]
-            return "\n".join(reversed(numbered))
-    raise AssertionError(f"{LAYERS} has no FLOORS")
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "ALLOWED":
+            table: dict[str, str] = ast.literal_eval(ast.unparse(node.value or node))
+            return table
+    raise AssertionError(f"{LAYERS} has no ALLOWED")
 
 
 def _section(title: str, command: click.Command) -> str:

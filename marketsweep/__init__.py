@@ -33,15 +33,15 @@ from marketsweep.errors import (
 )
 
 if TYPE_CHECKING:
-    from marketsweep.distribution import Ray
-    from marketsweep.expressions import breadth
-    from marketsweep.histories import Histories
-    from marketsweep.incremental import Incremental
+    from marketsweep.engine.executors.options import Ray
+    from marketsweep.ingest.providers.files import FilesProvider
+    from marketsweep.ingest.providers.massive.provider import MassiveProvider
+    from marketsweep.language.builder import breadth
     from marketsweep.market import Market
     from marketsweep.market import open_market as open  # noqa: A004, `ms.open` is the name
-    from marketsweep.providers.files import FilesProvider
-    from marketsweep.providers.massive import MassiveProvider
-    from marketsweep.results import Coverage, Hits, Match
+    from marketsweep.price_history import Histories
+    from marketsweep.scan.incremental.run import Incremental
+    from marketsweep.scan.results import Coverage, Hits, Match
 
 __version__ = "0.1.0"
 
@@ -74,16 +74,16 @@ __all__ = [
 
 # Imported at first use: the command line answers --help without numpy.
 _LAZY = {
-    "breadth": ("marketsweep.expressions", "breadth"),
-    "Coverage": ("marketsweep.results", "Coverage"),
-    "FilesProvider": ("marketsweep.providers.files", "FilesProvider"),
-    "Histories": ("marketsweep.histories", "Histories"),
-    "Hits": ("marketsweep.results", "Hits"),
-    "Incremental": ("marketsweep.incremental", "Incremental"),
+    "breadth": ("marketsweep.language.builder", "breadth"),
+    "Coverage": ("marketsweep.scan.results", "Coverage"),
+    "FilesProvider": ("marketsweep.ingest.providers.files", "FilesProvider"),
+    "Histories": ("marketsweep.price_history", "Histories"),
+    "Hits": ("marketsweep.scan.results", "Hits"),
+    "Incremental": ("marketsweep.scan.incremental.run", "Incremental"),
     "Market": ("marketsweep.market", "Market"),
-    "MassiveProvider": ("marketsweep.providers.massive", "MassiveProvider"),
-    "Match": ("marketsweep.results", "Match"),
-    "Ray": ("marketsweep.distribution", "Ray"),
+    "MassiveProvider": ("marketsweep.ingest.providers.massive.provider", "MassiveProvider"),
+    "Match": ("marketsweep.scan.results", "Match"),
+    "Ray": ("marketsweep.engine.executors.options", "Ray"),
     "open": ("marketsweep.market", "open_market"),
 }
 
@@ -98,7 +98,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401, a module's attributes are of
     word = "open" if name == "open_" else name
     # Asked for every submodule too, before it is imported: the answer must be cheap. `market` is
     # one; what the language calls so is `breadth` here.
-    words = import_module("marketsweep.vocabulary").WORDS - {"market"}
+    words = import_module("marketsweep.language.vocabulary").WORDS - {"market"}
     if word.startswith("_") or word not in words:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module("marketsweep.expressions").builder(word)
+    return import_module("marketsweep.language.builder").builder(word)

@@ -13,35 +13,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from marketsweep.arguments import checked_arguments
-from marketsweep.asking import condition_tree
-from marketsweep.condition import split_expressions
-from marketsweep.config import DEFAULTS, Config, read_config
-from marketsweep.distribution import Ray
+from marketsweep.core.calendar import FIRST_DAY
+from marketsweep.core.settings import DEFAULTS, Config, read_config
+from marketsweep.core.tickers import checked
+from marketsweep.engine.executors.options import Ray
+from marketsweep.engine.executors.registry import name_of
+from marketsweep.engine.panel.adjustments import Adjust
+from marketsweep.engine.time_limit import time_limit
 from marketsweep.errors import UsageError
-from marketsweep.executors import name_of
-from marketsweep.expressions import Expression, node_of
-from marketsweep.loading import Loader, Views
-from marketsweep.past import Adjust
-from marketsweep.results import Hits
-from marketsweep.saved import Saved
-from marketsweep.scan import MinHistory, Scan, require_coverage, resolve_session, run, run_together
-from marketsweep.screen import EVERYBODY, Screen
-from marketsweep.sessions import FIRST_DAY
-from marketsweep.store import Store
-from marketsweep.time_limit import time_limit
-from marketsweep.watchlist import checked
+from marketsweep.language.builder import Expression, node_of
+from marketsweep.language.parser import split_expressions
+from marketsweep.language.presets import Saved
+from marketsweep.scan.loader import Loader, Views
+from marketsweep.scan.query import condition_tree
+from marketsweep.scan.results import Hits
+from marketsweep.scan.scan import (
+    MinHistory,
+    Scan,
+    require_coverage,
+    resolve_session,
+    run,
+    run_together,
+)
+from marketsweep.store.store import Store
+from marketsweep.universe.screen import EVERYBODY, Screen
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from marketsweep.audit import Audit
-    from marketsweep.charts.page import Chart
-    from marketsweep.explain import Explanation
-    from marketsweep.histories import Histories
-    from marketsweep.incremental import Incremental
-    from marketsweep.providers import Provider
-    from marketsweep.signal_results import Signals
-    from marketsweep.sweep_results import Sweep
+    from marketsweep.ingest.providers.base import Provider
+    from marketsweep.output.charts.page import Chart
+    from marketsweep.price_history import Histories
+    from marketsweep.scan.explain import Explanation
+    from marketsweep.scan.incremental.run import Incremental
+    from marketsweep.studies.lookahead import Audit
+    from marketsweep.studies.signals_result import Signals
+    from marketsweep.studies.sweep_result import Sweep
 
 
 _checked = checked_arguments(elsewhere=Expression)
@@ -255,7 +262,7 @@ class Market:
         that a mark may be younger than the hit.
         The other arguments are those of `scan`, and so is what it raises.
         """
-        from marketsweep.signals import signals  # few scans ask for it
+        from marketsweep.studies.signals import signals  # few scans ask for it
 
         executor, threads = self._executor(executor, threads)
         scan = Scan(
@@ -302,7 +309,7 @@ class Market:
         are made, of how many, and the matches so far.
         The other arguments are those of `scan`, and so is what it raises.
         """
-        from marketsweep.sweep import sweep  # few scans ask for it
+        from marketsweep.studies.sweep import sweep  # few scans ask for it
 
         if as_of is not None and (since is not None or until is not None):
             raise UsageError(
@@ -337,7 +344,7 @@ class Market:
 
         Raises what a scan does, and UsageError for a symbol that was not traded in that session.
         """
-        from marketsweep.explain import explain  # few scans ask for it
+        from marketsweep.scan.explain import explain  # few scans ask for it
 
         saved = Saved.of(self.store.path)
         with self.view() as view:
@@ -356,7 +363,7 @@ class Market:
 
         `progress` is told how many of the sessions are done. Raises what a scan does.
         """
-        from marketsweep.audit import audit  # few scans ask for it
+        from marketsweep.studies.lookahead import audit  # few scans ask for it
 
         scan = Scan(
             condition=node_of(condition),
@@ -385,9 +392,9 @@ class Market:
         `save` writes it as a page of its own.
         Raises UsageError for a symbol without bars, with names near it, and ConditionError.
         """
-        from marketsweep.charts.drawing import draw, indicator_lines
-        from marketsweep.charts.page import Chart
-        from marketsweep.signals import marks_of  # a scan needs none of them
+        from marketsweep.output.charts.drawing import draw, indicator_lines
+        from marketsweep.output.charts.page import Chart
+        from marketsweep.studies.signals import marks_of  # a scan needs none of them
 
         saved = Saved.of(self.store.path)
         held = None if condition is None else condition_tree(node_of(condition), saved)
@@ -424,7 +431,7 @@ class Market:
     ) -> Screen:
         screen = EVERYBODY
         if universe is not None or unknown is not None:
-            from marketsweep.universes import screen_of  # tomllib, which few scans need
+            from marketsweep.universe.named import screen_of  # tomllib, which few scans need
 
             screen = screen_of(self.store.path, universe, unknown=unknown)
         return replace(screen, skip_low_volume=skip_low_volume or screen.skip_low_volume)
@@ -434,7 +441,7 @@ class Market:
         self, symbol: str, *, as_of: dt.date | str | None = None, adjust: Adjust = "splits"
     ) -> pl.DataFrame:
         """All bars of one symbol: date, open, high, low, close, volume; adjusted as of a day."""
-        from marketsweep.histories import read  # brings asyncio, which a scan does not need
+        from marketsweep.price_history import read  # brings asyncio, which a scan does not need
 
         with self.view() as view:
             names = [view.snapshot.ticker(symbol)]
@@ -456,7 +463,7 @@ class Market:
         years; `until` None is the newest session. Raises UsageError where something is missing
         and there is nobody to ask for it, and what a sync raises.
         """
-        from marketsweep.histories import Histories, fetch, read  # as above
+        from marketsweep.price_history import Histories, fetch, read  # as above
 
         given = checked([symbols] if isinstance(symbols, str) else symbols)
         with self.view() as view:
@@ -469,7 +476,11 @@ class Market:
 
 
 def _from_environment(config: Config) -> Provider:
-    from marketsweep.providers.massive import CONCURRENCY, MassiveProvider, http_settings
+    from marketsweep.ingest.providers.massive.provider import (
+        CONCURRENCY,
+        MassiveProvider,
+        http_settings,
+    )
 
     key = os.environ.get("MASSIVE_API_KEY")
     if not key:
@@ -489,7 +500,7 @@ def _from_environment(config: Config) -> Provider:
 def _reusing(given: bool | Incremental) -> Incremental | None:
     if given is False:
         return None
-    from marketsweep.incremental import Incremental  # few scans ask for it
+    from marketsweep.scan.incremental.run import Incremental  # few scans ask for it
 
     found = Incremental() if given is True else given
     if not isinstance(found, Incremental):

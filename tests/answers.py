@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
-from marketsweep.misses import error_of
-from marketsweep.records import Unavailable
+from marketsweep.core.records import Unavailable
+from marketsweep.ingest.misses import error_of
 
 T = TypeVar("T")
 

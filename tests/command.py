@@ -13,7 +13,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from marketsweep.cli import main
+from marketsweep.cli.main import main
 
 COMMAND = Path(sys.executable).parent / "marketsweep"
 

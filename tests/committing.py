@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from marketsweep.records import SessionBars
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import SessionBars
+from marketsweep.store.store import Store
 
 DAYS = sessions_between(dt.date(2015, 1, 2), dt.date(2016, 6, 30))
 FIRST = 200

@@ -8,11 +8,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from marketsweep.executors import gpu
+from marketsweep.engine.executors.gpu import executor as gpu
+from marketsweep.ingest.providers.files import FilesProvider
+from marketsweep.ingest.sync import sync
 from marketsweep.market import Market
-from marketsweep.providers.files import FilesProvider
-from marketsweep.store import Store
-from marketsweep.sync import sync
+from marketsweep.store.store import Store
 from tests.markets import EXAMPLE, example_bars, store_of
 from tests.processor_card import COMPILER, ProcessorCard
 from tests.two_months import Files, two_months

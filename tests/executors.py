@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marketsweep.executors import EXECUTORS
+from marketsweep.engine.executors.registry import EXECUTORS
 
 IN_PROCESS = [name for name in EXECUTORS if name != "ray"]
 """Those that take nothing but this process; `test_ray` holds the other one to the same."""

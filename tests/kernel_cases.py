@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.indicators import INDICATORS
 from marketsweep.kernels import cpu
 from marketsweep.kernels.cpu import TILE
-from marketsweep.occurrences import OCCURRENCES
+from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.table import INDICATORS
 
 Matrix = NDArray[np.float64]
 

@@ -11,19 +11,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from marketsweep.charts.folder import write_charts
-from marketsweep.fields import FIELDS
-from marketsweep.files import read_actions, read_bars, read_symbols
+from marketsweep.core.calendar import is_session
+from marketsweep.core.fields import FIELDS
+from marketsweep.core.records import SessionBars, Settled, Split
+from marketsweep.engine.panel.adjustments import Adjust
+from marketsweep.engine.panel.facts import Reference
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.ingest.files import read_actions, read_bars, read_symbols
 from marketsweep.kernels.cpu import TILE
 from marketsweep.market import Market
-from marketsweep.panel import Panel
-from marketsweep.past import Adjust
-from marketsweep.records import SessionBars, Settled, Split
-from marketsweep.reference import Reference
-from marketsweep.results import Hits
-from marketsweep.sessions import is_session
-from marketsweep.store import Store
-from marketsweep.writer import Writer
+from marketsweep.output.charts.folder import write_charts
+from marketsweep.scan.results import Hits
+from marketsweep.store.store import Store
+from marketsweep.store.writer import Writer
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "us-2016"
 LAST = dt.date(2016, 12, 30)

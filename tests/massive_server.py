@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
-from marketsweep.sessions import NEW_YORK
+from marketsweep.core.calendar import NEW_YORK
 
 KEY = "kEy-0f-the-tests"
 

@@ -8,10 +8,10 @@ from zlib import crc32
 
 import numpy as np
 
-from marketsweep.labels import label_of
-from marketsweep.records import Dividend, Split
-from marketsweep.store import Store
-from marketsweep.tables.rows import QUALITY, values_of
+from marketsweep.core.records import Dividend, Split
+from marketsweep.store.catalog.rows import QUALITY, values_of
+from marketsweep.store.labels import label_of
+from marketsweep.store.store import Store
 
 FORMAT_4 = """
 CREATE TABLE meta (data_version INTEGER NOT NULL);

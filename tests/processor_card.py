@@ -19,8 +19,8 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.executors._kept_fields import KeptFields
-from marketsweep.executors._on_card import Memory
+from marketsweep.engine.executors.gpu.field_cache import KeptFields
+from marketsweep.engine.executors.gpu.run import Memory
 from marketsweep.kernels import cuda
 from marketsweep.kernels.cpu import TILE
 

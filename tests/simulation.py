@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.fields import FIELDS
-from marketsweep.records import ActionAside, Dividend, Listing, SessionBars, Split
-from marketsweep.sessions import sessions_between
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.fields import FIELDS
+from marketsweep.core.records import ActionAside, Dividend, Listing, SessionBars, Split
 
 Array = NDArray[np.float64]
 

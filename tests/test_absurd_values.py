@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Dividend, SessionBars, Split
 from marketsweep.errors import MarketsweepError
-from marketsweep.inspection import read_quality
-from marketsweep.low_volume import rebuild
-from marketsweep.records import Dividend, SessionBars, Split
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
+from marketsweep.quality.inspection import read_quality
+from marketsweep.store.store import Store
+from marketsweep.universe.low_volume import rebuild
 from tests.command import run
 
 DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 6, 30))

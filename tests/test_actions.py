@@ -10,16 +10,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from marketsweep import actions
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.fields import FIELDS
+from marketsweep.core.records import Dividend, Settled, Split
 from marketsweep.errors import StoreLocked, UsageError
-from marketsweep.fields import FIELDS
-from marketsweep.inspection import read_quality
+from marketsweep.ingest.providers.files import FilesProvider
+from marketsweep.ingest.sync import sync
 from marketsweep.market import open_market
-from marketsweep.providers.files import FilesProvider
-from marketsweep.records import Dividend, Settled, Split
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
-from marketsweep.sync import sync
+from marketsweep.quality import overrides as actions
+from marketsweep.quality.inspection import read_quality
+from marketsweep.store.store import Store
 from tests.command import refused, run
 from tests.markets import store_of
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import SessionBars, Split
 from marketsweep.errors import CoverageError
-from marketsweep.records import SessionBars, Split
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
+from marketsweep.store.store import Store
 from tests.command import run
 
 CONDITION = 'weekly(close > sma(5)) and rank(roc(63)) <= 500 and rs(20, "QQQ") > 1'
@@ -54,7 +54,7 @@ def test_splits_that_come_later_are_not_seen(data: Path) -> None:
 
 def test_what_sees_the_future_is_found(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scan that adjusts for splits which come later: the fault that an audit is for."""
-    from marketsweep.past import Past
+    from marketsweep.engine.panel.adjustments import Past
 
     honest = Past._positions
 

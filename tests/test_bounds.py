@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.condition import parse_expression
-from marketsweep.cost import estimated_s
-from marketsweep.evaluate import begin
-from marketsweep.executors import threads
+from marketsweep.engine.cost import estimated_s
+from marketsweep.engine.derived import evaluate
+from marketsweep.engine.executors import threads
+from marketsweep.engine.lowering import begin
+from marketsweep.engine.panel.facts import Reference
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.engine.plan import Plan, make_plan
+from marketsweep.engine.time_limit import time_limit
 from marketsweep.kernels.cpu import TILE
-from marketsweep.panel import Panel
-from marketsweep.passes import evaluate
-from marketsweep.plan import Plan, make_plan
-from marketsweep.reference import Reference
-from marketsweep.time_limit import time_limit
+from marketsweep.language.parser import parse_expression
 from tests.markets import LAST, panel_of, random_bars
 
 
@@ -121,9 +121,9 @@ def _nobody(symbol: str, plan: Plan) -> Panel:
 
 LONG = """
 import os, signal, sys, threading, time
-from marketsweep.condition import parse_expression
-from marketsweep.executors import {executor}
-from marketsweep.plan import make_plan
+from marketsweep.language.parser import parse_expression
+from marketsweep.engine.executors import {executor}
+from marketsweep.engine.plan import make_plan
 from tests.markets import panel_of, random_bars
 
 panel = panel_of(random_bars(3000, 2000, 1))

@@ -15,22 +15,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import marketsweep as ms
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.fields import FIELDS
+from marketsweep.core.records import Span
+from marketsweep.core.tickers import read_list
 from marketsweep.errors import ProviderRefused, StoreError, UsageError
-from marketsweep.fields import FIELDS
-from marketsweep.forecast import forecast
-from marketsweep.providers import Provider
-from marketsweep.providers._http import HttpSettings
-from marketsweep.providers._tariff import Route, Tariff
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import Span
-from marketsweep.routes import Request, Stored, choose
-from marketsweep.sandbox.launch import running
-from marketsweep.sessions import sessions_between
-from marketsweep.spans import Known, joined
-from marketsweep.store import Store
-from marketsweep.sync import sync
-from marketsweep.sync_receipt import SyncReceipt, require_use
-from marketsweep.watchlist import read_list
+from marketsweep.ingest.estimate import forecast
+from marketsweep.ingest.providers.base import Provider
+from marketsweep.ingest.providers.http.client import HttpSettings
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.providers.tariff import Route, Tariff
+from marketsweep.ingest.receipt import SyncReceipt, require_use
+from marketsweep.ingest.routes import Request, Stored, choose
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sync import sync
+from marketsweep.store.known_sessions import Known, joined
+from marketsweep.store.store import Store
 from tests import massive_server
 from tests.command import run
 from tests.markets import doubts_of

@@ -15,19 +15,21 @@ import pytest
 from numpy.typing import NDArray
 
 import marketsweep as ms
-from marketsweep import launches, tree
-from marketsweep.condition import parse_expression
-from marketsweep.demo import REFERENCE_SCAN
-from marketsweep.executors import _on_card, serial
-from marketsweep.executors._kept_fields import KeptFields
-from marketsweep.indicators import INDICATORS
+from marketsweep.cli.demo import REFERENCE_SCAN
+from marketsweep.engine.executors import serial
+from marketsweep.engine.executors.gpu import launches
+from marketsweep.engine.executors.gpu import run as _on_card
+from marketsweep.engine.executors.gpu.field_cache import KeptFields
+from marketsweep.engine.executors.gpu.launches import launches_of
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.engine.plan import SESSION, Derivation, Plan, make_plan
 from marketsweep.kernels import cuda
-from marketsweep.launches import launches_of
-from marketsweep.occurrences import OCCURRENCES
-from marketsweep.panel import Panel
-from marketsweep.plan import SESSION, Derivation, Plan, make_plan
-from marketsweep.saved import Saved, presets
-from marketsweep.scan import Scan, run_together
+from marketsweep.language import tree
+from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.parser import parse_expression
+from marketsweep.language.presets import Saved, presets
+from marketsweep.scan.scan import Scan, run_together
 from tests.kernel_cases import CASES, awkward, bits
 from tests.markets import panel_of, random_bars
 from tests.processor_card import FencedMemory, ProcessorCard

@@ -19,15 +19,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.charts.folder import MOST, page_name
-from marketsweep.charts.panes import PRICE, VOLUME, home, panes_of
-from marketsweep.condition import parse, parse_expression
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Listing, SessionBars
+from marketsweep.core.tickers import is_ticker
 from marketsweep.errors import ConditionError, UsageError
+from marketsweep.language.parser import parse, parse_expression
 from marketsweep.market import Market, open_market
-from marketsweep.records import Listing, SessionBars
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
-from marketsweep.watchlist import is_ticker
+from marketsweep.output.charts.folder import MOST, page_name
+from marketsweep.output.charts.panes import PRICE, VOLUME, home, panes_of
+from marketsweep.store.store import Store
 from tests.command import refused, run
 from tests.markets import LAST, charts_of, example_bars
 from tests.test_scan import adjusted, joined
@@ -304,7 +304,7 @@ def test_a_page_is_whole_in_itself(market: Market, tmp_path: Path) -> None:
 
 
 def test_the_library_comes_with_its_licence_and_notice(market: Market) -> None:
-    assets = files("marketsweep.charts") / "assets"
+    assets = files("marketsweep.output.charts") / "assets"
     notice = (assets / "lightweight-charts.NOTICE").read_text(encoding="utf-8")
     shown = Reader(market.chart("AAPL").html).text
     assert " ".join(notice.split()) in shown

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.records import Listing, LowVolume, SessionBars
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Snapshot, Store
-from marketsweep.tenures import Rule
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Listing, LowVolume, SessionBars
+from marketsweep.store.companies.tenures import Rule
+from marketsweep.store.store import Snapshot, Store
 
 # FB becomes META on a day in June; until January META is the ticker of a fund, which becomes METV.
 

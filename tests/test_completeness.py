@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from marketsweep.completeness import is_thin, usual_bars
+from marketsweep.core.completeness import is_thin, usual_bars
 
 
 @pytest.mark.parametrize(

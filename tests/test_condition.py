@@ -11,18 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep import tree
-from marketsweep.condition import (
-    MAX_LENGTH,
-    parse,
-    parse_expression,
-    split_expressions,
-)
-from marketsweep.demo import REFERENCE_SCAN
+from marketsweep.cli.demo import REFERENCE_SCAN
+from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.errors import ConditionError
-from marketsweep.fields import DERIVED, FIELDS
-from marketsweep.indicators import INDICATORS
-from marketsweep.tree import Node
+from marketsweep.language import tree
+from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.parser import MAX_LENGTH, parse, parse_expression, split_expressions
+from marketsweep.language.tree import Node
 
 EXAMPLES = [
     "rsi(14) < 30 and close > sma(200) and volume > 2 * sma(volume, 20)",

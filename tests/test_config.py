@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from marketsweep.config import (
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.settings import (
     CALLS_PER_MINUTE,
     CONCURRENCY,
     THREADS,
@@ -20,9 +21,8 @@ from marketsweep.config import (
     write_config,
 )
 from marketsweep.errors import StoreError, UsageError
+from marketsweep.ingest.providers.massive import provider as massive
 from marketsweep.market import open_market
-from marketsweep.providers import massive
-from marketsweep.sessions import sessions_between
 from tests.command import refused, run
 from tests.massive_server import KEY, Market, MassiveServer, serving, until
 from tests.test_sync import asked_days

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from marketsweep.fields import FIELDS
-from marketsweep.files import read_bars
+from marketsweep.core.calendar import close_time, is_session, next_session, sessions_between
+from marketsweep.core.fields import FIELDS
+from marketsweep.core.records import SessionBars
+from marketsweep.ingest.files import read_bars
+from marketsweep.ingest.providers.http.client import HttpSettings
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.receipt import SyncReceipt
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sandbox.settings import Settings
+from marketsweep.ingest.sync import sync
 from marketsweep.market import open_market
-from marketsweep.providers._http import HttpSettings
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import SessionBars
-from marketsweep.sandbox.launch import running
-from marketsweep.sandbox.settings import Settings
-from marketsweep.sessions import close_time, is_session, next_session, sessions_between
-from marketsweep.store import Store
-from marketsweep.sync import sync
-from marketsweep.sync_receipt import SyncReceipt
+from marketsweep.store.store import Store
 from tests.markets import EXAMPLE, example_bars
 from tests.massive_server import KEY, Body, Market, MassiveServer, serving
 from tests.test_faults import contents, until_whole

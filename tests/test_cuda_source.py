@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from marketsweep.condition import parse_expression
-from marketsweep.demo import REFERENCE_SCAN
+from marketsweep.cli.demo import REFERENCE_SCAN
+from marketsweep.engine.executors.gpu.launches import launches_of
+from marketsweep.engine.plan import make_plan
 from marketsweep.kernels import cpu, cuda
-from marketsweep.launches import launches_of
-from marketsweep.plan import make_plan
+from marketsweep.language.parser import parse_expression
 from tests.nvrtc import MISSING, compiled, library
 
 needs_nvrtc = pytest.mark.skipif(library() is None, reason=MISSING)

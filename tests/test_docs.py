@@ -14,14 +14,13 @@ import pytest
 import marketsweep.market
 from docs import generate
 from marketsweep import errors
-from marketsweep.cli import main
-from marketsweep.condition import parse
-from marketsweep.fields import DERIVED, FIELDS
-from marketsweep.indicators import INDICATORS
-from marketsweep.occurrences import OCCURRENCES
-from marketsweep.saved import Saved
-from marketsweep.universes import read_universes
-from marketsweep.vocabulary import (
+from marketsweep.cli.main import main
+from marketsweep.core.fields import DERIVED, FIELDS
+from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.parser import parse
+from marketsweep.language.presets import Saved
+from marketsweep.language.vocabulary import (
     AGGREGATES,
     CALLS,
     FRAMES,
@@ -34,6 +33,7 @@ from marketsweep.vocabulary import (
     TRENDS,
     WORDS,
 )
+from marketsweep.universe.named import read_universes
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -10,9 +10,9 @@ import pytest
 import talib
 
 import marketsweep as ms
-from marketsweep.clauses import distance
-from marketsweep.condition import parse
+from marketsweep.engine.clauses import distance
 from marketsweep.errors import UsageError
+from marketsweep.language.parser import parse
 from tests.command import run
 
 CLAUSES = ["close > 5", "rsi(14) < 40", "close > sma(200)", 'exchange == "NASDAQ"']

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
-from marketsweep.condition import parse, parse_expression
 from marketsweep.errors import ConditionError
-from marketsweep.expressions import Expression, node_of
+from marketsweep.language.builder import Expression, node_of
+from marketsweep.language.parser import parse, parse_expression
 from tests.test_condition import EXAMPLES
 
 NAN = float("nan")

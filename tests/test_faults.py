@@ -14,18 +14,18 @@ import polars as pl
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.fields import FIELDS
 from marketsweep.errors import ProviderError, UsageError
-from marketsweep.fields import FIELDS
-from marketsweep.providers._http import HttpSettings
-from marketsweep.providers.files import FilesProvider
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.sandbox.faults import FAULTS, OF_NEWEST, Mischief, chosen_faults
-from marketsweep.sandbox.launch import running
-from marketsweep.sandbox.settings import Settings
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Snapshot, Store
-from marketsweep.sync import sync
-from marketsweep.sync_receipt import SyncReceipt
+from marketsweep.ingest.providers.files import FilesProvider
+from marketsweep.ingest.providers.http.client import HttpSettings
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.receipt import SyncReceipt
+from marketsweep.ingest.sandbox.faults import FAULTS, OF_NEWEST, Mischief, chosen_faults
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sandbox.settings import Settings
+from marketsweep.ingest.sync import sync
+from marketsweep.store.store import Snapshot, Store
 from tests.two_months import FIRST, LAST, Files
 
 SHORT = HttpSettings(

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketsweep.core.calendar import sessions_between
 from marketsweep.errors import UsageError
-from marketsweep.files import read_actions, read_bars
-from marketsweep.files.bars import understood_bars
-from marketsweep.files.columns import lenient_days
-from marketsweep.files.days import days_of
-from marketsweep.sessions import sessions_between
+from marketsweep.ingest.files import read_actions, read_bars
+from marketsweep.ingest.files.bars import understood_bars
+from marketsweep.ingest.files.columns import lenient_days
+from marketsweep.ingest.files.days import days_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAYS = [dt.date(2024, 5, 1), dt.date(2024, 5, 2), dt.date(2024, 5, 14)]

@@ -22,8 +22,8 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.errors import UsageError
-from marketsweep.files import read_bars, read_symbols
-from marketsweep.files.bars import understood_bars
+from marketsweep.ingest.files import read_bars, read_symbols
+from marketsweep.ingest.files.bars import understood_bars
 from tests.command import refused, run
 from tests.test_files import HEADER, ROW
 

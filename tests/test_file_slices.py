@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from marketsweep.core.calendar import sessions_between
 from marketsweep.errors import UsageError
-from marketsweep.files import Reading, cells, read_bars, understood_bars
-from marketsweep.sessions import sessions_between
+from marketsweep.ingest.files import Reading, cells, read_bars, understood_bars
 
 DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 3, 31))
 SYMBOLS = ("AAPL", "BRK-B", "TRUE", "NAN", "X")

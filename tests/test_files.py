@@ -16,11 +16,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from marketsweep.core.fields import FIELDS, PRICES
+from marketsweep.core.records import Dividend, Listing, Split
 from marketsweep.errors import UsageError
-from marketsweep.fields import FIELDS, PRICES
-from marketsweep.files import read_actions, read_bars, read_symbols
-from marketsweep.files.packed import is_packed, pack
-from marketsweep.records import Dividend, Listing, Split
+from marketsweep.ingest.files import read_actions, read_bars, read_symbols
+from marketsweep.ingest.files.packed import is_packed, pack
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "us-2016"
 EXAMPLE_SHA256 = "267f09a5660c702e225bc3b49d13ac0359e6f60949f996fc6c18da0d1207686d"

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from marketsweep.cli.reports.text import forecast_report
+from marketsweep.core.calendar import close_time, sessions_between
 from marketsweep.errors import UsageError
-from marketsweep.forecast import Forecast, forecast
-from marketsweep.providers._tariff import Route
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.reports import forecast_report
-from marketsweep.sandbox.launch import running
-from marketsweep.sessions import close_time, sessions_between
-from marketsweep.store import Store
-from marketsweep.sync import sync
-from marketsweep.sync_receipt import SyncReceipt
+from marketsweep.ingest.estimate import Forecast, forecast
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.providers.tariff import Route
+from marketsweep.ingest.receipt import SyncReceipt
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sync import sync
+from marketsweep.store.store import Store
 from tests.massive_server import KEY, Market, serving
 from tests.two_months import FIRST, LAST, Files
 

@@ -25,17 +25,17 @@ import pytest
 from aiohttp import web
 
 import marketsweep as ms
-from marketsweep.config import read_config
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Listing
+from marketsweep.core.settings import read_config
 from marketsweep.errors import MarketsweepError
-from marketsweep.files import read_actions, read_bars, read_symbols
-from marketsweep.providers._http import HttpSettings
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import Listing
-from marketsweep.saved import Saved
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
-from marketsweep.sync import sync
-from marketsweep.universes import read_universes
+from marketsweep.ingest.files import read_actions, read_bars, read_symbols
+from marketsweep.ingest.providers.http.client import HttpSettings
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.sync import sync
+from marketsweep.language.presets import Saved
+from marketsweep.store.store import Store
+from marketsweep.universe.named import read_universes
 from tests import massive_server
 from tests.command import run
 from tests.markets import random_bars, store_of

@@ -10,9 +10,9 @@ import pytest
 import talib
 
 import marketsweep as ms
-from marketsweep.fields import FIELDS
-from marketsweep.saved import presets
-from marketsweep.sessions import sessions_between
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.fields import FIELDS
+from marketsweep.language.presets import presets
 from tests.markets import example_bars, random_bars, series, store_of
 
 DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 12, 30))

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from marketsweep.language.presets import presets
 from marketsweep.market import Market
-from marketsweep.saved import presets
 from tests.golden.market import read_market
 from tests.golden.presets import FILE, PRESETS, matches
 

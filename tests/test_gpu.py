@@ -17,13 +17,14 @@ import polars as pl
 import pytest
 
 import marketsweep as ms
-from marketsweep.demo import REFERENCE_SCAN
+from marketsweep.cli.demo import REFERENCE_SCAN
+from marketsweep.engine.executors import auto, serial
+from marketsweep.engine.executors.gpu import executor as gpu
+from marketsweep.engine.executors.gpu.run import Memory
 from marketsweep.errors import ExecutorError, UsageError
-from marketsweep.executors import auto, gpu, serial
-from marketsweep.executors._on_card import Memory
-from marketsweep.saved import Saved, presets
-from marketsweep.scan import Scan, run_together
-from marketsweep.store import Store
+from marketsweep.language.presets import Saved, presets
+from marketsweep.scan.scan import Scan, run_together
+from marketsweep.store.store import Store
 from tests.command import refused
 from tests.kernel_cases import bits
 from tests.markets import LAST, example_bars, panel_of, random_bars, sessions_of, store_of
@@ -149,8 +150,9 @@ def test_fields_stay_from_scan_to_scan_until_the_data_changes(
 
 def test_nothing_of_it_is_imported_unasked(example_data: Path) -> None:
     imported = imported_by("scan", "close > 5", "--data", str(example_data), "--limit", "1")
-    assert "marketsweep.executors.threads" in imported
-    assert not imported & {"cupy", "marketsweep.executors.gpu", "marketsweep.launches"}
+    assert "marketsweep.engine.executors.threads" in imported
+    gpu_modules = {f"marketsweep.engine.executors.gpu.{name}" for name in ("executor", "launches")}
+    assert not imported & {"cupy", *gpu_modules}
 
 
 def test_the_receipt_names_the_gpu(processor_as_gpu: ProcessorCard, market: ms.Market) -> None:

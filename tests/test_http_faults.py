@@ -29,12 +29,12 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Dividend, Listing, SessionBars, Split
 from marketsweep.errors import ProviderError, ProviderRefused, ProviderUnreachable, UsageError
-from marketsweep.providers._http import HttpSettings
-from marketsweep.providers._pace import RateLimit
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import Dividend, Listing, SessionBars, Split
-from marketsweep.sessions import sessions_between
+from marketsweep.ingest.providers.http.client import HttpSettings
+from marketsweep.ingest.providers.http.rate_limit import RateLimit
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from tests.answers import all_of, each
 from tests.forwarding_proxy import proxy_to
 from tests.massive_server import (

@@ -15,15 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.identity import Move, identified, moves_of
-from marketsweep.past import Adjust, History
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import Dividend, Life, Listing, SessionBars, Split
-from marketsweep.sandbox.launch import running
-from marketsweep.sandbox.settings import Settings
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
-from marketsweep.sync import sync
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Dividend, Life, Listing, SessionBars, Split
+from marketsweep.engine.panel.adjustments import Adjust, History
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sandbox.settings import Settings
+from marketsweep.ingest.sync import sync
+from marketsweep.store.companies.instruments import Move, identified, moves_of
+from marketsweep.store.store import Store
 from tests.markets import EXAMPLE, example_bars
 
 JANUARY, JUNE, JULY, AUGUST = (dt.date(2016, month, 1) for month in (1, 6, 7, 8))

@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import marketsweep as ms
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Dividend, Listing, SessionBars, Split
+from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.errors import UsageError
-from marketsweep.kept_results import FOLDER, Kept, Results
 from marketsweep.kernels import cpu
-from marketsweep.past import Adjust
-from marketsweep.records import Dividend, Listing, SessionBars, Split
-from marketsweep.results import Hits, Reuse
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
+from marketsweep.scan.incremental.cache import FOLDER, Kept, Results
+from marketsweep.scan.results import Hits, Reuse
+from marketsweep.store.store import Store
 from tests.markets import put_words
 from tests.test_docs import fenced
 from tests.test_sync import command

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from marketsweep.condition import parse_expression
-from marketsweep.evaluate import begin
-from marketsweep.indicators import INDICATORS, Indicator
+from marketsweep.engine.lowering import begin
+from marketsweep.engine.plan import make_plan
 from marketsweep.kernels import cpu
-from marketsweep.plan import make_plan
+from marketsweep.language.indicators.table import INDICATORS, Indicator
+from marketsweep.language.parser import parse_expression
 from tests.markets import Bars, panel_of, random_bars, series
 from tests.reference import TWINS
 

@@ -1,4 +1,4 @@
-"""A module imports only from lower floors; nothing is imported at the top that is dear."""
+"""A package imports only what the table allows, in no circle, and folders are small."""
 
 from __future__ import annotations
 
@@ -9,108 +9,27 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "marketsweep"
 
-# Floor by floor, the lowest first. A folder's siblings share its floor, and import each other
-# only where the folder is one thing in several files (`providers._http`, the sandbox).
-FLOORS: list[list[str]] = [
-    [
-        "errors",
-        "fields",
-        "records",
-        "schema",
-        "sic",
-        "sessions",
-        "standings",
-        "completeness",
-        "workers",
-        "batches",
-        "safe_text",
-        "nearness",
-        "kernels",
-        "labels",
-        "session_notes",
-    ],
-    ["whole_files", "spellings"],
-    [
-        "indicators",
-        "database",
-        "segments",
-        "axis",
-        "spans",
-        "bar_days",
-        "rulings",
-        "distribution",
-        "misses",
-        "unasked",
-        "time_limit",
-        "watchlist",
-        "listing_words",
-    ],
-    ["returning"],
-    ["tenures"],
-    ["packs", "identity", "companies", "presence", "tenure_checks", "stillness", "missing_actions"],
-    ["files", "intake", "tables", "occurrences", "config", "kept_results"],
-    ["vocabulary", "arguments", "catalog", "providers", "sandbox.settings"],
-    ["judging"],
-    ["tree", "resolution"],
-    ["writer"],
-    ["store", "tokens", "salvage"],
-    ["reader"],
-    ["calls"],
-    ["condition", "by_symbol", "past"],
-    ["own_bars", "data_warnings"],
-    [
-        "stretches",
-        "reference",
-        "plan",
-        "saved",
-        "expressions",
-        "status",
-        "liquidity",
-        "clauses",
-        "fingerprints",
-    ],
-    ["panel", "sandbox", "levels", "screen"],
-    ["evaluate", "launches", "cost", "routes", "quality", "universes", "sync_receipt"],
-    ["executors", "inspection"],
-    ["passes", "suspects"],
-    ["prescreen", "ranking", "results", "actions"],
-    ["universe", "agenda"],
-    [
-        "repair",
-        "census",
-        "signal_results",
-        "outputs",
-        "low_volume",
-        "reference_sync",
-        "forecast",
-        "dry_run",
-    ],
-    ["stretched", "sweep_results", "sync"],
-    ["loading"],
-    ["settling"],
-    ["asking", "watch", "histories", "incremental"],
-    ["scan", "charts"],
-    ["explain", "audit", "past_sessions", "templates"],
-    ["signals", "sweep"],
-    ["market"],
-    ["demo"],
-    ["tune"],
-    ["action_report", "repair_report"],
-    ["reports", "quality_report", "universe_report", "tune_ray"],
-    ["commands"],
-    ["cli"],
-]
-FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-
-
-def floor_of(module: str) -> tuple[str, int]:
-    """The entry of FLOORS that a dotted module (without the package) belongs to, and its floor."""
-    parts = module.split(".")
-    for length in range(len(parts), 0, -1):
-        name = ".".join(parts[:length])
-        if name in FLOOR:
-            return name, FLOOR[name]
-    raise AssertionError(f"marketsweep.{module} stands on no floor: add it to FLOORS")
+# A package imports only these, and errors; read from top to bottom it is the order of the pipeline.
+ALLOWED: dict[str, str] = {
+    "core": "",
+    "kernels": "",
+    "language": "core",
+    "store": "core kernels",
+    "engine": "core kernels language store",
+    "quality": "core store engine",
+    "universe": "core language store engine",
+    "ingest": "core kernels store language engine universe",
+    "scan": "core kernels language store quality engine universe",
+    "studies": "core language store engine universe scan output",
+    "output": "core language store engine scan",
+    "arguments": "",
+    "price_history": "core store ingest engine",
+    "market": "arguments core language store ingest engine universe scan studies output "
+    "price_history",
+    "cli": "*",
+}
+MOST_MODULES = 12
+"""Of a folder; `cli/commands` has one for each command."""
 
 
 def modules() -> list[tuple[str, Path]]:
@@ -141,16 +60,39 @@ def imports(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(("module", "path"), modules(), ids=str)
-def test_imports_only_from_lower_floors(module: str, path: Path) -> None:
-    name, floor = floor_of(module)
+def test_packages_import_only_what_they_may(module: str, path: Path) -> None:
+    package = module.partition(".")[0]
+    if package in ("errors", "cli"):
+        return
+    allowed = {*ALLOWED[package].split(), package, "errors"}
     for imported in imports(path):
-        below, its_floor = floor_of(imported)
-        assert its_floor < floor or below == name, f"{module} imports {imported} from above"
+        assert imported.partition(".")[0] in allowed, f"{module} imports {imported}"
 
 
-def test_every_floor_entry_exists() -> None:
-    there = {name for name, _ in modules()}
-    assert set(FLOOR) <= there
+def test_errors_import_nothing() -> None:
+    assert imports(PACKAGE / "errors.py") == set()
+
+
+def test_every_package_is_in_the_table_and_says_what_it_is_for() -> None:
+    there = {name.partition(".")[0] for name, _ in modules()} - {"errors"}
+    assert there == set(ALLOWED)
+    for name, path in modules():
+        if path.name == "__init__.py":
+            assert ast.get_docstring(ast.parse(path.read_text())), f"{name} has no docstring"
+
+
+def test_private_modules_stay_inside_their_package() -> None:
+    for module, path in modules():
+        for imported in imports(path):
+            private = imported.rpartition(".")[2].startswith("_")
+            inside = imported.partition(".")[0] == module.partition(".")[0]
+            assert inside or not private, f"{module} imports {imported}"
+
+
+def test_folders_are_small() -> None:
+    for folder in {path.parent for _, path in modules()} - {PACKAGE / "cli" / "commands"}:
+        files = [one for one in folder.glob("*.py") if one.name != "__init__.py"]
+        assert len(files) <= MOST_MODULES, f"{folder} has {len(files)} modules"
 
 
 def test_no_import_cycle() -> None:

@@ -11,17 +11,17 @@ from time import process_time
 import polars as pl
 import pytest
 
+from marketsweep.cli.reports.text import forecast_report
+from marketsweep.core.records import LowVolume
 from marketsweep.errors import CoverageError, UsageError
-from marketsweep.forecast import forecast
-from marketsweep.low_volume import day_of, put_word, rebuild
+from marketsweep.ingest.estimate import forecast
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.receipt import SyncReceipt
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sync import sync
 from marketsweep.market import open_market
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import LowVolume
-from marketsweep.reports import forecast_report
-from marketsweep.sandbox.launch import running
-from marketsweep.store import Store
-from marketsweep.sync import sync
-from marketsweep.sync_receipt import SyncReceipt
+from marketsweep.store.store import Store
+from marketsweep.universe.low_volume import day_of, put_word, rebuild
 from tests.command import refused, run
 from tests.markets import LAST, doubts_of, example_bars, store_of
 from tests.test_by_symbol import SETTLED

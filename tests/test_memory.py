@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from aiohttp import web
 
-from marketsweep.sessions import sessions_between
+from marketsweep.core.calendar import sessions_between
 from tests.command import COMMAND
 from tests.massive_server import KEY, Market, serving
 

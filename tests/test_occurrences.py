@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 import marketsweep as ms
-from marketsweep.condition import parse_expression
+from marketsweep.engine.lowering import begin
+from marketsweep.engine.plan import make_plan
 from marketsweep.errors import ConditionError
-from marketsweep.evaluate import begin
 from marketsweep.kernels import cpu
-from marketsweep.occurrences import OCCURRENCES
-from marketsweep.plan import make_plan
+from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.parser import parse_expression
 from tests.markets import Bars, example_bars, panel_of, random_bars
 from tests.reference import sma
 

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from marketsweep.fields import FIELDS
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.fields import FIELDS
+from marketsweep.core.records import Dividend, SessionBars, Split
+from marketsweep.engine.panel.adjustments import Adjust, History
+from marketsweep.engine.panel.facts import Reference
+from marketsweep.engine.panel.panel import Panel, build_panel
 from marketsweep.market import Market
-from marketsweep.panel import Panel, build_panel
-from marketsweep.past import Adjust, History
-from marketsweep.records import Dividend, SessionBars, Split
-from marketsweep.reference import Reference
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
+from marketsweep.store.store import Store
 from tests import reference
 from tests.markets import put_words
 

@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 
 import marketsweep as ms
-from marketsweep.charts.page import Chart
+from marketsweep.core.records import LowVolume
 from marketsweep.errors import MarketsweepError
-from marketsweep.records import LowVolume
-from marketsweep.store import Store
+from marketsweep.output.charts.page import Chart
+from marketsweep.store.store import Store
 
 SCAN = {"condition": "rsi(14) < 40", "limit": 8}
 PAST = "2016-06-30"

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 import marketsweep as ms
+from marketsweep.core.calendar import is_session, next_session
+from marketsweep.engine.cross_section import aggregated, standing
 from marketsweep.errors import ConditionError, UsageError
-from marketsweep.files import read_symbols
-from marketsweep.sessions import is_session, next_session
-from marketsweep.standings import aggregated, standing
+from marketsweep.ingest.files import read_symbols
 from tests.markets import EXAMPLE, example_bars, store_of
 
 WEDNESDAY = dt.date(2016, 9, 14)

@@ -11,16 +11,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from marketsweep.cli.reports.text import forecast_report, sync_report
 from marketsweep.errors import ConditionError, UsageError
-from marketsweep.expressions import builder
-from marketsweep.forecast import Forecast, forecast
-from marketsweep.low_volume import put_word
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.reports import forecast_report, sync_report
-from marketsweep.sandbox.launch import running
-from marketsweep.store import Store
-from marketsweep.sync import sync
-from marketsweep.sync_receipt import SyncReceipt
+from marketsweep.ingest.estimate import Forecast, forecast
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.receipt import SyncReceipt
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sync import sync
+from marketsweep.language.builder import builder
+from marketsweep.store.store import Store
+from marketsweep.universe.low_volume import put_word
 from tests.command import refused, run
 from tests.test_by_symbol import SETTLED
 from tests.test_sync import SANDBOX_KEY

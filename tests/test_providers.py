@@ -13,21 +13,13 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pytest
 
+from marketsweep.core.fields import FIELDS
+from marketsweep.core.records import Dividend, Listing, SessionBars, Span, Split, SymbolBars, Window
 from marketsweep.errors import CoverageError, UsageError
-from marketsweep.fields import FIELDS
-from marketsweep.providers import Provider
-from marketsweep.providers._http import HttpSettings
-from marketsweep.providers.files import FilesProvider
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import (
-    Dividend,
-    Listing,
-    SessionBars,
-    Span,
-    Split,
-    SymbolBars,
-    Window,
-)
+from marketsweep.ingest.providers.base import Provider
+from marketsweep.ingest.providers.files import FilesProvider
+from marketsweep.ingest.providers.http.client import HttpSettings
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from tests.answers import all_of, each
 from tests.massive_server import KEY, Body, Market, serving
 

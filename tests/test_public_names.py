@@ -9,7 +9,7 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.errors import MarketsweepError
-from marketsweep.indicators import INDICATORS
+from marketsweep.language.indicators.table import INDICATORS
 
 NAMES = [
     "ConditionError",
@@ -61,7 +61,7 @@ def imported_by(*arguments: str) -> set[str]:
     program = (
         "import sys, runpy\n"
         "sys.argv = ['marketsweep', *sys.argv[1:]]\n"
-        "try: runpy.run_module('marketsweep.cli', run_name='not main')['main']()\n"
+        "try: runpy.run_module('marketsweep.cli.main', run_name='not main')['main']()\n"
         "except SystemExit: pass\n"
         "print(*sys.modules, file=sys.stderr)"
     )

@@ -18,20 +18,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from marketsweep import inspection, own_bars
-from marketsweep.companies import Companies, Series
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.fields import CLOSE, FIELDS, HIGH, LOW, OPEN, VOLUME
+from marketsweep.core.records import Listing, SessionBars, Split
 from marketsweep.errors import StoreDamaged, UsageError
-from marketsweep.fields import CLOSE, FIELDS, HIGH, LOW, OPEN, VOLUME
-from marketsweep.inspection import Quality, find_flags, read_quality
-from marketsweep.intake import doubts
-from marketsweep.judging import judge_splits
 from marketsweep.market import Market, open_market
-from marketsweep.quality import RULES, Flag, Judged
-from marketsweep.records import Listing, SessionBars, Split
-from marketsweep.results import Coverage, Excluded
-from marketsweep.rulings import effective
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
+from marketsweep.quality import inspection
+from marketsweep.quality import series as own_bars
+from marketsweep.quality.inspection import Quality, find_flags, read_quality
+from marketsweep.quality.rules import RULES, Flag, Judged
+from marketsweep.scan.results import Coverage, Excluded
+from marketsweep.store.companies.companies import Companies, Series
+from marketsweep.store.companies.judging import judge_splits
+from marketsweep.store.companies.rulings import effective
+from marketsweep.store.store import Store
+from marketsweep.store.validation import doubts
 from tests.markets import EXAMPLE, LAST, example_bars, random_bars, store_of
 from tests.test_scan import renamed
 from tests.truth_2016 import FALLS, NOT_RESTATED, RESTATED, RISES, Place

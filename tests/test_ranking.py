@@ -7,7 +7,7 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.errors import UsageError
-from marketsweep.files import read_symbols
+from marketsweep.ingest.files import read_symbols
 from tests.markets import EXAMPLE
 
 CONDITION = "close > 20"

@@ -27,18 +27,18 @@ import pytest
 from numpy.typing import NDArray
 
 import marketsweep as ms
-from marketsweep.condition import parse_expression
-from marketsweep.config import read_config
-from marketsweep.demo import REFERENCE_SCAN
-from marketsweep.distribution import Distribution, Ray
+from marketsweep.cli.demo import REFERENCE_SCAN
+from marketsweep.cli.tune_ray import BLOCKS
+from marketsweep.core.settings import read_config
+from marketsweep.engine.executors.options import Distribution, Ray
+from marketsweep.engine.executors.registry import executor, searcher, tallier
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.engine.plan import Plan, make_plan
+from marketsweep.engine.time_limit import time_limit
 from marketsweep.errors import ExecutorError, UsageError
-from marketsweep.executors import executor, searcher, tallier
 from marketsweep.kernels.cpu import TILE
-from marketsweep.panel import Panel
-from marketsweep.plan import Plan, make_plan
-from marketsweep.scan import Scan, run_together
-from marketsweep.time_limit import time_limit
-from marketsweep.tune_ray import BLOCKS
+from marketsweep.language.parser import parse_expression
+from marketsweep.scan.scan import Scan, run_together
 from tests.command import assert_refused, process, refused, run
 from tests.markets import LAST, example_bars, panel_of, random_bars, store_of
 from tests.test_docs import fenced
@@ -94,7 +94,7 @@ def _token() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    from marketsweep.executors.ray import close
+    from marketsweep.engine.executors.ray.executor import close
 
     try:
         found = Nodes()
@@ -108,7 +108,7 @@ def nodes() -> Iterator[Nodes]:
 @pytest.fixture(autouse=True)
 def _many_tasks(_token: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small panels make as many tasks as large ones would."""
-    import marketsweep.executors.ray as module
+    import marketsweep.engine.executors.ray.executor as module
 
     monkeypatch.setattr(module, "_TASK_S", 1e-9)
 
@@ -291,7 +291,7 @@ def test_only_the_rows_that_a_plan_needs_travel(market: ms.Market, nodes: Nodes)
 
 
 def test_blocks_are_let_go_with_their_panel(nodes: Nodes) -> None:
-    from marketsweep.executors._ray_cluster import connected
+    from marketsweep.engine.executors.ray.cluster import connected
 
     blocks = connected(nodes.ray()).blocks
     gc.collect()
@@ -305,7 +305,7 @@ def test_blocks_are_let_go_with_their_panel(nodes: Nodes) -> None:
 
 
 def test_new_data_is_put_and_the_old_let_go(tmp_path: Path, nodes: Nodes) -> None:
-    from marketsweep.executors._ray_cluster import connected
+    from marketsweep.engine.executors.ray.cluster import connected
 
     bars = example_bars().filter(pl.col("symbol").is_in(["AAPL", "MSFT", "XOM", "GE"]))
     blocks = connected(nodes.ray()).blocks
@@ -366,7 +366,7 @@ def test_workers_are_spread_or_packed(nodes: Nodes) -> None:
 
 def test_by_itself_it_takes_all_processors(nodes: Nodes) -> None:
     assert len(set(places(nodes, Ray(nodes.address)))) == 2
-    from marketsweep.executors._ray_cluster import connected
+    from marketsweep.engine.executors.ray.cluster import connected
 
     cluster = connected(Ray(nodes.address))
     assert (cluster.workers, cluster.threads) == (2, 2)
@@ -533,7 +533,7 @@ def all_is_free(nodes: Nodes) -> bool:
     """Whether, after a while, no processor is reserved by anybody but this process."""
     import ray
 
-    from marketsweep.executors._ray_cluster import connected
+    from marketsweep.engine.executors.ray.cluster import connected
 
     connected(nodes.ray()).release()
     patience = time.monotonic() + _PATIENCE_S
@@ -564,11 +564,11 @@ def test_an_interruption_gives_everything_back(nodes: Nodes, tmp_path: Path) -> 
 
 LONG = """
 import sys
-from marketsweep.condition import parse_expression
-from marketsweep.config import read_config
-from marketsweep.distribution import Ray
-from marketsweep.executors import tallier
-from marketsweep.plan import make_plan
+from marketsweep.language.parser import parse_expression
+from marketsweep.core.settings import read_config
+from marketsweep.engine.executors.options import Ray
+from marketsweep.engine.executors.registry import tallier
+from marketsweep.engine.plan import make_plan
 from tests.markets import LAST, example_bars, panel_of, random_bars, store_of
 
 plan = make_plan([parse_expression(f"sma({n})") for n in range(2, 400)], 600)
@@ -591,7 +591,7 @@ def refused_at(data: Path, address: str, says: str, **environment: str) -> None:
 
 
 def test_addresses_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    from marketsweep.executors.ray import close
+    from marketsweep.engine.executors.ray.executor import close
 
     def refused_there(address: str | None, says: str) -> None:
         with pytest.raises(UsageError, match=re.escape(says)):
@@ -624,7 +624,7 @@ def test_addresses_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_address_may_be_in_the_environment(
     nodes: Nodes, address: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from marketsweep.executors.ray import close
+    from marketsweep.engine.executors.ray.executor import close
 
     close()
     monkeypatch.setenv("RAY_ADDRESS", nodes.address)
@@ -686,7 +686,7 @@ def test_threads_that_ask_at_the_same_time(nodes: Nodes, panel: Panel) -> None:
 
 
 def test_what_must_be_the_same() -> None:
-    from marketsweep.executors._ray_cluster import check_same
+    from marketsweep.engine.executors.ray.cluster import check_same
 
     mine = {"marketsweep": "1.0", "Python": "3.12", "kernels": "ema, sma", "node": "a"}
     check_same(mine, mine | {"node": "b"})
@@ -704,7 +704,7 @@ def test_a_cluster_of_another_ray(
 ) -> None:
     import ray
 
-    from marketsweep.executors.ray import close
+    from marketsweep.engine.executors.ray.executor import close
 
     close()
     monkeypatch.setattr(ray, "__version__", "2.39.0")
@@ -741,7 +741,7 @@ def test_what_the_folder_is_set_to(data: Path, tmp_path: Path, nodes: Nodes) -> 
 def test_without_ray_it_says_what_to_install(data: Path) -> None:
     script = (
         "import sys; sys.modules['ray'] = None\n"
-        "from marketsweep.cli import main\n"
+        "from marketsweep.cli.main import main\n"
         f"main(['scan', 'close > 1', '--executor', 'ray', '--data', {str(data)!r}])"
     )
     done = subprocess.run(
@@ -809,7 +809,7 @@ def test_the_settings_of_the_docs_are_read(tmp_path: Path) -> None:
 
 
 def test_a_task_is_worth_its_trip() -> None:
-    from marketsweep.executors.ray import _tasks
+    from marketsweep.engine.executors.ray.executor import _tasks
 
     blocks = [(n, n + 1) for n in range(40)]
 
@@ -817,7 +817,7 @@ def test_a_task_is_worth_its_trip() -> None:
         return [len(task.blocks) for task in _tasks(blocks, seconds, workers)]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("marketsweep.executors.ray._TASK_S", 0.05)
+        patch.setattr("marketsweep.engine.executors.ray.executor._TASK_S", 0.05)
         assert lots(0.01, 8) == [40]  # less work than a task is worth
         assert lots(0.16, 8) == [13, 13, 14]
         assert lots(1.0, 2) == [5] * 8  # no more than four a worker
@@ -826,7 +826,7 @@ def test_a_task_is_worth_its_trip() -> None:
 
 
 def test_tasks_are_handed_out_as_there_is_room() -> None:
-    from marketsweep.executors.ray import _Queues, _Task
+    from marketsweep.engine.executors.ray.executor import _Queues, _Task
 
     tasks = [_Task(n, []) for n in range(8)]
     queues, given = _Queues(tasks, 2), list[tuple[int, int]]()
@@ -853,7 +853,7 @@ def test_tasks_are_handed_out_as_there_is_room() -> None:
 
 
 def test_blocks_are_as_large_as_workers_allow() -> None:
-    from marketsweep.executors._ray_blocks import edges, size_of
+    from marketsweep.engine.executors.ray.blocks import edges, size_of
 
     assert size_of(188, 2, None) == 32
     assert size_of(188, 10, None) == 10

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Dividend, Listing, LowVolume, Settled, Split
 from marketsweep.errors import StoreError, UsageError
-from marketsweep.records import Dividend, Listing, LowVolume, Settled, Split
-from marketsweep.repair import repair
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Snapshot, Store
+from marketsweep.ingest.repair import repair
+from marketsweep.store.store import Snapshot, Store
 from tests.command import run
 from tests.massive_server import KEY, Market, MassiveServer, serving
 from tests.test_store import bar, bars, segment_files

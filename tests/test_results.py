@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from marketsweep.market import Market
-from marketsweep.results import Hits
+from marketsweep.scan.results import Hits
 
 
 @pytest.fixture(params=["close > sma(200) and rsi(14) > 70", "close < 0"])

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
-from marketsweep.records import Listing, SessionBars, Split
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
-from marketsweep.tenures import Rule
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Listing, SessionBars, Split
+from marketsweep.store.companies.tenures import Rule
+from marketsweep.store.store import Store
 
 DAYS = sessions_between(dt.date(2024, 1, 2), dt.date(2024, 12, 31))
 AWAY, BACK = dt.date(2024, 6, 10), dt.date(2024, 7, 10)

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.outputs import writer
-from marketsweep.records import SessionBars
-from marketsweep.safe_text import csv_cell, foreign, safe
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import SessionBars
+from marketsweep.core.safe_text import csv_cell, foreign, safe
+from marketsweep.output.formats import writer
+from marketsweep.store.store import Store
 from tests.command import COMMAND, run
 from tests.markets import LAST
 from tests.massive_server import KEY, Market, raw, serving
@@ -60,7 +60,7 @@ def test_formulas_of_spreadsheets(text: str) -> None:
 
 
 def test_every_message_is_printed_by_one_function() -> None:
-    for path in [PACKAGE / "cli.py", *sorted((PACKAGE / "commands").glob("*.py"))]:
+    for path in sorted((PACKAGE / "cli").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("click.echo", "print"):
                 assert path.name == "_shared.py", f"{path}:{node.lineno}"

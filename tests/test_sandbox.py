@@ -28,9 +28,9 @@ from massive import RESTClient
 from urllib3.exceptions import MaxRetryError
 
 from marketsweep.errors import MarketsweepError, UsageError
-from marketsweep.files import read_bars
-from marketsweep.sandbox.launch import running
-from marketsweep.sandbox.settings import Settings
+from marketsweep.ingest.files import read_bars
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sandbox.settings import Settings
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "us-2016"
 TICKERS = ["AA", "AAPL", "AXPW", "DCTH", "E", "FRO", "INF", "KO", "NAN", "ON", "PRN", "TRUE"]
@@ -494,7 +494,7 @@ def test_bars_without_a_complete_one_are_refused(bars: pl.DataFrame, tmp_path: P
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_well(settings: Settings, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "marketsweep.sandbox", settings.to_json()]
+    command = [sys.executable, "-m", "marketsweep.ingest.sandbox", settings.to_json()]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:

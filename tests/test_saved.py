@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 import marketsweep as ms
-from marketsweep.condition import MAX_LENGTH, parse
 from marketsweep.errors import ConditionError, UsageError
-from marketsweep.saved import Saved, presets, remove, save
+from marketsweep.language.parser import MAX_LENGTH, parse
+from marketsweep.language.presets import Saved, presets, remove, save
 from tests.command import run
 from tests.markets import example_bars, store_of
 

@@ -15,14 +15,14 @@ import talib
 from numpy.typing import NDArray
 
 import marketsweep as ms
-from marketsweep.demo import REFERENCE_SCAN
+from marketsweep.cli.demo import REFERENCE_SCAN
+from marketsweep.core.calendar import last_closed_session, sessions_between
+from marketsweep.core.records import SessionBars
 from marketsweep.errors import ConditionError, CoverageError, UsageError
-from marketsweep.files import read_actions
+from marketsweep.ingest.files import read_actions
 from marketsweep.market import Market, open_market
-from marketsweep.records import SessionBars
-from marketsweep.scan import require_coverage
-from marketsweep.sessions import last_closed_session, sessions_between
-from marketsweep.store import Store
+from marketsweep.scan.scan import require_coverage
+from marketsweep.store.store import Store
 from tests.command import run
 from tests.executors import IN_PROCESS
 from tests.markets import (

@@ -13,7 +13,7 @@ import exchange_calendars
 import pandas_market_calendars
 import pytest
 
-from marketsweep import sessions
+from marketsweep.core import calendar as sessions
 
 # The calendars are yet to follow changes of pandas.
 pytestmark = [

@@ -15,14 +15,14 @@ import pytest
 import talib
 
 import marketsweep as ms
-from marketsweep.condition import parse
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.fields import FIELDS
+from marketsweep.engine.settling import recursions, settled
 from marketsweep.errors import CoverageError, UsageError
-from marketsweep.fields import FIELDS
-from marketsweep.indicators import INDICATORS, SETTLED
-from marketsweep.outputs import csv_file, table
-from marketsweep.scan import require_coverage
-from marketsweep.sessions import sessions_between
-from marketsweep.settling import recursions, settled
+from marketsweep.language.indicators.table import INDICATORS, SETTLED
+from marketsweep.language.parser import parse
+from marketsweep.output.formats import csv_file, table
+from marketsweep.scan.scan import require_coverage
 from tests.command import refused, run
 from tests.markets import random_bars, store_of
 

@@ -21,23 +21,24 @@ import talib
 from numpy.typing import NDArray
 
 import marketsweep as ms
-from marketsweep import past_sessions, signals
-from marketsweep.asking import DEFAULT_SORT
-from marketsweep.by_symbol import asked
-from marketsweep.condition import parse_expression
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.fields import FIELDS
+from marketsweep.core.records import Dividend, Listing, SessionBars, Span, Split
+from marketsweep.engine.executors.registry import executor, searcher
+from marketsweep.engine.panel.adjustments import Adjust
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.engine.plan import SESSION, make_plan
 from marketsweep.errors import ConditionError, CoverageError, UsageError
-from marketsweep.executors import executor, searcher
-from marketsweep.fields import FIELDS
-from marketsweep.inspection import read_quality
-from marketsweep.panel import Panel
-from marketsweep.past import Adjust
-from marketsweep.plan import SESSION, make_plan
-from marketsweep.quality import RULES
-from marketsweep.records import Dividend, Listing, SessionBars, Span, Split
-from marketsweep.sessions import sessions_between
-from marketsweep.signal_results import SessionReceipt
-from marketsweep.store import Store
-from marketsweep.suspects import DOUBTFUL_TICKER
+from marketsweep.ingest.per_symbol import asked
+from marketsweep.language.parser import parse_expression
+from marketsweep.quality.inspection import read_quality
+from marketsweep.quality.rules import RULES
+from marketsweep.quality.suspects import DOUBTFUL_TICKER
+from marketsweep.scan.query import DEFAULT_SORT
+from marketsweep.store.store import Store
+from marketsweep.studies import sessions as past_sessions
+from marketsweep.studies import signals
+from marketsweep.studies.signals_result import SessionReceipt
 from tests.executors import IN_PROCESS
 from tests.markets import Bars, panel_of, random_bars
 from tests.test_sync import COMMAND, command

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
-from marketsweep.store import Snapshot, Store
+from marketsweep.store.store import Snapshot, Store
 from tests.simulation import DAYS, DIALECTS, Company, make_market, sessions_of
 
 

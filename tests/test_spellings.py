@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
-from marketsweep.errors import UsageError
-from marketsweep.records import SessionBars
-from marketsweep.sessions import sessions_between
-from marketsweep.spellings import (
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import SessionBars
+from marketsweep.core.spellings import (
     from_nasdaq,
     from_stooq,
     from_yahoo,
@@ -24,8 +23,9 @@ from marketsweep.spellings import (
     resolved,
     usual,
 )
-from marketsweep.store import Store
-from marketsweep.watchlist import read_list
+from marketsweep.core.tickers import read_list
+from marketsweep.errors import UsageError
+from marketsweep.store.store import Store
 from tests.command import run
 from tests.markets import example_bars
 

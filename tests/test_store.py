@@ -22,15 +22,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketsweep.catalog import Catalog
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Dividend, Listing, SessionBars, Settled, Split
 from marketsweep.errors import StoreDamaged, StoreError, StoreLocked, UsageError
-from marketsweep.files import read_bars
+from marketsweep.ingest.files import read_bars
 from marketsweep.market import open_market
-from marketsweep.records import Dividend, Listing, SessionBars, Settled, Split
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Snapshot, Store
-from marketsweep.tables.rows import SegmentRow
-from marketsweep.writer import CommitReceipt
+from marketsweep.store.catalog.catalog import Catalog
+from marketsweep.store.catalog.rows import SegmentRow
+from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.writer import CommitReceipt
 
 Bar: TypeAlias = tuple[float, ...]
 Row: TypeAlias = tuple[str, Bar]

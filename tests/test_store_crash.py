@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import SessionBars
+from marketsweep.core.whole_files import Disk
 from marketsweep.errors import StoreError, StoreFull
-from marketsweep.records import SessionBars
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
-from marketsweep.whole_files import Disk
+from marketsweep.store.store import Store
 from tests.test_store import (
     Market,
     Model,

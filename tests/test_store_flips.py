@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import marketsweep as ms
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Dividend, Listing, LowVolume, Settled, Split
 from marketsweep.errors import StoreError
-from marketsweep.records import Dividend, Listing, LowVolume, Settled, Split
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
+from marketsweep.store.store import Store
 from tests.test_store import bar, bars, segment_files
 
 DAYS = sessions_between(dt.date(2016, 1, 25), dt.date(2016, 2, 5))

@@ -18,13 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep import past_sessions, sweep
-from marketsweep.condition import parse, parse_expression
+from marketsweep.engine.executors.registry import executor, searcher, tallier
+from marketsweep.engine.plan import make_plan
 from marketsweep.errors import ConditionError, CoverageError, UsageError
-from marketsweep.executors import executor, searcher, tallier
-from marketsweep.plan import make_plan
-from marketsweep.store import Store
-from marketsweep.templates import Template, variants_of
+from marketsweep.language.parser import parse, parse_expression
+from marketsweep.language.templates import Template, variants_of
+from marketsweep.store.store import Store
+from marketsweep.studies import sessions as past_sessions
+from marketsweep.studies import sweep
 from tests.executors import IN_PROCESS
 from tests.markets import panel_of, random_bars
 from tests.test_signals import DAYS, awkward, with_sessions

@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from marketsweep.core.records import Listing
 from marketsweep.errors import UsageError
-from marketsweep.files import read_symbols, understood_symbols
-from marketsweep.listing_words import country_of, exchange_of, type_of
-from marketsweep.records import Listing
+from marketsweep.ingest.files import read_symbols, understood_symbols
+from marketsweep.ingest.providers.listing_words import country_of, exchange_of, type_of
 
 
 def of(tmp_path: Path, text: str) -> list[Listing]:

@@ -24,27 +24,27 @@ import polars as pl
 import pytest
 from aiohttp import web
 
-from marketsweep import batches
-from marketsweep.errors import ProviderUnreachable, StoreLocked, UsageError
-from marketsweep.fields import FIELDS
-from marketsweep.market import open_market
-from marketsweep.providers import Provider
-from marketsweep.providers._http import HttpSettings
-from marketsweep.providers.files import FilesProvider
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.records import Dividend, SessionBars, Split
-from marketsweep.reports import sync_report
-from marketsweep.sandbox.launch import running
-from marketsweep.sessions import (
+from marketsweep.cli.reports.text import sync_report
+from marketsweep.core.calendar import (
     NEW_YORK,
     close_time,
     last_closed_session,
     session_on_or_before,
     sessions_between,
 )
-from marketsweep.store import Snapshot, Store
-from marketsweep.sync import Progress, sync
-from marketsweep.sync_receipt import SyncReceipt
+from marketsweep.core.fields import FIELDS
+from marketsweep.core.records import Dividend, SessionBars, Split
+from marketsweep.errors import ProviderUnreachable, StoreLocked, UsageError
+from marketsweep.ingest.providers.base import Provider
+from marketsweep.ingest.providers.files import FilesProvider
+from marketsweep.ingest.providers.http.client import HttpSettings
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.receipt import SyncReceipt
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sync import Progress, sync
+from marketsweep.market import open_market
+from marketsweep.store import batches
+from marketsweep.store.store import Snapshot, Store
 from tests import massive_server
 from tests.massive_server import KEY, MassiveServer, serving, status
 from tests.test_store import assert_same_segments

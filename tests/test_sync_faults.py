@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 import marketsweep as ms
+from marketsweep.cli.reports.text import status_report, sync_report
+from marketsweep.core.calendar import NEW_YORK, close_time, sessions_between
 from marketsweep.errors import CoverageError, ProviderError, ProviderRefused, ProviderUnreachable
-from marketsweep.providers._http import HttpSettings
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.reports import status_report, sync_report
-from marketsweep.session_notes import SessionNotes
-from marketsweep.sessions import NEW_YORK, close_time, sessions_between
-from marketsweep.status import read_status
-from marketsweep.stillness import Stillness, frozen
-from marketsweep.store import Store
-from marketsweep.sync import sync
-from marketsweep.sync_receipt import SyncReceipt, require_use
+from marketsweep.ingest.providers.http.client import HttpSettings
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.receipt import SyncReceipt, require_use
+from marketsweep.ingest.sync import sync
+from marketsweep.store.companies.stillness import Stillness, frozen
+from marketsweep.store.session_notes import SessionNotes
+from marketsweep.store.status import read_status
+from marketsweep.store.store import Store
 from tests.command import run as command
 from tests.markets import doubts_of
 from tests.massive_server import (

@@ -14,7 +14,7 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.errors import UsageError
-from marketsweep.store import Store
+from marketsweep.store.store import Store
 from tests.committing import FIRST, commits, session
 
 THREADS = 8

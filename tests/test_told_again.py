@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from marketsweep.actions import dismiss, entries
-from marketsweep.providers.files import FilesProvider
-from marketsweep.records import Dividend
-from marketsweep.sessions import sessions_between
-from marketsweep.store import Store
-from marketsweep.sync import sync
-from marketsweep.sync_receipt import SyncReceipt
+from marketsweep.core.calendar import sessions_between
+from marketsweep.core.records import Dividend
+from marketsweep.ingest.providers.files import FilesProvider
+from marketsweep.ingest.receipt import SyncReceipt
+from marketsweep.ingest.sync import sync
+from marketsweep.quality.overrides import dismiss, entries
+from marketsweep.store.store import Store
 
 DAYS = sessions_between(dt.date(2015, 6, 1), dt.date(2016, 6, 30))
 

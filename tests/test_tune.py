@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from marketsweep.config import Config, read_config
+from marketsweep.cli.tune import CONNECTIONS, Curve, measure_fetch, thread_counts
+from marketsweep.core.settings import Config, read_config
 from marketsweep.errors import ProviderUnreachable
-from marketsweep.providers._http import HttpSettings
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.sandbox.launch import running
-from marketsweep.store import Store
-from marketsweep.sync import sync
-from marketsweep.tune import CONNECTIONS, Curve, measure_fetch, thread_counts
+from marketsweep.ingest.providers.http.client import HttpSettings
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sync import sync
+from marketsweep.store.store import Store
 from tests.command import COMMAND, refused, run
 from tests.massive_server import KEY, Market, MassiveServer, serving, status, until
 from tests.test_sync import environment

@@ -14,14 +14,14 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.errors import ConditionError, CoverageError, UsageError
+from marketsweep.ingest.providers.files import FilesProvider
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sync import sync
 from marketsweep.market import Market, open_market
-from marketsweep.providers.files import FilesProvider
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.results import Coverage
-from marketsweep.sandbox.launch import running
-from marketsweep.scan import require_coverage
-from marketsweep.store import Store
-from marketsweep.sync import sync
+from marketsweep.scan.results import Coverage
+from marketsweep.scan.scan import require_coverage
+from marketsweep.store.store import Store
 from tests import massive_server
 from tests.command import run
 from tests.markets import EXAMPLE, LAST, doubts_of, example_bars, store_of

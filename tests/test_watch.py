@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from marketsweep.core.calendar import NEW_YORK, close_time, last_closed_session, sessions_between
 from marketsweep.errors import ProviderRefused, ProviderUnreachable
-from marketsweep.providers._http import HttpSettings
-from marketsweep.providers.massive import MassiveProvider
-from marketsweep.sessions import NEW_YORK, close_time, last_closed_session, sessions_between
-from marketsweep.store import Store
-from marketsweep.sync import sync
-from marketsweep.sync_receipt import SyncReceipt
-from marketsweep.watch import watch
+from marketsweep.ingest.providers.http.client import HttpSettings
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.receipt import SyncReceipt
+from marketsweep.ingest.schedule import watch
+from marketsweep.ingest.sync import sync
+from marketsweep.store.store import Store
 from tests.massive_server import KEY, Body, Market, MassiveServer, serving, status
 
 HASTY = HttpSettings(tries=1, pause_s=0.001)

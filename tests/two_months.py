@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from marketsweep.providers.files import FilesProvider
-from marketsweep.sandbox.settings import Settings
+from marketsweep.ingest.providers.files import FilesProvider
+from marketsweep.ingest.sandbox.settings import Settings
 from tests.markets import EXAMPLE, example_bars
 
 FIRST, LAST = dt.date(2016, 11, 1), dt.date(2016, 12, 30)

@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 from polars.testing import assert_frame_equal
 
-from marketsweep.fields import FIELDS, PRICES
-from marketsweep.files import read_bars
-from marketsweep.files.packed import pack
+from marketsweep.core.fields import FIELDS, PRICES
+from marketsweep.ingest.files import read_bars
+from marketsweep.ingest.files.packed import pack
 
 _TABLES = ("bars.parquet", "actions.parquet", "symbols.parquet")
 _REVISIONS, _EARLY = "revisions.parquet", "early.parquet"

@@ -1,0 +1,280 @@
+"""What commands share: options, dates, JSON, progress."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import io
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar
+
+import click
+
+from marketsweep.core.calendar import FIRST_DAY
+from marketsweep.core.safe_text import csv_cell, safe
+from marketsweep.errors import UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from marketsweep.engine.executors.options import Ray
+    from marketsweep.studies.signals_result import SessionReceipt
+
+
+class _Day(click.DateTime):
+    """A day from 1900 on."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dt.datetime:
+        day: dt.datetime = super().convert(value, param, ctx)
+        if day.date() < FIRST_DAY:
+            self.fail(f"{value!r} is before 1900.", param, ctx)
+        return day
+
+
+DAY = _Day(["%Y-%m-%d"])
+FILE = click.Path(path_type=Path)
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a text for people, to stdout or stderr, without control characters."""
+    click.echo(safe(text), err=err, nl=nl)
+
+
+def listed(text: str) -> list[str]:
+    """Return the symbols of an option, and say on stderr which were read otherwise than written."""
+    from marketsweep.core.tickers import read_list
+
+    return read_list(text, lambda note: echo(f"marketsweep: {note}", err=True))
+
+
+data_option = click.option(
+    "--data",
+    metavar="DIR",
+    type=FILE,
+    help="Data folder. Default: MARKETSWEEP_DATA, else the platform's user data folder.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+where_option = click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+universe_option = click.option(
+    "--universe", metavar="NAME", help="A named pre-screen: universe.toml, or built in."
+)
+unknown_option = click.option(
+    "--unknown",
+    type=click.Choice(["keep", "drop"]),
+    metavar="keep|drop",
+    help="Symbols of which the pre-screen lacks a fact. Default: drop.",
+)
+as_of_option = click.option(
+    "--as-of", type=DAY, help="The market as it was that day. Default: the newest."
+)
+
+csv_safe_option = click.option(
+    "--csv-safe/--no-csv-safe",
+    default=True,
+    show_default=True,
+    help="csv: write tickers that a spreadsheet would take for formulas as text.",
+)
+
+table_format_option = click.option(
+    "--format",
+    "format_",
+    default="table",
+    show_default=True,
+    type=click.Choice(["table", "json", "csv", "parquet"]),
+    metavar="table|json|csv|parquet",
+)
+
+
+_EXECUTOR_OPTIONS = (
+    click.option(
+        "--executor",
+        default="threads",
+        show_default=True,
+        metavar="threads|serial|ray|gpu|auto",
+        help="auto: threads or gpu, as measured.",
+    ),
+    click.option("--threads", type=click.IntRange(1, 256), help="That evaluate; ray: a worker's."),
+    click.option("--ray-address", metavar="HOST:PORT|auto", help="Default: RAY_ADDRESS, or local."),
+    click.option("--ray-workers", type=click.IntRange(1), metavar="N", help="Default: all it has."),
+    click.option("--ray-pack", is_flag=True, help="Workers on few nodes; else spread over all."),
+)
+
+
+def executor_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of who evaluates; the command gets `executor`, of ray with what goes with it."""
+
+    @wraps(command)
+    def with_executor(
+        *,
+        executor: str,
+        ray_address: str | None,
+        ray_workers: int | None,
+        ray_pack: bool,
+        **others: object,
+    ) -> None:
+        chosen: str | Ray = executor
+        given = {
+            "--ray-address": ray_address,
+            "--ray-workers": ray_workers,
+            "--ray-pack": ray_pack or None,
+        }
+        if executor == "ray":
+            from marketsweep.engine.executors.options import Ray
+
+            chosen = Ray(ray_address, ray_workers, pack=ray_pack, progress=_tasks_line())
+        elif alone := [option for option, value in given.items() if value is not None]:
+            raise UsageError(f"{alone[0]} is of the ray executor: add --executor ray")
+        command(executor=chosen, **others)
+
+    found: Callable[..., None] = with_executor
+    for option in reversed(_EXECUTOR_OPTIONS):
+        found = option(found)
+    return found
+
+
+def _tasks_line() -> Callable[[int, int, int], None]:
+    """A bar of what takes long enough to wonder; gone once all is done."""
+    from marketsweep.cli.reports.text import ProgressLine
+
+    line = ProgressLine("evaluating", sys.stderr)
+    return lambda done, total, bars: line(done, total, bars) if done < total else line.close()
+
+
+def date_of(given: dt.datetime | None) -> dt.date | None:
+    """The day that an option was given as."""
+    return given.date() if given else None
+
+
+def write_json(facts: object) -> None:
+    """Plain data as JSON on stdout."""
+    import msgspec
+
+    echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
+
+
+@contextlib.contextmanager
+def progress_line(what: str, found: str = "bars") -> Iterator[Callable[[int, int, int], None]]:
+    """A bar on a terminal, a line now and then elsewhere; on stderr either way."""
+    from marketsweep.cli.reports.text import ProgressLine
+
+    line = ProgressLine(what, sys.stderr, found)
+    try:
+        yield line
+    finally:
+        line.close()
+
+
+@contextlib.contextmanager
+def output_file(path: Path | None) -> Iterator[IO[bytes]]:
+    """A file to write an answer to; stdout for None. Raises UsageError and StoreFull."""
+    if path is None:
+        if sys.stdout is None:
+            raise UsageError("there is no stdout to write to: add --output FILE")
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    from marketsweep.core.whole_files import whole_file
+
+    with whole_file(path) as file:
+        yield file
+
+
+class Table(Protocol):
+    """An answer of many sessions: a table, and plain data."""
+
+    @property
+    def sessions(self) -> Sequence[SessionReceipt]:
+        """What each session covers."""
+
+    @property
+    def bars_needed(self) -> int:
+        """Bars that the condition needs of a symbol."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What speaks against it."""
+
+    @property
+    def receipt(self) -> str:
+        """What is covered, in one sentence."""
+
+    @property
+    def executor(self) -> str:
+        """Who evaluated it."""
+
+    def to_polars(self) -> pl.DataFrame:
+        """The table."""
+
+    def to_dict(self) -> dict[str, object]:
+        """The whole answer, for JSON."""
+
+
+Answer = TypeVar("Answer", bound=Table)
+
+
+def check_format(format_: str, output: Path | None) -> None:
+    """Raises UsageError where a format cannot go to stdout, or no file can be where it is to be.
+
+    Said before the work, which may be long.
+    """
+    if format_ == "parquet" and output is None and sys.stdout.isatty():
+        raise UsageError("Parquet is not for terminals: add --output FILE")
+    if output and not output.absolute().parent.is_dir():
+        raise UsageError(f"cannot write {output}: there is no folder {output.parent}")
+
+
+def write_answer(
+    found: Answer,
+    seconds: float,
+    format_: str,
+    output: Path | None,
+    report: Callable[[Answer], str],
+    csv_safe: bool = True,
+) -> None:
+    """Write an answer in a format of `table_format_option`, its warnings and receipt to stderr.
+
+    `report` makes it readable. Raises CoverageError, once that is done, where it covers too little.
+    """
+    from marketsweep.studies.sessions import require_answers
+
+    for warning in found.warnings:
+        echo(f"marketsweep: {warning}", err=True)
+    with output_file(output) as file:
+        _write(found, format_, file, report, csv_safe)
+    echo(f"{found.receipt}; {seconds:.2f} s ({found.executor})", err=True)
+    require_answers(found.sessions, found.bars_needed)
+
+
+def _write(
+    found: Answer,
+    format_: str,
+    file: IO[bytes],
+    report: Callable[[Answer], str],
+    csv_safe: bool,
+) -> None:
+    match format_:
+        case "csv":
+            table = found.to_polars().fill_nan(None)
+            if csv_safe and "symbol" in table.columns:
+                import polars as pl
+
+                symbols = [csv_cell(symbol) for symbol in table["symbol"]]
+                table = table.with_columns(pl.Series("symbol", symbols, pl.String))
+            file.write(table.write_csv().encode())
+        case "parquet":
+            whole = io.BytesIO()
+            found.to_polars().write_parquet(whole)
+            file.write(whole.getvalue())
+        case "json":
+            import msgspec
+
+            facts = msgspec.json.encode(found.to_dict())
+            file.write(msgspec.json.format(facts, indent=2) + b"\n")
+        case _:
+            file.write(report(found).encode())

@@ -1,0 +1,134 @@
+"""Where a command fetches from: its options, and the provider that they make."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from marketsweep.cli.commands._shared import FILE
+from marketsweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from marketsweep.core.settings import Config
+    from marketsweep.ingest.providers.base import Provider
+    from marketsweep.ingest.providers.files import FilesProvider
+    from marketsweep.ingest.providers.massive.provider import MassiveProvider
+
+limit_option = click.option(
+    "--calls-per-minute", type=click.IntRange(1), help="Your plan's limit; free: 5."
+)
+
+
+def source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say where to fetch from."""
+    for option in (
+        click.option(
+            "--api-key", metavar="KEY", help="Better in MASSIVE_API_KEY, out of your history."
+        ),
+        click.option("--base-url", metavar="URL", help="Another address of the Massive protocol."),
+        click.option(
+            "--provider",
+            default="massive",
+            show_default=True,
+            metavar="massive|files",
+            help="Where from.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def file_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that name files of one's own."""
+    for option in (
+        click.option("--symbols", metavar="FILE", type=FILE, help="files: reference data."),
+        click.option("--actions", metavar="FILE", type=FILE, help="files: splits and dividends."),
+        click.option(
+            "--path", metavar="FILE", type=FILE, help="files: bars, Parquet, CSV or Arrow."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+class Source(NamedTuple):
+    """Where to fetch from, as the options of a command say it."""
+
+    provider: str
+    base_url: str | None
+    api_key: str | None
+    path: Path | None
+    actions: Path | None
+    symbols: Path | None
+    calls_per_minute: int | None
+    concurrency: int | None
+    config: Config
+
+    def make(self) -> Provider:
+        """Return the provider. Raises UsageError for what cannot be."""
+        if self.provider != "massive":
+            return self.files()
+        return massive_source(
+            self.base_url,
+            self.api_key,
+            self.calls_per_minute or self.config.calls_per_minute,
+            self.concurrency or self.config.concurrency,
+            self.config,
+        )
+
+    def files(self) -> FilesProvider:
+        """Return the provider of files. Raises UsageError where another one is chosen."""
+        most_mb = self.config.max_file_mb
+        return files_source(self.provider, self.path, self.actions, self.symbols, most_mb)
+
+
+def massive_source(
+    base_url: str | None,
+    api_key: str | None,
+    calls_per_minute: int | None,
+    concurrency: int | None,
+    config: Config,
+    otherwise: str = "sync from files you own with --provider files --path bars.parquet",
+) -> MassiveProvider:
+    from marketsweep.ingest.providers.massive.provider import (
+        CONCURRENCY,
+        MASSIVE,
+        MassiveProvider,
+        http_settings,
+    )
+
+    key = api_key or os.environ.get("MASSIVE_API_KEY")
+    if not key:
+        raise UsageError(
+            f"no API key: export MASSIVE_API_KEY=... (from your Massive dashboard), or {otherwise}"
+        )
+    return MassiveProvider(
+        key,
+        base_url or MASSIVE,
+        calls_per_minute,
+        concurrency or CONCURRENCY,
+        settings=http_settings(config),
+    )
+
+
+def files_source(
+    name: str,
+    path: Path | None,
+    actions: Path | None,
+    symbols: Path | None,
+    most_mb: int | None = None,
+) -> FilesProvider:
+    if name != "files":
+        raise UsageError(f"unknown provider {name!r}: choose massive or files")
+    from marketsweep.ingest.files import DEFAULT_MB
+    from marketsweep.ingest.providers.files import FilesProvider
+
+    if not (path or actions or symbols):
+        raise UsageError(
+            "--provider files needs --path FILE with bars, --actions FILE or --symbols FILE"
+        )
+    return FilesProvider(path, actions, symbols, most_mb=most_mb or DEFAULT_MB)

@@ -1,0 +1,48 @@
+"""`marketsweep audit`: whether a condition sees the future."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from marketsweep.cli.commands._shared import (
+    data_option,
+    echo,
+    json_option,
+    progress_line,
+    where_option,
+    write_json,
+)
+
+
+@click.command()
+@click.argument("condition")
+@where_option
+@click.option("--sessions", default=5, show_default=True, type=click.IntRange(1), metavar="N")
+@data_option
+@json_option
+def audit(
+    condition: str, where: str | None, sessions: int, data: Path | None, as_json: bool
+) -> None:
+    """Check that CONDITION does not see the future, on N past sessions.
+
+    Each is scanned twice: as of that day on all of the data, and on a copy that ends there, with
+    the splits and listings known by then. The answers must be the same, values included.
+
+    \b
+    Examples:
+      marketsweep audit minervini_trend_template
+      marketsweep audit 'weekly(rsi(14)) > 70 and rank(roc(63)) <= 50' --sessions 20
+    """
+    from marketsweep.errors import MarketsweepError
+    from marketsweep.market import data_folder, open_market
+
+    with open_market(data_folder(data)) as market, progress_line("auditing") as progress:
+        found = market.audit(condition, where=where, sessions=sessions, progress=progress)
+    if as_json:
+        write_json(found.to_dict())
+    else:
+        echo(str(found))
+    if not found.agrees:
+        raise MarketsweepError("the audit failed: an answer of the past depends on later data")

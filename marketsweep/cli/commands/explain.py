@@ -1,0 +1,56 @@
+"""`marketsweep explain`: why a symbol matches a condition, or how far it is from it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from marketsweep.cli.commands._shared import (
+    as_of_option,
+    data_option,
+    date_of,
+    echo,
+    json_option,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from marketsweep.engine.panel.adjustments import Adjust
+
+
+@click.command()
+@click.argument("symbol")
+@click.argument("condition")
+@as_of_option
+@click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
+@data_option
+@json_option
+def explain(
+    symbol: str,
+    condition: str,
+    as_of: dt.datetime | None,
+    adjust: Adjust,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Each part of CONDITION for SYMBOL: its value, whether it holds, and how far it is away.
+
+    \b
+    Examples:
+      marketsweep explain AAPL 'rsi(14) < 30 and close > sma(200)'
+      marketsweep explain NVDA minervini_trend_template --as-of 2016-09-30
+      marketsweep explain BRK.B 'percentile(roc(63)) > 90%' --json
+
+    A distance is how far the nearer side of a comparison would have to move, in percent.
+    """
+    from marketsweep.market import data_folder, open_market
+
+    with open_market(data_folder(data)) as market:
+        found = market.explain(symbol, condition, as_of=date_of(as_of), adjust=adjust)
+    if as_json:
+        write_json(found.to_dict())
+    else:
+        echo(str(found))

@@ -1,0 +1,26 @@
+"""`marketsweep indicators`: what a condition can use."""
+
+from __future__ import annotations
+
+import click
+
+from marketsweep.cli.commands._shared import echo, json_option, write_json
+
+
+@click.command()
+@click.argument("name", required=False)
+@json_option
+def indicators(name: str | None, as_json: bool) -> None:
+    """What a condition can use; with NAME, one indicator in full.
+
+    \b
+    Examples:
+      marketsweep indicators
+      marketsweep indicators macd
+    """
+    from marketsweep.cli.reports.text import indicators_facts, indicators_report
+
+    if as_json:
+        write_json(indicators_facts(name))
+    else:
+        echo(indicators_report(name))

@@ -1,0 +1,190 @@
+"""`marketsweep presets`: conditions by name, those that come along and a user's own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from marketsweep.cli.commands._shared import (
+    as_of_option,
+    data_option,
+    date_of,
+    echo,
+    json_option,
+    where_option,
+    write_json,
+)
+from marketsweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from marketsweep.language.presets import Saved
+    from marketsweep.store.store import Snapshot
+
+_BEST = 5
+"""Matches that are named beside the count."""
+
+
+@click.group()
+def presets() -> None:
+    """Conditions by name, to scan for or to use in others.
+
+    \b
+    Examples:
+      marketsweep presets list
+      marketsweep presets show minervini_trend_template
+      marketsweep presets run                  every one of them, in one pass
+      marketsweep scan golden_cross
+      marketsweep scan 'nr7 and close > sma(200)'
+      marketsweep presets save my_dip 'rsi(2) < 10 and uptrend'
+    """
+
+
+@presets.command("list")
+@data_option
+@json_option
+def list_(data: Path | None, as_json: bool) -> None:
+    """Every preset, and every condition of your own, with what it is.
+
+    \b
+    Examples:
+      marketsweep presets list
+      marketsweep presets list --json
+    """
+    from marketsweep.language.presets import Saved
+    from marketsweep.market import data_folder
+
+    found = Saved.of(data_folder(data)).everyone()
+    if as_json:
+        write_json([one._asdict() for one in found])
+        return
+    width = max(len(one.name) for one in found)
+    for one in found:
+        echo(f"{one.name:<{width}}  {one.doc}{' (yours)' if one.own else ''}".rstrip())
+
+
+@presets.command()
+@click.argument("name")
+@data_option
+def show(name: str, data: Path | None) -> None:
+    """The condition of one, with what it is.
+
+    \b
+    Examples:
+      marketsweep presets show darvas_box
+    """
+    from marketsweep.language.presets import Saved
+    from marketsweep.market import data_folder
+
+    one = Saved.of(data_folder(data)).one(name.lower())
+    echo(f"{one.doc}\n\n{one.condition}" if one.doc else one.condition)
+
+
+@presets.command()
+@click.argument("names", nargs=-1)
+@where_option
+@as_of_option
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="Every match, as JSON.")
+def run(
+    names: tuple[str, ...],
+    where: str | None,
+    as_of: dt.datetime | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Scan for some of them, or all, in one pass: how many match each, and the most traded.
+
+    \b
+    Examples:
+      marketsweep presets run
+      marketsweep presets run golden_cross nr7 inside_day --as-of 2016-12-30
+      marketsweep presets run --where 'exchange == "NASDAQ"' --json
+    """
+    from marketsweep.cli.reports.text import receipt_report
+    from marketsweep.language.presets import Saved
+    from marketsweep.market import data_folder, open_market
+    from marketsweep.scan.scan import MIN_COVERAGE, require_coverage
+
+    folder = data_folder(data)
+    saved = Saved.of(folder)
+    wanted = [saved.one(name.lower()).name for name in names] or saved.names()
+    with open_market(folder) as market:
+        with market.view() as view:
+            chosen = list(_usable(wanted, saved, view.snapshot))
+        if not chosen:
+            raise UsageError("none of these conditions can be evaluated here")
+        answers = market.scan_together(chosen, where=where, as_of=date_of(as_of))
+    for warning in dict.fromkeys(warning for hits in answers for warning in hits.warnings):
+        echo(f"marketsweep: {warning}", err=True)
+    if as_json:
+        write_json([hits.to_dict() for hits in answers])
+    else:
+        width = max(map(len, chosen))
+        for hits in answers:
+            best = ", ".join(hits.symbols[:_BEST])
+            echo(f"{hits.condition:<{width}}  {len(hits):>6,}  {best}".rstrip())
+    widest = max(answers, key=lambda hits: hits.coverage.evaluated)
+    echo(receipt_report(widest), err=True)
+    require_coverage(widest, MIN_COVERAGE)
+
+
+def _usable(names: Iterable[str], saved: Saved, snapshot: Snapshot) -> Iterator[str]:
+    """The names whose conditions can be evaluated; of the others it is said why they cannot.
+
+    A condition may use another one which is gone, or a symbol without bars.
+    """
+    from marketsweep.language.tree import Other
+    from marketsweep.scan.query import condition_tree
+
+    for name in names:
+        try:
+            for part in condition_tree(name, saved).walk():
+                if isinstance(part, Other):
+                    snapshot.ticker(part.symbol)
+        except UsageError as error:
+            echo(f"marketsweep: {name} is left out: {error}", err=True)
+        else:
+            yield name
+
+
+@presets.command()
+@click.argument("name")
+@click.argument("condition")
+@click.option("--doc", default="", metavar="TEXT", help="What it is, in a sentence.")
+@data_option
+def save(name: str, condition: str, doc: str, data: Path | None) -> None:
+    """Keep CONDITION under NAME; other conditions can use it by that name.
+
+    \b
+    Examples:
+      marketsweep presets save my_dip 'rsi(2) < 10 and close > sma(200)' --doc 'A dip to buy.'
+      marketsweep scan 'my_dip and volume > 1M'
+    """
+    from marketsweep.language.presets import save as save_condition
+    from marketsweep.market import data_folder
+    from marketsweep.store.store import Store
+
+    folder = data_folder(data)
+    Store.open(folder).close()  # says where there is no data folder yet
+    echo(f"saved as {save_condition(folder, name.lower(), condition, doc).name}")
+
+
+@presets.command()
+@click.argument("name")
+@data_option
+def remove(name: str, data: Path | None) -> None:
+    """Forget a condition of your own.
+
+    \b
+    Examples:
+      marketsweep presets remove my_dip
+    """
+    from marketsweep.language.presets import remove as remove_condition
+    from marketsweep.market import data_folder
+
+    remove_condition(data_folder(data), name.lower())
+    echo(f"{name.lower()} is forgotten")

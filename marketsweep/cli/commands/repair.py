@@ -1,0 +1,89 @@
+"""`marketsweep repair`: make a damaged data folder whole again, and fetch what was lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from marketsweep.cli.commands._shared import data_option, echo, json_option, write_json
+from marketsweep.cli.commands._sources import Source, file_options, limit_option, source_options
+from marketsweep.errors import CoverageError, UsageError
+
+if TYPE_CHECKING:
+    from marketsweep.ingest.repair import Repaired
+
+
+@click.command()
+@source_options
+@file_options
+@limit_option
+@data_option
+@json_option
+def repair(
+    provider: str,
+    base_url: str | None,
+    api_key: str | None,
+    path: Path | None,
+    actions: Path | None,
+    symbols: Path | None,
+    calls_per_minute: int | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a damaged data folder whole again: keep what is good, fetch what was lost.
+
+    \b
+    Examples:
+      marketsweep repair                       with MASSIVE_API_KEY, as for sync
+      marketsweep repair --provider files --path bars.parquet --actions actions.parquet
+      marketsweep repair --json
+
+    Every byte is checked. A catalog that is damaged or gone is made again from its good parts and
+    from the segments of bars, which say what they hold. Damaged files are moved to a folder beside
+    them and not deleted. What was lost is then fetched; the exit code is 3 where something is
+    still missing, and the report says what.
+    """
+    from marketsweep.cli.reports.repair import repair_report
+    from marketsweep.core.settings import read_config
+    from marketsweep.ingest.repair import repair as run_repair
+    from marketsweep.market import data_folder
+
+    folder = data_folder(data)
+    done = run_repair(folder, lambda said: echo(f"marketsweep: {said}", err=True))
+    if done.lost_days or done.lost_parts:
+        source = Source(
+            *(provider, base_url, api_key, path, actions, symbols, calls_per_minute),
+            concurrency=None,
+            config=read_config(folder),
+        )
+        try:
+            source.make()
+        except UsageError as error:
+            echo(f"marketsweep: nothing is fetched: {error}", err=True)
+        else:
+            _fetch(done, source)
+    if as_json:
+        write_json(done.to_dict())
+    else:
+        echo(repair_report(done))
+    if done.is_missing:
+        raise CoverageError(f"{folder} is whole again, and some data is missing: {done.next_step}")
+
+
+def _fetch(done: Repaired, source: Source) -> None:
+    """Fetch the lost sessions, and with them the reference data that was lost."""
+    from marketsweep.ingest.repair import runs
+    from marketsweep.ingest.sync import sync
+    from marketsweep.store.store import Store
+
+    with Store.open(done.path) as store:
+        with store.snapshot() as snapshot:
+            newest = snapshot.sessions[-1:]
+        # Reference data comes with each sync: of a session that is there, where none was lost.
+        for first, last in runs(done.lost_days or newest):
+            echo(f"marketsweep: fetching {first} to {last}", err=True)
+            sync(store, source.make(), first, last)
+        with store.snapshot() as snapshot:
+            done.take_fetched(snapshot.sessions, snapshot.notes())

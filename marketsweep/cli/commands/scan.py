@@ -1,0 +1,231 @@
+"""`marketsweep scan`: find the symbols for which a condition holds."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import click
+
+from marketsweep.cli.commands._shared import (
+    FILE,
+    as_of_option,
+    csv_safe_option,
+    data_option,
+    date_of,
+    echo,
+    executor_options,
+    listed,
+    output_file,
+    universe_option,
+    unknown_option,
+    where_option,
+)
+from marketsweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from marketsweep.engine.executors.options import Ray
+    from marketsweep.engine.panel.adjustments import Adjust
+    from marketsweep.market import Market
+    from marketsweep.scan.incremental.run import Incremental
+    from marketsweep.scan.results import Hits
+    from marketsweep.scan.scan import MinHistory
+
+
+@click.command()
+@click.argument("condition")
+@where_option
+@universe_option
+@unknown_option
+@click.option("--skip-low-volume", is_flag=True, help="Leave the kept low-volume list out.")
+@as_of_option
+@click.option(
+    "--sort", metavar="EXPR", help="Rank by this: 'A', 'A, B'. Default: median(dollar_volume, 20)."
+)
+@click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N matches.")
+@click.option("--top", type=click.IntRange(1), metavar="N", help="At most N of each group; --by.")
+@click.option("--by", default="", metavar="FACT", help="Groups: sector, industry, exchange, ...")
+@click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
+@executor_options
+@click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
+@click.option(
+    "--format", "format_", default="table", show_default=True, metavar="table|json|csv|parquet"
+)
+@csv_safe_option
+@click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
+@click.option("--charts", type=FILE, metavar="DIR", help="Write charts of the matches there.")
+@click.option("--min-coverage", default=0.95, show_default=True, type=click.FloatRange(0, 1))
+@click.option(
+    "--max-lag",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Fail where the data stands more than N sessions behind today.",
+)
+@click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
+@click.option(
+    "--min-history",
+    default="valid",
+    show_default=True,
+    metavar="valid|settled",
+    help="From which bar on values count: as TA-Lib, or once recursions have settled.",
+)
+@click.option("--funnel", is_flag=True, help="Count whom each clause lets through.")
+@click.option(
+    "--near",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Also the N that fail one clause alone, by the least; table and json.",
+)
+@click.option("--incremental", is_flag=True, help="Evaluate symbols with new data; reuse the rest.")
+@click.option("--always", metavar="A,B|@FILE", help="incremental: evaluated in any case.")
+@click.option("--max-age", metavar="1h", help="incremental: how long a result is reused.")
+@click.option(
+    "--audit-sample",
+    type=click.IntRange(0),
+    metavar="N",
+    help="incremental: of the reused, so many are evaluated and must agree. Default: 500.",
+)
+@data_option
+def scan(
+    condition: str,
+    where: str | None,
+    universe: str | None,
+    unknown: Literal["keep", "drop"] | None,
+    skip_low_volume: bool,
+    as_of: dt.datetime | None,
+    sort: str | None,
+    descending: bool,
+    limit: int | None,
+    top: int | None,
+    by: str,
+    columns: str,
+    executor: str | Ray,
+    threads: int | None,
+    adjust: Adjust,
+    format_: str,
+    csv_safe: bool,
+    output: Path | None,
+    charts: Path | None,
+    min_coverage: float,
+    max_lag: int | None,
+    exclude_suspect: bool,
+    min_history: MinHistory,
+    funnel: bool,
+    near: int | None,
+    incremental: bool,
+    always: str | None,
+    max_age: str | None,
+    audit_sample: int | None,
+    data: Path | None,
+) -> None:
+    """Find the symbols for which CONDITION holds.
+
+    \b
+    Examples:
+      marketsweep scan 'rsi(14) < 30 and close > sma(200)'
+      marketsweep scan 'close > 0.95 * highest(high, 252)' --where 'exchange == "NASDAQ"' --limit 20
+      marketsweep scan 'macd(12, 26, 9).hist > 0' --sort 'roc(63)' --columns 'rsi(14),atr(14)/close'
+      marketsweep scan 'roc(5) > 10' --universe liquid --where 'type == "CS"' --unknown keep
+      marketsweep scan uptrend --sort 'percentile(roc(63))' --top 3 --by sector
+      marketsweep scan minervini_trend_template --funnel --near 10
+      marketsweep scan 'rsi(14) > 70' --as-of 2016-12-30 --format json > hits.json
+      marketsweep scan 'close crosses above sma(50)' --charts charts   # open charts/index.html
+      marketsweep scan uptrend --incremental --always @mine.txt --max-age 15m
+
+    `marketsweep indicators` lists what a condition can use.
+    """
+    from marketsweep.cli.reports.text import clauses_report, receipt_report
+    from marketsweep.market import data_folder, open_market
+    from marketsweep.output.formats import writer
+    from marketsweep.scan.scan import require_coverage, require_recent
+
+    write = writer(format_, csv_safe=csv_safe)
+    if near and format_ not in ("table", "json"):
+        raise UsageError(f"--near has no place in {format_}: choose --format table or json")
+    reused = _incremental(incremental, always, max_age, audit_sample)
+    if format_ == "parquet" and output is None and sys.stdout.isatty():
+        raise UsageError("Parquet is not for terminals: add --output FILE")
+    with open_market(data_folder(data)) as market:
+        hits = market.scan(
+            condition,
+            where=where,
+            universe=universe,
+            unknown=unknown,
+            skip_low_volume=skip_low_volume,
+            as_of=date_of(as_of),
+            sort=sort,
+            descending=descending,
+            limit=limit,
+            top=top,
+            by=by.lower(),
+            columns=columns,
+            executor=executor,
+            threads=threads,
+            adjust=adjust,  # any text, until the scan has checked it
+            exclude_suspect=exclude_suspect,
+            min_history=min_history,  # likewise
+            funnel=funnel,
+            near=near or 0,
+            incremental=reused,
+        )
+        if charts:
+            from marketsweep.output.charts.folder import make_folder  # before the answer is written
+
+            make_folder(charts)
+        for warning in hits.warnings:
+            echo(f"marketsweep: {warning}", err=True)
+        with output_file(output) as file:
+            write(hits, file)
+        if format_ == "table":
+            echo(clauses_report(hits), nl=False)
+        echo(receipt_report(hits), err=True)
+        if charts:
+            _draw(hits, market, charts, adjust)
+    require_recent(hits, max_lag)
+    require_coverage(hits, min_coverage)
+
+
+def _incremental(
+    wanted: bool, always: str | None, max_age: str | None, sample: int | None
+) -> Incremental | bool:
+    given = {"--always": always, "--max-age": max_age, "--audit-sample": sample}
+    alone = [option for option, value in given.items() if value is not None]
+    if not wanted:
+        if alone:
+            raise UsageError(f"{alone[0]} says how to reuse results: add --incremental")
+        return False
+    from marketsweep.scan.incremental.run import MAX_AGE, SAMPLE, Incremental
+
+    return Incremental(
+        always=listed(always) if always else (),
+        max_age=MAX_AGE if max_age is None else _seconds(max_age),
+        sample=SAMPLE if sample is None else sample,
+    )
+
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], text[-1:]
+    if not number.isdecimal() or unit not in _UNITS:
+        raise UsageError(f"--max-age {text!r} is no time: write, for example, 90s, 15m, 1h or 2d")
+    return float(number) * _UNITS[unit]
+
+
+def _draw(hits: Hits, market: Market, folder: Path, adjust: Adjust) -> None:
+    from marketsweep.output.charts.folder import MOST, write_charts
+    from marketsweep.studies.signals import marks_of
+
+    drawn = min(len(hits), MOST)
+    with (
+        market.view() as view,
+        click.progressbar(length=drawn, label="drawing charts", file=sys.stderr) as bar,
+    ):
+        marks = marks_of(hits.tree, view, hits.as_of, adjust)
+        index = write_charts(hits, view, folder, adjust, bar.update, marks)
+    of = "all" if drawn == len(hits) else f"the first {drawn:,} of"
+    echo(f"charts of {of} {len(hits):,} matches: {index}", err=True)

@@ -1,0 +1,106 @@
+"""`marketsweep signals`: what a scan finds as of every session of a year, or of any time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from marketsweep.cli.commands._shared import (
+    DAY,
+    FILE,
+    check_format,
+    csv_safe_option,
+    data_option,
+    date_of,
+    executor_options,
+    progress_line,
+    table_format_option,
+    universe_option,
+    unknown_option,
+    where_option,
+    write_answer,
+)
+
+if TYPE_CHECKING:
+    from marketsweep.engine.executors.options import Ray
+    from marketsweep.engine.panel.adjustments import Adjust
+
+
+@click.command()
+@click.argument("condition")
+@click.option("--since", type=DAY, help="From that day on. Default: 252 sessions in all.")
+@click.option("--until", type=DAY, help="Up to that day. Default: the newest session.")
+@where_option
+@universe_option
+@unknown_option
+@click.option(
+    "--sort", metavar="EXPR", help="Rank within a session. Default: median(dollar_volume, 20)."
+)
+@click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N of each session.")
+@click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
+@executor_options
+@click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
+@table_format_option
+@csv_safe_option
+@click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
+@click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
+@data_option
+def signals(
+    condition: str,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    where: str | None,
+    universe: str | None,
+    unknown: Literal["keep", "drop"] | None,
+    sort: str | None,
+    descending: bool,
+    limit: int | None,
+    columns: str,
+    executor: str | Ray,
+    threads: int | None,
+    adjust: Adjust,
+    format_: str,
+    csv_safe: bool,
+    output: Path | None,
+    exclude_suspect: bool,
+    data: Path | None,
+) -> None:
+    """Find for which symbols CONDITION held, as of every session of a year.
+
+    Each session is seen as a scan of that day sees it: with its universe, and with the splits and
+    tickers known by then. The table has a line a session; the other formats have all hits.
+    Hits on bars that are suspicious, as judged by all bars up to --until, are marked.
+
+    \b
+    Examples:
+      marketsweep signals 'close crosses above sma(200)'
+      marketsweep signals golden_cross --since 2016-06-01 --until 2016-12-30
+      marketsweep signals 'rank(roc(20)) <= 10' --sort 'roc(20)' --format csv --output signals.csv
+    """
+    from marketsweep.cli.reports.text import signals_report
+    from marketsweep.market import data_folder, open_market
+
+    check_format(format_, output)
+    with open_market(data_folder(data)) as market, progress_line("scanning", "hits") as progress:
+        found = market.signals(
+            condition,
+            since=date_of(since),
+            until=date_of(until),
+            where=where,
+            universe=universe,
+            unknown=unknown,
+            sort=sort,
+            descending=descending,
+            limit=limit,
+            columns=columns,
+            executor=executor,
+            threads=threads,
+            adjust=adjust,  # any text, until it is checked
+            exclude_suspect=exclude_suspect,
+            progress=progress,
+        )
+    write_answer(found, found.timing.total, format_, output, signals_report, csv_safe)

@@ -1,0 +1,153 @@
+"""`marketsweep sweep`: for how many symbols each of thousands of variants of a condition holds."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Container
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from marketsweep.cli.commands._shared import (
+    DAY,
+    FILE,
+    as_of_option,
+    check_format,
+    data_option,
+    date_of,
+    executor_options,
+    progress_line,
+    table_format_option,
+    universe_option,
+    unknown_option,
+    where_option,
+    write_answer,
+)
+from marketsweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from marketsweep.engine.executors.options import Ray
+    from marketsweep.engine.panel.adjustments import Adjust
+
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT%]?"
+_NAMED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
+_RANGE = re.compile(rf"\s*({_NUMBER})\.\.({_NUMBER})(?:\.\.({_NUMBER}))?\s*")
+_LIST = re.compile(rf"\s*{_NUMBER}\s*(?:,\s*{_NUMBER}\s*)*")
+_MOST_VALUES = 1_000_000
+
+
+@click.command()
+@click.argument("condition")
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="What {NAME} is to be: n=5..30, n=20..200..20 or n=10,14,21. Repeatable.",
+)
+@as_of_option
+@click.option("--since", type=DAY, help="Count every session from that day on.")
+@click.option("--until", type=DAY, help="Count every session up to that day, of a year.")
+@where_option
+@universe_option
+@unknown_option
+@executor_options
+@click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
+@table_format_option
+@click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
+@data_option
+def sweep(
+    condition: str,
+    vary: tuple[str, ...],
+    as_of: dt.datetime | None,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    where: str | None,
+    universe: str | None,
+    unknown: Literal["keep", "drop"] | None,
+    executor: str | Ray,
+    threads: int | None,
+    adjust: Adjust,
+    format_: str,
+    output: Path | None,
+    data: Path | None,
+) -> None:
+    """Count for how many symbols each variant of CONDITION holds, thousands of them in one pass.
+
+    Where numbers stand, CONDITION has names in braces, and --vary says what each of them is to be.
+    Every combination is a variant, and a line of the table; with --since or --until, each session
+    of each.
+
+    \b
+    Examples:
+      marketsweep sweep 'rsi({n}) < {t}' --vary n=5..29 --vary t=15..39
+      marketsweep sweep 'close > sma({n})' --vary n=20..200..20 --since 2016-06-01 --format csv
+      marketsweep sweep 'close > {k} * bbands(20).upper' --vary k=1,1.02,1.05
+    """
+    from marketsweep.cli.reports.text import sweep_report
+    from marketsweep.market import Market, data_folder, open_market
+
+    check_format(format_, output)
+    if as_of and (since or until):
+        raise UsageError(
+            "--as-of is one session, --since and --until are many: give one or the other"
+        )
+    values = _values(vary, taken=signature(Market.sweep).parameters)
+    with open_market(data_folder(data)) as market, progress_line("sweeping", "matches") as progress:
+        found = market.sweep(
+            condition,
+            as_of=date_of(as_of),
+            since=date_of(since),
+            until=date_of(until),
+            where=where,
+            universe=universe,
+            unknown=unknown,
+            executor=executor,
+            threads=threads,
+            adjust=adjust,  # any text, until it is checked
+            progress=progress,
+            **values,
+        )
+    write_answer(found, found.seconds, format_, output, sweep_report)
+
+
+def _values(given: tuple[str, ...], taken: Container[str]) -> dict[str, list[float]]:
+    """The values of each name. Raises UsageError where they cannot be read."""
+    values: dict[str, list[float]] = {}
+    for text in given:
+        named = _NAMED.fullmatch(text)
+        if not named:
+            raise UsageError(f"--vary {text!r}: write a name and its values, as in n=5..30")
+        name, numbers = named.groups()
+        if name in values:
+            raise UsageError(f"--vary {name} is given twice: join its values, as in {name}=5,10,15")
+        if name in taken:
+            raise UsageError(f"--vary {name} has a meaning of its own: choose another name")
+        values[name] = _numbers(name, numbers)
+    return values
+
+
+def _numbers(name: str, text: str) -> list[float]:
+    """`5..30`, `20..200..20` or `10,14,21`; the last of a range is part of it."""
+    from decimal import Decimal  # ten steps of 0.1 are 1, and reach it
+
+    from marketsweep.language.lexer import number_of
+
+    if _LIST.fullmatch(text):
+        return [number_of(number.strip()) for number in text.split(",")]
+    found = _RANGE.fullmatch(text)
+    if not found:
+        raise UsageError(
+            f"--vary {name}={text}: values are 5..30, 20..200..20 (every 20th) or 10,14,21"
+        )
+    first, last, step = (Decimal(repr(number_of(number or "1"))) for number in found.groups())
+    if not all(number.is_finite() for number in (first, last, step)):
+        raise UsageError(f"--vary {name}={text}: these are larger than any number that can be kept")
+    if not step or (last - first) / step < 0:
+        raise UsageError(f"--vary {name}={text}: {first} and steps of {step} never reach {last}")
+    count = int((last - first) / step) + 1
+    if count > _MOST_VALUES:
+        raise UsageError(f"--vary {name}={text}: these are {count:,} values, which are too many")
+    return [float(first + place * step) for place in range(count)]

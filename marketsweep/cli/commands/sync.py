@@ -1,0 +1,197 @@
+"""`marketsweep sync`: fetch what is missing, or say what it would cost."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from marketsweep.cli.commands._shared import (
+    DAY,
+    data_option,
+    date_of,
+    echo,
+    listed,
+    progress_line,
+    universe_option,
+    unknown_option,
+    where_option,
+    write_json,
+)
+from marketsweep.cli.commands._sources import Source, file_options, limit_option, source_options
+from marketsweep.errors import UsageError
+
+if TYPE_CHECKING:
+    from marketsweep.ingest.estimate import Forecast
+    from marketsweep.ingest.providers.files import FilesProvider
+    from marketsweep.ingest.receipt import SyncReceipt
+
+
+@click.command()
+@source_options
+@click.option("--since", type=DAY, help="First session. Default: two years back.")
+@click.option("--until", type=DAY, help="Last session. Default: the newest there is.")
+@click.option("--again", is_flag=True, help="since: fetch stored sessions too.")
+@file_options
+@limit_option
+@click.option("--only", metavar="A,B|@FILE", help="These symbols alone, by the cheapest way.")
+@click.option("--by-symbol", is_flag=True, help="One call a symbol, and not one a session.")
+@universe_option
+@where_option
+@unknown_option
+@click.option("--details", is_flag=True, help="only: market cap and more, a call each.")
+@click.option("--always", metavar="A,B|@FILE", help="by symbol: fetched in any case.")
+@click.option("--concurrency", type=click.IntRange(1, 100), help="Calls under way at once.")
+@click.option("--plan", "only_plan", is_flag=True, help="Say what it would cost; make no call.")
+@click.option("--dry-run", is_flag=True, help="files: say what was understood; store nothing.")
+@click.option("--watch", "keep_on", is_flag=True, help="Go on: sync again after each close.")
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="The receipt as JSON on stdout.")
+def sync(
+    provider: str,
+    base_url: str | None,
+    api_key: str | None,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    again: bool,
+    path: Path | None,
+    actions: Path | None,
+    symbols: Path | None,
+    calls_per_minute: int | None,
+    only: str | None,
+    by_symbol: bool,
+    universe: str | None,
+    where: str | None,
+    unknown: Literal["keep", "drop"] | None,
+    details: bool,
+    always: str | None,
+    concurrency: int | None,
+    only_plan: bool,
+    dry_run: bool,
+    keep_on: bool,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Fetch what is missing: prices, splits, dividends, reference data.
+
+    \b
+    Examples:
+      marketsweep sync                                   two years of every US stock
+      marketsweep sync --plan --calls-per-minute 5       what that would cost
+      marketsweep sync --since 2020-01-01 --calls-per-minute 5
+      marketsweep sync --again --since 2024-06-10 --until 2024-06-10
+      marketsweep sync --only AAPL,BRK.B --since 2010-01-01
+      marketsweep sync --only @watchlist.txt --by-symbol
+      marketsweep sync --by-symbol --universe liquid     of the whole market, who passes
+      marketsweep sync --watch                           now, and after each close
+      marketsweep sync --provider files --path bars.parquet --actions actions.parquet
+      marketsweep sync --provider files --path MSFT.csv --dry-run
+
+    What was fetched is kept, whatever happens; run it again to go on. A session that cannot be
+    had is asked for again later. The exit code is 3 where splits are not included, or nothing that
+    can be used came, and 4 where nothing could be had.
+    """
+    from marketsweep.core.settings import read_config
+    from marketsweep.ingest.receipt import require_use
+    from marketsweep.ingest.sync import sync as run_sync
+    from marketsweep.market import data_folder
+    from marketsweep.store.store import Store
+
+    source = Source(
+        *(provider, base_url, api_key, path, actions, symbols, calls_per_minute, concurrency),
+        config=read_config(data_folder(data)),
+    )
+    source.make()  # refuses what cannot be before a folder is made
+    if keep_on and until:
+        raise UsageError("--watch goes on and on: leave --until out")
+    chosen = None if only is None else listed(only)
+    in_any_case = () if always is None else listed(always)
+    if again and since is None:
+        raise UsageError("--again needs --since: from which session on to fetch again")
+    if dry_run:
+        if provider != "files":
+            raise UsageError("--dry-run is for --provider files; --plan says what a sync costs")
+        _show_dry_run(source.files(), as_json)
+        return
+    if only_plan:
+        from marketsweep.ingest.estimate import forecast
+
+        first, last = date_of(since), date_of(until)
+        folder = data_folder(data)
+        plan = forecast(
+            folder,
+            source.make(),
+            first,
+            last,
+            symbols=chosen,
+            by_symbol=by_symbol,
+            universe=universe,
+            where=where,
+            unknown=unknown,
+            details=details,
+            always=in_any_case,
+            again=again,
+        )
+        _show_forecast(plan, as_json)
+        return
+
+    def once() -> SyncReceipt:
+        with progress_line("fetching") as progress:
+            receipt = run_sync(
+                store,
+                source.make(),
+                date_of(since),
+                date_of(until),
+                progress,
+                symbols=chosen,
+                by_symbol=by_symbol,
+                universe=universe,
+                where=where,
+                unknown=unknown,
+                details=details,
+                always=in_any_case,
+                again=again,
+            )
+        _show_receipt(receipt, as_json)
+        return receipt
+
+    with Store.create(data_folder(data)) as store:
+        if keep_on:
+            from marketsweep.ingest.schedule import watch
+
+            watch(store, once, lambda said: echo(f"marketsweep: {said}", err=True))
+        else:
+            require_use(once())
+
+
+def _show_receipt(receipt: SyncReceipt, as_json: bool) -> None:
+    for warning in receipt.warnings:
+        echo(f"marketsweep: {warning}", err=True)
+    if as_json:
+        write_json(receipt.to_dict())
+    else:
+        from marketsweep.cli.reports.text import sync_report
+
+        echo(sync_report(receipt))
+
+
+def _show_dry_run(source: FilesProvider, as_json: bool) -> None:
+    from marketsweep.cli.reports.text import dry_run_report
+    from marketsweep.ingest.dry_run import dry_run
+
+    found = dry_run(source)
+    if as_json:
+        write_json(found.to_dict())
+    else:
+        echo(dry_run_report(found))
+
+
+def _show_forecast(plan: Forecast, as_json: bool) -> None:
+    from marketsweep.cli.reports.text import forecast_report
+
+    if as_json:
+        write_json(plan.to_dict())
+    else:
+        echo(forecast_report(plan))

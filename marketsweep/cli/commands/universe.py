@@ -1,0 +1,142 @@
+"""`marketsweep universe`: named universes, and the kept low-volume list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from marketsweep.cli.commands._shared import data_option, echo, json_option, listed, write_json
+
+_expires_option = click.option(
+    "--expires", metavar="30d|DATE", help="When your word ends. Default: never."
+)
+
+
+@click.group()
+def universe() -> None:
+    """Who is looked at: named universes, and the kept low-volume list.
+
+    \b
+    Examples:
+      marketsweep universe rebuild
+      marketsweep universe show
+      marketsweep scan 'rsi(14) < 30' --skip-low-volume
+
+    The list is left out of scans with --skip-low-volume, or of a universe with
+    skip_low_volume = true, and of sync --by-symbol, which saves a call a symbol. Your word wins
+    over what is built.
+    """
+
+
+@universe.command()
+@data_option
+@json_option
+def show(data: Path | None, as_json: bool) -> None:
+    """The named universes, and every symbol of the low-volume list with its reason.
+
+    \b
+    Examples:
+      marketsweep universe show
+      marketsweep universe show --json
+    """
+    from marketsweep.cli.reports.universe import low_volume_report, universes_report
+    from marketsweep.market import data_folder
+    from marketsweep.store.store import Store
+    from marketsweep.universe.low_volume import to_dict
+    from marketsweep.universe.named import read_universes
+
+    folder = data_folder(data)
+    with Store.open(folder) as store, store.snapshot() as snapshot:
+        universes, lines, day = read_universes(folder), snapshot.low_volume(), snapshot.newest
+    for said in universes.faulty.values():
+        echo(f"marketsweep: {said}", err=True)
+    if as_json:
+        write_json(
+            {
+                "universes": {name: one.parts for name, one in universes.screens.items()},
+                "faulty": universes.faulty,
+                "session": day and str(day),
+                "low_volume": [to_dict(line, day) for line in lines],
+            }
+        )
+    else:
+        echo(f"{universes_report(universes.screens)}\n{low_volume_report(lines, day)}")
+
+
+@universe.command()
+@click.option(
+    "--min-dollar-volume", default="1M", show_default=True, metavar="DOLLARS", help="A session."
+)
+@click.option("--sessions", default=20, show_default=True, type=click.IntRange(1, 5_000))
+@click.option(
+    "--expires", default="30d", show_default=True, metavar="30d|DATE", help="After the session."
+)
+@data_option
+@json_option
+def rebuild(
+    min_dollar_volume: str, sessions: int, expires: str, data: Path | None, as_json: bool
+) -> None:
+    """Build the low-volume list anew from the newest session; your word stays.
+
+    \b
+    Examples:
+      marketsweep universe rebuild
+      marketsweep universe rebuild --min-dollar-volume 500K --sessions 63 --expires 90d
+    """
+    from marketsweep.cli.reports.universe import rebuilt_report
+    from marketsweep.market import data_folder
+    from marketsweep.store.store import Store
+    from marketsweep.universe.low_volume import rebuild as rebuild_list
+    from marketsweep.universe.named import dollars
+
+    least = dollars(min_dollar_volume)
+    with Store.open(data_folder(data)) as store:
+        done = rebuild_list(store, least, sessions, expires)
+    if as_json:
+        write_json(done.to_dict())
+    else:
+        echo(rebuilt_report(done))
+
+
+@universe.command()
+@click.argument("symbols", metavar="A,B|@FILE...", nargs=-1, required=True)
+@_expires_option
+@data_option
+def exclude(symbols: tuple[str, ...], expires: str | None, data: Path | None) -> None:
+    """Put symbols on the low-volume list by your own word.
+
+    \b
+    Examples:
+      marketsweep universe exclude TVIX UVXY
+      marketsweep universe exclude @never.txt --expires 90d
+    """
+    _put_word(symbols, expires, data, out=True)
+
+
+@universe.command()
+@click.argument("symbols", metavar="A,B|@FILE...", nargs=-1, required=True)
+@_expires_option
+@data_option
+def include(symbols: tuple[str, ...], expires: str | None, data: Path | None) -> None:
+    """Keep symbols off the low-volume list by your own word, whatever is built.
+
+    \b
+    Examples:
+      marketsweep universe include BRK.A
+      marketsweep universe include @watchlist.txt --expires 2027-01-31
+    """
+    _put_word(symbols, expires, data, out=False)
+
+
+def _put_word(
+    symbols: tuple[str, ...], expires: str | None, data: Path | None, *, out: bool
+) -> None:
+    from marketsweep.market import data_folder
+    from marketsweep.store.store import Store
+    from marketsweep.universe.low_volume import put_word
+
+    given = list(dict.fromkeys(symbol for text in symbols for symbol in listed(text)))
+    with Store.open(data_folder(data)) as store:
+        said = put_word(store, given, expires, out=out)
+        echo(f"{said}; data version {store.version()}")

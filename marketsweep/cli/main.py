@@ -1,0 +1,86 @@
+"""The command line: parses, runs, writes. Answers go to stdout, everything else to stderr.
+
+Nothing heavy is imported at the top: `marketsweep --help` answers without numpy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Any
+
+import click
+
+from marketsweep import __version__
+from marketsweep.cli.commands._shared import echo
+from marketsweep.cli.commands.actions import actions
+from marketsweep.cli.commands.audit import audit
+from marketsweep.cli.commands.demo import demo
+from marketsweep.cli.commands.explain import explain
+from marketsweep.cli.commands.indicators import indicators
+from marketsweep.cli.commands.presets import presets
+from marketsweep.cli.commands.repair import repair
+from marketsweep.cli.commands.sandbox import sandbox
+from marketsweep.cli.commands.scan import scan
+from marketsweep.cli.commands.signals import signals
+from marketsweep.cli.commands.status import status
+from marketsweep.cli.commands.sweep import sweep
+from marketsweep.cli.commands.sync import sync
+from marketsweep.cli.commands.tune import tune
+from marketsweep.cli.commands.universe import universe
+from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
+
+_INTERRUPTED = 130
+_REPAIR = ": run marketsweep repair, which keeps what is good"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class _Group(click.Group):
+    """Turns every error that is raised on purpose into one clear line and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401, click's own signature
+        try:
+            return super().invoke(ctx)
+        except MarketsweepError as error:
+            unsaid = isinstance(error, StoreDamaged) and "repair" not in str(error)
+            echo(f"marketsweep: {error}{_REPAIR if unsaid else ''}", err=True)
+            ctx.exit(error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            echo("marketsweep: interrupted; what was committed stays", err=True)
+            ctx.exit(_INTERRUPTED)
+        except BrokenPipeError:
+            # The reader of stdout left, as `head` does: nobody is there to be told.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            echo(f"marketsweep: the answer cannot be written: {error.strerror}", err=True)
+            ctx.exit(StoreError.exit_code)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="marketsweep")
+def main() -> None:
+    """Sweeps the whole US stock market for technical conditions.
+
+    \b
+    Fetch the market once, then as often as you like:
+      export MASSIVE_API_KEY=...
+      marketsweep sync
+    Scan it:
+      marketsweep scan 'rsi(14) < 30 and close > sma(200)'
+      marketsweep scan 'sma(50) crosses above sma(200) within 5 bars' --where 'exchange == "NASDAQ"'
+
+    Exit codes: 0 done, 1 any other error, 2 bad condition or usage, or no data yet, 3 coverage
+    too low or data stale, 4 provider refused or unreachable, 5 store damaged or locked, or disk
+    full, 6 a cluster failed, 130 interrupted.
+    """
+
+
+_SCANNING = (scan, signals, sweep, explain, audit, presets, indicators)
+_DATA = (sync, status, repair, actions, universe, tune, sandbox, demo)
+for _command in (*_SCANNING, *_DATA):
+    main.add_command(_command)

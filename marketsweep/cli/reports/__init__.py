@@ -1,0 +1,1 @@
+"""What people read: receipts, status, quality, universes. Plain text, no colour."""

@@ -1,0 +1,174 @@
+"""One NVIDIA GPU, by CuPy. A panel's fields stay on the card from scan to scan.
+
+What is launched is in `_on_card`; here is the card: its memory, its kernels, and what to say where
+there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cache, partial
+from threading import Lock
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep.engine.executors.gpu import run as _on_card
+from marketsweep.engine.executors.gpu.field_cache import KeptFields
+from marketsweep.engine.executors.gpu.run import Card, Memory
+from marketsweep.engine.lowering import Found, Tallies
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.engine.plan import Plan
+from marketsweep.errors import ExecutorError, UsageError
+from marketsweep.kernels import cuda
+from marketsweep.kernels.cpu import TILE
+
+SHARE: Final = 0.4
+"""Of the card's free memory: for fields that are kept, and again for one evaluation."""
+
+_INSTALL: Final = "pip install 'marketsweep[gpu]'"
+_OTHERWISE: Final = "use --executor threads on this machine"
+_Answer = TypeVar("_Answer")
+
+
+def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
+    """The plan over all symbols at once.
+
+    Raises `UsageError` where there is no card to run it, `ExecutorError` where it fails.
+    """
+    return _asked(_on_card.run, plan, panel)
+
+
+def search(plan: Plan, panel: Panel) -> Found:
+    """Where the first result holds. Raises as `run` does."""
+    return _asked(_on_card.search, plan, panel)
+
+
+def tally(plan: Plan, panel: Panel, first: int = 0) -> Tallies:
+    """Counts where each result holds, from session number `first` on. Raises as `run` does."""
+    return _asked(partial(_on_card.tally, first=first), plan, panel)
+
+
+def _asked(function: Callable[[Card, Plan, Panel], _Answer], plan: Plan, panel: Panel) -> _Answer:
+    device = card()
+    with device.lock:
+        try:
+            return function(device, plan, panel)
+        except (MemoryError, RuntimeError) as error:  # of which CuPy's are
+            # Frames of the evaluation hold memory of the card.
+            failure = error.with_traceback(None)
+        with suppress(RuntimeError):  # a card that failed may refuse everything from then on
+            device.let_go()
+        raise ExecutorError(_said(failure)) from failure
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"the GPU has too little free memory for this plan: {_OTHERWISE}, or free some of it"
+    if "libnvrtc" in str(error):
+        return f"CuPy finds no NVRTC, which compiles for the GPU: {_INSTALL}, or {_OTHERWISE}"
+    return f"the GPU failed ({error}): {_OTHERWISE}"
+
+
+@cache
+def card() -> CudaCard:
+    """The first card that is visible. Raises `UsageError` where there is none, or no CuPy."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise UsageError(
+            f"--executor gpu needs CuPy ({error}): {_INSTALL}, or {_OTHERWISE}"
+        ) from error
+    runtime = cupy.cuda.runtime
+    has, needs = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+    if not has:
+        raise UsageError(f"--executor gpu finds no NVIDIA driver: install it, or {_OTHERWISE}")
+    if has // 1000 < needs // 1000:
+        raise UsageError(
+            f"the NVIDIA driver is too old (CUDA {_version(has)}, CuPy is of {_version(needs)}): "
+            f"update it, install the CuPy of its version, or {_OTHERWISE}"
+        )
+    try:
+        runtime.getDeviceCount()
+        return CudaCard(cupy)
+    except runtime.CUDARuntimeError as error:
+        raise UsageError(f"--executor gpu finds no GPU ({error}): {_OTHERWISE}") from error
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+class CudaMemory:
+    """Bytes of CuPy's pool, given back with the last reference."""
+
+    def __init__(self, pointer: Any) -> None:  # noqa: ANN401, a cupy.cuda.MemoryPointer
+        self._pointer = pointer
+        self.address = int(pointer.ptr)
+
+
+class CudaCard:
+    """See `_on_card.Card`. All is done on one stream, by whoever holds `lock`."""
+
+    def __init__(self, cupy: Any) -> None:  # noqa: ANN401, the module
+        self.lock = Lock()
+        self._cupy, self._runtime = cupy, cupy.cuda.runtime
+        self._pool = cupy.cuda.MemoryPool()
+        self._functions: dict[str, Any] = {}
+        self._kept = KeptFields(self.room(), self.upload)
+
+    def room(self) -> int:
+        """A share of what is free now."""
+        return int(SHARE * (self._runtime.memGetInfo()[0] + self._pool.free_bytes()))
+
+    def empty(self, size: int) -> CudaMemory:
+        """Bytes of the pool, at least one."""
+        return CudaMemory(self._pool.malloc(max(1, size)))
+
+    def upload(self, array: NDArray[Any]) -> CudaMemory:
+        """A copy of an array."""
+        memory, array = self.empty(array.nbytes), np.ascontiguousarray(array)
+        direction = self._runtime.memcpyHostToDevice
+        self._runtime.memcpy(memory.address, array.ctypes.data, array.nbytes, direction)
+        return memory
+
+    def download(self, memory: Memory, to: NDArray[Any]) -> None:
+        """Waits for all that was launched, and copies."""
+        direction = self._runtime.memcpyDeviceToHost
+        self._runtime.memcpy(to.ctypes.data, memory.address, to.nbytes, direction)
+
+    def keep(self, fields: list[NDArray[np.float64]]) -> list[Memory | None]:
+        """See `KeptFields`."""
+        return self._kept.keep(fields)
+
+    def let_go(self) -> None:
+        """Gives back all memory that no evaluation is using; what was kept is copied anew."""
+        self._kept.clear()
+        self._pool.free_all_blocks()
+
+    def prepare(self, fused: dict[str, str]) -> None:
+        """Compiles what was not compiled before; CuPy keeps that on disk."""
+        missing = {name: text for name, text in fused.items() if name not in self._functions}
+        if "card_results" not in self._functions:
+            names = [f"card_{name}" for name in (*cuda.drivers(), *cuda.OF_RESULTS)]
+            self._compile(cuda.source(), names)
+        if missing:
+            self._compile(cuda.fused_source(missing.items()), missing)
+
+    def _compile(self, source: str, names: Iterable[str]) -> None:
+        module = self._cupy.RawModule(code=source, options=cuda.OPTIONS, backend="nvrtc")
+        try:
+            module.compile()
+        except self._cupy.cuda.compiler.CompileException as error:
+            raise RuntimeError(f"NVRTC: {str(error).splitlines()[0]}") from error
+        for name in names:
+            self._functions[name] = module.get_function(name)
+
+    def launch(
+        self, kernel: str, grid: tuple[int, int, int], rows: int, work: int, number: int
+    ) -> None:
+        """Runs a kernel after what was launched before it."""
+        with self._cupy.cuda.Stream.null:
+            self._functions[kernel](grid, (TILE, rows, 1), (np.uint64(work), np.int64(number)))

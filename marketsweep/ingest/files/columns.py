@@ -1,0 +1,110 @@
+"""Columns of a table that must be there, as texts and as days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import polars as pl
+
+from marketsweep.core.calendar import FIRST_DAY, LAST_DAY
+from marketsweep.core.safe_text import foreign
+from marketsweep.errors import UsageError
+from marketsweep.ingest.files.days import Days, days_of
+from marketsweep.ingest.files.values import kind_name, refuse
+
+_SHOWN: Final = 40
+"""Characters of a column's name that are shown."""
+
+
+class NoTable(UsageError):
+    """A text in a single column, as a note beside the tables of a folder."""
+
+
+def required(table: pl.DataFrame, names: Iterable[str], otherwise: str = "") -> pl.DataFrame:
+    """Return the table. Raises UsageError if it lacks one of the columns.
+
+    It is a NoTable where the file has a single column.
+    """
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        wanted = " ".join(filter(None, [", ".join(missing), otherwise]))
+        there = ", ".join(foreign(name, _SHOWN) for name in table.columns[:20])
+        fault = NoTable if len(table.columns) == 1 else UsageError
+        raise fault(f"missing column {wanted}; the file has {there}{_hint(missing, table)}")
+    return table
+
+
+def _hint(missing: list[str], table: pl.DataFrame) -> str:
+    if missing == ["symbol"]:
+        return ". A file of one ticker is named after it: MSFT.csv"
+    if len(table.columns) == 1:
+        return ". Columns are parted by commas, semicolons, tabs or pipes"
+    return ""
+
+
+def with_columns_of(
+    table: pl.DataFrame, names: Iterable[str], kind: type[pl.DataType]
+) -> pl.DataFrame:
+    """Return the table with those columns that it lacks, empty."""
+    absent = [name for name in names if name not in table.columns]
+    return table.with_columns([pl.lit(None, dtype=kind).alias(name) for name in absent])
+
+
+def texts_in(table: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """Return the table with columns as text. Raises UsageError for a cell that is empty."""
+    for name in names:
+        column = as_text(table[name])
+        refuse(column, column.fill_null("") == "", name, "is empty", table)
+        table = table.with_columns(column.alias(name))
+    return table
+
+
+def as_text(column: pl.Series) -> pl.Series:
+    """Return a column as text without padding. Raises UsageError for what is not text."""
+    kind = column.dtype
+    simple = kind.is_numeric() or kind in (pl.String, pl.Null, pl.Date)
+    if not (simple or isinstance(kind, pl.Categorical | pl.Enum)):
+        raise UsageError(f"column {column.name} holds {kind_name(kind)} and not text")
+    return column.cast(pl.String).str.strip_chars()
+
+
+def lenient_days(column: pl.Series) -> pl.Series:
+    """Return a column as Date, null for a cell that is not a date from 1900 to 2199.
+
+    Raises UsageError.
+    """
+    days = _lenient(column)
+    return days.set((~days.is_between(FIRST_DAY, LAST_DAY)).fill_null(value=False), None)
+
+
+def _lenient(column: pl.Series) -> pl.Series:
+    if column.dtype != pl.String:
+        return days_of(column).days
+    iso = column.str.strip_chars().str.contains(r"^\d{4}-\d{2}-\d{2}")
+    usual = column.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    if not (column.is_not_null() & ~iso & (column != "")).any():
+        return usual
+    try:
+        return days_of(column).days
+    except UsageError:
+        # A cell is at fault: the others count.
+        return usual.set(~iso, None)
+
+
+def days_in(
+    table: pl.DataFrame, name: str, unless: pl.Series | None = None, missing: tuple[str, ...] = ()
+) -> tuple[pl.DataFrame, Days]:
+    """Return the table with a column as Date, and how it was read.
+
+    Raises UsageError for a cell that is not a date between 1900 and 2199, and for an empty cell
+    outside of the rows of `unless`. Texts in `missing` are empty.
+    """
+    column = table[name]
+    days = days_of(column, missing)
+    outside = ((days.days < FIRST_DAY) | (days.days > LAST_DAY)).fill_null(value=False)
+    refuse(column, outside, name, "is not a date between 1900 and 2199")
+    if unless is not None:
+        missing_days = days.days.is_null() & ~unless
+        refuse(column, missing_days, name, "is not a date like 2016-01-04", table)
+    return table.with_columns(days.days.alias(name)), days

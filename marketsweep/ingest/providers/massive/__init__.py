@@ -1,0 +1,1 @@
+"""Massive, formerly Polygon.io: `provider` asks, `bodies` decodes what comes."""

@@ -1,0 +1,54 @@
+"""What a sandbox serves, and how it behaves."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from marketsweep.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Files in any form that `files` reads; without `symbols`, the bars say what is listed.
+
+    `now` is the last day of which the sandbox knows (None: the last day of the bars) and `clock`
+    the time in New York at which it stands there (None: the close).
+    """
+
+    bars: Path
+    actions: Path | None = None
+    symbols: Path | None = None
+    port: int = 0
+    """0 takes any free port."""
+    latency_ms: float = 0
+    """What every call waits, each for itself, before it is worked on."""
+    calls_per_minute: int | None = None
+    api_key: str = "sandbox"
+    now: dt.date | None = None
+    clock: dt.time | None = None
+    faults: tuple[str, ...] = ()
+    """Names of `faults.FAULTS`."""
+    fault_share: float = 0.05
+    """Of the calls that a fault befalls."""
+    seed: int = 0
+
+    def to_json(self) -> str:
+        """The settings as the one argument of `python -m marketsweep.ingest.sandbox`."""
+        return msgspec.json.encode(self, enc_hook=str).decode()
+
+    @staticmethod
+    def from_json(text: str) -> Settings:
+        """The settings that `to_json` wrote; raises `UsageError`."""
+        try:
+            return msgspec.json.decode(text, type=Settings, dec_hook=_path)
+        except msgspec.DecodeError as error:
+            raise UsageError(f"not the settings of a sandbox: {error}") from error
+
+
+def _path(kind: type[Path], value: Any) -> Path:  # noqa: ANN401
+    return kind(value)

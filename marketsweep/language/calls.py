@@ -1,0 +1,318 @@
+"""Names and calls of the condition language: fields, facts, indicators, and every function."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
+
+from marketsweep.core.fields import DERIVED, FIELDS
+from marketsweep.core.suggest import names_near
+from marketsweep.language import tree
+from marketsweep.language.indicators.events import OCCURRENCES, Occurrence
+from marketsweep.language.indicators.table import INDICATORS, Indicator, Parameter
+from marketsweep.language.lexer import Token
+from marketsweep.language.token_stream import Reader
+from marketsweep.language.tree import FACTS, Kind, Node
+from marketsweep.language.vocabulary import (
+    AGGREGATES,
+    CALLS,
+    EXAMPLES,
+    FRAMES,
+    FUNCTIONS,
+    GROUPS,
+    JOINS,
+    KEYWORDS,
+    STANDINGS,
+    TRENDS,
+    WORDS,
+)
+
+_KINDS = {"condition": Kind.TRUTH, "x": Kind.NUMBER}
+
+
+_Build = Callable[[str, list[Node], Token], Node]
+
+
+class Calls(Reader, ABC):
+    """What begins with a name. `lets` are the names that the text itself has given so far."""
+
+    def __init__(self, source: str, cut: list[Token] | None = None) -> None:
+        super().__init__(source, cut)
+        self.lets: dict[str, Node] = {}
+
+    @abstractmethod
+    def expression(self, floor: int) -> Node:
+        """An expression whose operators bind more tightly than `floor`."""
+
+    @abstractmethod
+    def saved(self, name: str) -> Node | None:
+        """The condition that is saved under a name, if one is."""
+
+    def name(self) -> Node:
+        """A field, a fact, a name of the text's own, or a call."""
+        token = self.advance()
+        name = token.text.lower()
+        if self.is_mark("("):
+            return self._call(token, name)
+        if name in FIELDS or name in DERIVED:
+            return tree.Field(name, span=token.span)
+        if name in FACTS:
+            return tree.Fact(name, span=token.span)
+        if (given := self.lets.get(name) or self.saved(name)) is not None:
+            return replace(given, span=token.span)
+        signature = _signature(name)
+        if signature:
+            self.fail(f"{name} needs its parameters: {signature}", token.span)
+        return self.fail(_unknown(token.text, self.lets), token.span)
+
+    def _call(self, token: Token, name: str) -> Node:
+        with_grammar = {
+            "symbol": self._other,
+            "market": self._breadth,
+            "rs": self._relative_strength,
+            **dict.fromkeys(FRAMES, self._framed),
+        }
+        if name in with_grammar:
+            return with_grammar[name](token, name)
+        families: tuple[tuple[Container[str], _Build], ...] = (
+            (INDICATORS, self._indicator),
+            (OCCURRENCES, self._occurred),
+            (FUNCTIONS, self._function),
+            (STANDINGS, self._standing),
+            (TRENDS, self._trend),
+            (("frozen",), self._frozen),
+            (JOINS, self._joined),
+        )
+        for names, build in families:
+            if name in names:
+                return build(name, self._arguments(name), token)
+        return self.fail(_unknown(token.text, self.lets, calls=True), token.span)
+
+    def _arguments(self, name: str) -> list[Node]:
+        self.advance()
+        arguments: list[Node] = []
+        while not self.is_mark(")"):
+            if arguments:
+                self.expect(",", f"or ')' in {name}(...)")
+            arguments.append(self.expression(0))
+        self.advance()
+        return arguments
+
+    def _need_count(
+        self, name: str, arguments: Sequence[Node], wanted: int, token: Token, what: str = "numbers"
+    ) -> None:
+        if len(arguments) != wanted:
+            span = self.since(token.span)
+            self.fail(f"{name} takes {wanted} {what}, not {len(arguments)}", span)
+
+    # -- of a symbol's own bars
+
+    def _function(self, name: str, arguments: list[Node], token: Token) -> Node:
+        self._need_count(name, arguments, FUNCTIONS[name], token)
+        for argument in arguments:
+            self.need(argument, Kind.NUMBER, f"what {name} takes")
+        return tree.Function(name, tuple(arguments), span=self.since(token.span))
+
+    def _indicator(self, name: str, arguments: list[Node], token: Token) -> Node:
+        row = INDICATORS[name]
+        source: Node | None = None
+        if row.series:
+            source = tree.Field(row.inputs[0], span=token.span)
+            if arguments and not is_literal(arguments[0]):
+                source = self.need(arguments.pop(0), Kind.NUMBER, f"what {row.name} reads")
+        parameters = [parameter.default for parameter in row.parameters]
+        hint = "" if row.series else f" ({row.name} reads {', '.join(row.inputs)} by itself)"
+        for i, argument in enumerate(arguments[: len(parameters)]):
+            parameters[i] = self._parameter(row.name, row.parameters[i], argument, hint)
+        if len(arguments) > len(parameters):
+            span = self.since(token.span)
+            self.fail(f"{len(arguments)} parameters are too many: {row.signature}", span)
+        problem = row.problem(*parameters) if row.problem else None
+        if problem:
+            self.fail(f"{row.name}: {problem}", self.since(token.span))
+        output = self._output(row, token)
+        return tree.Call(row.name, source, tuple(parameters), output, span=self.since(token.span))
+
+    def _parameter(self, name: str, wanted: Parameter, argument: Node, hint: str = "") -> float:
+        number = f"a {'whole ' if wanted.whole else ''}number"
+        limits = f"{number} from {wanted.minimum:,g} to {wanted.maximum:,g}"
+        if not is_literal(argument):
+            self.fail(f"parameter {wanted.name} of {name} must be {limits}{hint}", argument.span)
+        value = literal(argument)
+        if not wanted.minimum <= value <= wanted.maximum or (wanted.whole and value != int(value)):
+            self.fail(
+                f"parameter {wanted.name} of {name} must be {limits}, not {value:g}", argument.span
+            )
+        return value
+
+    def _output(self, row: Indicator, token: Token) -> str:
+        if not self.is_mark("."):
+            if row.outputs and row.name not in row.outputs:
+                self.fail(
+                    f"{row.name} has several outputs: add one of "
+                    + ", ".join(f".{name}" for name in row.outputs),
+                    self.since(token.span),
+                )
+            return row.name if row.outputs else ""
+        self.advance()
+        name = self.advance()
+        if not row.outputs:
+            self.fail(f"{row.name} has one value, and no .{name.text}", name.span)
+        if name.text.lower() not in row.outputs:
+            self.fail(
+                f"{row.name} has no output {name.text!r}; it has {', '.join(row.outputs)}",
+                name.span,
+            )
+        return name.text.lower()
+
+    def _occurred(self, name: str, arguments: list[Node], token: Token) -> Node:
+        row = OCCURRENCES[name]
+        needed = len(row.operands)
+        if not needed <= len(arguments) <= needed + len(row.parameters):
+            span = self.since(token.span)
+            self.fail(f"{row.name} takes other arguments: {row.signature}", span)
+        for operand, node in zip(row.operands, arguments, strict=False):
+            self.need(node, _KINDS[operand], f"{operand} of {row.name}")
+        parameters = [parameter.default for parameter in row.parameters]
+        for i, argument in enumerate(arguments[needed:]):
+            parameters[i] = self._parameter(row.name, row.parameters[i], argument)
+        operands = tuple(arguments[:needed])
+        return tree.Occurred(row.name, operands, tuple(parameters), span=self.since(token.span))
+
+    def _trend(self, name: str, arguments: list[Node], token: Token) -> Node:
+        self._need_count(name, arguments, 2, token, "arguments, a number and how many bars")
+        x = self.need(arguments[0], Kind.NUMBER, f"what {name} takes")
+        bars = self._parameter(name, Parameter("n", 3, 1), arguments[1])
+        moved = tree.Compare((x, tree.Shift(x, 1)), (TRENDS[name],))
+        return tree.For(moved, int(bars), span=self.since(token.span))
+
+    def _frozen(self, name: str, arguments: list[Node], token: Token) -> Node:
+        self._need_count(name, arguments, 1, token, "argument, how many bars")
+        bars = self._parameter(name, Parameter("n", 15, 1), arguments[0])
+        return tree.Frozen(int(bars), span=self.since(token.span))
+
+    def _joined(self, name: str, arguments: list[Node], token: Token) -> Node:
+        if not arguments:
+            self.fail(f"{name} takes conditions, and there is none", self.since(token.span))
+        for argument in arguments:
+            self.need(argument, Kind.TRUTH, f"what {name} takes")
+        span = self.since(token.span)
+        return replace(tree.joined(JOINS[name], arguments, span), span=span)
+
+    # -- worked out in a pass of its own
+
+    def _other(self, token: Token, _: str) -> Node:
+        self.advance()
+        symbol = self.text('the ticker in quotes, as in symbol("QQQ").close').value
+        if self.is_mark(","):
+            self.advance()
+            of = self.expression(0)
+            self.expect(")", "to close the parenthesis")
+        else:
+            self.expect(")", "after the ticker")
+            self.expect(".", 'after symbol("..."), as in symbol("QQQ").close')
+            if self.token.kind != "name":
+                self.fail(f"expected a field or an indicator after the point, found {self.found()}")
+            of = self.name()
+        self._need_single(of, "what is asked of another symbol", tree.Other, tree.Standing)
+        return tree.Other(symbol, of, span=self.since(token.span))
+
+    def _relative_strength(self, token: Token, _: str) -> Node:
+        self.advance()
+        bars = self.whole_number("the number of bars that rs looks back", least=1)
+        self.expect(",", 'and the ticker to compare with, as in rs(63, "QQQ")')
+        symbol = self.text('the ticker in quotes, as in rs(63, "QQQ")').value
+        self.expect(")", "to close the parenthesis")
+        close = tree.Field("close")
+        growth = tree.Binary("/", close, tree.Shift(close, bars))
+        other = tree.Other(symbol, growth)
+        return tree.Binary("/", growth, other, span=self.since(token.span))
+
+    def _standing(self, name: str, arguments: list[Node], token: Token) -> Node:
+        self._need_count(name, arguments, 1, token, "number")
+        of = self.need(arguments[0], Kind.NUMBER, f"what {name} takes")
+        return tree.Standing(name, of, self._by(), span=self.since(token.span))
+
+    def _breadth(self, token: Token, _: str) -> Node:
+        self.advance()
+        aggregate = self.token.text.lower()
+        if self.token.kind != "name" or aggregate not in AGGREGATES:
+            self.fail(
+                f"market takes one of {', '.join(f'{name}(...)' for name in AGGREGATES)}, "
+                f"found {self.found()}"
+            )
+        inner = self.advance()
+        if not self.is_mark("("):
+            self.fail(f"expected '(' after {aggregate}, found {self.found()}")
+        arguments = self._arguments(aggregate)
+        self._need_count(aggregate, arguments, 1, inner, AGGREGATES[aggregate])
+        of = self.need(arguments[0], _KINDS[AGGREGATES[aggregate]], f"what {aggregate} takes")
+        self.expect(")", "to close the parenthesis of market")
+        return tree.Breadth(aggregate, of, self._by(), span=self.since(token.span))
+
+    def _by(self) -> str:
+        if not self.is_word("by"):
+            return ""
+        self.advance()
+        if not self.is_word(*GROUPS):
+            groups = ", ".join(GROUPS)
+            self.fail(f"expected what to group by ({groups}), found {self.found()}")
+        return self.advance().text.lower()
+
+    def _framed(self, token: Token, unit: str) -> Node:
+        self.advance()
+        of = self.expression(0)
+        running = self.is_mark(",")
+        if running:
+            self.advance()
+            self.expect_word("running", f"or ')' in {unit}(...)")
+        self.expect(")", f"to close {unit}(...)")
+        if of.kind is Kind.TEXT:
+            self.fail(f"what {unit} takes must be a number or a condition", of.span)
+        self._need_single(of, f"what {unit} takes", tree.Other, tree.Standing, tree.Framed)
+        return tree.Framed(unit, of, running, span=self.since(token.span))
+
+    def _need_single(self, of: Node, what: str, *barred: type[Node]) -> None:
+        """Fail where an expression has something in it that other symbols' bars decide."""
+        for node in of.walk():
+            if isinstance(node, (*barred, tree.Breadth)):
+                self.fail(
+                    f"{what} is worked out of one symbol's bars, and {node} is not; put it outside",
+                    of.span,
+                )
+
+
+def is_literal(node: Node) -> bool:
+    """Whether a node is a number as written, with or without a minus."""
+    return isinstance(node, tree.Number) or (
+        isinstance(node, tree.Negate) and isinstance(node.operand, tree.Number)
+    )
+
+
+def literal(node: Node) -> float:
+    """The value of a literal number."""
+    if isinstance(node, tree.Negate):
+        return -literal(node.operand)
+    assert isinstance(node, tree.Number)
+    return node.value
+
+
+def _signature(name: str) -> str:
+    row: Indicator | Occurrence | None = INDICATORS.get(name) or OCCURRENCES.get(name)
+    return row.signature if row else EXAMPLES.get(name, "")
+
+
+def _unknown(name: str, lets: dict[str, Node], *, calls: bool = False) -> str:
+    known = CALLS | {"symbol"} if calls else WORDS
+    name = name if len(name) <= 40 else name[:37] + "..."
+    near = names_near(name.lower(), [*lets, *sorted(known)])
+    near.sort(key=lambda one: abs(len(one) - len(name)))  # most slips keep the length
+    what = "indicator or function" if calls else "name"
+    hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists what there is"
+    return f"unknown {what} {name!r}: {hint}"
+
+
+def is_free(name: str) -> bool:
+    """Whether a name means nothing yet, so that a text may give it a meaning."""
+    return name not in WORDS and name not in KEYWORDS

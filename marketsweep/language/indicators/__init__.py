@@ -1,0 +1,1 @@
+"""What a condition can compute: `table` has the indicators, `events` what a condition did."""

@@ -1,0 +1,84 @@
+"""What a condition did over the last bars: one table, as `indicators` is for values.
+
+A row's kernel is the struct of the same name in `kernels/occurrences.hpp`. None looks further back
+than its last parameter says, so that an answer never depends on how much history is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from marketsweep.language.indicators.table import Parameter
+
+Operand = Literal["condition", "x"]
+"""A truth, or a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One row of the table; `reach` gives, from the parameters, how many earlier bars it sees."""
+
+    name: str
+    doc: str
+    operands: tuple[Operand, ...]
+    parameters: tuple[Parameter, ...]
+    reach: Callable[..., int]
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def signature(self) -> str:
+        """The call with its defaults, as the docs show it."""
+        return f"{self.name}({', '.join([*self.operands, *(p.shown for p in self.parameters)])})"
+
+
+_MOST = Parameter("most", 252, 1)
+
+_TABLE = (
+    Occurrence(
+        "count",
+        "On how many of the last n bars the condition held.",
+        ("condition",),
+        (Parameter("n", 20, 1),),
+        reach=lambda n: n - 1,
+    ),
+    Occurrence(
+        "bars_since",
+        "How many bars ago the condition held last; 0 on such a bar, unknown from `most` on.",
+        ("condition",),
+        (_MOST,),
+        reach=lambda most: most,
+    ),
+    Occurrence(
+        "streak",
+        "On how many bars in a row, up to this one, the condition held; `most` at the most.",
+        ("condition",),
+        (_MOST,),
+        reach=lambda most: most,
+    ),
+    Occurrence(
+        "value_when",
+        "What x was when the condition held last, or k occurrences before that, in `most` bars.",
+        ("condition", "x"),
+        (Parameter("k", 0, 0, 7), _MOST),
+        reach=lambda k, most: most,
+    ),
+    Occurrence(
+        "highest_since",
+        "The highest x since, and with, the bar on which the condition held last, in `most` bars.",
+        ("condition", "x"),
+        (_MOST,),
+        reach=lambda most: most,
+    ),
+    Occurrence(
+        "lowest_since",
+        "The lowest x since, and with, the bar on which the condition held last, in `most` bars.",
+        ("condition", "x"),
+        (_MOST,),
+        reach=lambda most: most,
+    ),
+)
+
+OCCURRENCES: Final = {row.name: row for row in _TABLE}
+"""Every row by name."""

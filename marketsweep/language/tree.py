@@ -1,0 +1,458 @@
+"""The tree that a condition becomes, and its canonical text.
+
+Nodes compare by meaning: where in the text they stood (`span`) does not count. `str(node)` is the
+canonical text, and parsing that gives an equal tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from typing import Any, ClassVar, Final, NamedTuple
+
+from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.vocabulary import NUMBER_FACTS, TEXT_FACTS
+
+
+class Kind(Enum):
+    """What a node stands for, at each bar of a symbol."""
+
+    NUMBER = "a number"
+    TRUTH = "true or false"
+    TEXT = "text"
+
+
+class Span(NamedTuple):
+    """Where a node stood in the text it came from."""
+
+    column: int = 0
+    width: int = 0
+
+
+NOWHERE: Final = Span()
+
+FACTS: Final = dict.fromkeys(TEXT_FACTS, Kind.TEXT) | dict.fromkeys(NUMBER_FACTS, Kind.NUMBER)
+"""Reference data that a condition may name, and what kind of thing each is."""
+
+# How tightly an operator binds; printing puts parentheses by it, and parsing reads by it.
+OR, AND, NOT, WITHIN, COMPARE, SUM, PRODUCT, NEGATE, POSTFIX = range(10, 100, 10)
+_ATOM: Final = 100
+_BINDING: Final = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One part of a condition."""
+
+    span: Span = field(default=NOWHERE, compare=False, kw_only=True, repr=False)
+
+    _kind: ClassVar = Kind.NUMBER
+    _binding: ClassVar = _ATOM
+
+    @property
+    def kind(self) -> Kind:
+        """What it stands for."""
+        return self._kind
+
+    @property
+    def binding(self) -> int:
+        """How tightly its outermost operator binds."""
+        return self._binding
+
+    def children(self) -> Iterator[Node]:
+        """The nodes directly below, in the order of the text."""
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if isinstance(value, Node):
+                yield value
+            elif isinstance(value, tuple):
+                yield from (item for item in value if isinstance(item, Node))
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it."""
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+    def _wrap(self, child: Node, *, tighter: bool = False) -> str:
+        loose = child.binding <= self.binding if tighter else child.binding < self.binding
+        return f"({child})" if loose else str(child)
+
+
+def mapped(node: Node, change: Callable[[Node], Node], **changes: Any) -> Node:  # noqa: ANN401
+    """Return a node with each of its children changed; `changes` are of its other fields."""
+    for part in fields(node):
+        value = getattr(node, part.name)
+        if isinstance(value, Node):
+            changes[part.name] = change(value)
+        elif isinstance(value, tuple) and any(isinstance(item, Node) for item in value):
+            changes[part.name] = tuple(
+                change(item) if isinstance(item, Node) else item for item in value
+            )
+    return replace(node, **changes)
+
+
+def unplaced(node: Node) -> Node:
+    """The same tree with no place in any text: it came from another one."""
+    return mapped(node, unplaced, span=NOWHERE)
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Node):
+    """A literal number."""
+
+    value: float
+
+    def __str__(self) -> str:
+        return f"{int(self.value)}" if self.value == int(self.value) < 1e15 else repr(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Node):
+    """A literal text, in quotes."""
+
+    value: str
+
+    _kind: ClassVar = Kind.TEXT
+
+    def __str__(self) -> str:
+        quoted = self.value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{quoted}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Node):
+    """A field of the bar, or one derived from it."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Fact(Node):
+    """Reference data of the symbol; the same at every bar."""
+
+    name: str
+
+    @property
+    def kind(self) -> Kind:  # noqa: D102, inherited
+        return FACTS[self.name]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """An indicator; `source` None where it reads fields of its own, `output` "" where it is one."""
+
+    name: str
+    source: Node | None
+    parameters: tuple[float, ...]
+    output: str = ""
+
+    def __str__(self) -> str:
+        given = [str(Number(value)) for value in self.parameters]
+        # Only the close goes without saying: `highest(252)` would leave a reader guessing.
+        unsaid = Field("close") if INDICATORS[self.name].inputs == ("close",) else None
+        if self.source is not None and self.source != unsaid:
+            given.insert(0, str(self.source))
+        chosen = f".{self.output}" if self.output not in ("", self.name) else ""
+        return f"{self.name}({', '.join(given)}){chosen}"
+
+
+@dataclass(frozen=True, slots=True)
+class Function(Node):
+    """Plain arithmetic of one bar: abs, min, max."""
+
+    name: str
+    arguments: tuple[Node, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(map(str, self.arguments))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Shift(Node):
+    """The same, a number of bars earlier."""
+
+    of: Node
+    bars: int
+
+    @property
+    def kind(self) -> Kind:  # noqa: D102, inherited
+        return self.of.kind
+
+    _binding: ClassVar = POSTFIX
+
+    def __str__(self) -> str:
+        return f"{self._wrap(self.of)}[{self.bars}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Negate(Node):
+    """Minus."""
+
+    operand: Node
+
+    _binding: ClassVar = NEGATE
+
+    def __str__(self) -> str:
+        return f"-{self._wrap(self.operand)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Node):
+    """True where the operand is false."""
+
+    operand: Node
+
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = NOT
+
+    def __str__(self) -> str:
+        return f"not {self._wrap(self.operand)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Node):
+    """Truths joined by `and` or `or`; made by `joined`, so that none joins others by the same."""
+
+    operator: str
+    operands: tuple[Node, ...]
+
+    _kind: ClassVar = Kind.TRUTH
+
+    @property
+    def binding(self) -> int:  # noqa: D102, inherited
+        return _BINDING[self.operator]
+
+    def __str__(self) -> str:
+        return f" {self.operator} ".join(map(self._wrap, self.operands))
+
+
+def joined(operator: str, operands: Iterable[Node], span: Span = NOWHERE) -> Node:
+    """Truths joined by `and` or `or`; the operands of one that is joined so already are taken."""
+    flat: list[Node] = []
+    for node in operands:
+        if isinstance(node, Join) and node.operator == operator:
+            flat += node.operands
+        else:
+            flat.append(node)
+    return Join(operator, tuple(flat), span=span) if len(flat) > 1 else flat[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Node):
+    """`+ - * /` on numbers."""
+
+    operator: str
+    left: Node
+    right: Node
+
+    @property
+    def binding(self) -> int:  # noqa: D102, inherited
+        return _BINDING[self.operator]
+
+    def __str__(self) -> str:
+        return f"{self._wrap(self.left)} {self.operator} {self._wrap(self.right, tighter=True)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Node):
+    """A comparison, or a chain of them: `40 < rsi(14) < 75`."""
+
+    operands: tuple[Node, ...]
+    operators: tuple[str, ...]
+
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = COMPARE
+
+    def __str__(self) -> str:
+        first, *others = (self._wrap(operand, tighter=True) for operand in self.operands)
+        pairs = zip(self.operators, others, strict=True)
+        return first + "".join(f" {operator} {operand}" for operator, operand in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Cross(Node):
+    """The bar on which `left` comes to stand above (or below) `right`."""
+
+    left: Node
+    right: Node
+    direction: str
+
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = COMPARE
+
+    def __str__(self) -> str:
+        left, right = self._wrap(self.left, tighter=True), self._wrap(self.right, tighter=True)
+        return f"{left} crosses {self.direction} {right}"
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Node):
+    """Whether a text has another in it, or fits a pattern with `*` and `?`."""
+
+    operand: Node
+    how: str
+    pattern: Text
+
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = COMPARE
+
+    def __str__(self) -> str:
+        return f"{self.operand} {self.how} {self.pattern}"
+
+
+@dataclass(frozen=True, slots=True)
+class In(Node):
+    """Whether a text is one of several."""
+
+    operand: Node
+    choices: tuple[Text, ...]
+
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = COMPARE
+
+    def __str__(self) -> str:
+        return f"{self.operand} in [{', '.join(map(str, self.choices))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Within(Node):
+    """Whether a condition held on any of the last bars, this one included."""
+
+    condition: Node
+    bars: int
+
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = WITHIN
+
+    def __str__(self) -> str:
+        return f"{self._wrap(self.condition)} within {_bars(self.bars)}"
+
+
+@dataclass(frozen=True, slots=True)
+class For(Node):
+    """Whether a condition held on each of the last bars, this one included."""
+
+    condition: Node
+    bars: int
+
+    _kind: ClassVar = Kind.TRUTH
+    _binding: ClassVar = WITHIN
+
+    def __str__(self) -> str:
+        return f"{self._wrap(self.condition)} for {_bars(self.bars)}"
+
+
+def _bars(count: int) -> str:
+    return f"{count} {'bar' if count == 1 else 'bars'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Occurred(Node):
+    """What a condition did over the last bars; a row of `occurrences`."""
+
+    name: str
+    operands: tuple[Node, ...]
+    parameters: tuple[float, ...]
+
+    def __str__(self) -> str:
+        given = [*self.operands, *map(Number, self.parameters)]
+        return f"{self.name}({', '.join(map(str, given))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen(Node):
+    """Whether the quote stood still: one price in all of the last bars."""
+
+    bars: int
+
+    _kind: ClassVar = Kind.TRUTH
+
+    @property
+    def extremes(self) -> Compare:
+        """The comparison that it stands for."""
+        high, low = (
+            Call(name, Field(field), (float(self.bars),))
+            for name, field in (("highest", "high"), ("lowest", "low"))
+        )
+        return Compare((high, low), ("==",))
+
+    def __str__(self) -> str:
+        return f"frozen({self.bars})"
+
+
+# Below: what is worked out before the pass over single symbols begins (`passes`).
+
+
+@dataclass(frozen=True, slots=True)
+class Other(Node):
+    """An expression of another symbol, at the sessions of this one's bars."""
+
+    symbol: str
+    of: Node
+
+    @property
+    def kind(self) -> Kind:  # noqa: D102, inherited
+        return self.of.kind
+
+    def __str__(self) -> str:
+        symbol = Text(self.symbol)
+        if isinstance(self.of, Field | Call):
+            return f"symbol({symbol}).{self.of}"
+        return f"symbol({symbol}, {self.of})"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing(Node):
+    """Where a symbol stands among all of a session: rank, percentile or zscore of a number."""
+
+    function: str
+    of: Node
+    by: str = ""
+    """The fact that the symbols are grouped by, if any."""
+
+    def __str__(self) -> str:
+        return f"{self.function}({self.of}){_by(self.by)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Breadth(Node):
+    """One number of all symbols of a session: a share, a count, a mean, ..."""
+
+    aggregate: str
+    of: Node
+    by: str = ""
+
+    def __str__(self) -> str:
+        return f"market({self.aggregate}({self.of})){_by(self.by)}"
+
+
+def _by(fact: str) -> str:
+    return f" by {fact}" if fact else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Framed(Node):
+    """An expression of weekly or monthly bars: of the last complete one, or the running one."""
+
+    unit: str
+    of: Node
+    running: bool = False
+
+    @property
+    def kind(self) -> Kind:  # noqa: D102, inherited
+        return self.of.kind
+
+    def __str__(self) -> str:
+        return f"{self.unit}({self.of}{', running' if self.running else ''})"
+
+
+Derived = Other | Standing | Breadth | Framed
+"""What a pass of its own works out."""

@@ -1,0 +1,178 @@
+"""Bars and values of some symbols' charts, by the plan and the kernels of a scan."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep.core.fields import FIELDS
+from marketsweep.engine.derived import evaluate
+from marketsweep.engine.executors.registry import executor
+from marketsweep.engine.panel.adjustments import Adjust
+from marketsweep.engine.panel.panel import build_panel
+from marketsweep.engine.plan import make_plan
+from marketsweep.errors import ConditionError, UsageError
+from marketsweep.language import tree
+from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.parser import parse_expression
+from marketsweep.language.presets import Saved
+from marketsweep.language.tree import Kind, Node
+from marketsweep.output.charts.panes import Pane, has_a_past, panes_of
+from marketsweep.scan.loader import Loader
+
+BARS: Final = 252
+"""Bars that a chart shows where nothing is asked for: a year."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """One expression over the bars of a chart, float64 [bars], NaN where it has no value yet."""
+
+    label: str
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnPane:
+    """The lines of one pane, and the constants that they are compared with."""
+
+    lines: list[Line]
+    levels: list[float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawing:
+    """What a chart shows of one symbol: its own newest bars up to a session, oldest first.
+
+    `bars[name]` is float64 [bars], adjusted; `held` is 1 where the condition holds, 0 where it
+    does not, NaN where that is unknown, and None without a condition, or where nobody tells when it
+    held. The first two of `panes` are those of the candles and of the volume. `holes` are the
+    stored sessions between the first and the last bar that have none.
+    """
+
+    symbol: str
+    name: str
+    as_of: dt.date
+    adjust: Adjust
+    condition: str
+    days: list[dt.date]
+    holes: list[dt.date]
+    bars: dict[str, NDArray[np.float64]]
+    held: NDArray[np.float64] | None
+    panes: list[DrawnPane]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The days on which a condition held, by symbol; before `since` it is not known."""
+
+    since: dt.date
+    days: Mapping[str, Collection[dt.date]]
+
+    def held(self, symbol: str, days: Sequence[dt.date]) -> NDArray[np.float64]:
+        """1 where it held, 0 where it did not, NaN where that is unknown; [days]."""
+        mine = self.days.get(symbol, ())
+        return np.array([np.nan if day < self.since else float(day in mine) for day in days])
+
+
+def draw(
+    loader: Loader,
+    as_of: dt.date,
+    symbols: Sequence[str],
+    condition: Node | None,
+    indicators: Sequence[Node] = (),
+    *,
+    marks: Marks | None = None,
+    adjust: Adjust = "splits",
+    bars: int = BARS,
+) -> list[Drawing]:
+    """The drawings of some symbols, in their order, up to a stored session.
+
+    `marks` tell when the condition held where the bars drawn cannot.
+    Raises UsageError for a symbol without bars, with names near it, and for what cannot be asked.
+    """
+    if not isinstance(bars, int) or bars < 1:
+        raise UsageError(f"bars {bars!r} is no whole number from 1 on")
+    if adjust not in get_args(Adjust):
+        choices = ", ".join(get_args(Adjust))
+        raise UsageError(f"unknown adjustment {adjust!r}: choose one of {choices}")
+    day, snapshot = loader.day(as_of), loader.snapshot
+    columns = np.array([snapshot.column_of(symbol) for symbol in symbols], dtype=np.int64)
+    there = day.history.presence(columns)
+    counts = there.sum(axis=0)
+    for symbol, count in zip(symbols, counts.tolist(), strict=True):
+        if not count:
+            raise UsageError(f"no bars of {symbol!r} are stored up to {as_of}")
+
+    panes = panes_of(condition, indicators)
+    nodes: list[Node] = [tree.Field(name) for name in FIELDS]
+    told = condition if condition and has_a_past(condition) else None
+    nodes += [told] if told else []
+    for pane in panes:
+        nodes += [*pane.lines, *pane.levels]
+    plan = make_plan(nodes, rows=min(bars, int(counts.max(initial=1))))
+    survey = day.history.survey(columns, plan.history, plan.watched)
+    panel = build_panel(day.history, columns, survey, plan.loads, adjust, day.reference)
+    results = evaluate(plan, panel, executor("serial"), loader.others(as_of, adjust))
+
+    lanes = {symbol: lane for lane, symbol in enumerate(panel.symbols)}
+    found = []
+    for symbol, present in zip(symbols, there.T, strict=True):
+        sessions = np.flatnonzero(present)[-plan.result_rows :]
+        days = [day.history.dates[session] for session in sessions.tolist()]
+        values = iter([column[-len(sessions) :, lanes[symbol]] for column in results])
+        first, last = int(sessions[0]), int(sessions[-1])
+        found.append(
+            Drawing(
+                symbol=symbol,
+                name=str(day.reference.fact(symbol, "name") or ""),
+                as_of=as_of,
+                adjust=adjust,
+                condition=str(condition or ""),
+                days=days,
+                holes=[day.history.dates[i] for i in range(first, last) if not present[i]],
+                bars={name: next(values) for name in FIELDS},
+                held=next(values) if told else marks.held(symbol, days) if marks else None,
+                panes=[_drawn(pane, values) for pane in panes],
+            )
+        )
+    return found
+
+
+def _drawn(pane: Pane, values: Iterator[NDArray[np.float64]]) -> DrawnPane:
+    lines = [Line(str(node), next(values)) for node in pane.lines]
+    return DrawnPane(lines, [float(next(values)[-1]) for _ in pane.levels])
+
+
+def indicator_lines(given: str | Node, saved: Saved) -> list[Node]:
+    """The lines of an indicator or any number; of one with several outputs, all of them.
+
+    Raises ConditionError for what is no number.
+    """
+    if isinstance(given, str):
+        opening = re.match(r"\s*(\w+)\s*\(", given)
+        row = INDICATORS.get(opening[1].lower()) if opening else None
+        if row and row.outputs and given.rstrip().endswith(")"):
+            whole = _call(f"{given}.{row.outputs[0]}", saved)
+            if whole:
+                return [replace(whole, output=output) for output in row.outputs]
+        node = parse_expression(given, saved)
+    else:
+        node = given
+    if node.kind is not Kind.NUMBER:
+        raise ConditionError(f"{node} is {node.kind.value}, and only numbers can be drawn")
+    return [node]
+
+
+def _call(text: str, saved: Saved) -> tree.Call | None:
+    try:
+        node = parse_expression(text, saved)
+    except ConditionError:
+        return None
+    return node if isinstance(node, tree.Call) else None

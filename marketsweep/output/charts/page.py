@@ -1,0 +1,126 @@
+"""One page of one symbol: whole in itself, moves by TradingView's Lightweight Charts."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from marketsweep.core.whole_files import whole_file
+from marketsweep.output.charts.drawing import Drawing
+
+_PANE: Final = 120
+_CANDLES: Final = 380
+_AXIS: Final = 30
+"""Heights in pixels."""
+
+_ADJUSTED: Final = {
+    "splits": "prices adjusted for splits",
+    "total": "prices adjusted for splits and dividends",
+    "none": "prices not adjusted",
+}
+
+_SAFE: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+"""So that no text in the data can end the element that it stands in."""
+
+# Nothing may be loaded from anywhere: the page has all that it needs.
+POLICY: Final = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+
+
+class Chart:
+    """A chart of one symbol, as a page for a browser; Jupyter shows it by itself."""
+
+    def __init__(self, drawing: Drawing) -> None:
+        self.drawing = drawing
+
+    @property
+    def html(self) -> str:
+        """The whole page, which needs no network."""
+        drawing = self.drawing
+        title = escape(f"{drawing.symbol} {drawing.days[-1]}")
+        name = f" <span>{escape(drawing.name)}</span>" if drawing.name else ""
+        condition = f"<p><code>{escape(drawing.condition)}</code></p>" if drawing.condition else ""
+        data = msgspec.json.encode(chart_data(drawing)).decode().translate(_SAFE)
+        return (
+            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+            '<meta name="viewport" content="width=device-width">'
+            '<meta name="color-scheme" content="light dark">'
+            f"<style>{asset('chart.css')}</style></head><body>\n"
+            f"<h1>{escape(drawing.symbol)}{name}</h1>{condition}\n"
+            f"<p>{escape(said_of(drawing))}</p>\n"
+            f'<div id="chart" style="height:{self._height}px"></div>\n'
+            f"<footer>{asset('lightweight-charts.NOTICE.html')}</footer>\n"
+            f'<script type="application/json" id="data">{data}</script>\n'
+            f"<script>{asset('lightweight-charts.js')}</script>\n"
+            f"<script>{asset('chart.js')}</script>\n</body></html>\n"
+        )
+
+    @property
+    def _height(self) -> int:
+        return _CANDLES + _PANE * (len(self.drawing.panes) - 1) + _AXIS
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to a file. Raises UsageError where that cannot be."""
+        write_page(Path(path).expanduser(), self.html)
+
+    def _repr_html_(self) -> str:
+        # A frame of its own, so that pages of a notebook do not get into each other's way.
+        return (
+            f'<iframe srcdoc="{escape(self.html)}" sandbox="allow-scripts allow-popups" '
+            f'style="width:100%;height:{self._height + 170}px;border:0"></iframe>'
+        )
+
+    def __repr__(self) -> str:
+        return f"<Chart: {self.drawing.symbol}, {said_of(self.drawing)}>"
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a page. Raises UsageError where that cannot be, and StoreFull on a full disk."""
+    with whole_file(path) as file:
+        file.write(html.encode())
+
+
+def said_of(drawing: Drawing) -> str:
+    """What a reader must know of a drawing, in one line."""
+    bars, last = len(drawing.days), drawing.days[-1]
+    said = [f"{bars:,} bars from {drawing.days[0]} to {last}", _ADJUSTED[drawing.adjust]]
+    if last != drawing.as_of:
+        said.append(f"none since, up to {drawing.as_of}")
+    if drawing.holes:
+        said.append(f"{len(drawing.holes):,} sessions between them without a bar")
+    if drawing.held is not None:
+        said.append(f"the condition held on {int((drawing.held == 1.0).sum()):,}")
+    return "; ".join(said)
+
+
+def chart_data(drawing: Drawing) -> dict[str, Any]:
+    """The data that stands in a page; NaN becomes null."""
+    return {
+        "symbol": drawing.symbol,
+        "days": drawing.days,
+        "holes": drawing.holes,
+        **{name: values.tolist() for name, values in drawing.bars.items()},
+        "held": None if drawing.held is None else drawing.held.tolist(),
+        "panes": [
+            {
+                "lines": [
+                    {"label": line.label, "values": line.values.tolist()} for line in pane.lines
+                ],
+                "levels": pane.levels,
+            }
+            for pane in drawing.panes
+        ],
+    }
+
+
+@lru_cache
+def asset(name: str) -> str:
+    """A file of the folder `assets`."""
+    folder = files("marketsweep.output.charts") / "assets"
+    return folder.joinpath(name).read_text(encoding="utf-8").strip()

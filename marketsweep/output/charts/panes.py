@@ -1,0 +1,207 @@
+"""What is drawn where: on the candles, on the volume, or in a pane of its own below.
+
+An expression is drawn on the candles where it scales with price and lies near it. That follows
+from its tree: an average of the close has the weight 1 of a price, `close - sma(50)` has 0,
+`highest(high, 20) - 3 * atr(22)` has 1 again, and `close / sma(50)` is no price at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from marketsweep.core.fields import DERIVED, FIELDS, PRICES
+from marketsweep.language import tree
+from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.parser import parse_expression
+from marketsweep.language.tree import Kind, Node
+
+PRICE, VOLUME = 0, 1
+"""Places of the two panes that every chart has."""
+
+_BARS: Final = frozenset(map(tree.Field, FIELDS))
+"""What the candles and the volume show already."""
+
+_NEAR: Final = (0.5, 2.0)
+"""Weights that leave the candles readable: `0.95 * highest(high, 252)`, `2 * sma(volume, 20)`."""
+
+
+@dataclass(slots=True)
+class Pane:
+    """What one pane shows: lines, and constants that lines are compared with."""
+
+    lines: list[Node] = field(default_factory=list)
+    levels: list[Node] = field(default_factory=list)
+
+    def add(self, lines: Sequence[Node], levels: Sequence[Node] = ()) -> None:
+        """Draw these too, each once."""
+        self.lines += [node for node in dict.fromkeys(lines) if node not in self.lines]
+        self.levels += [node for node in dict.fromkeys(levels) if node not in self.levels]
+
+
+def panes_of(condition: Node | None, indicators: Sequence[Node]) -> list[Pane]:
+    """The panes of a chart, the candles' first and the volume's second.
+
+    Sides of one comparison share a pane, and so do the outputs of one indicator.
+    """
+    panes = [Pane(), Pane()]
+    for sides in _compared(condition) if condition else ():
+        drawn = [_unshifted(side) for side in sides if _moves(side) and has_a_past(side)]
+        _place(panes, drawn, _constants(sides))
+    for node in indicators:
+        _place(panes, [_unshifted(node)] if _moves(node) and has_a_past(node) else [], [])
+    return panes
+
+
+def has_a_past(node: Node) -> bool:
+    """Whether each bar's value can be told from the symbol's own bars, and those of one other."""
+    return not any(
+        isinstance(part, tree.Standing | tree.Breadth)
+        or (isinstance(part, tree.Framed) and part.running)
+        for part in node.walk()
+    )
+
+
+def _place(panes: list[Pane], sides: Sequence[Node], levels: Sequence[Node]) -> None:
+    # The candles and the volume are there already.
+    for place in (PRICE, VOLUME):
+        mine = [side for side in sides if home(side) == place]
+        if mine:
+            panes[place].add([side for side in mine if side not in _BARS], levels)
+    below = [side for side in sides if home(side) is None]
+    if below:
+        families = {_family(side) for side in below}
+        shared = (
+            pane
+            for pane in panes[VOLUME + 1 :]
+            if not families.isdisjoint(map(_family, pane.lines))
+        )
+        pane = next(shared, None)
+        if pane is None:
+            panes.append(pane := Pane())
+        pane.add(below, levels)
+    for side in below:
+        panes[PRICE].add([part for part in _calls(side) if home(part) == PRICE])
+
+
+def home(node: Node) -> int | None:
+    """PRICE or VOLUME where an expression is drawn among those values; None: in a pane below."""
+    unit, weight = _level(node)
+    if unit in _HOMES and _NEAR[0] <= weight <= _NEAR[1]:
+        return _HOMES[unit]
+    return None
+
+
+def _compared(condition: Node) -> Iterator[list[Node]]:
+    """The sides of each comparison of numbers."""
+    for node in condition.walk():
+        if isinstance(node, tree.Compare | tree.Cross):
+            sides = [side for side in node.children() if side.kind is Kind.NUMBER]
+            if sides:
+                yield sides
+
+
+def _moves(node: Node) -> bool:
+    """Whether a number changes from bar to bar."""
+    return any(isinstance(part, tree.Field | tree.Call) for part in node.walk())
+
+
+def _constants(sides: Sequence[Node]) -> list[Node]:
+    changing = (tree.Field, tree.Call, tree.Fact)
+    return [side for side in sides if not any(isinstance(part, changing) for part in side.walk())]
+
+
+def _unshifted(node: Node) -> Node:
+    """`sma(50)[5]` is a part of the line `sma(50)`."""
+    while isinstance(node, tree.Shift):
+        node = node.of
+    return node
+
+
+def _family(node: Node) -> Node | tuple[object, ...]:
+    """What outputs of one indicator have in common."""
+    return (node.name, node.source, node.parameters) if isinstance(node, tree.Call) else node
+
+
+def _calls(node: Node) -> Iterator[Node]:
+    """The outermost indicators below a node, and those that they read."""
+    for child in node.children():
+        if isinstance(child, tree.Call):
+            yield child
+        if home(child) is None:
+            yield from _calls(child)
+
+
+class _Level(NamedTuple):
+    """The unit of an expression's values, and how many times a price (or volume) they are.
+
+    Of a number it is the number itself.
+    """
+
+    unit: str
+    weight: float
+
+
+_HOMES: Final = {"price": PRICE, "volume": VOLUME}
+_OTHER: Final = _Level("other", 0.0)
+
+
+def _level(node: Node) -> _Level:  # noqa: PLR0911, a line for each kind of node
+    match node:
+        case tree.Number(value=value):
+            return _Level("number", value)
+        case tree.Field(name=name) if name in DERIVED:
+            return _level(parse_expression(DERIVED[name]))
+        case tree.Field(name=name):
+            return _Level("price" if name in PRICES else "volume", 1.0)
+        case tree.Shift(of=of) | tree.Framed(of=of):
+            return _level(of)
+        case tree.Occurred(operands=(_, x)):
+            return _level(x)
+        case tree.Negate(operand=operand):
+            unit, weight = _level(operand)
+            return _Level(unit, -weight)
+        case tree.Function(arguments=arguments):
+            return _of_one_unit([_level(argument) for argument in arguments])
+        case tree.Binary(operator=operator, left=left, right=right):
+            return _combined(operator, _level(left), _level(right))
+        case tree.Call():
+            return _indicated(node)
+    return _OTHER
+
+
+def _of_one_unit(levels: Sequence[_Level]) -> _Level:
+    measured = [level for level in levels if level.unit != "number"]
+    if not measured or len({level.unit for level in measured}) > 1:
+        return _OTHER
+    return _Level(measured[0].unit, max(level.weight for level in measured))
+
+
+def _combined(operator: str, left: _Level, right: _Level) -> _Level:
+    if operator in ("+", "-"):
+        if "number" in (left.unit, right.unit) and left.unit != right.unit:
+            # A number of dollars moves a price, and leaves it one.
+            left, right = (
+                level if level.unit != "number" else _Level("", 0.0) for level in (left, right)
+            )
+        elif left.unit != right.unit:
+            return _OTHER
+        weight = left.weight + right.weight if operator == "+" else left.weight - right.weight
+        return _Level(left.unit or right.unit, weight)
+    if operator == "/":
+        if right.unit != "number" or right.weight == 0:
+            return _OTHER
+        return _Level(left.unit, left.weight / right.weight)
+    if "number" not in (left.unit, right.unit):
+        return _OTHER
+    unit = right.unit if left.unit == "number" else left.unit
+    return _Level(unit, left.weight * right.weight)
+
+
+def _indicated(call: tree.Call) -> _Level:
+    row = INDICATORS[call.name]
+    if row.scale == "own":
+        return _OTHER
+    unit, weight = _level(call.source or tree.Field(row.inputs[0]))
+    return _Level(unit, weight if row.scale == "same" else 0.0)

@@ -1,0 +1,144 @@
+"""The contact sheet: a scan's best matches side by side, drawn as plain SVG without a script."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep.output.charts.drawing import Drawing
+from marketsweep.output.charts.page import POLICY, asset
+from marketsweep.output.charts.panes import PRICE, VOLUME
+from marketsweep.output.formats.table import value_cell, written_number
+from marketsweep.scan.results import Hits
+
+_SLOTS: Final = 90
+"""Sessions that a small chart shows, each of `_STEP` units."""
+
+_STEP: Final = 4
+_WIDTH: Final = _SLOTS * _STEP
+_CANDLES: Final = 130
+_VOLUME: Final = 26
+_HEIGHT: Final = _CANDLES + _VOLUME + 4
+
+
+def sheet(hits: Hits, drawings: Sequence[Drawing], links: Sequence[str]) -> str:
+    """The page: of the first matches a small chart each, which leads to the big one."""
+    title = escape(f"{len(hits):,} matches as of {hits.as_of}: {hits.condition}")
+    left_out = len(hits) - len(drawings)
+    notes = [hits.receipt, *hits.warnings]
+    if not drawings:
+        notes.append("No match: there is nothing to draw.")
+    elif left_out:
+        notes.append(f"The first {len(drawings):,} are drawn, in rank order; {left_out:,} are not.")
+    cards = [
+        _card(hits, rank, drawing, link)
+        for rank, (drawing, link) in enumerate(zip(drawings, links, strict=True))
+    ]
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<style>{asset('chart.css')}\n{asset('sheet.css')}</style></head><body>\n"
+        f"<h1>{len(hits):,} {'match' if len(hits) == 1 else 'matches'} "
+        f"<span>as of {hits.as_of:%a %Y-%m-%d}</span></h1>\n"
+        f"<p><code>{escape(hits.condition)}</code></p>\n"
+        + "".join(f"<p>{escape(note)}</p>\n" for note in notes)
+        + f"<main>\n{''.join(cards)}</main>\n</body></html>\n"
+    )
+
+
+def _card(hits: Hits, rank: int, drawing: Drawing, link: str) -> str:
+    values = "".join(
+        f"<dt>{escape(name)}</dt><dd>{value_cell(hits, name, rank)}</dd>" for name in hits.values
+    )
+    name = f'<div class="name">{escape(drawing.name)}</div>' if drawing.name else ""
+    suspicious = hits.suspicious[rank]
+    if suspicious:
+        name += f'<div class="suspicious">suspicious: {escape(suspicious)}</div>'
+    return (
+        f'<a href="{escape(link)}"><div class="head"><b>{escape(drawing.symbol)}</b>'
+        f"<span>{rank + 1}</span><em>{written_number(hits.close[rank].item())}</em></div>{name}"
+        f"{picture(drawing)}<dl>{values}</dl></a>\n"
+    )
+
+
+def picture(drawing: Drawing) -> str:
+    """The newest sessions of a drawing as SVG: candles, lines on them, volume, where it held."""
+    days = {day: i for i, day in enumerate(sorted([*drawing.days, *drawing.holes])[-_SLOTS:])}
+    shown = [i for i, day in enumerate(drawing.days) if day in days]
+    slots = [days[drawing.days[i]] for i in shown]
+    x = (np.array(slots, dtype=np.float64) + 0.5 + _SLOTS - len(days)) * _STEP
+    bars = {name: values[shown] for name, values in drawing.bars.items()}
+    lines = [line.values[shown] for line in drawing.panes[PRICE].lines]
+    volumes = [bars["volume"], *(line.values[shown] for line in drawing.panes[VOLUME].lines)]
+
+    y = _Scale([bars["low"], bars["high"], *lines], top=2, bottom=_CANDLES)
+    v = _Scale([np.zeros(1), *volumes], top=_CANDLES + 4, bottom=_HEIGHT)
+    up = bars["close"] >= bars["open"]
+    held = np.zeros(len(shown)) if drawing.held is None else drawing.held[shown]
+    paths = [("held", _sticks(x[held == 1.0], 0.0, _HEIGHT))]
+    paths.append(("volume", _sticks(x, v(bars["volume"]), v(np.zeros(len(x))))))
+    for name, which in (("up", up), ("down", ~up)):
+        high, low = y(bars["high"][which]), y(bars["low"][which])
+        paths.append((name, _sticks(x[which], high, low)))
+        body = np.sort([y(bars["open"][which]), y(bars["close"][which])], axis=0)
+        # A close that equals the open is still a dash.
+        paths.append((f"{name} body", _sticks(x[which], body[0] - 0.4, body[1] + 0.4)))
+    paths += [(f"line c{i % 6}", _polyline(x, y(line))) for i, line in enumerate(lines)]
+    paths += [
+        (f"line c{i % 6}", _polyline(x, v(line)))
+        for i, line in enumerate(volumes[1:], start=len(lines))
+    ]
+    drawn = "".join(f'<path class="{name}" d="{path}"/>' for name, path in paths if path)
+    label = escape(f"{drawing.symbol} from {min(days)} to {max(days)}")
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{drawn}</svg>'
+
+
+class _Scale:
+    """From values to heights in a picture, whose y grows downwards."""
+
+    def __init__(self, values: Sequence[NDArray[np.float64]], top: float, bottom: float) -> None:
+        every = np.concatenate(values)
+        every = every[np.isfinite(every)]
+        self.low = float(every.min(initial=np.inf)) if len(every) else 0.0
+        span = (float(every.max()) - self.low) if len(every) else 0.0
+        self.bottom = bottom
+        # A flat line lies at the bottom; so would a span beyond what floats can hold.
+        self.unit = (bottom - top) / span if 0.0 < span < math.inf else 0.0
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.bottom - (values - self.low) * self.unit
+
+
+def _sticks(
+    x: NDArray[np.float64],
+    top: NDArray[np.float64] | float,
+    bottom: NDArray[np.float64] | float,
+) -> str:
+    """Upright strokes, as one path."""
+    tops, bottoms = np.broadcast_to(top, x.shape), np.broadcast_to(bottom, x.shape)
+    return "".join(
+        f"M{at:g} {high:.1f}V{low:.1f}"
+        for at, high, low in zip(x.tolist(), tops.tolist(), bottoms.tolist(), strict=True)
+        if math.isfinite(high + low)
+    )
+
+
+def _polyline(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+    return "".join(_points(x, y))
+
+
+def _points(x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterator[str]:
+    command = "M"
+    for at, height in zip(x.tolist(), y.tolist(), strict=True):
+        if math.isfinite(height):
+            yield f"{command}{at:g} {height:.1f}"
+            command = "L"
+        else:
+            command = "M"

@@ -1,0 +1,33 @@
+"""Ways to write hits: one module a format, each with `write(hits, file)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import IO, Final
+
+from marketsweep.errors import UsageError
+from marketsweep.scan.results import Hits
+
+FORMATS: Final = {
+    "table": "table",
+    "json": "json_file",
+    "csv": "csv_file",
+    "parquet": "parquet_file",
+}
+"""The module of each format; the first is the default."""
+
+Writer = Callable[[Hits, IO[bytes]], None]
+
+
+def writer(format: str, *, csv_safe: bool = True) -> Writer:
+    """What writes that format. Raises UsageError where there is none.
+
+    With `csv_safe` tickers in CSV are no formulas to a spreadsheet.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
+    write = import_module(f"{__name__}.{FORMATS[format]}").write
+    chosen: Writer = partial(write, csv_safe=csv_safe) if format == "csv" else write
+    return chosen

@@ -1,0 +1,27 @@
+"""Comma-separated values: a header, a row a match. NaN is an empty cell."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import IO
+
+from marketsweep.core.safe_text import csv_cell
+from marketsweep.scan.results import Hits
+
+
+def write(hits: Hits, file: IO[bytes], *, csv_safe: bool = True) -> None:
+    """Write the matches; the receipt has no place in a CSV file.
+
+    With `csv_safe` no ticker is a formula to a spreadsheet.
+    """
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["symbol", "close", "volume", *hits.values, "suspicious", "unsettled"])
+    for match in hits.matches:
+        numbers = [match.close, match.volume, *match.values.values()]
+        cells = ("" if math.isnan(value) else repr(value) for value in numbers)
+        symbol = csv_cell(match.symbol) if csv_safe else match.symbol
+        rows.writerow([symbol, *cells, match.suspicious, "; ".join(match.unsettled)])
+    text.detach()

@@ -1,0 +1,101 @@
+"""What the tables of the catalog hold, as records, and how records become rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from marketsweep.core.records import Listing
+from marketsweep.store.known_sessions import Asked
+from marketsweep.store.segments import Segment
+
+
+class SegmentRow(NamedTuple):
+    """One file as the catalog knows it; `checksum` is the CRC-32 of the whole file."""
+
+    period: str
+    """The month that it holds, or the part of one (`segments.period_of`)."""
+    file: str
+    sessions: int
+    width: int
+    bytes: int
+    checksum: int
+
+
+def segment_of(first: int, folder: Path, row: SegmentRow) -> Segment:
+    """The file of a row; `first` is the place of its first session among the stored ones."""
+    return Segment(
+        first, row.sessions, row.width, folder, row.file, bytes=row.bytes, checksum=row.checksum
+    )
+
+
+QUALITY: Final = (
+    "bars",
+    "nonpositive",  # a price at or below zero
+    "inverted",  # the high is below the low
+    "outside",  # the open or the close is not between low and high
+    "absurd",  # a price of ten million dollars or more
+    "no_volume",
+    "negative_volume",
+)
+"""What is counted of a session's bars."""
+
+
+class SessionRow(NamedTuple):
+    """One stored session, its `QUALITY` counts, and the source that last changed a bar of it."""
+
+    date: dt.date
+    source: str
+    counts: Mapping[str, int]
+
+
+class SetAside(NamedTuple):
+    """A row that was kept out of the segments; `values` as `fields.FIELDS`, NaN where absent."""
+
+    session: dt.date
+    symbol: str
+    reason: str
+    values: tuple[float, ...]
+
+
+class Revision(NamedTuple):
+    """A stored bar that a later fetch changed at `at` (UTC); values as `fields.FIELDS`."""
+
+    session: dt.date
+    symbol: str
+    at: dt.datetime
+    old: tuple[float, ...]
+    new: tuple[float, ...]
+
+
+class Change(NamedTuple):
+    """Everything that one commit does to the catalog."""
+
+    at: dt.datetime
+    tickers: Sequence[str]
+    """New on the axis, in its order."""
+    sessions: Sequence[SessionRow]
+    segments: Sequence[SegmentRow]
+    superseded: Sequence[str]
+    """Periods whose segments these take the place of."""
+    revisions: Sequence[Revision]
+    set_aside: Sequence[SetAside]
+    days: Sequence[dt.date]
+    """Sessions of which bars came, be they new or not."""
+    asked: Asked | None
+    """None where those sessions came whole."""
+
+
+values_of: Final[Callable[[Listing], tuple[object, ...]]] = attrgetter(
+    *(field.name for field in fields(Listing))
+)
+"""The fields of a listing, in their order."""
+
+
+def text_of(moment: dt.datetime) -> str:
+    """A moment as text."""
+    return moment.isoformat(timespec="seconds")  # all UTC: as text they sort by time

@@ -1,0 +1,192 @@
+"""Segment files: a month of bars or a part of one, written whole, checked, mapped into memory.
+
+A segment is a plain `.npy`, float64 [5 fields, sessions, symbols], C order, with a label at its end
+(`labels`). It is never changed: a period that gets another bar gets another file. Its name holds
+the period and the CRC-32 of its bytes, so that the same bars have the same name however they came.
+
+`whole_files.Disk` holds every operation on which durability rests, in one place and in the order in
+which they are done; the tests cut the power at each of them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import mmap
+import os
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from marketsweep.core.fields import FIELDS
+from marketsweep.errors import StoreDamaged, StoreError
+from marketsweep.store.labels import Label
+
+try:
+    from isal.isal_zlib import crc32  # eight times as fast, to the same number
+except ImportError:
+    from zlib import crc32
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from marketsweep.core.whole_files import Disk
+
+FOLDER: Final = "segments"
+SUFFIX: Final = ".npy"
+_UNFINISHED: Final = ".tmp"
+
+
+class Written(NamedTuple):
+    """A finished segment file: its name, its length and its CRC-32."""
+
+    file: str
+    bytes: int
+    checksum: int
+
+
+def period_of(session: dt.date, newest: dt.date) -> str:
+    """The period of the segment that holds a session: its month, or a week of the newest month.
+
+    It follows from the sessions that are stored alone, however they came. A session that is
+    appended so writes a week anew and not a month, which is put together when it is over.
+    """
+    month = f"{session:%Y-%m}"
+    if month != f"{newest:%Y-%m}":
+        return month
+    return f"{month}.{1 + (session.day - 1) // 7}"
+
+
+def write_segment(
+    disk: Disk, folder: Path, period: str, values: NDArray[np.float64], label: Label
+) -> Written:
+    """Write a period's bars [5, sessions, symbols] under their final name.
+
+    The name is durable only after `Disk.sync_folder`, which serves many segments at once.
+    """
+    header, end = _header(values.shape), label.pack()
+    body = np.ascontiguousarray(values).data.cast("B")
+    checksum = crc32(end, crc32(body, crc32(header)))
+    unfinished = folder / f"{period}{_UNFINISHED}"
+    name = f"{period}.{checksum:08x}{SUFFIX}"
+    try:
+        with unfinished.open("wb", buffering=0) as file:
+            disk.write(file, memoryview(header))
+            disk.write(file, body)
+            disk.write(file, memoryview(end))
+            disk.sync(file)
+        disk.rename(unfinished, folder / name)
+    except OSError:
+        with suppress(OSError):  # the first error is the one to tell
+            disk.unlink(unfinished)
+        raise
+    return Written(name, len(header) + len(body) + len(end), checksum)
+
+
+def files_in(folder: Path) -> set[str]:
+    """The names of what is in a folder; a sixth of the cost of paths."""
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries}
+
+
+def sweep(disk: Disk, folder: Path, keep: Collection[str]) -> int:
+    """Delete every file but those; how many there were."""
+    rest = sorted(files_in(folder).difference(keep))
+    for name in rest:
+        disk.unlink(folder / name)
+    return len(rest)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A period of a snapshot: sessions `first` to `first + count` of its list, `width` symbols.
+
+    The axis may be longer than `width`: symbols that came later have no bar here.
+    """
+
+    first: int
+    count: int
+    width: int
+    folder: Path
+    file: str
+    bytes: int
+    checksum: int
+    """Length and CRC-32 of the whole file, as the catalog has them."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is; most segments of a snapshot are never looked at."""
+        return self.folder / self.file
+
+    @property
+    def end(self) -> int:
+        """The place of the first session after it."""
+        return self.first + self.count
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """The bars, float64 [5, count, width], read-only, mapped; NaN where there is none.
+
+        The first access reads the whole file. Raises StoreDamaged if a byte differs from what was
+        written, or the file is not what the catalog says.
+        """
+        self.check()
+        return self.unchecked
+
+    @cached_property
+    def unchecked(self) -> NDArray[np.float64]:
+        """The same bars before any of them is read: for their addresses.
+
+        Raises StoreDamaged if the file's length or header is not what the catalog says.
+        """
+        header, data = _header(self._shape), self._data
+        if data[: len(header)] != header:
+            raise StoreDamaged(f"{self.path} has a header that does not fit the catalog")
+        cells = len(FIELDS) * self.count * self.width
+        return np.frombuffer(data, np.float64, cells, len(header)).reshape(self._shape)
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return len(FIELDS), self.count, self.width
+
+    @cached_property
+    def _data(self) -> mmap.mmap:
+        length = self.bytes
+        if length < len(_header(self._shape)) + 8 * len(FIELDS) * self.count * self.width:
+            raise StoreDamaged(f"{self.path} is too short for what the catalog says that it holds")
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                found = os.fstat(file.fileno()).st_size
+                if found == length:
+                    return mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ)
+        except FileNotFoundError:
+            raise StoreDamaged(
+                f"{self.path} is missing: it was removed, or it was superseded while this"
+                " snapshot was held for long"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be read ({error.strerror})") from error
+        raise StoreDamaged(f"{self.path} has {found:,} bytes where {length:,} belong")
+
+    def check(self) -> None:
+        """Read the whole file. Raises StoreDamaged where a byte differs from what was written."""
+        _ = self.unchecked  # its header fits
+        found = crc32(memoryview(self._data))
+        if found != self.checksum:
+            raise StoreDamaged(
+                f"{self.path} has checksum {found:08x} where {self.checksum:08x} was written"
+            )
+
+
+@lru_cache(maxsize=1024)
+def _header(shape: tuple[int, ...]) -> bytes:
+    """What NumPy writes before the bytes of such an array; it fills whole lines of 64 bytes."""
+    text = io.BytesIO()
+    facts = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(text, facts)
+    return text.getvalue()

@@ -1,0 +1,506 @@
+"""The data folder: append, read, verify.
+
+    catalog.sqlite    what is stored, in transactions (`catalog`)
+    segments/         immutable `.npy` files of a month each, or a week of the newest (`segments`)
+    writer.lock       held by the one writer (`writer`)
+
+A reader sees one transaction's state (`Store.snapshot`) and waits for nobody.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import os
+import time
+import weakref
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
+
+import numpy as np
+
+from marketsweep.core.records import ActionAside, Dividend, Listing, LowVolume, Settled, Split
+from marketsweep.core.spellings import known_as, read_as, usual
+from marketsweep.core.suggest import names_near
+from marketsweep.core.whole_files import Disk, disk_errors
+from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError, StoreLocked, UsageError
+from marketsweep.store.catalog.catalog import Catalog
+from marketsweep.store.catalog.rows import Revision, SegmentRow, SessionRow, SetAside, segment_of
+from marketsweep.store.catalog.sqlite import FILE, Outdated
+from marketsweep.store.companies.companies import Companies
+from marketsweep.store.companies.rulings import Kind, Ruling, effective
+from marketsweep.store.companies.tenures import Doubt, Tenure
+from marketsweep.store.segments import FOLDER, SUFFIX, Segment, files_in
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from marketsweep.core.records import Life, Span
+    from marketsweep.store.writer import Writer
+
+_Action = TypeVar("_Action", Split, Dividend)
+
+_LOCK: Final = "writer.lock"
+_LINE: Final = 100
+"""Bytes of the lock file: who holds it, and since when."""
+
+_LOOKS: Final = 50
+
+
+class Counts(NamedTuple):
+    """What `marketsweep status` shows of a store."""
+
+    version: int
+    sessions: int
+    first: dt.date | None
+    last: dt.date | None
+    symbols: int
+    bars: int
+    quality: dict[str, int]
+    """Doubtful bars by kind: nonpositive, inverted, outside, absurd, no_volume, negative_volume."""
+    set_aside: dict[str, int]
+    """Rows kept out of the segments, by reason."""
+    revisions: int
+    splits: int
+    dividends: int
+    settled: int
+    """Days of a symbol on whose splits or dividends the user has the last word."""
+    listings: int
+    segments: int
+    bytes: int
+    """Of the segments and the catalog on disk."""
+    last_sync: dict[str, object] | None
+    notes: dict[str, str]
+
+
+class Verification(NamedTuple):
+    """What a check of the whole store found; no damages means that it holds."""
+
+    segments: int
+    bytes: int
+    bars: int
+    damages: list[str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything holds."""
+        return not self.damages
+
+
+class Store:
+    """A data folder. Made by `open` or `create`; a context manager that closes itself."""
+
+    def __init__(self, path: Path, catalog: Catalog, disk: Disk) -> None:
+        self.path = path
+        self._catalog = catalog
+        self._disk = disk
+
+    @classmethod
+    def open(cls, path: Path, disk: Disk | None = None) -> Self:
+        """The store in a folder, for reading; writes nothing.
+
+        Raises UsageError if there is none, StoreDamaged if its catalog is gone or damaged.
+        """
+        try:
+            return cls(path, Catalog.open(path), disk or Disk())
+        except UsageError:
+            if Catalog.is_absent(path):
+                _check_no_segments(path)
+            raise
+
+    @classmethod
+    def create(cls, path: Path, disk: Disk | None = None) -> Self:
+        """The store in a folder, made where there is none, and brought up to date where it is old.
+
+        Raises StoreError where it cannot be.
+        """
+        try:
+            return cls.open(path, disk)
+        except (UsageError, Outdated):
+            _make(path)
+        return cls.open(path, disk)
+
+    def close(self) -> None:
+        """Let go of the catalog; snapshots live on."""
+        self._catalog.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def version(self) -> int:
+        """The version now: cheap to ask, to learn whether a snapshot is the newest."""
+        return self._catalog.version()
+
+    def state(self) -> tuple[int, bool]:
+        """The version, and whether companies and actions are worked out for it.
+
+        Answers may differ, by their warnings at least, where either does.
+        """
+        return self._catalog.version_and_whether_resolved()
+
+    def snapshot(self) -> Snapshot:
+        """One consistent view of everything that is committed now."""
+        return Snapshot(self.path)
+
+    @contextmanager
+    def writer(self) -> Iterator[Writer]:
+        """The right to write, for one at a time. Raises StoreLocked, naming who has it."""
+        from marketsweep.store.writer import Writer  # readers do without it
+
+        with ExitStack() as stack:
+            stack.enter_context(locked(self.path))
+            catalog = Catalog.create(self.path)
+            stack.callback(catalog.close)
+            writer = Writer(self.path, catalog, self._disk)
+            try:
+                yield writer
+            except Exception:
+                # What was committed before the error is worked out as well; the error is told.
+                with suppress(MarketsweepError):
+                    writer.resolve()
+                raise
+            writer.resolve()
+            catalog.empty_log()
+
+    def verify(self) -> Verification:
+        """Read every byte and check it; damages come back in words, none is raised."""
+        return _verify(self.path)
+
+
+def _make(path: Path) -> None:
+    with disk_errors(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise StoreError(f"{path} is in the way of a folder: it is a file, or in one") from None
+    with locked(path):
+        with disk_errors(path):
+            (path / FOLDER).mkdir(exist_ok=True)
+        if Catalog.is_absent(path):
+            _check_no_segments(path)
+        Catalog.create(path).close()
+
+
+def _check_no_segments(path: Path) -> None:
+    """Raise StoreDamaged if a folder without a catalog holds segments: they must not be lost."""
+    folder = path / FOLDER
+    if not folder.is_dir():
+        return
+    with disk_errors(path):
+        held = sorted(name for name in files_in(folder) if name.endswith(SUFFIX))
+    if held:
+        raise StoreDamaged(
+            f"{path / FILE} is gone or empty, and {len(held):,} segments of bars are still there "
+            f"({held[0]} to {held[-1]}): run marketsweep repair --data {path}, which rebuilds the "
+            "catalog from them; nothing was deleted"
+        )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the right to write. Raises StoreLocked, naming who has it."""
+    with disk_errors(path):
+        handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _lock(path, handle)
+        yield
+    finally:
+        # A child forked meanwhile shares the handle, and closing ours alone would not unlock it.
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        os.close(handle)
+
+
+def _lock(path: Path, handle: int) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StoreLocked(f"{path} is being written to by {_holder(handle)}") from None
+    now = dt.datetime.now(dt.UTC)
+    line = f"process {os.getpid()} since {now:%Y-%m-%d %H:%M:%S} UTC"
+    with disk_errors(path):
+        # All of one length, as cutting a file short costs more than writing it.
+        os.pwrite(handle, line.ljust(_LINE - 1).encode() + b"\n", 0)
+
+
+def _holder(handle: int) -> str:
+    """Who has the lock. It says so once it has it: who asks in between waits a little."""
+    for _ in range(_LOOKS):
+        if holder := os.pread(handle, _LINE, 0).decode(errors="replace").strip():
+            return holder
+        time.sleep(0.01)
+    return "another process"
+
+
+class Snapshot:
+    """An immutable view of one version of the store.
+
+    The big lists are read at once; the rest is read on demand, from the same transaction.
+    Segments that a later commit replaces stay on disk for ten minutes: map what you need of an
+    old snapshot within that time, and take a new one when `Store.version` has moved.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._catalog = catalog = Catalog.open(path)
+        # Whoever holds a snapshot need not know when it was last used.
+        self._end = weakref.finalize(self, catalog.close)
+        catalog.begin_read()
+        self.version = catalog.version()
+        self.state = catalog.version_and_whether_resolved()
+        """As `Store.state`."""
+        self.sessions = catalog.dates()
+        self.partial = catalog.partial()
+        """The sessions that hold some symbols only, fetched one by one; ascending."""
+        self.symbols = catalog.tickers()
+        self._rows = catalog.segments()
+        self.segments = _segments_of(path, self._rows)
+        if sum(segment.count for segment in self.segments) != len(self.sessions):
+            raise StoreDamaged(f"{path}: the catalog's sessions do not fit its segments")
+
+    def close(self) -> None:
+        """End the transaction; what is loaded or mapped stays good."""
+        self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    def whole(self) -> list[dt.date]:
+        """The sessions that were fetched whole, ascending."""
+        partial = frozenset(self.partial)
+        return [day for day in self.sessions if day not in partial]
+
+    @property
+    def newest(self) -> dt.date | None:
+        """The newest session that is whole; where none is, the newest that is stored at all."""
+        sessions = self.whole or self.sessions
+        return sessions[-1] if sessions else None
+
+    def asked_on(self, day: dt.date) -> frozenset[str] | None:
+        """The symbols that were asked for in a session that is not whole; None where it is."""
+        if day not in self.partial:
+            return None
+        return frozenset(span.symbol for span in self.spans() if span.first <= day <= span.last)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The column of each symbol."""
+        return dict(zip(self.symbols, range(len(self.symbols)), strict=True))
+
+    def bars(self, day: dt.date) -> NDArray[np.float64] | None:
+        """A session's bars, [5, symbols] read-only, NaN where there is none; None if not stored."""
+        place = bisect_left(self.sessions, day)
+        if self.sessions[place : place + 1] != [day]:
+            return None
+        starts = [segment.first for segment in self.segments]
+        segment = self.segments[bisect_right(starts, place) - 1]
+        return segment.values[:, place - segment.first]
+
+    def spans(self, *, final: bool = False) -> list[Span]:
+        """Sessions known of single symbols; with `final` those that will not be corrected."""
+        return self._catalog.spans(final=final)
+
+    def ticker(self, symbol: str) -> str:
+        """Return the stored ticker that a symbol means, in whichever spelling: BRK-B is BRK.B.
+
+        Raises UsageError, with names near it, where it has no bars.
+        """
+        found = known_as(symbol, self.index) if isinstance(symbol, str) else None
+        if found is None:
+            near = names_near(str(symbol), self.symbols, cutoff=0.5)
+            hint = f": did you mean {' or '.join(near)}?" if near else ""
+            raise UsageError(f"no bars of {symbol!r} are stored{hint}")
+        return found
+
+    def tickers(self, symbols: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+        """Return symbols in the store's spelling, each once, and those read otherwise than written.
+
+        A symbol that is neither stored nor listed is put in the spelling that providers use.
+        """
+
+        def meaning(symbol: str) -> str:
+            known = known_as(symbol, self.index) or known_as(symbol, self._listed)
+            return known or usual(symbol)
+
+        return read_as(symbols, meaning)
+
+    @cached_property
+    def _listed(self) -> frozenset[str]:
+        return frozenset(symbol for symbol, *_ in self.lives())
+
+    def column_of(self, symbol: str) -> int:
+        """Return the column of a symbol in any spelling. Raises UsageError where it has no bars."""
+        return self.index[self.ticker(symbol)]
+
+    def splits(self) -> list[Split]:
+        """Every split that counts, by symbol and ex-date, under the ticker of its day."""
+        return self._effective("split", self._catalog.splits())
+
+    def dividends(self) -> list[Dividend]:
+        """Every dividend that counts, by symbol and ex-date, under the ticker of its day."""
+        return self._effective("dividend", self._catalog.dividends())
+
+    def _effective(self, kind: Kind, told: list[_Action]) -> list[_Action]:
+        words = [word for word in self.settled() if word.kind == kind]
+        return effective(told, self.rulings(kind), words, self._catalog.word_tickers())
+
+    def rulings(self, kind: Kind) -> list[Ruling]:
+        """What becomes of the told actions that do not count just as they are told."""
+        return self._catalog.rulings(kind)
+
+    def tenures(self) -> list[Tenure]:
+        """When companies had tickers, of those with several and of tickers that several had."""
+        return self._catalog.tenures()
+
+    def doubts(self) -> list[Doubt]:
+        """Renames that are told and cannot be used."""
+        return self._catalog.doubts()
+
+    def frozen(self) -> list[dt.date]:
+        """Sessions in which most of the market stands still."""
+        return self._catalog.frozen()
+
+    def changed_days(self) -> list[dt.date]:
+        """Sessions of which bars came since companies and actions were worked out."""
+        return self._catalog.changed_days()
+
+    def actions_aside(self) -> list[ActionAside]:
+        """Told actions that cannot be used, by symbol and day."""
+        return self._catalog.actions_aside()
+
+    def told(self) -> list[Split | Dividend]:
+        """Every split and dividend as providers tell them."""
+        return [*self._catalog.splits(), *self._catalog.dividends()]
+
+    def settled(self) -> list[Settled]:
+        """What the user says of splits and dividends, by symbol and ex-date."""
+        return self._catalog.settled()
+
+    def low_volume(self) -> list[LowVolume]:
+        """The kept low-volume list, by symbol; what was built before the user's word."""
+        return self._catalog.low_volume()
+
+    def low_volume_on(self, day: dt.date) -> frozenset[str]:
+        """The symbols that the list leaves out on a day; the user's word is counted in."""
+        # The user's word comes last of a symbol's lines.
+        lines = [line for line in self.low_volume() if line.holds_on(day)]
+        last = {ticker: line.out for line in lines if (ticker := self.ticker_on(line, day))}
+        return frozenset(symbol for symbol, out in last.items() if out)
+
+    def ticker_on(self, line: LowVolume, day: dt.date) -> str | None:
+        """The ticker on a day of the company that a line of the low-volume list is of."""
+        companies = self._companies
+        since, place = companies.place_on(line.since), companies.place_on(day)
+        return companies.moved(line.symbol, min(since, place), place)
+
+    @cached_property
+    def _companies(self) -> Companies:
+        return Companies(self.tenures(), self.sessions, self.symbols)
+
+    def lives(self) -> list[tuple[str, str | None, str | None, int]]:
+        """Symbol, first and last day (ISO text) and instrument of every listing.
+
+        A fifth of the cost of all that is known of them.
+        """
+        return self._catalog.lives()
+
+    def shared_lives(self) -> list[Life]:
+        """Those of instruments that had several tickers, and of tickers that several had."""
+        return self._catalog.shared_lives()
+
+    def listings(self) -> list[Listing]:
+        """Every listing, by symbol."""
+        return self._catalog.listings()
+
+    def session_rows(self) -> list[SessionRow]:
+        """Every session with its source, its bars and how many of them are doubtful."""
+        return self._catalog.session_rows()
+
+    def set_aside(self, reason: str | None = None, limit: int | None = None) -> list[SetAside]:
+        """Rows kept out of the segments, by session and ticker."""
+        return self._catalog.set_aside(reason, limit)
+
+    def revisions(self, symbol: str | None = None, limit: int | None = None) -> list[Revision]:
+        """Bars that a later fetch changed, by session, ticker and time."""
+        return self._catalog.revisions(symbol, limit)
+
+    def notes(self) -> dict[str, str]:
+        """What was noted, by key."""
+        return self._catalog.notes()
+
+    def counts(self) -> Counts:
+        """The store in figures."""
+        catalog, doubts = self._catalog, self._catalog.quality()
+        with disk_errors(self._path):
+            own = (self._path / FILE).stat().st_size
+        return Counts(
+            version=self.version,
+            sessions=len(self.sessions),
+            first=self.sessions[0] if self.sessions else None,
+            last=self.sessions[-1] if self.sessions else None,
+            symbols=len(self.symbols),
+            bars=doubts.pop("bars"),
+            quality=doubts,
+            set_aside=catalog.set_aside_counts(),
+            revisions=catalog.count_revisions(),
+            splits=catalog.count_splits(),
+            dividends=catalog.count_dividends(),
+            settled=len(catalog.settled()),
+            listings=catalog.count_listings(),
+            segments=len(self._rows),
+            bytes=own + sum(row.bytes for row in self._rows),
+            last_sync=catalog.last_sync(),
+            notes=catalog.notes(),
+        )
+
+    def verify(self) -> Verification:
+        """Read every byte of this version and check it; damages come back in words."""
+        damages = self._catalog.damages()
+        if len(self.index) != len(self.symbols):
+            damages.append(f"{self._path}: a ticker stands twice on the axis")
+        bars = [row.counts["bars"] for row in self._catalog.session_rows()]
+        for segment in self.segments:
+            try:
+                segment.check()
+                _check_bars(segment, bars[segment.first : segment.first + segment.count])
+            except StoreError as error:
+                damages.append(str(error))
+        return Verification(
+            len(self._rows), sum(row.bytes for row in self._rows), sum(bars), damages
+        )
+
+
+def _segments_of(path: Path, rows: Iterable[SegmentRow]) -> list[Segment]:
+    found: list[Segment] = []
+    folder, first = path / FOLDER, 0
+    for row in rows:
+        found.append(segment_of(first, folder, row))
+        first += row.sessions
+    return found
+
+
+def _check_bars(segment: Segment, expected: Sequence[int]) -> None:
+    absent = np.isnan(segment.values)
+    found = np.count_nonzero(~absent[0], axis=1).tolist()
+    if found != list(expected):
+        raise StoreDamaged(f"{segment.path} has {found} bars where the catalog has {expected}")
+    if (absent != absent[0]).any() or np.isinf(segment.values).any():
+        raise StoreDamaged(f"{segment.path} holds bars that are not complete")
+
+
+def _verify(path: Path) -> Verification:
+    try:
+        with Snapshot(path) as snapshot:
+            return snapshot.verify()
+    except MarketsweepError as error:
+        return Verification(0, 0, 0, [str(error)])

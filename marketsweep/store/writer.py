@@ -1,0 +1,461 @@
+"""The one writer of a data folder. A commit goes in this order, so that a kill at any moment
+loses nothing and tears nothing:
+
+1. every session is judged: rows become bars or are set aside, new tickers join the axis
+   (`intake.judge`);
+2. every period, a month or a week of the newest one, is merged from what is stored and the new
+   bars (`intake.merge`), and written under a new name, durably (`segments.write_segment`);
+3. the folder is synced: the new names would survive a power cut;
+4. one transaction of the catalog points to the new segments (`Catalog.apply`). This is the commit.
+
+What was superseded stays for a while, as a reader may be about to open it; the next writer
+after that deletes it, with whatever a killed writer left behind (`segments.sweep`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from marketsweep.core.calendar import NEW_YORK
+from marketsweep.core.fields import CLOSE, FIELDS
+from marketsweep.core.whole_files import Disk, disk_errors
+from marketsweep.store.axis import Axis
+from marketsweep.store.catalog.catalog import Catalog
+from marketsweep.store.catalog.rows import (
+    Change,
+    Revision,
+    SegmentRow,
+    SessionRow,
+    SetAside,
+    segment_of,
+)
+from marketsweep.store.companies.resolution import resolve
+from marketsweep.store.labels import Label
+from marketsweep.store.segments import FOLDER, Segment, files_in, period_of, sweep, write_segment
+from marketsweep.store.validation import (
+    ECHO,
+    Intake,
+    Merged,
+    drop_echoes,
+    judge,
+    judge_dividends,
+    judge_splits,
+    merge,
+    quality,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from marketsweep.core.records import (
+        ActionAside,
+        Dividend,
+        Listing,
+        LowVolume,
+        SessionBars,
+        Settled,
+        Split,
+    )
+    from marketsweep.store.known_sessions import Asked
+
+_GRACE: Final = dt.timedelta(minutes=10)
+"""How long a superseded segment stays for the readers who know of it but have not opened it."""
+
+
+@dataclass(slots=True)
+class CommitReceipt:
+    """What became of the rows of a commit: new + revised + unchanged + set aside is all of them."""
+
+    version: int
+    """The store's version after it; the same as before where nothing changed."""
+    sessions: int = 0
+    """Sessions that brought at least one bar."""
+    new: int = 0
+    revised: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    """Bars stored before and absent from this fetch: they stay."""
+    revisions: list[Revision] = field(default_factory=list, compare=False)
+    """The revised bars, old and new."""
+    contradicted: list[Revision] = field(default_factory=list, compare=False)
+    """Bars of rows that a later row of the same session contradicts, and those that count."""
+    set_aside: dict[str, int] = field(default_factory=dict)
+    """Rows by reason, those that an earlier fetch had set aside already included."""
+
+
+class Writer:
+    """The one writer of a store; made by `Store.writer`."""
+
+    def __init__(self, path: Path, catalog: Catalog, disk: Disk) -> None:
+        self._path = path
+        self._folder = path / FOLDER
+        self._catalog = catalog
+        self._disk = disk
+        self._axis = Axis(catalog.tickers())
+        self._unresolved = False
+        """Whether companies and actions may differ from what was worked out."""
+        self._sweep()
+
+    def _sweep(self) -> None:
+        since = dt.datetime.now(dt.UTC) - _GRACE
+        with disk_errors(self._path):
+            if self._catalog.in_use(since).issuperset(files_in(self._folder)):
+                return
+            self._catalog.forget_retired(since)
+            sweep(self._disk, self._folder, self._catalog.in_use(since))
+
+    def commit(
+        self,
+        sessions: Sequence[SessionBars],
+        source: str,
+        today: dt.date | None = None,
+        asked: Asked | None = None,
+    ) -> CommitReceipt:
+        """Store these sessions, all or none, durably; `asked` where they do not come whole.
+
+        Those after `today` (None: by our clock, in New York) are set aside.
+
+        The result depends on the sessions and their order, not on how they are spread over
+        commits; within a commit they are taken by ascending date. A bar that is stored already
+        is replaced where it differs and kept where the fetch lacks it.
+        Raises StoreFull where the disk is full, StoreDamaged where a segment that the bars
+        belong to is; nothing is changed then.
+        """
+        length = len(self._axis)
+        try:
+            ordered = sorted(sessions, key=lambda bars: bars.session)
+            draft = _Draft(self._catalog.version(), source, asked)
+            return self._commit(ordered, draft, today or dt.datetime.now(NEW_YORK).date())
+        except BaseException:
+            self._axis.cut(length)
+            raise
+
+    def _commit(
+        self, sessions: Sequence[SessionBars], draft: _Draft, today: dt.date
+    ) -> CommitReceipt:
+        intakes = [self._judge(bars, draft, today) for bars in sessions]
+        with disk_errors(self._path):
+            self._merge([intake for intake in intakes if intake.columns.size], draft)
+            if draft.segments:
+                self._disk.sync_folder(self._folder)
+        change = draft.change()
+        with self._catalog.transaction():
+            if self._catalog.apply(change):
+                draft.receipt.version = self._catalog.bump()
+            if change.sessions:
+                days = [row.date for row in change.sessions]
+                self._catalog.put_changed_days([*self._catalog.changed_days(), *days])
+                self._unresolved = True
+        return draft.receipt
+
+    def resolve(self) -> None:
+        """Work out companies and actions, if what they rest on has changed (`resolution`)."""
+        if self._unresolved or self._catalog.changed_days():
+            with self._catalog.transaction():
+                if resolve(self._catalog, self._path):
+                    self._catalog.bump()
+            self._unresolved = False
+
+    def _judge(self, bars: SessionBars, draft: _Draft, today: dt.date) -> Intake:
+        intake = judge(bars, self._axis, today)
+        draft.take_judged(intake)
+        return intake
+
+    def _merge(self, intakes: Sequence[Intake], draft: _Draft) -> None:
+        if not intakes:
+            return
+        before = self._catalog.newest() or intakes[-1].session
+        newest = max(before, intakes[-1].session)
+        # What was the newest month may be over now.
+        months = {f"{day:%Y-%m}" for day in (before, *(intake.session for intake in intakes))}
+        for month in sorted(months):
+            stored = self._stored(month)
+            held = {day for days, _ in stored.values() for day in days}
+            mine = [intake for intake in intakes if f"{intake.session:%Y-%m}" == month]
+            dates = sorted({*held, *(intake.session for intake in mine)})
+            periods = groupby(dates, key=lambda day: period_of(day, newest))
+            wanted = {period: list(days) for period, days in periods}
+            for period, days in wanted.items():
+                new = [intake for intake in mine if intake.session in days]
+                if new or period not in stored:
+                    self._merge_period(period, days, new, stored, draft)
+            draft.superseded += [period for period in stored if period not in wanted]
+
+    def _stored(self, month: str) -> dict[str, tuple[list[dt.date], Segment]]:
+        """The sessions and the segment of each stored period of a month."""
+        found: dict[str, tuple[list[dt.date], Segment]] = {}
+        dates = self._catalog.dates(month)
+        for row in self._catalog.segments(month):
+            days, dates = dates[: row.sessions], dates[row.sessions :]
+            found[row.period] = days, segment_of(0, self._folder, row)
+        return found
+
+    def _merge_period(
+        self,
+        period: str,
+        dates: list[dt.date],
+        intakes: Sequence[Intake],
+        stored: Mapping[str, tuple[list[dt.date], Segment]],
+        draft: _Draft,
+    ) -> None:
+        # As wide as its newest symbol, however long the axis is by now: the file is a function
+        # of its bars alone.
+        width = max((1 + int(intake.columns.max()) for intake in intakes), default=0)
+        values = _room(dates, width, stored.values())
+        changed: set[dt.date] = set()
+        frozen = self._catalog.frozen() if draft.whole else []
+        for intake in intakes:
+            row = values[:, dates.index(intake.session)]
+            if intake.session in frozen and self._drop_echoes(row, intake, draft):
+                changed.add(intake.session)
+            merged = merge(row, intake)
+            draft.take_merged(intake, merged, self._axis.symbols)
+            if merged.changed:
+                changed.add(intake.session)
+        if not changed and period in stored:
+            return
+        if period not in stored or frozen:
+            values = _trimmed(values)
+        size = len(dates), values.shape[2]
+        label = Label(dates, self._axis.symbols[: size[1]])
+        written = write_segment(self._disk, self._folder, period, values, label)
+        draft.segments.append(
+            SegmentRow(period, written.file, *size, written.bytes, written.checksum)
+        )
+        draft.superseded.append(period)
+        draft.take_sessions(
+            {day: quality(values[:, row]) for row, day in enumerate(dates) if day in changed}
+        )
+
+    def _drop_echoes(self, row: NDArray[np.float64], intake: Intake, draft: _Draft) -> bool:
+        """Set bars aside that a session had from the one before, and no longer has."""
+        bars = row.copy()
+        columns = drop_echoes(row, self._stored_before(intake.session), intake)
+        for column in columns.tolist():
+            values = tuple(bars[:, column].tolist())
+            draft.take_aside(intake.session, self._axis.symbols[column], ECHO, values)
+        return bool(columns.size)
+
+    def _stored_before(self, session: dt.date) -> NDArray[np.float64]:
+        """The stored bars [5, symbols] of the session before one."""
+        earlier = [day for day in self._catalog.dates() if day < session]
+        for days, segment in self._stored(f"{earlier[-1]:%Y-%m}").values() if earlier else ():
+            if earlier[-1] in days:
+                segment.check()
+                return segment.values[:, days.index(earlier[-1])]
+        return np.empty((len(FIELDS), 0))
+
+    def put_splits(
+        self,
+        splits: Iterable[Split],
+        since: dt.date | None = None,
+        symbols: Collection[str] | None = None,
+    ) -> list[ActionAside]:
+        """Make these the splits on or after `since` (None: ever) of `symbols` (None: of all).
+
+        Return those that cannot be, which are left out.
+        """
+        good, aside = judge_splits(splits)
+        self._change(self._catalog.replace_splits, good, since, symbols)
+        return aside
+
+    def put_dividends(
+        self,
+        dividends: Iterable[Dividend],
+        since: dt.date | None = None,
+        symbols: Collection[str] | None = None,
+    ) -> list[ActionAside]:
+        """Make these the dividends on or after `since` (None: ever) of `symbols` (None: of all).
+
+        Return those that cannot be, which are left out.
+        """
+        good, aside = judge_dividends(dividends)
+        self._change(self._catalog.replace_dividends, good, since, symbols)
+        return aside
+
+    def add_splits(self, splits: Iterable[Split]) -> list[ActionAside]:
+        """Put these beside the stored splits, in the place of any of the same symbol and day.
+
+        Return those that cannot be, which are left out.
+        """
+        good, aside = judge_splits(splits)
+        self._change(self._catalog.merge_splits, good)
+        return aside
+
+    def add_dividends(self, dividends: Iterable[Dividend]) -> list[ActionAside]:
+        """Put these beside the stored ones, in the place of those of the same symbol and day.
+
+        Return those that cannot be, which are left out.
+        """
+        good, aside = judge_dividends(dividends)
+        self._change(self._catalog.merge_dividends, good)
+        return aside
+
+    def put_actions_aside(
+        self,
+        rows: Iterable[ActionAside],
+        since: dt.date | None = None,
+        symbols: Collection[str] | None = None,
+    ) -> None:
+        """Make these the unusable actions on or after `since` of `symbols` (None: of all)."""
+        self._change(self._catalog.replace_aside, rows, since, symbols)
+
+    def add_actions_aside(self, rows: Iterable[ActionAside]) -> None:
+        """Put these beside the unusable actions that are stored."""
+        self._change(self._catalog.merge_aside, rows)
+
+    def told(self) -> list[Split | Dividend]:
+        """The stored splits and dividends, without those on which the user gave his word."""
+        words = {(word.kind, word.symbol, word.ex_date) for word in self._catalog.settled()}
+        splits = [one for one in self._catalog.splits() if ("split", *one[:2]) not in words]
+        dividends = self._catalog.dividends()
+        return [*splits, *(one for one in dividends if ("dividend", *one[:2]) not in words)]
+
+    def settle(self, one: Settled) -> None:
+        """Keep the user's word on a symbol's splits or dividends of a day; no sync undoes it."""
+        self._change(self._catalog.settle, one, at_once=True)
+
+    def unsettle(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
+        """Forget the user's word, so that the provider's holds again; whether there was one."""
+        return self._change(self._catalog.unsettle, symbol, ex_date, kind, at_once=True)
+
+    def put_low_volume(self, lines: Iterable[LowVolume]) -> None:
+        """Make these the whole low-volume list."""
+        self._change(self._catalog.replace_low_volume, lines)
+
+    def put_listings(self, listings: Iterable[Listing]) -> None:
+        """Put these in the place of the stored listings of their symbols; the others stay."""
+        self._change(self._catalog.upsert_listings, listings)
+
+    def _change(
+        self, change: Callable[..., bool], *arguments: object, at_once: bool = False
+    ) -> bool:
+        """One transaction of the catalog, and a new version if it changes anything.
+
+        What follows from it is worked out when the writer is done, or `at_once`.
+        """
+        with self._catalog.transaction():
+            changed = change(*arguments)
+            if changed:
+                self._catalog.bump()
+                if at_once:
+                    resolve(self._catalog, self._path)
+                else:
+                    self._unresolved = True
+        return changed
+
+    def log_sync(self, **facts: object) -> None:
+        """Write a line of the sync log, with the time."""
+        self._catalog.add_sync(facts)
+
+    def note(self, key: str, value: str) -> None:
+        """Keep a text under a key, in the place of what was there."""
+        self._catalog.put_note(key, value)
+
+
+def _room(
+    dates: Sequence[dt.date], width: int, stored: Iterable[tuple[list[dt.date], Segment]]
+) -> NDArray[np.float64]:
+    """The bars of some sessions as stored, with room for further sessions and symbols."""
+    places = {day: place for place, day in enumerate(dates)}
+    held = [(days, segment) for days, segment in stored if not places.keys().isdisjoint(days)]
+    widest = max((segment.width for _, segment in held), default=0)
+    values = np.empty((len(FIELDS), len(dates), max(width, widest)))
+    absent = set(dates)
+    for days, segment in held:
+        # A damaged segment must not get a fresh checksum by being copied into a new one.
+        segment.check()
+        for row, day in enumerate(days):
+            if day in places:
+                values[:, places[day], : segment.width] = segment.values[:, row]
+                values[:, places[day], segment.width :] = np.nan
+                absent.remove(day)
+    for day in absent:
+        values[:, places[day]] = np.nan
+    return values
+
+
+def _trimmed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Without the symbols after the last one that has a bar."""
+    present = ~np.isnan(values[CLOSE]).all(axis=0)
+    return values[:, :, : 1 + int(np.flatnonzero(present)[-1])]
+
+
+class _Draft:
+    """What a commit has gathered so far: its receipt, and its change of the catalog."""
+
+    def __init__(self, version: int, source: str, asked: Asked | None) -> None:
+        self.receipt = CommitReceipt(version)
+        self.at = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        self.segments: list[SegmentRow] = []
+        self.superseded: list[str] = []
+        self._source = source
+        self._asked = asked
+        self.whole = asked is None
+        """Whether its sessions come with the whole market."""
+        self._days: list[dt.date] = []
+        self._tickers: list[str] = []
+        self._sessions: list[SessionRow] = []
+        self._revisions: list[Revision] = []
+        self._set_aside: list[SetAside] = []
+
+    def take_judged(self, intake: Intake) -> None:
+        """Note a session's new tickers and its rows set aside."""
+        self._tickers += intake.new
+        self._set_aside += [SetAside(intake.session, *row) for row in intake.set_aside]
+        counts = Counter(self.receipt.set_aside)
+        counts.update(reason for _, reason, _ in intake.set_aside)
+        self.receipt.set_aside = dict(counts)
+        self.receipt.contradicted += [
+            Revision(intake.session, symbol, self.at, told, kept)
+            for symbol, told, kept in intake.contradicted
+        ]
+
+    def take_aside(
+        self, session: dt.date, symbol: str, reason: str, values: tuple[float, ...]
+    ) -> None:
+        """Note a stored bar that is set aside."""
+        self._set_aside.append(SetAside(session, symbol, reason, values))
+        self.receipt.set_aside[reason] = 1 + self.receipt.set_aside.get(reason, 0)
+
+    def take_merged(self, intake: Intake, merged: Merged, symbols: Sequence[str]) -> None:
+        """Note what became of a session's bars."""
+        self.receipt.sessions += 1
+        self._days.append(intake.session)
+        self.receipt.new += merged.new
+        self.receipt.revised += merged.revised.size
+        self.receipt.unchanged += merged.unchanged
+        self.receipt.kept += merged.kept
+        for column, before, after in zip(
+            merged.revised.tolist(), merged.before.T.tolist(), merged.after.T.tolist(), strict=True
+        ):
+            self._revisions.append(
+                Revision(intake.session, symbols[column], self.at, tuple(before), tuple(after))
+            )
+
+    def take_sessions(self, counts: Mapping[dt.date, Mapping[str, int]]) -> None:
+        """Note the counts of the sessions that changed."""
+        self._sessions += [SessionRow(day, self._source, found) for day, found in counts.items()]
+
+    def change(self) -> Change:
+        """All of it, for the catalog."""
+        self.receipt.revisions = self._revisions
+        return Change(
+            self.at,
+            self._tickers,
+            self._sessions,
+            self.segments,
+            self.superseded,
+            self._revisions,
+            self._set_aside,
+            self._days,
+            self._asked,
+        )

@@ -1,0 +1,146 @@
+"""What a scan of many sessions gives back: the hits of each, with a receipt of what it covers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep.engine.executors.options import Distribution
+from marketsweep.scan.results import Timing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+    from marketsweep.language.tree import Node
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReceipt:
+    """What one session covers: expected = evaluated + all that were left out."""
+
+    session: dt.date
+    matches: int
+    expected: int
+    evaluated: int
+    prescreen: int = 0
+    stale: int = 0
+    short_history: int = 0
+    suspect: int = 0
+
+    @property
+    def share(self) -> float:
+        """The part of what was asked for that has an answer; see `Coverage.share`."""
+        asked = self.expected - self.prescreen - self.suspect
+        return 1.0 - self.stale / asked if asked else 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signals:
+    """The hits of every session, by session and rank.
+
+    `days` is datetime64[D] [hits], `close`, `volume` and each of `values` are float64 [hits].
+    """
+
+    condition: str
+    days: NDArray[np.datetime64]
+    symbols: list[str]
+    close: NDArray[np.float64]
+    volume: NDArray[np.float64]
+    values: dict[str, NDArray[np.float64]]
+    suspicious: list[str]
+    """For each hit, the rules that suspect bars it rests on: "slip, hole", or "".
+
+    All bars up to the newest session judge: a rule may see today what no scan of that day could.
+    """
+    unsettled: list[tuple[str, ...]]
+    """For each hit, the names of the values that may change over a longer history."""
+    sessions: list[SessionReceipt]
+    executor: str
+    data_version: int
+    timing: Timing
+    tree: Node
+    bars_needed: int
+    """Bars that the condition needs of a symbol."""
+    warnings: list[str] = field(default_factory=list)
+    distribution: Distribution | None = None
+    """What a cluster did; of the ray executor."""
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def to_polars(self) -> pl.DataFrame:
+        """A polars frame: date, symbol, close, volume, the values, suspicious and unsettled."""
+        import polars as pl  # 400 ms to import, and few callers need it
+
+        taken = {"date", "symbol", "close", "volume"}
+        return pl.DataFrame(
+            {
+                "date": pl.Series(self.days).cast(pl.Date),
+                "symbol": pl.Series(self.symbols, dtype=pl.String),
+                "close": self.close,
+                "volume": self.volume,
+                **{name: column for name, column in self.values.items() if name not in taken},
+                "suspicious": pl.Series(self.suspicious, dtype=pl.String),
+                "unsettled": pl.Series(map("; ".join, self.unsettled), dtype=pl.String),
+            }
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A pandas frame; needs `marketsweep[pandas]`."""
+        return self.to_polars().to_pandas()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The hits as an Arrow C stream, for any library that reads one."""
+        return self.to_polars().__arrow_c_stream__(requested_schema)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One flat dict a hit."""
+        columns = {
+            "date": self.days.tolist(),
+            "symbol": self.symbols,
+            "close": self.close.tolist(),
+            "volume": self.volume.tolist(),
+            **{name: column.tolist() for name, column in self.values.items()},
+            "suspicious": self.suspicious,
+            "unsettled": map("; ".join, self.unsettled),
+        }
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole answer as plain data: the JSON of `marketsweep signals --format json`."""
+        return {
+            "condition": self.condition,
+            "sessions": [{**asdict(one), "session": f"{one.session}"} for one in self.sessions],
+            "hits": [
+                {**hit, "date": f"{hit['date']}", "unsettled": names}
+                for hit, names in zip(self.to_dicts(), self.unsettled, strict=True)
+            ],
+            "warnings": self.warnings,
+            **({"ray": self.distribution.to_dict()} if self.distribution else {}),
+            "executor": self.executor,
+            "data_version": self.data_version,
+            "timing": self.timing._asdict(),
+        }
+
+    def _repr_html_(self) -> str:
+        return f"{self.to_polars()._repr_html_()}<p>{self.receipt}</p>"
+
+    @property
+    def receipt(self) -> str:
+        """What is covered, in one sentence."""
+        evaluated = sum(one.evaluated for one in self.sessions)
+        asked = sum(one.expected for one in self.sessions)
+        return (
+            f"{len(self):,} hits in {len(self.sessions):,} sessions, "
+            f"{self.sessions[0].session} to {self.sessions[-1].session}; "
+            f"{evaluated:,} of {asked:,} bars expected in them evaluated"
+            + (f"; ray: {self.distribution}" if self.distribution else "")
+        )
+
+    def __repr__(self) -> str:
+        return f"<Signals: {self.receipt}>"
