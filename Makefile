@@ -7,7 +7,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 BUILT  := .venv/.built
-NATIVE := $(wildcard marketsweep/kernels/*.hpp marketsweep/kernels/*.cpp marketsweep/kernels/*.pyx)
+NATIVE := $(wildcard marketsweep/kernels/*.* marketsweep/kernels/*/*.*pp)
 
 .PHONY: all demo test check bench clean format
 all: $(BUILT)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.executors.gpu.field_cache import KeptFields
 from marketsweep.engine.executors.gpu.run import Memory
-from marketsweep.kernels import cuda
 from marketsweep.kernels.cpu import TILE
+from marketsweep.kernels.gpu import source as cuda
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 

@@ -23,7 +23,7 @@ from marketsweep.engine.executors.gpu.field_cache import KeptFields
 from marketsweep.engine.executors.gpu.launches import launches_of
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Derivation, Plan, make_plan
-from marketsweep.kernels import cuda
+from marketsweep.kernels.gpu import source as cuda
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import OCCURRENCES
 from marketsweep.language.indicators.table import INDICATORS

@@ -9,7 +9,8 @@ import pytest
 from marketsweep.cli.demo import REFERENCE_SCAN
 from marketsweep.engine.executors.gpu.launches import launches_of
 from marketsweep.engine.plan import make_plan
-from marketsweep.kernels import cpu, cuda
+from marketsweep.kernels import cpu
+from marketsweep.kernels.gpu import source as cuda
 from marketsweep.language.parser import parse_expression
 from tests.nvrtc import MISSING, compiled, library
 

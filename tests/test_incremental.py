@@ -541,7 +541,7 @@ def test_the_oldest_files_make_room(data: Path, market: ms.Market) -> None:
 
 
 def test_fingerprints_are_those_of_the_definition() -> None:
-    """In Python's whole numbers, by the definition in kernels/fingerprints.hpp."""
+    """In Python's whole numbers, by the definition in kernels/bars/fingerprints.hpp."""
 
     def mixed(x: int) -> int:
         for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):

@@ -41,7 +41,7 @@ _OPERATORS: Final = {
 
 
 class Source(IntEnum):
-    """Where a column comes from; the numbers are those of `Source` in kernels/program.hpp."""
+    """Where a column comes from, as in `Source` of kernels/runtime/program.hpp."""
 
     OPERATION = 0
     FIELD = 1

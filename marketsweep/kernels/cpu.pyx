@@ -31,7 +31,7 @@ cdef extern from *:
     int marketsweep_has_avx512()
 
 
-cdef extern from "machine.hpp" namespace "marketsweep" nogil:
+cdef extern from "runtime/machine.hpp" namespace "marketsweep" nogil:
     const int MAX_INPUTS, MAX_OUTPUTS, MAX_PARAMETERS
     const int64_t _TILE "marketsweep::TILE"
 
@@ -51,7 +51,7 @@ cdef extern from "machine.hpp" namespace "marketsweep" nogil:
     const Machine& machine_avx512()
 
 
-cdef extern from "program.hpp" namespace "marketsweep" nogil:
+cdef extern from "runtime/program.hpp" namespace "marketsweep" nogil:
     enum class Source(int32_t):
         buffer
         field
@@ -110,7 +110,7 @@ cdef extern from "program.hpp" namespace "marketsweep" nogil:
         vector[double] values
 
 
-cdef extern from "gather.hpp" namespace "marketsweep" nogil:
+cdef extern from "bars/gather.hpp" namespace "marketsweep" nogil:
     struct CSessions "marketsweep::Sessions":
         const double* const* row
         const int64_t* width
@@ -130,7 +130,7 @@ cdef extern from "gather.hpp" namespace "marketsweep" nogil:
         const Change*, const int64_t*, int64_t, int64_t, double*, int64_t)
 
 
-cdef extern from "frames.hpp" namespace "marketsweep" nogil:
+cdef extern from "bars/periods.hpp" namespace "marketsweep" nogil:
     enum class Merge(int32_t):
         first
         highest
@@ -146,7 +146,7 @@ cdef extern from "frames.hpp" namespace "marketsweep" nogil:
         int64_t, double*, int64_t)
 
 
-cdef extern from "fingerprints.hpp" namespace "marketsweep" nogil:
+cdef extern from "bars/fingerprints.hpp" namespace "marketsweep" nogil:
     void c_fingerprint "marketsweep::fingerprint"(
         const double*, int64_t, int64_t, int64_t, const int64_t*, int64_t, uint64_t*)
 

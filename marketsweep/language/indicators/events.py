@@ -1,7 +1,7 @@
 """What a condition did over the last bars: one table, as `indicators` is for values.
 
-A row's kernel is the struct of the same name in `kernels/occurrences.hpp`. None looks further back
-than its last parameter says, so that an answer never depends on how much history is stored.
+A row's kernel is the struct of the same name in `kernels/indicators/events.hpp`. None looks further
+back than its last parameter says, so that an answer never depends on how much history is stored.
 """
 
 from __future__ import annotations

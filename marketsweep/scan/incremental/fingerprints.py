@@ -105,7 +105,7 @@ def changes_of(history: History, columns: NDArray[np.int64], adjust: Adjust) -> 
 
 
 def _mixed(numbers: Numbers) -> Numbers:
-    """MurmurHash3's finalizer (Appleby), as in kernels/fingerprints.hpp."""
+    """MurmurHash3's finalizer (Appleby), as in kernels/bars/fingerprints.hpp."""
     for factor in _ROUNDS:
         numbers = (numbers ^ (numbers >> _SHIFT)) * np.uint64(factor)
     return numbers ^ (numbers >> _SHIFT)

@@ -22,8 +22,8 @@ from marketsweep.engine.lowering import Found, Tallies
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
 from marketsweep.errors import ExecutorError, UsageError
-from marketsweep.kernels import cuda
 from marketsweep.kernels.cpu import TILE
+from marketsweep.kernels.gpu import source as cuda
 
 SHARE: Final = 0.4
 """Of the card's free memory: for fields that are kept, and again for one evaluation."""

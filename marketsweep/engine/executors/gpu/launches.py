@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.engine.plan import Column, Operation, Plan, Source
-from marketsweep.kernels import cuda
 from marketsweep.kernels.cpu import TILE
+from marketsweep.kernels.gpu import source as cuda
 
 MOST_JOBS: Final = 65_535
 """Of one launch: as far as the third dimension of a grid goes."""

@@ -1,7 +1,7 @@
 """A plan over a panel on a card: what is laid where, and what is launched in which order.
 
 1. The tiles are cut into blocks, so that scratch and results fit the card's room (`blocks`).
-2. What kernels are told is one `Work` of addresses (kernels/card.hpp), a block each (`_Block`).
+2. What kernels are told is one `Work` of addresses (kernels/gpu/card.hpp), a block each (`_Block`).
 3. The plan's launches run in their order; then what is asked for comes back.
 
 A `Card` is what it takes of a device. CuPy's is in `gpu`; tests have one that runs the same source
@@ -21,8 +21,8 @@ from marketsweep.engine.lowering import Found, Tallies, depths, joined, needed_b
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Plan
 from marketsweep.engine.time_limit import check_time
-from marketsweep.kernels import cuda
 from marketsweep.kernels.cpu import TILE
+from marketsweep.kernels.gpu import source as cuda
 
 _ROWS_A_BLOCK = 4
 """Threads of a block are 32 symbols by as many rows as this."""

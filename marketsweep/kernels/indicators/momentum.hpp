@@ -1,8 +1,8 @@
 // Momentum: rsi, macd, roc, stoch.
 #pragma once
 
-#include "average.hpp"
-#include "extremes.hpp"
+#include "indicators/averages.hpp"
+#include "indicators/extremes.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 

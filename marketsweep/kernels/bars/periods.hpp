@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "machine.hpp"
+#include "runtime/machine.hpp"
 
 namespace marketsweep {
 

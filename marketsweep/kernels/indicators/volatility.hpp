@@ -1,7 +1,7 @@
 // Volatility: atr, bbands.
 #pragma once
 
-#include "average.hpp"
+#include "indicators/averages.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 

@@ -1,7 +1,7 @@
 // Averages: sma, ema.
 #pragma once
 
-#include "drive.hpp"
+#include "runtime/drive.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 

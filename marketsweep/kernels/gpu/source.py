@@ -54,14 +54,16 @@ typedef unsigned long long uint64_t;
 #include <cstdint>
 #endif
 """
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parent.parent
+_OPERATORS: Final = "indicators/operators"
 
 
 @cache
 def source() -> str:
     """Every kernel that is more than arithmetic, row by row, and what gives back results."""
-    families = ("average", "extremes", "median", "momentum", "occurrences", "trend", "volatility")
-    return _PRELUDE + _inlined([*families, "card_results"])
+    families = ("averages", "extremes", "median", "momentum", "events", "trend", "volatility")
+    headers = [f"indicators/{family}" for family in families]
+    return _PRELUDE + _inlined([*headers, "gpu/card_results"])
 
 
 @cache
@@ -74,7 +76,7 @@ def drivers() -> dict[str, str]:
 @cache
 def elementwise() -> frozenset[str]:
     """Names of the kernels that a `fused_source` is made of."""
-    rows = re.findall(r"^ELEMENTWISE\(\w+, (\w+),", _inlined(["elementwise"]), re.MULTILINE)
+    rows = re.findall(r"^ELEMENTWISE\(\w+, (\w+),", _inlined([_OPERATORS]), re.MULTILINE)
     return frozenset(rows)
 
 
@@ -85,7 +87,7 @@ def fused_source(expressions: Iterable[tuple[str, str]]) -> str:
     """
     launched = [_FUSED.format(name=name, expression=text) for name, text in expressions]
     opened = "namespace marketsweep::card {\n"
-    return "\n".join([_PRELUDE + _inlined(["elementwise"]) + opened, *launched, "}\n"])
+    return "\n".join([_PRELUDE + _inlined([_OPERATORS]) + opened, *launched, "}\n"])
 
 
 _FUSED = """\
@@ -109,7 +111,7 @@ def _inlined(names: Iterable[str]) -> str:
         done.add(name)
         lines = []
         for line in (_FOLDER / f"{name}.hpp").read_text().splitlines():
-            if included := re.match(r'#include "(\w+)\.hpp"', line):
+            if included := re.match(r'#include "([\w/]+)\.hpp"', line):
                 lines.append(text(included[1]))
             elif not line.startswith(("#include <", "#pragma once")):
                 lines.append(line)

@@ -7,7 +7,7 @@
 // All addresses lie in one `Work`; the tables of jobs and operands are of the plan alone.
 #pragma once
 
-#include "drive.hpp"
+#include "runtime/drive.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 

@@ -1,7 +1,7 @@
 // Trend strength: adx.
 #pragma once
 
-#include "volatility.hpp"
+#include "indicators/volatility.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 

@@ -4,7 +4,7 @@
 // had never been. A bar on which the condition is unknown counts as one on which it did not hold.
 #pragma once
 
-#include "drive.hpp"
+#include "runtime/drive.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 

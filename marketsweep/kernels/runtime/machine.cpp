@@ -1,12 +1,12 @@
 // One instruction set's build of every kernel; CMakeLists.txt compiles this file once for each.
-#include "average.hpp"
-#include "elementwise.hpp"
-#include "extremes.hpp"
-#include "median.hpp"
-#include "momentum.hpp"
-#include "occurrences.hpp"
-#include "trend.hpp"
-#include "volatility.hpp"
+#include "indicators/averages.hpp"
+#include "indicators/operators.hpp"
+#include "indicators/extremes.hpp"
+#include "indicators/median.hpp"
+#include "indicators/momentum.hpp"
+#include "indicators/events.hpp"
+#include "indicators/trend.hpp"
+#include "indicators/volatility.hpp"
 
 #define MARKETSWEEP_TEXT_(x) #x
 #define MARKETSWEEP_TEXT(x) MARKETSWEEP_TEXT_(x)

@@ -1,7 +1,7 @@
 // The highest and lowest of a number of bars.
 #pragma once
 
-#include "drive.hpp"
+#include "runtime/drive.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 

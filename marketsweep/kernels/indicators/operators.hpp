@@ -5,7 +5,7 @@
 // does not hold where there is no x.
 #pragma once
 
-#include "drive.hpp"
+#include "runtime/drive.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 

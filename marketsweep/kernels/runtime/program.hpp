@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "machine.hpp"
+#include "runtime/machine.hpp"
 
 namespace marketsweep {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "machine.hpp"
+#include "runtime/machine.hpp"
 
 namespace marketsweep {
 

@@ -1,7 +1,7 @@
 // The median of a number of bars.
 #pragma once
 
-#include "drive.hpp"
+#include "runtime/drive.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 

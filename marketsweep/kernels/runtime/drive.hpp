@@ -8,8 +8,8 @@
 // loops over a tile, and what pays on a CPU alone, stands behind MARKETSWEEP_CARD.
 #pragma once
 
-#include "lanes.hpp"
-#include "machine.hpp"
+#include "runtime/lanes.hpp"
+#include "runtime/machine.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
@@ -297,5 +297,5 @@ template <template <class> class K> static bool add(const char* name, void (*run
 }  // namespace marketsweep::MARKETSWEEP_ISA
 
 #ifdef MARKETSWEEP_CARD
-#include "card.hpp"
+#include "gpu/card.hpp"
 #endif

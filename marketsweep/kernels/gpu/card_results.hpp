@@ -1,7 +1,7 @@
 // What leaves the card: the results, or of the first one where it holds.
 #pragma once
 
-#include "card.hpp"
+#include "gpu/card.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
