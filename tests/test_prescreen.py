@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,11 +17,14 @@ from marketsweep.errors import ConditionError, UsageError
 from marketsweep.ingest.estimate import Forecast, forecast
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.receipt import SyncReceipt
+from marketsweep.ingest.routes import Prescreen
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sync import sync
-from marketsweep.language.builder import builder
+from marketsweep.language.builder import Expression, builder
 from marketsweep.store.store import Store
 from marketsweep.universe.low_volume import put_word
+from marketsweep.universe.named import screen_of
+from marketsweep.universe.prescreen import prescreen_of
 from tests.command import refused, run
 from tests.test_by_symbol import SETTLED
 from tests.test_sync import SANDBOX_KEY
@@ -54,13 +58,32 @@ def massive(url: str) -> MassiveProvider:
     return MassiveProvider(SANDBOX_KEY, url)
 
 
-def fill(folder: Path, url: str, **how: object) -> SyncReceipt:
+def screen(
+    folder: Path,
+    universe: str | None = None,
+    where: str | Expression | None = None,
+    unknown: str | None = None,
+) -> Prescreen | None:
+    return prescreen_of(screen_of(folder, universe, where, unknown))
+
+
+def fill(folder: Path, url: str, always: Collection[str] = (), **how: Any) -> SyncReceipt:  # noqa: ANN401
     with Store.create(folder) as store:
-        return sync(store, massive(url), FIRST, LAST, by_symbol=True, **how)  # type: ignore[arg-type]
+        chosen = screen(folder, **how)
+        return sync(store, massive(url), FIRST, LAST, by_symbol=True, always=always, screen=chosen)
 
 
-def planned(folder: Path, url: str, **how: object) -> Forecast:
-    return forecast(folder, massive(url), FIRST, LAST, by_symbol=True, now=NOW, **how)  # type: ignore[arg-type]
+def planned(folder: Path, url: str, always: Collection[str] = (), **how: Any) -> Forecast:  # noqa: ANN401
+    return forecast(
+        folder,
+        massive(url),
+        FIRST,
+        LAST,
+        by_symbol=True,
+        now=NOW,
+        always=always,
+        screen=screen(folder, **how),
+    )
 
 
 def listed(files: Files) -> pl.DataFrame:
@@ -217,10 +240,13 @@ def test_the_command(files: Files, url: str, begun: Path) -> None:
 
 def test_what_cannot_be_screened_is_refused(url: str, begun: Path) -> None:
     with Store.open(begun) as store:
-        for how in ({"universe": "liquid"}, {"by_symbol": True, "symbols": ["A"], "where": NASDAQ}):
-            with pytest.raises(UsageError, match="with --by-symbol, and without --only"):
-                sync(store, massive(url), FIRST, **how)
+        liquid, nasdaq = screen(begun, universe="liquid"), screen(begun, where=NASDAQ)
+        with pytest.raises(UsageError, match="with --by-symbol, and without --only"):
+            sync(store, massive(url), FIRST, screen=liquid)
+        with pytest.raises(UsageError, match="with --by-symbol, and without --only"):
+            sync(store, massive(url), FIRST, by_symbol=True, symbols=["A"], screen=nasdaq)
+        series = screen(begun, where="close > 5")
         with pytest.raises(ConditionError, match="changes from bar to bar"):
-            sync(store, massive(url), FIRST, by_symbol=True, where="close > 5")
-        with pytest.raises(UsageError, match='neither "keep" nor "drop"'):
-            sync(store, massive(url), FIRST, by_symbol=True, unknown="maybe")
+            sync(store, massive(url), FIRST, by_symbol=True, screen=series)
+    with pytest.raises(UsageError, match='neither "keep" nor "drop"'):
+        screen(begun, unknown="maybe")

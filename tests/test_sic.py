@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from marketsweep.core.sectors import _SECTORS, sector_of
+from marketsweep.ingest.providers.sectors import _SECTORS, sector_of
 
 # Codes under which these companies file with the SEC.
 KNOWN = {

@@ -13,16 +13,14 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from marketsweep.core.calendar import sessions_between
+from marketsweep.core.funnel import Clause
 from marketsweep.core.records import Window
 from marketsweep.errors import UsageError
 from marketsweep.ingest.plan import Agenda, check_days, check_screened, make_agenda
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.providers.tariff import Tariff, blocks
-from marketsweep.ingest.routes import MARKET, Request
-from marketsweep.language.builder import Expression
+from marketsweep.ingest.routes import MARKET, Prescreen, Request
 from marketsweep.store.store import Snapshot, Store
-from marketsweep.universe.named import screen_of
-from marketsweep.universe.screen import Clause
 
 # The whole US market, for as long as nothing is stored that could be counted.
 _TICKERS: Final = (12_500, 22_000)  # listed, and delisted
@@ -100,9 +98,7 @@ def forecast(
     by_symbol: bool = False,
     details: bool = False,
     always: Collection[str] = (),
-    universe: str | None = None,
-    where: str | Expression | None = None,
-    unknown: str | None = None,
+    screen: Prescreen | None = None,
     again: bool = False,
     now: dt.datetime | None = None,
 ) -> Forecast:
@@ -114,7 +110,6 @@ def forecast(
     now = now or dt.datetime.now(dt.UTC)
     check_days(since, until, now)
     chosen = None if symbols is None else tuple(symbols)
-    screen = screen_of(folder, universe, where, unknown)
     always = frozenset(always)
     request = Request(since, until, chosen, by_symbol, details, always, screen=screen, again=again)
     window = asyncio.run(_window(provider, now))

@@ -5,19 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import compress
 from typing import Final
 
 from marketsweep.core.calendar import NEW_YORK, sessions_between
+from marketsweep.core.funnel import Screened
 from marketsweep.core.records import Window
-from marketsweep.engine.panel.adjustments import History
 from marketsweep.errors import UsageError
 from marketsweep.ingest.providers.tariff import Tariff
 from marketsweep.ingest.routes import MARKET, Prices, Request, Stored, choose
-from marketsweep.store.session_notes import SessionNotes
+from marketsweep.store.session_notes import ACTIONS, LISTED, SessionNotes
 from marketsweep.store.store import Snapshot
-from marketsweep.universe.prescreen import Facts, Screened
 
 DEFAULT_SPAN: Final = dt.timedelta(days=729)
 """How far back a first sync goes: two years, which the free plan has too."""
@@ -28,8 +27,6 @@ _OVERLAP: Final = dt.timedelta(days=30)
 _LISTINGS_KEPT: Final = dt.timedelta(hours=20)
 
 # Notes in the store: [first, last] day of the actions, when the reference data came.
-ACTIONS: Final = "actions"
-LISTED: Final = "listed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ def make_agenda(
     check = _check(days, snapshot, request, again) if not joins else None
     stored = _stored(snapshot, window, request, again, check, now)
     listed, low_volume = _listed(snapshot, request, first), snapshot.low_volume_on(last)
-    screened = _screened(snapshot, request, listed, last)
+    screened = request.screen(snapshot, listed, last) if request.screen else None
     out = [] if screened is None else list(compress(listed, ~screened.passes))
     prices = choose(request, days, listed, stored, tariff, low_volume, out)
     start = min([first, *snapshot.whole[:1]])
@@ -151,21 +148,10 @@ def _listed(snapshot: Snapshot, request: Request, first: dt.date) -> list[str]:
     return list(dict.fromkeys(s for s, _, last, _ in lives if last is None or last >= since))
 
 
-def _screened(
-    snapshot: Snapshot, request: Request, listed: Sequence[str], day: dt.date
-) -> Screened | None:
-    if request.screen.lets_all_pass:
-        return None
-    facts = Facts(History(snapshot, day), day)
-    # The low-volume list is left out in any case: the funnel shows it where there is one.
-    skip = request.screen.skip_low_volume or bool(facts.low_volume)
-    return facts.screened(listed, replace(request.screen, skip_low_volume=skip))
-
-
 def check_screened(agenda: Agenda, request: Request) -> None:
     """Raises UsageError where nobody passes the pre-screen for want of facts."""
     found = agenda.screened
-    if found is None or found.passes.any() or request.screen.keep_unknown or request.always:
+    if found is None or found.passes.any() or found.keeps_unknown or request.always:
         return
     if found.unknown:
         raise UsageError(

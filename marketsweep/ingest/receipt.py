@@ -6,10 +6,10 @@ import datetime as dt
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from marketsweep.core.funnel import Clause
 from marketsweep.core.records import Unavailable, Usage
 from marketsweep.errors import CoverageError
 from marketsweep.ingest.misses import error_of
-from marketsweep.universe.screen import Clause
 
 
 @dataclass(slots=True)

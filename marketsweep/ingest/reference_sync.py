@@ -12,10 +12,9 @@ from typing import Any, TypeVar
 
 from marketsweep.core.calendar import NEW_YORK
 from marketsweep.core.records import ActionAside, Dividend, Listing, Split, Unavailable
-from marketsweep.engine.panel.facts import LISTED_ON
 from marketsweep.errors import CallFailed, ProviderError, ProviderRefused
 from marketsweep.ingest.misses import Misses
-from marketsweep.ingest.plan import ACTIONS, LISTED, Agenda
+from marketsweep.ingest.plan import Agenda
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.ingest.routes import Request
@@ -31,6 +30,7 @@ from marketsweep.store.missing_actions import (
     of_notes,
     to_dict,
 )
+from marketsweep.store.session_notes import ACTIONS, LISTED, LISTED_ON
 from marketsweep.store.writer import Writer
 
 _T = TypeVar("_T")

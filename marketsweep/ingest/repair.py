@@ -24,7 +24,6 @@ from typing import Any, Final, NamedTuple
 from marketsweep.core.calendar import next_session, sessions_between
 from marketsweep.core.whole_files import Disk, disk_errors
 from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
-from marketsweep.ingest.plan import ACTIONS, LISTED
 from marketsweep.store.catalog.catalog import Catalog
 from marketsweep.store.catalog.resolved import WORKED_OUT
 from marketsweep.store.catalog.rows import SegmentRow, SessionRow, segment_of
@@ -33,6 +32,7 @@ from marketsweep.store.companies.resolution import resolve
 from marketsweep.store.missing_actions import KINDS, NOTE, MissingActions, as_note, of_notes
 from marketsweep.store.salvage import Salvage, choose, find_segments, salvage
 from marketsweep.store.segments import FOLDER, Segment
+from marketsweep.store.session_notes import ACTIONS, LISTED
 from marketsweep.store.store import Store, locked
 from marketsweep.store.validation import quality
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from marketsweep.core.calendar import sessions_between
+from marketsweep.core.funnel import Screened
 from marketsweep.core.records import Span
 from marketsweep.errors import UsageError
 from marketsweep.ingest.providers.tariff import Route, Tariff
 from marketsweep.store.known_sessions import Known
-from marketsweep.universe.screen import EVERYBODY, Screen
+from marketsweep.store.store import Snapshot
+
+Prescreen = Callable[[Snapshot, Sequence[str], dt.date], Screened]
+"""Takes what is stored, symbols of the market and a day, and tells who of them passes."""
 
 MARKET: Final = 12_000
 """Symbols of the whole US market, for as long as nothing is stored that could be counted."""
@@ -37,15 +41,15 @@ class Request:
     """Symbols fetched even if a snapshot shows them untraded, or the low-volume list has them."""
     content: bool = False
     """Whether stored sessions are good enough though they may still be corrected."""
-    screen: Screen = EVERYBODY
-    """Who of the whole market is fetched one by one."""
+    screen: Prescreen | None = None
+    """Who of the whole market is fetched one by one; None for everybody."""
     again: bool = False
     """Whether sessions are fetched though they are stored, or put aside for later."""
 
     def __post_init__(self) -> None:
         if self.again and self.since is None:
             raise UsageError("--again needs --since: from which session on to fetch again")
-        if not self.screen.lets_all_pass and (self.symbols is not None or not self.by_symbol):
+        if self.screen and (self.symbols is not None or not self.by_symbol):
             raise UsageError(
                 "a pre-screen chooses among the whole market's symbols, fetched one by one: give "
                 "--universe or --where with --by-symbol, and without --only"

@@ -32,9 +32,8 @@ from marketsweep.ingest.plan import Agenda, check_days, check_screened, make_age
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.ingest.reference_sync import ReferenceSync
-from marketsweep.ingest.routes import Prices, Request
+from marketsweep.ingest.routes import Prescreen, Prices, Request
 from marketsweep.ingest.unasked import REASON, Unasked
-from marketsweep.language.builder import Expression
 from marketsweep.store.batches import Batches
 from marketsweep.store.catalog.rows import Revision
 from marketsweep.store.companies.rulings import Ruling, Verdict
@@ -44,7 +43,6 @@ from marketsweep.store.known_sessions import Asked
 from marketsweep.store.session_notes import SessionNotes
 from marketsweep.store.store import Snapshot, Store
 from marketsweep.store.writer import CommitReceipt, Writer
-from marketsweep.universe.named import screen_of
 
 _BATCH: Final = 21
 """Sessions committed at once at the most: a month, which is one segment."""
@@ -76,9 +74,7 @@ def sync(
     always: Collection[str] = (),
     details: bool = False,
     content: bool = False,
-    universe: str | None = None,
-    where: str | Expression | None = None,
-    unknown: str | None = None,
+    screen: Prescreen | None = None,
     again: bool = False,
 ) -> SyncReceipt:
     """Bring the store up to date from `since` (None: two years) to `until` (None: the newest).
@@ -86,11 +82,10 @@ def sync(
     `symbols` are all that is wanted (None: the whole market). They are fetched one by one where
     that takes fewer calls, and with `by_symbol` in any case; those that a snapshot of the market
     shows unchanged are then spared, and of the whole market those on the low-volume list, but for
-    `always`. `universe` and `where` are a pre-screen as a scan takes it, of the whole market's
-    symbols with `by_symbol`: who does not pass is not asked for, nor who lacks a fact, unless
-    `unknown` is "keep". With `details`, reference data of each of
-    `symbols` is fetched, by a call each. With `content`, what is stored is good enough, though it
-    may still be corrected; with `again`, stored sessions since `since` are fetched again.
+    `always`. A `screen` tells which of the whole market's symbols are asked for with `by_symbol`.
+    With `details`, reference data of each of `symbols` is fetched, by a call each. With `content`,
+    what is stored is good enough, though it may still be corrected; with `again`, stored sessions
+    since `since` are fetched again.
 
     A session or symbol that cannot be had does not end the others: the receipt names it, and
     `require_use` judges whether anything came. Raises UsageError for days that cannot be,
@@ -99,7 +94,6 @@ def sync(
     """
     check_days(since, until, dt.datetime.now(dt.UTC))
     chosen = None if symbols is None else tuple(dict.fromkeys(symbols))
-    screen = screen_of(store.path, universe, where, unknown)
     read: dict[str, str] = {}
     with store.snapshot() as snapshot:
         always, _ = snapshot.tickers(always)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.core.calendar import behind_today
+from marketsweep.core.funnel import Clause
 from marketsweep.engine.clauses import ClauseCount, NearMiss
 from marketsweep.engine.executors.options import Distribution
-from marketsweep.universe.screen import Clause
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,6 +13,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+ACTIONS: Final = "actions"
+"""A note in the store: the first and the last day of which all actions are known."""
+LISTED: Final = "listed"
+"""When a source last told what is listed."""
+LISTED_ON: Final = "listed_on"
+"""Which session was the newest then."""
+
 PROVISIONAL: Final = "provisional"
 PUT_ASIDE: Final = "put aside"
 CHECKED: Final = "checked"

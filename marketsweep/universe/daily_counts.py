@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.engine.panel.adjustments import History
-from marketsweep.engine.panel.facts import LISTED_ON
 from marketsweep.engine.panel.vintages import owners
+from marketsweep.store.session_notes import LISTED_ON
 from marketsweep.universe.market_day import RECENT
 
 _OUT, _LISTED, _UNKNOWN = 0, 1, 2

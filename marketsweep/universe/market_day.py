@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.core.funnel import Clause
 from marketsweep.engine.panel.adjustments import History
 from marketsweep.universe.prescreen import Facts
-from marketsweep.universe.screen import Clause, Screen
+from marketsweep.universe.screen import Screen
 
 RECENT: Final = 20
 """A symbol of which no reference data tells counts as listed for this many sessions after a bar."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from typing import Final
@@ -13,38 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import DERIVED, FIELDS
+from marketsweep.core.funnel import Clause, Screened
 from marketsweep.core.records import Split
 from marketsweep.core.safe_text import some_of
 from marketsweep.core.spellings import note_of, resolved
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors import serial
 from marketsweep.engine.panel.adjustments import History
-from marketsweep.engine.panel.facts import LISTED_ON, Reference, ReferenceByPlace
+from marketsweep.engine.panel.facts import Reference, ReferenceByPlace
 from marketsweep.engine.panel.panel import Panel, facts_panel
 from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
 from marketsweep.store.companies.companies import Companies
+from marketsweep.store.session_notes import LISTED_ON
+from marketsweep.store.store import Snapshot
 from marketsweep.universe.liquidity import liquidity
-from marketsweep.universe.screen import Clause, Screen
+from marketsweep.universe.screen import Screen
 
 RECENT: Final = 20
 """Sessions in which the last close is looked for."""
 
 _SHOWN: Final = 3
 """Symbols of a list that are named as examples."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Screened:
-    """Who passed, bool [symbols], and what each part of the pre-screen left out."""
-
-    passes: NDArray[np.bool_]
-    unknown: int
-    """For how many it could not be told, and nothing else left them out."""
-    funnel: list[Clause]
-    warnings: list[str]
 
 
 class Facts:
@@ -111,6 +103,7 @@ class Facts:
             unknown=int(np.count_nonzero(doubtful & ~certain)),
             funnel=funnel,
             warnings=list(self._warnings(symbols, screen)),
+            keeps_unknown=screen.keep_unknown,
         )
 
     def _clauses(
@@ -167,6 +160,22 @@ class Facts:
         columns = np.array([index.get(symbol, -1) for symbol in symbols], dtype=np.int64)
         values = np.append(of_columns, np.nan)[columns]  # the last is of those without a column
         return np.where(np.isnan(values), np.nan, (values >= least).astype(float))
+
+
+def prescreen_of(
+    screen: Screen,
+) -> Callable[[Snapshot, Sequence[str], dt.date], Screened] | None:
+    """A screen as a sync takes it; None where everybody passes."""
+    if screen.lets_all_pass:
+        return None
+
+    def screened(snapshot: Snapshot, symbols: Sequence[str], day: dt.date) -> Screened:
+        facts = Facts(History(snapshot, day), day)
+        # The low-volume list is left out in any case: the funnel shows it where there is one.
+        skip = screen.skip_low_volume or bool(facts.low_volume)
+        return facts.screened(symbols, replace(screen, skip_low_volume=skip))
+
+    return screened
 
 
 def _resolved(tickers: Iterable[str], symbols: Sequence[str]) -> frozenset[str]:

@@ -80,21 +80,6 @@ class Screen:
 EVERYBODY: Final = Screen()
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """What one part of a pre-screen did, in the order in which the parts were asked."""
-
-    text: str
-    alone: int
-    """Symbols that it would leave out by itself."""
-    removed: int
-    """Those of them that the parts before it had left."""
-    unknown: int
-    """Of how many of all symbols it could not be told."""
-    left: int
-    """Symbols that have passed up to here."""
-
-
 def conditions_of(given: str | Node, saved: Saved | None = None) -> tuple[Condition, ...]:
     """The conditions that a text or tree joins by `and`, one by one.
 

@@ -98,6 +98,8 @@ def sync(
     from marketsweep.ingest.sync import sync as run_sync
     from marketsweep.market import data_folder
     from marketsweep.store.store import Store
+    from marketsweep.universe.named import screen_of
+    from marketsweep.universe.prescreen import prescreen_of
 
     source = Source(
         *(provider, base_url, api_key, path, actions, symbols, calls_per_minute, concurrency),
@@ -115,11 +117,12 @@ def sync(
             raise UsageError("--dry-run is for --provider files; --plan says what a sync costs")
         _show_dry_run(source.files(), as_json)
         return
+    folder = data_folder(data)
+    screen = prescreen_of(screen_of(folder, universe, where, unknown))
     if only_plan:
         from marketsweep.ingest.estimate import forecast
 
         first, last = date_of(since), date_of(until)
-        folder = data_folder(data)
         plan = forecast(
             folder,
             source.make(),
@@ -127,9 +130,7 @@ def sync(
             last,
             symbols=chosen,
             by_symbol=by_symbol,
-            universe=universe,
-            where=where,
-            unknown=unknown,
+            screen=screen,
             details=details,
             always=in_any_case,
             again=again,
@@ -147,9 +148,7 @@ def sync(
                 progress,
                 symbols=chosen,
                 by_symbol=by_symbol,
-                universe=universe,
-                where=where,
-                unknown=unknown,
+                screen=screen,
                 details=details,
                 always=in_any_case,
                 again=again,
@@ -157,7 +156,7 @@ def sync(
         _show_receipt(receipt, as_json)
         return receipt
 
-    with Store.create(data_folder(data)) as store:
+    with Store.create(folder) as store:
         if keep_on:
             from marketsweep.ingest.schedule import watch
 

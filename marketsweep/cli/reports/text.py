@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from marketsweep.cli.demo import DemoResult
+    from marketsweep.core.funnel import Clause
     from marketsweep.ingest.dry_run import DryRun, Row
     from marketsweep.ingest.estimate import Forecast
     from marketsweep.ingest.receipt import SyncReceipt
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from marketsweep.store.status import Status
     from marketsweep.studies.signals_result import Signals
     from marketsweep.studies.sweep_result import Sweep
-    from marketsweep.universe.screen import Clause
 
 _FIRST: Final = 5
 """Hits of a session that are named."""

@@ -19,9 +19,6 @@ from marketsweep.language.tree import Node
 
 UNKNOWN: Final = float("nan")
 
-LISTED_ON: Final = "listed_on"
-"""A note in the store: which session was the newest when a source last told what is listed."""
-
 
 DATED: Final = frozenset({"listing_age", "market_cap"})
 """Facts that change from day to day by themselves."""

@@ -9,7 +9,6 @@ from typing import Any, Final, TypeGuard
 import polars as pl
 
 from marketsweep.core.records import Listing
-from marketsweep.core.sectors import sector_of
 from marketsweep.core.spellings import usual
 from marketsweep.ingest.files.bars import Reading
 from marketsweep.ingest.files.cells import DEFAULT_MB
@@ -19,6 +18,7 @@ from marketsweep.ingest.files.sources import files_of, naming
 from marketsweep.ingest.files.symbol_layouts import named_columns
 from marketsweep.ingest.files.values import MISSING, notation_of, numbers
 from marketsweep.ingest.providers.listing_words import country_of, exchange_of, type_of
+from marketsweep.ingest.providers.sectors import sector_of
 
 _FACTS: Final = (
     "name",

@@ -32,9 +32,9 @@ from marketsweep.core.records import (
     Split,
     SymbolBars,
 )
-from marketsweep.core.sectors import sector_of
 from marketsweep.ingest.providers.http.faults import Complaint, Fault
 from marketsweep.ingest.providers.listing_words import exchange_of
+from marketsweep.ingest.providers.sectors import sector_of
 from marketsweep.kernels.rows import columns_of_json
 
 _MEANS: Final = {"NOT_AUTHORIZED": 403, "NOT_FOUND": 404}
