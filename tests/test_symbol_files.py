@@ -152,6 +152,12 @@ def test_amounts_that_are_none(cap: str, says: str, tmp_path: Path) -> None:
         of(tmp_path, f'symbol,market_cap\nA,"{cap}"\n')
 
 
+@pytest.mark.parametrize("word", ["N/A", "null", "None", "nan", "-", "0", "?", "unknown", "\\N"])
+def test_words_for_no_figi(word: str, tmp_path: Path) -> None:
+    text = f"symbol,figi\nA,{word}\nB,bbg001sqcqc5\n"
+    assert of(tmp_path, text) == [Listing("A"), Listing("B", figi="BBG001SQCQC5")]
+
+
 def test_tickers_that_are_words_for_nothing(tmp_path: Path) -> None:
     assert [one.symbol for one in of(tmp_path, "symbol,name\nNAN,-\nNA,NULL\n-,x\n")] == [
         *("-", "NA", "NAN")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
@@ -34,6 +35,7 @@ _AMOUNTS: Final = ("market_cap", "shares")
 _DAYS: Final = ("first_listed", "last_listed", "shares_on")
 _IDENTITY: Final = ("figi", "renamed_from", "renamed_to")
 _KNOWN: Final = frozenset(("symbol", *_FACTS, *_AMOUNTS, *_DAYS, *_IDENTITY))
+_NO_FIGI: Final = (*MISSING, "0", "?", "unknown", "\\n")
 _ENDED: Final = frozenset({"delisted", "renamed"})
 
 _MANY: Final = 50
@@ -81,8 +83,10 @@ def _read(path: Path, most_mb: int) -> tuple[list[Listing], Reading]:
     table = texts_in(with_columns_of(table, names, pl.String), ("symbol",))
     for name in names:
         text = as_text(table[name])
-        if name in _FACTS:
-            text = text.set(text.str.to_lowercase().is_in(MISSING).fill_null(value=False), None)
+        if name in _FACTS or name == "figi":
+            absent = text.str.to_lowercase().is_in(MISSING if name in _FACTS else _NO_FIGI)
+            text = text.set(absent.fill_null(value=False), None)
+            text = text.str.to_uppercase() if name == "figi" else text
         table = table.with_columns(text.alias(name))
     table = with_columns_of(table, _AMOUNTS, pl.Float64)
     table = numbers(table, list(_AMOUNTS), notation_of(table, list(_AMOUNTS)))
@@ -96,7 +100,8 @@ def _read(path: Path, most_mb: int) -> tuple[list[Listing], Reading]:
     rows = list(table.iter_rows(named=True))
     # A rename may be told by either of its tickers; where several claim one, its own word counts.
     became = {row["symbol"]: row["renamed_to"] for row in rows if row["renamed_to"]}
-    before = {new: old for old, new in became.items()}
+    owners = Counter(row["symbol"] for row in rows)
+    before = {new: old for old, new in became.items() if owners[new] == 1}
     for row in rows:
         symbol, old = row["symbol"], row["renamed_from"]
         agreed = old and became.get(old, symbol) == symbol

@@ -88,7 +88,12 @@ class Listings(Resolved):
         owners = {(symbol, instrument) for symbol, *_, instrument in worked_out}
         told = [_days_of(one) for one in known if (one.symbol, one.instrument) not in owners]
         stored = {(one.symbol, one.instrument) for one in known}
-        held = [life for life in worked_out if (life[0], life[3]) in stored]
+        symbols = {one.symbol for one in known}
+        held = [
+            life
+            for life in worked_out
+            if (life[0], life[3]) in stored or (life[3] < 0 and life[0] in symbols)
+        ]
         lives = sorted([*told, *held], key=lambda life: (life[0], life[3] or 0, life[1] or ""))
         changed = self.put_rows(_LISTINGS, map(values_of, known))
         return self.put_rows(_LIVES, lives) or changed

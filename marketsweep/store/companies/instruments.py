@@ -23,14 +23,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain, groupby, pairwise
-from math import log
 from operator import attrgetter
 from typing import Final
 
 from marketsweep.core.records import Life, Listing
 from marketsweep.store.companies.bar_days import BarDays
 from marketsweep.store.companies.returning import comes_back
-from marketsweep.store.companies.tenures import Doubt, Rule, change_between, follows, in_order
+from marketsweep.store.companies.tenures import (
+    Change,
+    Doubt,
+    change_between,
+    follows,
+    in_order,
+    is_one_price,
+)
 
 _OVERLAP: Final = dt.timedelta(days=7)
 """Both tickers of a rename may be told for some days: sources see it at different times."""
@@ -41,10 +47,10 @@ _SIDE_BY_SIDE: Final = dt.timedelta(days=30)
 _TOGETHER: Final = 10
 """Sessions in which both tickers of a company may have a bar, for the same reason."""
 
-_APART: Final = log(1.25)
-"""Two prices further apart than this are not of one share, in logs."""
-
 _DAY: Final = dt.timedelta(days=1)
+
+_MOST_TICKERS: Final = 8
+"""Tickers of one FIGI; one that is told of more stands for no company."""
 
 _KEPT: Final = {one.name for one in fields(Listing)} - {"last", "instrument"}
 
@@ -55,7 +61,8 @@ def identified(stored: Iterable[Listing], told: Iterable[Listing]) -> list[Listi
     Days are as told. If a ticker is told several times, the listings are of one owner after the
     other.
     """
-    book = _Book(stored)
+    told = _with_real_figis(told)
+    book = _Book(stored, told)
     unknown: list[Listing] = []
     corrected: list[Listing] = []
     for symbol, told_rows in groupby(sorted(told, key=_by_ticker_and_end), attrgetter("symbol")):
@@ -67,7 +74,7 @@ def identified(stored: Iterable[Listing], told: Iterable[Listing]) -> list[Listi
                 corrected.append(book.correct(known, _completed(row, known)))
     # A company's new ticker comes after its old one.
     unknown.sort(key=lambda row: (row.last or dt.date.max, row.first or dt.date.min, row.symbol))
-    for row in unknown:
+    for row in [book.after_its_old_ticker(row) for row in unknown]:
         book.add(row)
     for row in corrected:
         book.join(row)
@@ -88,7 +95,7 @@ def joined_by_bars(
         for instruments in book.of_equal_figis():
             doubts += _join_equal(book, instruments, bars)
         for row in [one for one in book.listings() if one.renamed_to]:
-            _follow(book, row, bars)
+            doubts += _follow(book, row, bars, close)
         for row in [one for one in book.listings() if one.renamed_from]:
             doubts += _join_renamed(book, row, bars, close)
         # What was joined may tell more of the others.
@@ -113,7 +120,9 @@ def _join_equal(book: _Book, instruments: Iterable[int], bars: BarDays) -> Itera
             book.merge(number, another)
 
 
-def _follow(book: _Book, row: Listing, bars: BarDays) -> None:
+def _follow(
+    book: _Book, row: Listing, bars: BarDays, close: Callable[[str, int], float]
+) -> Iterator[Doubt]:
     """Join a company with the one that has the ticker which it is told to have had afterwards."""
     new, number = row.renamed_to, book.number_of(row)
     if new is None or number is None or new == row.symbol or not bars.runs(new):
@@ -123,19 +132,35 @@ def _follow(book: _Book, row: Listing, bars: BarDays) -> None:
     change = change_between(row, Listing(new), bars)
     if change is None or any(one.renamed_from == row.symbol for one in book.of_ticker(new)):
         return
+    alone = len(book.of_ticker(row.symbol)) == 1
+    if (
+        alone
+        and _goes_on(row.symbol, change, bars)
+        and not is_one_price(row.symbol, new, change.place, close)
+    ):
+        reason = f"{row.symbol} is traded on at another price than {new}"
+        yield Doubt(new, row.symbol, reason)
+        return
     later = [
         one
         for one in book.of_ticker(new)
         if (one.last is None or bars.place(one.last) >= change.place)
         and not _overlaps(row, one, bars)
     ]
-    if later and later[-1].renamed_from:
+    if later and later[-1].renamed_from and not _leads_to(row.symbol, book, later[-1], bars):
         return  # its own word counts
     if later:
         book.merge(number, book.number_of(later[-1]) or number)
     else:
         # The new ticker has no listing of its own.
         book.put(Listing(new, renamed_from=row.symbol, instrument=number))
+
+
+def _leads_to(symbol: str, book: _Book, later: Listing, bars: BarDays) -> bool:
+    """Whether a ticker's bars end where those of a company begin, or one of its tickers does."""
+    tickers = {one.symbol for one in book.of_instrument(book.number_of(later) or 0)}
+    alone = not any(bars.common(symbol, ticker) for ticker in tickers)
+    return alone and any(follows(symbol, ticker, bars) for ticker in tickers)
 
 
 def _join_renamed(
@@ -154,15 +179,14 @@ def _join_renamed(
         return
     before = _before(book, row, old, bars)
     change = change_between(before or Listing(old), row, bars)
+    if before is not None and before.first and change and bars.place(before.first) > change.place:
+        before = None  # who took the ticker over later
     if change is None or not bars.has(old, 0, change.place - 1):
         yield Doubt(row.symbol, old, f"no bar of {old} comes before those of {row.symbol}")
         return
-    goes_on = bars.has(old, change.place + _TOGETHER, len(bars.sessions) - 1)
-    if (
-        goes_on
-        and change.rule is Rule.NEW_TICKER
-        and not _is_one_price(close(old, change.place - 1), close(row.symbol, change.place))
-    ):
+    goes_on = _goes_on(old, change, bars)
+    same = before is not None and bool(before.last or (row.figi and before.figi == row.figi))
+    if goes_on and not same and not is_one_price(old, row.symbol, change.place, close):
         reason = f"{old} is traded on at another price than {row.symbol}"
         yield Doubt(row.symbol, old, reason)
     elif before is not None and (
@@ -191,8 +215,9 @@ def _overlaps(one: Listing, other: Listing, bars: BarDays) -> bool:
     return first + _SIDE_BY_SIDE < last and bars.common(one.symbol, other.symbol) > _TOGETHER
 
 
-def _is_one_price(before: float, after: float) -> bool:
-    return before > 0 and after > 0 and abs(log(after / before)) < _APART
+def _goes_on(old: str, change: Change, bars: BarDays) -> bool:
+    """Whether the old ticker is traded on after a company is said to have left it."""
+    return bars.has(old, change.place + _TOGETHER, len(bars.sessions) - 1)
 
 
 def _place(listing: Listing) -> tuple[Listing, int | None]:
@@ -208,6 +233,16 @@ def key_of(listing: Listing) -> tuple[str, int, str]:
 
 def _by_ticker_and_end(listing: Listing) -> tuple[str, dt.date]:
     return listing.symbol, _end(listing)
+
+
+def _with_real_figis(told: Iterable[Listing]) -> list[Listing]:
+    """The rows without FIGIs that are told of more tickers than a company ever had."""
+    rows = list(told)
+    tickers: defaultdict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        tickers[row.figi or ""].add(row.symbol)
+    shared = {figi for figi, symbols in tickers.items() if len(symbols) > _MOST_TICKERS}
+    return [replace(row, figi=None) if row.figi in shared else row for row in rows]
 
 
 def _different(rows: Iterable[Listing]) -> list[Listing]:
@@ -245,12 +280,19 @@ def _completed(row: Listing, known: Listing) -> Listing:
 class _Book:
     """Listings by ticker and by company, as they become known."""
 
-    def __init__(self, stored: Iterable[Listing]) -> None:
+    def __init__(self, stored: Iterable[Listing], told: Iterable[Listing] = ()) -> None:
         self._of_ticker: defaultdict[str, list[Listing]] = defaultdict(list)
         self._of_instrument: defaultdict[int, list[Listing]] = defaultdict(list)
         self._of_figi: defaultdict[str, set[int]] = defaultdict(set)
+        self._told: defaultdict[str, set[str]] = defaultdict(set)
+        """Tickers of which a FIGI is told now."""
+        self._figis: defaultdict[str, set[str]] = defaultdict(set)
+        """FIGIs, or empty texts, that are told of a ticker now."""
         for listing in stored:
             self.put(listing)
+        for row in told:
+            self._told[row.figi or ""].add(row.symbol)
+            self._figis[row.symbol].add(row.figi or "")
         self._last = max(self._of_instrument, default=0)
 
     def listings(self) -> list[Listing]:
@@ -299,12 +341,43 @@ class _Book:
         """The listing that each told one of a ticker is, None for a new one."""
         free = list(self._of_ticker[symbol])
         found: list[Listing | None] = [None] * len(rows)
-        for agrees in (self._same_figi, _same_end, _same_time, _still_open):
+        for agrees in (self._same_figi, _same_end, _same_time, self._still_open):
             for place, row in enumerate(rows):
                 if found[place] is None:
                     found[place] = next((one for one in free if agrees(one, row)), None)
                     free = [one for one in free if one is not found[place]]
         return found
+
+    def _still_open(self, stored: Listing, row: Listing) -> bool:
+        """Whether it can be nobody else: nothing says that the stored one has ended."""
+        if stored.figi and row.figi and stored.figi != row.figi:
+            # A FIGI may be corrected, unless one of the two is of a company with another ticker.
+            figis = (stored.figi, row.figi)
+            if any(self._tickers_of(figi) - {row.symbol} for figi in figis):
+                return False
+        return stored.last is None and _begins_by(stored.first, row.last)
+
+    def _tickers_of(self, figi: str) -> set[str]:
+        numbers = self._of_figi.get(figi, ())
+        stored = {one.symbol for number in numbers for one in self._of_instrument[number]}
+        return stored | self._told.get(figi, set())
+
+    def after_its_old_ticker(self, row: Listing) -> Listing:
+        """A new row with the ticker that its FIGI had, where one of the two changed its owner."""
+        if not row.figi or row.renamed_from:
+            return row
+        taken = any(one.figi not in (None, row.figi) for one in self._of_ticker[row.symbol])
+        numbers = self._of_figi.get(row.figi, ())
+        left = [
+            one.symbol
+            for number in numbers
+            for one in self._of_instrument[number]
+            if one.figi == row.figi
+            and one.last is None
+            and row.figi not in self._figis[one.symbol]
+            and (taken or self._figis[one.symbol])
+        ]
+        return replace(row, renamed_from=left[-1]) if left else row
 
     def _same_figi(self, stored: Listing, row: Listing) -> bool:
         if stored.figi is None or stored.figi != row.figi:
@@ -397,11 +470,6 @@ def _same_time(stored: Listing, row: Listing) -> bool:
     if stored.figi and row.figi:
         return False
     return _begins_by(row.first, stored.last) and _begins_by(stored.first, row.last)
-
-
-def _still_open(stored: Listing, row: Listing) -> bool:
-    """Whether it can be nobody else: nothing says that the stored one has ended."""
-    return stored.last is None and _begins_by(stored.first, row.last)
 
 
 def _begins_by(first: dt.date | None, last: dt.date | None) -> bool:

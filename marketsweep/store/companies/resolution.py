@@ -32,7 +32,7 @@ from marketsweep.store.companies.presence import days_of, read_runs
 from marketsweep.store.companies.rulings import Kind, Ruling, Verdict, effective
 from marketsweep.store.companies.stillness import frozen, measured
 from marketsweep.store.companies.tenure_checks import doubts_of
-from marketsweep.store.companies.tenures import tenures_of
+from marketsweep.store.companies.tenures import tenures_of, with_unknown_owners
 from marketsweep.store.segments import FOLDER, Segment
 
 if TYPE_CHECKING:
@@ -97,8 +97,9 @@ def _companies(catalog: Catalog, bars: _Stored, changed: Collection[dt.date]) ->
     joined, doubts = joined_by_bars(
         [one for one in listings if one.symbol in connected], runs, bars.close
     )
-    tenures = tenures_of(joined, runs)
+    tenures = tenures_of(joined, runs, bars.close)
     doubts += doubts_of(tenures, runs, bars.close, _Splits(catalog, bars).is_near)
+    tenures = with_unknown_owners(tenures, runs)
     if tickers or kept:
         catalog.put_presence(days_of(runs, tickers))
     others = [one for one in listings if one.symbol not in connected]

@@ -17,17 +17,21 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from enum import StrEnum
 from itertools import pairwise
+from math import log
 from typing import Final, NamedTuple
 
 from marketsweep.core.calendar import next_session, session_on_or_before
 from marketsweep.core.records import Listing
-from marketsweep.store.companies.bar_days import NEAR, BarDays, first_of
+from marketsweep.store.companies.bar_days import CLEAN, NEAR, BarDays, first_of
 from marketsweep.store.companies.returning import with_returns
 
 _DAY: Final = dt.timedelta(days=1)
+
+_APART: Final = log(1.25)
+"""Two prices further apart than this are not of one share, in logs."""
 
 
 class Rule(StrEnum):
@@ -185,7 +189,17 @@ def _pairs(
                 yield end, start
 
 
-def tenures_of(listings: Iterable[Listing], bars: BarDays) -> list[Tenure]:
+Close = Callable[[str, int], float]
+"""The raw close of a ticker in a session, by its place; NaN where it has no bar."""
+
+
+def is_one_price(old: str, new: str, place: int, close: Close) -> bool:
+    """Whether a ticker's price in a session is that of another in the session before."""
+    before, after = close(old, place - 1), close(new, place)
+    return before > 0 and after > 0 and abs(log(after / before)) < _APART
+
+
+def tenures_of(listings: Iterable[Listing], bars: BarDays, close: Close) -> list[Tenure]:
     """The tenures of companies that had several tickers, and of tickers that several had.
 
     `listings` have their instruments; those of others are left out. Ascending by symbol.
@@ -201,7 +215,7 @@ def tenures_of(listings: Iterable[Listing], bars: BarDays) -> list[Tenure]:
         if len(mine) > 1 or any(len(of_symbol[one.symbol]) > 1 for one in mine):
             shared = {one.symbol for one in mine if len(of_symbol[one.symbol]) > 1}
             times = with_returns(in_order(mine, bars), shared, bars)
-            tenures = _of_company(instrument, times, shared, bars)
+            tenures = _of_company(instrument, times, shared, bars, close)
             if len(times) > len(mine):
                 tenures = (one._replace(rule=one.rule and Rule.BARS) for one in tenures)
             found += tenures
@@ -215,14 +229,16 @@ def tenures_of(listings: Iterable[Listing], bars: BarDays) -> list[Tenure]:
 
 def in_order(listings: Sequence[Listing], bars: BarDays) -> list[Listing]:
     """The listings of one company, the oldest first."""
-    ordered = sorted(listings, key=lambda one: (_end(one, bars), one.first or dt.date.min))
+    ordered = sorted(listings, key=lambda one: (_end(one, bars), _begin(one, bars)))
     # A rename that is told outweighs days that are not.
     for _ in ordered:
         for place, one in enumerate(ordered):
             later = [
                 other
                 for other in ordered[:place]
-                if other.renamed_from == one.symbol and not (other.last and one.last)
+                if other.renamed_from == one.symbol
+                and not (other.last and one.last)
+                and not _is_over(other.symbol, one.symbol, bars)
             ]
             if later:
                 ordered.remove(one)
@@ -231,6 +247,19 @@ def in_order(listings: Sequence[Listing], bars: BarDays) -> list[Listing]:
         else:
             break
     return ordered
+
+
+def _is_over(one: str, other: str, bars: BarDays) -> bool:
+    """Whether the bars of a ticker end before those of another begin."""
+    runs, others = bars.runs(one), bars.runs(other)
+    return bool(runs and others) and runs[-1][1] < others[0][0]
+
+
+def _begin(listing: Listing, bars: BarDays) -> dt.date:
+    if listing.first is not None:
+        return listing.first
+    runs = bars.runs(listing.symbol)
+    return bars.day(runs[0][0]) if runs and runs[0][0] else dt.date.min
 
 
 def _end(listing: Listing, bars: BarDays) -> dt.date:
@@ -244,14 +273,18 @@ def _end(listing: Listing, bars: BarDays) -> dt.date:
 
 
 def _of_company(
-    instrument: int, listings: Sequence[Listing], shared: Container[str], bars: BarDays
+    instrument: int,
+    listings: Sequence[Listing],
+    shared: Container[str],
+    bars: BarDays,
+    close: Close,
 ) -> Iterable[Tenure]:
     """The tenures of one company, one after the other; `shared` are tickers with other owners."""
     begins: list[tuple[dt.date | None, Rule | None]] = [(listings[0].first, None)]
     since = 0
     for old, new in pairwise(listings):
         change = change_between(old, new, bars, since)
-        if change is None or _is_no_change(old, new, change, shared, bars):
+        if change is None or _is_no_change(old, new, change, shared, bars, close):
             begins.append((None, None))
             continue
         since = change.place
@@ -267,10 +300,19 @@ def _of_company(
 
 
 def _is_no_change(
-    old: Listing, new: Listing, change: Change, shared: Container[str], bars: BarDays
+    old: Listing,
+    new: Listing,
+    change: Change,
+    shared: Container[str],
+    bars: BarDays,
+    close: Close,
 ) -> bool:
     """Whether both tickers were traded side by side, and nobody else had the new one."""
     if new.symbol in shared or old.symbol == new.symbol:
+        return False
+    told = change.rule is Rule.TOLD and (old.last or new.first) is not None
+    ends = not bars.has(old.symbol, change.place + CLEAN, len(bars.sessions) - 1)
+    if told and ends and is_one_price(old.symbol, new.symbol, change.place, close):
         return False
     return bars.has(new.symbol, 0, change.place - 1 - NEAR) and (
         bars.common(old.symbol, new.symbol) > NEAR
@@ -323,10 +365,29 @@ def _gap(
         if near and min(near)[0] <= NEAR:
             off, end, start = min(near)
             return bars.day(start), bars.day(end), Rule.GAP if off else Rule.TOLD
-        first = later.first or (earlier.last and next_session(earlier.last))
-        return first, earlier.last, Rule.NEXT if later.first is None else Rule.TOLD
+        if earlier.last and (later.first is None or later.first <= earlier.last):
+            # Sources tell the first day of a company for that of its ticker.
+            return next_session(earlier.last), earlier.last, Rule.NEXT
+        return later.first, earlier.last, Rule.TOLD
     long = [(end, start) for end, start in gaps if start - end > NEAR]
     if long:
         end, start = max(long, key=lambda gap: gap[1] - gap[0])
         return bars.day(start), bars.day(end), Rule.GAP
     return later.first, earlier.last, None
+
+
+def with_unknown_owners(tenures: Sequence[Tenure], bars: BarDays) -> list[Tenure]:
+    """The tenures, and one of a company that is not known for each ticker that is traded on.
+
+    The bars of a ticker that a company left are not that company's.
+    """
+    found = list(tenures)
+    for at, tenure in enumerate(tenures):
+        last = at + 1 == len(tenures) or tenures[at + 1].symbol != tenure.symbol
+        if last and tenure.last and bars.sessions:
+            first = bars.place(tenure.last + _DAY)
+            if bars.has(tenure.symbol, first + NEAR, len(bars.sessions) - 1):
+                # Numbers below zero are of no listing; each ticker needs its own.
+                owner = Tenure(tenure.symbol, bars.day(first), None, -1 - at, Rule.NEXT)
+                found.append(owner)
+    return sorted(found, key=lambda one: one.symbol)
