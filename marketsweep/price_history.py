@@ -46,7 +46,7 @@ class Histories(Mapping[str, "pl.DataFrame"]):
         self.receipt = receipt
         found = frame["symbol"].rle().struct.unnest()
         ends = found["len"].cum_sum().to_list()
-        starts = [0, *ends[:-1]]
+        starts = [0, *ends][: len(ends)]
         self._places = dict(
             zip(found["value"], zip(starts, found["len"], strict=True), strict=True)
         )

@@ -91,6 +91,8 @@ def test_direct_trees(built: Callable[[], Expression], text: str) -> None:
         (lambda: ms.sma(0), "from 1 to|from 2 to"),
         (lambda: ms.any(ms.close, ms.close > 1), "what any takes must be true or false"),
         (lambda: ms.close.contains("x"), "must be a text"),
+        (lambda: ms.symbol.is_in("B1"), "takes a list"),
+        (lambda: ms.sector[1] == "x", "the same at every bar"),
     ],
 )
 def test_what_does_not_fit_is_the_parsers_error(build: Callable[[], Any], says: str) -> None:

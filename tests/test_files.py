@@ -546,3 +546,43 @@ def test_a_listing_ends_where_the_file_says_so(tmp_path: Path) -> None:
 def test_unusable_symbols_are_refused(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         read_symbols(write_text(tmp_path / "symbols.csv", text))
+
+
+@pytest.mark.parametrize(
+    "text", ["4-for-1", "4 for 1", "4:1", "4 : 1", "4/1", "4.000000/1.000000", "4.0", "4"]
+)
+def test_ratios_in_words(text: str, tmp_path: Path) -> None:
+    path = write_text(
+        tmp_path / "actions.csv", f"symbol,ex_date,kind,ratio\nA,2016-02-01,split,{text}\n"
+    )
+    assert read_actions(path).splits == [Split("A", dt.date(2016, 2, 1), 1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_split"),
+    [("Reverse Stock Split", True), ("Forward", True), ("reverse", True), ("Cash", False)],
+)
+def test_more_words_for_kinds(kind: str, is_split: bool, tmp_path: Path) -> None:
+    text = f"symbol,ex_date,kind,ratio,cash\nA,2016-02-01,{kind},1:4,0.5\n"
+    found = read_actions(write_text(tmp_path / "actions.csv", text))
+    assert (len(found.splits), len(found.dividends)) == (int(is_split), int(not is_split))
+
+
+def test_dividends_and_splits_in_columns_of_their_own(tmp_path: Path) -> None:
+    text = "Date,Dividends,Stock Splits\n2016-02-01,0.5,0.0\n2016-06-01,0.0,4.0\n2016-07-01,0,0\n"
+    found = read_actions(write_text(tmp_path / "MSFT.csv", text))
+    assert found.dividends == [Dividend("MSFT", dt.date(2016, 2, 1), 0.5)]
+    assert found.splits == [Split("MSFT", dt.date(2016, 6, 1), 1, 4)]
+    assert found.aside == []
+
+
+def test_a_decimal_comma_in_actions(tmp_path: Path) -> None:
+    text = "symbol;ex_date;kind;cash\nA;2016-02-01;dividend;0,25\n"
+    found = read_actions(write_text(tmp_path / "actions.csv", text))
+    assert found.dividends == [Dividend("A", dt.date(2016, 2, 1), 0.25)]
+
+
+def test_days_of_actions_that_may_be_either_are_refused(tmp_path: Path) -> None:
+    text = "symbol,ex_date,kind,cash\nA,06/09/2016,dividend,0.25\n"
+    with pytest.raises(UsageError, match="does not tell day from month"):
+        read_actions(write_text(tmp_path / "actions.csv", text))

@@ -351,3 +351,8 @@ def test_where_may_compare_facts_and_no_bars(small: ms.Market) -> None:
     for where in ("rank(close) < 5", 'symbol("QQQ").close > 5', "weekly(close) > 5"):
         with pytest.raises(ConditionError, match="changes from bar to bar"):
             small.scan("close > 0", where=where)
+
+
+def test_no_texts_of_another_symbol(market: ms.Market) -> None:
+    with pytest.raises(ConditionError, match="of another symbol there are bars"):
+        market.scan('symbol("AAPL").sector == "Technology"')

@@ -10,13 +10,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+import marketsweep as ms
 from marketsweep.core.calendar import sessions_between
-from marketsweep.core.records import Dividend
+from marketsweep.core.records import Dividend, Split
 from marketsweep.ingest.providers.files import FilesProvider
 from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.ingest.sync import sync
 from marketsweep.quality.overrides import dismiss, entries
 from marketsweep.store.store import Store
+from tests.markets import store_of
 
 DAYS = sessions_between(dt.date(2015, 6, 1), dt.date(2016, 6, 30))
 
@@ -96,3 +98,46 @@ def test_a_file_of_what_is_new_leaves_the_rest_alone(bars: Path, tmp_path: Path)
         synced(store, bars, rows)
         assert synced(store, bars, [("C", DAYS[10], 0.5), ("C", DAYS[210], 0.5)]).warnings == []
         assert synced(store, bars, rows[:4]).warnings == []
+
+
+SPLIT_DAY = DAYS[100]
+
+
+@pytest.mark.parametrize(
+    ("net", "told"),
+    [
+        (5, [(10, 1), (1, 2)]),
+        (2, [(1000, 1), (1, 500)]),
+        (2, [(100, 1), (1, 50)]),
+        (1 / 6, [(1, 2), (1, 3)]),
+    ],
+)
+def test_two_splits_of_one_day_count_together(
+    net: float, told: list[tuple[float, float]], tmp_path: Path
+) -> None:
+    """A reverse split that cashes out small holders is followed by a split on the same day."""
+    closes = [20 + 0.1 * (place % 7) for place in range(len(DAYS))]
+    raw = [
+        close / net if day < SPLIT_DAY else close for close, day in zip(closes, DAYS, strict=True)
+    ]
+    frame = pl.DataFrame({"symbol": "A", "date": DAYS, "open": raw, "high": raw}).with_columns(
+        low="open", close="open", volume=pl.lit(1e6)
+    )
+    with store_of(tmp_path, frame, reference=False) as store, store.writer() as writer:
+        writer.put_splits([Split("A", SPLIT_DAY, old, new) for old, new in told])
+    with ms.open(tmp_path) as opened:
+        found = opened.history("A", adjust="splits")["close"].to_list()
+    assert found == pytest.approx(closes)
+
+
+def test_files_of_a_folder_that_overlap_tell_a_dividend_once(bars: Path, tmp_path: Path) -> None:
+    head = "symbol,ex_date,kind,cash\n"
+    folder = tmp_path / "actions"
+    folder.mkdir()
+    rows = [f"A,{DAYS[place]},dividend,0.25\n" for place in (20, 80, 140)]
+    (folder / "a.csv").write_text(head + rows[0] + rows[1])
+    (folder / "b.csv").write_text(head + rows[1] + rows[2])
+    with Store.create(tmp_path / "data") as store:
+        sync(store, FilesProvider(bars, folder, None))
+        with store.snapshot() as snapshot:
+            assert [one.cash for one in snapshot.dividends()] == [0.25] * 3

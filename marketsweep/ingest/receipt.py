@@ -122,6 +122,12 @@ def require_use(receipt: SyncReceipt) -> None:
             f"{receipt.provider} has no bars for any of {len(receipt.empty):,} sessions that took "
             f"place ({late[0]} to {receipt.empty[-1]}): check the plan and the address"
         )
+    if receipt.unusable and not receipt.splits + receipt.dividends:
+        first = receipt.unusable[0]
+        raise CoverageError(
+            f"not one of {len(receipt.unusable):,} splits and dividends could be used; the first "
+            f"is {first['symbol']} {first['ex_date']} {first['told']}: {first['reason']}"
+        )
     for one in receipt.missing_actions:
         if one["kind"] == "split":
             raise CoverageError(

@@ -148,6 +148,10 @@ class Expression:
 
     def is_in(self, choices: Sequence[Any]) -> Expression:
         """Whether this text, or number, is one of several."""
+        if isinstance(choices, str):
+            raise ConditionError(
+                f"is_in takes a list, and {choices!r} is a text: write [{choices!r}]"
+            )
         return _read(self.node, f" in [{', '.join(map(_plain, choices))}]")
 
     def contains(self, text: str) -> Expression:

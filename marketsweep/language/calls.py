@@ -216,6 +216,8 @@ class Calls(Reader, ABC):
                 self.fail(f"expected a field or an indicator after the point, found {self.found()}")
             of = self.name()
         self._need_single(of, "what is asked of another symbol", tree.Other, tree.Standing)
+        if of.kind is Kind.TEXT:
+            self.fail("of another symbol there are bars, and no texts such as sector", of.span)
         return tree.Other(symbol, of, span=self.since(token.span))
 
     def _relative_strength(self, token: Token, _: str) -> Node:

@@ -331,6 +331,8 @@ class Parser(Calls):
         return node(left, bars, span=self.since(left.span))
 
     def _shift(self, left: Node) -> Node:
+        if left.kind is Kind.TEXT:
+            self.fail("a text is the same at every bar: leave the brackets out", left.span)
         self.advance()
         bars = self.whole_number("the number of bars back, in brackets,", least=0)
         self.expect("]", "after the number of bars back")

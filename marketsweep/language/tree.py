@@ -80,6 +80,13 @@ class Node:
         return f"({child})" if loose else str(child)
 
 
+def facts_of(nodes: Iterable[Node]) -> set[str]:
+    """Return the names of the reference data that trees read or group by."""
+    parts = [part for node in nodes for part in node.walk()]
+    read = {part.name for part in parts if isinstance(part, Fact)}
+    return read | {part.by for part in parts if isinstance(part, Standing | Breadth) and part.by}
+
+
 def mapped(node: Node, change: Callable[[Node], Node], **changes: Any) -> Node:  # noqa: ANN401
     """Return a node with each of its children changed; `changes` are of its other fields."""
     for part in fields(node):

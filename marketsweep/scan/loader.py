@@ -24,8 +24,6 @@ from marketsweep.engine.panel.adjustments import Adjust, History
 from marketsweep.engine.panel.panel import Panel, build_panel
 from marketsweep.engine.plan import SESSION, Plan
 from marketsweep.errors import UsageError
-from marketsweep.language import tree
-from marketsweep.language.tree import Node
 from marketsweep.quality.warnings import DataWarnings
 from marketsweep.store.store import Snapshot, Store
 from marketsweep.universe.market_day import MarketDay, Universe
@@ -264,16 +262,22 @@ class Loader:
         return list(self._doubts.of_scan(history, symbols, bars, adjust))
 
     @_locked
-    def absent_facts(self, panel: Panel, condition: Node) -> tuple[str, ...]:
-        """The facts of a condition that are known of no symbol of a panel."""
+    def absent_facts(self, panel: Panel, names: Collection[str]) -> tuple[str, ...]:
+        """Those facts that are known of no symbol of a panel."""
         if self._absent is None or self._absent[0] is not panel:
             self._absent = panel, {}
         absent = self._absent[1]
-        names = {part.name for part in condition.walk() if isinstance(part, tree.Fact)}
         for name in names - absent.keys():
             told = panel.reference.told(panel.symbols, name)
             absent[name] = bool(told) and all(value is None for value in told)
         return tuple(sorted(name for name in names if absent[name]))
+
+    @_locked
+    def absent_on(self, as_of: dt.date, names: Collection[str]) -> tuple[str, ...]:
+        """Those facts that are known of no stored symbol on a day."""
+        reference, symbols = self.day(as_of).reference, self.snapshot.symbols
+        told = {name: reference.told(symbols, name) for name in names}
+        return tuple(sorted(name for name in names if all(one is None for one in told[name])))
 
     @_locked
     def panel(

@@ -18,7 +18,6 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -35,7 +34,7 @@ from marketsweep.engine.clauses import funnel, near_misses
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors.options import Distribution, Ray
 from marketsweep.engine.executors.registry import executor, executor_of_passes, name_of
-from marketsweep.engine.panel.adjustments import Adjust
+from marketsweep.engine.panel.adjustments import Adjust, check_adjust
 from marketsweep.engine.panel.facts import ticker_notes
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
@@ -46,6 +45,7 @@ from marketsweep.language import tree
 from marketsweep.language.presets import Saved
 from marketsweep.language.tree import Node
 from marketsweep.language.vocabulary import GROUPS
+from marketsweep.scan.facts import absent_in_words, require_facts
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.query import (
     CLOSE,
@@ -164,7 +164,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         coverage = replace(
             _coverage(universe, panel, what.plan, truth, stored, suspect, young, doubtful),
             sessions_unadjusted=loader.unadjusted(stored[-what.plan.bars[0] :], scan.adjust),
-            absent_facts=loader.absent_facts(panel, what.condition),
+            absent_facts=loader.absent_facts(panel, _facts_of(what, one)),
         )
         held, left_out = truth == 1.0, doubtful & np.isnan(truth)
         for column in (held, *parts.values()):
@@ -201,7 +201,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             sessions_behind=behind,
             warnings=[
                 *_lag(behind, as_of),
-                *_absent(coverage),
+                *absent_in_words(coverage.absent_facts),
                 *_young(coverage, what),
                 *_warnings(coverage, as_of, loader.day(as_of).asked),
                 *loader.warnings(panel, what.plan.history, scan.adjust),
@@ -239,13 +239,6 @@ def _wanted(scan: Scan) -> Wanted:
     )
 
 
-def check_adjust(adjust: str) -> None:
-    """Raises UsageError for what is no adjustment."""
-    if adjust not in get_args(Adjust):
-        choices = ", ".join(get_args(Adjust))
-        raise UsageError(f"unknown adjustment {adjust!r}: choose one of {choices}")
-
-
 def require_coverage(hits: Hits, minimum: float) -> None:
     """Raises CoverageError where an answer covers less than `minimum` of what was asked for."""
     coverage = hits.coverage
@@ -263,8 +256,8 @@ def require_coverage(hits: Hits, minimum: float) -> None:
             f"{coverage.sessions:,} sessions up to {hits.as_of} that the condition looks at: sync "
             "with a plan that includes them, scan with --adjust none, or lower --min-coverage"
         )
-    if coverage.absent_facts and not hits.matched:
-        raise CoverageError(f"nothing was found, and {next(_absent(coverage))}")
+    if not hits.symbols:
+        require_facts(coverage.absent_facts)
     if coverage.evaluated == 0 and coverage.excluded.short_history:
         raise CoverageError(
             f"no symbol has the {coverage.bars_needed:,} bars that the condition needs up to "
@@ -336,10 +329,7 @@ def of_today(condition: Node, screen: Screen, as_of: dt.date, newest: dt.date) -
     if as_of >= newest:
         return
     trees = [condition, *(one.node for one in screen.where)]
-    parts = list(chain.from_iterable(one.walk() for one in trees))
-    named = {part.name for part in parts if isinstance(part, tree.Fact)}
-    groups = {part.by for part in parts if isinstance(part, tree.Standing | tree.Breadth)}
-    facts = (named | groups) & set(GROUPS)
+    facts = tree.facts_of(trees) & set(GROUPS)
     if facts:
         yield (
             f"{', '.join(sorted(facts))}: as last told, and not as of {as_of}; the store keeps no "
@@ -347,14 +337,9 @@ def of_today(condition: Node, screen: Screen, as_of: dt.date, newest: dt.date) -
         )
 
 
-def _absent(coverage: Coverage) -> Iterator[str]:
-    """A warning where facts that the condition asks for are known of nobody."""
-    if coverage.absent_facts:
-        names = ", ".join(coverage.absent_facts)
-        yield (
-            f"{names}: known of none of the {coverage.evaluated:,} symbols; a provider may not "
-            "tell it; a symbols file does (marketsweep sync --provider files --symbols FILE)"
-        )
+def _facts_of(asked: Asked, scan: Scan) -> set[str]:
+    """The facts that decide an answer: those of its trees, and the one that it is grouped by."""
+    return tree.facts_of(asked.nodes) | ({scan.by} if scan.by else set())
 
 
 def _young(coverage: Coverage, asked: Asked) -> Iterator[str]:

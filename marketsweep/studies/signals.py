@@ -28,17 +28,19 @@ from numpy.typing import NDArray
 from marketsweep.engine.derived import prepared
 from marketsweep.engine.executors.options import Distribution
 from marketsweep.engine.executors.registry import executor_of_passes, name_of, searcher
-from marketsweep.engine.panel.adjustments import Adjust
+from marketsweep.engine.panel.adjustments import Adjust, check_adjust
 from marketsweep.engine.plan import SESSION, Plan, make_plan
 from marketsweep.engine.settling import Column, differs, names_of
+from marketsweep.language import tree
 from marketsweep.language.tree import Node
 from marketsweep.output.charts.drawing import Marks
 from marketsweep.output.charts.panes import has_a_past
+from marketsweep.scan.facts import absent_in_words
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.query import CLOSE, VOLUME, Asked, planned, settled_bars, slowest
 from marketsweep.scan.ranking import ranked_within, suspicious_warning
 from marketsweep.scan.results import Timing
-from marketsweep.scan.scan import Scan, check_adjust, of_today, resolve_session, run
+from marketsweep.scan.scan import Scan, of_today, resolve_session, run
 from marketsweep.studies.sessions import (
     are_whole,
     blocks_of,
@@ -111,6 +113,7 @@ def signals(
     symbols = list(chain.from_iterable(part.symbols for part in parts))
     unsettled = list(chain.from_iterable(part.unsettled for part in parts))
     marks = loader.marks_of_hits(symbols, of_hits, sessions[0], sessions[-1], asked.plan.history)
+    absent = loader.absent_on(sessions[-1], tree.facts_of(asked.nodes))
     total = perf_counter() - started
     return Signals(
         condition=scan.condition if isinstance(scan.condition, str) else str(asked.condition),
@@ -134,7 +137,9 @@ def signals(
             ),
             *of_today(asked.condition, screen, sessions[0], loader.sessions[-1]),
             *_of_hits(symbols, marks, unsettled, asked),
+            *absent_in_words(absent),
         ],
+        absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
     )
 

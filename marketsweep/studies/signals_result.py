@@ -67,6 +67,8 @@ class Signals:
     bars_needed: int
     """Bars that the condition needs of a symbol."""
     warnings: list[str] = field(default_factory=list)
+    absent_facts: tuple[str, ...] = ()
+    """Facts that it asks for and that are known of no symbol."""
     distribution: Distribution | None = None
     """What a cluster did; of the ray executor."""
 

@@ -25,13 +25,16 @@ from marketsweep.engine.derived import prepared
 from marketsweep.engine.executors.options import Distribution
 from marketsweep.engine.executors.registry import executor_of_passes, name_of, tallier
 from marketsweep.engine.lowering import Tallies
+from marketsweep.engine.panel.adjustments import check_adjust
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Plan, make_plan
 from marketsweep.errors import UsageError
+from marketsweep.language import tree
 from marketsweep.language.templates import Template, Values, variants_of
 from marketsweep.language.tree import Node
+from marketsweep.scan.facts import absent_in_words
 from marketsweep.scan.loader import Loader
-from marketsweep.scan.scan import Scan, check_adjust, of_today, resolve_session
+from marketsweep.scan.scan import Scan, of_today, resolve_session
 from marketsweep.studies.sessions import (
     are_whole,
     blocks_of,
@@ -108,6 +111,7 @@ def sweep(
             progress(count, len(variants) * len(sessions), matches)
         receipts += part.receipts(tallies[:, done:end])
     needed = min(bounds.bars)
+    absent = loader.absent_on(sessions[-1], tree.facts_of(corners))
     return Sweep(
         condition=template.source,
         names=template.names,
@@ -124,7 +128,9 @@ def sweep(
             *doubts(loader.sessions, needed, receipts),
             *loader.warnings_of_all(sessions[-1], bounds.history + len(sessions) - 1, scan.adjust),
             *of_today(corners[0], scan.screen, sessions[0], loader.sessions[-1]),
+            *absent_in_words(absent),
         ],
+        absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
     )
 

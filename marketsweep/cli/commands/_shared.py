@@ -201,6 +201,10 @@ class Table(Protocol):
         """What speaks against it."""
 
     @property
+    def absent_facts(self) -> tuple[str, ...]:
+        """Facts that it asks for and that are known of no symbol."""
+
+    @property
     def receipt(self) -> str:
         """What is covered, in one sentence."""
 
@@ -241,6 +245,7 @@ def write_answer(
 
     `report` makes it readable. Raises CoverageError, once that is done, where it covers too little.
     """
+    from marketsweep.scan.facts import require_facts
     from marketsweep.studies.sessions import require_answers
 
     for warning in found.warnings:
@@ -249,6 +254,8 @@ def write_answer(
         _write(found, format_, file, report, csv_safe)
     echo(f"{found.receipt}; {seconds:.2f} s ({found.executor})", err=True)
     require_answers(found.sessions, found.bars_needed)
+    if not any(session.matches for session in found.sessions):
+        require_facts(found.absent_facts)
 
 
 def _write(

@@ -16,7 +16,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Final, Literal, NamedTuple, cast
+from typing import Final, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from marketsweep.core.fields import CLOSE
 from marketsweep.core.parallel import WORKERS
 from marketsweep.core.records import Dividend, Life, Split
 from marketsweep.engine.time_limit import check_time
+from marketsweep.errors import UsageError
 from marketsweep.kernels import cpu
 from marketsweep.store.companies.instruments import moves_of
 from marketsweep.store.segments import Segment
@@ -242,10 +243,18 @@ class Lanes:
         return cpu.Changes(places[newest_first], factors[newest_first], len(self.columns))
 
 
+def check_adjust(adjust: str) -> None:
+    """Raise UsageError for what is not an adjustment."""
+    if adjust not in get_args(Adjust):
+        choices = ", ".join(get_args(Adjust))
+        raise UsageError(f"unknown adjustment {adjust!r}: choose one of {choices}")
+
+
 class Past:
     """What is different of earlier bars: other tickers, and what splits and dividends do."""
 
     def __init__(self, history: History, columns: NDArray[np.int64], adjust: Adjust) -> None:
+        check_adjust(adjust)
         self.history = history
         self.columns = columns
         self.places = dict(zip(columns.tolist(), range(len(columns)), strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeGuard
 
@@ -13,11 +14,12 @@ from marketsweep.core.records import ActionAside, Dividend, Split
 from marketsweep.core.spellings import usual
 from marketsweep.ingest.files.cells import DEFAULT_MB
 from marketsweep.ingest.files.columns import as_text, lenient_days, required, with_columns_of
-from marketsweep.ingest.files.layouts import table_of
-from marketsweep.ingest.files.sources import files_of, naming
-from marketsweep.ingest.files.values import MISSING
+from marketsweep.ingest.files.layouts import table_of, ticker_of
+from marketsweep.ingest.files.sources import files_of, naming, stem_of
+from marketsweep.ingest.files.values import MISSING, notation_of
 
-_RATIO: Final = re.compile(r"([\d.]+):([\d.]+)")
+_RATIO: Final = re.compile(r"([\d.]+)\s*(?:[:/]|-?\s?for\s?-?)\s*([\d.]+)", re.IGNORECASE)
+"""Ratios of sources: 4:1, 4/1, 4-for-1, 4 for 1, 4.000000/1.000000."""
 _RATIO_TOLERANCE: Final = 1e-3
 _NUMBERS: Final = ("factor", "split_from", "split_to", "cash")
 _TEXTS: Final = ("ratio_text", "id", "distribution_type", "currency")
@@ -26,7 +28,7 @@ _ALIASES: Final = {
     "ex_date": ("execution_date", "ex_dividend_date", "date", "exdate"),
     "kind": ("action", "type", "event"),
     "cash": ("cash_amount", "amount", "dividend", "dividends"),
-    "ratio_text": ("ratio", "split_ratio"),
+    "ratio_text": ("ratio", "split_ratio", "splitratio", "stock_splits", "split"),
     "currency": ("cash_currency",),
 }
 """Names that sources give to columns, by ours."""
@@ -47,11 +49,14 @@ class ToldActions(NamedTuple):
 NO_ACTIONS: Final = ToldActions([], [], [])
 
 _SPLITS: Final = frozenset(
-    ("split", "stock split", "forward split", "reverse split", "stock dividend", "share split")
+    {
+        *("split", "stock split", "forward split", "reverse split", "stock dividend"),
+        *("share split", "reverse stock split", "forward stock split", "forward", "reverse"),
+    }
 )
 _DIVIDENDS: Final = frozenset(
     {
-        *("dividend", "cash dividend", "special dividend", "special cash dividend"),
+        *("dividend", "cash dividend", "special dividend", "special cash dividend", "cash"),
         *("regular dividend", "distribution", "cash distribution", "return of capital"),
         *("capital gain", "capital gains", "long term capital gain", "short term capital gain"),
         *("spinoff", "spin off", "cd", "sc", "lt", "st", "roc"),
@@ -70,16 +75,23 @@ def read_actions(path: Path, most_mb: int = DEFAULT_MB) -> ToldActions:
     do as well. Raises `UsageError` for a file that lacks a column.
     """
     told = ToldActions([], [], [])
+    dividends: Counter[Dividend] = Counter()
     for file in files_of(path):
         with naming(file):
-            _read(file, most_mb, told)
+            of_file = _read(file, most_mb)
+        told.splits.extend(of_file.splits)
+        told.aside.extend(of_file.aside)
+        # Files of a folder overlap: what several of them tell is told once.
+        dividends |= Counter(of_file.dividends)
     told.splits.sort()
-    told.dividends.sort()
+    told.dividends.extend(sorted(dividends.elements()))
     return told
 
 
-def _read(path: Path, most_mb: int, told: ToldActions) -> None:
-    table = required(_kinds_of(table_of(path, most_mb)), ("symbol", "ex_date", "kind"))
+def _read(path: Path, most_mb: int) -> ToldActions:
+    told = ToldActions([], [], [])
+    table = _of_one_ticker(_kinds_of(table_of(path, most_mb)), stem_of(path))
+    table = required(table, ("symbol", "ex_date", "kind"))
     table = table.filter(~pl.all_horizontal(pl.all().is_null()))
     for name in ("symbol", "kind"):
         table = table.with_columns(as_text(table[name]).fill_null("").alias(name))
@@ -93,6 +105,12 @@ def _read(path: Path, most_mb: int, told: ToldActions) -> None:
         parsed = parsed.with_columns(as_text(parsed[name]).alias(name))
     for name in _NUMBERS:
         text = parsed[name].cast(pl.String).str.strip_chars("$ ").str.replace(r"(?i)\s*USD$", "")
+        parsed = parsed.with_columns(text.alias(name))
+    comma = notation_of(parsed, list(_NUMBERS)).decimal == ","
+    for name in _NUMBERS:
+        text = parsed[name]
+        if comma:
+            text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
         parsed = parsed.with_columns(text.cast(pl.Float64, strict=False).alias(name))
     parsed = parsed.with_columns(lenient_days(parsed["ex_date"]).alias("ex_date"))
     paid: dict[tuple[Dividend, str | None], str | None] = {}
@@ -109,6 +127,13 @@ def _read(path: Path, most_mb: int, told: ToldActions) -> None:
                 told.aside.append(_told_aside(row, given, "told before with another id"))
         else:
             told.aside.append(_told_aside(row, given, action))
+    return told
+
+
+def _of_one_ticker(table: pl.DataFrame, stem: str) -> pl.DataFrame:
+    """The table with a column of tickers; of a file without one its name is the ticker."""
+    ticker = None if "symbol" in table.columns else ticker_of(stem)
+    return table if ticker is None else table.with_columns(pl.lit(ticker).alias("symbol"))
 
 
 def _kinds_of(table: pl.DataFrame) -> pl.DataFrame:
@@ -119,11 +144,24 @@ def _kinds_of(table: pl.DataFrame) -> pl.DataFrame:
             table = table.rename({theirs: ours})
     if "kind" in table.columns:
         return table
+    if {"cash", "ratio_text"} <= set(table.columns):
+        return _parted(table)
     if {"split_from", "split_to"} <= set(table.columns) and "cash" not in table.columns:
         return table.with_columns(pl.lit("split").alias("kind"))
     if "cash" in table.columns and not {"split_from", "factor"} & set(table.columns):
         return table.with_columns(pl.lit("dividend").alias("kind"))
     return table
+
+
+def _parted(table: pl.DataFrame) -> pl.DataFrame:
+    """A table with dividends and splits in columns of their own, as yfinance writes them."""
+    parts = []
+    for name, other, kind in (("cash", "ratio_text", "dividend"), ("ratio_text", "cash", "split")):
+        text = pl.col(name).cast(pl.String).str.strip_chars()
+        there = text.is_not_null() & ~text.str.to_lowercase().is_in([*MISSING, "0", "0.0"])
+        empty = pl.lit(None, dtype=table.schema[other]).alias(other)
+        parts.append(table.filter(there).with_columns(empty, pl.lit(kind).alias("kind")))
+    return pl.concat(parts)
 
 
 def _action(row: dict[str, Any]) -> Split | Dividend | str:
@@ -173,9 +211,10 @@ def _exact_ratio(text: str | None, factor: float) -> tuple[float, float]:
 
 def _ratio_of(text: str | None) -> tuple[float, float] | None:
     """Old and new shares of "2:1", two new ones for an old one; None if the text is not a ratio."""
-    found = _RATIO.fullmatch((text or "").strip())
+    plain = (text or "").strip()
+    found = _RATIO.fullmatch(plain)
     try:
-        new, old = (float(part) for part in found.groups()) if found else (0.0, 0.0)
+        new, old = (float(part) for part in found.groups()) if found else (float(plain), 1.0)
     except ValueError:
         return None
     return (old, new) if _positive(new) and _positive(old) else None

@@ -88,6 +88,8 @@ def _lenient(column: pl.Series) -> pl.Series:
     try:
         return days_of(column).days
     except UsageError:
+        if not usual.drop_nulls().len():
+            raise  # not one day can be told, as where day and month may be either
         # A cell is at fault: the others count.
         return usual.set(~iso, None)
 

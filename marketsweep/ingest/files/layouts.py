@@ -120,7 +120,7 @@ def layout_of(cells: Cells, stem: str) -> Layout:
         layout, spelling = "Yahoo", from_yahoo
         notes += _unused_actions(table)
     if "symbol" not in table.columns:
-        ticker = _ticker_of(stem)
+        ticker = ticker_of(stem)
         if ticker is not None and {"date", "close"} <= set(table.columns):
             table = table.with_columns(pl.lit(ticker).alias("symbol"))
             notes.append(f"the ticker {ticker} is from the name of the file")
@@ -220,8 +220,8 @@ _SAVED_AS: Final = re.compile(
 """How Investing.com and Barchart name the file of a ticker."""
 
 
-def _ticker_of(stem: str) -> str | None:
-    """The ticker that the name of a file is, or begins with, or None."""
+def ticker_of(stem: str) -> str | None:
+    """Return the ticker that the name of a file is, or begins with, or None."""
     if found := _SAVED_AS.fullmatch(stem):
         return usual(found["ticker"])
     if re.fullmatch(r"[A-Z]{1,6}([.-][A-Z]{1,3})?|[A-Z]{1,5}p[A-Z]?", stem):

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, get_args
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from marketsweep.core.fields import FIELDS
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors.registry import executor
-from marketsweep.engine.panel.adjustments import Adjust
+from marketsweep.engine.panel.adjustments import Adjust, check_adjust
 from marketsweep.engine.panel.panel import build_panel
 from marketsweep.engine.plan import make_plan
 from marketsweep.errors import ConditionError, UsageError
@@ -99,9 +99,7 @@ def draw(
     """
     if not isinstance(bars, int) or bars < 1:
         raise UsageError(f"bars {bars!r} is no whole number from 1 on")
-    if adjust not in get_args(Adjust):
-        choices = ", ".join(get_args(Adjust))
-        raise UsageError(f"unknown adjustment {adjust!r}: choose one of {choices}")
+    check_adjust(adjust)
     day, snapshot = loader.day(as_of), loader.snapshot
     columns = np.array([snapshot.column_of(symbol) for symbol in symbols], dtype=np.int64)
     there = day.history.presence(columns)

@@ -41,6 +41,9 @@ AROUND: Final = 10
 _SAME: Final = 1e-3
 """How far apart two ratios may be that are one, in logs."""
 
+_ROUNDED: Final = 1e-2
+"""How far apart two ratios of one day may be of which one is rounded, in logs."""
+
 _DOUBTLESS: Final = 6
 """Times the usual overnight move of the price that a split must be to be seen beyond doubt."""
 
@@ -122,8 +125,13 @@ class _OfCompany:
         counted: list[Told] = []
         for place, some in of_day.items():
             kept, rulings = self._of_one_day(place, some)
-            counted += kept
             yield from rulings
+            if len(kept) > 1:
+                # The price shows what they come to; alone it would contradict each of them.
+                self._taken.add(place)
+                yield from (_elsewhere(one) for one in kept if one.ticker != one.split.symbol)
+            else:
+                counted += kept
         for group in _near_each_other(counted):
             yield from self._of_group(group)
 
@@ -131,8 +139,8 @@ class _OfCompany:
         """The splits of a day that may count, and what becomes of the others."""
         rulings: list[Ruling] = []
         different: list[Told] = []
-        for one in told:
-            if any(abs(one.size - other.size) < _SAME for other in different):
+        for one in sorted(told, key=_roundest):
+            if any(abs(one.size - other.size) < _ROUNDED for other in different):
                 rulings.append(_dropped(one, Verdict.TOLD_TWICE, "told twice for that day"))
             else:
                 different.append(one)
@@ -168,8 +176,7 @@ class _OfCompany:
         for one in kept:
             self._taken.add(one.place)
             if one.ticker != one.split.symbol:
-                why = f"{one.split.symbol} was {one.ticker} on that day"
-                yield _ruling(one.split, Verdict.OTHER_TICKER, one.ticker, one.split.ex_date, why)
+                yield _elsewhere(one)
         if kept:
             days = ", ".join(str(self._companies.sessions[one.place]) for one in kept)
             for one in group:
@@ -203,6 +210,12 @@ class _OfCompany:
         if min(gap / -one.size, move / -one.size) >= 0.5:
             return _dropped(one, Verdict.CONTRADICTED, f"{seen}, the other way round")
         return _dropped(one, Verdict.CONTRADICTED, f"{seen}, and not {exp(one.size):.4g}")
+
+
+def _roundest(one: Told) -> tuple[bool, float]:
+    """Of ratios that are nearly equal, as 2-for-1 and 2.003-for-1, the roundest comes first."""
+    old, new = one.split.old, one.split.new
+    return not (float(old).is_integer() and float(new).is_integer()), old + new
 
 
 def _near_each_other(told: Sequence[Told]) -> Iterable[list[Told]]:
@@ -378,6 +391,11 @@ def _ruling(
         ratio = action.old, action.new
         return Ruling("split", symbol, ex_date, *ratio, verdict, ticker, day, evidence)
     return Ruling("dividend", symbol, ex_date, action.cash, 0.0, verdict, ticker, day, evidence)
+
+
+def _elsewhere(one: Told) -> Ruling:
+    why = f"{one.split.symbol} was {one.ticker} on that day"
+    return _ruling(one.split, Verdict.OTHER_TICKER, one.ticker, one.split.ex_date, why)
 
 
 def _dropped(one: Told, verdict: Verdict, evidence: str) -> Ruling:
