@@ -145,6 +145,10 @@ def test_a_fault_below_words_is_named_by_its_row(tmp_path: Path) -> None:
         ("Total,,,,,,3500\n", "Total"),
         (",Total,,,,,3500\n", "Total"),
         (',"Downloaded from a site on 11/29/2026 at 05:00 am, New York time"\n', "Downloaded from"),
+        (",Date downloaded 03/01/2024 4:02 PM ET\n", "Date downloaded"),
+        (",41 rows\n", "41 rows"),
+        (",41\n", "41"),
+        (",© 2024 X\n", "© 2024"),
     ],
 )
 def test_words_below_a_table_are_left_out_and_said(below: str, said: str, tmp_path: Path) -> None:
@@ -266,7 +270,7 @@ def test_a_file_without_tickers_is_of_its_name(name: str, ticker: str, tmp_path:
     assert reading.notes == [f"the ticker {ticker} is from the name of the file"]
 
 
-@pytest.mark.parametrize("name", ["prices.csv", "bars.txt", "data.csv", "MSFT (1).csv", "2024.csv"])
+@pytest.mark.parametrize("name", ["prices.csv", "bars.txt", "data.csv", "2024.csv"])
 def test_names_that_are_no_tickers(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("Date,Open,High,Low,Close,Volume\n2016-01-04,1,2,0.5,1.5,100\n")
     with pytest.raises(UsageError, match="missing column symbol"):
@@ -1009,3 +1013,49 @@ def test_the_limit_is_a_setting(tmp_path: Path) -> None:
     call += ["--data", tmp_path / "data", "--dry-run"]
     refused(2, *call, says="more than 1 MB unpacked", MARKETSWEEP_MAX_FILE_MB="1")
     assert run(*call, MARKETSWEEP_MAX_FILE_MB="3").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("daily_AAPL.csv", "daily_adjusted_AAPL.csv", "NASDAQ_AAPL, 1D.csv", "AAPL (1).csv"),
+        *("BATS_AAPL, 1D_a12f0.csv", "HistoricalData_AAPL.csv", "AAPL - Copy.csv", "AAPL_data.csv"),
+    ],
+)
+def test_names_of_files_that_begin_or_end_with_a_ticker(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("Date,Open,High,Low,Close*,Volume\n2016-01-04,1,2,0.5,1.5,100\n")
+    assert [row[0] for row in of(tmp_path / name)] == ["AAPL"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>",
+        "code,ex,date,hour,open,high,low,close,volume",
+        "Name,x,ts_event,y,open,high,low,Latest,volume",
+    ],
+)
+def test_more_names_of_columns(head: str, tmp_path: Path) -> None:
+    (tmp_path / "all.csv").write_text(f"{head}\nAAPL,D,20160104,000000,1,2,0.5,1.5,100\n")
+    assert of(tmp_path / "all.csv") == [("AAPL", dt.date(2016, 1, 4), 1, 2, 0.5, 1.5, 100)]
+
+
+def test_names_of_companies_are_no_tickers(tmp_path: Path) -> None:
+    text = "Name,date,open,high,low,close,volume\nApple Inc,20160104,1,2,0.5,1.5,100\n"
+    (tmp_path / "all.csv").write_text(text)
+    with pytest.raises(UsageError, match="missing column symbol"):
+        read_bars(tmp_path / "all.csv")
+
+
+def test_a_file_without_a_header_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "AAPL.txt").write_text("AAPL,20160104,1,2,0.5,1.5,100\n")
+    with pytest.raises(UsageError, match="Its first line has no names"):
+        read_bars(tmp_path / "AAPL.txt")
+
+
+def test_an_empty_file_beside_tables_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "2016.csv").write_text(HEADER + ROW)
+    (tmp_path / "2017.csv").write_text("")
+    bars, readings = understood_bars(tmp_path)
+    assert bars.height == 1
+    assert [note for one in readings for note in one.notes] == ["2017.csv is empty: it is left out"]

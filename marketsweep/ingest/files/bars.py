@@ -16,11 +16,12 @@ from marketsweep.core.safe_text import foreign
 from marketsweep.core.spellings import note_of, read_as
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.cells import DEFAULT_MB, open_sheet
-from marketsweep.ingest.files.columns import NoTable, as_text, days_in, required
+from marketsweep.ingest.files.columns import as_text, days_in, required
 from marketsweep.ingest.files.days import Days
 from marketsweep.ingest.files.layouts import ADJUSTED, Layout, layout_of
 from marketsweep.ingest.files.packed import is_packed, unpack
 from marketsweep.ingest.files.sources import files_of, naming, stem_of
+from marketsweep.ingest.files.text import NoTable
 from marketsweep.ingest.files.values import Notation, notation_of, numbers, of_categories, rows_of
 
 _BARS_A_DAY: Final = 1.5
@@ -29,8 +30,11 @@ _BARS_A_DAY: Final = 1.5
 _SPLIT_LIKE: Final = math.log(1.2)
 """Change of the adjustment between two bars that only a split makes, in logs."""
 
-_LONGEST_DATE: Final = 40
-"""Characters of a date; a longer text in its column is a line of words."""
+_DATE_LIKE: Final = (
+    r"(?i)^(\d{8}|\d{9,}|\d{1,4}[-/.]|\d{1,2}\s+[a-z]{3,9}\.?,?\s+\d"
+    r"|(mon|tue|wed|thu|fri|sat|sun)|[a-z]{3,9}\.?\s+\d{1,2},)"
+)
+"""How a date may begin; a row without a price and without a date is a line of words."""
 
 _COLUMNS: Final = ("symbol", "date", *FIELDS)
 
@@ -85,9 +89,10 @@ def understood_bars(path: Path, most_mb: int = DEFAULT_MB) -> tuple[pl.DataFrame
             with naming(file):
                 bars, reading = _of_file(file, most_mb)
         except UsageError as error:
-            if len(files) == 1 or not isinstance(error.__cause__, NoTable):
+            fault = error if isinstance(error, NoTable) else error.__cause__
+            if len(files) == 1 or not isinstance(fault, NoTable):
                 raise
-            note = f"{foreign(file.name)} is a text and no table: it is left out"
+            note = f"{foreign(file.name)} {fault.what}: it is left out"
             readings.append(Reading(file, "text", "no table", notes=[note]))
             continue
         parts.append(bars)
@@ -178,8 +183,7 @@ def _is_no_bar(table: pl.DataFrame) -> pl.Expr:
         for name in ("date", *PRICES)
     ]
     if table.schema["date"] == pl.String:
-        words = pl.col("date").str.len_chars() > _LONGEST_DATE
-        absent[0] |= words | ~pl.col("date").str.contains(r"\d")
+        absent[0] |= ~pl.col("date").str.contains(_DATE_LIKE)
     return pl.all_horizontal(absent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -11,14 +12,11 @@ from marketsweep.core.calendar import FIRST_DAY, LAST_DAY
 from marketsweep.core.safe_text import foreign
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.days import Days, days_of
+from marketsweep.ingest.files.text import NoTable
 from marketsweep.ingest.files.values import kind_name, refuse
 
 _SHOWN: Final = 40
 """Characters of a column's name that are shown."""
-
-
-class NoTable(UsageError):
-    """A text in a single column, as a note beside the tables of a folder."""
 
 
 def required(table: pl.DataFrame, names: Iterable[str], otherwise: str = "") -> pl.DataFrame:
@@ -30,14 +28,18 @@ def required(table: pl.DataFrame, names: Iterable[str], otherwise: str = "") -> 
     if missing:
         wanted = " ".join(filter(None, [", ".join(missing), otherwise]))
         there = ", ".join(foreign(name, _SHOWN) for name in table.columns[:20])
-        fault = NoTable if len(table.columns) == 1 else UsageError
-        raise fault(f"missing column {wanted}; the file has {there}{_hint(missing, table)}")
+        message = f"missing column {wanted}; the file has {there}{_hint(missing, table)}"
+        raise NoTable(message) if len(table.columns) == 1 else UsageError(message)
     return table
 
 
 def _hint(missing: list[str], table: pl.DataFrame) -> str:
     if missing == ["symbol"]:
         return ". A file of one ticker is named after it: MSFT.csv"
+    if len(missing) > 1 and any(re.fullmatch(r"[\d._/-]+", name) for name in table.columns):
+        return (
+            ". Its first line has no names: add one such as symbol,date,open,high,low,close,volume"
+        )
     if len(table.columns) == 1:
         return ". Columns are parted by commas, semicolons, tabs or pipes"
     return ""

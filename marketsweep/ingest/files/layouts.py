@@ -27,16 +27,16 @@ from marketsweep.ingest.files.cells import Cells, read_cells
 ADJUSTED: Final = "adj_close"
 
 _MEANINGS: Final = {
-    "symbol": ("symbol", "ticker", "sym", "act symbol"),
+    "symbol": ("symbol", "ticker", "sym", "act symbol", "code"),
     "date": (
-        *("date", "day", "trade date", "window start", "timestamp", "datetime", "time"),
-        *("date/time", "price date", "quote date", "datum"),
+        *("date", "day", "trade date", "window start", "dtyyyymmdd", "timestamp", "datetime"),
+        *("ts event", "time", "date/time", "price date", "quote date", "datum", "index level 0"),
     ),
     "open": ("open", "open price", "o", "eröffnung", "eröffn.", "eröffnungskurs", "erster"),
     "high": ("high", "high price", "h", "hoch", "tageshoch"),
     "low": ("low", "low price", "l", "tief", "tagestief"),
     "close": (
-        *("close", "close price", "close/last", "c", "last", "last price", "price"),
+        *("close", "close price", "close/last", "c", "last", "last price", "latest", "price"),
         *("schluss", "schlusskurs", "zuletzt"),
     ),
     "volume": (
@@ -119,6 +119,9 @@ def layout_of(cells: Cells, stem: str) -> Layout:
     elif "dividends" in plain or "stock splits" in plain or ADJUSTED in found:
         layout, spelling = "Yahoo", from_yahoo
         notes += _unused_actions(table)
+    if "symbol" not in table.columns and "name" in table.columns and _are_tickers(table["name"]):
+        table = table.rename({"name": "symbol"})
+        columns["symbol"] = next(name for name in names if normal(name) == "name")
     if "symbol" not in table.columns:
         ticker = ticker_of(stem)
         if ticker is not None and {"date", "close"} <= set(table.columns):
@@ -159,7 +162,7 @@ def _header(cells: Cells) -> tuple[list[str], pl.DataFrame, int]:
 
 def normal(name: str) -> str:
     """Return the name of a column in small letters, without marks around it."""
-    plain = re.sub(r"^\d+\. ", "", name.strip().strip("<>[]\"'").lower())
+    plain = re.sub(r"^\d+\. ", "", name.strip().strip("<>[]\"'*").lower())
     return re.sub(r"[\s_-]+", " ", plain).strip()
 
 
@@ -214,16 +217,27 @@ def _unused_actions(table: pl.DataFrame) -> Iterator[str]:
                 yield word
 
 
-_SAVED_AS: Final = re.compile(
-    r"(?P<ticker>[A-Za-z.-]+)(?: Historical Data.*|_(?:daily-)?(?:historical|price)[-_].*)"
+def _are_tickers(names: pl.Series) -> bool:
+    """Whether a column that is called name holds tickers, as some data sets have it."""
+    return bool(names.cast(pl.String).str.contains(r"^[A-Z]{1,5}([.-][A-Z]{1,2})?$").all())
+
+
+_SAVED_AS: Final = (
+    r"(?P<ticker>[A-Za-z.-]+) Historical Data.*",  # Investing.com
+    r"(?P<ticker>[A-Za-z.-]+)_(?:daily-|daily_)?(?:historical|price)[-_].*",  # Barchart
+    r"(?:daily|weekly)(?:_adjusted)?_(?P<ticker>[A-Z.-]+)",  # Alpha Vantage
+    r"[A-Z]+_(?P<ticker>[A-Z.]+), 1D.*",  # TradingView
+    r"HistoricalData_(?P<ticker>[A-Z.]+)",  # NASDAQ
+    r"(?P<ticker>[A-Z.-]+)(?: \(\d+\)| - Copy|_data|_daily)",
 )
-"""How Investing.com and Barchart name the file of a ticker."""
+"""How sources and browsers name the file of a ticker."""
 
 
 def ticker_of(stem: str) -> str | None:
     """Return the ticker that the name of a file is, or begins with, or None."""
-    if found := _SAVED_AS.fullmatch(stem):
-        return usual(found["ticker"])
+    for pattern in _SAVED_AS:
+        if found := re.fullmatch(pattern, stem):
+            return usual(found["ticker"])
     if re.fullmatch(r"[A-Z]{1,6}([.-][A-Z]{1,3})?|[A-Z]{1,5}p[A-Z]?", stem):
         return usual(stem)
     if re.fullmatch(r"[a-z0-9]{1,6}([-_][a-z]{1,3})?\.us", stem):
@@ -299,5 +313,6 @@ def _of_pairs(pairs: dict[str, dict[str, str]], table: pl.DataFrame, cells: Cell
         parts.append(part.filter(~nothing))
     columns = {name: name for name in ("date", *FIELDS)}
     notes = [f"{len(pairs):,} ticker{'s' * (len(pairs) != 1)}, columns for each"]
-    whole = pl.concat(parts, how="diagonal")
+    # Of one ticker volumes may be whole numbers, and of another not.
+    whole = pl.concat(parts, how="diagonal_relaxed")
     return Layout("yfinance", whole, columns, [], headers, from_yahoo, notes)

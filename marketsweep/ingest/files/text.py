@@ -42,6 +42,14 @@ _HEAD: Final = 4096
 """Bytes that tell whether a file is text, and its encoding."""
 
 
+class NoTable(UsageError):
+    """A file that is no table at all, as a note or an empty file beside the tables of a folder."""
+
+    def __init__(self, message: str, what: str = "is a text and no table") -> None:
+        super().__init__(message)
+        self.what = what
+
+
 class Text:
     """The lines of a text file, in blocks that end with a line."""
 
@@ -60,7 +68,7 @@ class Text:
             said, first = chr(line[4]), first[len(line) :]
         self.delimiter = said or _delimiter(first)
         if not first.strip():
-            raise UsageError(f"{path}: cannot be read, it is empty")
+            raise NoTable(f"{path}: cannot be read, it is empty", "is empty")
         above, self._first = _parted(first.lstrip(b"\r\n"), self.delimiter)
         self.above = above.count(b"\n")
         """Lines of words above the table."""
