@@ -37,7 +37,7 @@ from marketsweep.universe.named import read_universes
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def fenced(page: Path, language: str) -> list[str]:
