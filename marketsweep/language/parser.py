@@ -3,7 +3,7 @@
     rsi(14) < 30 and close > sma(200) and volume > 2 * sma(volume, 20)
     sma(50) crosses above sma(200) within 5 bars
 
-1. `tokens` cuts the text.
+1. `lexer` cuts the text.
 2. Operators climb by how tightly they bind (`Parser.expression`); what stands between them is a
    literal, a parenthesis, or a name or call (`calls`).
 3. Lines that begin with `let` name expressions, which later lines may use (`Parser.whole`).

@@ -363,7 +363,7 @@ def _bars(count: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Occurred(Node):
-    """What a condition did over the last bars; a row of `occurrences`."""
+    """What a condition did over the last bars; a row of `indicators.events`."""
 
     name: str
     operands: tuple[Node, ...]
@@ -395,7 +395,7 @@ class Frozen(Node):
         return f"frozen({self.bars})"
 
 
-# Below: what is worked out before the pass over single symbols begins (`passes`).
+# Below: what is worked out before the pass over single symbols begins (`engine.derived`).
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class Break:
 def find_breaks(bars: OwnBars) -> Iterator[Break]:
     """Every unexplained break of a price level, by symbol and bar.
 
-    `bars` are possible ones (`own_bars.possible`).
+    `bars` are possible ones (`series.possible`).
     """
     factors = np.ones(bars.session.shape)
     for column, told in enumerate(bars.splits):

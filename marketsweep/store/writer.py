@@ -2,9 +2,9 @@
 loses nothing and tears nothing:
 
 1. every session is judged: rows become bars or are set aside, new tickers join the axis
-   (`intake.judge`);
+   (`validation.judge`);
 2. every period, a month or a week of the newest one, is merged from what is stored and the new
-   bars (`intake.merge`), and written under a new name, durably (`segments.write_segment`);
+   bars (`validation.merge`), and written under a new name, durably (`segments.write_segment`);
 3. the folder is synced: the new names would survive a power cut;
 4. one transaction of the catalog points to the new segments (`Catalog.apply`). This is the commit.
 

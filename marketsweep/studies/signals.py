@@ -1,10 +1,10 @@
 """A condition over many past sessions: what a scan as of each of them finds, in one pass.
 
 1. The sessions are cut into blocks, so that memory stays bounded (`blocks_of`).
-2. Of a block, every ticker's `stretches` become lanes of a panel, with the bars before it that the
+2. Of a block, every ticker's `vintages` become lanes of a panel, with the bars before it that the
    first session needs (`stretched_panel`). In each, a session's scan would see the same bars.
 3. The plan is evaluated once for all rows, and only where it holds is anything kept (`search`).
-4. Hits are ranked within their session; who was expected in it is counted (`census`).
+4. Hits are ranked within their session; who was expected in it is counted (`daily_counts`).
 5. Hits that rest on suspicious bars are marked, and values that have not settled (`_marked`).
 
 What one pass cannot do, such as facts that change by day, is done by a scan of each session

@@ -1,4 +1,4 @@
-"""The catalog of a data folder: its tables, and typed queries, those of `tables`.
+"""The catalog of a data folder: its tables, and typed queries, those of its folder.
 
 It knows nothing of the segments' contents and takes its values as they come; what the rows mean
 is `store`'s. A commit is one transaction here: before it nothing has happened, after it all has.
