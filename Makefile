@@ -11,6 +11,9 @@ NATIVE := $(wildcard marketsweep/kernels/*.* marketsweep/kernels/*/*.*pp)
 
 .PHONY: all demo test check bench clean format
 all: $(BUILT)
+	@$(HOW)
+
+HOW = echo "marketsweep is in .venv/bin: call .venv/bin/marketsweep, or: source .venv/bin/activate"
 
 $(BUILT): pyproject.toml CMakeLists.txt $(NATIVE)
 	@$(PYTHON) .ci/prerequisites.py
@@ -20,6 +23,7 @@ $(BUILT): pyproject.toml CMakeLists.txt $(NATIVE)
 
 demo: $(BUILT)
 	$(BIN)/marketsweep demo
+	@$(HOW)
 
 # A worker takes whole files, so that what a file's tests share is made once.
 test: $(BUILT)

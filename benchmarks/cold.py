@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from time import process_time
 from typing import Final
 
@@ -50,7 +52,8 @@ def rows(example: Example) -> Iterator[Row]:
 
 def _sweep() -> _Sweep:
     before = process_time()
-    result = run_demo(None, lambda done, total, bars: None, lambda line: None)
+    with tempfile.TemporaryDirectory(prefix="marketsweep-") as data:
+        result = run_demo(None, Path(data), lambda done, total, bars: None, lambda line: None)
     return _Sweep(result, process_time() - before)
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -364,3 +365,23 @@ def test_how_many_matched_is_told_with_a_limit(market: Market) -> None:
 def test_an_audit_of_nobody_is_none(market: Market) -> None:
     with pytest.raises(CoverageError, match="nobody was looked at"):
         market.audit("close > 5", where='sector == "Magic"', sessions=2)
+
+
+def test_the_demo_leaves_a_market_to_scan(tmp_path: Path) -> None:
+    data = tmp_path / "demo"
+    done = run("demo", "--data", data)
+    assert done.returncode == 0, done.stderr
+    assert "38 matches as of Fri 2016-12-30" in done.stdout
+    tried = re.findall(r"^  marketsweep (.*)$", done.stdout, re.MULTILINE)
+    assert len(tried) == 3
+    for line in tried:
+        call = [str(tmp_path / "charts") if one == "charts" else one for one in shlex.split(line)]
+        assert run(*call).returncode == 0, line
+    # The next one replaces it, and nothing else.
+    assert run("demo", "--data", data, "--json").returncode == 0
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").write_text("mine")
+    other = run("demo", "--data", tmp_path / "mine")
+    assert other.returncode == 2
+    assert "is not empty" in other.stderr
+    assert (tmp_path / "mine" / "notes").exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,9 @@ REFERENCE_SCAN: Final = (
 FIRST: Final = dt.date(2016, 1, 4)
 AS_OF: Final = dt.date(2016, 12, 30)
 LATENCY_MS: Final = 80.0
+_MARK: Final = ".demo"
+"""A file in a folder that a demo made, and that the next one may remove."""
+
 TARGET_S: Final = 60.0
 """What a full sweep, fetch included, was once hoped to take."""
 
@@ -61,7 +64,7 @@ class DemoResult:
 
 def example_market() -> Path:
     """The folder of the example market, which the source tree has and a wheel has not."""
-    folder = Path(__file__).resolve().parent.parent / "examples" / "us-2016"
+    folder = Path(__file__).resolve().parents[2] / "examples" / "us-2016"
     if not folder.is_dir():
         raise UsageError(
             "the example market is part of the source tree, not of the installed package: "
@@ -70,8 +73,18 @@ def example_market() -> Path:
     return folder
 
 
-def run_demo(market: Path | None, progress: Progress, say: Callable[[str], None]) -> DemoResult:
-    """Sync and scan the example market over HTTP into a folder that is removed afterwards."""
+def make_room(data: Path) -> None:
+    """Remove what an earlier demo left in a folder. Raises UsageError if it holds anything else."""
+    if data.exists() and any(data.iterdir()):
+        if not (data / _MARK).exists():
+            raise UsageError(f"{data} is not empty: name another folder with --data")
+        shutil.rmtree(data)
+
+
+def run_demo(
+    market: Path | None, data: Path, progress: Progress, say: Callable[[str], None]
+) -> DemoResult:
+    """Sync and scan the example market over HTTP into an empty folder."""
     folder = market or example_market()
     settings = Settings(
         bars=folder / "bars.parquet",
@@ -80,10 +93,11 @@ def run_demo(market: Path | None, progress: Progress, say: Callable[[str], None]
         latency_ms=LATENCY_MS,
     )
     say("starting the sandbox: the real US market of 2016, 80 ms a call")
-    with running(settings) as url, tempfile.TemporaryDirectory(prefix="marketsweep-") as data:
+    with running(settings) as url:
         say(f"sandbox ready at {url}; syncing every ticker into the empty folder {data}")
         started = perf_counter()
-        with Store.create(Path(data)) as store:
+        with Store.create(data) as store:
+            (data / _MARK).touch()
             provider = MassiveProvider(settings.api_key, base_url=url)
             receipt = sync(store, provider, FIRST, AS_OF, progress)
         require_use(receipt)

@@ -12,17 +12,26 @@ from marketsweep.cli.commands._shared import FILE, echo, progress_line, write_js
 
 @click.command()
 @click.option("--market", type=FILE, metavar="DIR", help="Folder of another example market.")
+@click.option(
+    "--data",
+    type=FILE,
+    default="demo-market",
+    show_default=True,
+    metavar="DIR",
+    help="Folder that gets the market; that of an earlier demo is replaced.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The seconds of each stage as JSON.")
-def demo(market: Path | None, as_json: bool) -> None:
+def demo(market: Path | None, data: Path, as_json: bool) -> None:
     """Sweep the whole US market of 2016, from an empty disk to ranked matches.
 
     A local server plays the provider, 80 ms away; every ticker travels over HTTP into a new data
-    folder, which is removed at the end.
+    folder, which is there to be scanned afterwards.
     """
-    from marketsweep.cli.demo import run_demo
+    from marketsweep.cli.demo import make_room, run_demo
 
+    make_room(data)
     with progress_line("fetching") as progress:
-        result = run_demo(market, progress, lambda line: echo(line, err=True))
+        result = run_demo(market, data, progress, lambda line: echo(line, err=True))
     if as_json:
         write_json(result.to_dict())
         return
@@ -31,4 +40,4 @@ def demo(market: Path | None, as_json: bool) -> None:
 
     writer("table")(result.hits, sys.stdout.buffer)
     echo(receipt_report(result.hits))
-    echo(demo_report(result))
+    echo(demo_report(result, data))

@@ -17,6 +17,7 @@ from marketsweep.language.vocabulary import EXAMPLES
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from marketsweep.cli.demo import DemoResult
     from marketsweep.core.funnel import Clause
@@ -263,8 +264,8 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def demo_report(result: DemoResult) -> str:
-    """The seconds of each stage against the target."""
+def demo_report(result: DemoResult, data: Path) -> str:
+    """The seconds of each stage against the target, and what to try next on the folder."""
     from marketsweep.cli.demo import TARGET_S
 
     usage = result.sync.usage
@@ -273,7 +274,11 @@ def demo_report(result: DemoResult) -> str:
         f"{usage.calls:,} calls, {usage.bytes_received / 1e6:.1f} MB, {result.sync.new:,} bars, "
         f"{result.sync.splits:,} splits, {result.sync.dividends:,} dividends\n{stages}"
         f"  {'total':<10}{result.total:8.3f} s of the {TARGET_S:.0f} s target: "
-        f"{TARGET_S / result.total:.1f} times faster"
+        f"{TARGET_S / result.total:.1f} times faster\n"
+        f"The market is in {data}. Try:\n"
+        f"  marketsweep scan 'rsi(14) < 30 and close > sma(200)' --data {data}\n"
+        f"  marketsweep explain AAPL 'close > sma(50) and rsi(14) < 50' --data {data}\n"
+        f"  marketsweep scan golden_cross --data {data} --charts charts"
     )
 
 
