@@ -34,9 +34,11 @@ from marketsweep.language.vocabulary import (
     WORDS,
 )
 from marketsweep.universe.named import read_universes
+from tests.command import run
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+PYTHON = ROOT / "docs" / "python.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -180,10 +182,36 @@ def test_the_python_examples_run(
     open_market = marketsweep.market.open_market
     monkeypatch.setattr("marketsweep.market.open_market", lambda _: open_market(example_data))
     printed = []
-    for example in fenced(README, "python"):
-        exec(compile(example, str(README), "exec"), {})
+    for example in fenced(PYTHON, "python"):
+        exec(compile(example, str(PYTHON), "exec"), {})
         printed.append(capsys.readouterr().out)
     scanned, bars = printed
     assert f"matches as of {dt.date(2016, 12, 30)}" in scanned
     assert "rsi(14)" in scanned
-    assert bars in README.read_text()
+    assert bars in PYTHON.read_text()
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= 200
+
+
+_LOCAL = ("scan", "explain", "signals", "sweep", "audit", "status", "presets", "indicators")
+
+
+def commands_of(page: Path) -> list[str]:
+    """The commands in a page that need no provider."""
+    lines = [line for block in fenced(page, "sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith(tuple(f"marketsweep {c} " for c in _LOCAL))]
+
+
+@pytest.mark.parametrize("line", commands_of(README), ids=lambda line: line[:60])
+def test_the_commands_of_the_readme_run(line: str, real: Path, tmp_path: Path) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    if "--data" in words:
+        words = words[: words.index("--data")]
+    # The example market ends in 2016.
+    words = [word.replace("2026-06-30", "2016-12-30") for word in words]
+    words = [f"{tmp_path / 'charts'}" if word == "charts" else word for word in words]
+    done = run(*words, "--data", real)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
