@@ -136,7 +136,7 @@ def test_adjusted_prices_change_at_once_and_only_from_the_ex_date_on(data: Path)
 
 def test_a_suspicion_is_settled_either_way(data: Path) -> None:
     def suspected(store: Store) -> list[str]:
-        return [f.symbol for f in read_quality(store).flags if f.rule == "untold split"]
+        return [f.symbol for f in read_quality(store).flags if f.rule == "missing split"]
 
     with Store.open(data) as store:
         assert suspected(store) == ["B"]
@@ -227,14 +227,14 @@ def test_the_commands(data: Path) -> None:
 def test_quality_on_the_command_line(data: Path) -> None:
     text = run("status", "--quality", "--data", data)
     assert text.returncode == 0
-    assert "untold split*: 1 in 1 symbols" in text.stdout
+    assert "missing split*: 1 in 1 symbols" in text.stdout
     assert f"B {EX}: from" in text.stdout
     assert "judging symbols: 3 of 3" in text.stderr
     alone = run("status", "--quality", "--symbol", "A", "--data", data)
     assert "A up to 2016-06-30" in alone.stdout
     assert "B " not in alone.stdout
     facts = json.loads(run("status", "--quality", "--json", "--data", data).stdout)
-    assert [f["symbol"] for f in facts["flags"] if f["rule"] == "untold split"] == ["B"]
+    assert [f["symbol"] for f in facts["flags"] if f["rule"] == "missing split"] == ["B"]
     refused(2, "status", "--symbol", "A", "--data", data, says="--symbol goes with --quality")
     refused(2, "status", "--quality", "--symbol", "AA", "--data", data, says="did you mean")
 

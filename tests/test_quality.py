@@ -87,11 +87,11 @@ def quality(example_data: Path) -> Quality:
 
 @pytest.fixture(scope="module")
 def untold(tmp_path_factory: pytest.TempPathFactory) -> set[Place]:
-    """What the rule takes for untold splits where not one split is told."""
+    """What the rule takes for missing splits where not one split is told."""
     path = tmp_path_factory.mktemp("untold")
     store_of(path, example_bars(), reference=False).close()
     with Store.open(path) as store:
-        return places(read_quality(store).flags, "untold split")
+        return places(read_quality(store).flags, "missing split")
 
 
 def test_another_instrument_under_the_ticker(quality: Quality) -> None:
@@ -99,7 +99,7 @@ def test_another_instrument_under_the_ticker(quality: Quality) -> None:
         return [
             (f"{flag.first:%m-%d}", f"{flag.last:%m-%d}")
             for flag in quality.flags
-            if flag.rule == "stranger" and flag.symbol == symbol
+            if flag.rule == "wrong instrument" and flag.symbol == symbol
         ]
 
     assert stretches("NEE") == [("06-09", "11-18"), ("11-28", "12-30")]
@@ -118,7 +118,7 @@ def test_the_decimal_slips_of_10_november(quality: Quality) -> None:
     day = dt.date(2016, 11, 10)
     one_bar = {"APFH", "DWLV", "LN", "NGHCN", "QCP", "SUPV"}
     two_bars = {"AZRX", "CFCOU", "PZRX", "SOHOB"}
-    slips = {f.symbol: f for f in quality.flags if f.rule == "slip" and f.first == day}
+    slips = {f.symbol: f for f in quality.flags if f.rule == "decimal slip" and f.first == day}
     assert set(slips) == one_bar | two_bars
     assert {symbol for symbol, flag in slips.items() if flag.last == day} == one_bar
     assert "1/100" in slips["PZRX"].evidence
@@ -144,7 +144,7 @@ def test_untold_splits_are_found_where_told_ones_are_hidden(untold: set[Place]) 
 
 
 def test_what_was_not_told_is_reported_and_bad_news_is_not(quality: Quality) -> None:
-    found = places(quality.flags, "untold split")
+    found = places(quality.flags, "missing split")
     assert not found & set(confirmed())
     # VBIV traded ten times its usual shares: more than a split brings.
     assert found & RISES == RISES - {("VBIV", dt.date(2016, 5, 9))}
@@ -351,7 +351,7 @@ def test_an_untold_split_is_reported_until_it_is_told(
     # A move of the day itself may hide how exact a split is: these are of quiet days.
     raw[OPEN : CLOSE + 1, row] *= raw[CLOSE, row - 1] * (old / new) / raw[OPEN, row]
     (flag,) = judge(raw)
-    assert (flag.rule, flag.first, flag.last) == ("untold split", DAYS[row], DAYS[row])
+    assert (flag.rule, flag.first, flag.last) == ("missing split", DAYS[row], DAYS[row])
     assert flag.since == 120 - row
     assert f"{new}-for-{old}" in flag.evidence
     assert judge(raw, [Split("S0", DAYS[row], old, new)]) == []
@@ -384,7 +384,7 @@ def test_volumes_are_compared_in_the_same_shares() -> None:
     raw = rescale(walk(6), slice(60, None), 0.1, 10.0)
     raw = rescale(raw, slice(63, None), 2.0, 0.5)
     (flag,) = judge(raw, [Split("S0", DAYS[60], 1, 10)])
-    assert (flag.rule, flag.first) == ("untold split", DAYS[63])
+    assert (flag.rule, flag.first) == ("missing split", DAYS[63])
     before, now = re.findall(r"shares a day ([\d,]+), then ([\d,]+)", flag.evidence)[0]
     assert 9e6 < float(before.replace(",", "")) < 11e6
     assert 4.5e6 < float(now.replace(",", "")) < 5.5e6
@@ -395,7 +395,7 @@ def test_volumes_are_compared_in_the_same_shares() -> None:
 def test_a_slip_is_found(seed: int, row: int, bars: int, factor: float) -> None:
     raw = rescale(walk(seed), slice(row, row + bars), factor, 1.0)
     (flag,) = judge(raw)
-    assert (flag.rule, flag.first, flag.last) == ("slip", DAYS[row], DAYS[row + bars - 1])
+    assert (flag.rule, flag.first, flag.last) == ("decimal slip", DAYS[row], DAYS[row + bars - 1])
     assert flag.since == 120 - row - bars
 
 
@@ -404,7 +404,11 @@ def test_a_slip_is_found(seed: int, row: int, bars: int, factor: float) -> None:
 def test_a_stranger_is_found(seed: int, row: int, bars: int, factor: float) -> None:
     raw = rescale(walk(seed), slice(row, row + bars), factor, 0.01)
     (flag,) = judge(raw)
-    assert (flag.rule, flag.first, flag.last) == ("stranger", DAYS[row], DAYS[row + bars - 1])
+    assert (flag.rule, flag.first, flag.last) == (
+        "wrong instrument",
+        DAYS[row],
+        DAYS[row + bars - 1],
+    )
 
 
 @given(SEEDS, ROWS, st.sampled_from([(1, 2), (1, 10), (2, 1), (4, 1)]), st.integers(1, 8))
@@ -489,8 +493,8 @@ def test_an_impossible_price_blinds_no_rule() -> None:
     for row, value in ((0, 0.0), (1, -1.0), (55, 0.0), (62, 1e9), (63, -5.0)):
         raw[:VOLUME, row] = value
     flags = judge(raw)
-    assert places(flags, "untold split") == {("S0", DAYS[60])}
-    assert {flag.rule for flag in flags} == {"untold split", "nonpositive", "absurd"}
+    assert places(flags, "missing split") == {("S0", DAYS[60])}
+    assert {flag.rule for flag in flags} == {"missing split", "nonpositive", "absurd"}
 
 
 NUMBERS = st.sampled_from([0.0, -1.0, 1e-9, 1e-6, 0.5, 5.0, 50.0, 500.0, 9e6, 1e7, 1e300, np.nan])
@@ -516,7 +520,7 @@ def test_a_stranger_of_a_year_is_at_home() -> None:
     days = sessions_between(dt.date(2014, 1, 1), LAST)
     raw = rescale(walk(4, rows=700), slice(100, None), 0.2, 0.01)
     (flag,) = judge(raw, days=days)
-    assert (flag.rule, flag.first, flag.last) == ("stranger", days[100], days[351])
+    assert (flag.rule, flag.first, flag.last) == ("wrong instrument", days[100], days[351])
     back = rescale(raw, slice(500, None), 5.0, 100.0)
     assert [flag.last for flag in judge(back, days=days)] == [days[351]]
 
@@ -548,7 +552,7 @@ def test_suspicious_symbols_can_be_left_out(market: Market, quality: Quality) ->
     assert f"{len(suspect)} suspicious" in kept.receipt
     assert kept.to_dict()["coverage"]["excluded"]["suspect"] == len(suspect)
     assert everyone.coverage.excluded.suspect == 0
-    # GALE's untold split of 14 November lies further back than 31 bars, but not than 64.
+    # GALE's missing split of 14 November lies further back than 31 bars, but not than 64.
     assert "GALE" in kept.symbols
     assert "GALE" not in market.scan("roc(63) > -1000", exclude_suspect=True).symbols
 
@@ -615,7 +619,7 @@ def test_who_is_left_out_on_demand_is_not_missing() -> None:
 
 
 def test_a_stranger_is_known_while_it_is_there(market: Market) -> None:
-    rules = [rule for rule in RULES if rule.name == "stranger"]
+    rules = [rule for rule in RULES if rule.name == "wrong instrument"]
     with market.view() as view:
         dates = [day for day in view.sessions if day <= dt.date(2016, 2, 22)]
         wanted = [own_bars.company(view.snapshot, dates, "TCO")]
@@ -638,7 +642,7 @@ def test_short_histories_are_counted_once(market: Market) -> None:
     assert coverage.expected == coverage.evaluated + sum(
         (left.prescreen, left.stale, left.short_history, left.suspect)
     )
-    assert "APEN" in coverage.suspect_symbols  # two bars, and an untold split between them
+    assert "APEN" in coverage.suspect_symbols  # two bars, and an missing split between them
 
 
 def test_what_is_suspicious_is_asked_for_anew_where_the_data_changes(tmp_path: Path) -> None:

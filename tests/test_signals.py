@@ -396,7 +396,7 @@ def test_hits_on_suspicious_bars_are_marked(real: Path) -> None:
                 and flag.first <= window[-1]
                 and (
                     window[0] <= flag.last
-                    if flag.rule not in ("untold split", "premature split", "hole")
+                    if flag.rule not in ("missing split", "premature split", "hole")
                     else window[0] < flag.first
                 )
             }

@@ -199,7 +199,7 @@ def _is_told(snapshot: Snapshot, symbol: str, ex_date: dt.date, kind: Kind) -> b
 
 
 def _is_suspected(snapshot: Snapshot, symbol: str, ex_date: dt.date) -> bool:
-    rules = [rule for rule in RULES if rule.name == "untold split"]
+    rules = [rule for rule in RULES if rule.name == "missing split"]
     wanted = [company(snapshot, snapshot.sessions, symbol)]
     flags = find_flags(snapshot, snapshot.sessions, wanted, rules)
     return any(flag.first == ex_date for flag in flags)

@@ -1,8 +1,8 @@
-"""Price levels that break overnight: decimal slips, strangers, splits that nobody told.
+"""Price levels that break overnight: decimal slips, wrong instruments, missing splits.
 
 1. Splits that count are applied, so that what is left over is unexplained (`_Series`).
 2. A jump is a bar whose open and close are both far from the close before (`_jumps`).
-3. A jump that a later one undoes is a slip, or another instrument's bars (`_excursion`).
+3. A jump that a later one undoes is a decimal slip, or another instrument's bars (`_excursion`).
 4. One that stays, though trading did not take notice, is a split that was not told, or another
    instrument that has not left yet (`_lasting`). News is what takes the market's notice.
 
@@ -46,7 +46,7 @@ _INVERSE: Final = log(1.25)
 """As near as this to its inverse a jump is undone."""
 
 _LONGEST: Final = 252
-"""Bars. Who has been there for a year is no stranger any more; 276 tickers changed hands."""
+"""Bars. An instrument that stays for a year has the ticker; 276 tickers changed hands."""
 
 _SLIP_BARS: Final = 3
 _SLIP: Final = 0.06
@@ -55,7 +55,7 @@ _SLIP: Final = 0.06
 _SHARES_OF_NEWS: Final = 5.0
 _DOLLARS_OF_NEWS: Final = 4.0
 _DOLLARS_OF_A_SPLIT: Final = 0.3
-_DOLLARS_OF_A_STRANGER: Final = 0.1
+_DOLLARS_OF_ANOTHER: Final = 0.1
 """Of what was usual in the bars before."""
 
 _REVERSE_RATIOS: Final = (
@@ -67,9 +67,9 @@ _REVERSE_RATIOS: Final = (
 class Kind(Enum):
     """What a break looks like."""
 
-    SLIP = "slip"
-    STRANGER = "stranger"
-    SPLIT = "untold split"
+    SLIP = "decimal slip"
+    OTHER = "wrong instrument"
+    SPLIT = "missing split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class _Series:
         return bool(abs(there + back) <= _INVERSE)
 
     def _excursion(self, row: int, end: int) -> Break | None:
-        """The bars from `row` until `end` as a slip or a stranger's; None where neither."""
+        """The bars from `row` to `end` as a decimal slip or another instrument, else None."""
         inside = self.close[row:end]
         outside = np.sqrt(self.close[row - 1] * self.close[end])
         power = np.round(log10(np.median(inside) / outside))
@@ -168,7 +168,7 @@ class _Series:
         if apart < _STRANGE or not self._doubles(row) or self._is_news(row):
             return None
         return self._break(
-            Kind.STRANGER,
+            Kind.OTHER,
             row,
             end - 1,
             f"{_count(end - row)} at another level, there and back: {self._turn(row)}, "
@@ -176,18 +176,13 @@ class _Series:
         )
 
     def _lasting(self, row: int) -> Break | None:
-        """A break that nothing has undone as a split or a stranger's; None where it is neither."""
+        """A break that nothing has undone as a split or another instrument; None for neither."""
         before, after = self._before(row), self._after(row)
         apart = _apart(self.low, self.high, before, after)
         gap = log(self.open[row] / self.close[row - 1])
         dollars = self._dollars(row, after)
-        if (
-            gap < 0
-            and apart >= _STRANGE
-            and self._doubles(row)
-            and dollars <= _DOLLARS_OF_A_STRANGER
-        ):
-            return self._stranger(row)
+        if gap < 0 and apart >= _STRANGE and self._doubles(row) and dollars <= _DOLLARS_OF_ANOTHER:
+            return self._other(row)
         quoted = min(np.median(self.volume[before]), np.median(self.volume[after])) < LOT
         if apart < _APART or quoted or self._is_news(row):
             return None
@@ -220,13 +215,13 @@ class _Series:
             return None
         return "3-for-2" if new == 1.5 else f"{new:g}-for-1"
 
-    def _stranger(self, row: int) -> Break:
+    def _other(self, row: int) -> Break:
         """The bars since a break; or those before it, where they are the first few of a listing."""
         start, end = self._level_before(row), self._level_after(row)
         evidence = f"{self._turn(row)}, and has not come back; {self._trade(row, self._after(row))}"
         if start == 0 and row < min(_SEASONED, end - row):
-            return self._break(Kind.STRANGER, 0, row - 1, evidence)
-        return self._break(Kind.STRANGER, row, min(end, row + _LONGEST) - 1, evidence)
+            return self._break(Kind.OTHER, 0, row - 1, evidence)
+        return self._break(Kind.OTHER, row, min(end, row + _LONGEST) - 1, evidence)
 
     def _level_before(self, row: int) -> int:
         """Where the level before a jump began."""

@@ -213,7 +213,7 @@ def _runs(marks: NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
 
 RULES: Final = (
     Rule(
-        "untold split",
+        "missing split",
         "The price level changes overnight as by a split, stays, and no split is stored.",
         True,
         partial(_breaks, Kind.SPLIT),
@@ -225,14 +225,14 @@ RULES: Final = (
         _premature,
     ),
     Rule(
-        "stranger",
+        "wrong instrument",
         "Another instrument's bars under the ticker: the price leaves its level and comes back, "
         "or trading all but ends where it goes.",
         True,
-        partial(_breaks, Kind.STRANGER),
+        partial(_breaks, Kind.OTHER),
     ),
     Rule(
-        "slip",
+        "decimal slip",
         "One to three bars at 10, 100, 1/10 or 1/100 times of both neighbours.",
         True,
         partial(_breaks, Kind.SLIP),

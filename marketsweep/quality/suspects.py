@@ -38,7 +38,7 @@ class Suspects:
         self._found: dict[str, list[Suspicion]] = {}
 
     def marks(self, symbols: Sequence[str], bars: int) -> list[str]:
-        """Return what is suspicious of the newest `bars` of each symbol: "slip, hole", or "".
+        """Return what is suspicious of the newest `bars` of each symbol, as "decimal slip, hole".
 
         Raises StoreDamaged where a segment does not fit its checksum.
         """

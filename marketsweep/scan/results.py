@@ -145,7 +145,7 @@ class Hits:
     matched: int
     """How many matched; `limit` and `top` may show fewer."""
     suspicious: list[str] = field(default_factory=list)
-    """Of each match the rules that find bars it rests on suspicious: "slip, hole"; or ""."""
+    """For each match, the rules that suspect bars it rests on: "decimal slip, hole", or ""."""
     unsettled: list[tuple[str, ...]] = field(default_factory=list)
     """For each match, the names of the values that may change over a longer history."""
     warnings: list[str] = field(default_factory=list)

@@ -53,7 +53,7 @@ class Signals:
     volume: NDArray[np.float64]
     values: dict[str, NDArray[np.float64]]
     suspicious: list[str]
-    """For each hit, the rules that suspect bars it rests on: "slip, hole", or "".
+    """For each hit, the rules that suspect bars it rests on: "decimal slip, hole", or "".
 
     All bars up to the newest session judge: a rule may see today what no scan of that day could.
     """
