@@ -22,7 +22,8 @@ from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.ingest.sync import sync
-from marketsweep.store.companies.instruments import Move, identified, moves_of
+from marketsweep.store.companies.instruments import identified
+from marketsweep.store.companies.moves import Move, moves_of
 from marketsweep.store.store import Store
 from tests.markets import EXAMPLE, example_bars
 

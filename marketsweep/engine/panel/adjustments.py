@@ -27,7 +27,7 @@ from marketsweep.core.records import Dividend, Life, Split
 from marketsweep.engine.time_limit import check_time
 from marketsweep.errors import UsageError
 from marketsweep.kernels import cpu
-from marketsweep.store.companies.instruments import moves_of
+from marketsweep.store.companies.moves import moves_of
 from marketsweep.store.segments import Segment
 from marketsweep.store.store import Snapshot
 

@@ -20,17 +20,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from itertools import chain, groupby, pairwise
 from operator import attrgetter
 from typing import Final
 
-from marketsweep.core.records import Life, Listing
+from marketsweep.core.records import Listing
 from marketsweep.store.companies.bar_days import BarDays
 from marketsweep.store.companies.returning import comes_back
 from marketsweep.store.companies.tenures import (
     Change,
+    Close,
     Doubt,
     change_between,
     follows,
@@ -82,7 +83,7 @@ def identified(stored: Iterable[Listing], told: Iterable[Listing]) -> list[Listi
 
 
 def joined_by_bars(
-    listings: Iterable[Listing], bars: BarDays, close: Callable[[str, int], float]
+    listings: Iterable[Listing], bars: BarDays, close: Close
 ) -> tuple[list[Listing], list[Doubt]]:
     """Return the listings, joined where the bars show that one follows the other.
 
@@ -120,9 +121,7 @@ def _join_equal(book: _Book, instruments: Iterable[int], bars: BarDays) -> Itera
             book.merge(number, another)
 
 
-def _follow(
-    book: _Book, row: Listing, bars: BarDays, close: Callable[[str, int], float]
-) -> Iterator[Doubt]:
+def _follow(book: _Book, row: Listing, bars: BarDays, close: Close) -> Iterator[Doubt]:
     """Join a company with the one that has the ticker which it is told to have had afterwards."""
     new, number = row.renamed_to, book.number_of(row)
     if new is None or number is None or new == row.symbol or not bars.runs(new):
@@ -163,9 +162,7 @@ def _leads_to(symbol: str, book: _Book, later: Listing, bars: BarDays) -> bool:
     return alone and any(follows(symbol, ticker, bars) for ticker in tickers)
 
 
-def _join_renamed(
-    book: _Book, row: Listing, bars: BarDays, close: Callable[[str, int], float]
-) -> Iterator[Doubt]:
+def _join_renamed(book: _Book, row: Listing, bars: BarDays, close: Close) -> Iterator[Doubt]:
     """Join a company with the one that had the ticker which it is told to have had before."""
     old, number = row.renamed_from, book.number_of(row)
     if old is None or number is None or old == row.symbol:
@@ -488,55 +485,5 @@ def _is_over(listing: Listing, by: Listing) -> bool:
     return by.first is None or listing.last < by.first + _OVERLAP
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Before `day` the bars of an instrument stand under the ticker `before`.
-
-    None for none: what stands there under its own ticker is of another instrument.
-    """
-
-    day: dt.date
-    before: str | None
-
-
-def moves_of(lives: Iterable[Life], as_of: dt.date) -> dict[str, list[Move]]:
-    """Of each ticker that needs them, the moves of who has it on a day or had it last.
-
-    Newest first. `lives` are those of instruments that had several tickers, and of tickers that
-    several had.
-    """
-    of_ticker: defaultdict[str, list[Life]] = defaultdict(list)
-    of_instrument: defaultdict[int, list[Life]] = defaultdict(list)
-    for life in lives:
-        if life.first is None or life.first <= as_of:
-            of_ticker[life.symbol].append(life)
-            of_instrument[life.instrument].append(life)
-    found = {}
-    for symbol, owners in of_ticker.items():
-        life = max(owners, key=_end)
-        moves = list(_moves(life, of_instrument[life.instrument], of_ticker))
-        # Nobody has a ticker before whoever had it, or what it was, has given it up.
-        if moves and moves[0].day <= as_of:
-            found[symbol] = moves
-    return found
-
-
-def _moves(
-    life: Life, tickers: Sequence[Life], of_ticker: Mapping[str, Sequence[Life]]
-) -> Iterator[Move]:
-    for earlier in sorted(tickers, key=_end, reverse=True):
-        if earlier.last is None or life.first is None or _end(earlier) >= _end(life):
-            continue
-        # Told of both tickers for some days, the new one counts from its first on.
-        after = earlier.last + _DAY
-        day = min(after, life.first) if life.first > earlier.last else life.first
-        yield Move(day, earlier.symbol)
-        life = earlier
-    others = [one for one in of_ticker[life.symbol] if one.instrument != life.instrument]
-    before = [one.last for one in others if one.last and _end(one) < _end(life)]
-    if before:
-        yield Move(max(before) + _DAY, None)
-
-
-def _end(listed: Life | Listing) -> dt.date:
-    return listed.last or dt.date.max
+def _end(listing: Listing) -> dt.date:
+    return listing.last or dt.date.max

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Final
 
 from marketsweep.store.companies.bar_days import NEAR, BarDays
-from marketsweep.store.companies.tenures import Doubt, Rule, Tenure
+from marketsweep.store.companies.tenures import Close, Doubt, Rule, Tenure
 
 _JUMP: Final = log(1.6)
 """A price that moves further at a rename than this is doubtful, in logs."""
@@ -22,7 +22,7 @@ _Piece = tuple[int, int, Tenure]
 def doubts_of(
     tenures: Sequence[Tenure],
     bars: BarDays,
-    close: Callable[[str, int], float],
+    close: Close,
     is_split: Callable[[str, int], bool],
 ) -> list[Doubt]:
     """Return what is doubtful of tenures, by ticker.
@@ -71,7 +71,7 @@ def _of_change(
     earlier: _Piece,
     later: _Piece,
     bars: BarDays,
-    close: Callable[[str, int], float],
+    close: Close,
     is_split: Callable[[str, int], bool],
 ) -> Iterator[Doubt]:
     """What is doubtful of a company's change from one ticker to another."""
