@@ -201,6 +201,10 @@ CASES: dict[str, tuple[Told, dict[str, Company]]] = {
         [(LAST, [Listing("PAR", renamed_to="SPN")])],
         {"PAR": PARENT, "SPN": SPUN},
     ),
+    "the same told of the parent with a day": (
+        [(LAST, [Listing("PAR", renamed_to="SPN", last=BEFORE), Listing("SPN", first=CHANGE)])],
+        {"PAR": PARENT, "SPN": SPUN},
+    ),
     "a merger that is told as a rename": (
         [(LAST, [Listing("TGT", renamed_to="BUY", last=BEFORE), Listing("BUY")])],
         {"BUY": BUYER},

@@ -131,9 +131,8 @@ def _follow(book: _Book, row: Listing, bars: BarDays, close: Close) -> Iterator[
     change = change_between(row, Listing(new), bars)
     if change is None or any(one.renamed_from == row.symbol for one in book.of_ticker(new)):
         return
-    alone = len(book.of_ticker(row.symbol)) == 1
     if (
-        alone
+        book.is_alone(row)
         and _goes_on(row.symbol, change, bars)
         and not is_one_price(row.symbol, new, change.place, close)
     ):
@@ -182,7 +181,9 @@ def _join_renamed(book: _Book, row: Listing, bars: BarDays, close: Close) -> Ite
         yield Doubt(row.symbol, old, f"no bar of {old} comes before those of {row.symbol}")
         return
     goes_on = _goes_on(old, change, bars)
-    same = before is not None and bool(before.last or (row.figi and before.figi == row.figi))
+    same = before is not None and bool(
+        (before.last and not book.is_alone(before)) or (row.figi and before.figi == row.figi)
+    )
     if goes_on and not same and not is_one_price(old, row.symbol, change.place, close):
         reason = f"{old} is traded on at another price than {row.symbol}"
         yield Doubt(row.symbol, old, reason)
@@ -313,6 +314,10 @@ class _Book:
         """The number of a listing's company now: companies may have been joined meanwhile."""
         found = (one.instrument for one in self._of_ticker[listing.symbol] if one == listing)
         return next(found, None)
+
+    def is_alone(self, listing: Listing) -> bool:
+        """Whether no other listing of its ticker is told."""
+        return len(self._of_ticker[listing.symbol]) == 1
 
     def is_only_owner(self, listing: Listing) -> bool:
         """Whether no other company had the ticker of a listing."""
