@@ -55,7 +55,7 @@ _checked = checked_arguments(elsewhere=Expression)
 
 
 def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
-    """The data folder: the one given, else MARKETSWEEP_DATA, else the platform's user data."""
+    """Return the data folder: `given`, else MARKETSWEEP_DATA, else the platform's user folder."""
     if given is not None:
         if "\0" in str(given):
             raise UsageError(f"{str(given)!r} is not a path: it has a zero in it")
@@ -72,10 +72,10 @@ def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
 def open_market(
     path: str | os.PathLike[str] | None = None, provider: Callable[[], Provider] | None = None
 ) -> Market:
-    """Open a data folder that `marketsweep sync` has filled. Raises UsageError where none is.
+    """Open a data folder that `marketsweep sync` has filled.
 
-    With a `provider`, which makes the source that missing bars are asked of, an empty folder
-    will do; without one it is Massive, if MASSIVE_API_KEY is set.
+    `provider` returns the source of missing bars; with it, an empty folder can be opened. The
+    default is Massive, if MASSIVE_API_KEY is set. Raises UsageError if there is no data folder.
     """
     folder = data_folder(path)
     store = Store.create(folder) if provider else Store.open(folder)
@@ -87,11 +87,11 @@ def open_market(
 
 
 class Market:
-    """A data folder with what is kept of it between scans; a context manager that closes itself.
+    """An open data folder, with bars in memory between scans; use it as a context manager.
 
-    Threads may share a market: each call answers from one state of the data, the newest when it
-    began, and commits of other processes do not change it. Other calls wait while bars are loaded;
-    the evaluation of several scans runs at the same time. After a fork a process opens its own.
+    Threads may share a market. Each call works on one state of the data: the newest one when the
+    call begins; commits of other processes do not change it. Calls wait for each other while bars
+    are loaded, and are evaluated at the same time. After a fork, open the folder again.
     """
 
     def __init__(
@@ -107,12 +107,12 @@ class Market:
 
     @contextmanager
     def view(self) -> Iterator[Loader]:
-        """Hold one state of the data, the newest: what is read from it belongs together."""
+        """Hold the newest state of the data for several reads that belong together."""
         with self._views.newest() as view:
             yield view
 
     def close(self) -> None:
-        """Let go of the data folder, once the scans that run have ended; hits stay good."""
+        """Close the data folder after the running scans have ended. Hits stay valid."""
         self._views.close()
         self.store.close()
 
@@ -149,26 +149,31 @@ class Market:
         incremental: bool | Incremental = False,
         timeout: float | None = None,
     ) -> Hits:
-        """Symbols for which a condition holds, ranked, with the receipt of what was covered.
+        """Return the symbols for which a condition holds, ranked, with the coverage receipt.
 
-        `as_of` (None: the newest session stored) is what the market looked like that day: later
-        bars, splits and listings are not seen. `universe` names who is looked at, out of
-        `universe.toml` in the data folder; `where`, a condition on reference data, is asked as
-        well. Of whom it cannot be told is left out, or looked at with `unknown="keep"`.
-        `skip_low_volume` leaves those on the kept low-volume list out. `columns` are more values to
-        show, a text of several being cut at its commas. `threads` (None: what the folder is set to,
-        else one a processor) evaluate. `executor` is "threads", "serial", "ray" or, for a cluster
-        of one's own, a `Ray`. `exclude_suspect` leaves out symbols with suspicious bars
-        among those that the condition looks at. `min_history` is from which bar on values count:
-        TA-Lib's first valid one, or "settled", once a recursion has forgotten its start. With
-        `funnel` the hits say whom each clause lets
-        through, and `near` how many to tell of that fail one clause by the least. With
-        `incremental`, symbols whose data has not changed since the last such scan of this condition
-        and session keep what they had, as `Incremental` says; the answer is the same, and
-        `hits.reuse` counts them. After `timeout` seconds TimedOut is raised. Read `hits.coverage`
-        before you trust an answer: with `min_coverage` above 0, one that covers a smaller part of
-        what was asked for is a CoverageError, as it is at the command line below 0.95.
-        Raises ConditionError for what is no condition, UsageError for a day that cannot be.
+        as_of: session of the scan (None: the newest). Later bars, splits and listings are hidden.
+        universe: name of a universe in `universe.toml` of the data folder.
+        where: condition on reference data. Symbols whose facts are unknown are skipped unless
+            `unknown="keep"`.
+        skip_low_volume: leave out the symbols on the low-volume list.
+        sort, descending, limit: order of the matches, and how many are returned.
+        top, by: return the best `top` matches of each group, as by "sector".
+        columns: further values to return; a text is cut at its commas.
+        executor: "threads", "serial", "gpu", "auto", "ray", or a `Ray` for a cluster of your own.
+        threads: number of threads (None: the setting of the folder, else one per core).
+        adjust: "splits", "total" (dividends too) or "none".
+        exclude_suspect: leave out symbols with suspicious bars among those that are used.
+        min_history: "valid": values count from TA-Lib's first valid bar; "settled": from the bar
+            at which a recursion has forgotten its start.
+        funnel: also count the symbols that pass each clause.
+        near: also return the `near` symbols that fail exactly one clause by the smallest margin.
+        incremental: reuse the results of symbols whose data has not changed; see `Incremental`.
+        timeout: seconds after which TimedOut is raised.
+        min_coverage: raise CoverageError if less than this part of the market is covered. The
+            default 0 returns every answer: read `hits.coverage` before you trust it.
+
+        Raises ConditionError if a condition is invalid, UsageError if another argument is invalid,
+        CoverageError and TimedOut as above, and StoreError.
         """
         executor, threads = self._executor(executor, threads)
         if by and top is None:
@@ -213,9 +218,10 @@ class Market:
         limit: int | None = None,
         adjust: Adjust = "splits",
     ) -> list[Hits]:
-        """The hits of several conditions, as `scan` gives them, in one pass that shares their work.
+        """Return the hits of several conditions, evaluated in one pass that shares their work.
 
-        Raises what `scan` does; UsageError where there is no condition.
+        The arguments are those of `scan`. Raises what `scan` raises, and UsageError if
+        `conditions` is empty.
         """
         if not conditions or isinstance(conditions, str):
             raise UsageError("scan_together takes a list of conditions: ['nr7', 'rsi(14) < 30']")
@@ -253,14 +259,13 @@ class Market:
         exclude_suspect: bool = False,
         progress: Callable[[int, int, int], None] | None = None,
     ) -> Signals:
-        """What `scan` finds as of each stored session from `since` to `until`: a year in one pass.
+        """Return what `scan` finds as of each stored session from `since` to `until`.
 
-        `until` None is the newest session, `since` None the 252nd before it. Each session is seen
-        as a scan of that day sees it: its universe, and the splits and tickers known by then.
-        `limit` counts by session; `progress` is told how many sessions are done, of how many, and
-        the hits so far. Hits on suspicious bars are marked: judged by all bars up to `until`, so
-        that a mark may be younger than the hit.
-        The other arguments are those of `scan`, and so is what it raises.
+        The default is the newest 252 sessions. Each session is seen as a scan of that day sees it:
+        with its universe, and the splits and tickers known by then. `limit` counts per session.
+        `progress` is called with the number of sessions done, their total, and the hits so far.
+        Hits on suspicious bars are marked; the marks use all bars up to `until`, so that a mark may
+        be younger than its hit. The other arguments, and the errors, are those of `scan`.
         """
         from marketsweep.studies.signals import signals  # few scans ask for it
 
@@ -300,14 +305,14 @@ class Market:
         progress: Callable[[int, int, int], None] | None = None,
         **values: Iterable[float],
     ) -> Sweep:
-        """For how many symbols each variant of a condition holds: thousands in one pass.
+        """Count the symbols for which each variant of a condition holds, thousands in one pass.
 
-        The condition has names in braces where numbers stand, and `values` has what each of them
-        is to be: `market.sweep("rsi({n}) < {t}", n=range(5, 30), t=range(15, 40))`. Every
-        combination is a variant. With `since` or `until` each stored session between them is
-        counted, as `signals` sees it, and else that of `as_of`. `progress` is told how many counts
-        are made, of how many, and the matches so far.
-        The other arguments are those of `scan`, and so is what it raises.
+        The condition has names in braces in the place of numbers, and `values` has the numbers of
+        each name: `market.sweep("rsi({n}) < {t}", n=range(5, 30), t=range(15, 40))`. Every
+        combination is a variant. With `since` or `until`, each stored session between them is
+        counted as `signals` sees it; otherwise the session `as_of`. `progress` is called with the
+        number of counts done, their total, and the matches so far. The other arguments, and the
+        errors, are those of `scan`.
         """
         from marketsweep.studies.sweep import sweep  # few scans ask for it
 
@@ -340,9 +345,9 @@ class Market:
         as_of: dt.date | str | None = None,
         adjust: Adjust = "splits",
     ) -> Explanation:
-        """Why a symbol matches a condition or not: each part's value, and how far it is away.
+        """Explain why a symbol matches a condition or not: the value and the distance of each part.
 
-        Raises what a scan does, and UsageError for a symbol that was not traded in that session.
+        Raises what `scan` raises, and UsageError if the symbol was not traded in that session.
         """
         from marketsweep.scan.explain import explain  # few scans ask for it
 
@@ -359,9 +364,9 @@ class Market:
         sessions: int = 5,
         progress: Callable[[int, int, int], None] | None = None,
     ) -> Audit:
-        """Whether a condition sees the future: past sessions scanned on data that ends there too.
+        """Check that a condition uses no future data: scan past sessions on data that ends there.
 
-        `progress` is told how many of the sessions are done. Raises what a scan does.
+        `progress` is called with the number of sessions done. Raises what `scan` raises.
         """
         from marketsweep.studies.lookahead import audit  # few scans ask for it
 
@@ -384,13 +389,13 @@ class Market:
         bars: int = 252,
         adjust: Adjust = "splits",
     ) -> Chart:
-        """A chart of one symbol: candles, volume, indicators, and the bars a condition held on.
+        """Draw one symbol: candles, volume, indicators, and the bars on which a condition held.
 
-        The `indicators` are drawn, and what the condition compares; on the candles what lies on
-        the scale of prices, and the rest in panes below. Values are those of a scan, of the newest
-        `bars` up to the session `as_of` (None: the newest). Jupyter shows a chart by itself, and
-        `save` writes it as a page of its own.
-        Raises UsageError for a symbol without bars, with names near it, and ConditionError.
+        The chart has the newest `bars` up to the session `as_of` (None: the newest), with the
+        `indicators` and the values that the condition compares. Values on the scale of prices are
+        drawn on the candles, the others in panes below. Jupyter shows a chart by itself; `save`
+        writes it as a page. Raises ConditionError, and UsageError for a symbol without bars, with
+        similar names.
         """
         from marketsweep.output.charts.drawing import draw, indicator_lines
         from marketsweep.output.charts.page import Chart

@@ -374,11 +374,11 @@ def test_a_built_in_universe_can_be_replaced(own: Market) -> None:
 
 FAULTY = {
     "[a]\nmin_prize = 5": r"\[a\] has an unknown key 'min_prize' \(did you mean min_price\?\)",
-    "[a]\nmin_price = 'five'": r"\[a\] min_price: 'five' is no number of dollars .* 20M",
-    "[a]\nmin_price = true": "True is no number of dollars",
-    "[a]\nmin_price = -1": "-1 is no number of dollars",
-    "[a]\nmin_dollar_volume = nan": "nan is no number of dollars",
-    "[a]\nmin_dollar_volume = 'sma(5)'": "is no number of dollars",
+    "[a]\nmin_price = 'five'": r"\[a\] min_price: 'five' is not a number of dollars .* 20M",
+    "[a]\nmin_price = true": "True is not a number of dollars",
+    "[a]\nmin_price = -1": "-1 is not a number of dollars",
+    "[a]\nmin_dollar_volume = nan": "nan is not a number of dollars",
+    "[a]\nmin_dollar_volume = 'sma(5)'": "is not a number of dollars",
     "[a]\nsessions = 0": r"\[a\] sessions: 0 is no whole number from 1 to 5,000",
     "[a]\nwhere = 'market_cap > '": r"\[a\] where: .*at column",
     "[a]\nwhere = 'market_cap'": "this is a number, and a condition is true or false",

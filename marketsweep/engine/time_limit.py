@@ -18,13 +18,13 @@ _ends: Final = ContextVar("ends", default=math.inf)
 def time_limit(seconds: float | None) -> Iterator[None]:
     """Let what is done within take so long; None is as long as it takes.
 
-    Raises UsageError for what is no number of seconds above 0.
+    Raises UsageError unless it is a number of seconds above 0.
     """
     if seconds is None:
         yield
         return
     if not isinstance(seconds, int | float) or not seconds > 0:
-        raise UsageError(f"timeout {seconds!r} is no number of seconds above 0")
+        raise UsageError(f"timeout {seconds!r} is not a number of seconds above 0")
     token = _ends.set(monotonic() + seconds)
     try:
         yield

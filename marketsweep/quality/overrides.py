@@ -162,7 +162,8 @@ def _split(symbol: str, ex_date: dt.date, value: str) -> Split:
     new, old = map(float, match.groups()) if match else (0.0, 0.0)
     if not (new > 0 and old > 0):
         raise UsageError(
-            f"{value!r} is no split: write NEW-for-OLD, as 2-for-1, or 1-for-10 for a reverse split"
+            f"{value!r} is not a valid split: write NEW-for-OLD, as 2-for-1, or 1-for-10 for a "
+            "reverse split"
         )
     if new == old or max(new / old, old / new) > _LARGEST:
         raise UsageError(f"a split of {value} cannot be: it changes nothing, or more than 10,000x")
@@ -175,7 +176,9 @@ def _cash(symbol: str, ex_date: dt.date, value: str) -> Dividend:
     except ValueError:
         cash = math.nan
     if not 0 < cash < math.inf:
-        raise UsageError(f"{value!r} is no dividend: write dollars a share above 0, as 0.25")
+        raise UsageError(
+            f"{value!r} is not a valid dividend: write dollars a share above 0, as 0.25"
+        )
     return Dividend(symbol, ex_date, cash)
 
 

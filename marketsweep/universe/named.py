@@ -89,7 +89,7 @@ def screen_of(
 ) -> Screen:
     """A named universe of a data folder, further conditions, and who of unknown facts passes.
 
-    Raises UsageError, and ConditionError for what is no condition.
+    Raises UsageError, and ConditionError for an invalid condition.
     """
     screen = EVERYBODY if universe is None else read_universe(folder, universe)
     if where is not None:
@@ -111,7 +111,7 @@ def dollars(given: object) -> float:
             node = None
         value = node.value if isinstance(node, Number) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
-        raise UsageError(f"{given!r} is no number of dollars above 0: write 5, 2e6 or 20M")
+        raise UsageError(f"{given!r} is not a number of dollars above 0: write 5, 2e6 or 20M")
     return float(value)
 
 

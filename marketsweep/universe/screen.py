@@ -83,7 +83,7 @@ EVERYBODY: Final = Screen()
 def conditions_of(given: str | Node, saved: Saved | None = None) -> tuple[Condition, ...]:
     """The conditions that a text or tree joins by `and`, one by one.
 
-    Raises ConditionError where it is no condition.
+    Raises ConditionError if it is not a condition.
     """
     source = given if isinstance(given, str) else None
     node = parse(given, saved) if isinstance(given, str) else given

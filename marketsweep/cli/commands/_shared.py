@@ -99,7 +99,9 @@ _EXECUTOR_OPTIONS = (
         metavar="threads|serial|ray|gpu|auto",
         help="auto: threads or gpu, as measured.",
     ),
-    click.option("--threads", type=click.IntRange(1, 256), help="That evaluate; ray: a worker's."),
+    click.option(
+        "--threads", type=click.IntRange(1, 256), help="Threads for evaluation (ray: per worker)."
+    ),
     click.option("--ray-address", metavar="HOST:PORT|auto", help="Default: RAY_ADDRESS, or local."),
     click.option("--ray-workers", type=click.IntRange(1), metavar="N", help="Default: all it has."),
     click.option("--ray-pack", is_flag=True, help="Workers on few nodes; else spread over all."),

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 @universe_option
 @where_option
 @unknown_option
-@click.option("--details", is_flag=True, help="only: market cap and more, a call each.")
-@click.option("--always", metavar="A,B|@FILE", help="by symbol: fetched in any case.")
+@click.option("--details", is_flag=True, help="With --only: fetch market cap etc.; one call each.")
+@click.option("--always", metavar="A,B|@FILE", help="With --by-symbol: always fetch these.")
 @click.option("--concurrency", type=click.IntRange(1, 100), help="Calls under way at once.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what it would cost; make no call.")
 @click.option("--dry-run", is_flag=True, help="files: say what was understood; store nothing.")

@@ -151,7 +151,7 @@ def _drawn(pane: Pane, values: Iterator[NDArray[np.float64]]) -> DrawnPane:
 def indicator_lines(given: str | Node, saved: Saved) -> list[Node]:
     """The lines of an indicator or any number; of one with several outputs, all of them.
 
-    Raises ConditionError for what is no number.
+    Raises ConditionError unless it is a number.
     """
     if isinstance(given, str):
         opening = re.match(r"\s*(\w+)\s*\(", given)

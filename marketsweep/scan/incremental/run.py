@@ -68,7 +68,7 @@ class Incremental:
         given = (self.always,) if isinstance(self.always, str) else self.always
         object.__setattr__(self, "always", tuple(checked(given)) if given else ())
         if not isinstance(self.max_age, int | float) or not self.max_age >= 0:
-            raise UsageError(f"max age {self.max_age!r} is no number of seconds from 0 on")
+            raise UsageError(f"max age {self.max_age!r} is not a number of seconds from 0 on")
         if not isinstance(self.sample, int) or self.sample < 0:
             raise UsageError(f"audit sample {self.sample!r} is no whole number from 0 on")
 
