@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,12 @@ def test_no_import_cycle() -> None:
 
     for name in graph:
         visit(name, ())
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=str)
+def test_docstrings_stand_alone(module: str, path: Path) -> None:
+    """One that begins so needs another text to be understood."""
+    assert not re.findall(r'"""(?:The same|Those|Of )[^"]*', path.read_text()), module
 
 
 def test_modules_are_of_a_readable_size() -> None:

@@ -37,7 +37,7 @@ from marketsweep.store.store import Store
 
 CONNECTIONS: Final = (1, 2, 4, 8, 16, 20, 24, 32, 40, 50)
 _BATCHES: Final = 3
-"""Of each number of connections, one after the other; the first opens them."""
+"""Batches for each number of connections; the first one opens the connections."""
 _CALLS_EACH: Final = 2
 """Calls of a batch for each connection, """
 _FEWEST_CALLS: Final = 8
@@ -45,7 +45,7 @@ _FEWEST_CALLS: Final = 8
 _SCANS: Final = 15
 _MANY_THREADS: Final = (20, 24, 32, 40, 50)
 _NEAR: Final = 0.05
-"""Of the best: whatever is as near to it counts as good."""
+"""Part of the best rate within which a rate is as good."""
 _SESSIONS: Final = 40
 """The newest, which are fetched over and over: every plan has them."""
 
@@ -57,7 +57,7 @@ class Curve:
     """What was measured of one setting: amount per second by its value, the more the better."""
 
     what: str
-    """Of which the values are: connections, threads."""
+    """What is varied: connections or threads."""
     unit: str
     rates: dict[int, float]
 

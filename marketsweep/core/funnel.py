@@ -16,9 +16,9 @@ class Clause:
     alone: int
     """Symbols that it would leave out by itself."""
     removed: int
-    """Those of them that the parts before it had left."""
+    """Symbols among them that the parts before it had left."""
     unknown: int
-    """Of how many of all symbols it could not be told."""
+    """Symbols for which this part is unknown."""
     left: int
     """Symbols that have passed up to here."""
 

@@ -76,7 +76,7 @@ class Config:
     """That evaluate a scan."""
     ray_workers: int | None = None
     ray_threads: int | None = None
-    """Of each worker."""
+    """Threads of each worker."""
     ray_block: int | None = None
     """Symbols of a block in the object store."""
 

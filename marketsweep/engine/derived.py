@@ -114,7 +114,7 @@ def _longer(panel: Panel, number: NDArray[np.int64], names: list[str]) -> Panel:
 
 @lru_cache(maxsize=8)
 def _periods(dates: tuple[dt.date, ...], unit: str) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Of each session the number of its period, and whether it is the last session of it."""
+    """Return the period of each session, and whether it is the last session of its period."""
     # A session's period is over by the calendar, and not by what happens to be stored.
     after = np.array([next_session(day) for day in dates], dtype="datetime64[D]")
     number = _number(np.array(dates, dtype="datetime64[D]"), unit)

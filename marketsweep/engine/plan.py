@@ -58,7 +58,7 @@ class Column(NamedTuple):
     shift: int = 0
 
     def earlier(self, bars: int) -> Column:
-        """The same column, that many bars earlier; constants and facts never change."""
+        """Return this column a number of bars earlier; constants and facts stay as they are."""
         if self.source in (Source.CONSTANT, Source.FACT):
             return self
         return Column(self.source, self.number, self.output, self.shift + bars)
@@ -210,7 +210,7 @@ def _watched(operation: Operation, rows: int) -> int:
 
 
 def _watched_in(derived: Derivation) -> int:
-    """The same of a field that is derived, in daily bars."""
+    """Return the lookback of a derived field, in daily bars."""
     days = _PERIOD[derived.node.unit][0] if isinstance(derived.node, tree.Framed) else 1
     return derived.plan.watched * days
 

@@ -48,7 +48,7 @@ class Unsettled(NamedTuple):
     young: NDArray[np.bool_]
     """Which symbols have fewer: bool [symbols]."""
     differs: dict[Node, NDArray[np.bool_]]
-    """Of which symbols a value or answer may be another one: bool [symbols]."""
+    """Whether a value or answer may differ over a longer history, bool [symbols]."""
 
     def of(self, node: Node) -> NDArray[np.bool_]:
         """Return of which symbols a value or answer may be another one."""

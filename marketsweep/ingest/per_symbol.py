@@ -19,7 +19,7 @@ _DAY: Final = dt.timedelta(days=1)
 
 
 def sessions_of(histories: Sequence[SymbolBars]) -> list[SessionBars]:
-    """The same bars by session, ascending; a session's symbols in the order of `histories`."""
+    """Return bars by session, ascending; the symbols of a session in the order of `histories`."""
     histories = [bars for bars in histories if bars.days.size]
     if not histories:
         return []

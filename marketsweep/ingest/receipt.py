@@ -18,7 +18,7 @@ class SyncReceipt:
 
     provider: str
     first: dt.date | None = None
-    """Of the sessions asked for, those stored already included."""
+    """First session asked for, stored ones included."""
     last: dt.date | None = None
     sessions_behind: int = 0
     """Sessions that have closed since the newest whole one that is stored."""
@@ -35,7 +35,7 @@ class SyncReceipt:
     """Symbols that had to be fetched one by one."""
     symbols_fetched: int = 0
     untraded: int = 0
-    """Those among them of which a snapshot showed that there was nothing to fetch."""
+    """Symbols among them for which a snapshot showed that there was nothing to fetch."""
     unknown: list[str] = field(default_factory=list)
     """Symbols for which the provider had no bars; they will be asked for again."""
     unavailable: list[dict[str, Any]] = field(default_factory=list)
@@ -138,7 +138,7 @@ def require_use(receipt: SyncReceipt) -> None:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401, facts of any kind
-    """The same with days as ISO texts."""
+    """Return plain data with days as ISO texts."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

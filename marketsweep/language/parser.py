@@ -30,7 +30,7 @@ MAX_DEPTH: Final = 64
 MAX_OPERATORS: Final = 250
 MAX_PARTS: Final = 2000
 MAX_HEIGHT: Final = 300
-"""Of the whole tree, what is named written out."""
+"""Height of the whole tree, with names written out."""
 MAX_SAVED: Final = 50
 """Saved conditions that use each other, one within the other."""
 

@@ -35,7 +35,7 @@ class SavedCondition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Those that a data folder knows, as they were at one moment: called with a name, its text.
+    """Conditions of a data folder at one moment; called with a name, it returns the text.
 
     It compares by what is in it, so that it may stand in the key of a cache.
     """
@@ -45,7 +45,7 @@ class Saved:
 
     @classmethod
     def of(cls, data: Path) -> Saved:
-        """Those of a data folder, as they are now."""
+        """Return the conditions of a data folder as they are now."""
         folder = data / FOLDER
         try:
             with os.scandir(folder) as entries:

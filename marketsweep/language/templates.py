@@ -41,9 +41,9 @@ class Template:
         }
         self.names = list(dict.fromkeys(found.values()))
         self._places = {at: self.names.index(name) for at, name in found.items()}
-        """Of the tokens that are placeholders, the number of the name."""
+        """Number of the name, by the place of a placeholder among the tokens."""
         self.places = {self._tokens[at].column: place for at, place in self._places.items()}
-        """The same by column."""
+        """Number of the name, by the column of a placeholder."""
         self.parts = _Parts()
 
     def written(self, values: Values) -> str:
@@ -126,7 +126,7 @@ class _Parts:
 
     def __init__(self) -> None:
         self.extents: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = {}
-        """Of what begins at a token: the token after it, and the placeholders in it."""
+        """Token after what begins at a token, and the placeholders in between."""
         self.nodes: dict[tuple[int, int, Values], Node] = {}
         self.measured = False
 

@@ -101,7 +101,7 @@ def mapped(node: Node, change: Callable[[Node], Node], **changes: Any) -> Node: 
 
 
 def unplaced(node: Node) -> Node:
-    """The same tree with no place in any text: it came from another one."""
+    """Return the tree without places in a text: it came from another text."""
     return mapped(node, unplaced, span=NOWHERE)
 
 
@@ -184,7 +184,7 @@ class Function(Node):
 
 @dataclass(frozen=True, slots=True)
 class Shift(Node):
-    """The same, a number of bars earlier."""
+    """An expression, a number of bars earlier."""
 
     of: Node
     bars: int

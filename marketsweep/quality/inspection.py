@@ -160,7 +160,7 @@ def find_flags(
 
 
 def _thin(snapshot: Snapshot, sessions: int | None = None) -> list[bool]:
-    """Of each of the first sessions whether it is thin; later ones are not looked at.
+    """Return whether each of the first sessions is thin; later sessions are not used.
 
     So are those of single symbols: who is missing from them was not asked for.
     """

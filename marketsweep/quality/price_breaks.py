@@ -40,7 +40,7 @@ _APART: Final = 1.14
 """The prices before and after a split do not overlap: the higher lowest over the lower highest."""
 
 _STRANGE: Final = 1.25
-"""The same, of another instrument, whose price is half or twice as high at least."""
+"""As `_APART`, for another instrument: its price is at least twice or at most half as high."""
 
 _INVERSE: Final = log(1.25)
 """As near as this to its inverse a jump is undone."""
@@ -56,7 +56,7 @@ _SHARES_OF_NEWS: Final = 5.0
 _DOLLARS_OF_NEWS: Final = 4.0
 _DOLLARS_OF_A_SPLIT: Final = 0.3
 _DOLLARS_OF_ANOTHER: Final = 0.1
-"""Of what was usual in the bars before."""
+"""Part of the usual dollars of the bars before."""
 
 _REVERSE_RATIOS: Final = (
     *(2, 2.5, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 35, 40, 50, 60, 75, 80, 100, 150, 200),

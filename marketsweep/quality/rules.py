@@ -69,7 +69,7 @@ class Judged:
     ) -> None:
         self.bars = bars
         self.thin = thin
-        """Of each session: whether the whole market had few bars."""
+        """Whether the whole market had few bars, by session."""
         self.dismissed = dismissed
         """Symbols and days of which the user says that no split was there."""
 

@@ -86,9 +86,9 @@ class OwnBars:
     session: NDArray[np.intp]
     count: NDArray[np.intp]
     splits: Sequence[Sequence[Told]]
-    """Of each company, ascending; a split on its first bar, which no bar is before, is left out."""
+    """Splits of each company, ascending; a split on the first bar is left out."""
     doubtful: Sequence[Sequence[Doubtful]]
-    """Of each company, by ex-date."""
+    """Doubtful actions of each company, by ex-date."""
 
     def day(self, row: int, column: int) -> dt.date:
         """The day of a bar."""

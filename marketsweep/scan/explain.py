@@ -32,7 +32,7 @@ class Part:
     text: str
     value: float | bool | None
     distance: float | None
-    """Of a truth that does not hold, how far it is from holding; None where none can be told."""
+    """Distance of a false part from being true; None if it is unknown."""
     unsettled: bool = False
     """Whether bars before the stored ones may change the value."""
 

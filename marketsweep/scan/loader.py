@@ -55,7 +55,7 @@ class _Needs(NamedTuple):
 
     @classmethod
     def of(cls, plan: Plan, fields: Collection[str] = ()) -> _Needs:
-        """Those of a plan, and perhaps further fields."""
+        """Return what a plan needs, and perhaps further fields."""
         return cls(frozenset({*plan.loads, *fields}), plan.history, plan.watched)
 
     def joined(self, other: _Needs) -> _Needs:
@@ -263,7 +263,7 @@ class Loader:
 
     @_locked
     def absent_facts(self, panel: Panel, names: Collection[str]) -> tuple[str, ...]:
-        """Those facts that are known of no symbol of a panel."""
+        """Return the facts among `names` that are known of no symbol of a panel."""
         if self._absent is None or self._absent[0] is not panel:
             self._absent = panel, {}
         absent = self._absent[1]
@@ -274,7 +274,7 @@ class Loader:
 
     @_locked
     def absent_on(self, as_of: dt.date, names: Collection[str]) -> tuple[str, ...]:
-        """Those facts that are known of no stored symbol on a day."""
+        """Return the facts among `names` that are known of no stored symbol on a day."""
         reference, symbols = self.day(as_of).reference, self.snapshot.symbols
         told = {name: reference.told(symbols, name) for name in names}
         return tuple(sorted(name for name in names if all(one is None for one in told[name])))

@@ -41,7 +41,7 @@ class Coverage:
     bars_needed: int = 0
     """Bars that the condition needs of a symbol."""
     unknown: int = 0
-    """Those for whom the pre-screen lacks a fact, and nothing else leaves them out."""
+    """Symbols that lack a fact of the pre-screen and that no other part excludes."""
     unknown_kept: bool = False
     """Whether they passed, as was asked for; else they were left out."""
     funnel: list[Clause] = field(default_factory=list)
@@ -87,11 +87,11 @@ class Reuse(NamedTuple):
     """What an incremental scan did: evaluated + reused are all symbols that it looked at."""
 
     fetched: int
-    """Those whose data has changed since a result of theirs was kept, or of whom none was."""
+    """Symbols whose data has changed since their result was kept, or that have none."""
     evaluated: int
     reused: int = 0
     audited: int = 0
-    """Those whose kept results were worked out again and compared."""
+    """Symbols whose kept results were evaluated again and compared."""
 
     def __str__(self) -> str:
         return (
@@ -152,7 +152,7 @@ class Hits:
     funnel: list[ClauseCount] = field(default_factory=list)
     """Whom each clause lets through, in order; where that was asked for."""
     near: list[NearMiss] = field(default_factory=list)
-    """Those who fail one clause alone, by the least; where that was asked for."""
+    """Symbols that fail exactly one clause by the smallest margin, if asked for."""
     sessions_behind: int = 0
     """Sessions that have closed since the newest stored one; 0 where an as-of day was given."""
     reuse: Reuse | None = None

@@ -87,7 +87,7 @@ class Scan:
     columns: tuple[str | Node, ...] = ()
     executor: str | Ray = "threads"
     threads: int | None = None
-    """Of the executor of that name; None for one a processor. With ray of each worker."""
+    """Threads for evaluation (per worker with ray); None: one per core."""
     adjust: Adjust = "splits"
     exclude_suspect: bool = False
     min_history: MinHistory = "valid"

@@ -30,7 +30,7 @@ class Axis:
         return self._places.find(tickers)
 
     def follow(self, tickers: list[str]) -> NDArray[np.intp]:
-        """The same of a session's tickers: mostly the last one's, in the same order.
+        """Return the columns of the tickers of a session; they are mostly those of the last one.
 
         A fourth of the cost where they are the very objects.
         """

@@ -12,7 +12,7 @@ _PATIENCE_S: Final = 2.0
 """Seconds that an item waits for its batch to fill, at the least."""
 
 _SHARE: Final = 0.1
-"""Of the time, for commits: items wait longer where these take long."""
+"""Part of the time for commits: items wait longer if commits take long."""
 
 _Item = TypeVar("_Item")
 

@@ -21,7 +21,7 @@ class Asked(NamedTuple):
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:
-    """The same sessions in as few spans as can be, by symbol and first day."""
+    """Return the sessions in as few spans as possible, by symbol and first day."""
     found: list[Span] = []
     for span in sorted(spans):
         before = found[-1] if found else None
@@ -42,7 +42,7 @@ class Known:
             self._spans[span.symbol].append(span)
 
     def missing(self, symbols: Iterable[str], days: Sequence[dt.date]) -> list[Span]:
-        """Of each symbol one span around all of `days`, ascending, that are not known of it."""
+        """Return one span per symbol around those of `days` (ascending) that are not stored."""
         open_days = [day for day in days if day not in self._whole]
         found: list[Span] = []
         for symbol in symbols:

@@ -140,7 +140,7 @@ class Segment:
 
     @cached_property
     def unchecked(self) -> NDArray[np.float64]:
-        """The same bars before any of them is read: for their addresses.
+        """Bars before the checksum is compared: for their addresses.
 
         Raises StoreDamaged if the file's length or header is not what the catalog says.
         """

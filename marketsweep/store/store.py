@@ -72,7 +72,7 @@ class Counts(NamedTuple):
     listings: int
     segments: int
     bytes: int
-    """Of the segments and the catalog on disk."""
+    """Bytes of the segments and the catalog on disk."""
     last_sync: dict[str, object] | None
     notes: dict[str, str]
 
@@ -415,7 +415,7 @@ class Snapshot:
         return self._catalog.lives()
 
     def shared_lives(self) -> list[Life]:
-        """Those of instruments that had several tickers, and of tickers that several had."""
+        """Return the lives of instruments with several tickers and of tickers of several owners."""
         return self._catalog.shared_lives()
 
     def listings(self) -> list[Listing]:

@@ -59,7 +59,7 @@ _DERIVED_BYTES: Final = 256 << 20
 _MOST_CORNERS: Final = 6
 
 _COLUMNS: Final = ("session", "matches", "evaluated")
-"""Of the table, beside those of the values."""
+"""Columns of the table beside the values."""
 
 Progress = Callable[[int, int, int], None]
 """Told now and then: how many counts are made, of how many, and the matches so far."""

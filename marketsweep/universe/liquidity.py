@@ -15,7 +15,7 @@ _READ = (CLOSE, VOLUME)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Liquidity:
-    """Of each column of the axis, over the last `sessions` stored ones; NaN without a bar there.
+    """Last close and dollar volume of each column over the last `sessions`; NaN without a bar.
 
     `close` is the last raw close in dollars, `dollars` the median of close times volume over the
     symbol's own bars: a session that the source lacks is no session without trading.

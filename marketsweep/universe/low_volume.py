@@ -46,9 +46,9 @@ class Rebuilt:
     expected: int
     """Symbols that were judged."""
     listed: int
-    """Those among them that are on the list now."""
+    """Symbols among them that are on the list now."""
     without_bars: int
-    """Those among them without a bar in these sessions."""
+    """Symbols among them without a bar in these sessions."""
     new: int
     gone: int
     waiting: int
@@ -56,7 +56,7 @@ class Rebuilt:
     data_version: int
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """Return the counts as plain data."""
         facts = {name: getattr(self, name) for name in self.__slots__}
         return facts | {"session": str(self.session), "expires": str(self.expires)}
 

@@ -60,7 +60,7 @@ class MarketDay:
         return self._universe(self.expected)
 
     def screened(self, screen: Screen) -> Universe:
-        """Those who pass a pre-screen.
+        """Return the symbols that pass a pre-screen.
 
         Raises ConditionError where a condition of it names a series. Of whom it cannot be told
         does not pass, unless the screen says so.

@@ -73,7 +73,7 @@ class Screen:
         return replace(self, sessions=SESSIONS, keep_unknown=False) == EVERYBODY
 
     def also(self, where: tuple[Condition, ...]) -> Screen:
-        """The same with further conditions."""
+        """Return this screen with further conditions."""
         return replace(self, where=self.where + where)
 
 

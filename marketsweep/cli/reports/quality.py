@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from marketsweep.quality.rules import Flag
 
 _SHOWN: Final = 3
-"""Of each rule, where the whole market is shown: the most recent."""
+"""Flags of each rule that are shown for the whole market: the most recent ones."""
 
 
 def quality_report(quality: Quality) -> str:

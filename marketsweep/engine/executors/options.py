@@ -20,7 +20,7 @@ class Ray:
     workers: int | None = None
     """None: as many as the processors of the cluster hold."""
     threads: int | None = None
-    """Of a worker, which reserves as many processors; None: those of the smallest node."""
+    """Threads of a worker, which reserves as many cores; None: the cores of the smallest node."""
     block: int | None = None
     """Symbols of a block in the object store, rounded up to whole tiles."""
     pack: bool = False
@@ -41,10 +41,10 @@ class Distribution:
 
     workers: int = 0
     nodes: set[str] = field(default_factory=set)
-    """Those whose tasks gave an answer."""
+    """Workers whose tasks gave an answer."""
     tasks: int = 0
     sent_bytes: int = 0
-    """Of fields, put into the object store; 0 where all of them were there."""
+    """Bytes of fields put into the object store; 0 if all of them were there."""
     run_again: int = 0
     """Tasks that were run again, since their worker was lost."""
     picked: set[str] = field(default_factory=set)

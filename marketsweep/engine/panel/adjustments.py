@@ -41,14 +41,14 @@ class Survey(NamedTuple):
     """What there is of some columns or lanes, all int64 [columns]."""
 
     bars: NDArray[np.int64]
-    """Those to load."""
+    """Number of bars to load."""
     age: NDArray[np.int64]
     """How many sessions before the last one the newest bar lies; the number of all without one."""
     still: NDArray[np.int64]
     """Bars to load beyond those that were asked for, however many that are: it had not moved."""
 
     def taken(self, order: NDArray[np.intp]) -> Survey:
-        """Of some of them, in an order."""
+        """Select and reorder columns."""
         return Survey(*(column[order] for column in self))
 
 
@@ -98,7 +98,7 @@ class History:
         return self.survey_of(lanes, depth, watched, oldest, len(self.dates))
 
     def survey_of(self, lanes: Lanes, depth: int, watched: int, oldest: int, asked: int) -> Survey:
-        """The same of lanes, back to session `oldest`, for answers at all sessions from `asked`."""
+        """Survey lanes back to session `oldest`, for answers at all sessions from `asked` on."""
         self._check(self.reached(depth + len(self.dates) - asked))
         columns, changes = lanes.columns, lanes.packed()
         found = Survey(*(np.zeros_like(columns) for _ in Survey._fields))
@@ -118,7 +118,7 @@ class History:
 
     @cached_property
     def lives(self) -> list[Life]:
-        """Those of instruments that had several tickers, and of tickers that several had."""
+        """Lives of instruments with several tickers, and of tickers with several owners."""
         return self.snapshot.shared_lives()
 
     @cached_property
@@ -133,7 +133,7 @@ class History:
 
     @cached_property
     def moves(self) -> dict[int, list[tuple[int, int]]]:
-        """Of columns whose earlier bars stand elsewhere: since which session, and where before.
+        """Ticker changes by column: the first session under the ticker, and the column before it.
 
         Newest first; NO_COLUMN for nowhere, where the ticker was another instrument's.
         """

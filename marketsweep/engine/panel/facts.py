@@ -75,7 +75,7 @@ class Reference:
         return {listing.symbol: listing for listing in sorted(self._load(), key=rank)}
 
     def _rank(self, first: str | None, last: str | None) -> tuple[bool, str]:
-        """Of several who had a ticker, the one that had it on the day, or last before, is last."""
+        """Return a sort key: the owner of a ticker on the day, or the last before it, is last."""
         return first is None or first <= self._day, last or "9999"
 
     def is_listed(self, symbol: str) -> bool | None:

@@ -41,7 +41,7 @@ class Stretches:
 
 
 def stretches(history: History, first: int, adjust: Adjust) -> Stretches:
-    """Those of every ticker with a bar from session `first` on, to the last of `history`."""
+    """Return the vintages of each ticker with a bar from session `first` on."""
     last = len(history.dates) - 1
     everyone = np.arange(len(history.snapshot.symbols))
     traded = np.flatnonzero(history.stored(everyone, first).any(axis=0))
@@ -74,7 +74,7 @@ def breaks_of(history: History, ticker: str, first: int, adjust: Adjust) -> set[
 
 
 def owners(history: History, first: int) -> list[tuple[int, frozenset[str], int, int]]:
-    """Of tickers that change hands after session `first`, the stretches of one owner each.
+    """Yield the vintages, of one owner each, of tickers that change hands after session `first`.
 
     The column, all tickers that belong together, and the first and last session.
     """

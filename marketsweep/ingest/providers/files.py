@@ -90,7 +90,7 @@ class FilesProvider:
         return self.expected(dt.datetime.now(dt.UTC))
 
     def expected(self, now: dt.datetime) -> Window:
-        """The same up to `now`: the file is read already."""
+        """Return the days with bars up to `now`; the file is read already."""
         today = now.astimezone(NEW_YORK).date()
         days = frozenset(day for day in self._rows if day <= today)
         return Window(min(days, default=today), max(days, default=today), days)

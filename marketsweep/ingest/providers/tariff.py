@@ -44,7 +44,7 @@ class Tariff:
     calls_before: int = 0
     """Calls that every sync begins with."""
     rows_a_page: Mapping[str, int] = field(default_factory=dict)
-    """Of splits, dividends and listings: a call for each page."""
+    """Rows of a page of splits, dividends or listings; a page is a call."""
     symbols_a_call: int = 1
     """How many symbols a call for splits or dividends can be narrowed to."""
 

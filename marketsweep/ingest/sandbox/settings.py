@@ -34,7 +34,7 @@ class Settings:
     faults: tuple[str, ...] = ()
     """Names of `faults.FAULTS`."""
     fault_share: float = 0.05
-    """Of the calls that a fault befalls."""
+    """Part of the calls that get a fault."""
     seed: int = 0
 
     def to_json(self) -> str:

@@ -1,4 +1,4 @@
-"""The same kernels as CUDA source: the headers as one text, and steps that become one kernel.
+"""The CPU's kernels as CUDA source: the headers as one text, and steps that become one kernel.
 
 The text is whole in itself, since CuPy's cache and NVRTC know of no other files. What is launched
 takes the address of a `Work` (card.hpp) and the number of its first job.

@@ -22,7 +22,7 @@ from marketsweep.core.whole_files import Disk, disk_errors
 
 FOLDER: Final = "results"
 MOST_BYTES: Final = 200_000_000
-"""Of all files together; one of 6,000 symbols is 1 to 2 MB."""
+"""Bytes of all files together; one of 6,000 symbols has 1 to 2 MB."""
 
 NOT_KEPT: Final = float("-inf")
 """The time of a result that does not hold."""
@@ -138,7 +138,7 @@ class Results:
 
 _CHECKSUM: Final = 9
 _KINDS: Final = (np.int64, float, np.int64, np.uint64, float, float, np.uint64)
-"""Of the arrays of `Kept`, in order."""
+"""Types of the arrays of `Kept`, in order."""
 
 
 def _checksum(body: memoryview | bytes) -> bytes:

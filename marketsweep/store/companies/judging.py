@@ -213,7 +213,7 @@ class _OfCompany:
 
 
 def _roundest(one: Told) -> tuple[bool, float]:
-    """Of ratios that are nearly equal, as 2-for-1 and 2.003-for-1, the roundest comes first."""
+    """Return a sort key that puts the roundest of nearly equal ratios first."""
     old, new = one.split.old, one.split.new
     return not (float(old).is_integer() and float(new).is_integer()), old + new
 

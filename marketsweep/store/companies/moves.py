@@ -25,7 +25,7 @@ class Move:
 
 
 def moves_of(lives: Iterable[Life], as_of: dt.date) -> dict[str, list[Move]]:
-    """Of each ticker that needs them, the moves of who has it on a day or had it last.
+    """Return, by ticker, the moves of the company that has it on a day or had it last.
 
     Newest first. `lives` are those of instruments that had several tickers, and of tickers that
     several had.

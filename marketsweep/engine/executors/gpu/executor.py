@@ -26,7 +26,7 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.kernels.gpu import source as cuda
 
 SHARE: Final = 0.4
-"""Of the card's free memory: for fields that are kept, and again for one evaluation."""
+"""Part of the free memory of the card for kept fields, and the same part for one evaluation."""
 
 _INSTALL: Final = "pip install 'marketsweep[gpu]'"
 _OTHERWISE: Final = "use --executor threads on this machine"

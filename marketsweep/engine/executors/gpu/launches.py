@@ -25,7 +25,7 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.kernels.gpu import source as cuda
 
 MOST_JOBS: Final = 65_535
-"""Of one launch: as far as the third dimension of a grid goes."""
+"""Jobs of one launch: the limit of the third dimension of a grid."""
 
 _MOST_JOINED: Final = 40
 """Steps in one generated kernel, so that it compiles fast and its values stay in registers."""
@@ -209,7 +209,7 @@ def _rows_of(plan: Plan, jobs: list[_Job]) -> tuple[dict[_Output, int], int]:
 
 
 def _outputs(columns: Iterable[Column]) -> list[_Output]:
-    """Those of columns that are an operation's."""
+    """Return the columns that are results of operations."""
     return [(one.number, one.output) for one in columns if one.source is Source.OPERATION]
 
 

@@ -119,7 +119,7 @@ def _found(block: _Block, spans: NDArray[np.int64]) -> Found:
 
 
 def tally(card: Card, plan: Plan, panel: Panel, first: int = 0) -> Tallies:
-    """Of how many symbols each result holds, and is known; as `lowering.begin_tally`."""
+    """Count the symbols for which each result holds and is known, as `lowering.begin_tally`."""
     if panel.spans is not None:
         session, spans, sessions = panel.fields[SESSION], panel.spans, len(panel.dates)
     else:

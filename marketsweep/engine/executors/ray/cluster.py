@@ -56,7 +56,7 @@ _TOKEN: Final = (
 _Actor: Final = ray.remote(Worker)
 
 Handle = Any
-"""Of an actor; what Ray tells of its type is no use."""
+"""Handle of an actor; its type in Ray says nothing."""
 
 
 class Cluster:
@@ -88,7 +88,7 @@ class Cluster:
         self._asked = asked
 
     def place_remaining(self, wanted: Ray) -> None:
-        """The same with as many workers as there is still room for, after a node was lost.
+        """Connect again after a node was lost, with as many workers as there is room for.
 
         The next scan asks for all of them again.
         """

@@ -53,7 +53,7 @@ from marketsweep.kernels.cpu import TILE
 __all__ = ["close", "processors_of", "run", "search", "tally"]
 
 _TASK_S: Final = 0.05
-"""Of work that a task is worth."""
+"""Seconds of work that make a task worth its cost."""
 _TASKS_EACH: Final = 4
 """Tasks of a worker, at the most: enough for all to end at about the same time."""
 _UNDER_WAY: Final = 2

@@ -64,7 +64,7 @@ class Answer(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """Of a run for the newest bars, what is read of it.
+    """Compact result of a run for the newest bars.
 
     By the number of a result the places of the symbols for which it holds, int64 [matches]; and of
     each result the values there where that one is asked about, else of all symbols.
@@ -81,7 +81,7 @@ class Worker:
         self._plans: dict[ray.ObjectRef[Any], Plan] = {}
 
     def versions(self) -> dict[str, str]:
-        """Those of this process."""
+        """Return the versions in this process."""
         return versions()
 
     def work(

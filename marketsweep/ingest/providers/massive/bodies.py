@@ -211,7 +211,7 @@ def checked(decode: Callable[[bytes], AnyReply], body: bytes) -> AnyReply:
 
 
 def fingerprint(page: Page[Row]) -> int:
-    """The same for pages of the same rows."""
+    """Decode pages of the same rows."""
     rows = page.results or ()
     return hash(tuple(row.tobytes() if isinstance(row, np.ndarray) else row for row in rows))
 
@@ -246,7 +246,7 @@ class GroupedBodies:
 
     def __init__(self) -> None:
         self._tickers: list[str] = []
-        """Of the last body: the next one's are mostly the same, in the same order."""
+        """Tickers of the last body: those of the next one are mostly equal, in the same order."""
 
     def read(self, day: dt.date, body: bytes) -> SessionBars:
         """Columns of a body, in its order; null is NaN.
