@@ -577,7 +577,7 @@ def test_fingerprints_are_those_of_the_definition() -> None:
         ({"always": ["A B"]}, "'A B' is no ticker"),
         ({"max_age": -1}, "max age -1 is not a number of seconds from 0 on"),
         ({"max_age": "1h"}, "max age '1h' is not a number of seconds"),
-        ({"max_age": float("nan")}, "max age nan is no number"),
+        ({"max_age": float("nan")}, "max age nan is not a number"),
         ({"sample": 1.5}, "audit sample 1.5 is no whole number"),
     ],
 )
