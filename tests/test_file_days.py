@@ -57,6 +57,14 @@ def column(texts: list[str | None]) -> pl.Series:
         ("%b %d, %Y", "month name day, year"),
         ("%b %d %Y", "month name day year"),
         ("%B %d, %Y", "month name day, year"),
+        ("%m/%d/%y", "MM/DD/YY"),
+        ("%d/%m/%y", "DD/MM/YY"),
+        ("%m/%d/%y 16:00", "MM/DD/YY with a time"),
+        ("%d.%m.%y", "DD.MM.YY"),
+        ("%y-%m-%d", "YY/MM/DD"),
+        ("%d-%b-%y", "day-month name-year of two digits"),
+        ("%d %b %y", "day month name year of two digits"),
+        ("%b %d, %y", "month name day, year of two digits"),
     ],
 )
 def test_forms_of_dates(pattern: str, form: str) -> None:
@@ -93,6 +101,53 @@ def test_single_dates(text: str, day: dt.date) -> None:
     if text.startswith("1/4"):
         texts.append("1/13/2016 0:00")  # which tells the order
     assert days_of(column(texts)).days.to_list()[0] == day
+
+
+@pytest.mark.parametrize("pattern", ["%m/%d/%y", "%d/%m/%y", "%y-%m-%d", "%d-%b-%y"])
+def test_years_of_two_digits_are_those_of_1962_to_2061(pattern: str) -> None:
+    days = sessions_between(dt.date(1962, 1, 2), dt.date(1962, 6, 29))
+    days += sessions_between(dt.date(1968, 12, 2), dt.date(1971, 3, 31))
+    days += sessions_between(dt.date(1999, 12, 1), dt.date(2000, 1, 31)) + YEAR
+    assert days_of(column([day.strftime(pattern) for day in days])).days.to_list() == days
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+@pytest.mark.parametrize("pattern", ["%m/%d/%y", "%d/%m/%y", "%y-%m-%d"])
+def test_a_month_of_years_of_two_digits(pattern: str, month: int) -> None:
+    first = dt.date(2016, month, 1)
+    days = sessions_between(first, first + dt.timedelta(29))
+    assert days_of(column([day.strftime(pattern) for day in days])).days.to_list() == days
+
+
+def test_a_year_of_two_digits_that_may_be_a_day_is_refused() -> None:
+    with pytest.raises(UsageError, match="may be 2024-01-05 or 2024-05-01; write dates like"):
+        days_of(column(["5/1/24"]))
+    says = "day from year: '05/01/24' may be 2005-01-24 or 2024-01-05 or 2024-05-01"
+    with pytest.raises(UsageError, match=says):
+        days_of(column(["05/01/24", "04/01/24"]))
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Int64, pl.Float64, pl.Categorical])
+@pytest.mark.parametrize(("system", "first"), [("1900", 42373), ("1904", 40911)])
+def test_serial_days_of_a_spreadsheet(kind: pl.DataType, system: str, first: int) -> None:
+    """Excel shows 42373 for 2016-01-04, and its option of 1904 shows 40911."""
+    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
+    numbers = [first + (day - days[0]).days for day in days]
+    text = pl.Series("date", list(map(str, numbers)))
+    found = days_of(
+        text.cast(kind)
+        if kind in (pl.String, pl.Categorical)
+        else pl.Series("date", numbers, dtype=kind)
+    )
+    assert found.days.to_list() == days
+    assert found.form == f"serial days of a spreadsheet ({system})"
+    assert not found.timed
+
+
+def test_serial_days_with_a_time() -> None:
+    found = days_of(pl.Series("date", [42373.0, 42374.6667, 42375.5]))
+    assert found.timed
+    assert found.days.to_list() == [dt.date(2016, 1, day) for day in (4, 5, 6)]
 
 
 def test_one_row_tells_the_order_of_all() -> None:
@@ -263,7 +318,9 @@ def test_empty_cells_are_no_dates() -> None:
         ["20240501", "2024-05-02"],
         ["20240501250000"],
         ["20240532000000"],
-        ["5/1/24"],
+        ["05/01/024"],
+        ["42373", "12345"],
+        ["42373", "2016-01-04"],
     ],
 )
 def test_what_is_no_date_is_named(texts: list[str | None]) -> None:
@@ -277,7 +334,7 @@ def test_what_is_no_date_is_named(texts: list[str | None]) -> None:
         *("0000-01-01", "0001-01-01", "1899-12-31", "2200-01-01", "9999-12-31"),
         *("01/13/0000", "01/13/0001", "12/31/9999", "31.12.9999"),
         *("0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00", "0000-01-01T05:00:00Z"),
-        "04-Jan-16",
+        "04-Jan-0016",
     ],
 )
 def test_years_that_cannot_be(text: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ _EXAMPLE: Final = "is not a date like 2016-01-04"
 _MIDNIGHT: Final = dt.time()
 
 _ISO: Final = r"^(\d{4}(?:-\d{1,2}-|/\d{1,2}/|\.\d{1,2}\.)\d{1,2})((?:[T ].*)?)$"
-_SLASHED: Final = r"^(\d{1,2})([/.-])(\d{1,2})[/.-](\d{4})((?:[T ,].*)?)$"
+_SLASHED: Final = r"^(\d{1,2})([/.-])(\d{1,2})[/.-](\d{4}|\d{2})((?:[T ,].*)?)$"
 _DIGITS: Final = r"^-?\d+(?:\.\d+)?$"
 
 _CLOCK: Final = r"^(?:T|,? )(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(?: ?([AaPp])\.?[Mm]\.?)?"
@@ -30,6 +30,10 @@ _SECOND: Final = 1_000_000
 """Microseconds."""
 
 _NAMED: Final = (
+    # First, since the form of four digits takes two as well.
+    ("%d-%b-%y", "day-month name-year of two digits"),
+    ("%d %b %y", "day month name year of two digits"),
+    ("%b %d, %y", "month name day, year of two digits"),
     ("%d-%b-%Y", "day-month name-year"),
     ("%d %b %Y", "day month name year"),
     ("%b %d, %Y", "month name day, year"),
@@ -46,6 +50,15 @@ _MANY_TIMES: Final = 3
 """Times as long a time over which dates of the wrong order lie."""
 
 _READABLE: Final = 3_000_000
+
+_CENTURY_END: Final = 2061
+"""The latest year that a year of two digits can be: sessions are known since 1962."""
+
+_SERIALS: Final = (("1900", dt.date(1899, 12, 30)), ("1904", dt.date(1904, 1, 1)))
+"""The two systems of dates of spreadsheets, and the day that each counts from."""
+
+_SERIAL_RANGE: Final = (20_000, 80_000)
+"""Serial days of spreadsheets between the years 1954 and 2119, in either system."""
 
 _PER_DAY: Final = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
@@ -193,6 +206,8 @@ def _of_numbers(column: pl.Series, values: pl.Series) -> Days:
         return Days(days, "YYYYMMDD")
     if 19_000_101_000_000 <= most <= 22_001_231_235_959:
         return _of_long_numbers(column, values)
+    if _SERIAL_RANGE[0] <= most < _SERIAL_RANGE[1]:
+        return _of_serials(column, values)
     scale = next((epoch for epoch in _EPOCHS if most < epoch[0]), None)
     if scale is None or most < 1e7:
         refuse(column, there, column.name, _EXAMPLE)
@@ -204,6 +219,23 @@ def _of_numbers(column: pl.Series, values: pl.Series) -> Days:
     local = instants.dt.replace_time_zone(None)
     form = f"{unit} since 1970"
     return _of_instants(column.name, local.dt.date(), local, instants, form)
+
+
+def _of_serials(column: pl.Series, values: pl.Series) -> Days:
+    """Return the days of a spreadsheet's serial numbers, as 42373 for 2016-01-04.
+
+    The system of dates is the one that gives more sessions; 1900 where both give as many.
+    """
+    refuse(column, (values < _SERIAL_RANGE[0]).fill_null(value=False), column.name, _EXAMPLE)
+    whole = values.floor().cast(pl.Int32)
+    since = dt.date(1970, 1, 1)
+    readings = {
+        name: (whole + (start - since).days).cast(pl.Date).alias(column.name)
+        for name, start in _SERIALS
+    }
+    best = max(readings, key=lambda name: _sessions(readings[name]))
+    timed = bool((values != whole).any())
+    return Days(readings[best], f"serial days of a spreadsheet ({best})", timed)
 
 
 def _of_long_numbers(column: pl.Series, values: pl.Series) -> Days:
@@ -258,18 +290,19 @@ def _of_slashed(text: pl.Series) -> Days:
     fields = text.str.extract_groups(_SLASHED).struct.unnest()
     there = text.is_not_null()
     refuse(text, there & fields["1"].is_null(), text.name, _EXAMPLE)
-    first, second, year = (fields[name].cast(pl.Int32) for name in "134")
-    readings = {
-        "MM/DD/YYYY": _date(text.name, year, first, second),
-        "DD/MM/YYYY": _date(text.name, year, second, first),
+    possible = {
+        form: days
+        for form, days in _readings(text.name, fields).items()
+        if not (there & days.is_null()).any()
     }
-    possible = {form: days for form, days in readings.items() if not (there & days.is_null()).any()}
     if not possible:
-        days = min(readings.values(), key=pl.Series.null_count)
+        days = min(_readings(text.name, fields).values(), key=pl.Series.null_count)
         refuse(text, there & days.is_null(), text.name, _EXAMPLE)
-    if (fields["2"] == ".").any() and "DD/MM/YYYY" in possible:
+    rest = fields["5"]
+    with_points = next((form for form in possible if form.startswith("DD")), None)
+    if (fields["2"] == ".").any() and with_points:
         # With points nobody writes the month first.
-        return _of_clock(text, possible["DD/MM/YYYY"], fields["5"], "DD.MM.YYYY")
+        return _of_clock(text, possible[with_points], rest, with_points.replace("/", "."))
     sessions = {form: _sessions(days) for form, days in possible.items()}
     best = max(sessions, key=lambda form: sessions[form])
     for other in possible.keys() - {best}:
@@ -279,12 +312,35 @@ def _of_slashed(text: pl.Series) -> Days:
         is_spread = _span(possible[best]) > _MANY_TIMES * _span(possible[other])
         if sessions[best] > sessions[other] and not is_spread:
             continue
-        one, two = (days.drop_nulls()[0] for days in possible.values())
+        dates = sorted({str(days.drop_nulls()[0]) for days in possible.values()})
         raise UsageError(
-            f"{text.name} does not tell day from month: {text.drop_nulls()[0]!r} may be {one} or "
-            f"{two}; write dates like 2016-01-04"
+            f"{text.name} does not tell day from {'year' if len(dates) > 2 else 'month'}: "
+            f"{text.drop_nulls()[0]!r} may be {' or '.join(dates)}; write dates like 2016-01-04"
         )
-    return _of_clock(text, possible[best], fields["5"], best)
+    return _of_clock(text, possible[best], rest, best)
+
+
+def _readings(name: str, fields: pl.DataFrame) -> dict[str, pl.Series]:
+    """Return the dates of three numbers by the order of day, month and year."""
+    first, second, third = (fields[field].cast(pl.Int32) for field in "134")
+    if not (fields["4"].str.len_bytes() == 2).all():
+        return {
+            "MM/DD/YYYY": _date(name, third, first, second),
+            "DD/MM/YYYY": _date(name, third, second, first),
+        }
+    year = _full_year(third)
+    readings = {
+        "MM/DD/YY": _date(name, year, first, second),
+        "DD/MM/YY": _date(name, year, second, first),
+    }
+    if (fields["1"].str.len_bytes() == 2).all():
+        readings["YY/MM/DD"] = _date(name, _full_year(first), second, third)
+    return readings
+
+
+def _full_year(year: pl.Series) -> pl.Series:
+    """Return years of two digits as those of 1962 to 2061."""
+    return year + 1900 + 100 * (year + 2000 <= _CENTURY_END).cast(pl.Int32)
 
 
 def _span(days: pl.Series) -> int:
@@ -307,6 +363,12 @@ def _date(name: str, year: pl.Series, month: pl.Series, day: pl.Series) -> pl.Se
 def _of_named(text: pl.Series, there: pl.Series) -> Days:
     for form, words in _NAMED:
         if not there.str.to_date(form, strict=False).null_count():
-            return Days(text.str.to_date(form, strict=False), words)
+            return Days(_in_century(text.str.to_date(form, strict=False)), words)
     refuse(text, text.is_not_null(), text.name, _EXAMPLE)
     raise AssertionError
+
+
+def _in_century(days: pl.Series) -> pl.Series:
+    """Return days with years of two digits as those of 1962 to 2061."""
+    late = (days.dt.year() > _CENTURY_END).fill_null(value=False)
+    return days.zip_with(~late, days.dt.offset_by("-100y"))
