@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -235,6 +237,80 @@ def test_each_company_keeps_its_own_bars(case: str, tmp_path: Path) -> None:
             wanted = company.history()
             missing = sum(newest < day for day in DAYS)
             assert history == wanted[: len(wanted) - missing], symbol
+
+
+Row = tuple[str, str, dt.date | None, dt.date | None]
+"""A ticker, the company that has it, and its first and last day."""
+
+TELLINGS: dict[str, tuple[dict[str, Company], list[Row]]] = {
+    "a company moves, and a new one takes its ticker": (
+        {"ARNC": ARCONIC, "AA": ALCOA},
+        [("AA", "F1", None, BEFORE), ("ARNC", "F1", CHANGE, None), ("AA", "F2", CHANGE, None)],
+    ),
+    "two tickers are swapped": (
+        {"BBB": ONE, "AAA": TWO},
+        [
+            ("AAA", "F1", None, BEFORE),
+            ("BBB", "F1", CHANGE, None),
+            ("BBB", "F2", None, BEFORE),
+            ("AAA", "F2", CHANGE, None),
+        ],
+    ),
+    "a ticker is used again": (
+        {"META": FACEBOOK, "FB": FUND},
+        [("FB", "F1", None, BEFORE), ("META", "F1", CHANGE, None), ("FB", "F7", LATER, None)],
+    ),
+}
+
+
+def telling(rows: Sequence[Row], told: set[tuple[int, int]], words: str, off: int) -> list[Listing]:
+    """Return listings that tell some of the days, `off` sessions late, and companies by `words`."""
+
+    def day(row: int, field: int) -> dt.date | None:
+        day = rows[row][field]
+        if (row, field) not in told or not isinstance(day, dt.date):
+            return None
+        return DAYS[DAYS.index(day) + off]
+
+    found = []
+    for number, (ticker, company, *_) in enumerate(rows):
+        listing = Listing(ticker, first=day(number, 2), last=day(number, 3))
+        before = [row[0] for row in rows[:number] if row[1] == company]
+        after = [row[0] for row in rows[number + 1 :] if row[1] == company]
+        if words == "FIGIs":
+            found.append(replace(listing, figi=company))
+        elif words == "renamed from":
+            old = before[-1] if before else None
+            found.append(replace(listing, name=company, renamed_from=old))
+        else:
+            found.append(replace(listing, name=company, renamed_to=after[0] if after else None))
+    return found
+
+
+@pytest.mark.parametrize("off", [0, 6])
+@pytest.mark.parametrize("words", ["FIGIs", "renamed from", "renamed to"])
+@pytest.mark.parametrize("case", TELLINGS)
+def test_a_history_is_right_or_its_ticker_is_named(
+    case: str, words: str, off: int, tmp_path: Path
+) -> None:
+    """With too few of the days a history cannot be right: then its ticker is named."""
+    right, rows = TELLINGS[case]
+    days = [(n, field) for n, row in enumerate(rows) for field in (2, 3) if row[field]]
+    sessions = market([*right.values()], DAYS)
+    for number, flags in enumerate(product((False, True), repeat=len(days))):
+        told = {day for day, is_told in zip(days, flags, strict=True) if is_told}
+        if off and not told:
+            continue
+        folder = tmp_path / str(number)
+        with Store.create(folder) as store:
+            with store.writer() as writer:
+                writer.put_listings(telling(rows, told, words, off))
+                writer.commit(sessions, "test")
+            named = {doubt.symbol for doubt in store.snapshot().doubts()}
+        with ms.open(folder) as opened:
+            for symbol, company in right.items():
+                history = opened.history(symbol, adjust="none")["close"].to_list()
+                assert history == company.history() or symbol in named, (told, symbol)
 
 
 def test_a_figi_of_many_tickers_is_of_none(tmp_path: Path) -> None:

@@ -128,8 +128,11 @@ def _follow(book: _Book, row: Listing, bars: BarDays, close: Close) -> Iterator[
         return
     if any(one.symbol == new for one in book.of_instrument(number)):
         return
-    change = change_between(row, Listing(new), bars)
-    if change is None or any(one.renamed_from == row.symbol for one in book.of_ticker(new)):
+    if any(one.renamed_from == row.symbol for one in book.of_ticker(new)):
+        return
+    change = change_between(row, Listing(new, first=_told_start(book, row, new, bars)), bars)
+    if change is None:
+        yield Doubt(new, row.symbol, f"nothing shows when {row.symbol} was renamed")
         return
     if (
         book.is_alone(row)
@@ -145,6 +148,7 @@ def _follow(book: _Book, row: Listing, bars: BarDays, close: Close) -> Iterator[
         if (one.last is None or bars.place(one.last) >= change.place)
         and not _overlaps(row, one, bars)
     ]
+    later.sort(key=lambda one: (one.renamed_to != row.symbol, _begins_at(one, change, bars)))
     if later and later[-1].renamed_from and not _leads_to(row.symbol, book, later[-1], bars):
         return  # its own word counts
     if later:
@@ -152,6 +156,21 @@ def _follow(book: _Book, row: Listing, bars: BarDays, close: Close) -> Iterator[
     else:
         # The new ticker has no listing of its own.
         book.put(Listing(new, renamed_from=row.symbol, instrument=number))
+
+
+def _begins_at(listing: Listing, change: Change, bars: BarDays) -> bool:
+    return listing.first is not None and bars.place(listing.first) == change.place
+
+
+def _told_start(book: _Book, row: Listing, new: str, bars: BarDays) -> dt.date | None:
+    """Return since when another company is told to have a ticker, if a listing has no end.
+
+    Days before the first stored session tell nothing of the bars.
+    """
+    if row.last is not None:
+        return None
+    days = [one.first for one in book.of_ticker(new) if one.first and bars.place(one.first)]
+    return max(days, default=None)
 
 
 def _leads_to(symbol: str, book: _Book, later: Listing, bars: BarDays) -> bool:

@@ -333,7 +333,7 @@ def _hand_over(owners: Sequence[Tenure], bars: BarDays) -> list[Tenure]:
 
 def _one_after_the_other(earlier: Tenure, later: Tenure, bars: BarDays) -> tuple[Tenure, Tenure]:
     """The tenures of two owners of a ticker, so that they do not overlap."""
-    if later.first is None or (later.rule is None and earlier.last is not None):
+    if later.first is None or later.rule is None:
         first, last, rule = _gap(earlier, later, bars)
         earlier, later = earlier._replace(last=last), later._replace(first=first, rule=rule)
     if later.first is not None:
