@@ -53,6 +53,30 @@ def test_near_misses_fail_one_clause_by_the_least(market: ms.Market) -> None:
     assert {symbol: wanted[symbol] for symbol in found} == found
 
 
+def test_clauses_and_near_misses_that_have_not_settled_are_marked(market: ms.Market) -> None:
+    """A year of bars settles rsi(14), in 125 bars, and not ema(250); sma(50) has no memory."""
+    condition = "close > ema(250) and rsi(14) < 40 and close > sma(50)"
+    hits = market.scan(condition, funnel=True, near=400)
+    counts = {one.clause: one.unsettled for one in hits.funnel}
+    compared = market.scan("close > ema(250) or close <= ema(250)").matched
+    assert counts["close > ema(250)"] == compared > 3000
+    assert counts["close > sma(50)"] == 0
+    # A symbol with fewer bars than rsi(14) takes to settle lacks those of ema(250) as well.
+    young = {one.symbol for one in hits.near if one.unsettled}
+    assert young == {one.symbol for one in hits.near if one.clause == "close > ema(250)"}
+    assert young
+    assert len(young) < len(hits.near)
+    settled = market.scan(condition, funnel=True, near=400, min_history="settled")
+    assert not any(one.clause == "close > ema(250)" for one in settled.near)
+
+
+def test_near_misses_on_suspicious_bars_are_marked(market: ms.Market) -> None:
+    near = {one.symbol for one in market.scan("close > 1e9", near=9999).near if one.suspicious}
+    left_out = market.scan("close > 1e9", exclude_suspect=True).coverage.suspect_symbols
+    assert near == set(left_out)
+    assert near
+
+
 def test_values_that_have_not_settled_are_marked(market: ms.Market) -> None:
     found = market.explain("AAPL", "rsi(14) > 1 and close > ema(250) and ema(250) > 0")
     # rsi(14) settles in 125 bars; ema(250) takes over 1,100, and the year has 252.

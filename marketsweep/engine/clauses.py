@@ -6,7 +6,7 @@ side's size: 0 where the clause holds, NaN where that cannot be measured.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,6 +16,9 @@ from marketsweep.language import tree
 from marketsweep.language.tree import Kind, Node
 
 Column = NDArray[np.float64]
+
+MayDiffer = Callable[[Node], NDArray[np.bool_]]
+"""For which symbols a node may have another value over a longer history: bool [symbols]."""
 
 _TOUCHING: Final = 1e-12
 """The distance of two equal numbers of which one must be the larger."""
@@ -37,6 +40,8 @@ class ClauseCount(NamedTuple):
     alone: int
     together: int
     """With every clause before it."""
+    unsettled: int = 0
+    """Symbols for which the clause may have another answer over a longer history."""
 
 
 class NearMiss(NamedTuple):
@@ -45,6 +50,10 @@ class NearMiss(NamedTuple):
     symbol: str
     clause: str
     distance: float
+    unsettled: bool = False
+    """Whether the clause may have another answer over a longer history."""
+    suspicious: str = ""
+    """The rules that suspect bars it rests on: "decimal slip, hole", or ""."""
 
 
 def clauses_of(condition: Node) -> list[Node]:
@@ -96,28 +105,40 @@ def _apart(a: Column, b: Column, *, fails: np.ufunc) -> Column:
     return np.where(known, np.where(fails(a, b), gap, 0.0), np.nan)
 
 
-def funnel(clauses: Mapping[Node, str], values: Mapping[Node, Column]) -> list[ClauseCount]:
-    """How many symbols pass each clause alone, and with those before it."""
+def funnel(
+    clauses: Mapping[Node, str], values: Mapping[Node, Column], may_differ: MayDiffer
+) -> list[ClauseCount]:
+    """Return how many symbols pass each clause alone, and with those before it."""
     together: NDArray[np.bool_] | None = None
-    found = []
+    counts = []
     for node, text in clauses.items():
         holds = values[node] == 1.0
         together = holds if together is None else together & holds
-        counts = int(np.count_nonzero(holds)), int(np.count_nonzero(together))
-        found.append(ClauseCount(text, *counts))
-    return found
+        of_clause = (holds, together, may_differ(node))
+        counts.append(ClauseCount(text, *(int(np.count_nonzero(some)) for some in of_clause)))
+    return counts
 
 
 def near_misses(
-    clauses: Mapping[Node, str], values: Mapping[Node, Column], symbols: Sequence[str], most: int
+    clauses: Mapping[Node, str],
+    values: Mapping[Node, Column],
+    symbols: Sequence[str],
+    most: int,
+    may_differ: MayDiffer,
 ) -> list[NearMiss]:
-    """The symbols that fail one of the clauses alone, the nearest first; at most `most`."""
+    """Return the symbols that fail one of the clauses alone, the nearest first; at most `most`."""
+    if not most:
+        return []
     truths = np.stack([values[node] for node in clauses])
     alone = np.count_nonzero(truths != 1.0, axis=0) == 1
-    found: list[NearMiss] = []
+    misses: list[NearMiss] = []
     for (node, text), truth in zip(clauses.items(), truths, strict=True):
         away = distance(node, values)
+        unsettled = may_differ(node)
         # What is unknown fails as well, but by no distance.
         places = np.flatnonzero(alone & (truth == 0.0) & ~np.isnan(away)).tolist()
-        found += [NearMiss(symbols[place], text, float(away[place])) for place in places]
-    return sorted(found, key=lambda miss: (miss.distance, miss.symbol))[:most]
+        misses += [
+            NearMiss(symbols[place], text, float(away[place]), bool(unsettled[place]))
+            for place in places
+        ]
+    return sorted(misses, key=lambda miss: (miss.distance, miss.symbol))[:most]

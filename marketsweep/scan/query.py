@@ -100,12 +100,13 @@ def planned(
     parts = list(dict.fromkeys(found))
     keys = [_number(key, saved) for key in _several(sort or DEFAULT_SORT)]
     fixed = [condition, CLOSE, VOLUME]
-    recursive = (condition, *keys, *shown.values()) if marked else ()
+    explaining = tuple(clauses) if explained else ()
+    recursive = (condition, *keys, *shown.values(), *explaining) if marked else ()
     late = {node: settled(node) for node in recursive if recursions(node)}
     of_matches = [*fixed, *keys, *shown.values()]
     nodes = [*of_matches, *late.values(), *parts]
-    # Of a condition with recursions the answers that may be others are counted, wherever they are.
-    whole = {condition, late[condition]} if condition in late else set()
+    # Answers that may be others are counted, wherever they are.
+    whole = {one for node in (condition, *explaining) if node in late for one in (node, late[node])}
     guards = [None if node in whole else 0 for node in (*of_matches, *late.values())]
     plan = make_plan(nodes, read_where=(*guards, *[None] * len(parts)))
     return Asked(condition, keys, shown, late, clauses, parts, nodes, plan)

@@ -30,7 +30,7 @@ from marketsweep.core.calendar import (
     sessions_behind,
     sessions_from_to,
 )
-from marketsweep.engine.clauses import funnel, near_misses
+from marketsweep.engine.clauses import NearMiss, funnel, near_misses
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors.options import Distribution, Ray
 from marketsweep.engine.executors.registry import executor, executor_of_passes, name_of
@@ -57,7 +57,14 @@ from marketsweep.scan.query import (
     settled_bars,
     slowest,
 )
-from marketsweep.scan.ranking import best_of_groups, marked_in_place, marked_last, no_marks, rank
+from marketsweep.scan.ranking import (
+    Marks,
+    best_of_groups,
+    marked_in_place,
+    marked_last,
+    no_marks,
+    rank,
+)
 from marketsweep.scan.results import Coverage, Excluded, Hits, Timing
 from marketsweep.store.store import Snapshot
 from marketsweep.universe.market_day import Universe
@@ -153,10 +160,10 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
     answers = []
     for one, what in zip(scans, asked, strict=True):
         found = {node: next(columns)[0] for node in what.nodes}
-        parts = {node: found[node].copy() for node in what.parts}
         young = find_unsettled(settled_bars(what), panel.bars, found, what.settled)
         if one.min_history == "settled":
             found |= young.removed(found)
+        parts = {node: found[node].copy() for node in what.parts}
         truth = found[what.condition]
         suspect = _suspect(panel, what.plan, loader) if scan.exclude_suspect else _NOBODY
         stored = loader.sessions_of(as_of)
@@ -195,8 +202,10 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             matched=int(np.count_nonzero(held)),
             suspicious=ranked.marks,
             unsettled=young.names(what.shown, places),
-            funnel=funnel(what.clauses, parts) if one.funnel else [],
-            near=near_misses(what.clauses, parts, panel.symbols, one.near) if one.near else [],
+            funnel=funnel(what.clauses, parts, young.of) if one.funnel else [],
+            near=_marked(
+                near_misses(what.clauses, parts, panel.symbols, one.near, young.of), marks
+            ),
             timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
             sessions_behind=behind,
             warnings=[
@@ -368,6 +377,12 @@ def _suspect(panel: Panel, plan: Plan, loader: Loader) -> NDArray[np.intp]:
     """Places of the symbols with suspicious bars among those that the plan's values depend on."""
     marks = loader.marks(panel.as_of, plan.history, panel.symbols)
     return np.flatnonzero([bool(mark) for mark in marks])
+
+
+def _marked(misses: Sequence[NearMiss], marks: Marks) -> list[NearMiss]:
+    """Return near misses with what is suspicious of their symbols."""
+    suspicious = marks([miss.symbol for miss in misses])
+    return [miss._replace(suspicious=mark) for miss, mark in zip(misses, suspicious, strict=True)]
 
 
 def _coverage(

@@ -316,16 +316,33 @@ def _integrity(status: Status) -> str:
 
 
 def clauses_report(hits: Hits) -> str:
-    """Whom each clause lets through, and who is near; nothing where neither was asked for."""
+    """Return the symbols that pass each clause and the near misses, where these were asked for."""
     lines = []
     if hits.funnel:
-        width = max(len(one.clause) for one in hits.funnel)
-        lines += ["", f"{'clause':<{width}}  {'alone':>6}  {'so far':>6}"]
-        lines += [f"{o.clause:<{width}}  {o.alone:>6,}  {o.together:>6,}" for o in hits.funnel]
+        rows = [("clause", "alone", "so far", "unsettled")]
+        rows += [
+            (one.clause, f"{one.alone:,}", f"{one.together:,}", f"{one.unsettled:,}")
+            for one in hits.funnel
+        ]
+        shown = 4 if any(one.unsettled for one in hits.funnel) else 3
+        width, *widths = (max(6, *map(len, column)) for column in zip(*rows, strict=True))
+        lines.append("")
+        for clause, *counts in rows:
+            cells = [f"{count:>{size}}" for count, size in zip(counts, widths, strict=True)]
+            lines.append("  ".join([f"{clause:<{width}}", *cells[: shown - 1]]))
     if hits.near:
-        width = max(len(one.symbol) for one in hits.near)
+        width = max(len(miss.symbol) for miss in hits.near)
         lines += ["", "near: one clause fails"]
-        lines += [f"{o.symbol:<{width}}  {o.distance:>8.2%} away  {o.clause}" for o in hits.near]
+        for miss in hits.near:
+            marks = "~" * miss.unsettled + "!" * bool(miss.suspicious)
+            away = f"{miss.distance:>8.2%} away"
+            lines.append(f"{miss.symbol:<{width}}  {away}{marks:<2}{miss.clause}")
+        if any(miss.unsettled for miss in hits.near):
+            lines.append("~ too few bars to have settled")
+        suspicious = {miss.symbol: miss.suspicious for miss in hits.near if miss.suspicious}
+        if suspicious:
+            named = (f"{symbol} ({rules})" for symbol, rules in suspicious.items())
+            lines.append(f"! suspicious bars: {', '.join(named)}")
     return "".join(f"{line}\n" for line in lines)
 
 
