@@ -10,12 +10,12 @@ import argparse
 import datetime as dt
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from benchmarks import machine
 from benchmarks.measure import Samples, alternate, clocked

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
+from msgspec.structs import replace
 
 from benchmarks.example import Example
 from benchmarks.measure import Row, Samples, against, alternate, clocked

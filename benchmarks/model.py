@@ -8,7 +8,7 @@ measured as well, and what 10 to 1,000 nodes would take for minute bars, which i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from time import perf_counter
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 import ray
+from msgspec.structs import replace
 
 from benchmarks import machine
 from benchmarks.crossover import with_sessions

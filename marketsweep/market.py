@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from msgspec import structs
+
 from marketsweep.arguments import checked_arguments
 from marketsweep.core.calendar import FIRST_DAY
 from marketsweep.core.settings import DEFAULTS, Config, read_config
@@ -235,7 +237,7 @@ class Market:
             adjust=adjust,
             saved=Saved.of(self.store.path),
         )
-        scans = [replace(scan, condition=node_of(condition)) for condition in conditions]
+        scans = [structs.replace(scan, condition=node_of(condition)) for condition in conditions]
         with self.view() as view:
             return run_together(scans, view)
 

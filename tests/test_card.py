@@ -7,11 +7,11 @@ The source of the kernels, the launches, their grids and what they are told are 
 from __future__ import annotations
 
 import gc
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 import marketsweep as ms

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -66,10 +67,18 @@ def spoil(part: Any, seen: set[int]) -> None:  # noqa: ANN401, anything that an 
                 spoil(value, seen)
             if isinstance(part, list):
                 part.clear()
-        case _ if is_dataclass(part) and not isinstance(part, type):
-            # The nodes of a condition are frozen, and made of tuples.
-            for one in fields(part):
-                spoil(getattr(part, one.name), seen)
+        case _:
+            for value in members(part):
+                spoil(value, seen)
+
+
+def members(part: object) -> list[object]:
+    """The values of a record; the nodes of a condition are frozen, and made of tuples."""
+    if isinstance(part, msgspec.Struct):
+        return [getattr(part, name) for name in part.__struct_fields__]
+    if is_dataclass(part) and not isinstance(part, type):
+        return [getattr(part, one.name) for one in fields(part)]
+    return []
 
 
 @pytest.mark.parametrize("ask", [scan, together, signals, sweep, explained, audited])

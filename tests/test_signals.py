@@ -10,7 +10,6 @@ import re
 import resource
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 import talib
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 import marketsweep as ms

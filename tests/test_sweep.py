@@ -7,7 +7,6 @@ import datetime as dt
 import io
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import marketsweep as ms
 from marketsweep.engine.executors.registry import executor, searcher, tallier

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 from typing import Final
 
 THIN: Final = 0.9
@@ -11,6 +10,16 @@ THIN: Final = 0.9
 
 _NEIGHBOURS: Final = 10
 """Sessions before and after that say what is usual."""
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median of one or more numbers.
+
+    The function of the standard library takes as long to import as a scan to run.
+    """
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def usual_bars(bars: Sequence[int], place: int) -> float:

@@ -11,10 +11,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import reduce
 from typing import Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from marketsweep.core.fields import DERIVED
 from marketsweep.errors import ConditionError
@@ -82,8 +84,7 @@ _PERIOD: Final = {"weekly": (5, 4.8), "monthly": (23, 20.0)}
 """The most sessions of a week or month, and how many it has at the least, on average."""
 
 
-@dataclass(frozen=True, slots=True)
-class Derivation:
+class Derivation(Struct, frozen=True):
     """A field that is worked out before: the newest `rows` of `node`, by the plan of its inside.
 
     `session` is whether the sessions of the bars must be known for it.
@@ -100,8 +101,7 @@ class Derivation:
         return str(self.node)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What to compute for some expressions, over any panel.
 
     `results[i]` is the column of expression i. `rows[i]` is how many newest rows of operation i

@@ -11,6 +11,7 @@ it may depend on bars that are not stored.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import compress
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -74,10 +75,9 @@ def names_of(
         return [()] * len(places)
     table = np.stack([may_differ[shown[name]][places] for name in names], axis=1)
     # Few sets of names occur: each is made once, however many places there are.
-    sets, of_place = np.unique(np.packbits(table, axis=1), axis=0, return_inverse=True)
-    flags = np.unpackbits(sets, axis=1, count=len(names)).astype(bool)
-    tuples = [tuple(np.array(names, object)[row]) for row in flags]
-    return [tuples[place] for place in of_place.ravel().tolist()]
+    sets: dict[tuple[bool, ...], tuple[str, ...]] = {}
+    rows = map(tuple, table.tolist())
+    return [sets.get(row) or sets.setdefault(row, tuple(compress(names, row))) for row in rows]
 
 
 def find_unsettled(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.suggest import names_near

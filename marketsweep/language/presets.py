@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from marketsweep.core.suggest import names_near
 from marketsweep.errors import StoreError, UsageError
@@ -33,8 +34,7 @@ class SavedCondition(NamedTuple):
     """Whether the user saved it; else it is a preset."""
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """Conditions of a data folder at one moment; called with a name, it returns the text.
 
     It compares by what is in it, so that it may stand in the key of a cache.

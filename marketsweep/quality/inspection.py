@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from marketsweep.core.completeness import is_thin
 from marketsweep.quality.rules import RULES, Flag, Judged, Rule
@@ -21,8 +22,7 @@ Progress = Callable[[int, int, int], None]
 """Told after each block: symbols judged, symbols to judge, bars so far."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(Struct, frozen=True):
     """What is suspicious in a store, by the rules of `quality.RULES`."""
 
     path: Path

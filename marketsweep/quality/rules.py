@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Set
-from dataclasses import dataclass
 from functools import cached_property, partial
 from math import log
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import CLOSE, FIELDS, VOLUME
@@ -45,8 +45,7 @@ _ENOUGH: Final = 5
 """Bars that say what volume is usual."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """Suspicious bars of one symbol, from day `first` to day `last`, and why."""
 
     symbol: str
@@ -102,8 +101,7 @@ class Judged:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One row of the table: what is suspicious, and whether a scan can leave it out."""
 
     name: str

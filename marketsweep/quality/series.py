@@ -11,11 +11,12 @@ import datetime as dt
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from math import inf
 from typing import Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import CLOSE, FIELDS, VOLUME
@@ -56,24 +57,21 @@ class Company(NamedTuple):
         return len(self.pieces) == 1 and self.pieces[0].first == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """A split that counts; `row` is the company's first bar on or after its ex-date."""
 
     row: int
     split: Split
 
 
-@dataclass(frozen=True, slots=True)
-class Doubtful:
+class Doubtful(Struct, frozen=True):
     """A told split that prices contradict; `row` is the first bar on or after its ex-date."""
 
     row: int
     ruling: Ruling
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OwnBars:
+class OwnBars(Struct, frozen=True, eq=False):
     """Bars of some companies; row i of a column is the company's i-th bar.
 
     `values` is float64 [5 fields, rows, symbols], raw, NaN below row `count[i]` of symbol i.

@@ -16,12 +16,13 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from marketsweep.core.calendar import (
@@ -78,8 +79,7 @@ MIN_COVERAGE: Final = 0.95
 MinHistory = Literal["settled", "valid"]
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """What to look for, where, when, and how to show it. Texts may be trees."""
 
     condition: str | Node

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from marketsweep.core.records import Dividend, Split
 from marketsweep.core.safe_text import some_of
@@ -24,8 +26,7 @@ _SHOWN: Final = 3
 _Action = Split | Dividend
 
 
-@dataclass(frozen=True, slots=True)
-class MissingActions:
+class MissingActions(Struct, frozen=True):
     """Actions of a kind with an ex-date from `since` to `until` are not known, and why."""
 
     kind: Kind
@@ -46,13 +47,13 @@ def of_notes(notes: Mapping[str, str]) -> dict[Kind, MissingActions]:
             row["reason"],
             None if row["symbols"] is None else tuple(row["symbols"]),
         )
-        for row in json.loads(notes.get(NOTE, "[]"))
+        for row in msgspec.json.decode(notes.get(NOTE, "[]"))
     }
 
 
 def as_note(missing: Iterable[MissingActions]) -> str:
     """As a note of the store."""
-    return json.dumps([to_dict(one) for one in missing])
+    return msgspec.json.encode([to_dict(one) for one in missing]).decode()
 
 
 def to_dict(one: MissingActions) -> dict[str, object]:

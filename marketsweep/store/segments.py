@@ -128,6 +128,11 @@ class Segment:
         """The place of the first session after it."""
         return self.first + self.count
 
+    @property
+    def is_checked(self) -> bool:
+        """Whether the bars were compared with their checksum."""
+        return "values" in self.__dict__
+
     @cached_property
     def values(self) -> NDArray[np.float64]:
         """The bars, float64 [5, count, width], read-only, mapped; NaN where there is none.

@@ -8,10 +8,11 @@ time to see corrections that come days later (*checked*).
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 ACTIONS: Final = "actions"
 """A note in the store: the first and the last day of which all actions are known."""
@@ -63,7 +64,7 @@ class SessionNotes:
     @classmethod
     def of(cls, notes: Mapping[str, str]) -> SessionNotes:
         """As they were noted."""
-        rows = json.loads(notes.get(PUT_ASIDE, "[]"))
+        rows = msgspec.json.decode(notes.get(PUT_ASIDE, "[]"))
         aside = [
             PutAside(
                 dt.date.fromisoformat(row["session"]),
@@ -75,7 +76,7 @@ class SessionNotes:
         ]
         checked = notes.get(CHECKED)
         return cls(
-            set(map(dt.date.fromisoformat, json.loads(notes.get(PROVISIONAL, "[]")))),
+            set(map(dt.date.fromisoformat, msgspec.json.decode(notes.get(PROVISIONAL, "[]")))),
             {one.session: one for one in aside},
             dt.date.fromisoformat(checked) if checked else None,
         )
@@ -84,8 +85,8 @@ class SessionNotes:
         """As notes of the store."""
         aside = [self.put_aside[day].to_dict() for day in sorted(self.put_aside)]
         return {
-            PROVISIONAL: json.dumps(sorted(map(str, self.provisional))),
-            PUT_ASIDE: json.dumps(aside),
+            PROVISIONAL: msgspec.json.encode(sorted(map(str, self.provisional))).decode(),
+            PUT_ASIDE: msgspec.json.encode(aside).decode(),
             CHECKED: "" if self.checked is None else self.checked.isoformat(),
         }
 

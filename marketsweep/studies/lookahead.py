@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from marketsweep.core.records import SessionBars
 from marketsweep.errors import CoverageError
@@ -81,7 +82,7 @@ def audit(
 
     Raises what a scan does, and CoverageError where no session has the history that is needed.
     """
-    scan = replace(scan, limit=None, marked=False, finds_unsettled=False)
+    scan = structs.replace(scan, limit=None, marked=False, finds_unsettled=False)
     newest = run(scan, loader)
     needed = max(newest.coverage.bars_needed, 1)
     past = loader.sessions_of(newest.as_of)[needed - 1 : -1]
@@ -93,7 +94,7 @@ def audit(
     places = np.unique(np.linspace(0, len(past) - 1, min(count, len(past))).round().astype(int))
     found = []
     for done, place in enumerate(places.tolist(), start=1):
-        found.append(_audited(replace(scan, as_of=past[place]), loader))
+        found.append(_audited(structs.replace(scan, as_of=past[place]), loader))
         if progress:
             progress(done, len(places), found[-1].matches)
     if not any(one.evaluated for one in found):

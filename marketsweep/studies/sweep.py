@@ -14,12 +14,12 @@ import datetime as dt
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from time import perf_counter
 from typing import Final
 
 import numpy as np
+from msgspec.structs import replace
 
 from marketsweep.engine.derived import prepared
 from marketsweep.engine.executors.options import Distribution

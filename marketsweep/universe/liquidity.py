@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import CLOSE, VOLUME
@@ -13,8 +12,7 @@ from marketsweep.engine.panel.adjustments import History
 _READ = (CLOSE, VOLUME)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Liquidity:
+class Liquidity(Struct, frozen=True, eq=False):
     """Last close and dollar volume of each column over the last `sessions`; NaN without a bar.
 
     `close` is the last raw close in dollars, `dollars` the median of close times volume over the

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.core.funnel import Clause
@@ -89,8 +90,7 @@ class MarketDay:
         return Universe(len(self.expected), stale, columns[fresh])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Universe:
+class Universe(Struct, frozen=True, eq=False):
     """What a scan is to look at. `columns` are the places on the axis of those with a bar."""
 
     expected: int

@@ -13,12 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import Final, Literal, NamedTuple, cast, get_args
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import CLOSE
@@ -162,8 +162,10 @@ class History:
 
     def _check(self, segments: Iterable[Segment]) -> None:
         """Compare segments with their checksums, those that were not compared before."""
-        with ThreadPoolExecutor(WORKERS) as pool:
-            all(pool.map(lambda segment: segment.values.size, segments))
+        unchecked = [segment for segment in segments if not segment.is_checked]
+        if unchecked:
+            with ThreadPoolExecutor(WORKERS) as pool:
+                all(pool.map(lambda segment: segment.values.size, unchecked))
 
     def reached(self, depth: int) -> list[Segment]:
         """The segments that nearly every symbol's newest `depth` bars come from, oldest first."""
@@ -219,8 +221,7 @@ class _Piece(NamedTuple):
     beyond: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Lanes:
+class Lanes(Struct, frozen=True, eq=False):
     """Columns of the axis, a position of a panel each, and what is different of earlier bars."""
 
     columns: NDArray[np.int64]

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import FIELDS
@@ -32,8 +32,7 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.language.tree import Node
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Panel:
+class Panel(Struct, frozen=True, eq=False):
     """Bars of some symbols up to one session, for kernels; read-only once built.
 
     `fields[name]` is float64 [tiles, rows, TILE], C order: `symbols[i]` is lane i % TILE of tile

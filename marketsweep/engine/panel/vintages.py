@@ -11,10 +11,10 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from marketsweep.core.records import Dividend, Life, Split
@@ -24,8 +24,7 @@ from marketsweep.kernels import cpu
 _DAY = dt.timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stretches:
+class Stretches(Struct, frozen=True, eq=False):
     """Stretches of tickers, all int64 [stretches]: their column, first and last session."""
 
     lanes: Lanes

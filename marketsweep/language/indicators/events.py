@@ -7,8 +7,9 @@ back than its last parameter says, so that an answer never depends on how much h
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from marketsweep.language.indicators.table import Parameter
 
@@ -16,8 +17,7 @@ Operand = Literal["condition", "x"]
 """A truth, or a number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(Struct, frozen=True):
     """One row of the table; `reach` gives, from the parameters, how many earlier bars it sees."""
 
     name: str

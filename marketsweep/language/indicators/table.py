@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct
 
 MAX_PERIOD: Final = 100_000
 """The longest period that TA-Lib accepts."""
@@ -20,8 +21,7 @@ SETTLED: Final = 1e-4
 """A recursion is settled where its start weighs less: tables show the same then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A number that an indicator takes; whole where `minimum` is an int."""
 
     name: str
@@ -62,8 +62,7 @@ class Recursion(NamedTuple):
         return self.seed + math.ceil(bars)
 
 
-@dataclass(frozen=True, slots=True)
-class Indicator:
+class Indicator(Struct, frozen=True):
     """One row of the table.
 
     `inputs` are the fields that the kernel reads, in its order; where `series` is set there is

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable
 from typing import IO, Final
 
@@ -17,7 +16,11 @@ _GAP: Final = "  "
 
 def write(hits: Hits, file: IO[bytes]) -> None:
     """Write the matches as a table; the values that do not fit are named below it."""
-    width = shutil.get_terminal_size().columns if file.isatty() else _WIDTH
+    width = _WIDTH
+    if file.isatty():
+        from shutil import get_terminal_size  # it takes longer to import than to write a table
+
+        width = get_terminal_size().columns
     lines = _lines(hits, width) if len(hits) else ["no match"]
     file.write(("\n".join(lines) + "\n").encode())
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from statistics import median
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.core.completeness import median
 from marketsweep.core.fields import CLOSE, HIGH, LOW
 from marketsweep.core.records import SessionBars
 from marketsweep.store.segments import Segment
