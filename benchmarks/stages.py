@@ -28,7 +28,8 @@ from marketsweep.output.formats import FORMATS, writer
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.ranking import rank
 from marketsweep.scan.results import Hits
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 from marketsweep.universe.screen import EVERYBODY
 
 _RUNS: Final = 7

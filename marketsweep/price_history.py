@@ -25,7 +25,8 @@ from marketsweep.ingest.providers.tariff import Tariff
 from marketsweep.ingest.receipt import SyncReceipt, require_answers
 from marketsweep.ingest.routes import Request
 from marketsweep.ingest.sync import sync
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 
 if TYPE_CHECKING:
     import polars as pl

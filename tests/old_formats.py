@@ -10,7 +10,7 @@ import numpy as np
 
 from marketsweep.core.records import Dividend, Split
 from marketsweep.store.catalog.rows import QUALITY, values_of
-from marketsweep.store.labels import label_of
+from marketsweep.store.segments.labels import label_of
 from marketsweep.store.store import Store
 
 FORMAT_4 = """

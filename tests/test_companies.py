@@ -16,7 +16,8 @@ import marketsweep as ms
 from marketsweep.core.calendar import sessions_between
 from marketsweep.core.records import Listing, LowVolume, SessionBars
 from marketsweep.store.companies.tenures import Rule
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 
 # FB becomes META on a day in June; until January META is the ticker of a fund, which becomes METV.
 

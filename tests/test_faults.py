@@ -25,7 +25,8 @@ from marketsweep.ingest.sandbox.faults import FAULTS, OF_NEWEST, Mischief, chose
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.ingest.sync import sync
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 from tests.two_months import FIRST, LAST, Files
 
 SHORT = HttpSettings(

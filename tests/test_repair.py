@@ -17,7 +17,8 @@ from marketsweep.core.calendar import sessions_between
 from marketsweep.core.records import Dividend, Listing, LowVolume, Settled, Split
 from marketsweep.errors import StoreError, UsageError
 from marketsweep.ingest.repair import repair
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 from tests.command import run
 from tests.massive_server import KEY, Market, MassiveServer, serving
 from tests.test_store import bar, bars, segment_files

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 from tests.simulation import DAYS, DIALECTS, Company, make_market, sessions_of
 
 

@@ -29,7 +29,8 @@ from marketsweep.ingest.files import read_bars
 from marketsweep.market import open_market
 from marketsweep.store.catalog.catalog import Catalog
 from marketsweep.store.catalog.rows import SegmentRow
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 from marketsweep.store.writer import CommitReceipt
 
 Bar: TypeAlias = tuple[float, ...]

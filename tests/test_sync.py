@@ -44,7 +44,8 @@ from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sync import Progress, sync
 from marketsweep.market import open_market
 from marketsweep.store import batches
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 from tests import massive_server
 from tests.massive_server import KEY, MassiveServer, serving, status
 from tests.test_store import assert_same_segments

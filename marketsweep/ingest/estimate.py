@@ -20,7 +20,8 @@ from marketsweep.ingest.plan import Agenda, check_days, check_screened, make_age
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.providers.tariff import Tariff, blocks
 from marketsweep.ingest.routes import MARKET, Prescreen, Request
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 
 # The whole US market, for as long as nothing is stored that could be counted.
 _TICKERS: Final = (12_500, 22_000)  # listed, and delisted

@@ -13,7 +13,7 @@ from marketsweep.core.records import Quote, SessionBars, Span, SymbolBars
 from marketsweep.store.known_sessions import Asked
 
 if TYPE_CHECKING:
-    from marketsweep.store.store import Snapshot
+    from marketsweep.store.snapshot import Snapshot
 
 _DAY: Final = dt.timedelta(days=1)
 

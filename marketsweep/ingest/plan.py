@@ -16,7 +16,7 @@ from marketsweep.errors import UsageError
 from marketsweep.ingest.providers.tariff import Tariff
 from marketsweep.ingest.routes import MARKET, Prices, Request, Stored, choose
 from marketsweep.store.session_notes import ACTIONS, LISTED, SessionNotes
-from marketsweep.store.store import Snapshot
+from marketsweep.store.snapshot import Snapshot
 
 DEFAULT_SPAN: Final = dt.timedelta(days=729)
 """How far back a first sync goes: two years, which the free plan has too."""

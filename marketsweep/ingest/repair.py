@@ -31,7 +31,7 @@ from marketsweep.store.catalog.sqlite import FILE, FORMAT, Outdated
 from marketsweep.store.companies.resolution import resolve
 from marketsweep.store.missing_actions import KINDS, NOTE, MissingActions, as_note, of_notes
 from marketsweep.store.salvage import Salvage, choose, find_segments, salvage
-from marketsweep.store.segments import FOLDER, Segment
+from marketsweep.store.segments.files import FOLDER, Segment
 from marketsweep.store.session_notes import ACTIONS, LISTED
 from marketsweep.store.store import Store, locked
 from marketsweep.store.validation import quality

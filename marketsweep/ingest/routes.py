@@ -14,7 +14,7 @@ from marketsweep.core.records import Span
 from marketsweep.errors import UsageError
 from marketsweep.ingest.providers.tariff import Route, Tariff
 from marketsweep.store.known_sessions import Known
-from marketsweep.store.store import Snapshot
+from marketsweep.store.snapshot import Snapshot
 
 Prescreen = Callable[[Snapshot, Sequence[str], dt.date], Screened]
 """Takes what is stored, symbols of the market and a day, and tells who of them passes."""

@@ -41,7 +41,8 @@ from marketsweep.store.companies.stillness import would_freeze
 from marketsweep.store.companies.tenures import Doubt, Tenure
 from marketsweep.store.known_sessions import Asked
 from marketsweep.store.session_notes import SessionNotes
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 from marketsweep.store.writer import CommitReceipt, Writer
 
 _BATCH: Final = 21

@@ -16,7 +16,8 @@ from marketsweep.quality.rules import RULES, Flag, Judged, Rule
 from marketsweep.quality.series import Company, companies, company, read_blocks
 from marketsweep.store.catalog.rows import SetAside
 from marketsweep.store.companies.companies import Companies
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 
 Progress = Callable[[int, int, int], None]
 """Told after each block: symbols judged, symbols to judge, bars so far."""

@@ -18,7 +18,8 @@ from marketsweep.quality.inspection import find_flags
 from marketsweep.quality.rules import RULES
 from marketsweep.quality.series import company
 from marketsweep.store.companies.rulings import Kind, Ruling, Verdict
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 
 _RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)-for-(\d+(?:\.\d+)?)", re.IGNORECASE)
 _LARGEST: Final = 10_000

@@ -24,7 +24,7 @@ from marketsweep.core.records import Split
 from marketsweep.engine.panel.adjustments import History
 from marketsweep.store.companies.companies import POSSIBLE, Companies
 from marketsweep.store.companies.rulings import Ruling
-from marketsweep.store.store import Snapshot
+from marketsweep.store.snapshot import Snapshot
 
 _CELLS: Final = 500_000
 """Sessions times symbols of a block: 20 MB of five fields."""

@@ -11,7 +11,7 @@ from marketsweep.engine.panel.adjustments import Adjust, History
 from marketsweep.store.companies.companies import Companies
 from marketsweep.store.companies.rulings import Ruling, Verdict
 from marketsweep.store.missing_actions import MissingActions, of_notes
-from marketsweep.store.store import Snapshot
+from marketsweep.store.snapshot import Snapshot
 
 _SHOWN: Final = 3
 """Examples that are named."""

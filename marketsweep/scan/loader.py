@@ -25,7 +25,8 @@ from marketsweep.engine.panel.panel import Panel, build_panel
 from marketsweep.engine.plan import SESSION, Plan
 from marketsweep.errors import UsageError
 from marketsweep.quality.warnings import DataWarnings
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 from marketsweep.universe.market_day import MarketDay, Universe
 from marketsweep.universe.screen import Screen
 

@@ -67,7 +67,7 @@ from marketsweep.scan.ranking import (
     rank,
 )
 from marketsweep.scan.results import Coverage, Excluded, Hits, Timing
-from marketsweep.store.store import Snapshot
+from marketsweep.store.snapshot import Snapshot
 from marketsweep.universe.market_day import Universe
 from marketsweep.universe.screen import EVERYBODY, Screen, conditions_of
 

@@ -23,8 +23,8 @@ from marketsweep.errors import StoreError
 from marketsweep.store.catalog.packs import SUM, Row, checksum_of, crc32
 from marketsweep.store.catalog.rows import SegmentRow
 from marketsweep.store.catalog.sqlite import FILE, connect_reader
-from marketsweep.store.labels import label_of
-from marketsweep.store.segments import SUFFIX, files_in
+from marketsweep.store.segments.files import SUFFIX, files_in
+from marketsweep.store.segments.labels import label_of
 
 _UNREADABLE: Final = (sqlite3.Error, OSError, ValueError)
 """What reading a damaged catalog raises: SQLite quotes bytes that are not text, too."""

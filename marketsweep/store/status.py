@@ -14,7 +14,8 @@ from marketsweep.store.companies.rulings import Ruling
 from marketsweep.store.companies.tenures import Doubt
 from marketsweep.store.missing_actions import MissingActions, of_notes, to_dict
 from marketsweep.store.session_notes import PutAside, SessionNotes
-from marketsweep.store.store import Counts, Snapshot, Store
+from marketsweep.store.snapshot import Counts, Snapshot
+from marketsweep.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

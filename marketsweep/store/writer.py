@@ -38,8 +38,15 @@ from marketsweep.store.catalog.rows import (
     segment_of,
 )
 from marketsweep.store.companies.resolution import resolve
-from marketsweep.store.labels import Label
-from marketsweep.store.segments import FOLDER, Segment, files_in, period_of, sweep, write_segment
+from marketsweep.store.segments.files import (
+    FOLDER,
+    Segment,
+    files_in,
+    period_of,
+    sweep,
+    write_segment,
+)
+from marketsweep.store.segments.labels import Label
 from marketsweep.store.validation import (
     ECHO,
     Intake,

@@ -25,7 +25,8 @@ from marketsweep.errors import CoverageError
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.results import Hits
 from marketsweep.scan.scan import Scan, run
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 
 _CLOSE = 1e-9
 """Values may differ by this share: a recursion forgets where its data began to one in 1e10."""

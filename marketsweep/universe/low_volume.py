@@ -20,7 +20,8 @@ from marketsweep.core.spellings import resolved
 from marketsweep.core.suggest import names_near
 from marketsweep.engine.panel.adjustments import History
 from marketsweep.errors import CoverageError, UsageError
-from marketsweep.store.store import Snapshot, Store
+from marketsweep.store.snapshot import Snapshot
+from marketsweep.store.store import Store
 from marketsweep.universe.liquidity import liquidity
 from marketsweep.universe.market_day import MarketDay
 from marketsweep.universe.screen import SESSIONS

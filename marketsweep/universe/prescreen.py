@@ -28,7 +28,7 @@ from marketsweep.language import tree
 from marketsweep.language.tree import Node
 from marketsweep.store.companies.companies import Companies
 from marketsweep.store.session_notes import LISTED_ON
-from marketsweep.store.store import Snapshot
+from marketsweep.store.snapshot import Snapshot
 from marketsweep.universe.liquidity import liquidity
 from marketsweep.universe.screen import Screen
 

@@ -22,7 +22,7 @@ from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
     from marketsweep.language.presets import Saved
-    from marketsweep.store.store import Snapshot
+    from marketsweep.store.snapshot import Snapshot
 
 _BEST = 5
 """Matches that are named beside the count."""

@@ -28,8 +28,8 @@ from marketsweep.engine.time_limit import check_time
 from marketsweep.errors import UsageError
 from marketsweep.kernels import cpu
 from marketsweep.store.companies.moves import moves_of
-from marketsweep.store.segments import Segment
-from marketsweep.store.store import Snapshot
+from marketsweep.store.segments.files import Segment
+from marketsweep.store.snapshot import Snapshot
 
 Adjust = Literal["splits", "total", "none"]
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from marketsweep.core.records import Listing
 from marketsweep.store.known_sessions import Asked
-from marketsweep.store.segments import Segment
+from marketsweep.store.segments.files import Segment
 
 
 class SegmentRow(NamedTuple):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from marketsweep.core.fields import CLOSE
 from marketsweep.store.companies.bar_days import BarDays
-from marketsweep.store.segments import Segment
+from marketsweep.store.segments.files import Segment
 
 Days = Mapping[str, Sequence[tuple[dt.date, dt.date]]]
 """Runs of a ticker's bars as their first and last days: every stored session in between has one."""

@@ -33,7 +33,7 @@ from marketsweep.store.companies.rulings import Kind, Ruling, Verdict, effective
 from marketsweep.store.companies.stillness import frozen, measured
 from marketsweep.store.companies.tenure_checks import doubts_of
 from marketsweep.store.companies.tenures import tenures_of, with_unknown_owners
-from marketsweep.store.segments import FOLDER, Segment
+from marketsweep.store.segments.files import FOLDER, Segment
 
 if TYPE_CHECKING:
     from marketsweep.store.catalog.catalog import Catalog

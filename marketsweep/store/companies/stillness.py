@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from marketsweep.core.completeness import median
 from marketsweep.core.fields import CLOSE, HIGH, LOW
 from marketsweep.core.records import SessionBars
-from marketsweep.store.segments import Segment
+from marketsweep.store.segments.files import Segment
 
 _MOST: Final = 0.5
 """Share of the bars that stand still in a frozen session; 5 of 100 are usual."""

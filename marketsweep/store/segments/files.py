@@ -25,7 +25,7 @@ import numpy as np
 
 from marketsweep.core.fields import FIELDS
 from marketsweep.errors import StoreDamaged, StoreError
-from marketsweep.store.labels import Label
+from marketsweep.store.segments.labels import Label
 
 try:
     from isal.isal_zlib import crc32  # eight times as fast, to the same number
