@@ -76,7 +76,7 @@ def as_format_4(path: Path) -> None:
                 for one in snapshot.settled()
             ],
             "low_volume": [tuple(line) for line in snapshot.low_volume()],
-            "segments": [_without_label(segment.path) for segment in snapshot.segments],
+            "segments": [_without_label(segment.path) for segment in snapshot.segments.parts],
         }
     with sqlite3.connect(path / "catalog.sqlite", isolation_level=None) as old:
         old.execute("DROP TABLE root")

@@ -49,7 +49,7 @@ def contents(path: Path) -> dict[str, object]:
 
 
 def segments(path: Path, snapshot: Snapshot) -> list[Path]:
-    files = [segment.path for segment in snapshot.segments]
+    files = [segment.path for segment in snapshot.segments.parts]
     assert {file.parent for file in files} == {path / "segments"}
     return files
 

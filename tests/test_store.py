@@ -59,7 +59,7 @@ def bar(close: float, volume: float = 100.0) -> Bar:
 def market_of(snapshot: Snapshot) -> Market:
     """Every bar of a snapshot, read value by value."""
     market: Market = {day: {} for day in snapshot.sessions}
-    for segment in snapshot.segments:
+    for segment in snapshot.segments.parts:
         for row in range(segment.count):
             day = snapshot.sessions[segment.first + row]
             for column in range(segment.width):
@@ -341,15 +341,18 @@ def test_a_segment_is_as_wide_as_its_newest_symbol(store: Store) -> None:
     commit(store, (TUESDAY, [("B", bar(1.0))]))
     with store.snapshot() as snapshot:
         assert snapshot.symbols == ["B", "A", "C"]
-        assert [(s.first, s.count, s.width) for s in snapshot.segments] == [(0, 2, 1), (2, 1, 3)]
+        assert [(s.first, s.count, s.width) for s in snapshot.segments.parts] == [
+            (0, 2, 1),
+            (2, 1, 3),
+        ]
         with pytest.raises(ValueError, match="read-only"):
-            snapshot.segments[0].values[0, 0, 0] = 1.0
+            snapshot.segments.parts[0].values[0, 0, 0] = 1.0
 
 
 def test_a_segment_is_a_plain_npy_file(store: Store) -> None:
     commit(store, (MONDAY, [("A", (1.0, 2.0, 3.0, 4.0, 5.0))]))
     with store.snapshot() as snapshot:
-        loaded = np.load(snapshot.segments[0].path)
+        loaded = np.load(snapshot.segments.parts[0].path)
     assert loaded.tolist() == [[[1.0]], [[2.0]], [[3.0]], [[4.0]], [[5.0]]]
 
 
@@ -497,7 +500,7 @@ def test_a_snapshot_stays_while_commits_go_on(store: Store) -> None:
     with store.writer() as writer:
         writer.put_splits([SPLIT])  # on the first day: there is nothing that it could adjust
     old = store.snapshot()
-    assert old.segments[0].values[0, 0, 0] == 1.0
+    assert old.segments.parts[0].values[0, 0, 0] == 1.0
     commit(store, (MONDAY, [("A", bar(9.0)), ("B", bar(9.0))]), (FEBRUARY, [("A", bar(9.0))]))
     with store.writer() as writer:
         writer.put_splits([])
@@ -522,7 +525,7 @@ def test_every_snapshot_taken_during_commits_is_one_commit_whole(store: Store) -
     seen = []
     while thread.is_alive():
         with store.snapshot() as snapshot:
-            values = {value for s in snapshot.segments for value in s.values[3].flat}
+            values = {value for s in snapshot.segments.parts for value in s.values[3].flat}
             assert values == ({float(snapshot.version)} if snapshot.version else set())
             seen.append(snapshot.version)
     thread.join()
@@ -545,7 +548,7 @@ def test_superseded_segments_go_after_their_grace(store: Store, tmp_path: Path) 
     data = tmp_path / "data"
     commit(store, (MONDAY, [("A", bar(1.0))]))
     late, mapped = store.snapshot(), store.snapshot()
-    assert mapped.segments[0].values[3, 0, 0] == 1.0
+    assert mapped.segments.parts[0].values[3, 0, 0] == 1.0
     commit(store, (MONDAY, [("A", bar(2.0))]))
     (data / "segments" / "2016-01.tmp").write_bytes(b"what a killed writer left")
     (data / "segments" / "2016-01.00000000.npy").write_bytes(b"and what it had named")
@@ -554,9 +557,9 @@ def test_superseded_segments_go_after_their_grace(store: Store, tmp_path: Path) 
     query(data, "UPDATE retired SET at = '2016-01-01T00:00:00+00:00'")
     with store.writer():
         assert [p.name for p in (data / "segments").iterdir()] == segment_files(data)
-    assert mapped.segments[0].values[3, 0, 0] == 1.0
+    assert mapped.segments.parts[0].values[3, 0, 0] == 1.0
     with pytest.raises(StoreDamaged, match="superseded"):
-        _ = late.segments[0].values
+        _ = late.segments.parts[0].values
     late.close()
     mapped.close()
 
@@ -618,15 +621,15 @@ def test_a_short_a_foreign_and_a_missing_segment(damaged: tuple[Store, Path]) ->
     segment.write_bytes(whole[:-1])
     short = f"{len(whole) - 1} bytes where {len(whole)}"
     with store.snapshot() as snapshot, pytest.raises(StoreDamaged, match=short):
-        _ = snapshot.segments[0].values
+        _ = snapshot.segments.parts[0].values
     segment.write_bytes(b"x" * len(whole))
     with store.snapshot() as snapshot, pytest.raises(StoreDamaged, match="header"):
-        _ = snapshot.segments[0].values
+        _ = snapshot.segments.parts[0].values
     segment.unlink()
     with store.snapshot() as snapshot:
         with pytest.raises(StoreDamaged, match="missing"):
-            _ = snapshot.segments[0].values
-        assert snapshot.segments[1].values[3, 0, 0] == 1.0
+            _ = snapshot.segments.parts[0].values
+        assert snapshot.segments.parts[1].values[3, 0, 0] == 1.0
     assert len(store.verify().damages) == 1
 
 

@@ -272,7 +272,7 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
             # A child adds one at most to what it, or an earlier one, had time to acknowledge.
             assert snapshot.version >= max(committed, last_number(tmp_path / "acknowledged"))
             committed = snapshot.version
-            values = {value for segment in snapshot.segments for value in segment.values.flat}
+            values = {value for segment in snapshot.segments.parts for value in segment.values.flat}
             assert values == ({float(committed)} if committed else set())
     assert committed > 10
 

@@ -61,7 +61,7 @@ def state_of(path: Path) -> list[object]:
     with Store.open(path) as store, store.snapshot() as snapshot:
         return [
             (snapshot.version, snapshot.sessions, snapshot.partial, snapshot.symbols),
-            [(one.first, one.count, one.file, one.checksum) for one in snapshot.segments],
+            [(one.first, one.count, one.file, one.checksum) for one in snapshot.segments.parts],
             (snapshot.listings(), snapshot.lives(), snapshot.notes(), snapshot.spans()),
             (snapshot.told(), snapshot.settled(), snapshot.low_volume(), snapshot.session_rows()),
         ]

@@ -96,7 +96,7 @@ def stored_days(path: Path) -> list[dt.date]:
 def stored_bars(snapshot: Snapshot) -> pl.DataFrame:
     """Every bar of a snapshot, by date and symbol."""
     frames = []
-    for segment in snapshot.segments:
+    for segment in snapshot.segments.parts:
         for row in range(segment.count):
             frame = pl.DataFrame(
                 {

@@ -165,7 +165,7 @@ def repair(path: Path, progress: Callable[[str], None] = lambda _: None) -> Repa
     done.damages = _damages(path)
     if not done.damages:
         with Store.open(path) as store, store.snapshot() as snapshot:
-            done.sessions, done.segments = len(snapshot.sessions), len(snapshot.segments)
+            done.sessions, done.segments = len(snapshot.sessions), len(snapshot.segments.parts)
         return done
     with locked(path), disk_errors(path):
         work = path / _WORK

@@ -243,23 +243,14 @@ def _read(
     snapshot: Snapshot, first: int, beyond: int, block: Sequence[Company]
 ) -> NDArray[np.float64]:
     """Raw bars of the sessions from number `first` up to `beyond`: [5, sessions, companies]."""
-    raw = np.full((len(FIELDS), beyond - first, len(block)), np.nan)
-    plain = np.array([place for place, one in enumerate(block) if one.is_plain], dtype=np.intp)
-    columns = np.array([block[place].pieces[0].column for place in plain], dtype=np.intp)
-    for segment in snapshot.segments:
-        start, stop = max(first, segment.first), min(beyond, segment.first + segment.count)
-        if start >= stop:
-            continue
-        rows = slice(start - segment.first, stop - segment.first)
-        inside = columns < segment.width
-        within = slice(start - first, stop - first)
-        raw[:, within, plain[inside]] = segment.values[:, rows, columns[inside]]
-        for place, one in enumerate(block):
-            for piece in () if one.is_plain else one.pieces:
-                begin, end = max(piece.first, start), min(piece.beyond, stop)
-                if begin < end and 0 <= piece.column < segment.width:
-                    some = slice(begin - segment.first, end - segment.first)
-                    raw[:, begin - first : end - first, place] = segment.values[
-                        :, some, piece.column
-                    ]
+    segments, fields = snapshot.segments, range(len(FIELDS))
+    # The bars of a company with several tickers are read piece by piece.
+    columns = np.array([one.pieces[0].column if one.is_plain else -1 for one in block], np.int64)
+    raw = segments.read(fields, range(first, beyond), columns)
+    for place, one in enumerate(block):
+        for piece in () if one.is_plain else one.pieces:
+            begin, end = max(piece.first, first), min(piece.beyond, beyond)
+            if begin < end:
+                bars = segments.read(fields, range(begin, end), np.array([piece.column]))
+                raw[:, begin - first : end - first, place] = bars[:, :, 0]
     return raw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import weakref
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from marketsweep.core.suggest import names_near
 from marketsweep.core.whole_files import disk_errors
 from marketsweep.errors import StoreDamaged, StoreError, UsageError
 from marketsweep.store.catalog.catalog import Catalog
-from marketsweep.store.catalog.rows import Revision, SegmentRow, SessionRow, SetAside, segment_of
+from marketsweep.store.catalog.rows import Revision, SessionRow, SetAside, segments_of
 from marketsweep.store.catalog.sqlite import FILE
 from marketsweep.store.companies.companies import Companies
 from marketsweep.store.companies.rulings import Kind, Ruling, effective
@@ -95,8 +95,8 @@ class Snapshot:
         """The sessions that hold some symbols only, fetched one by one; ascending."""
         self.symbols = catalog.tickers()
         self._rows = catalog.segments()
-        self.segments = _segments_of(path, self._rows)
-        if sum(segment.count for segment in self.segments) != len(self.sessions):
+        self.segments = segments_of(path / FOLDER, self._rows)
+        if self.segments.sessions != len(self.sessions):
             raise StoreDamaged(f"{path}: the catalog's sessions do not fit its segments")
 
     def close(self) -> None:
@@ -137,9 +137,7 @@ class Snapshot:
         place = bisect_left(self.sessions, day)
         if self.sessions[place : place + 1] != [day]:
             return None
-        starts = [segment.first for segment in self.segments]
-        segment = self.segments[bisect_right(starts, place) - 1]
-        return segment.values[:, place - segment.first]
+        return self.segments.session(place)
 
     def spans(self, *, final: bool = False) -> list[Span]:
         """Sessions known of single symbols; with `final` those that will not be corrected."""
@@ -304,7 +302,7 @@ class Snapshot:
         if len(self.index) != len(self.symbols):
             damages.append(f"{self._path}: a ticker stands twice on the axis")
         bars = [row.counts["bars"] for row in self._catalog.session_rows()]
-        for segment in self.segments:
+        for segment in self.segments.parts:
             try:
                 segment.check()
                 _check_bars(segment, bars[segment.first : segment.first + segment.count])
@@ -313,15 +311,6 @@ class Snapshot:
         return Verification(
             len(self._rows), sum(row.bytes for row in self._rows), sum(bars), damages
         )
-
-
-def _segments_of(path: Path, rows: Iterable[SegmentRow]) -> list[Segment]:
-    found: list[Segment] = []
-    folder, first = path / FOLDER, 0
-    for row in rows:
-        found.append(segment_of(first, folder, row))
-        first += row.sessions
-    return found
 
 
 def _check_bars(segment: Segment, expected: Sequence[int]) -> None:

@@ -46,12 +46,7 @@ def _read(history: History, sessions: int) -> NDArray[np.float64]:
     """Raw closes and volumes of whoever has a column's ticker now: [2, sessions, columns]."""
     last, width = len(history.dates), len(history.snapshot.symbols)
     first = max(0, last - sessions)
-    stored = np.full((2, last - first, width), np.nan)
-    for segment in history.snapshot.segments:
-        begin, end = max(first, segment.first), min(last, segment.first + segment.count)
-        if begin < end:
-            rows = slice(begin - segment.first, end - segment.first)
-            stored[:, begin - first : end - first, : segment.width] = segment.values[_READ, rows]
+    stored = history.snapshot.segments.read(_READ, range(first, last), np.arange(width))
     found = stored.copy()
     for column, moves in history.moves.items():
         for session, before in moves:

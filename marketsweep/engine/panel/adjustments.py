@@ -21,14 +21,12 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from marketsweep.core.fields import CLOSE
 from marketsweep.core.parallel import WORKERS
 from marketsweep.core.records import Dividend, Life, Split
 from marketsweep.engine.time_limit import check_time
 from marketsweep.errors import UsageError
 from marketsweep.kernels import cpu
 from marketsweep.store.companies.moves import moves_of
-from marketsweep.store.segments.files import Segment
 from marketsweep.store.snapshot import Snapshot
 
 Adjust = Literal["splits", "total", "none"]
@@ -58,15 +56,7 @@ class History:
     def __init__(self, snapshot: Snapshot, as_of: dt.date) -> None:
         self.snapshot = snapshot
         self.dates = [day for day in snapshot.sessions if day <= as_of]
-        self._segments = [one for one in snapshot.segments if one.first < len(self.dates)]
-        rows, widths, strides = [], [], []
-        for segment in self._segments:
-            values = segment.unchecked
-            within = np.arange(min(segment.count, len(self.dates) - segment.first))
-            rows.append(values.ctypes.data + within * values.strides[1])
-            widths.append(np.full(len(within), segment.width))
-            strides.append(np.full(len(within), values.strides[0] // values.itemsize))
-        self.sessions = cpu.Sessions(_joined(rows), _joined(widths), _joined(strides))
+        self.sessions = cpu.Sessions(*snapshot.segments.layout(len(self.dates)))
 
     def until(self, session: int, tickers: Collection[str]) -> History:
         """What was known on an earlier session (its place), of some tickers alone.
@@ -99,7 +89,8 @@ class History:
 
     def survey_of(self, lanes: Lanes, depth: int, watched: int, oldest: int, asked: int) -> Survey:
         """Survey lanes back to session `oldest`, for answers at all sessions from `asked` on."""
-        self._check(self.reached(depth + len(self.dates) - asked))
+        segments = self.snapshot.segments
+        segments.check(range(self.reached(depth + len(self.dates) - asked), len(self.dates)))
         columns, changes = lanes.columns, lanes.packed()
         found = Survey(*(np.zeros_like(columns) for _ in Survey._fields))
         reached = [len(self.dates)]
@@ -113,7 +104,7 @@ class History:
 
         in_chunks([one], len(columns), CHUNK)
         # Some symbols have many holes: whoever gathers reads no further back than this.
-        self._check([one for one in self._segments if one.end > min(reached)])
+        segments.check(range(min(reached), len(self.dates)))
         return found
 
     @cached_property
@@ -160,17 +151,9 @@ class History:
         found: list[int] = np.flatnonzero(np.isin(columns, having)).tolist()
         return found
 
-    def _check(self, segments: Iterable[Segment]) -> None:
-        """Compare segments with their checksums, those that were not compared before."""
-        unchecked = [segment for segment in segments if not segment.is_checked]
-        if unchecked:
-            with ThreadPoolExecutor(WORKERS) as pool:
-                all(pool.map(lambda segment: segment.values.size, unchecked))
-
-    def reached(self, depth: int) -> list[Segment]:
-        """The segments that nearly every symbol's newest `depth` bars come from, oldest first."""
-        first = len(self.dates) - depth - depth // 4 - 1
-        return [one for one in self._segments if one.first + one.count > first]
+    def reached(self, depth: int) -> int:
+        """Return a session back to which nearly every symbol's newest `depth` bars lie."""
+        return max(0, len(self.dates) - depth - depth // 4 - 1)
 
     def presence(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which sessions hold a bar of whoever has a column's ticker now: [sessions, columns]."""
@@ -181,31 +164,13 @@ class History:
         return found
 
     def stored(self, columns: NDArray[np.int64], since: int = 0) -> NDArray[np.bool_]:
-        """Which sessions hold a bar of which column, from `since` on; none of NO_COLUMN."""
-        found = np.zeros((len(self.dates) - since, len(columns)), dtype=bool)
-        for segment in self._segments:
-            inside = (columns >= 0) & (columns < segment.width)
-            first, stop = max(segment.first, since), min(segment.end, len(self.dates))
-            if first < stop:
-                closes = segment.values[CLOSE, first - segment.first : stop - segment.first]
-                found[first - since : stop - since, inside] = ~np.isnan(closes[:, columns[inside]])
-        return found
+        """Return which sessions from `since` on hold a bar of which column; none of NO_COLUMN."""
+        return self.snapshot.segments.holds(range(since, len(self.dates)), columns)
 
     def last_close(self, session: int, column: int) -> tuple[dt.date, float] | None:
-        """The last bar's day and raw close at or before a session (an index)."""
-        for segment in reversed(self._segments):
-            if segment.first > session or column >= segment.width:
-                continue
-            row = min(session - segment.first, segment.count - 1)
-            closes = segment.values[CLOSE, : row + 1, column]
-            there = np.flatnonzero(~np.isnan(closes))
-            if len(there):
-                return self.dates[segment.first + int(there[-1])], float(closes[there[-1]])
-        return None
-
-
-def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+        """Return the last bar's day and raw close at or before a session (an index)."""
+        last = self.snapshot.segments.last_close(session, column)
+        return last and (self.dates[last[0]], last[1])
 
 
 Change = tuple[int, int, int, float, float]

@@ -28,12 +28,13 @@ class Stand:
 
     def __init__(self, history: History, depth: int) -> None:
         self._history = history
-        stored, sessions = history.snapshot.segments, len(history.dates)
+        stored, sessions = history.snapshot.segments.parts, len(history.dates)
         self._segments = [one for one in reversed(stored) if one.first < sessions]
         self.parts: list[Part] = [
             (one.path.name, min(one.count, sessions - one.first)) for one in self._segments
         ]
-        self._marked = len(history.reached(depth))
+        reached = history.reached(depth)
+        self._marked = sum(one.end > reached for one in self._segments)
 
     def marks(self, kept: Kept) -> Numbers:
         """Fingerprints of the newest parts, [parts, columns]; taken over where they are kept."""

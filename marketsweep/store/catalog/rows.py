@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from marketsweep.core.records import Listing
 from marketsweep.store.known_sessions import Asked
 from marketsweep.store.segments.files import Segment
+from marketsweep.store.segments.reading import Segments
 
 
 class SegmentRow(NamedTuple):
@@ -24,6 +25,14 @@ class SegmentRow(NamedTuple):
     width: int
     bytes: int
     checksum: int
+
+
+def segments_of(folder: Path, rows: Iterable[SegmentRow]) -> Segments:
+    """Return the segments of a folder as their rows say, from the first session on."""
+    parts: list[Segment] = []
+    for row in rows:
+        parts.append(segment_of(parts[-1].end if parts else 0, folder, row))
+    return Segments(parts)
 
 
 def segment_of(first: int, folder: Path, row: SegmentRow) -> Segment:

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.core.fields import CLOSE
 from marketsweep.store.companies.bar_days import BarDays
-from marketsweep.store.segments.files import Segment
+from marketsweep.store.segments.reading import Segments
 
 Days = Mapping[str, Sequence[tuple[dt.date, dt.date]]]
 """Runs of a ticker's bars as their first and last days: every stored session in between has one."""
@@ -39,7 +38,7 @@ def days_of(bars: BarDays, symbols: Iterable[str]) -> dict[str, list[tuple[dt.da
 
 def read_runs(
     sessions: Sequence[dt.date],
-    segments: Sequence[Segment],
+    segments: Segments,
     columns: Mapping[str, int],
     kept: Days,
     changed: Iterable[dt.date] | None,
@@ -64,7 +63,7 @@ def read_runs(
 
 
 def _read(
-    places: Sequence[int], segments: Sequence[Segment], columns: Mapping[str, int]
+    places: range | Sequence[int], segments: Segments, columns: Mapping[str, int]
 ) -> Iterable[tuple[str, list[tuple[int, int]]]]:
     """The runs of tickers in some sessions, by their places, ascending."""
     symbols = list(columns)
@@ -72,13 +71,7 @@ def _read(
     if not symbols or not len(places):
         return
     wanted = np.asarray(places, dtype=np.int64)
-    there = np.zeros((len(wanted), len(symbols)), dtype=bool)
-    for segment in segments:
-        rows = np.flatnonzero((wanted >= segment.first) & (wanted < segment.end))
-        inside = np.flatnonzero((of >= 0) & (of < segment.width))
-        if rows.size and inside.size:
-            closes = segment.values[CLOSE][wanted[rows] - segment.first]
-            there[np.ix_(rows, inside)] = ~np.isnan(closes[:, of[inside]])
+    there = segments.holds(places if isinstance(places, range) else wanted, of)
     yield from zip(symbols, _runs(there, wanted), strict=True)
 
 

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.core.fields import CLOSE
+from marketsweep.core.fields import CLOSE, FIELDS
 from marketsweep.core.records import Dividend, Listing, Settled, Split
 from marketsweep.store.catalog.packs import crc32
-from marketsweep.store.catalog.rows import segment_of
+from marketsweep.store.catalog.rows import segments_of
 from marketsweep.store.companies.bar_days import NEAR
 from marketsweep.store.companies.companies import Companies, Series
 from marketsweep.store.companies.instruments import joined_by_bars
@@ -33,7 +33,7 @@ from marketsweep.store.companies.rulings import Kind, Ruling, Verdict, effective
 from marketsweep.store.companies.stillness import frozen, measured
 from marketsweep.store.companies.tenure_checks import doubts_of
 from marketsweep.store.companies.tenures import tenures_of, with_unknown_owners
-from marketsweep.store.segments.files import FOLDER, Segment
+from marketsweep.store.segments.files import FOLDER
 
 if TYPE_CHECKING:
     from marketsweep.store.catalog.catalog import Catalog
@@ -62,23 +62,13 @@ class _Stored:
     def __init__(self, catalog: Catalog, folder: Path) -> None:
         self.sessions = catalog.dates()
         self.symbols = catalog.tickers()
-        self.segments: list[Segment] = []
-        first = 0
-        for row in catalog.segments():
-            self.segments.append(segment_of(first, folder / FOLDER, row))
-            first += row.sessions
+        self.segments = segments_of(folder / FOLDER, catalog.segments())
         self.index = dict(zip(self.symbols, range(len(self.symbols)), strict=True))
 
     def read(self, ticker: str, first: int, beyond: int) -> NDArray[np.float64]:
         """Raw bars of a ticker in the sessions from `first` up to `beyond`: [5, sessions]."""
-        found = np.full((5, beyond - first), np.nan)
-        column = self.index.get(ticker, -1)
-        for segment in self.segments:
-            begin, end = max(first, segment.first), min(beyond, segment.end)
-            if begin < end and 0 <= column < segment.width:
-                rows = slice(begin - segment.first, end - segment.first)
-                found[:, begin - first : end - first] = segment.values[:, rows, column]
-        return found
+        column = np.array([self.index.get(ticker, -1)])
+        return self.segments.read(range(len(FIELDS)), range(first, beyond), column)[:, :, 0]
 
     def close(self, ticker: str, place: int) -> float:
         """The raw close of a ticker in a session; NaN where it has no bar."""
@@ -269,8 +259,7 @@ class _Closes:
 
     def _row(self, place: int) -> NDArray[np.float64]:
         if place not in self._rows:
-            segment = next(one for one in self._bars.segments if one.first <= place < one.end)
-            self._rows[place] = segment.values[CLOSE, place - segment.first]
+            self._rows[place] = self._bars.segments.session(place)[CLOSE]
         return self._rows[place]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from marketsweep.core.completeness import median
 from marketsweep.core.fields import CLOSE, HIGH, LOW
 from marketsweep.core.records import SessionBars
-from marketsweep.store.segments.files import Segment
+from marketsweep.store.segments.reading import Segments
 
 _MOST: Final = 0.5
 """Share of the bars that stand still in a frozen session; 5 of 100 are usual."""
@@ -81,22 +81,20 @@ def would_freeze(
 
 def measured(
     sessions: Sequence[dt.date],
-    segments: Sequence[Segment],
+    segments: Segments,
     kept: Mapping[dt.date, Stillness],
     changed: Collection[dt.date],
 ) -> dict[dt.date, Stillness]:
     """The stillness of each stored session, of those that changed and those after them anew."""
     found: dict[dt.date, Stillness] = {}
     stale = set(changed)
-    for segment in segments:
-        for place in range(segment.first, segment.end):
-            day = sessions[place]
-            is_new = place > 0 and sessions[place - 1] in stale
-            if day in stale or is_new or day not in kept:
-                before = _row(segments, place - 1) if place else None
-                found[day] = stillness(segment.values[:, place - segment.first], before)
-            else:
-                found[day] = kept[day]
+    for place, day in enumerate(sessions):
+        is_new = place > 0 and sessions[place - 1] in stale
+        if day in stale or is_new or day not in kept:
+            before = segments.session(place - 1) if place else None
+            found[day] = stillness(segments.session(place), before)
+        else:
+            found[day] = kept[day]
     return found
 
 
@@ -109,8 +107,3 @@ def frozen(sessions: Mapping[dt.date, Stillness]) -> list[dt.date]:
         if one.is_most
         and one.share >= _TIMES * median(shares[max(0, place - _AROUND) : place + _AROUND + 1])
     ]
-
-
-def _row(segments: Sequence[Segment], place: int) -> NDArray[np.float64]:
-    segment = next(one for one in segments if one.first <= place < one.end)
-    return segment.values[:, place - segment.first]
