@@ -100,7 +100,7 @@ def test_tables_show_what_matched(example_data: Path) -> None:
         "scan", "rsi(14) > 85", "--data", example_data, "--sort", "rsi(14)", "--limit", "3"
     )
     assert done.returncode == 0
-    assert len(re.findall(r"^ *[A-Z]+ +[\d.,]+ ", done.stdout, re.MULTILINE)) == 3
+    assert len(re.findall(r"^[A-Z]+ .* [\d.,]+ +[+-][\d.]+% ", done.stdout, re.MULTILINE)) == 3
     assert re.search(r"^3 of \d\d+ matches as of Fri 2016-12-30$", done.stderr, re.MULTILINE)
     empty = process("scan", "rsi(14) > 100", "--data", example_data)
     assert empty.returncode == 0

@@ -32,12 +32,25 @@ from marketsweep.cli.commands.universe import universe
 from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
 
 _INTERRUPTED = 130
+_LONGEST_HELP = 200
+_WIDEST = 110
+"""Columns of help on a wide terminal."""
 _REPAIR = ": run marketsweep repair, which keeps what is good"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _Group(click.Group):
     """Turns every error that is raised on purpose into one clear line and its exit code."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands with their whole first sentence, which click would cut."""
+        rows = [
+            (name, command.get_short_help_str(limit=_LONGEST_HELP))
+            for name in self.list_commands(ctx)
+            if (command := self.get_command(ctx, name)) is not None
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401, click's own signature
         try:
@@ -61,7 +74,10 @@ class _Group(click.Group):
             ctx.exit(StoreError.exit_code)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST},
+)
 @click.version_option(__version__, prog_name="marketsweep")
 def main() -> None:
     """Sweeps the whole US stock market for technical conditions.

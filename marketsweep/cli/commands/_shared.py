@@ -24,6 +24,43 @@ if TYPE_CHECKING:
     from marketsweep.studies.signals_result import SessionReceipt
 
 
+_GROUPS = {
+    "Filter": (
+        *("where", "universe", "unknown", "skip_low_volume", "exclude_suspect", "min_history"),
+        *("as_of", "since", "until"),
+    ),
+    "Rank": ("sort", "descending", "limit", "top", "by"),
+    "Show": (*("columns", "format_", "csv_safe", "output", "charts", "funnel", "near", "as_json"),),
+    "Variants": ("vary",),
+    "Run": (
+        *("adjust", "executor", "threads", "ray_address", "ray_workers", "ray_pack"),
+        *("min_coverage", "max_lag", "incremental", "always", "max_age", "audit_sample", "data"),
+    ),
+}
+"""The options of commands that scan, by what they are for."""
+
+
+class Scanning(click.Command):
+    """A command whose help shows its options in groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the groups, and what is in none of them last."""
+        rows = {
+            param.name: record
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option)
+            and (record := param.get_help_record(ctx)) is not None
+        }
+        for title, names in _GROUPS.items():
+            group = [rows.pop(name) for name in names if name in rows]
+            if group:
+                with formatter.section(title):
+                    formatter.write_dl(group)
+        if rows:
+            with formatter.section("Other options"):
+                formatter.write_dl(list(rows.values()))
+
+
 class _Day(click.DateTime):
     """A day from 1900 on."""
 
@@ -59,26 +96,38 @@ data_option = click.option(
     help="Data folder. Default: MARKETSWEEP_DATA, else the platform's user data folder.",
 )
 
-json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
-where_option = click.option("--where", metavar="COND", help="Pre-screen on reference data.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Write the answer as JSON.")
+where_option = click.option(
+    "--where", metavar="COND", help="Only symbols for which this condition on reference data holds."
+)
 universe_option = click.option(
-    "--universe", metavar="NAME", help="A named pre-screen: universe.toml, or built in."
+    "--universe",
+    metavar="NAME",
+    help="Only symbols of a named universe: one of universe.toml, or built in.",
 )
 unknown_option = click.option(
     "--unknown",
     type=click.Choice(["keep", "drop"]),
     metavar="keep|drop",
-    help="Symbols of which the pre-screen lacks a fact. Default: drop.",
+    help="Keep or drop symbols whose facts are unknown. Default: drop.",
 )
 as_of_option = click.option(
-    "--as-of", type=DAY, help="The market as it was that day. Default: the newest."
+    "--as-of", type=DAY, help="The market as of that day. Default: the newest session."
+)
+
+adjust_option = click.option(
+    "--adjust",
+    default="splits",
+    show_default=True,
+    metavar="splits|total|none",
+    help="Adjust prices for splits, for splits and dividends (total), or not.",
 )
 
 csv_safe_option = click.option(
     "--csv-safe/--no-csv-safe",
     default=True,
     show_default=True,
-    help="csv: write tickers that a spreadsheet would take for formulas as text.",
+    help="With csv: write tickers that look like formulas as text.",
 )
 
 table_format_option = click.option(
@@ -88,6 +137,7 @@ table_format_option = click.option(
     show_default=True,
     type=click.Choice(["table", "json", "csv", "parquet"]),
     metavar="table|json|csv|parquet",
+    help="Format of the answer.",
 )
 
 
@@ -97,14 +147,29 @@ _EXECUTOR_OPTIONS = (
         default="threads",
         show_default=True,
         metavar="threads|serial|ray|gpu|auto",
-        help="auto: threads or gpu, as measured.",
+        help="What evaluates the condition; auto measures threads and gpu.",
     ),
     click.option(
-        "--threads", type=click.IntRange(1, 256), help="Threads for evaluation (ray: per worker)."
+        "--threads",
+        type=click.IntRange(1, 256),
+        help="Number of threads (per worker with --executor ray).",
     ),
-    click.option("--ray-address", metavar="HOST:PORT|auto", help="Default: RAY_ADDRESS, or local."),
-    click.option("--ray-workers", type=click.IntRange(1), metavar="N", help="Default: all it has."),
-    click.option("--ray-pack", is_flag=True, help="Workers on few nodes; else spread over all."),
+    click.option(
+        "--ray-address",
+        metavar="HOST:PORT|auto",
+        help="Address of the Ray cluster. Default: RAY_ADDRESS, or a local one.",
+    ),
+    click.option(
+        "--ray-workers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Number of Ray workers. Default: one per processor of the cluster.",
+    ),
+    click.option(
+        "--ray-pack",
+        is_flag=True,
+        help="Put Ray workers on few nodes; otherwise they are spread over all.",
+    ),
 )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from marketsweep.ingest.providers.massive.provider import MassiveProvider
 
 limit_option = click.option(
-    "--calls-per-minute", type=click.IntRange(1), help="Your plan's limit; free: 5."
+    "--calls-per-minute", type=click.IntRange(1), help="Limit of your plan; 5 on the free one."
 )
 
 
@@ -27,15 +27,17 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say where to fetch from."""
     for option in (
         click.option(
-            "--api-key", metavar="KEY", help="Better in MASSIVE_API_KEY, out of your history."
+            "--api-key", metavar="KEY", help="API key. Safer: the variable MASSIVE_API_KEY."
         ),
-        click.option("--base-url", metavar="URL", help="Another address of the Massive protocol."),
+        click.option(
+            "--base-url", metavar="URL", help="Another server that speaks Massive's protocol."
+        ),
         click.option(
             "--provider",
             default="massive",
             show_default=True,
             metavar="massive|files",
-            help="Where from.",
+            help="Source of the data.",
         ),
     ):
         command = option(command)
@@ -45,10 +47,15 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
 def file_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that name files of one's own."""
     for option in (
-        click.option("--symbols", metavar="FILE", type=FILE, help="files: reference data."),
-        click.option("--actions", metavar="FILE", type=FILE, help="files: splits and dividends."),
+        click.option("--symbols", metavar="FILE", type=FILE, help="With files: reference data."),
         click.option(
-            "--path", metavar="FILE", type=FILE, help="files: bars, Parquet, CSV or Arrow."
+            "--actions", metavar="FILE", type=FILE, help="With files: splits and dividends."
+        ),
+        click.option(
+            "--path",
+            metavar="FILE",
+            type=FILE,
+            help="With files: bars, as Parquet, CSV or Arrow; a file, folder or pattern.",
         ),
     ):
         command = option(command)

@@ -31,7 +31,7 @@ def _of_a_day(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def actions() -> None:
-    """Splits and dividends: what is stored, and your own word on one.
+    """Show splits and dividends, and correct them.
 
     \b
     Examples:
@@ -49,7 +49,7 @@ def actions() -> None:
 @data_option
 @json_option
 def list_(symbol: str | None, data: Path | None, as_json: bool) -> None:
-    """Every split and dividend that holds, by whose word, and what you dismissed.
+    """Show the splits and dividends in use, their sources, and those that you dismissed.
 
     \b
     Examples:
@@ -76,7 +76,7 @@ def list_(symbol: str | None, data: Path | None, as_json: bool) -> None:
 @click.argument("value")
 @data_option
 def add(symbol: str, ex_date: dt.datetime, kind: Kind, value: str, data: Path | None) -> None:
-    """Tell a split or dividend that nobody told, or another than was told.
+    """Add a split or dividend that the provider lacks, or replace its own.
 
     \b
     Examples:
@@ -92,7 +92,7 @@ def add(symbol: str, ex_date: dt.datetime, kind: Kind, value: str, data: Path | 
 @actions.command()
 @_of_a_day
 def dismiss(symbol: str, ex_date: dt.datetime, kind: Kind, data: Path | None) -> None:
-    """Say that a split or dividend, told or suspected, was none.
+    """Dismiss a split or dividend that did not take place.
 
     \b
     Examples:
@@ -107,7 +107,7 @@ def dismiss(symbol: str, ex_date: dt.datetime, kind: Kind, data: Path | None) ->
 @actions.command()
 @_of_a_day
 def remove(symbol: str, ex_date: dt.datetime, kind: Kind, data: Path | None) -> None:
-    """Take your own word back; the provider's holds again.
+    """Remove your correction, so that the provider's data counts again.
 
     \b
     Examples:

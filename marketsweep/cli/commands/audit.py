@@ -25,7 +25,7 @@ from marketsweep.cli.commands._shared import (
 def audit(
     condition: str, where: str | None, sessions: int, data: Path | None, as_json: bool
 ) -> None:
-    """Check that CONDITION does not see the future, on N past sessions.
+    """Check on N past sessions that CONDITION does not use future data.
 
     Each is scanned twice: as of that day on all of the data, and on a copy that ends there, with
     the splits and listings known by then. The answers must be the same, values included.

@@ -11,16 +11,16 @@ from marketsweep.cli.commands._shared import FILE, echo, progress_line, write_js
 
 
 @click.command()
-@click.option("--market", type=FILE, metavar="DIR", help="Folder of another example market.")
+@click.option("--market", type=FILE, metavar="DIR", help="Folder with another example market.")
 @click.option(
     "--data",
     type=FILE,
     default="demo-market",
     show_default=True,
     metavar="DIR",
-    help="Folder that gets the market; that of an earlier demo is replaced.",
+    help="Folder for the market; an earlier demo in it is replaced.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The seconds of each stage as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Write the seconds of each stage as JSON.")
 def demo(market: Path | None, data: Path, as_json: bool) -> None:
     """Sweep the whole US market of 2016, from an empty disk to ranked matches.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marketsweep.cli.commands._shared import (
+    adjust_option,
     as_of_option,
     data_option,
     date_of,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("symbol")
 @click.argument("condition")
 @as_of_option
-@click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
+@adjust_option
 @data_option
 @json_option
 def explain(
@@ -36,7 +37,7 @@ def explain(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Each part of CONDITION for SYMBOL: its value, whether it holds, and how far it is away.
+    """Show the value of each part of CONDITION for SYMBOL, and how far it is from passing.
 
     \b
     Examples:

@@ -11,7 +11,7 @@ from marketsweep.cli.commands._shared import echo, json_option, write_json
 @click.argument("name", required=False)
 @json_option
 def indicators(name: str | None, as_json: bool) -> None:
-    """What a condition can use; with NAME, one indicator in full.
+    """List what a condition can use, or describe the indicator NAME.
 
     \b
     Examples:

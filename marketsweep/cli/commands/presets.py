@@ -30,7 +30,7 @@ _BEST = 5
 
 @click.group()
 def presets() -> None:
-    """Conditions by name, to scan for or to use in others.
+    """List, show, run and save named conditions.
 
     \b
     Examples:
@@ -47,7 +47,7 @@ def presets() -> None:
 @data_option
 @json_option
 def list_(data: Path | None, as_json: bool) -> None:
-    """Every preset, and every condition of your own, with what it is.
+    """List the presets and your own conditions, with a description each.
 
     \b
     Examples:
@@ -70,7 +70,7 @@ def list_(data: Path | None, as_json: bool) -> None:
 @click.argument("name")
 @data_option
 def show(name: str, data: Path | None) -> None:
-    """The condition of one, with what it is.
+    """Show a named condition and its description.
 
     \b
     Examples:
@@ -88,7 +88,7 @@ def show(name: str, data: Path | None) -> None:
 @where_option
 @as_of_option
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="Every match, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Write all matches as JSON.")
 def run(
     names: tuple[str, ...],
     where: str | None,
@@ -96,7 +96,7 @@ def run(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Scan for some of them, or all, in one pass: how many match each, and the most traded.
+    """Scan for several named conditions, or all, in one pass.
 
     \b
     Examples:
@@ -154,10 +154,10 @@ def _usable(names: Iterable[str], saved: Saved, snapshot: Snapshot) -> Iterator[
 @presets.command()
 @click.argument("name")
 @click.argument("condition")
-@click.option("--doc", default="", metavar="TEXT", help="What it is, in a sentence.")
+@click.option("--doc", default="", metavar="TEXT", help="Description, in one sentence.")
 @data_option
 def save(name: str, condition: str, doc: str, data: Path | None) -> None:
-    """Keep CONDITION under NAME; other conditions can use it by that name.
+    """Save CONDITION as NAME; other conditions can use that name.
 
     \b
     Examples:
@@ -177,7 +177,7 @@ def save(name: str, condition: str, doc: str, data: Path | None) -> None:
 @click.argument("name")
 @data_option
 def remove(name: str, data: Path | None) -> None:
-    """Forget a condition of your own.
+    """Delete one of your own conditions.
 
     \b
     Examples:

@@ -32,7 +32,7 @@ def repair(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Make a damaged data folder whole again: keep what is good, fetch what was lost.
+    """Repair a damaged data folder: keep what is good, and fetch what was lost.
 
     \b
     Examples:

@@ -11,17 +11,29 @@ from marketsweep.cli.commands._shared import DAY, FILE, date_of
 
 
 @click.command()
-@click.option("--bars", required=True, type=FILE, metavar="FILE", help="Parquet, CSV or Arrow.")
-@click.option("--actions", type=FILE, metavar="FILE", help="Splits and dividends.")
-@click.option("--symbols", type=FILE, metavar="FILE", help="Reference data.")
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: any free one.")
-@click.option("--latency", default=0.0, metavar="MS", help="Milliseconds that every call waits.")
-@click.option("--calls-per-minute", type=click.IntRange(1), metavar="N", help="Refuse more: 429.")
-@click.option("--api-key", default="sandbox", show_default=True, metavar="KEY", help="Accept this.")
-@click.option("--now", type=DAY, help="Later sessions are not yet there.")
-@click.option("--faults", default="", metavar="KIND,...", help="Go wrong: all, or 429,reset,...")
+@click.option(
+    "--bars",
+    required=True,
+    type=FILE,
+    metavar="FILE",
+    help="Bars to serve, as Parquet, CSV or Arrow.",
+)
+@click.option("--actions", type=FILE, metavar="FILE", help="Splits and dividends to serve.")
+@click.option("--symbols", type=FILE, metavar="FILE", help="Reference data to serve.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port; 0 for any free one.")
+@click.option("--latency", default=0.0, metavar="MS", help="Delay of each answer, in milliseconds.")
+@click.option(
+    "--calls-per-minute", type=click.IntRange(1), metavar="N", help="Answer further calls with 429."
+)
+@click.option(
+    "--api-key", default="sandbox", show_default=True, metavar="KEY", help="API key to accept."
+)
+@click.option("--now", type=DAY, help="Day that the server takes for today.")
+@click.option(
+    "--faults", default="", metavar="KIND,...", help="Faults to inject: all, or 429,reset,..."
+)
 @click.option("--fault-share", default=0.05, show_default=True, type=click.FloatRange(0, 1))
-@click.option("--seed", default=0, show_default=True, help="Of the faults.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the random faults.")
 def sandbox(
     bars: Path,
     actions: Path | None,
@@ -35,7 +47,7 @@ def sandbox(
     fault_share: float,
     seed: int,
 ) -> None:
-    """Serve a bar file as Massive would, on this machine.
+    """Serve files of bars on this machine by Massive's protocol.
 
     \b
     Examples:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import IO, TYPE_CHECKING, Final, Literal
 
 import click
 
 from marketsweep.cli.commands._shared import (
     FILE,
+    Scanning,
+    adjust_option,
     as_of_option,
     csv_safe_option,
     data_option,
@@ -34,59 +36,105 @@ if TYPE_CHECKING:
     from marketsweep.scan.scan import MinHistory
 
 
-@click.command()
+_ROWS: Final = 30
+"""Matches that a terminal shows where no limit is given."""
+
+
+@click.command(cls=Scanning)
 @click.argument("condition")
 @where_option
 @universe_option
 @unknown_option
-@click.option("--skip-low-volume", is_flag=True, help="Leave the kept low-volume list out.")
+@click.option("--skip-low-volume", is_flag=True, help="Skip the symbols of the low-volume list.")
 @as_of_option
 @click.option(
-    "--sort", metavar="EXPR", help="Rank by this: 'A', 'A, B'. Default: median(dollar_volume, 20)."
+    "--sort",
+    metavar="EXPR",
+    help="Rank by this value, or by several: 'A, B'. Default: median(dollar_volume, 20).",
 )
-@click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N matches.")
-@click.option("--top", type=click.IntRange(1), metavar="N", help="At most N of each group; --by.")
-@click.option("--by", default="", metavar="FACT", help="Groups: sector, industry, exchange, ...")
-@click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
-@executor_options
-@click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
 @click.option(
-    "--format", "format_", default="table", show_default=True, metavar="table|json|csv|parquet"
+    "--descending/--ascending",
+    default=True,
+    show_default=True,
+    help="Rank the highest or the lowest value first.",
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Show at most N matches.")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Show at most N matches of each group; needs --by.",
+)
+@click.option(
+    "--by",
+    default="",
+    metavar="FACT",
+    help="Fact that makes the groups: sector, industry, exchange, ...",
+)
+@click.option("--columns", default="", metavar="'EXPR,...'", help="Show these values as well.")
+@executor_options
+@adjust_option
+@click.option(
+    "--format",
+    "format_",
+    default="table",
+    show_default=True,
+    metavar="table|json|csv|parquet",
+    help="Format of the answer.",
 )
 @csv_safe_option
-@click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
-@click.option("--charts", type=FILE, metavar="DIR", help="Write charts of the matches there.")
-@click.option("--min-coverage", default=0.95, show_default=True, type=click.FloatRange(0, 1))
+@click.option("--output", type=FILE, metavar="FILE", help="Write the answer to this file.")
+@click.option(
+    "--charts",
+    type=FILE,
+    metavar="DIR",
+    help="Write a page of charts of the matches to this folder.",
+)
+@click.option(
+    "--min-coverage",
+    default=0.95,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Exit with code 3 if a smaller share of the symbols has a bar.",
+)
 @click.option(
     "--max-lag",
     type=click.IntRange(0),
     metavar="N",
-    help="Fail where the data stands more than N sessions behind today.",
+    help="Exit with code 3 if the data is more than N sessions behind today.",
 )
-@click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
+@click.option("--exclude-suspect", is_flag=True, help="Skip symbols with suspicious bars.")
 @click.option(
     "--min-history",
     default="valid",
     show_default=True,
     metavar="valid|settled",
-    help="From which bar on values count: as TA-Lib, or once recursions have settled.",
+    help="Use values from TA-Lib's first bar on, or once recursions have settled.",
 )
-@click.option("--funnel", is_flag=True, help="Count whom each clause lets through.")
+@click.option("--funnel", is_flag=True, help="Count the symbols that pass each clause.")
 @click.option(
     "--near",
     type=click.IntRange(1),
     metavar="N",
-    help="Also the N that fail one clause alone, by the least; table and json.",
+    help="Also show the N symbols that fail one clause by the least (table and json).",
 )
-@click.option("--incremental", is_flag=True, help="Evaluate symbols with new data; reuse the rest.")
-@click.option("--always", metavar="A,B|@FILE", help="incremental: evaluated in any case.")
-@click.option("--max-age", metavar="1h", help="incremental: how long a result is reused.")
+@click.option(
+    "--incremental",
+    is_flag=True,
+    help="Evaluate symbols with new data, and reuse the other results.",
+)
+@click.option(
+    "--always", metavar="A,B|@FILE", help="With --incremental: always evaluate these symbols."
+)
+@click.option(
+    "--max-age", metavar="1h", help="With --incremental: time for which a result is reused."
+)
 @click.option(
     "--audit-sample",
     type=click.IntRange(0),
     metavar="N",
-    help="incremental: of the reused, so many are evaluated and must agree. Default: 500.",
+    help="With --incremental: evaluate N reused symbols as a check. Default: 500.",
 )
 @data_option
 def scan(
@@ -178,7 +226,10 @@ def scan(
         for warning in hits.warnings:
             echo(f"marketsweep: {warning}", err=True)
         with output_file(output) as file:
-            write(hits, file)
+            if format_ == "table":
+                _write_table(hits, market, file, adjust, limit)
+            else:
+                write(hits, file)
         if format_ == "table":
             echo(clauses_report(hits), nl=False)
         echo(receipt_report(hits), err=True)
@@ -186,6 +237,19 @@ def scan(
             _draw(hits, market, charts, adjust)
     require_recent(hits, max_lag)
     require_coverage(hits, min_coverage)
+
+
+def _write_table(
+    hits: Hits, market: Market, file: IO[bytes], adjust: Adjust, limit: int | None
+) -> None:
+    """Write the matches with names and changes; a terminal gets the first ones without a limit."""
+    from marketsweep.output.formats.table import write
+    from marketsweep.scan.quotes import quotes_of
+
+    most = _ROWS if limit is None and file.isatty() else len(hits)
+    with market.view() as view:
+        quotes = quotes_of(view, hits.as_of, hits.symbols[:most], adjust)
+    write(hits, file, quotes, most)
 
 
 def _incremental(

@@ -11,6 +11,8 @@ import click
 from marketsweep.cli.commands._shared import (
     DAY,
     FILE,
+    Scanning,
+    adjust_option,
     check_format,
     csv_safe_option,
     data_option,
@@ -29,25 +31,34 @@ if TYPE_CHECKING:
     from marketsweep.engine.panel.adjustments import Adjust
 
 
-@click.command()
+@click.command(cls=Scanning)
 @click.argument("condition")
-@click.option("--since", type=DAY, help="From that day on. Default: 252 sessions in all.")
-@click.option("--until", type=DAY, help="Up to that day. Default: the newest session.")
+@click.option("--since", type=DAY, help="First session. Default: 252 sessions back.")
+@click.option("--until", type=DAY, help="Last session. Default: the newest one.")
 @where_option
 @universe_option
 @unknown_option
 @click.option(
-    "--sort", metavar="EXPR", help="Rank within a session. Default: median(dollar_volume, 20)."
+    "--sort",
+    metavar="EXPR",
+    help="Rank the hits of a session by this. Default: median(dollar_volume, 20).",
 )
-@click.option("--descending/--ascending", default=True, show_default=True, help="Best first.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N of each session.")
-@click.option("--columns", default="", metavar="'EXPR,...'", help="More values to show.")
+@click.option(
+    "--descending/--ascending",
+    default=True,
+    show_default=True,
+    help="Rank the highest or the lowest value first.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="Show at most N hits of each session."
+)
+@click.option("--columns", default="", metavar="'EXPR,...'", help="Show these values as well.")
 @executor_options
-@click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
+@adjust_option
 @table_format_option
 @csv_safe_option
-@click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
-@click.option("--exclude-suspect", is_flag=True, help="Leave symbols with suspicious bars out.")
+@click.option("--output", type=FILE, metavar="FILE", help="Write the answer to this file.")
+@click.option("--exclude-suspect", is_flag=True, help="Skip symbols with suspicious bars.")
 @data_option
 def signals(
     condition: str,

@@ -19,13 +19,13 @@ from marketsweep.errors import StoreError, UsageError
 @click.command()
 @data_option
 @click.option("--verify/--no-verify", default=True, help="Check every byte against its checksum.")
-@click.option("--quality", is_flag=True, help="Judge every bar: list what is suspicious, and why.")
-@click.option("--symbol", help="--quality: of this one only.")
+@click.option("--quality", is_flag=True, help="List suspicious bars, with the evidence.")
+@click.option("--symbol", help="With --quality: of this symbol only.")
 @json_option
 def status(
     data: Path | None, verify: bool, quality: bool, symbol: str | None, as_json: bool
 ) -> None:
-    """What is stored: sessions, symbols, gaps, faults of the data, damage.
+    """Show what is stored: sessions, symbols, gaps, faults of the data, damage.
 
     \b
     Examples:

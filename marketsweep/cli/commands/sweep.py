@@ -14,6 +14,8 @@ import click
 from marketsweep.cli.commands._shared import (
     DAY,
     FILE,
+    Scanning,
+    adjust_option,
     as_of_option,
     check_format,
     data_option,
@@ -39,24 +41,26 @@ _LIST = re.compile(rf"\s*{_NUMBER}\s*(?:,\s*{_NUMBER}\s*)*")
 _MOST_VALUES = 1_000_000
 
 
-@click.command()
+@click.command(cls=Scanning)
 @click.argument("condition")
 @click.option(
     "--vary",
     multiple=True,
     metavar="NAME=VALUES",
-    help="What {NAME} is to be: n=5..30, n=20..200..20 or n=10,14,21. Repeatable.",
+    help="Values of {NAME}: n=5..30, n=20..200..20 or n=10,14,21. Repeatable.",
 )
 @as_of_option
-@click.option("--since", type=DAY, help="Count every session from that day on.")
-@click.option("--until", type=DAY, help="Count every session up to that day, of a year.")
+@click.option("--since", type=DAY, help="Count each session from that day on.")
+@click.option(
+    "--until", type=DAY, help="Count each session up to that day; of a year without --since."
+)
 @where_option
 @universe_option
 @unknown_option
 @executor_options
-@click.option("--adjust", default="splits", show_default=True, metavar="splits|total|none")
+@adjust_option
 @table_format_option
-@click.option("--output", type=FILE, metavar="FILE", help="Write there instead of to stdout.")
+@click.option("--output", type=FILE, metavar="FILE", help="Write the answer to this file.")
 @data_option
 def sweep(
     condition: str,

@@ -32,23 +32,31 @@ if TYPE_CHECKING:
 @click.command()
 @source_options
 @click.option("--since", type=DAY, help="First session. Default: two years back.")
-@click.option("--until", type=DAY, help="Last session. Default: the newest there is.")
-@click.option("--again", is_flag=True, help="since: fetch stored sessions too.")
+@click.option("--until", type=DAY, help="Last session. Default: the newest one.")
+@click.option("--again", is_flag=True, help="Fetch stored sessions again; needs --since.")
 @file_options
 @limit_option
-@click.option("--only", metavar="A,B|@FILE", help="These symbols alone, by the cheapest way.")
-@click.option("--by-symbol", is_flag=True, help="One call a symbol, and not one a session.")
+@click.option("--only", metavar="A,B|@FILE", help="Fetch only these symbols, in the fewest calls.")
+@click.option(
+    "--by-symbol", is_flag=True, help="Make one call per symbol instead of one per session."
+)
 @universe_option
 @where_option
 @unknown_option
-@click.option("--details", is_flag=True, help="With --only: fetch market cap etc.; one call each.")
+@click.option(
+    "--details", is_flag=True, help="With --only: fetch market cap and more; one call per symbol."
+)
 @click.option("--always", metavar="A,B|@FILE", help="With --by-symbol: always fetch these.")
-@click.option("--concurrency", type=click.IntRange(1, 100), help="Calls under way at once.")
-@click.option("--plan", "only_plan", is_flag=True, help="Say what it would cost; make no call.")
-@click.option("--dry-run", is_flag=True, help="files: say what was understood; store nothing.")
-@click.option("--watch", "keep_on", is_flag=True, help="Go on: sync again after each close.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 100), help="Number of calls at the same time."
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Show the cost of this sync; make no call.")
+@click.option(
+    "--dry-run", is_flag=True, help="With files: show how they are understood; store nothing."
+)
+@click.option("--watch", "keep_on", is_flag=True, help="Keep running, and sync after each close.")
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="The receipt as JSON on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Write the receipt as JSON.")
 def sync(
     provider: str,
     base_url: str | None,

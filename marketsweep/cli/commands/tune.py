@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 @source_options
 @limit_option
 @click.option("--executor", default="threads", show_default=True, metavar="threads|ray")
-@click.option("--ray-address", metavar="HOST:PORT|auto", help="Default: RAY_ADDRESS, or local.")
-@click.option("--sandbox", "in_sandbox", is_flag=True, help="Fetch from a local stand-in instead.")
+@click.option(
+    "--ray-address",
+    metavar="HOST:PORT|auto",
+    help="Address of the Ray cluster. Default: RAY_ADDRESS, or a local one.",
+)
+@click.option(
+    "--sandbox", "in_sandbox", is_flag=True, help="Measure with the local sandbox server."
+)
 @data_option
-@click.option("--json", "as_json", is_flag=True, help="The curves as JSON on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Write the measurements as JSON.")
 def tune(
     provider: str,
     base_url: str | None,
@@ -37,7 +43,7 @@ def tune(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure how many connections and threads are worth having, and keep them.
+    """Measure the best numbers of connections and threads, and save them.
 
     \b
     Examples:

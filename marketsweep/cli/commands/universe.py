@@ -9,13 +9,13 @@ import click
 from marketsweep.cli.commands._shared import data_option, echo, json_option, listed, write_json
 
 _expires_option = click.option(
-    "--expires", metavar="30d|DATE", help="When your word ends. Default: never."
+    "--expires", metavar="30d|DATE", help="End of your entry. Default: never."
 )
 
 
 @click.group()
 def universe() -> None:
-    """Who is looked at: named universes, and the kept low-volume list.
+    """Show named universes, and build and edit the low-volume list.
 
     \b
     Examples:
@@ -33,7 +33,7 @@ def universe() -> None:
 @data_option
 @json_option
 def show(data: Path | None, as_json: bool) -> None:
-    """The named universes, and every symbol of the low-volume list with its reason.
+    """List the named universes, and the symbols of the low-volume list with their reasons.
 
     \b
     Examples:
@@ -66,18 +66,26 @@ def show(data: Path | None, as_json: bool) -> None:
 
 @universe.command()
 @click.option(
-    "--min-dollar-volume", default="1M", show_default=True, metavar="DOLLARS", help="A session."
+    "--min-dollar-volume",
+    default="1M",
+    show_default=True,
+    metavar="DOLLARS",
+    help="Median dollar volume of a session below which a symbol is on the list.",
 )
 @click.option("--sessions", default=20, show_default=True, type=click.IntRange(1, 5_000))
 @click.option(
-    "--expires", default="30d", show_default=True, metavar="30d|DATE", help="After the session."
+    "--expires",
+    default="30d",
+    show_default=True,
+    metavar="30d|DATE",
+    help="End of the new entries, counted from the session.",
 )
 @data_option
 @json_option
 def rebuild(
     min_dollar_volume: str, sessions: int, expires: str, data: Path | None, as_json: bool
 ) -> None:
-    """Build the low-volume list anew from the newest session; your word stays.
+    """Build the low-volume list from the newest session; your own entries stay.
 
     \b
     Examples:
@@ -104,7 +112,7 @@ def rebuild(
 @_expires_option
 @data_option
 def exclude(symbols: tuple[str, ...], expires: str | None, data: Path | None) -> None:
-    """Put symbols on the low-volume list by your own word.
+    """Put symbols on the low-volume list.
 
     \b
     Examples:
@@ -119,7 +127,7 @@ def exclude(symbols: tuple[str, ...], expires: str | None, data: Path | None) ->
 @_expires_option
 @data_option
 def include(symbols: tuple[str, ...], expires: str | None, data: Path | None) -> None:
-    """Keep symbols off the low-volume list by your own word, whatever is built.
+    """Keep symbols off the low-volume list, also when it is built again.
 
     \b
     Examples:
