@@ -7,9 +7,7 @@ back than its last parameter says, so that an answer never depends on how much h
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
-
-from msgspec import Struct
+from typing import Final, Literal, NamedTuple
 
 from marketsweep.language.indicators.table import Parameter
 
@@ -17,7 +15,7 @@ Operand = Literal["condition", "x"]
 """A truth, or a number."""
 
 
-class Occurrence(Struct, frozen=True):
+class Occurrence(NamedTuple):
     """One row of the table; `reach` gives, from the parameters, how many earlier bars it sees."""
 
     name: str

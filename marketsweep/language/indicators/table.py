@@ -9,8 +9,6 @@ import math
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-from msgspec import Struct
-
 MAX_PERIOD: Final = 100_000
 """The longest period that TA-Lib accepts."""
 
@@ -21,7 +19,7 @@ SETTLED: Final = 1e-4
 """A recursion is settled where its start weighs less: tables show the same then."""
 
 
-class Parameter(Struct, frozen=True):
+class Parameter(NamedTuple):
     """A number that an indicator takes; whole where `minimum` is an int."""
 
     name: str
@@ -62,7 +60,7 @@ class Recursion(NamedTuple):
         return self.seed + math.ceil(bars)
 
 
-class Indicator(Struct, frozen=True):
+class Indicator(NamedTuple):
     """One row of the table.
 
     `inputs` are the fields that the kernel reads, in its order; where `series` is set there is
