@@ -181,6 +181,20 @@ def test_times_since_1970(unit: int, kind: str) -> None:
     assert days_of(series).days.to_list() == DAYS
 
 
+@pytest.mark.parametrize("sessions", [4, 5, 23, 100])
+def test_evenings_of_new_york_shown_as_midnights_of_utc(sessions: int) -> None:
+    """20:00 in summer: Saturdays among the days that are written, and no Mondays, show it."""
+    first = YEAR.index(dt.date(2024, 4, 22))
+    days = YEAR[first : first + sessions]
+    written = [f"{day + dt.timedelta(1)}T00:00:00Z" for day in days]
+    midnights = [f"{day}T00:00:00Z" for day in days]
+    assert days_of(column(list(midnights))).days.to_list() == days
+    if sessions == 4:  # Tuesday to Friday are sessions as well: nothing shows it
+        assert days_of(column(list(written))).days.to_list() != days
+    else:
+        assert days_of(column(list(written))).days.to_list() == days
+
+
 @pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
 def test_times_in_two_units_are_refused(unit: int) -> None:
     numbers = [int(dt.datetime(2024, 5, day, tzinfo=NEW_YORK).timestamp()) for day in (1, 2, 3)]

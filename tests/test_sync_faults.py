@@ -531,6 +531,28 @@ def test_bars_of_another_ticker_are_a_fault(server: MassiveServer, tmp_path: Pat
         require_use(synced(server, tmp_path, DAYS[3], DAYS[4], symbols=["A"], by_symbol=True))
 
 
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"resultsCount": 20}, "1 of the 20 rows that it counts"),
+        ({"resultsCount": 1, "adjusted": True}, "adjusted bars where bars that are not adjusted"),
+    ],
+)
+def test_a_session_that_lacks_rows_or_is_adjusted_is_put_aside(
+    said: dict[str, object], reason: str, whole: bool, server: MassiveServer, tmp_path: Path
+) -> None:
+    """With the fast decoder and, where a row has a field as text, with the general one."""
+    server.market.now = after(DAYS[-1], 48 * HOUR)
+    row = {"T": "A", "o": 9.0, "h": 9.0, "l": 9.0, "c": 9.0, "v": None if whole else 1.0}
+    reply = {"status": "OK", **said, "results": [{**row, "t": at(DAYS[5])}]}
+    server.always(f"grouped/locale/us/market/stocks/{DAYS[5]}", says(reply))
+    receipt = synced(server, tmp_path, DAYS[0], DAYS[9])
+    assert stored(tmp_path) == [day for day in DAYS[:10] if day != DAYS[5]]
+    (gone,) = receipt.unavailable
+    assert reason in gone["reason"]
+
+
 def test_a_session_with_bars_of_another_day_is_put_aside(
     server: MassiveServer, tmp_path: Path
 ) -> None:

@@ -192,6 +192,18 @@ def _pieces(column: int, moves: Sequence[tuple[int, int]], sessions: int) -> Ite
         yield Piece(column, 0, beyond)
 
 
+def count_bars(snapshot: Snapshot, wanted: Sequence[Company], places: range) -> list[int]:
+    """Return how many bars each company has in some sessions."""
+    segments = snapshot.segments
+    columns = np.array([one.pieces[0].column if one.is_plain else -1 for one in wanted], np.int64)
+    counts: list[int] = segments.holds(places, columns).sum(axis=0).tolist()
+    for at, one in enumerate(wanted):
+        for piece in () if one.is_plain else one.pieces:
+            some = range(max(piece.first, places.start), min(piece.beyond, places.stop))
+            counts[at] += int(segments.holds(some, np.array([piece.column])).sum())
+    return counts
+
+
 def read_blocks(
     snapshot: Snapshot, dates: Sequence[dt.date], wanted: Sequence[Company], first: int = 0
 ) -> Iterator[OwnBars]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.panel.adjustments import History
 from marketsweep.quality.inspection import Suspicion, suspicions
-from marketsweep.quality.series import company_of, read_blocks
+from marketsweep.quality.series import Company, company_of, count_bars, read_blocks
 
 DOUBTFUL_TICKER: Final = "doubtful ticker"
 """The mark of a symbol of which it is not clear what company had it, and when."""
@@ -33,7 +33,8 @@ class Suspects:
 
     def __init__(self, history: History, bars: int | None) -> None:
         self._history = history
-        self._first = 0 if bars is None else max(0, len(history.dates) - bars - _BEFORE)
+        self._reach = None if bars is None else bars + _BEFORE
+        self._first = 0 if self._reach is None else max(0, len(history.dates) - self._reach)
         self._judged: set[str] = set()
         self._found: dict[str, list[Suspicion]] = {}
 
@@ -108,8 +109,25 @@ class Suspects:
         snapshot, dates = self._history.snapshot, self._history.dates
         new = sorted(one for one in symbols - self._judged if one in snapshot.index)
         if wanted := [company_of(self._history, symbol) for symbol in new]:
-            self._found |= suspicions(snapshot, dates, wanted, self._first)
+            far = self._reach_further(wanted)
+            near = [one for one in wanted if one.symbol not in far]
+            self._found |= suspicions(snapshot, dates, near, self._first)
+            whole = [one for one in wanted if one.symbol in far]
+            self._found |= suspicions(snapshot, dates, whole, 0)
         self._judged |= symbols
+
+    def _reach_further(self, wanted: Sequence[Company]) -> set[str]:
+        """Return the symbols with earlier bars than the sessions that are judged as a rule.
+
+        A scan counts the bars of each symbol: beyond a hole they come from earlier sessions.
+        """
+        if not self._first or self._reach is None:
+            return set()
+        snapshot, beyond = self._history.snapshot, len(self._history.dates)
+        recent = count_bars(snapshot, wanted, range(self._first, beyond))
+        few = [one for one, count in zip(wanted, recent, strict=True) if count < self._reach]
+        earlier = count_bars(snapshot, few, range(self._first))
+        return {one.symbol for one, count in zip(few, earlier, strict=True) if count}
 
     @cached_property
     def _doubts(self) -> dict[str, list[Suspicion]]:

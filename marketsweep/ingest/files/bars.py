@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from marketsweep.core.fields import FIELDS, PRICES
@@ -26,6 +27,20 @@ from marketsweep.ingest.files.values import Notation, notation_of, numbers, of_c
 
 _BARS_A_DAY: Final = 1.5
 """Rows for each day of a symbol from which a file has minutes or hours."""
+
+_LONGER: Final = (("weeks", 5, 9), ("months", 26, 36), ("quarters", 86, 98), ("years", 358, 373))
+"""Bars of longer periods, and the least and most days between them."""
+
+_SOME: Final = 20
+"""Symbols whose days are looked at."""
+
+_MOSTLY: Final = 0.6
+
+_FEW: Final = 4
+"""Gaps that may be those of a symbol that is hardly traded."""
+
+_ORDERED: Final = ("DD", "MM", "YY/", "serial")
+"""Forms of dates whose order is told by the rows: it is said."""
 
 _SPLIT_LIKE: Final = math.log(1.2)
 """Change of the adjustment between two bars that only a split makes, in logs."""
@@ -131,7 +146,8 @@ def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
     table, dates = _dated(table, notes)
     if dates.timed or _has_clock(table):
         _refuse_intraday(table)
-    if dates.form.startswith(("DD/", "MM/")):
+    _refuse_longer(table)
+    if dates.form.startswith(_ORDERED):
         notes.append(f"dates are read as {dates.form}")
     table = _spelled(table, layout, notes)
     reading = Reading(
@@ -227,6 +243,26 @@ def _refuse_intraday(table: pl.DataFrame) -> None:
             f"{table.height:,} rows for {days:,} days of its symbols: these are bars of minutes or "
             "hours, and daily bars are needed"
         )
+
+
+def _refuse_longer(table: pl.DataFrame) -> None:
+    """Raise UsageError for bars of weeks, months or longer."""
+    some = table["symbol"].unique(maintain_order=True)[:_SOME]
+    days = table.filter(pl.col("symbol").is_in(some.implode())).select("symbol", "date").unique()
+    gaps = days.sort("symbol", "date").select(
+        gap=pl.col("date").diff().over("symbol").dt.total_days(),
+        is_newest=pl.col("date") == pl.col("date").max().over("symbol"),
+    )
+    # The newest bar of a week that is not over is dated by its day.
+    usual = gaps.filter(~pl.col("is_newest"))["gap"].drop_nulls().to_numpy()
+    for what, least, most in _LONGER:
+        within = (usual >= least) & (usual <= most)
+        # Some weeks may be missing, but no two bars lie closer together.
+        if len(usual) >= _FEW and (usual >= least).all() and within.mean() > _MOSTLY:
+            raise UsageError(
+                f"its bars lie {np.median(usual):g} days apart: these are bars of {what}, and daily "
+                "bars are needed"
+            )
 
 
 def implied_splits(table: pl.DataFrame) -> list[Split]:

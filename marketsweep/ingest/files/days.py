@@ -2,7 +2,8 @@
 
 A time with a zone, or since the epoch, is an instant: its day is that of New York. Where all times
 of a column are midnight in their own zone they stand for days, and the day is the one that is
-written. Where only some are, the reading that gives more sessions holds.
+written, unless the other reading gives more sessions. Where only some are midnights, the reading
+that gives more sessions holds.
 """
 
 from __future__ import annotations
@@ -268,12 +269,11 @@ def _of_instants(
     midnights = (there.dt.time() == _MIDNIGHT).sum()
     ours = instants.dt.convert_time_zone(_NEW_YORK)
     in_new_york = ours.dt.date().fill_null(written)
-    if midnights == len(there):
-        as_written = True
-    elif midnights == 0:
-        as_written = False
-    else:
-        as_written = _sessions(written) > _sessions(in_new_york)
+    as_written = midnights > 0
+    if midnights:
+        # 20:00 in New York is midnight UTC in summer: Saturdays and no Mondays show it.
+        gained = _sessions(written) - _sessions(in_new_york)
+        as_written = gained >= 0 if midnights == len(there) else gained > 0
     if as_written:
         return Days(written.alias(name), f"{form}, midnight: the day as written", timed=True)
     return Days(in_new_york.alias(name), f"{form}: the day in New York", timed=True)

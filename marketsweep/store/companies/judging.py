@@ -181,25 +181,27 @@ class _OfCompany:
             days = ", ".join(str(self._companies.sessions[one.place]) for one in kept)
             for one in group:
                 if one not in kept:
-                    yield _dropped(one, Verdict.REPEATED, f"counted once, on {days}")
+                    # The price may show it a second time, on a day that nobody told.
+                    again = None if shown[one] is None else self._contradicted(one)
+                    if again and again.verdict is Verdict.MOVED:
+                        yield again
+                    else:
+                        yield _dropped(one, Verdict.REPEATED, f"counted once, on {days}")
             return
-        moved = False
         for one in group:
-            ruling = self._contradicted(one, look_around=not moved)
-            moved |= ruling.verdict is Verdict.MOVED
-            yield ruling
+            yield self._contradicted(one)
 
     def _is_shown(self, one: Told) -> bool | None:
         if abs(one.size) < JUDGED:
             return None
         return _shows(self._series.around(self._company, one.place), one.size)
 
-    def _contradicted(self, one: Told, *, look_around: bool) -> Ruling:
+    def _contradicted(self, one: Told) -> Ruling:
         """What becomes of a split that the price does not show on its day."""
         window = self._series.around(self._company, one.place)
         gap, move = _move(window, window.at)
         seen = f"the price moved {exp(move):.4g} times"
-        place = _instead(window, one.size, self._taken) if look_around else None
+        place = _instead(window, one.size, self._taken)
         if place is not None:
             self._taken.add(place)
             day = self._companies.sessions[place]

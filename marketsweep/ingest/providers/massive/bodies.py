@@ -145,11 +145,18 @@ class _Snapshot(Reply):
     tickers: list[_SnapshotRow] | None = None
 
 
-class _Grouped(Reply):
+class _BarsReply(Reply):
+    """What a body of bars says of its rows."""
+
+    count: int | None = msgspec.field(default=None, name="resultsCount")
+    adjusted: bool | None = None
+
+
+class _Grouped(_BarsReply):
     results: list[_Bar] | None = None
 
 
-class _Rest(Reply):
+class _Rest(_BarsReply):
     """A grouped body after its rows are taken out."""
 
     results: int | None = None
@@ -177,9 +184,10 @@ class Page(Reply, Generic[Row]):
     next_url: str | None = None
 
 
-class _BarsPage(Page[_DayBar]):
+class _BarsPage(_BarsReply):
+    results: list[_DayBar] | None = None
+    next_url: str | None = None
     ticker: str | None = None
-    count: int | None = msgspec.field(default=None, name="resultsCount")
 
 
 class _RestOfBars(_Rest):
@@ -251,15 +259,20 @@ class GroupedBodies:
     def read(self, day: dt.date, body: bytes) -> SessionBars:
         """Columns of a body, in its order; null is NaN.
 
-        Raises `Fault` where the first or the last row is of another day.
+        Raises `Fault` where the first or the last row is of another day, where rows are missing,
+        and for adjusted bars.
         """
         for time in (_FIRST_TIME.search(body), _LAST_TIME.search(body, max(0, len(body) - _TAIL))):
             if time and not _is_of(float(time[1]), day):
                 raise Fault(f"answers bars of another day than {day}")
         plain = _plain(body, _INITIALS, self._tickers, _decode_rest)
         if plain is None:
-            return _columns(day, checked(_decode_grouped, body).results or [])
-        self._tickers, values, _ = plain
+            reply = checked(_decode_grouped, body)
+            rows = reply.results or []
+            _require_raw_and_whole(reply, len(rows))
+            return _columns(day, rows)
+        self._tickers, values, rest = plain
+        _require_raw_and_whole(rest, len(self._tickers))
         return SessionBars(day, self._tickers, values)
 
 
@@ -292,13 +305,23 @@ def bars_page(symbol: str, body: bytes) -> Page[Columns]:
     if plain is not None:
         _, values, rest = plain
         _require_own(symbol, rest.ticker)
+        _require_raw_and_whole(rest, values.shape[1])
         return Page(results=[values], next_url=rest.next_url)
     page = checked(_decode_bars, body)
     _require_own(symbol, page.ticker)
     if page.results is None and page.count != 0:
         raise Fault("answers a page without rows")
+    _require_raw_and_whole(page, len(page.results or []))
     values = _values(page.results or [], (attrgetter("t"), *_COLUMNS))
     return Page(results=[values], next_url=page.next_url)
+
+
+def _require_raw_and_whole(reply: _BarsReply, rows: int) -> None:
+    """Raise `Fault` for bars that are adjusted, and where fewer rows came than are counted."""
+    if reply.adjusted:
+        raise Fault("answers adjusted bars where bars that are not adjusted were asked for")
+    if reply.count is not None and rows < reply.count:
+        raise Fault(f"answers {rows:,} of the {reply.count:,} rows that it counts")
 
 
 def _require_own(symbol: str, ticker: str | None) -> None:
