@@ -9,6 +9,7 @@ import math
 import re
 import runpy
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from marketsweep.core.calendar import sessions_between
 from marketsweep.core.fields import FIELDS, PRICES
 from marketsweep.core.records import Dividend, Listing, Split
 from marketsweep.errors import UsageError
@@ -369,6 +371,57 @@ def test_kinds_of_splits_in_other_words(kind: str, tmp_path: Path) -> None:
     text = f"symbol,ex_date,kind,split_from,split_to\nA,2016-02-01,{kind},100,105\n"
     told = read_actions(write_text(tmp_path / "actions.csv", text))
     assert told == ([Split("A", dt.date(2016, 2, 1), 100, 105)], [], [])
+
+
+VENDORS = {
+    "FMP": "date,label,symbol,numerator,denominator\n2024-06-10,June 10 24,NVDA,10,1\n",
+    "EODHD": "Date,Stock Splits,code\n2024-06-10,10.000000/1.000000,NVDA.US\n",
+    "Nasdaq": "symbol,ratio,payableDate,executionDate\nNVDA,10 : 1,06/07/2024,06/10/2024\n",
+    "Sharadar": "date,action,ticker,name,value\n2024-06-10,split,NVDA,NVIDIA,10.0\n",
+    "Yahoo": "Date,Symbol,Stock Splits\n2024-06-10,NVDA,10:1\n",
+    "Finnhub": "symbol,date,fromFactor,toFactor\nNVDA,2024-06-10,1,10\n",
+    "Alpha Vantage": "effective_date,split_factor,symbol\n2024-06-10,10.0000,NVDA\n",
+}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_files_of_splits_alone_as_vendors_write_them(vendor: str, tmp_path: Path) -> None:
+    told = read_actions(write_text(tmp_path / "splits.csv", VENDORS[vendor]))
+    (split,) = told.splits
+    assert (split.symbol, split.ex_date, split.new / split.old) == (
+        "NVDA",
+        dt.date(2024, 6, 10),
+        10.0,
+    )
+    assert (told.dividends, told.aside) == ([], [])
+
+
+def test_a_file_with_one_column_for_ratios_and_amounts(tmp_path: Path) -> None:
+    rows = "2024-06-10,split,NVDA,10.0\n2024-05-10,dividend,MPC,0.825\n2024-05-11,listed,MPC,100\n"
+    told = read_actions(write_text(tmp_path / "a.csv", "date,action,ticker,value\n" + rows))
+    assert told.splits == [Split("NVDA", dt.date(2024, 6, 10), 1.0, 10.0)]
+    assert told.dividends == [Dividend("MPC", dt.date(2024, 5, 10), 0.825)]
+    assert [one.reason for one in told.aside] == ["an unknown kind"]
+
+
+@pytest.mark.parametrize("what", ["weeks", "months", "quarters", "years"])
+def test_bars_of_longer_periods_are_refused(what: str, tmp_path: Path) -> None:
+    days = sessions_between(dt.date(2010, 1, 4), dt.date(2019, 12, 31))
+    # The last session of each period, and the newest bar on the day of the download.
+    some = {
+        "weeks": [a for a, b in pairwise(days) if a.isocalendar()[1] != b.isocalendar()[1]],
+        "months": [a for a, b in pairwise(days) if a.month != b.month],
+        "quarters": [a for a, b in pairwise(days) if a.month != b.month and a.month % 3 == 0],
+        "years": [a for a, b in pairwise(days) if a.year != b.year],
+    }[what]
+    path = tmp_path / "bars.csv"
+    rows = "".join(f"A,{day},10,11,9,10,100\n" for day in [*some, some[-1] + dt.timedelta(1)])
+    write_text(path, "symbol,date,open,high,low,close,volume\n" + rows)
+    with pytest.raises(UsageError, match=f"bars of {what}, and daily bars are needed"):
+        read_bars(path)
+    # A share that is traded on few days is no file of weeks.
+    rare = "".join(f"A,{day},10,11,9,10,100\n" for day in sorted([*days[::5], *days[::7]]))
+    assert read_bars(write_text(path, "symbol,date,open,high,low,close,volume\n" + rare)).height
 
 
 @pytest.mark.parametrize(

@@ -652,6 +652,31 @@ def test_a_page_that_overlaps_does_not_double_actions(server: MassiveServer) -> 
     assert dividends == [Dividend("A", dt.date(2024, 1, 2), 1)]
 
 
+def test_a_text_in_a_row_costs_no_other_row(server: MassiveServer) -> None:
+    cut: Body = {"ticker": "A", "execution_date": "2024-01-02", "split_from": 1, "split_to": 2}
+    paid: Body = {"ticker": "A", "ex_dividend_date": "2024-01-02", "cash_amount": 1, "id": "1"}
+    server.market.splits = [
+        cut,
+        {**cut, "ticker": "B", "split_from": "1", "split_to": "3"},
+        {**cut, "ticker": "C", "split_to": "many"},
+    ]
+    server.market.dividends = [
+        paid,
+        {**paid, "ticker": "B", "cash_amount": "0.5", "id": "2"},
+        {**paid, "ticker": "C", "cash_amount": "some", "id": "3"},
+    ]
+
+    async def work(provider: MassiveProvider) -> tuple[list[Split], list[Dividend], list[str]]:
+        actions = await provider.splits(None), await provider.dividends(None)
+        return *actions, [f"{one.symbol}: {one.reason}" for one in provider.actions_aside]
+
+    (splits, dividends, aside), _ = use(server.url, work)
+    day = dt.date(2024, 1, 2)
+    assert splits == [Split("A", day, 1, 2), Split("B", day, 1, 3)]
+    assert dividends == [Dividend("A", day, 1), Dividend("B", day, 0.5)]
+    assert aside == ["C: no ratio above 0", "C: no amount above 0"]
+
+
 @pytest.mark.parametrize("code", [403, 404])
 def test_older_endpoints_where_the_newer_are_refused(server: MassiveServer, code: int) -> None:
     server.market.splits = [

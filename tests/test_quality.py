@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import marketsweep as ms
 from marketsweep.core.calendar import sessions_between
 from marketsweep.core.fields import CLOSE, FIELDS, HIGH, LOW, OPEN, VOLUME
 from marketsweep.core.records import Listing, SessionBars, Split
@@ -555,6 +556,29 @@ def test_suspicious_symbols_can_be_left_out(market: Market, quality: Quality) ->
     # GALE's missing split of 14 November lies further back than 31 bars, but not than 64.
     assert "GALE" in kept.symbols
     assert "GALE" not in market.scan("roc(63) > -1000", exclude_suspect=True).symbols
+
+
+@pytest.mark.parametrize("missing", [200, 500])
+def test_bars_before_a_hole_are_judged_where_a_scan_looks_at_them(
+    missing: int, tmp_path: Path
+) -> None:
+    """A scan counts the bars of a symbol: 200 of them reach over a hole of any length."""
+    days = sessions_between(dt.date(2021, 1, 4), dt.date(2024, 12, 31))
+    with Store.create(tmp_path) as store, store.writer() as writer:
+        for place, day in enumerate(days):
+            rows = {"SPY": 400.0 + place % 5}
+            if not len(days) - 20 - missing <= place < len(days) - 20:
+                price = 20.0 if place >= len(days) - 20 else 0.2
+                rows["HOLE"] = price * (1 + place % 7 / 100)
+            values = np.array([[one] * 4 + [1e6 + place] for one in rows.values()])
+            bars = SessionBars(day, list(rows), np.ascontiguousarray(values.T))
+            writer.commit([bars], "test")
+    with ms.open(tmp_path) as opened:
+        found = opened.scan("close > 2 * sma(200)")
+        assert (found.symbols, found.suspicious) == (["HOLE"], ["hole, missing split"])
+        kept = opened.scan("close > 2 * sma(200)", exclude_suspect=True)
+        assert (kept.symbols, kept.coverage.suspect_symbols) == ([], ["HOLE"])
+        assert opened.scan("close > sma(5)").suspicious == [""] * len(opened.scan("close > sma(5)"))
 
 
 def test_suspicious_matches_are_marked_and_come_last(market: Market, quality: Quality) -> None:

@@ -553,6 +553,20 @@ def test_a_session_that_lacks_rows_or_is_adjusted_is_put_aside(
     assert reason in gone["reason"]
 
 
+def test_actions_of_which_none_can_be_used_are_no_success(tmp_path: Path) -> None:
+    bars, actions = tmp_path / "bars.csv", tmp_path / "actions.csv"
+    rows = "".join(f"A,{day},10,11,9,10,100\n" for day in DAYS[:9])
+    bars.write_text("symbol,date,open,high,low,close,volume\n" + rows)
+    actions.write_text(f"symbol,ex_date,kind,split_from,split_to\nA,{DAYS[5]},split,1,1e9\n")
+    done = command(
+        *("sync", "--provider", "files", "--path", bars, "--actions", actions),
+        *("--data", tmp_path / "data"),
+    )
+    assert done.returncode == 3
+    assert "not one of 1 splits and dividends could be used" in done.stderr
+    assert "  0 splits, 0 dividends" in done.stdout + done.stderr
+
+
 def test_a_session_with_bars_of_another_day_is_put_aside(
     server: MassiveServer, tmp_path: Path
 ) -> None:

@@ -49,6 +49,8 @@ def _respelled(parts: Sequence[str], told: Callable[[str], object]) -> list[str]
 def _decoded(content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16")
+    if b"\0" in content[:2]:  # UTF-16 without its mark: a letter has a zero beside it
+        return content.decode("utf-16-be" if content[:1] == b"\0" else "utf-16-le")
     return content.decode("utf-8-sig")
 
 

@@ -116,25 +116,29 @@ class ReferenceSync:
         self, agenda: Agenda, splits: list[Split] | None, dividends: list[Dividend] | None
     ) -> None:
         since, of, writer = agenda.actions_since, agenda.actions_of, self._writer
-        self._receipt.splits, self._receipt.dividends = len(splits or ()), len(dividends or ())
+        self._receipt.splits = len(splits or ()) - len(self._aside)
         # Two equal payments of one day are one of twice as much.
         times = Counter(dividends)
         once = [Dividend(d.symbol, d.ex_date, d.cash * n) for d, n in times.items()]
         aside = [*self._provider.actions_aside, *self._aside]
+        refused: list[ActionAside] = []
         if agenda.joins:
-            aside += await self._write(writer.add_dividends, once)
+            refused = await self._write(writer.add_dividends, once)
+            aside += refused
             await self._write(writer.add_actions_aside, aside)
             gone = no_longer_told([*(splits or ()), *once], await self._write(writer.told))
             if gone:
                 self._receipt.warnings.append(in_words(gone))
         else:
             if dividends is not None:
-                aside += await self._write(writer.put_dividends, once, since, of)
+                refused = await self._write(writer.put_dividends, once, since, of)
+                aside += refused
             if splits is not None and dividends is not None:
                 await self._write(writer.put_actions_aside, aside, since, of)
                 if of is None:
                     known = json.dumps([str(agenda.start), str(agenda.last)])
                     await self._write(writer.note, ACTIONS, known)
+        self._receipt.dividends = len(dividends or ()) - len(refused)
         self._receipt.unusable = [one._asdict() for one in aside]
 
     async def _note_missing(

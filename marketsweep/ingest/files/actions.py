@@ -22,13 +22,20 @@ _RATIO: Final = re.compile(r"([\d.]+)\s*(?:[:/]|-?\s?for\s?-?)\s*([\d.]+)", re.I
 """Ratios of sources: 4:1, 4/1, 4-for-1, 4 for 1, 4.000000/1.000000."""
 _RATIO_TOLERANCE: Final = 1e-3
 _NUMBERS: Final = ("factor", "split_from", "split_to", "cash")
+_RATIOS: Final = ("factor", "split_from", "split_to", "ratio_text")
 _TEXTS: Final = ("ratio_text", "id", "distribution_type", "currency")
 
 _ALIASES: Final = {
-    "ex_date": ("execution_date", "ex_dividend_date", "date", "exdate"),
+    "symbol": ("ticker", "code"),
+    "ex_date": (
+        *("execution_date", "executiondate", "ex_dividend_date", "ex_dividenddate", "exdate"),
+        *("effective_date", "effectivedate", "date"),
+    ),
     "kind": ("action", "type", "event"),
+    "split_from": ("denominator", "fromfactor", "from_factor"),
+    "split_to": ("numerator", "tofactor", "to_factor"),
     "cash": ("cash_amount", "amount", "dividend", "dividends"),
-    "ratio_text": ("ratio", "split_ratio", "splitratio", "stock_splits", "split"),
+    "ratio_text": ("ratio", "split_ratio", "splitratio", "stock_splits", "split_factor", "split"),
     "currency": ("cash_currency",),
 }
 """Names that sources give to columns, by ours."""
@@ -96,23 +103,12 @@ def _read(path: Path, most_mb: int) -> ToldActions:
     for name in ("symbol", "kind"):
         table = table.with_columns(as_text(table[name]).fill_null("").alias(name))
     kinds = table["kind"].str.to_lowercase()
+    table = _valued(table, kinds.is_in(list(_SPLITS)))
     if not {"factor", "ratio_text"} & set(table.columns) and kinds.is_in(list(_SPLITS)).any():
         table = required(table, ("split_from", "split_to"), "or factor")
     table = with_columns_of(table, _NUMBERS, pl.Float64)
     table = with_columns_of(table, _TEXTS, pl.String)
-    parsed = table
-    for name in _TEXTS:
-        parsed = parsed.with_columns(as_text(parsed[name]).alias(name))
-    for name in _NUMBERS:
-        text = parsed[name].cast(pl.String).str.strip_chars("$ ").str.replace(r"(?i)\s*USD$", "")
-        parsed = parsed.with_columns(text.alias(name))
-    comma = notation_of(parsed, list(_NUMBERS)).decimal == ","
-    for name in _NUMBERS:
-        text = parsed[name]
-        if comma:
-            text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-        parsed = parsed.with_columns(text.cast(pl.Float64, strict=False).alias(name))
-    parsed = parsed.with_columns(lenient_days(parsed["ex_date"]).alias("ex_date"))
+    parsed = _parsed(table)
     paid: dict[tuple[Dividend, str | None], str | None] = {}
     for row, given in zip(parsed.iter_rows(named=True), table.iter_rows(named=True), strict=True):
         action = _action(row)
@@ -128,6 +124,31 @@ def _read(path: Path, most_mb: int) -> ToldActions:
         else:
             told.aside.append(_told_aside(row, given, action))
     return told
+
+
+def _valued(table: pl.DataFrame, of_split: pl.Series) -> pl.DataFrame:
+    """The table with ratios and amounts of their own, where one column has both, as Sharadar's."""
+    if "value" not in table.columns or {"cash", *_RATIOS} & set(table.columns):
+        return table
+    value = table["value"].cast(pl.String)
+    ratios, amounts = value.set(~of_split, None), value.set(of_split, None)
+    return table.with_columns(ratios.alias("ratio_text"), amounts.alias("cash"))
+
+
+def _parsed(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with its days and numbers read; null for what is none."""
+    for name in _TEXTS:
+        table = table.with_columns(as_text(table[name]).alias(name))
+    for name in _NUMBERS:
+        text = table[name].cast(pl.String).str.strip_chars("$ ").str.replace(r"(?i)\s*USD$", "")
+        table = table.with_columns(text.alias(name))
+    comma = notation_of(table, list(_NUMBERS)).decimal == ","
+    for name in _NUMBERS:
+        text = table[name]
+        if comma:
+            text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+        table = table.with_columns(text.cast(pl.Float64, strict=False).alias(name))
+    return table.with_columns(lenient_days(table["ex_date"]).alias("ex_date"))
 
 
 def _of_one_ticker(table: pl.DataFrame, stem: str) -> pl.DataFrame:
@@ -146,7 +167,9 @@ def _kinds_of(table: pl.DataFrame) -> pl.DataFrame:
         return table
     if {"cash", "ratio_text"} <= set(table.columns):
         return _parted(table)
-    if {"split_from", "split_to"} <= set(table.columns) and "cash" not in table.columns:
+    if "cash" not in table.columns and (
+        {"split_from", "split_to"} <= set(table.columns) or "ratio_text" in table.columns
+    ):
         return table.with_columns(pl.lit("split").alias("kind"))
     if "cash" in table.columns and not {"split_from", "factor"} & set(table.columns):
         return table.with_columns(pl.lit("dividend").alias("kind"))

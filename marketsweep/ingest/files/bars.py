@@ -260,8 +260,8 @@ def _refuse_longer(table: pl.DataFrame) -> None:
         # Some weeks may be missing, but no two bars lie closer together.
         if len(usual) >= _FEW and (usual >= least).all() and within.mean() > _MOSTLY:
             raise UsageError(
-                f"its bars lie {np.median(usual):g} days apart: these are bars of {what}, and daily "
-                "bars are needed"
+                f"its bars lie {np.median(usual):g} days apart: these are bars of {what}, and "
+                "daily bars are needed"
             )
 
 

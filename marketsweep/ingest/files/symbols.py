@@ -78,6 +78,8 @@ def understood_symbols(
 def _read(path: Path, most_mb: int) -> tuple[list[Listing], Reading]:
     table, layout = named_columns(table_of(path, most_mb))
     there = table.columns
+    if "symbol" not in table.columns and "code" in table.columns:
+        table = table.rename({"code": "symbol"})
     table = required(table.filter(~pl.all_horizontal(pl.all().is_null())), ("symbol",))
     names = (*_FACTS, *_IDENTITY)
     table = texts_in(with_columns_of(table, names, pl.String), ("symbol",))

@@ -32,6 +32,7 @@ from marketsweep.core.records import (
     Split,
     SymbolBars,
 )
+from marketsweep.core.safe_text import foreign
 from marketsweep.ingest.providers.http.faults import Complaint, Fault
 from marketsweep.ingest.providers.listing_words import exchange_of
 from marketsweep.ingest.providers.sectors import sector_of
@@ -69,8 +70,9 @@ class SplitRow(msgspec.Struct, frozen=True):
     id: str | None = None
     ticker: str | None = None
     execution_date: str | None = None
-    split_from: float | None = None
-    split_to: float | None = None
+    # A text in one row must not cost all others of the page.
+    split_from: float | str | None = None
+    split_to: float | str | None = None
     adjustment_type: str | None = None
 
 
@@ -80,7 +82,7 @@ class DividendRow(msgspec.Struct, frozen=True):
     id: str | None = None
     ticker: str | None = None
     ex_dividend_date: str | None = None
-    cash_amount: float | None = None
+    cash_amount: float | str | None = None
     currency: str | None = None
     distribution_type: str | None = None
     dividend_type: str | None = None
@@ -398,15 +400,16 @@ def splits_of(
     aside: list[ActionAside] = []
     for row in rows:
         day = _date(row.execution_date)
+        new, old = _number(row.split_to), _number(row.split_from)
         told = f"split {_shown(row.split_to)}-for-{_shown(row.split_from)}"
         if row.adjustment_type not in _SPLITS:
             aside.append(_aside(row, day, f"an unknown kind: {row.adjustment_type}", told))
         elif not row.ticker or day is None:
             aside.append(_aside(row, day, "no ticker or no day", told))
-        elif not (_positive(row.split_from) and _positive(row.split_to)):
+        elif not (_positive(old) and _positive(new)):
             aside.append(_aside(row, day, "no ratio above 0", told))
         else:
-            splits.add(Split(row.ticker, day, row.split_from, row.split_to))
+            splits.add(Split(row.ticker, day, old, new))
     return _in_order(splits, since, attrgetter("symbol", "ex_date", "old", "new")), aside
 
 
@@ -422,15 +425,16 @@ def dividends_of(
     aside: list[ActionAside] = []
     for row in once:
         day = _date(row.ex_dividend_date)
+        cash = _number(row.cash_amount)
         told = f"dividend {_shown(row.cash_amount)} {row.currency or 'USD'}"
         if not row.ticker or day is None:
             aside.append(_aside(row, day, "no ticker or no day", told))
         elif (row.currency or "USD").upper() != "USD":
             aside.append(_aside(row, day, "another currency than the dollar", told))
-        elif not _positive(row.cash_amount):
+        elif not _positive(cash):
             aside.append(_aside(row, day, "no amount above 0", told))
         else:
-            dividend = Dividend(row.ticker, day, row.cash_amount)
+            dividend = Dividend(row.ticker, day, cash)
             place = dividend, row.distribution_type or row.dividend_type
             if place in paid:
                 aside.append(_aside(row, day, "told before with another id", told))
@@ -445,8 +449,18 @@ def _aside(row: SplitRow | DividendRow, day: dt.date | None, reason: str, told: 
     return ActionAside(row.ticker or "", day, reason, told)
 
 
-def _shown(value: float | None) -> str:
+def _shown(value: float | str | None) -> str:
+    if isinstance(value, str):
+        return foreign(value)
     return "?" if value is None else f"{value:g}"
+
+
+def _number(value: float | str | None) -> float | None:
+    """Return a number that may be written as a text; None for any other text."""
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
 
 
 def listings_of(rows: Iterable[TickerRow]) -> list[Listing]:
