@@ -21,6 +21,7 @@ import polars as pl
 import pytest
 
 import marketsweep as ms
+from marketsweep.core.fields import FIELDS
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files import read_bars, read_symbols
 from marketsweep.ingest.files.bars import understood_bars
@@ -1059,3 +1060,33 @@ def test_an_empty_file_beside_tables_is_left_out(tmp_path: Path) -> None:
     bars, readings = understood_bars(tmp_path)
     assert bars.height == 1
     assert [note for one in readings for note in one.notes] == ["2017.csv is empty: it is left out"]
+
+
+def test_prices_that_are_adjusted_beside_closes_as_traded(tmp_path: Path) -> None:
+    """Sharadar's prices before a 4-for-1 split: a quarter, with four times the shares."""
+    rows = [
+        "A,2024-05-01,25,27,24,26,400,26,104",
+        "A,2024-05-02,26,28,25,27,400,27,108",
+        "A,2024-05-03,27,28,26,27,300,27,27",
+    ]
+    head = "ticker,date,open,high,low,close,volume,closeadj,closeunadj\n"
+    path = tmp_path / "SEP.csv"
+    path.write_text(head + "\n".join(rows))
+    bars, (reading,) = understood_bars(path)
+    assert bars.select(FIELDS).rows() == [
+        (100.0, 108.0, 96.0, 104.0, 100.0),
+        (104.0, 112.0, 100.0, 108.0, 100.0),
+        (27.0, 28.0, 26.0, 27.0, 300.0),
+    ]
+    assert "prices are those before the adjustment, by closeunadj" in reading.notes
+
+
+@pytest.mark.parametrize("currency", ["EUR", "GBX"])
+def test_prices_in_another_currency_are_refused(currency: str, tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    head = "symbol,date,open,high,low,close,volume,currency\n"
+    path.write_text(f"{head}A,2024-05-01,1,2,1,2,9,USD\nA,2024-05-02,1,2,1,2,9,{currency}\n")
+    with pytest.raises(UsageError, match=f"1 rows have prices in {currency}, and dollars"):
+        understood_bars(path)
+    path.write_text(f"{head}A,2024-05-01,1,2,1,2,9,USD\nA,2024-05-02,1,2,1,2,9,\n")
+    assert understood_bars(path)[0].height == 2

@@ -553,6 +553,26 @@ def test_a_session_that_lacks_rows_or_is_adjusted_is_put_aside(
     assert reason in gone["reason"]
 
 
+def test_a_list_of_tickers_that_fails_is_said_until_it_comes(
+    server: MassiveServer, tmp_path: Path
+) -> None:
+    server.market.now = after(DAYS[-1], 48 * HOUR)
+    server.always("/v3/reference/tickers", status(500))
+    synced(server, tmp_path, DAYS[0], DAYS[9])
+
+    def said() -> tuple[bool, bool]:
+        with ms.open(tmp_path) as market:
+            warned = any("list of tickers" in one for one in market.scan("close > 1").warnings)
+        with Store.open(tmp_path) as store:
+            report = status_report(read_status(store, verify=False))
+        return warned, "the list of tickers could not be had" in report
+
+    assert said() == (True, True)
+    server.always("/v3/reference/tickers", server.honest)
+    synced(server, tmp_path, DAYS[0], DAYS[9])
+    assert said() == (False, False)
+
+
 def test_actions_of_which_none_can_be_used_are_no_success(tmp_path: Path) -> None:
     bars, actions = tmp_path / "bars.csv", tmp_path / "actions.csv"
     rows = "".join(f"A,{day},10,11,9,10,100\n" for day in DAYS[:9])

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from marketsweep.core.calendar import NEW_YORK
 from marketsweep.core.records import ActionAside, Dividend, Listing, Split, Unavailable
@@ -30,10 +30,13 @@ from marketsweep.store.missing_actions import (
     of_notes,
     to_dict,
 )
-from marketsweep.store.session_notes import ACTIONS, LISTED, LISTED_ON
+from marketsweep.store.session_notes import ACTIONS, LISTED, LISTED_ON, NOT_LISTED
 from marketsweep.store.writer import Writer
 
 _T = TypeVar("_T")
+
+_REFERENCE: Final = "reference data"
+
 Write = Callable[..., Coroutine[Any, Any, Any]]
 """Calls a function of the writer in the thread that writes."""
 
@@ -74,6 +77,10 @@ class ReferenceSync:
         given = {"split": splits, "dividend": dividends}
         kinds = {kind for kind, some in given.items() if some}
         await self._note_missing(agenda, notes, kinds)
+        if agenda.listings and not self._request.details:
+            reason = self._missing.get(_REFERENCE, "")
+            if notes.get(NOT_LISTED, "") != reason:
+                await self._write(self._writer.note, NOT_LISTED, reason)
         if listings:
             today = now.astimezone(NEW_YORK).date()
             await self._write(self._writer.put_listings, [_dated(one, today) for one in listings])
@@ -168,7 +175,7 @@ class ReferenceSync:
             return await self.granted("details", self._details())
         if not agenda.listings:
             return None
-        return await self.granted("reference data", self._provider.listings())
+        return await self.granted(_REFERENCE, self._provider.listings())
 
     async def _details(self) -> list[Listing]:
         misses, found = Misses(), list[Listing]()

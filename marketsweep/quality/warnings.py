@@ -11,6 +11,7 @@ from marketsweep.engine.panel.adjustments import Adjust, History
 from marketsweep.store.companies.companies import Companies
 from marketsweep.store.companies.rulings import Ruling, Verdict
 from marketsweep.store.missing_actions import MissingActions, of_notes
+from marketsweep.store.session_notes import NOT_LISTED
 from marketsweep.store.snapshot import Snapshot
 
 _SHOWN: Final = 3
@@ -38,7 +39,9 @@ class DataWarnings:
         ]
         self._unresolved = len(snapshot.changed_days())
         self._frozen = snapshot.frozen()
-        self._missing = of_notes(snapshot.notes())
+        notes = snapshot.notes()
+        self._missing = of_notes(notes)
+        self._not_listed = notes.get(NOT_LISTED, "")
         self._placed: dict[dt.date, list[_Placed]] = {}
 
     def of_scan(
@@ -58,6 +61,11 @@ class DataWarnings:
                 f"most of the market stands still in {_count(len(frozen), 'session')} of those "
                 f"looked at ({named}): its bars are not what was traded; marketsweep sync asks "
                 "for it again"
+            )
+        if self._not_listed:
+            yield (
+                f"the last sync could not get the list of tickers ({self._not_listed}): renames "
+                "since may not be known; marketsweep sync asks for it again"
             )
         if self._unresolved:
             yield (

@@ -18,6 +18,8 @@ ACTIONS: Final = "actions"
 """A note in the store: the first and the last day of which all actions are known."""
 LISTED: Final = "listed"
 """When a source last told what is listed."""
+NOT_LISTED: Final = "not listed"
+"""Why the last sync that asked for the list of tickers did not get it; empty where it did."""
 LISTED_ON: Final = "listed_on"
 """Which session was the newest then."""
 

@@ -16,7 +16,7 @@ from marketsweep.ingest.files.cells import DEFAULT_MB
 from marketsweep.ingest.files.columns import as_text, lenient_days, required, with_columns_of
 from marketsweep.ingest.files.layouts import table_of, ticker_of
 from marketsweep.ingest.files.sources import files_of, naming, stem_of
-from marketsweep.ingest.files.values import MISSING, notation_of
+from marketsweep.ingest.files.values import DOLLARS, MISSING, notation_of
 
 _RATIO: Final = re.compile(r"([\d.]+)\s*(?:[:/]|-?\s?for\s?-?)\s*([\d.]+)", re.IGNORECASE)
 """Ratios of sources: 4:1, 4/1, 4-for-1, 4 for 1, 4.000000/1.000000."""
@@ -39,9 +39,6 @@ _ALIASES: Final = {
     "currency": ("cash_currency",),
 }
 """Names that sources give to columns, by ours."""
-
-_DOLLARS: Final = (*MISSING, "usd", "$", "us$")
-"""Currencies in which cash counts, in small letters; where none is told it is the dollar."""
 
 
 class ToldActions(NamedTuple):
@@ -199,7 +196,7 @@ def _action(row: dict[str, Any]) -> Split | Dividend | str:
         ratio = _ratio(row)
         return Split(symbol, day, *ratio) if ratio else "no ratio above 0"
     if kind in _DIVIDENDS:
-        if (row["currency"] or "").strip().lower() not in _DOLLARS:
+        if (row["currency"] or "").strip().lower() not in DOLLARS:
             return "another currency than the dollar"
         return Dividend(symbol, day, row["cash"]) if _positive(row["cash"]) else "no amount above 0"
     return "an unknown kind"

@@ -19,7 +19,7 @@ from marketsweep.errors import UsageError
 from marketsweep.ingest.files.cells import DEFAULT_MB, open_sheet
 from marketsweep.ingest.files.columns import as_text, days_in, required
 from marketsweep.ingest.files.days import Days
-from marketsweep.ingest.files.layouts import ADJUSTED, Layout, layout_of
+from marketsweep.ingest.files.layouts import ADJUSTED, UNADJUSTED, Layout, layout_of
 from marketsweep.ingest.files.packed import is_packed, unpack
 from marketsweep.ingest.files.sources import files_of, naming, stem_of
 from marketsweep.ingest.files.text import NoTable
@@ -130,7 +130,7 @@ def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
             bars = unpack(first.table).with_columns(pl.col("symbol").cast(pl.Categorical))
             return bars, Reading(path, sheet.kind, "packed bars", rows=bars.height)
         layout = layout_of(first, stem_of(path))
-        values = [*FIELDS, *([ADJUSTED] if ADJUSTED in layout.table.columns else [])]
+        values = [*FIELDS, *({ADJUSTED, UNADJUSTED} & set(layout.table.columns))]
         notation = notation_of(required(layout.table, _COLUMNS), values)
         parts = [_part(layout.table, values, notation, 0)]
         rows, notes = first.table.height - layout.headers, [*layout.notes]
@@ -161,7 +161,9 @@ def _of_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
         table.height,
         notes,
     )
-    if ADJUSTED in table.columns:
+    if UNADJUSTED in table.columns:
+        table = _as_traded(table)
+    elif ADJUSTED in table.columns:
         reading.implied = implied_splits(table)
     bars = table.select("symbol", "date", *(pl.col(name).fill_null(math.nan) for name in FIELDS))
     return bars, reading
@@ -229,6 +231,14 @@ def _spelled(table: pl.DataFrame, layout: Layout, notes: list[str]) -> pl.DataFr
         return table
     spelled = names.cast(pl.String).replace(read).cast(pl.Categorical)
     return table.with_columns(of_categories(table["symbol"], names, spelled))
+
+
+def _as_traded(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with the prices and volumes from before the adjustment for splits."""
+    ratio = (pl.col(UNADJUSTED) / pl.col("close")).cast(pl.Float64)
+    return table.with_columns(
+        *((pl.col(name) * ratio).alias(name) for name in PRICES), pl.col("volume") / ratio
+    )
 
 
 def _has_clock(table: pl.DataFrame) -> bool:

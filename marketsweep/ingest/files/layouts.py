@@ -20,11 +20,16 @@ from typing import Final
 import polars as pl
 
 from marketsweep.core.fields import FIELDS
+from marketsweep.core.safe_text import foreign
 from marketsweep.core.spellings import from_stooq, from_yahoo, usual
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.cells import Cells, read_cells
+from marketsweep.ingest.files.columns import as_text
+from marketsweep.ingest.files.values import DOLLARS
 
 ADJUSTED: Final = "adj_close"
+UNADJUSTED: Final = "unadjusted_close"
+"""The close as it was traded, beside one that is adjusted for splits."""
 
 _MEANINGS: Final = {
     "symbol": ("symbol", "ticker", "sym", "act symbol", "code"),
@@ -44,6 +49,7 @@ _MEANINGS: Final = {
         *("stücke", "stuecke", "volumen"),
     ),
     ADJUSTED: ("adj close", "adjclose", "adjusted close", "close adjusted", "adj. close"),
+    UNADJUSTED: ("closeunadj", "unadjusted close", "close unadjusted", "unadj close"),
     "period": ("per", "period"),
 }
 """Names of columns by their meaning; of several the first in this order counts.
@@ -107,7 +113,7 @@ def layout_of(cells: Cells, stem: str) -> Layout:
     found = meanings(names, _MEANINGS)
     columns = {meaning: names[place] for meaning, place in found.items()}
     table = named(table, names, found)
-    used = {"symbol", "date", *FIELDS, ADJUSTED, "period"}
+    used = {"symbol", "date", *FIELDS, ADJUSTED, UNADJUSTED, "period"}
     plain = [normal(name) for name in names]
     layout, notes = "columns by their names", list[str]()
     spelling: Callable[[str], str] = usual
@@ -116,9 +122,13 @@ def layout_of(cells: Cells, stem: str) -> Layout:
     elif "period" in found or any(name.startswith("<") for name in names):
         layout, spelling = "Stooq", from_stooq
         table = _daily(table)
+    elif UNADJUSTED in found:
+        layout = "prices adjusted for splits, with closes as traded"
+        notes.append(f"prices are those before the adjustment, by {columns[UNADJUSTED]}")
     elif "dividends" in plain or "stock splits" in plain or ADJUSTED in found:
         layout, spelling = "Yahoo", from_yahoo
         notes += _unused_actions(table)
+    _require_dollars(table)
     if "symbol" not in table.columns and "name" in table.columns and _are_tickers(table["name"]):
         table = table.rename({"name": "symbol"})
         columns["symbol"] = next(name for name in names if normal(name) == "name")
@@ -130,6 +140,18 @@ def layout_of(cells: Cells, stem: str) -> Layout:
     ignored = [name for name in names if name and name not in columns.values()]
     kept = {ours: name for ours, name in columns.items() if ours in used}
     return Layout(layout, table, kept, ignored, headers, spelling, notes)
+
+
+def _require_dollars(table: pl.DataFrame) -> None:
+    """Raise UsageError for prices in another currency."""
+    if "currency" in table.columns:
+        told = as_text(table["currency"]).str.to_lowercase().drop_nulls()
+        others = told.filter(~told.is_in(DOLLARS))
+        if len(others):
+            raise UsageError(
+                f"{len(others):,} rows have prices in {foreign(others[0].upper())}, and dollars "
+                "are needed: leave them out"
+            )
 
 
 def table_of(path: Path, most_mb: int) -> pl.DataFrame:

@@ -14,6 +14,9 @@ from marketsweep.errors import UsageError
 MISSING: Final = ("", "null", "none", "na", "n/a", "nan", "-", "--", ".", "#n/a", "nil")
 """Texts that stand for a number that is not there, in lower case."""
 
+DOLLARS: Final = (*MISSING, "usd", "$", "us$")
+"""Currencies in which prices and cash count, in lower case; where none is told it is the dollar."""
+
 Decimal = Literal[".", ","]
 
 _SHOWN: Final = 100

@@ -183,7 +183,10 @@ def _leads_to(symbol: str, book: _Book, later: Listing, bars: BarDays) -> bool:
 def _join_renamed(book: _Book, row: Listing, bars: BarDays, close: Close) -> Iterator[Doubt]:
     """Join a company with the one that had the ticker which it is told to have had before."""
     old, number = row.renamed_from, book.number_of(row)
-    if old is None or number is None or old == row.symbol:
+    if old is None or number is None:
+        return
+    if old == row.symbol:
+        yield Doubt(old, old, "it is told to have had its own ticker before")
         return
     if any(one.symbol == old for one in book.of_instrument(number)):
         return
