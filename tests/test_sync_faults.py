@@ -162,6 +162,43 @@ def test_no_row_of_bad_sessions_stops_syncs_for_good(
     assert stored(tmp_path) == [day for day in DAYS if day not in bad]
 
 
+@pytest.mark.parametrize(("bad", "ends"), [(2, False), (3, True)])
+def test_three_failures_before_anything_has_come_end_a_sync(
+    bad: int, ends: bool, server: MassiveServer, tmp_path: Path
+) -> None:
+    for day in DAYS[:bad]:
+        server.always(f"grouped/locale/us/market/stocks/{day}", status(500))
+    if ends:
+        with pytest.raises(ProviderUnreachable, match=f"{DAYS[0]}"):
+            synced(server, tmp_path)
+    else:
+        assert len(synced(server, tmp_path).put_aside) == bad
+
+
+@pytest.mark.parametrize(("bad", "ends"), [(19, False), (20, True)])
+def test_twenty_failures_in_a_row_end_a_sync(
+    bad: int, ends: bool, server: MassiveServer, tmp_path: Path
+) -> None:
+    for day in DAYS[5 : 5 + bad]:
+        server.always(f"grouped/locale/us/market/stocks/{day}", status(500))
+    if ends:
+        with pytest.raises(ProviderUnreachable, match=f"{DAYS[5]}"):
+            synced(server, tmp_path)
+        assert set(DAYS[:5]) <= set(stored(tmp_path))
+    else:
+        assert len(synced(server, tmp_path).put_aside) == bad
+
+
+@pytest.mark.parametrize("tries", [1, 2, 7, 8, 9, 12, 40])
+def test_pauses_double_up_to_a_week(tries: int) -> None:
+    now = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
+    notes = SessionNotes.of({})
+    for _ in range(tries):
+        notes.failed([(DAYS[3], "gone")], now)
+    pause = notes.put_aside[DAYS[3]].again - now
+    assert pause == dt.timedelta(hours=min(2 ** (tries - 1), 168))
+
+
 def test_a_source_that_gives_nothing_is_an_error_and_no_row_of_tries(
     server: MassiveServer, tmp_path: Path
 ) -> None:
