@@ -26,10 +26,11 @@ from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language.parser import parse, parse_expression
 from marketsweep.market import Market, open_market
 from marketsweep.output.charts.folder import MOST, page_name
+from marketsweep.output.charts.page import short_dollars
 from marketsweep.output.charts.panes import PRICE, VOLUME, home, panes_of
 from marketsweep.store.store import Store
 from tests.command import refused, run
-from tests.markets import LAST, charts_of, example_bars
+from tests.markets import EXAMPLE, LAST, charts_of, example_bars, series
 from tests.test_scan import adjusted, joined
 
 CONDITION = "close > sma(50) and rsi(14) > 55 and volume > 1.5 * sma(volume, 20)"
@@ -345,7 +346,7 @@ def test_no_text_gets_out_of_its_place(hostile: Market, tmp_path: Path) -> None:
         reader = Reader(html)
         tags = [tag for tag, _ in reader.tags]
         assert "img" not in tags
-        assert tags.count("script") == (0 if name == "index.html" else 3)
+        assert tags.count("script") == (1 if name == "index.html" else 3)
         assert tags.count("b") == (len(HOSTILE) if name == "index.html" else 0)
         assert condition.replace('"', "") in reader.text.replace('"', "")
         assert '<img src=x onerror=alert(1)> & "Sons\'"' in reader.text
@@ -408,7 +409,8 @@ def test_the_sheet_shows_the_first_matches_in_rank_order(market: Market, tmp_pat
     assert [name for name, _ in cells[:2]] == ["sma(50)", "rsi(14)"]
     shown = [float(value.replace(",", "")) for name, value in cells if name == "rsi(14)"]
     np.testing.assert_allclose(shown, hits.values["rsi(14)"][:MOST], atol=0.005)
-    assert sum(tag == "script" for tag, _ in reader.tags) == 0
+    # A script sorts and filters; the pictures need none.
+    assert sum(tag == "script" for tag, _ in reader.tags) == 1
 
 
 def test_small_pictures_lie_where_the_prices_are(market: Market, tmp_path: Path) -> None:
@@ -488,3 +490,83 @@ def test_what_compares_all_symbols_is_marked_as_scans_find_it(market: Market) ->
     assert len(part["held"]) == 50
     running = data_of(market.chart("NVDA", condition="weekly(close > open, running)").html)
     assert running["held"] is None
+
+
+# What is beside the lines
+
+
+def test_pages_lead_to_the_sheet_and_to_the_matches_beside(market: Market, tmp_path: Path) -> None:
+    hits = market.scan("close > sma(50)", limit=3)
+    charts_of(hits, market, tmp_path, "splits", lambda _: None)
+    names = [page_name(symbol) for symbol in hits.symbols]
+    for place, name in enumerate(names):
+        tags = Reader((tmp_path / name).read_text()).tags
+        links = {at["class"]: at["href"] for tag, at in tags if tag == "a" and "class" in at}
+        beside = {"before": names[place - 1] if place else None, "sheet": "index.html"}
+        beside["after"] = names[place + 1] if place + 1 < len(names) else None
+        assert links == {key: value for key, value in beside.items() if value}
+    assert "<nav>" not in market.chart("AAPL").html
+
+
+def test_the_head_says_what_the_last_bar_did(market: Market) -> None:
+    close = series("AAPL")["close"]
+    text = Reader(market.chart("AAPL").html).text
+    assert f"{close[-1]:.2f} {100 * (close[-1] / close[-2] - 1):+.2f}%" in text
+    assert "NASDAQ" in text
+
+
+@pytest.mark.parametrize(
+    ("dollars", "text"),
+    [(1.234e12, "$1.23T"), (5.67e10, "$56.7B"), (1e6, "$1M"), (999_999.0, "$999,999")],
+)
+def test_market_caps_in_few_characters(dollars: float, text: str) -> None:
+    assert short_dollars(dollars) == text
+
+
+def test_splits_dividends_and_suspicious_bars_are_marked(market: Market) -> None:
+    """As the source's own file of actions and the rules tell them."""
+    actions = pl.read_parquet(EXAMPLE / "actions.parquet")
+    mine = actions.filter(pl.col("symbol") == "AAPL", pl.col("kind") == "dividend")
+    events = data_of(market.chart("AAPL").html)["events"]
+    paid = [(one["day"], one["kind"], one["text"]) for one in events]
+    assert paid == [
+        (f"{day}", "dividend", f"dividend {cash:g}")
+        for day, cash in mine.sort("ex_date").select("ex_date", "cash").iter_rows()
+    ]
+    splits = actions.filter(pl.col("kind") == "split", pl.col("symbol") == "CHD")
+    marked = data_of(market.chart("CHD").html)["events"]
+    assert [one["day"] for one in marked if one["kind"] == "split"] == [
+        f"{day}" for day in splits["ex_date"]
+    ]
+    (suspicious,) = (
+        one for one in data_of(market.chart("IDXG").html)["events"] if one["kind"] == "suspicious"
+    )
+    assert suspicious["day"] == "2016-12-29"
+    assert suspicious["text"].startswith("missing split: from ")
+
+
+def test_shapes_bands_and_guides(market: Market) -> None:
+    lines = ["bbands(20, 2)", "macd(12, 26, 9)", "rsi(14)"]
+    panes = data_of(market.chart("AAPL", lines, "rsi(14) < 50").html)["panes"]
+    drawn = {line["label"]: (line["shape"], line["band"]) for p in panes for line in p["lines"]}
+    assert drawn == {
+        "bbands(20, 2).upper": ("line", 0),
+        "bbands(20, 2).middle": ("line", None),
+        "bbands(20, 2).lower": ("line", 0),
+        "macd(12, 26, 9)": ("line", None),
+        "macd(12, 26, 9).signal": ("line", None),
+        "macd(12, 26, 9).hist": ("bars", None),
+        "rsi(14)": ("line", None),
+    }
+    (rsi,) = (pane for pane in panes if any(line["label"] == "rsi(14)" for line in pane["lines"]))
+    assert (rsi["levels"], rsi["guides"]) == ([50.0], [30.0, 70.0])
+
+
+def test_the_command_writes_a_page(example_data: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = run("chart", "AAPL", "sma(50)", "--data", example_data, "--output", page)
+    assert done.returncode == 0
+    assert f"{page}: AAPL, 252 bars" in done.stdout
+    assert list(lines_of(page.read_text())) == ["sma(50)"]
+    refused(2, "chart", "AAPLE", "--data", example_data, says="AAPL")
+    refused(2, "chart", "AAPL", "nonsense(3)", "--data", example_data, says="nonsense")

@@ -163,6 +163,85 @@ def test_the_sheet_leads_to_the_pages(market: Market, page: Page, tmp_path: Path
     assert page.locator("h1").inner_text().startswith(hits.symbols[3])
 
 
+def test_keys_lead_from_match_to_match(market: Market, page: Page, tmp_path: Path) -> None:
+    hits = market.scan("close > sma(50)", limit=3)
+    index = charts_of(hits, market, tmp_path, "splits", lambda _: None)
+    page.goto(index.as_uri())
+    page.locator("main a").first.click()
+    for key, symbol in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1)):
+        page.wait_for_selector("body[data-drawn]")
+        page.keyboard.press(key)
+        page.wait_for_function(
+            f"document.querySelector('h1').innerText.startsWith('{hits.symbols[symbol]}')"
+        )
+    page.wait_for_selector("body[data-drawn]")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("main")
+
+
+def test_the_sheet_sorts_and_filters(market: Market, page: Page, tmp_path: Path) -> None:
+    hits = market.scan("close > sma(50)", columns="rsi(14)", limit=12)
+    index = charts_of(hits, market, tmp_path, "splits", lambda _: None)
+    page.goto(index.as_uri())
+
+    def shown() -> list[str]:
+        return [b.inner_text() for b in page.locator("main a:visible b").all()]
+
+    assert shown() == hits.symbols
+    page.select_option("select[name=sort]", label="rsi(14)")
+    values = dict(zip(hits.symbols, hits.values["rsi(14)"].tolist(), strict=True))
+    assert shown() == sorted(hits.symbols, key=lambda symbol: -values[symbol])
+    page.select_option("select[name=sort]", label="symbol")
+    assert shown() == sorted(hits.symbols)
+    page.fill("input[name=filter]", hits.symbols[4].lower())
+    assert hits.symbols[4] in shown()
+    assert len(shown()) < 12
+
+
+def test_ranges_and_the_logarithmic_scale(market: Market, page: Page, tmp_path: Path) -> None:
+    market.chart("IDXG", "bbands(20, 2)").save(tmp_path / "one.html")
+    drawn(page, tmp_path / "one.html")
+    log = page.locator("#tools button", has_text="Log")
+    assert log.get_attribute("aria-pressed") == "true"  # the prices are more than 4 times apart
+    log.click()
+    assert log.get_attribute("aria-pressed") == "false"
+    before = colours(page, "up")
+    page.locator("#tools button", has_text="1M").click()
+    page.wait_for_timeout(200)
+    assert colours(page, "up") != before
+    assert page.locator("#tools button[aria-pressed=true]").inner_text() == "1M"
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_no_candle_lies_under_the_legend(
+    market: Market, page: Page, tmp_path: Path, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    market.chart("AAPL", ["bbands(20, 2)", "sma(50)", "sma(200)"]).save(tmp_path / "one.html")
+    drawn(page, tmp_path / "one.html")
+    page.wait_for_timeout(200)
+    legend_box = page.locator(".legend").first.bounding_box()
+    assert legend_box
+    highest = page.evaluate(
+        """() => {
+          const style = getComputedStyle(document.documentElement);
+          const hex = (name) => style.getPropertyValue(name).trim().slice(1);
+          const parts = (text) => [0, 2, 4].map((i) => parseInt(text.slice(i, i + 2), 16));
+          const wanted = ["--up", "--down"].map((name) => parts(hex(name)));
+          let best = 1e9;
+          for (const canvas of [...document.querySelectorAll("canvas")].slice(0, 2)) {
+            const { width, height } = canvas;
+            const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+            for (let i = 0; i < data.length; i += 4)
+              if (wanted.some((c) => c.every((v, j) => data[i + j] === v)))
+                best = Math.min(best, Math.floor(i / 4 / width) * canvas.clientHeight / height);
+          }
+          return best + document.querySelector("#chart").getBoundingClientRect().top;
+        }"""
+    )
+    assert highest >= legend_box["y"] + legend_box["height"]
+
+
 def test_hostile_names_stay_text(hostile: Market, page: Page, tmp_path: Path) -> None:
     with hostile as market:
         hits = market.scan('close > sma(5) and symbol != "<img src=x onerror=alert(3)>"')

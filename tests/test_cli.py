@@ -385,3 +385,37 @@ def test_the_demo_leaves_a_market_to_scan(tmp_path: Path) -> None:
     assert other.returncode == 2
     assert "is not empty" in other.stderr
     assert (tmp_path / "mine" / "notes").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("marketsweep explain AAP", ["AAP", "AAPC", "AAPL"]),
+        ("marketsweep chart brk", ["BRKL", "BRKR", "BRKS"]),
+        ("marketsweep scan golden", ["golden_cross"]),
+        ("marketsweep scan uptrend --universe li", ["liquid"]),
+        ("marketsweep explain AAPL minervini", ["minervini_trend_template"]),
+        ("marketsweep sta", ["status"]),
+        ("marketsweep explain NOTHERE", []),
+    ],
+)
+def test_a_shell_completes_names(line: str, expected: list[str], example_data: Path) -> None:
+    words = line.split(" ")
+    done = process(
+        _MARKETSWEEP_COMPLETE="bash_complete",
+        COMP_WORDS=line,
+        COMP_CWORD=f"{len(words) - 1}",
+        MARKETSWEEP_DATA=f"{example_data}",
+    )
+    assert [one.partition(",")[2] for one in done.stdout.split()] == expected
+    assert done.stderr == ""
+
+
+def test_a_shell_completes_nothing_without_a_data_folder(tmp_path: Path) -> None:
+    done = process(
+        _MARKETSWEEP_COMPLETE="bash_complete",
+        COMP_WORDS="marketsweep explain AA",
+        COMP_CWORD="2",
+        MARKETSWEEP_DATA=f"{tmp_path / 'none'}",
+    )
+    assert (done.stdout.strip(), done.stderr) == ("", "")

@@ -166,7 +166,7 @@ def test_the_funnel_is_in_the_receipt(example_data: Path) -> None:
         "scan", "close > 0", "--where", where, "--data", example_data, "--unknown", "keep",
         "--min-coverage", "0.5",
     )  # fmt: skip
-    assert f"{receipt['unknown']:,} unknown and kept" in kept.stderr
+    assert f"{receipt['unknown']:,} with unknown facts, which are kept" in kept.stderr
 
 
 def test_unknown_is_kept_or_dropped(market: Market) -> None:

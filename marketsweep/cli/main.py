@@ -16,6 +16,7 @@ from marketsweep import __version__
 from marketsweep.cli.commands._shared import echo
 from marketsweep.cli.commands.actions import actions
 from marketsweep.cli.commands.audit import audit
+from marketsweep.cli.commands.chart import chart
 from marketsweep.cli.commands.demo import demo
 from marketsweep.cli.commands.explain import explain
 from marketsweep.cli.commands.indicators import indicators
@@ -96,7 +97,7 @@ def main() -> None:
     """
 
 
-_SCANNING = (scan, signals, sweep, explain, audit, presets, indicators)
+_SCANNING = (scan, chart, signals, sweep, explain, audit, presets, indicators)
 _DATA = (sync, status, repair, actions, universe, tune, sandbox, demo)
 for _command in (*_SCANNING, *_DATA):
     main.add_command(_command)

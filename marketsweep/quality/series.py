@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import CLOSE, FIELDS, VOLUME
-from marketsweep.core.records import Split
+from marketsweep.core.records import Dividend, Split
 from marketsweep.engine.panel.adjustments import History
 from marketsweep.store.companies.companies import POSSIBLE, Companies
 from marketsweep.store.companies.rulings import Ruling
@@ -230,24 +230,30 @@ def read_blocks(
             symbols,
             recent,
             raw,
-            {one.symbol: _of_company(snapshot, dates, one, splits) for one in block},
+            {one.symbol: actions_of(snapshot, dates, one, splits) for one in block},
             {one.symbol: doubtful.get(one.symbol, ()) for one in block},
         )
 
 
-def _of_company(
+_Action = TypeVar("_Action", Split, Dividend)
+
+
+def actions_of(
     snapshot: Snapshot,
     dates: Sequence[dt.date],
     one: Company,
-    splits: Mapping[str, Sequence[Split]],
-) -> list[Split]:
-    """The splits of a company, whatever its tickers were on their ex-dates."""
+    actions: Mapping[str, Sequence[_Action]],
+) -> list[_Action]:
+    """Return the splits or dividends of a company, whatever its tickers were on their ex-dates.
+
+    `actions` has those of every ticker.
+    """
     return [
-        split
+        action
         for piece in one.pieces
         if piece.column >= 0
-        for split in splits.get(snapshot.symbols[piece.column], ())
-        if piece.first <= bisect_left(dates, split.ex_date) < piece.beyond
+        for action in actions.get(snapshot.symbols[piece.column], ())
+        if piece.first <= bisect_left(dates, action.ex_date) < piece.beyond
     ]
 
 

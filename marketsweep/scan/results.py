@@ -275,8 +275,8 @@ class Hits:
         coverage, left = self.coverage, self.coverage.excluded
         return (
             f"{self.counted} as of {self.as_of}; {coverage.evaluated:,} of "
-            f"{coverage.expected:,} symbols evaluated, left out: {left.prescreen:,} by the "
-            f"pre-screen, {left.stale:,} stale, {left.short_history:,} with fewer than "
+            f"{coverage.expected:,} symbols evaluated; {left.prescreen:,} filtered out, "
+            f"{left.stale:,} stale, {left.short_history:,} with fewer than "
             f"{coverage.bars_needed} bars"
             + (f", {left.suspect:,} suspicious" if left.suspect else "")
             + (f"; {coverage.unsettled:,} not settled" if coverage.unsettled else "")

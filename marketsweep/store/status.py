@@ -13,7 +13,7 @@ from marketsweep.core.records import ActionAside
 from marketsweep.store.companies.rulings import Ruling
 from marketsweep.store.companies.tenures import Doubt
 from marketsweep.store.missing_actions import MissingActions, of_notes, to_dict
-from marketsweep.store.session_notes import PutAside, SessionNotes
+from marketsweep.store.session_notes import NOT_LISTED, PutAside, SessionNotes
 from marketsweep.store.snapshot import Counts, Snapshot
 from marketsweep.store.store import Store
 
@@ -38,6 +38,8 @@ class Status:
     """Splits or dividends that could not be had."""
     rulings: list[Ruling]
     """What becomes of told actions that do not count just as they are told."""
+    not_listed: str
+    """Why the last sync did not get the list of tickers; empty where it did."""
     unusable: list[ActionAside]
     """Told actions that cannot be used."""
     doubts: list[Doubt]
@@ -65,6 +67,7 @@ class Status:
             "put_aside": [one.to_dict() for one in self.put_aside],
             "frozen": [day.isoformat() for day in self.frozen],
             "missing_actions": [to_dict(one) for one in self.missing_actions],
+            "not_listed": self.not_listed,
             "actions": [_plain(one) for one in self.rulings],
             "unusable_actions": [_plain(one) for one in self.unusable],
             "renames": self.renames,
@@ -93,6 +96,7 @@ def read_status(store: Store, *, verify: bool, now: dt.datetime | None = None) -
             frozen=snapshot.frozen(),
             missing_actions=list(of_notes(notes).values()),
             rulings=[*snapshot.rulings("split"), *snapshot.rulings("dividend")],
+            not_listed=notes.get(NOT_LISTED, ""),
             unusable=snapshot.actions_aside(),
             doubts=snapshot.doubts(),
             renames=sum(1 for one in snapshot.tenures() if one.before and one.first),

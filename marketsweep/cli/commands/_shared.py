@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
+from marketsweep.cli.commands._completion import complete_universe
 from marketsweep.core.calendar import FIRST_DAY
 from marketsweep.core.safe_text import csv_cell, safe
 from marketsweep.errors import UsageError
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from marketsweep.engine.executors.options import Ray
+    from marketsweep.engine.panel.adjustments import Adjust
+    from marketsweep.market import Market
+    from marketsweep.scan.results import Hits
     from marketsweep.studies.signals_result import SessionReceipt
 
 
@@ -79,7 +83,50 @@ FILE = click.Path(path_type=Path)
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print a text for people, to stdout or stderr, without control characters."""
+    stream = sys.stderr if err else sys.stdout
+    if stream is not None and stream.isatty():
+        text = _wrapped(text)
     click.echo(safe(text), err=err, nl=nl)
+
+
+def _wrapped(text: str) -> str:
+    """A text whose long lines end between words at the edge of the terminal."""
+    from shutil import get_terminal_size
+    from textwrap import wrap
+
+    width = max(40, get_terminal_size().columns)
+    lines = []
+    for line in text.split("\n"):
+        inner = " " * (len(line) - len(line.lstrip()) + 2)
+        whole = (
+            line
+            if len(line) <= width
+            else "\n".join(
+                wrap(
+                    line,
+                    width,
+                    subsequent_indent=inner,
+                    drop_whitespace=True,
+                    replace_whitespace=False,
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
+            )
+        )
+        lines.append(whole)
+    return "\n".join(lines)
+
+
+def write_table(
+    hits: Hits, market: Market, file: IO[bytes], adjust: Adjust, most: int | None = None
+) -> None:
+    """Write the first matches as a table, with their names and changes."""
+    from marketsweep.output.formats.table import write
+    from marketsweep.scan.quotes import quotes_of
+
+    with market.view() as view:
+        quotes = quotes_of(view, hits.as_of, hits.symbols[:most], adjust)
+    write(hits, file, quotes, most)
 
 
 def listed(text: str) -> list[str]:
@@ -103,6 +150,7 @@ where_option = click.option(
 universe_option = click.option(
     "--universe",
     metavar="NAME",
+    shell_complete=complete_universe,
     help="Only symbols of a named universe: one of universe.toml, or built in.",
 )
 unknown_option = click.option(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from marketsweep.cli.commands._completion import complete_condition
 from marketsweep.cli.commands._shared import (
     data_option,
     echo,
@@ -17,7 +18,7 @@ from marketsweep.cli.commands._shared import (
 
 
 @click.command()
-@click.argument("condition")
+@click.argument("condition", shell_complete=complete_condition)
 @where_option
 @click.option("--sessions", default=5, show_default=True, type=click.IntRange(1), metavar="N")
 @data_option

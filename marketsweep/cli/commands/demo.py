@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from marketsweep.cli.commands._shared import FILE, echo, progress_line, write_json
+from marketsweep.cli.commands._shared import FILE, echo, progress_line, write_json, write_table
 
 
 @click.command()
@@ -36,8 +36,9 @@ def demo(market: Path | None, data: Path, as_json: bool) -> None:
         write_json(result.to_dict())
         return
     from marketsweep.cli.reports.text import demo_report, receipt_report
-    from marketsweep.output.formats import writer
+    from marketsweep.market import open_market
 
-    writer("table")(result.hits, sys.stdout.buffer)
+    with open_market(data) as opened:
+        write_table(result.hits, opened, sys.stdout.buffer, "splits")
     echo(receipt_report(result.hits))
     echo(demo_report(result, data))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from marketsweep.cli.commands._completion import complete_condition, complete_symbol
 from marketsweep.cli.commands._shared import (
     adjust_option,
     as_of_option,
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("symbol")
-@click.argument("condition")
+@click.argument("symbol", shell_complete=complete_symbol)
+@click.argument("condition", shell_complete=complete_condition)
 @as_of_option
 @adjust_option
 @data_option

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
+from marketsweep.cli.commands._completion import complete_condition
 from marketsweep.cli.commands._shared import (
     FILE,
     Scanning,
@@ -24,6 +25,7 @@ from marketsweep.cli.commands._shared import (
     universe_option,
     unknown_option,
     where_option,
+    write_table,
 )
 from marketsweep.errors import UsageError
 
@@ -41,7 +43,7 @@ _ROWS: Final = 30
 
 
 @click.command(cls=Scanning)
-@click.argument("condition")
+@click.argument("condition", shell_complete=complete_condition)
 @where_option
 @universe_option
 @unknown_option
@@ -227,7 +229,9 @@ def scan(
             echo(f"marketsweep: {warning}", err=True)
         with output_file(output) as file:
             if format_ == "table":
-                _write_table(hits, market, file, adjust, limit)
+                # A terminal gets the first ones, unless so many are asked for.
+                most = _ROWS if limit is None and file.isatty() else None
+                write_table(hits, market, file, adjust, most)
             else:
                 write(hits, file)
         if format_ == "table":
@@ -237,19 +241,6 @@ def scan(
             _draw(hits, market, charts, adjust)
     require_recent(hits, max_lag)
     require_coverage(hits, min_coverage)
-
-
-def _write_table(
-    hits: Hits, market: Market, file: IO[bytes], adjust: Adjust, limit: int | None
-) -> None:
-    """Write the matches with names and changes; a terminal gets the first ones without a limit."""
-    from marketsweep.output.formats.table import write
-    from marketsweep.scan.quotes import quotes_of
-
-    most = _ROWS if limit is None and file.isatty() else len(hits)
-    with market.view() as view:
-        quotes = quotes_of(view, hits.as_of, hits.symbols[:most], adjust)
-    write(hits, file, quotes, most)
 
 
 def _incremental(
@@ -291,5 +282,8 @@ def _draw(hits: Hits, market: Market, folder: Path, adjust: Adjust) -> None:
     ):
         marks = marks_of(hits.tree, view, hits.as_of, adjust)
         index = write_charts(hits, view, folder, adjust, bar.update, marks)
+    if not drawn:
+        echo(f"no match to draw; {index} says so", err=True)
+        return
     of = "all" if drawn == len(hits) else f"the first {drawn:,} of"
     echo(f"charts of {of} {len(hits):,} matches: {index}", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from marketsweep.cli.commands._completion import complete_condition
 from marketsweep.cli.commands._shared import (
     DAY,
     FILE,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Scanning)
-@click.argument("condition")
+@click.argument("condition", shell_complete=complete_condition)
 @click.option("--since", type=DAY, help="First session. Default: 252 sessions back.")
 @click.option("--until", type=DAY, help="Last session. Default: the newest one.")
 @where_option

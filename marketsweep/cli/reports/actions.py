@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from marketsweep.core.calendar import NEW_YORK
 from marketsweep.core.safe_text import some_of
 from marketsweep.store.companies.rulings import Verdict
-from marketsweep.store.session_notes import NOT_LISTED
 
 if TYPE_CHECKING:
     from marketsweep.ingest.receipt import SyncReceipt
@@ -87,8 +86,10 @@ def status_lines(status: Status) -> Iterator[str]:
             f"  {missing.kind}s from {missing.since} to {missing.until} are not known: "
             f"{missing.reason}"
         )
-    if reason := status.counts.notes.get(NOT_LISTED):
-        yield f"  the list of tickers could not be had: {reason}; renames may not be known"
+    if status.not_listed:
+        yield (
+            f"  the list of tickers could not be had: {status.not_listed}; renames may not be known"
+        )
     for verdict, head in _HEADS.items():
         some = [one for one in status.rulings if one.verdict is verdict]
         if some:

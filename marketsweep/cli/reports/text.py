@@ -35,17 +35,12 @@ _FIRST: Final = 5
 
 def receipt_report(hits: Hits) -> str:
     """The coverage receipt of a scan."""
-    coverage, left, timing = hits.coverage, hits.coverage.excluded, hits.timing
-    suspect = f"; {left.suspect:,} suspicious{_examples(coverage.suspect_symbols)}"
-    whose = "unknown and kept" if coverage.unknown_kept else "of them unknown"
-    unknown = f", {coverage.unknown:,} {whose}" if coverage.unknown else ""
+    coverage, timing = hits.coverage, hits.timing
     lines = [
         f"{hits.counted} as of {hits.as_of:%a %Y-%m-%d}",
         f"  expected {coverage.expected:,} symbols, evaluated {coverage.evaluated:,}, "
         f"coverage {coverage.share:.1%}",
-        f"  left out: {left.prescreen:,} by the pre-screen{unknown}; {left.stale:,} stale"
-        f"{_examples(coverage.stale_symbols)}; {left.short_history:,} with fewer than the "
-        f"{coverage.bars_needed} bars needed" + (suspect if left.suspect else ""),
+        *([f"  not evaluated: {skipped}"] if (skipped := "; ".join(_skipped(coverage))) else []),
         *_settling(coverage),
         *_funnel(coverage.funnel),
         *([f"  incremental: {hits.reuse}"] if hits.reuse else []),
@@ -54,6 +49,21 @@ def receipt_report(hits: Hits) -> str:
         f"{_ms(timing.evaluate)} ({hits.executor}), total {_ms(timing.total)}",
     ]
     return "\n".join(lines)
+
+
+def _skipped(coverage: Coverage) -> Iterator[str]:
+    """The symbols that were not evaluated, by reason."""
+    left = coverage.excluded
+    if left.prescreen or coverage.unknown:
+        whose = "with unknown facts, which are kept" if coverage.unknown_kept else "unknown facts"
+        unknown = f" ({coverage.unknown:,} {whose})" if coverage.unknown else ""
+        yield f"{left.prescreen:,} filtered out by the pre-screen{unknown}"
+    if left.stale:
+        yield f"{left.stale:,} without a bar in this session{_examples(coverage.stale_symbols)}"
+    if left.short_history:
+        yield f"{left.short_history:,} with fewer than the {coverage.bars_needed:,} bars needed"
+    if left.suspect:
+        yield f"{left.suspect:,} suspicious{_examples(coverage.suspect_symbols)}"
 
 
 def _settling(coverage: Coverage) -> Iterator[str]:

@@ -24,11 +24,23 @@ from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse_expression
 from marketsweep.language.presets import Saved
 from marketsweep.language.tree import Kind, Node
-from marketsweep.output.charts.panes import Pane, has_a_past, panes_of
+from marketsweep.output.charts.panes import (
+    Pane,
+    Shape,
+    bands_of,
+    guides_of,
+    has_a_past,
+    panes_of,
+    shapes_of,
+)
+from marketsweep.scan.bar_events import BarEvent, events_of
 from marketsweep.scan.loader import Loader
 
 BARS: Final = 252
 """Bars that a chart shows where nothing is asked for: a year."""
+
+
+_FACTS: Final = ("exchange", "sector", "industry", "market_cap")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,14 +49,18 @@ class Line:
 
     label: str
     values: NDArray[np.float64]
+    shape: Shape = "line"
+    band: int | None = None
+    """The number of the band in its pane that the line is the upper or lower edge of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawnPane:
-    """The lines of one pane, and the constants that they are compared with."""
+    """The lines of one pane, the constants that they are compared with, and usual levels."""
 
     lines: list[Line]
     levels: list[float]
+    guides: list[float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +83,16 @@ class Drawing:
     bars: dict[str, NDArray[np.float64]]
     held: NDArray[np.float64] | None
     panes: list[DrawnPane]
+    facts: dict[str, str | float]
+    """Exchange, sector, industry and market cap, where they are known."""
+    events: list[BarEvent]
+    """Splits, dividends and suspicious bars between the first bar and the last."""
+
+    @property
+    def change(self) -> float | None:
+        """Percent from the close before to the last close; None for a single bar."""
+        closes = self.bars["close"]
+        return 100.0 * float(closes[-1] / closes[-2] - 1.0) if len(closes) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +146,7 @@ def draw(
     panel = build_panel(day.history, columns, survey, plan.loads, adjust, day.reference)
     results = evaluate(plan, panel, executor("serial"), loader.others(as_of, adjust))
 
+    events = events_of(day.history, symbols)
     lanes = {symbol: lane for lane, symbol in enumerate(panel.symbols)}
     found = []
     for symbol, present in zip(symbols, there.T, strict=True):
@@ -139,14 +166,25 @@ def draw(
                 bars={name: next(values) for name in FIELDS},
                 held=next(values) if told else marks.held(symbol, days) if marks else None,
                 panes=[_drawn(pane, values) for pane in panes],
+                facts={
+                    name: fact
+                    for name in _FACTS
+                    if (fact := day.reference.fact(symbol, name)) is not None
+                },
+                events=[one for one in events[symbol] if days[0] <= one.day <= days[-1]],
             )
         )
     return found
 
 
 def _drawn(pane: Pane, values: Iterator[NDArray[np.float64]]) -> DrawnPane:
-    lines = [Line(str(node), next(values)) for node in pane.lines]
-    return DrawnPane(lines, [float(next(values)[-1]) for _ in pane.levels])
+    shapes, bands = shapes_of(pane.lines), bands_of(pane.lines)
+    lines = [
+        Line(str(node), next(values), shape, band)
+        for node, shape, band in zip(pane.lines, shapes, bands, strict=True)
+    ]
+    levels = [float(next(values)[-1]) for _ in pane.levels]
+    return DrawnPane(lines, levels, [one for one in guides_of(pane.lines) if one not in levels])
 
 
 def indicator_lines(given: str | Node, saved: Saved) -> list[Node]:

@@ -10,7 +10,7 @@ from typing import Final
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.errors import UsageError
 from marketsweep.output.charts.drawing import Marks, draw
-from marketsweep.output.charts.page import Chart, write_page
+from marketsweep.output.charts.page import Chart, Links, write_page
 from marketsweep.output.charts.sheet import sheet
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.results import Hits
@@ -57,8 +57,10 @@ def write_charts(
         else []
     )
     links = [page_name(symbol) for symbol in symbols]
-    for drawing, link in zip(drawings, links, strict=True):
-        write_page(folder / link, Chart(drawing).html)
+    beside = ["", *links, ""]
+    for place, drawing in enumerate(drawings):
+        pages = Links(_INDEX, beside[place], beside[place + 2])
+        write_page(folder / links[place], Chart(drawing, pages).html)
         progress(1)
     write_page(folder / _INDEX, sheet(hits, drawings, links))
     return folder / _INDEX

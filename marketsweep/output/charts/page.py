@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 from functools import lru_cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from marketsweep.core.whole_files import whole_file
 from marketsweep.output.charts.drawing import Drawing
+from marketsweep.output.formats.table import written_number
 
 _PANE: Final = 120
 _CANDLES: Final = 380
@@ -32,11 +34,20 @@ _SAFE: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 POLICY: Final = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 
 
+class Links(NamedTuple):
+    """Pages beside a page: the sheet, and those of the matches before and after; "" for none."""
+
+    sheet: str = ""
+    before: str = ""
+    after: str = ""
+
+
 class Chart:
     """A chart of one symbol, as a page for a browser; Jupyter shows it by itself."""
 
-    def __init__(self, drawing: Drawing) -> None:
+    def __init__(self, drawing: Drawing, links: Links | None = None) -> None:
         self.drawing = drawing
+        self._links = links or Links()
 
     @property
     def html(self) -> str:
@@ -44,6 +55,7 @@ class Chart:
         drawing = self.drawing
         title = escape(f"{drawing.symbol} {drawing.days[-1]}")
         name = f" <span>{escape(drawing.name)}</span>" if drawing.name else ""
+        facts = f"<p>{escape(facts_in_words(drawing))}</p>\n" if drawing.facts else ""
         condition = f"<p><code>{escape(drawing.condition)}</code></p>" if drawing.condition else ""
         data = msgspec.json.encode(chart_data(drawing)).decode().translate(_SAFE)
         return (
@@ -52,8 +64,10 @@ class Chart:
             '<meta name="viewport" content="width=device-width">'
             '<meta name="color-scheme" content="light dark">'
             f"<style>{asset('chart.css')}</style></head><body>\n"
-            f"<h1>{escape(drawing.symbol)}{name}</h1>{condition}\n"
+            f"{_navigation(self._links)}<h1>{escape(drawing.symbol)}{name}"
+            f"{change_of(drawing)}</h1>{condition}\n{facts}"
             f"<p>{escape(said_of(drawing))}</p>\n"
+            '<div id="tools"></div>\n'
             f'<div id="chart" style="height:{self._height}px"></div>\n'
             f"<footer>{asset('lightweight-charts.NOTICE.html')}</footer>\n"
             f'<script type="application/json" id="data">{data}</script>\n'
@@ -80,6 +94,50 @@ class Chart:
         return f"<Chart: {self.drawing.symbol}, {said_of(self.drawing)}>"
 
 
+def _navigation(links: Links) -> str:
+    """Links to the pages beside, each with the key that follows it."""
+    shown = [
+        (links.before, "before", "previous match", "ArrowLeft", "\u2190 previous"),
+        (links.sheet, "sheet", "all matches", "Escape", "all matches"),
+        (links.after, "after", "next match", "ArrowRight", "next \u2192"),
+    ]
+    parts = [
+        f'<a href="{escape(href)}" data-key="{key}" title="{title} ({key})" class="{name}">'
+        f"{text}</a>"
+        for href, name, title, key, text in shown
+        if href
+    ]
+    return f"<nav>{''.join(parts)}</nav>\n" if parts else ""
+
+
+def change_of(drawing: Drawing) -> str:
+    """The last close and its change, in the colour of the direction."""
+    close, change = float(drawing.bars["close"][-1]), drawing.change
+    text = f" <em>{written_number(close)}</em>" if math.isfinite(close) else ""
+    if change is None or not math.isfinite(change):
+        return text
+    colour = "gain" if change >= 0 else "loss"
+    return f'{text} <em class="{colour}">{change:+.2f}%</em>'
+
+
+def facts_in_words(drawing: Drawing) -> str:
+    """Exchange, sector, industry and market cap in one line."""
+    facts = dict(drawing.facts)
+    cap = facts.pop("market_cap", None)
+    words = [str(fact) for fact in facts.values()]
+    if isinstance(cap, float | int):
+        words.append(f"market cap {short_dollars(float(cap))}")
+    return " · ".join(words)
+
+
+def short_dollars(dollars: float) -> str:
+    """Dollars in few characters: $1.2B."""
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
+        if dollars >= size:
+            return f"${dollars / size:.3g}{letter}"
+    return f"${dollars:,.0f}"
+
+
 def write_page(path: Path, html: str) -> None:
     """Write a page. Raises UsageError where that cannot be, and StoreFull on a full disk."""
     with whole_file(path) as file:
@@ -93,7 +151,8 @@ def said_of(drawing: Drawing) -> str:
     if last != drawing.as_of:
         said.append(f"none since, up to {drawing.as_of}")
     if drawing.holes:
-        said.append(f"{len(drawing.holes):,} sessions between them without a bar")
+        s = "" if len(drawing.holes) == 1 else "s"
+        said.append(f"{len(drawing.holes):,} session{s} between them without a bar")
     if drawing.held is not None:
         said.append(f"the condition held on {int((drawing.held == 1.0).sum()):,}")
     return "; ".join(said)
@@ -107,12 +166,20 @@ def chart_data(drawing: Drawing) -> dict[str, Any]:
         "holes": drawing.holes,
         **{name: values.tolist() for name, values in drawing.bars.items()},
         "held": None if drawing.held is None else drawing.held.tolist(),
+        "events": [one._asdict() for one in drawing.events],
         "panes": [
             {
                 "lines": [
-                    {"label": line.label, "values": line.values.tolist()} for line in pane.lines
+                    {
+                        "label": line.label,
+                        "values": line.values.tolist(),
+                        "shape": line.shape,
+                        "band": line.band,
+                    }
+                    for line in pane.lines
                 ],
                 "levels": pane.levels,
+                "guides": pane.guides,
             }
             for pane in drawing.panes
         ],

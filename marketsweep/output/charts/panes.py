@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from marketsweep.core.fields import DERIVED, FIELDS, PRICES
 from marketsweep.language import tree
@@ -25,6 +25,16 @@ _BARS: Final = frozenset(map(tree.Field, FIELDS))
 
 _NEAR: Final = (0.5, 2.0)
 """Weights that leave the candles readable: `0.95 * highest(high, 252)`, `2 * sma(volume, 20)`."""
+
+
+Shape = Literal["line", "bars"]
+
+_GUIDES: Final = {
+    "rsi": (30.0, 50.0, 70.0),
+    "stoch": (20.0, 80.0),
+    "adx": (25.0,),
+}
+"""Levels at which traders read an indicator."""
 
 
 @dataclass(slots=True)
@@ -52,6 +62,33 @@ def panes_of(condition: Node | None, indicators: Sequence[Node]) -> list[Pane]:
     for node in indicators:
         _place(panes, [_unshifted(node)] if _moves(node) and has_a_past(node) else [], [])
     return panes
+
+
+def shapes_of(lines: Sequence[Node]) -> list[Shape]:
+    """Return how each line is drawn: a histogram as bars."""
+    return [
+        "bars" if isinstance(node, tree.Call) and node.output == "hist" else "line"
+        for node in lines
+    ]
+
+
+def bands_of(lines: Sequence[Node]) -> list[int | None]:
+    """Return the number of the band that each line is an edge of; None for none."""
+    edges: dict[object, list[int]] = {}
+    for place, node in enumerate(lines):
+        if isinstance(node, tree.Call) and node.output in ("upper", "lower"):
+            edges.setdefault(_family(node), []).append(place)
+    bands: list[int | None] = [None] * len(lines)
+    for number, places in enumerate(both for both in edges.values() if len(both) > 1):
+        for place in places:
+            bands[place] = number
+    return bands
+
+
+def guides_of(lines: Sequence[Node]) -> list[float]:
+    """Return the usual levels of a pane's indicators, ascending."""
+    calls = (node.name for node in lines if isinstance(node, tree.Call))
+    return sorted({level for name in calls for level in _GUIDES.get(name, ())})
 
 
 def has_a_past(node: Node) -> bool:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.output.charts.drawing import Drawing
-from marketsweep.output.charts.page import POLICY, asset
+from marketsweep.output.charts.page import POLICY, asset, change_of
 from marketsweep.output.charts.panes import PRICE, VOLUME
-from marketsweep.output.formats.table import value_cell, written_number
+from marketsweep.output.formats.table import value_cell
 from marketsweep.scan.results import Hits
 
 _SLOTS: Final = 90
@@ -49,11 +49,35 @@ def sheet(hits: Hits, drawings: Sequence[Drawing], links: Sequence[str]) -> str:
         f"<span>as of {hits.as_of:%a %Y-%m-%d}</span></h1>\n"
         f"<p><code>{escape(hits.condition)}</code></p>\n"
         + "".join(f"<p>{escape(note)}</p>\n" for note in notes)
-        + f"<main>\n{''.join(cards)}</main>\n</body></html>\n"
+        + (_tools(hits) if cards else "")
+        + f"<main>\n{''.join(cards)}</main>\n"
+        + f"<script>{asset('sheet.js')}</script>\n</body></html>\n"
+    )
+
+
+def _tools(hits: Hits) -> str:
+    """What sorts and filters the cards."""
+    values = {f"v{at}": name for at, name in enumerate(hits.values)}
+    orders = {"rank": "rank", "symbol": "symbol", "change": "change", "close": "close"}
+    orders |= {"volume": "volume"} | values
+    options = "".join(
+        f'<option value="{key}">{escape(name)}</option>' for key, name in orders.items()
+    )
+    return (
+        '<form id="tools"><label>Sort by <select name="sort">'
+        f'{options}</select></label><label><input type="checkbox" name="descending"> '
+        'highest first</label><label>Filter <input type="search" name="filter" '
+        'placeholder="ticker, name, sector"></label><output></output></form>\n'
     )
 
 
 def _card(hits: Hits, rank: int, drawing: Drawing, link: str) -> str:
+    change = drawing.change
+    keys = {"symbol": drawing.symbol, "rank": rank, "close": hits.close[rank].item()}
+    keys |= {"change": change, "volume": hits.volume[rank].item()}
+    keys |= {f"v{at}": column[rank].item() for at, column in enumerate(hits.values.values())}
+    sort = "".join(f' data-{key}="{escape(str(value))}"' for key, value in keys.items())
+    text = " ".join([drawing.symbol, drawing.name, *map(str, drawing.facts.values())])
     values = "".join(
         f"<dt>{escape(name)}</dt><dd>{value_cell(hits, name, rank)}</dd>" for name in hits.values
     )
@@ -62,8 +86,9 @@ def _card(hits: Hits, rank: int, drawing: Drawing, link: str) -> str:
     if suspicious:
         name += f'<div class="suspicious">suspicious: {escape(suspicious)}</div>'
     return (
-        f'<a href="{escape(link)}"><div class="head"><b>{escape(drawing.symbol)}</b>'
-        f"<span>{rank + 1}</span><em>{written_number(hits.close[rank].item())}</em></div>{name}"
+        f'<a href="{escape(link)}"{sort} data-text="{escape(text.lower())}">'
+        f'<div class="head"><b>{escape(drawing.symbol)}</b><span>{rank + 1}</span>'
+        f"{change_of(drawing)}</div>{name}"
         f"{picture(drawing)}<dl>{values}</dl></a>\n"
     )
 

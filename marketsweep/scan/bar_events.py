@@ -1,0 +1,57 @@
+"""What a chart marks at bars of a symbol: splits, dividends, and bars that a rule suspects."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, TypeVar
+
+from marketsweep.core.records import Dividend, Split
+from marketsweep.engine.panel.adjustments import History
+from marketsweep.quality.inspection import find_flags
+from marketsweep.quality.rules import RULES
+from marketsweep.quality.series import actions_of, company_of
+from marketsweep.store.companies.rulings import said
+
+_Action = TypeVar("_Action", Split, Dividend)
+
+Kind = Literal["split", "dividend", "suspicious"]
+
+
+class BarEvent(NamedTuple):
+    """Something to mark at a session, in words."""
+
+    day: dt.date
+    kind: Kind
+    text: str
+
+
+def events_of(history: History, symbols: Sequence[str]) -> dict[str, list[BarEvent]]:
+    """Return the events of some symbols' companies up to the last session of a history.
+
+    Suspicious bars are those of the rules for which a scan can leave a symbol out. Raises
+    StoreDamaged.
+    """
+    snapshot, dates = history.snapshot, history.dates
+    companies = [company_of(history, symbol) for symbol in symbols]
+    events: dict[str, list[BarEvent]] = {symbol: [] for symbol in symbols}
+    splits, dividends = _by_ticker(history.splits), _by_ticker(history.dividends)
+    for company in companies:
+        own = events[company.symbol]
+        for split in actions_of(snapshot, dates, company, splits):
+            own.append(BarEvent(split.ex_date, "split", said(split)))
+        for dividend in actions_of(snapshot, dates, company, dividends):
+            own.append(BarEvent(dividend.ex_date, "dividend", said(dividend)))
+    rules = [rule for rule in RULES if rule.excludes]
+    for flag in find_flags(snapshot, dates, companies, rules):
+        event = BarEvent(flag.first, "suspicious", f"{flag.rule}: {flag.evidence}")
+        events[flag.symbol].append(event)
+    return {symbol: sorted(own) for symbol, own in events.items()}
+
+
+def _by_ticker(actions: Iterable[_Action]) -> Mapping[str, Sequence[_Action]]:
+    found: defaultdict[str, list[_Action]] = defaultdict(list)
+    for action in actions:
+        found[action.symbol].append(action)
+    return found
