@@ -30,13 +30,13 @@ test: $(BUILT)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 	# Damage must be found without assert as well.
 	$(BIN)/python -O -m pytest -q -W ignore::pytest.PytestConfigWarning --numprocesses auto \
-	  --maxprocesses 4 --dist loadfile tests/test_store.py tests/test_store_flips.py tests/test_repair.py
+	  --maxprocesses 4 --dist loadfile tests/store/test_store.py tests/store/test_store_flips.py tests/ingest/test_repair.py
 
 check: $(BUILT)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_kernels.py tests/test_cuda_source.py
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/kernels/test_kernels.py tests/kernels/test_cuda_source.py
 
 bench: $(BUILT)
 	$(BIN)/python -m benchmarks

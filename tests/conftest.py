@@ -13,9 +13,9 @@ from marketsweep.ingest.providers.files import FilesProvider
 from marketsweep.ingest.sync import sync
 from marketsweep.market import Market
 from marketsweep.store.store import Store
-from tests.markets import EXAMPLE, example_bars, store_of
-from tests.processor_card import COMPILER, ProcessorCard
-from tests.two_months import Files, two_months
+from tests.helpers.markets import EXAMPLE, example_bars, store_of
+from tests.helpers.processor_card import COMPILER, ProcessorCard
+from tests.helpers.two_months import Files, two_months
 
 # A machine that stands still for a second is no fault of a test.
 hypothesis.settings.register_profile(

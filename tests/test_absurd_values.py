@@ -17,7 +17,7 @@ from marketsweep.errors import MarketsweepError
 from marketsweep.quality.inspection import read_quality
 from marketsweep.store.store import Store
 from marketsweep.universe.low_volume import rebuild
-from tests.command import run
+from tests.helpers.command import run
 
 DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 6, 30))
 ABSURD = np.array([1e308, -1e308, 1e-308, 0.0, -0.0, 5e-324, 1.0, 1e16, 1e-6, 1e300])

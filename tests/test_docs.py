@@ -34,7 +34,7 @@ from marketsweep.language.vocabulary import (
     WORDS,
 )
 from marketsweep.universe.named import read_universes
-from tests.command import run
+from tests.helpers.command import run
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

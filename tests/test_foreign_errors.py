@@ -36,10 +36,10 @@ from marketsweep.ingest.sync import sync
 from marketsweep.language.presets import Saved
 from marketsweep.store.store import Store
 from marketsweep.universe.named import read_universes
-from tests import massive_server
-from tests.command import run
-from tests.markets import random_bars, store_of
-from tests.massive_server import KEY, serving
+from tests.helpers import massive_server
+from tests.helpers.command import run
+from tests.helpers.markets import random_bars, store_of
+from tests.helpers.massive_server import KEY, serving
 
 INPUTS = 2_000
 

@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 
 from marketsweep.core.calendar import sessions_between
-from tests.command import COMMAND
-from tests.massive_server import KEY, Market, serving
+from tests.helpers.command import COMMAND
+from tests.helpers.massive_server import KEY, Market, serving
 
 MOST_MB = 600
 DAY = dt.date(2024, 3, 7)

@@ -15,7 +15,7 @@ import pytest
 import marketsweep as ms
 from marketsweep.errors import UsageError
 from marketsweep.store.store import Store
-from tests.committing import FIRST, commits, session
+from tests.helpers.committing import FIRST, commits, session
 
 THREADS = 8
 
@@ -87,7 +87,9 @@ def test_every_answer_is_that_of_a_single_thread(
     found: list[tuple[str, int, bool, str]] = []
     errors: list[BaseException] = []
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.committing", str(path)], stdin=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.helpers.committing", str(path)],
+        stdin=subprocess.PIPE,
+        text=True,
     )
     assert process.stdin is not None
     orders, lock = process.stdin, threading.Lock()

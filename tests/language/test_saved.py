@@ -1,0 +1,156 @@
+"""Conditions by name: the presets, and a user's own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import marketsweep as ms
+from marketsweep.errors import ConditionError, UsageError
+from marketsweep.language.parser import MAX_LENGTH, parse
+from marketsweep.language.presets import Saved, presets, remove, save
+from tests.helpers.command import run
+from tests.helpers.markets import example_bars, store_of
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_says_what_it_is_and_its_canonical_text_is_the_same(name: str) -> None:
+    one = Saved().one(name)
+    assert one.doc.endswith(".")
+    assert not one.own
+    tree = parse(name, Saved())
+    assert tree == parse(one.condition, Saved())
+    assert len(str(tree)) < MAX_LENGTH
+    assert parse(str(tree)) == tree
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(presets()) >= 40
+    assert len({Saved().one(name).condition for name in presets()}) == len(presets())
+
+
+def test_a_users_own(market: ms.Market, tmp_path: Path) -> None:
+    save(tmp_path, "my_dip", "rsi(2) < 10 and uptrend", "A dip.\nTo buy.")
+    one = Saved.of(tmp_path).one("my_dip")
+    assert (one.doc, one.condition, one.own) == ("A dip. To buy.", "rsi(2) < 10 and uptrend", True)
+    save(tmp_path, "loud_dip", "my_dip and volume > 1M")
+    names = Saved.of(tmp_path)
+    assert parse("loud_dip", names) == parse("rsi(2) < 10 and uptrend and volume > 1M", Saved())
+    assert names.names()[-2:] == ["loud_dip", "my_dip"]
+    # One that changes is another key of whatever is cached by it.
+    save(tmp_path, "my_dip", "rsi(2) < 5")
+    assert Saved.of(tmp_path) != names
+    assert parse("my_dip", Saved.of(tmp_path)) == parse("rsi(2) < 5")
+    remove(tmp_path, "my_dip")
+    assert Saved.of(tmp_path).names()[-1] == "loud_dip"
+    with pytest.raises(ConditionError, match="in the saved condition loud_dip: unknown name"):
+        parse("loud_dip", Saved.of(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "said"),
+    [
+        ("close", "close > 1", "has a meaning of its own"),
+        ("within", "close > 1", "has a meaning of its own"),
+        ("uptrend", "close > 1", "has a meaning of its own"),
+        ("../evil", "close > 1", "is no name for a condition"),
+        ("My Dip", "close > 1", "is no name for a condition"),
+        ("", "close > 1", "is no name for a condition"),
+        ("dip", "clos > 1", "did you mean close"),
+        ("dip", "close", "true or false"),
+        ("dip", "dip or close > 1", "is a part of itself"),
+    ],
+)
+def test_what_cannot_be_saved(tmp_path: Path, name: str, condition: str, said: str) -> None:
+    with pytest.raises((UsageError, ConditionError), match=said):
+        save(tmp_path, name, condition)
+    assert not (tmp_path / "conditions").exists()
+
+
+def test_presets_stay_and_unknown_ones_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="uptrend is a preset"):
+        remove(tmp_path, "uptrend")
+    with pytest.raises(UsageError, match="did you mean golden_cross"):
+        Saved().one("goldencross")
+
+
+def test_the_command_line(tmp_path: Path, market: ms.Market) -> None:
+    data = tmp_path / "data"
+    missing = run("presets", "save", "mine", "close > 1", "--data", data)
+    assert missing.returncode == 2
+    assert "run marketsweep sync" in missing.stderr
+    with ms.open(market.store.path) as opened:
+        assert opened.scan("nr7 and inside_day").symbols == opened.scan("nr7_inside_day").symbols
+    listed = run("presets", "list", "--data", data)
+    assert "golden_cross " in listed.stdout
+    facts = json.loads(run("presets", "list", "--json", "--data", data).stdout)
+    assert {one["name"] for one in facts} == set(presets())
+    shown = run("presets", "show", "darvas_box", "--data", data)
+    assert Saved().one("darvas_box").condition in shown.stdout
+    assert run("presets", "show", "darvis_box", "--data", data).returncode == 2
+
+
+def test_together_they_match_as_alone(market: ms.Market) -> None:
+    names = presets()
+    for name, hits in zip(names, market.scan_together(names, limit=50), strict=True):
+        alone = market.scan(name, limit=50)
+        assert hits.symbols == alone.symbols, name
+        assert hits.coverage == alone.coverage
+        assert hits.condition == name
+        for label, values in alone.values.items():
+            np.testing.assert_array_equal(hits.values[label], values)
+    with pytest.raises(UsageError, match="takes a list of conditions"):
+        market.scan_together([])
+
+
+def test_all_presets_at_once_from_the_command_line(example_data: Path, market: ms.Market) -> None:
+    done = run("presets", "run", "--data", example_data)
+    assert done.returncode == 0, done.stderr
+    counts = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+    assert set(counts) == set(presets())
+    assert counts["uptrend"] == f"{len(market.scan('uptrend')):,}"
+    some = run("presets", "run", "nr7", "NR7", "--json", "--data", example_data)
+    assert [one["condition"] for one in json.loads(some.stdout)] == ["nr7", "nr7"]
+    assert "did you mean nr7" in run("presets", "run", "nr77", "--data", example_data).stderr
+
+
+def test_a_condition_whose_parts_are_gone_is_left_out_of_a_run(
+    example_data: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(example_data, data)
+    assert run("presets", "save", "my_dip", "rsi(2) < 10", "--data", data).returncode == 0
+    assert run("presets", "save", "mine", "my_dip and close > 5", "--data", data).returncode == 0
+    assert run("presets", "remove", "my_dip", "--data", data).returncode == 0
+    done = run("presets", "run", "--data", data)
+    assert done.returncode == 0, done.stderr
+    assert "mine is left out: " in done.stderr
+    assert "unknown name 'my_dip'" in done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == presets()
+
+
+def test_presets_that_need_a_symbol_without_bars_are_named(tmp_path: Path) -> None:
+    few = example_bars().filter(pl.col("symbol") < "AB")
+    assert "QQQ" not in few["symbol"].unique().to_list()
+    data = store_of(tmp_path, few, reference=False).path
+    done = run("presets", "run", "--data", data, "--json")
+    assert done.returncode == 0, done.stderr
+    answered = {hits["condition"] for hits in json.loads(done.stdout)}
+    gone = set(Saved().names()) - answered
+    assert gone
+    for name in gone:
+        assert "QQQ" in Saved().one(name).condition
+        assert f"{name} is left out: no bars of 'QQQ' are stored" in done.stderr
+    for name in answered:
+        assert "QQQ" not in Saved().one(name).condition
+    named = run("presets", "run", *sorted(gone), "golden_cross", "--data", data)
+    assert named.returncode == 0
+    assert "golden_cross" in named.stdout
+    none = run("presets", "run", *sorted(gone), "--data", data)
+    assert none.returncode == 2
+    assert "none of these conditions can be evaluated here" in none.stderr
