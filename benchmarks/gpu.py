@@ -1,4 +1,4 @@
-"""A GPU against threads: the figures of which docs/gpu.md has forecasts. Nothing where none is."""
+"""A GPU against threads: docs/guide/gpu.md has forecasts of these figures. Skipped without a GPU."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Writes the parts of the docs that the program knows best: `python docs/generate.py`.
+"""Write the parts of the docs that follow from the program: `python docs/generate.py`.
 
-`docs/cli.md` whole, from the command line itself, the table of indicators in `docs/language.md`,
-that of the rules in `docs/quality.md`, and the packages in `docs/architecture.md`;
-`tests/test_docs.py` fails where they are out of date.
+These are `docs/reference/cli.md` as a whole, the table of indicators in `docs/guide/language.md`,
+the table of rules in `docs/guide/quality.md`, and the packages in `docs/architecture.md`.
+`tests/test_docs.py` fails if they are out of date.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from marketsweep.language.indicators.table import INDICATORS, Indicator, Paramet
 from marketsweep.quality.rules import RULES
 
 DOCS: Final = Path(__file__).parent
-CLI: Final = DOCS / "cli.md"
-LANGUAGE: Final = DOCS / "language.md"
-QUALITY: Final = DOCS / "quality.md"
+CLI: Final = DOCS / "reference" / "cli.md"
+LANGUAGE: Final = DOCS / "guide" / "language.md"
+QUALITY: Final = DOCS / "guide" / "quality.md"
 ARCHITECTURE: Final = DOCS / "architecture.md"
 LAYERS: Final = DOCS.parent / "tests" / "test_layers.py"
 PACKAGE: Final = DOCS.parent / "marketsweep"
@@ -33,12 +33,12 @@ _OPENING: Final = """\
 # The command line
 
 Written by `python docs/generate.py` from the program; do not edit. Exit codes are in the
-[README](../README.md#exit-codes), conditions in [language.md](language.md).
+[README](../../README.md#exit-codes), conditions in [language.md](../guide/language.md).
 """
 
 
 def cli_page() -> str:
-    """The whole of docs/cli.md."""
+    """The whole of docs/reference/cli.md."""
     parts = [_OPENING, _section("marketsweep", main)]
     parts += [_section(title, command) for title, command in commands(main, "marketsweep")]
     return "\n".join(parts)
@@ -53,13 +53,13 @@ def commands(group: click.Group, title: str) -> Iterator[tuple[str, click.Comman
 
 
 def language_page(text: str) -> str:
-    """docs/language.md with its table of indicators as the program has it."""
+    """docs/guide/language.md with its table of indicators as the program has it."""
     text = _between(text, "occurrences", _occurrences())
     return _between(text, "indicators", _indicators())
 
 
 def quality_page(text: str) -> str:
-    """docs/quality.md with its table of rules as the program has it."""
+    """docs/guide/quality.md with its table of rules as the program has it."""
     return _between(text, "rules", _rules())
 
 

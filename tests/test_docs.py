@@ -38,7 +38,7 @@ from tests.helpers.command import run
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PYTHON = ROOT / "docs" / "python.md"
+PYTHON = ROOT / "docs" / "guide" / "python.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -138,7 +138,7 @@ def test_every_call_in_an_example_is_understood(arguments: list[str]) -> None:
 
 
 def test_the_universes_of_the_docs_are_read(tmp_path: Path) -> None:
-    (example,) = fenced(ROOT / "docs" / "universe.md", "toml")
+    (example,) = fenced(ROOT / "docs" / "guide" / "universe.md", "toml")
     (tmp_path / "universe.toml").write_text(example)
     (tmp_path / "my-list.txt").write_text("XOM\n")
     (tmp_path / "never.txt").write_text("GME\n")
@@ -148,7 +148,9 @@ def test_the_universes_of_the_docs_are_read(tmp_path: Path) -> None:
     assert universes["mine"].watchlist == frozenset(["AAPL", "MSFT", "XOM"])
     assert universes["mine"].exclude == frozenset(["TSLA", "GME"])
     named = set(
-        re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "universe.md").read_text(), re.MULTILINE)
+        re.findall(
+            r"^\| `(\w+)` \|", (ROOT / "docs" / "guide" / "universe.md").read_text(), re.MULTILINE
+        )
     )
     assert named == {"common", "liquid"}
 

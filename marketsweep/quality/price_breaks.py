@@ -6,7 +6,7 @@
 4. One that stays, though trading did not take notice, is a split that was not told, or another
    instrument that has not left yet (`_lasting`). News is what takes the market's notice.
 
-The thresholds come from the market of 2016; docs/quality.md has the figures.
+The thresholds come from the market of 2016; docs/guide/quality.md has the figures.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ def test_the_text_of_a_settled_condition() -> None:
 
 
 def test_the_bars_that_the_docs_say() -> None:
-    text = (Path(__file__).parent.parent.parent / "docs" / "language.md").read_text()
+    text = (Path(__file__).parent.parent.parent / "docs" / "guide" / "language.md").read_text()
     rows = re.findall(
         r"^\| (`[^|]+`) \| ([\d,]+) \|$", text.partition("not settled\n")[2], re.MULTILINE
     )

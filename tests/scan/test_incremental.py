@@ -622,7 +622,7 @@ def test_the_python_example_of_the_docs(
 ) -> None:
     shutil.copytree(example_data, tmp_path / "data")
     monkeypatch.setenv("MARKETSWEEP_DATA", str(tmp_path / "data"))
-    page = Path(__file__).parent.parent.parent / "docs" / "incremental.md"
+    page = Path(__file__).parent.parent.parent / "docs" / "guide" / "incremental.md"
     (example,) = fenced(page, "python")
     exec(compile(example, str(page), "exec"), {})
     assert f"```text\n{capsys.readouterr().out}```" in page.read_text()

@@ -594,7 +594,7 @@ def test_errors_from_python(real: Path, tmp_path: Path) -> None:
 def test_the_examples_of_the_docs(
     real: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = (Path(__file__).parent.parent.parent / "docs" / "signals.md").read_text()
+    page = (Path(__file__).parent.parent.parent / "docs" / "guide" / "signals.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.setenv("MARKETSWEEP_DATA", str(real))
     exec(compile(example, "signals.md", "exec"), {})

@@ -391,7 +391,7 @@ def test_bad_input(real: Path, arguments: list[str], code: int, said: str) -> No
 def test_the_examples_of_the_docs(
     real: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = (Path(__file__).parent.parent.parent / "docs" / "sweep.md").read_text()
+    page = (Path(__file__).parent.parent.parent / "docs" / "guide" / "sweep.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.setenv("MARKETSWEEP_DATA", str(real))
     exec(compile(example, "sweep.md", "exec"), {})

@@ -782,7 +782,7 @@ def test_what_cannot_be_tuned(data: Path) -> None:
 
 # -- the docs
 
-PAGE = Path(__file__).parent.parent.parent.parent / "docs" / "ray.md"
+PAGE = Path(__file__).parent.parent.parent.parent / "docs" / "guide" / "ray.md"
 
 
 def test_the_example_of_the_docs_runs(
