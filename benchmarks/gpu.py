@@ -1,4 +1,4 @@
-"""A GPU against threads: docs/guide/gpu.md has forecasts of these figures. Skipped without a GPU."""
+"""A GPU against threads: docs/guide/gpu.md forecasts these figures. Skipped without one."""
 
 from __future__ import annotations
 

@@ -532,7 +532,7 @@ def _date(given: dt.date | str | None, name: str = "as_of") -> dt.date | None:
 
 def _count(name: str, given: int | None, least: int = 1) -> int | None:
     if given is not None and (not isinstance(given, int) or given < least):
-        raise UsageError(f"{name} {given!r} is no whole number from {least} on")
+        raise UsageError(f"{name} {given!r} is not a whole number from {least} on")
     return given
 
 
@@ -544,5 +544,5 @@ def _several(
     if isinstance(given, Expression):
         return [given]
     if not isinstance(given, Sequence):
-        raise UsageError(f"{name} {given!r} are no expressions: write, for example, 'roc(63)'")
+        raise UsageError(f"{name} {given!r} are not expressions: write, for example, 'roc(63)'")
     return given

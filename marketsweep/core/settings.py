@@ -128,7 +128,7 @@ def _text(file: Path) -> str | None:
     except OSError as error:
         raise UsageError(f"{file} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is no UTF-8: save it as that, or remove it") from error
+        raise UsageError(f"{file} is not UTF-8: save it as that, or remove it") from error
 
 
 def _read(file: Path) -> dict[Key, int]:
@@ -142,7 +142,7 @@ def _read(file: Path) -> dict[Key, int]:
     try:
         given = msgspec.convert(tomllib.loads(text), _schema())
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file} is no TOML: {error}") from error
+        raise UsageError(f"{file} is not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise UsageError(f"{file}: {_plain(str(error))}; there are {_keys()}") from None
     found = {key: getattr(getattr(given, key[0]), key[1], None) for key in _MOST}

@@ -68,7 +68,7 @@ def checked(symbols: Iterable[str]) -> list[str]:
     once: dict[str, None] = {}
     for symbol in symbols:
         if not isinstance(symbol, str) or not is_ticker(symbol):
-            raise UsageError(f"{symbol!r} is no ticker: write, for example, AAPL or BRK.B")
+            raise UsageError(f"{symbol!r} is not a ticker: write, for example, AAPL or BRK.B")
         once[symbol] = None
     if not once:
         raise UsageError("the list of symbols is empty")

@@ -151,7 +151,7 @@ def _other(
 
 
 def _sessions(panel: Panel, rows: int) -> Matrix:
-    """The session of each of the newest bars, [rows, symbols]; NaN where there is no bar."""
+    """The session of each of the newest bars, [rows, symbols]; NaN where there is not a bar."""
     if SESSION in panel.fields:
         return panel.matrix(SESSION)[-rows:]
     # One row is of the session that the panel is of: nobody in it is stale.

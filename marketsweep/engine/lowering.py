@@ -91,7 +91,7 @@ def begin_tally(plan: Plan, panel: Panel, first: int = 0, isa: str = cpu.ISAS[-1
 
 
 def padded(panel: Panel, spans: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The spans of all lanes: those that are no symbol's are of no session."""
+    """Return the spans of all lanes; a lane without a symbol has no session."""
     padded = np.zeros((3, panel.tiles * TILE), dtype=np.int64)
     padded[1] = -1
     padded[:, : len(panel.symbols)] = spans

@@ -198,6 +198,6 @@ def _are_listings_due(notes: dict[str, str], now: dt.datetime) -> bool:
     fetched = notes.get(LISTED)
     if fetched is None:
         return True
-    # Fetched in the future: the clock of that time was wrong, and is no reason to wait for it.
+    # Fetched in the future: the clock of that time was wrong, and is not a reason to wait for it.
     age = now - dt.datetime.fromisoformat(fetched)
     return not dt.timedelta(0) <= age < _LISTINGS_KEPT

@@ -198,7 +198,7 @@ def _damages(path: Path) -> list[str]:
 
 
 def _write(path: Path, work: Path, done: Repaired) -> list[str]:
-    """Make the new catalog in the folder `work`; the names of segment files that are no good."""
+    """Make the new catalog in the folder `work`; the names of segment files that are damaged."""
     saved = salvage(path, Catalog.JOURNALS)
     if saved.format > FORMAT and (saved.lost or not saved.version):
         raise StoreError(

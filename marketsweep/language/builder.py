@@ -29,7 +29,7 @@ def node_of(given: str | Expression | Node) -> Node | str:
     """What a scan takes: the tree of an expression; a text stays a text, so that errors point."""
     node = given.node if isinstance(given, Expression) else given
     if not isinstance(node, str | Node):
-        raise ConditionError(f"{given!r} is no expression: write, for example, 'rsi(14) < 30'")
+        raise ConditionError(f"{given!r} is not an expression: write, for example, 'rsi(14) < 30'")
     if isinstance(given, Expression):
         require_size(given.node, _MOST_PARTS)
     return node

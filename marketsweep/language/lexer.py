@@ -70,7 +70,7 @@ def tokens(source: str) -> Iterator[Token]:
 def number_of(text: str) -> float:
     """The value of a number, its suffix counted in."""
     if text.endswith("%"):
-        return float(text[:-1]) / 100  # not * 0.01, which is no hundredth
+        return float(text[:-1]) / 100  # not * 0.01, which is not a hundredth
     scale = _SUFFIX.get(text[-1].lower())
     return float(text) if scale is None else float(text[:-1]) * scale
 

@@ -93,11 +93,12 @@ def presets() -> list[str]:
 def save(data: Path, name: str, condition: str, doc: str = "") -> SavedCondition:
     """Keep a condition under a name, in the place of an earlier one of the user's.
 
-    Raises UsageError for a name that cannot be, ConditionError for what is no condition.
+    Raises UsageError for a name that cannot be, ConditionError for what is not a condition.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no name for a condition: letters a to z, digits and _, as in my_breakout"
+            f"{name!r} is not a name for a condition: use letters a to z, digits and _, "
+            "as in my_breakout"
         )
     if not is_free(name) or name in presets():
         raise UsageError(f"{name} has a meaning of its own: choose another name")

@@ -72,7 +72,7 @@ class Template:
 def variants_of(template: Template, values: Mapping[str, Iterable[float]]) -> list[Values]:
     """Every combination of the values, those of the last name changing fastest.
 
-    Raises UsageError for names that are not those of the template, and for what is no number.
+    Raises UsageError for names that are not those of the template, and for what is not a number.
     """
     names = ", ".join(f"{{{name}}}" for name in template.names)
     if not names:

@@ -1,6 +1,6 @@
 """Judging what a provider yields, and merging it into what is stored: rows to bars.
 
-A bar is complete or it is no bar: a row with a value that is not finite is set aside, and so is
+A bar is complete or it is not a bar: a row with a value that is not finite is set aside, and so is
 one without a usable ticker, one of a day on which the exchange was closed, and all but the last
 complete row of a ticker within one session. Absurd but finite values are bars: they are counted
 here, and left to whoever reads them.

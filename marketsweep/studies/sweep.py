@@ -76,7 +76,7 @@ def sweep(
     """For how many symbols each variant of `scan.condition`, a text with placeholders, holds.
 
     As of `scan.as_of`; with `since` or `until`, as of every stored session between them. Raises
-    ConditionError for a variant that is no condition, UsageError for values and days that cannot
+    ConditionError for a variant that is not a condition, UsageError for values and days that cannot
     be, and StoreError.
     """
     started = perf_counter()

@@ -16,7 +16,7 @@ class Liquidity(Struct, frozen=True, eq=False):
     """Last close and dollar volume of each column over the last `sessions`; NaN without a bar.
 
     `close` is the last raw close in dollars, `dollars` the median of close times volume over the
-    symbol's own bars: a session that the source lacks is no session without trading.
+    symbol's own bars: a session that the source lacks is not a session without trading.
     """
 
     sessions: int

@@ -139,7 +139,7 @@ def day_of(expires: str, start: dt.date) -> dt.date:
     try:
         day = start + dt.timedelta(int(days[1])) if days else dt.date.fromisoformat(expires)
     except (ValueError, OverflowError):
-        raise UsageError(f"{expires!r} is no time to expire: write 30d or 2027-01-31") from None
+        raise UsageError(f"{expires!r} is not a time to expire: write 30d or 2027-01-31") from None
     if day <= start:
         raise UsageError(f"what begins on {start} cannot expire on {day}: write 30d or a later day")
     return day

@@ -57,7 +57,7 @@ class Universes(NamedTuple):
 def read_universes(folder: Path) -> Universes:
     """Return all universes; a faulty one does not stop the others.
 
-    Raises UsageError for a file that cannot be read or is no TOML.
+    Raises UsageError for a file that cannot be read or is not TOML.
     """
     file = folder / UNIVERSES
     found = Universes({}, {})
@@ -123,7 +123,7 @@ def _text(file: Path) -> str:
     except OSError as error:
         raise UsageError(f"{file} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is no UTF-8: save it as that, or remove it") from error
+        raise UsageError(f"{file} is not UTF-8: save it as that, or remove it") from error
 
 
 def _tables(file: Path) -> dict[str, object]:
@@ -131,7 +131,7 @@ def _tables(file: Path) -> dict[str, object]:
     try:
         return tomllib.loads(_BUILT_IN) | tomllib.loads(_text(file))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{file} is no TOML: {error}") from error
+        raise UsageError(f"{file} is not TOML: {error}") from error
 
 
 def _screen(name: str, table: object, file: Path) -> Screen:
@@ -154,7 +154,7 @@ def _screen(name: str, table: object, file: Path) -> Screen:
 
 def _where(value: object, folder: Path) -> Any:  # noqa: ANN401, whatever the field of a Screen is
     if not isinstance(value, str):
-        raise UsageError(f"{value!r} is no text: write a condition in quotes")
+        raise UsageError(f"{value!r} is not a text: write a condition in quotes")
     return conditions_of(value)
 
 
@@ -164,7 +164,7 @@ def _dollars(value: object, folder: Path) -> float:
 
 def _sessions(value: object, folder: Path) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_SESSIONS:
-        raise UsageError(f"{value!r} is no whole number from 1 to {_MOST_SESSIONS:,}")
+        raise UsageError(f"{value!r} is not a whole number from 1 to {_MOST_SESSIONS:,}")
     return value
 
 
@@ -173,7 +173,7 @@ def _symbols(value: object, folder: Path) -> frozenset[str]:
     found: list[str] = []
     for part in parts:
         if not isinstance(part, str):
-            raise UsageError(f'{part!r} is no text: write "AAPL", "A,B" or "@FILE"')
+            raise UsageError(f'{part!r} is not a text: write "AAPL", "A,B" or "@FILE"')
         # One text may hold both: tickers have no comma, and begin with no @.
         for one in part.split(","):
             name = one.strip()

@@ -65,7 +65,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         ("[scan]\nthreads = 0", "expected a whole number >= 1 in [scan] threads"),
         ("[sync]\nconcurrency = 101", "expected a whole number <= 100 in [sync] concurrency"),
         ("sync = 3", "expected a table, got int in [sync]"),
-        ("[scan\n", "is no TOML: Expected ']'"),
+        ("[scan\n", "is not TOML: Expected ']'"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
@@ -83,7 +83,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
 
 def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b"# caf\xe9\n")
-    with pytest.raises(UsageError, match=r"config\.toml is no UTF-8"):
+    with pytest.raises(UsageError, match=r"config\.toml is not UTF-8"):
         read_config(tmp_path, {})
 
 
@@ -200,7 +200,7 @@ def test_a_scan_has_that_many_threads(
     monkeypatch.setenv("MARKETSWEEP_THREADS", "3")
     with open_market(data) as market:
         assert grown_to(2, lambda: market.scan(condition))
-    with open_market(data) as market, pytest.raises(UsageError, match="threads 0 is no whole"):
+    with open_market(data) as market, pytest.raises(UsageError, match="threads 0 is not a whole"):
         market.scan(condition, threads=0)
 
 

@@ -196,8 +196,8 @@ def test_watchlists_of_other_programs(content: bytes, symbols: list[str], tmp_pa
     [
         (b"", "the list of symbols is empty"),
         (b"# nothing\n###Longs\n", "the list of symbols is empty"),
-        (b"AAPL MSFT\n", "'AAPL MSFT' is no ticker"),
-        (b"AAPL\x00\n", "is no ticker"),
+        (b"AAPL MSFT\n", "'AAPL MSFT' is not a ticker"),
+        (b"AAPL\x00\n", "is not a ticker"),
         (b"AAPL\xe9\n", "cannot read the list of symbols"),
         (b"\xff\xfeA", "cannot read the list of symbols"),
     ],
@@ -210,7 +210,7 @@ def test_lists_that_cannot_be_read(content: bytes, says: str, tmp_path: Path) ->
 
 def test_lists_on_the_command_line() -> None:
     assert read_list("aapl, BRK-B,NYSE:F") == ["AAPL", "BRK.B", "F"]
-    with pytest.raises(UsageError, match="'' is no ticker"):
+    with pytest.raises(UsageError, match="'' is not a ticker"):
         read_list("AAPL,")
     with pytest.raises(UsageError, match="cannot read the list of symbols"):
         read_list("@/nowhere/at/all.txt")

@@ -263,7 +263,7 @@ def test_what_cannot_be_drawn_is_said(market: Market) -> None:
         market.chart("AAPPL")
     with pytest.raises(UsageError, match="no bars of 'PRN' are stored up to 2016-06-30"):
         market.chart("PRN", as_of="2016-06-30")
-    with pytest.raises(UsageError, match="bars 0 is no whole number"):
+    with pytest.raises(UsageError, match="bars 0 is not a whole number"):
         market.chart("AAPL", bars=0)
     with pytest.raises(UsageError, match="splits, total, none"):
         market.chart("AAPL", adjust="magic")  # type: ignore[arg-type]
@@ -275,7 +275,7 @@ def test_what_cannot_be_drawn_is_said(market: Market) -> None:
         market.chart("AAPL", "rsy(14)")
     with pytest.raises(ConditionError, match="macd has no output 'x'"):
         market.chart("AAPL", "macd(12, 26, 9).x")
-    with pytest.raises(UsageError, match="indicators 14 are no expressions"):
+    with pytest.raises(UsageError, match="indicators 14 are not expressions"):
         market.chart("AAPL", 14)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="cannot write"):
         market.chart("AAPL").save("/nonexistent/AAPL.html")
@@ -461,7 +461,7 @@ def test_a_folder_that_cannot_be_is_refused_before_anything_is_written(
         refused(
             2,
             *("scan", "rsi(14) > 85", "--data", example_data, "--charts", folder),
-            says=f"cannot write charts to {folder}: it is no folder",
+            says=f"cannot write charts to {folder}: it is not a folder",
         )
     assert file.read_text() == "mine"
     # A page of that name which is a folder: it stays, and so does all that is in it.

@@ -574,11 +574,11 @@ def test_fingerprints_are_those_of_the_definition() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"always": ["A B"]}, "'A B' is no ticker"),
+        ({"always": ["A B"]}, "'A B' is not a ticker"),
         ({"max_age": -1}, "max age -1 is not a number of seconds from 0 on"),
         ({"max_age": "1h"}, "max age '1h' is not a number of seconds"),
         ({"max_age": float("nan")}, "max age nan is not a number"),
-        ({"sample": 1.5}, "audit sample 1.5 is no whole number"),
+        ({"sample": 1.5}, "audit sample 1.5 is not a whole number"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], said: str) -> None:
@@ -611,7 +611,7 @@ def test_the_command_line(data: Path) -> None:
 def test_a_bad_age_is_named(data: Path, age: str) -> None:
     done = command("scan", CONDITION, "--incremental", "--max-age", age, "--data", data)
     assert done.returncode == 2
-    assert f"--max-age '{age}' is no time: write, for example, 90s, 15m, 1h or 2d" in done.stderr
+    assert f"--max-age '{age}' is not a time: write, for example, 90s, 15m, 1h or 2d" in done.stderr
 
 
 def test_the_python_example_of_the_docs(

@@ -322,7 +322,7 @@ def test_what_no_scan_takes_is_named(market: Market, options: dict[str, Any]) ->
 
 
 def test_a_condition_is_a_text_or_an_expression(market: Market) -> None:
-    with pytest.raises(ConditionError, match="5 is no expression"):
+    with pytest.raises(ConditionError, match="5 is not an expression"):
         market.scan(5)  # type: ignore[arg-type]
     assert market.scan("close > 5", as_of=dt.datetime(2016, 6, 24, 18, 30)).as_of == DAYS[1]
 

@@ -267,7 +267,9 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def _seconds(text: str) -> float:
     number, unit = text[:-1], text[-1:]
     if not number.isdecimal() or unit not in _UNITS:
-        raise UsageError(f"--max-age {text!r} is no time: write, for example, 90s, 15m, 1h or 2d")
+        raise UsageError(
+            f"--max-age {text!r} is not a time: write, for example, 90s, 15m, 1h or 2d"
+        )
     return float(number) * _UNITS[unit]
 
 

@@ -102,7 +102,7 @@ def _keep(
     from marketsweep.cli.tune import kept
     from marketsweep.core.settings import write_config
 
-    # Shown first: it is no less true where the folder cannot be written to.
+    # Shown first: it is as true where the folder cannot be written to.
     if as_json:
         write_json(facts)
     else:

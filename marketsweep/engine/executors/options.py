@@ -32,7 +32,7 @@ class Ray:
         for name in ("workers", "threads", "block"):
             given = getattr(self, name)
             if given is not None and (not isinstance(given, int) or given < 1):
-                raise UsageError(f"{name} {given!r} is no whole number from 1 on")
+                raise UsageError(f"{name} {given!r} is not a whole number from 1 on")
 
 
 @dataclass(slots=True)

@@ -78,7 +78,7 @@ _NO_TICKERS: Final = frozenset(
         *("us", "usa", "market", "sample", "export", "input", "csv", "feed", "bar", "x", "hd"),
     )
 )
-"""Names of files in small letters that are no tickers."""
+"""Names of files in small letters that are not tickers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ _HEAD: Final = 4096
 
 
 class NoTable(UsageError):
-    """A file that is no table at all, as a note or an empty file beside the tables of a folder."""
+    """A file that is not a table, as a note or an empty file beside the tables of a folder."""
 
     def __init__(self, message: str, what: str = "is a text and no table") -> None:
         super().__init__(message)

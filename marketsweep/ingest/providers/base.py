@@ -94,5 +94,5 @@ class Provider(Protocol):
         ...
 
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
-        """Rows that the source has on days that are no session, or not yet; none from most."""
+        """Rows that the source has on days that are not sessions, or not yet; none from most."""
         ...

@@ -125,7 +125,7 @@ def draw(
     Raises UsageError for a symbol without bars, with names near it, and for what cannot be asked.
     """
     if not isinstance(bars, int) or bars < 1:
-        raise UsageError(f"bars {bars!r} is no whole number from 1 on")
+        raise UsageError(f"bars {bars!r} is not a whole number from 1 on")
     check_adjust(adjust)
     day, snapshot = loader.day(as_of), loader.snapshot
     columns = np.array([snapshot.column_of(symbol) for symbol in symbols], dtype=np.int64)

@@ -29,7 +29,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise UsageError(f"cannot write charts to {folder}: it is no folder") from None
+        raise UsageError(f"cannot write charts to {folder}: it is not a folder") from None
     except OSError as error:
         raise UsageError(f"cannot write charts to {folder}: {error.strerror}") from error
 

@@ -2,7 +2,7 @@
 
 An expression is drawn on the candles where it scales with price and lies near it. That follows
 from its tree: an average of the close has the weight 1 of a price, `close - sma(50)` has 0,
-`highest(high, 20) - 3 * atr(22)` has 1 again, and `close / sma(50)` is no price at all.
+`highest(high, 20) - 3 * atr(22)` has 1 again, and `close / sma(50)` is not a price.
 """
 
 from __future__ import annotations

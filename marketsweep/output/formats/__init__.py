@@ -24,7 +24,7 @@ Writer = Callable[[Hits, IO[bytes]], None]
 def writer(format: str, *, csv_safe: bool = True) -> Writer:
     """What writes that format. Raises UsageError where there is none.
 
-    With `csv_safe` tickers in CSV are no formulas to a spreadsheet.
+    With `csv_safe` tickers in CSV are not formulas to a spreadsheet.
     """
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")

@@ -55,7 +55,7 @@ _Number = TypeVar("_Number", np.int64, np.uint64, np.float64)
 class Incremental:
     """What an incremental scan evaluates beside the symbols whose data has changed.
 
-    Raises UsageError for what is no ticker, no number of seconds or no number of symbols.
+    Raises UsageError for what is not a ticker, no number of seconds or no number of symbols.
     """
 
     always: Sequence[str] = ()
@@ -71,7 +71,7 @@ class Incremental:
         if not isinstance(self.max_age, int | float) or not self.max_age >= 0:
             raise UsageError(f"max age {self.max_age!r} is not a number of seconds from 0 on")
         if not isinstance(self.sample, int) or self.sample < 0:
-            raise UsageError(f"audit sample {self.sample!r} is no whole number from 0 on")
+            raise UsageError(f"audit sample {self.sample!r} is not a whole number from 0 on")
 
 
 class Answer(NamedTuple):

@@ -64,7 +64,7 @@ class Database(ABC):
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """A reader. Raises UsageError where there is no store, StoreDamaged where it is no good."""
+        """A reader. Raises UsageError where there is no store, StoreDamaged where it is damaged."""
         file = folder / FILE
         try:
             file.stat()

@@ -612,7 +612,7 @@ def test_addresses_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ports = [one.getsockname()[1] for one in (closed, silent, other)]
         refused_there(f"127.0.0.1:{ports[0]}", "no Ray cluster at 127.0.0.1")
         refused_there(f"127.0.0.1:{ports[1]}", "(no answer in 5 s)")
-        refused_there(f"127.0.0.1:{ports[2]}", "is no Ray cluster")
+        refused_there(f"127.0.0.1:{ports[2]}", "is not a Ray cluster")
     refused_there("nowhere.invalid:6379", "no Ray cluster at nowhere.invalid:6379")
     refused_there("head", "write host:port")
     refused_there("ray://head:10001", "write host:port")
@@ -721,7 +721,7 @@ def test_options_of_ray_are_for_ray(data: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{"workers": 0}, {"threads": 1.5}, {"block": -1}])
 def test_numbers_that_cannot_be(settings: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="is no whole number from 1 on"):
+    with pytest.raises(UsageError, match="is not a whole number from 1 on"):
         Ray(**settings)
 
 

@@ -448,7 +448,10 @@ def test_a_proxy_of_https_is_a_tunnel_and_does_not_see_the_key(
     ("address", "says"),
     [
         ("http://user:{}@127.0.0.1:9", "is behind a proxy that does not answer, after 3 tries"),
-        ("http://user:{}@127.0.0.1:99999", "names a proxy for prices.example that is no address"),
+        (
+            "http://user:{}@127.0.0.1:99999",
+            "names a proxy for prices.example that is not an address",
+        ),
         ("http://user:{}@[broken", "must look like http://proxy.example:3128"),
         ("socks5://user:{}@127.0.0.1:9", "names a socks5 proxy"),
     ],

@@ -143,7 +143,7 @@ def _joins(plan: Plan) -> dict[int, set[int]]:
 
 
 def _jobs(plan: Plan, joins: dict[int, set[int]]) -> tuple[list[_Job], dict[str, str]]:
-    """One of each operation that is no part of another, and the kernels that are generated."""
+    """One of each operation that is not a part of another, and the kernels that are generated."""
     joined = set().union(*joins.values()) if joins else set()
     level: dict[int, int] = {}
     found, fused = [], {}

@@ -251,7 +251,7 @@ def _check(address: str) -> None:
             if os.environ.get("RAY_USE_TLS", "0") != "1":
                 line.sendall(_HTTP2)
                 if line.recv(9)[3:4] != b"\4":
-                    raise UsageError(f"what answers at {address} is no Ray cluster")
+                    raise UsageError(f"what answers at {address} is not a Ray cluster")
     except (OSError, OverflowError) as error:
         said = getattr(error, "strerror", None) or f"no answer in {_PATIENCE_S:.0f} s"
         raise UsageError(
@@ -315,7 +315,7 @@ def _in_one_sentence(address: str | None) -> Iterator[None]:
             raise UsageError(f"{where} is of other versions. {versions_of}") from error
         if "none of these match" in str(error) or "node_ip_address" in str(error):
             raise UsageError(
-                f"this machine is no node of {where}: run ray start --address={address} "
+                f"this machine is not a node of {where}: run ray start --address={address} "
                 "--num-cpus=0 on it first"
             ) from error
         raise UsageError(f"{where} cannot be used: {said[0] if said else error!r}") from error

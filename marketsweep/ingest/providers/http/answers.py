@@ -79,7 +79,7 @@ def sentence_of(answer: Answer) -> str:
 
 
 def decoded(answer: Answer, decode: Callable[[bytes], T], most: int) -> T:
-    """What `decode` makes of the body; raises `Fault` for what is no gzip, or no JSON.
+    """What `decode` makes of the body; raises `Fault` for what is not gzip, or not JSON.
 
     Raises `TooLarge` for a body of more than `most` bytes, unpacked.
     """

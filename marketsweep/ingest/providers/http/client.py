@@ -235,7 +235,9 @@ class HttpClient:
             url = URL(address)
             own = url.user is None and url.origin() == self._base.origin()
         except ValueError:
-            raise ProviderRefused(f"{self.host} sent on to something that is no address") from None
+            raise ProviderRefused(
+                f"{self.host} sent on to something that is not an address"
+            ) from None
         if not own:
             raise ProviderRefused(
                 f"{self.host} sent on to another address, {url.scheme}://{url.host}:{url.port}: "
@@ -289,7 +291,7 @@ class HttpClient:
             raise fault_of(error, self.settings) from None
 
     def _judge(self, call: _Call, answer: Answer) -> None:
-        """Raises for a status that is no success."""
+        """Raises for a status that is not a success."""
         status = answer.status
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             wait = retry_after(answer.headers)
@@ -389,7 +391,7 @@ def _proxy(base: URL) -> URL | None:
     if url is None:
         # Not quoted: it may hold a password.
         raise ProviderUnreachable(
-            f"the environment names a proxy for {host} that is no address: "
+            f"the environment names a proxy for {host} that is not an address: "
             "it must look like http://proxy.example:3128"
         )
     if url.scheme not in ("http", "https"):

@@ -332,7 +332,7 @@ def _require_own(symbol: str, ticker: str | None) -> None:
 
 
 def history_of(span: Span, pages: Sequence[Columns]) -> SymbolBars:
-    """The bars of a ticker's pages, in their order; without its time a row is no bar."""
+    """The bars of a ticker's pages, in their order; without its time a row is not a bar."""
     rows = np.concatenate([np.empty((1 + len(FIELDS), 0)), *pages], axis=1)
     if np.isnan(rows[0]).any():
         rows = rows[:, ~np.isnan(rows[0])]
@@ -342,7 +342,7 @@ def history_of(span: Span, pages: Sequence[Columns]) -> SymbolBars:
 
 
 def quotes_of(body: bytes) -> list[Quote]:
-    """What the snapshot of all tickers says; zeros are no trade."""
+    """What the snapshot of all tickers says; zeros are not a trade."""
     rows = checked(_decode_snapshot, body).tickers
     if rows is None:
         raise Fault("answers a snapshot without rows")
