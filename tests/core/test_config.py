@@ -76,7 +76,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
             attempt(tmp_path)
         assert str(caught.value).startswith(str(file))
         assert says in str(caught.value)
-        if "no TOML" not in says:
+        if "not TOML" not in says:
             assert "there are [sync] concurrency (1 to 100)" in str(caught.value)
     assert file.read_text() == text
 

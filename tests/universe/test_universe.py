@@ -416,7 +416,7 @@ def test_a_faulty_universe_stops_no_other(own: Market) -> None:
 
 def test_toml_that_is_nested_deep_is_no_traceback(own: Market) -> None:
     define(own, f"a = {'[' * 5000}{']' * 5000}")
-    with pytest.raises(UsageError, match="no TOML"):
+    with pytest.raises(UsageError, match="not TOML"):
         own.scan("close > 0", universe="liquid")
 
 
