@@ -30,6 +30,7 @@ from marketsweep.cli.commands.sweep import sweep
 from marketsweep.cli.commands.sync import sync
 from marketsweep.cli.commands.tune import tune
 from marketsweep.cli.commands.universe import universe
+from marketsweep.core.safe_text import safe
 from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
 
 _INTERRUPTED = 130
@@ -38,6 +39,14 @@ _WIDEST = 110
 """Columns of help on a wide terminal."""
 _REPAIR = ": run marketsweep repair, which keeps what is good"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def _shown_safely(error: click.ClickException) -> click.ClickException:
+    """Return an error of click without control characters: it may quote what was given."""
+    message = error.format_message()
+    clean = safe(message)
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return error if clean == message else click.UsageError(clean, context)
 
 
 class _Group(click.Group):
@@ -53,9 +62,17 @@ class _Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
+    def make_context(self, *arguments: Any, **named: Any) -> click.Context:  # noqa: ANN401
+        try:
+            return super().make_context(*arguments, **named)
+        except click.ClickException as error:
+            raise _shown_safely(error) from None
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401, click's own signature
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            raise _shown_safely(error) from None
         except MarketsweepError as error:
             unsaid = isinstance(error, StoreDamaged) and "repair" not in str(error)
             echo(f"marketsweep: {error}{_REPAIR if unsaid else ''}", err=True)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from marketsweep.core.whole_files import Disk, disk_errors
+from marketsweep.core.whole_files import Disk, disk_errors, read_small
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def write_config(folder: Path, settings: Mapping[Key, int]) -> Path:
 
 def _text(file: Path) -> str | None:
     try:
-        return file.read_bytes().decode()
+        return read_small(file).decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from marketsweep.core.spellings import note_of, read_as, usual
+from marketsweep.core.whole_files import read_small
 from marketsweep.errors import UsageError
 
 _LONGEST_TICKER: Final = 32
+
+_LONGEST_LIST: Final = 16_000_000
+"""Bytes of a list, a hundred times those of all tickers."""
 
 
 def is_ticker(text: str) -> bool:
@@ -31,7 +35,7 @@ def read_list(text: str, told: Callable[[str], object] = lambda note: None) -> l
         return _respelled([part.strip() for part in text.split(",")], told)
     path = Path(text[1:]).expanduser()
     try:
-        lines = _decoded(path.read_bytes()).splitlines()
+        lines = _decoded(read_small(path, _LONGEST_LIST)).splitlines()
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the list of symbols {path}: {error}") from error
     parts = (part.strip().strip("\"'") for line in lines for part in _parts(line))

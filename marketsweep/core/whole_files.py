@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,11 +27,11 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     and StoreFull where the disk is full; the older file stays then.
     """
     try:
-        target = path.resolve() if path.is_symlink() else path
-        if target.exists() and not target.is_file():
-            with target.open("wb") as file:
+        if _is_special(path):
+            with path.open("wb") as file:
                 yield file
             return
+        target = path.resolve() if path.is_symlink() else path
         unfinished = target.with_name(f".{target.name[:200]}.{os.getpid()}.tmp")
         try:
             with unfinished.open("wb") as file:
@@ -48,6 +49,26 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
                 f"cannot write {path}: {error.strerror}; an older file stays as it was"
             ) from error
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a path leads to a device, a pipe or a folder; /dev/stdout may be any of them."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def read_small(path: Path, most: int = 1_000_000) -> bytes:
+    """Return the bytes of a file that a user writes by hand.
+
+    Raises UsageError if it has more than `most` bytes, as a device has, and OSError.
+    """
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise UsageError(f"{path} has more than {most / 1e6:g} MB: is it the right file?")
+    return content
 
 
 class Disk:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from marketsweep.core.suggest import names_near
+from marketsweep.core.whole_files import read_small
 from marketsweep.errors import StoreError, UsageError
 from marketsweep.language.calls import is_free
 from marketsweep.language.parser import parse
@@ -47,11 +49,16 @@ class Saved(Struct, frozen=True):
     def of(cls, data: Path) -> Saved:
         """Return the conditions of a data folder as they are now."""
         folder = data / FOLDER
+        found = []
         try:
             with os.scandir(folder) as entries:
-                found = [(entry.name, entry.stat()) for entry in entries]
+                for entry in entries:
+                    with suppress(OSError):  # a link to nowhere, as editors make for their locks
+                        found.append((entry.name, entry.stat()))
         except (FileNotFoundError, NotADirectoryError):
             return cls()
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
         return cls(folder, tuple(sorted((n, s.st_mtime_ns, s.st_size) for n, s in found)))
 
     def __call__(self, name: str) -> str | None:
@@ -63,9 +70,23 @@ class Saved(Struct, frozen=True):
         )
 
     def names(self) -> list[str]:
-        """Every name, presets first."""
-        own = [Path(file).stem for file, *_ in self.stamp if file.endswith(_SUFFIX)]
-        return [*presets(), *(name for name in own if self(name) is not None)]
+        """Every name whose file can be read, presets first."""
+        return [*presets(), *(name for name in self._own() if self._fault(name) is None)]
+
+    def faults(self) -> list[str]:
+        """Why own conditions cannot be read, in words; a faulty one does not stop the others."""
+        return [fault for name in self._own() if (fault := self._fault(name))]
+
+    def _own(self) -> list[str]:
+        own = (Path(file).stem for file, *_ in self.stamp if file.endswith(_SUFFIX))
+        return [name for name in own if _NAME.fullmatch(name)]
+
+    def _fault(self, name: str) -> str | None:
+        try:
+            self(name)
+        except UsageError as error:
+            return str(error)
+        return None
 
     def one(self, name: str) -> SavedCondition:
         """The one of that name. Raises UsageError, with names near it, where there is none."""
@@ -128,7 +149,7 @@ def remove(data: Path, name: str) -> None:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text()
+        return read_small(path).decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:

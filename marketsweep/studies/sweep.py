@@ -28,6 +28,7 @@ from marketsweep.engine.lowering import Tallies
 from marketsweep.engine.panel.adjustments import check_adjust
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Plan, make_plan
+from marketsweep.engine.settling import recursions
 from marketsweep.errors import UsageError
 from marketsweep.language import tree
 from marketsweep.language.templates import Template, Values, variants_of
@@ -128,11 +129,24 @@ def sweep(
             *doubts(loader.sessions, needed, receipts),
             *loader.warnings_of_all(sessions[-1], bounds.history + len(sessions) - 1, scan.adjust),
             *of_today(corners[0], scan.screen, sessions[0], loader.sessions[-1]),
+            *_not_settled(corners, loader.sessions_of(sessions[-1])),
             *absent_in_words(absent),
         ],
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
     )
+
+
+def _not_settled(corners: Sequence[Node], stored: Sequence[dt.date]) -> Iterator[str]:
+    """A warning where recursions take more bars to settle than there are."""
+    takes = {name: bars for node in corners for name, bars in recursions(node).items()}
+    name = max(takes, key=takes.__getitem__, default="")
+    if name and takes[name] > len(stored):
+        yield (
+            f"{name} takes {takes[name]:,} bars to settle, and {len(stored):,} sessions are "
+            "stored: counts may differ over a longer history; run marketsweep sync with an earlier "
+            "--since"
+        )
 
 
 def _check_table(names: Sequence[str], variants: int, sessions: int) -> None:

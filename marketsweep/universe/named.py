@@ -25,6 +25,7 @@ from typing import Any, Final, NamedTuple
 
 from marketsweep.core.suggest import names_near
 from marketsweep.core.tickers import checked, read_list
+from marketsweep.core.whole_files import read_small
 from marketsweep.errors import UsageError
 from marketsweep.language.builder import Expression, node_of
 from marketsweep.language.parser import parse_expression
@@ -117,7 +118,7 @@ def dollars(given: object) -> float:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_bytes().decode()
+        return read_small(file).decode()
     except FileNotFoundError:
         return ""
     except OSError as error:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import polars as pl
@@ -385,6 +388,57 @@ def test_the_demo_leaves_a_market_to_scan(tmp_path: Path) -> None:
     assert other.returncode == 2
     assert "is not empty" in other.stderr
     assert (tmp_path / "mine" / "notes").exists()
+
+
+@pytest.mark.parametrize("name", ["catalog.sqlite", "writer.lock", "segments/x.npy"])
+@pytest.mark.parametrize("command", ["scan", "chart"])
+def test_an_answer_never_takes_the_place_of_a_part_of_a_data_folder(
+    name: str, command: str, example_data: Path
+) -> None:
+    before = (example_data / "catalog.sqlite").read_bytes()
+    what = "close > 1" if command == "scan" else "AAPL"
+    says = "is a part of the data folder"
+    refused(2, command, what, "--data", example_data, "--output", example_data / name, says=says)
+    link = example_data.parent / f"link-{command}-{Path(name).name}"
+    link.symlink_to(example_data / name)
+    refused(2, command, what, "--data", example_data, "--output", link, says=says)
+    assert (example_data / "catalog.sqlite").read_bytes() == before
+
+
+def test_an_answer_goes_through_dev_stdout_into_a_pipe(example_data: Path) -> None:
+    done = process(
+        *("scan", "close > 5000", "--data", example_data, "--format", "csv"),
+        *("--output", "/dev/stdout"),
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("symbol,close,volume")
+
+
+def test_what_is_given_is_not_shown_with_control_characters(example_data: Path) -> None:
+    done = process("scan", "close > 0", "a\x1b]0;x\x07b\u202e", "--data", example_data)
+    assert done.returncode == 2
+    assert "unexpected extra argument" in done.stderr
+    assert not set(done.stderr) & {"\x1b", "\x07", "\u202e"}
+
+
+def test_a_list_that_never_ends_is_refused(example_data: Path) -> None:
+    arguments = ("--data", example_data, "--incremental", "--always", "@/dev/zero")
+    refused(2, "scan", "close > 0", *arguments, says="has more than 16 MB")
+
+
+def test_ctrl_c_ends_a_read_that_never_ends(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    arguments = ("--provider", "files", "--path", tmp_path / "fifo", "--data", tmp_path / "data")
+    with subprocess.Popen(
+        [COMMAND, "sync", *map(str, arguments)], stderr=subprocess.PIPE, text=True
+    ) as running:
+        while not (tmp_path / "data").exists():
+            time.sleep(0.05)
+        time.sleep(0.3)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted" in said
 
 
 @pytest.mark.parametrize(

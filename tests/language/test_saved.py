@@ -154,3 +154,27 @@ def test_presets_that_need_a_symbol_without_bars_are_named(tmp_path: Path) -> No
     none = run("presets", "run", *sorted(gone), "--data", data)
     assert none.returncode == 2
     assert "none of these conditions can be evaluated here" in none.stderr
+
+
+def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    """A lock file of an editor, a link to itself, a folder, UTF-16 and a device."""
+    folder = tmp_path / "conditions"
+    folder.mkdir()
+    (folder / "mine.scan").write_text("close > 5\n")
+    (folder / ".#mine.scan").symlink_to("me@host.1")
+    (folder / "loop.scan").symlink_to("loop.scan")
+    (folder / "inside.scan").mkdir()
+    (folder / "wide.scan").write_bytes("close > 6".encode("utf-16"))
+    (folder / "endless.scan").symlink_to("/dev/zero")
+    saved = Saved.of(tmp_path)
+    assert saved("mine") == "close > 5\n"
+    assert saved.names() == [*presets(), "mine"]
+    assert [one.name for one in saved.everyone() if one.own] == ["mine"]
+    assert len(saved.faults()) == 3
+    assert all(str(folder) in fault for fault in saved.faults())
+
+
+def test_a_folder_of_conditions_that_leads_to_itself_is_named(tmp_path: Path) -> None:
+    (tmp_path / "conditions").symlink_to("conditions")
+    with pytest.raises(UsageError, match="conditions cannot be read"):
+        Saved.of(tmp_path)

@@ -399,3 +399,11 @@ def test_the_examples_of_the_docs(
     (table,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
     vary = ("--vary", "n=5,7,9", "--vary", "t=15,20")
     assert command("sweep", "rsi({n}) < {t}", *vary, "--data", real).stdout == table
+
+
+def test_variants_that_have_not_settled_are_named(market: ms.Market) -> None:
+    """ema(100) takes 562 bars to forget its start, and the year has 252; ema(20) takes 113."""
+    young = market.sweep("ema({n}) < close", n=[20, 100])
+    assert any("ema(100) takes" in warning for warning in young.warnings)
+    settled = market.sweep("ema({n}) < close", n=[10, 20])
+    assert not any("to settle" in warning for warning in settled.warnings)

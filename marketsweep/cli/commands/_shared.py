@@ -296,8 +296,21 @@ def output_file(path: Path | None) -> Iterator[IO[bytes]]:
         return
     from marketsweep.core.whole_files import whole_file
 
+    refuse_store_file(path)
     with whole_file(path) as file:
         yield file
+
+
+def refuse_store_file(path: Path) -> None:
+    """Raise UsageError for a path that is a part of a data folder: writing it would destroy it."""
+    whole = path.expanduser().resolve()
+    for folder in (whole.parent, whole.parent.parent):
+        name = whole.relative_to(folder).parts[0]
+        inside = name.startswith("catalog.sqlite") or name in ("writer.lock", "segments")
+        if inside and (folder / "catalog.sqlite").exists():
+            raise UsageError(
+                f"cannot write {path}: it is a part of the data folder {folder}; name another file"
+            )
 
 
 class Table(Protocol):

@@ -16,6 +16,7 @@ from marketsweep.cli.commands._shared import (
     data_option,
     date_of,
     echo,
+    refuse_store_file,
 )
 
 if TYPE_CHECKING:
@@ -67,5 +68,6 @@ def chart(
             symbol, list(indicators), condition, as_of=date_of(as_of), bars=bars, adjust=adjust
         )
     path = output or Path(page_name(drawn.drawing.symbol))
+    refuse_store_file(path)
     drawn.save(path)
     echo(f"{path}: {drawn.drawing.symbol}, {len(drawn.drawing.days):,} bars; open it in a browser")

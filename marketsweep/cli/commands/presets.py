@@ -57,7 +57,10 @@ def list_(data: Path | None, as_json: bool) -> None:
     from marketsweep.language.presets import Saved
     from marketsweep.market import data_folder
 
-    found = Saved.of(data_folder(data)).everyone()
+    saved = Saved.of(data_folder(data))
+    found = saved.everyone()
+    for fault in saved.faults():
+        echo(f"marketsweep: {fault}", err=True)
     if as_json:
         write_json([one._asdict() for one in found])
         return
@@ -112,6 +115,8 @@ def run(
     folder = data_folder(data)
     saved = Saved.of(folder)
     wanted = [saved.one(name.lower()).name for name in names] or saved.names()
+    for fault in [] if names else saved.faults():
+        echo(f"marketsweep: {fault}", err=True)
     with open_market(folder) as market:
         with market.view() as view:
             chosen = list(_usable(wanted, saved, view.snapshot))

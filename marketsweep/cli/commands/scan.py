@@ -22,6 +22,7 @@ from marketsweep.cli.commands._shared import (
     executor_options,
     listed,
     output_file,
+    refuse_store_file,
     universe_option,
     unknown_option,
     where_option,
@@ -224,6 +225,7 @@ def scan(
         if charts:
             from marketsweep.output.charts.folder import make_folder  # before the answer is written
 
+            refuse_store_file(charts / "index.html")
             make_folder(charts)
         for warning in hits.warnings:
             echo(f"marketsweep: {warning}", err=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
+from threading import Thread
 from typing import Final, Self, TypeVar
 
 import polars as pl
@@ -44,6 +46,31 @@ _DAY: Final = dt.timedelta(days=1)
 _Action = TypeVar("_Action", Split, Dividend)
 
 
+async def _in_a_thread(work: Callable[[], None]) -> None:
+    """Do work in a thread that does not keep the process: Ctrl-C ends a read that may never end.
+
+    A pipe without a writer blocks for good, and `asyncio.run` waits for the threads of its pool.
+    """
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def tell(error: BaseException | None) -> None:
+        if not done.done():
+            done.set_result(None) if error is None else done.set_exception(error)
+
+    def run() -> None:
+        error: BaseException | None = None
+        try:
+            work()
+        except BaseException as caught:
+            error = caught
+        with suppress(RuntimeError):  # the loop may be gone
+            loop.call_soon_threadsafe(tell, error)
+
+    Thread(target=run, daemon=True).start()
+    await done
+
+
 class FilesProvider:
     """Bars of files by session, with actions and symbols of others; any may be left out.
 
@@ -79,7 +106,7 @@ class FilesProvider:
         self._listings: list[Listing] = []
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self._read)
+        await _in_a_thread(self._read)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import FIELDS
+from marketsweep.core.safe_text import foreign
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors.registry import executor
 from marketsweep.engine.panel.adjustments import Adjust, check_adjust
@@ -157,7 +158,7 @@ def draw(
         found.append(
             Drawing(
                 symbol=symbol,
-                name=str(day.reference.fact(symbol, "name") or ""),
+                name=foreign(str(day.reference.fact(symbol, "name") or "")),
                 as_of=as_of,
                 adjust=adjust,
                 condition=str(condition or ""),
@@ -167,7 +168,7 @@ def draw(
                 held=next(values) if told else marks.held(symbol, days) if marks else None,
                 panes=[_drawn(pane, values) for pane in panes],
                 facts={
-                    name: fact
+                    name: foreign(fact) if isinstance(fact, str) else fact
                     for name in _FACTS
                     if (fact := day.reference.fact(symbol, name)) is not None
                 },
