@@ -70,6 +70,8 @@ PARENT = Company(30, ("PAR", 0, END))
 SPUN = Company(9, ("SPN", 200, END))
 TARGET = Company(23, ("TGT", 0, 200))
 BUYER = Company(91, ("BUY", 0, END))
+TAKER = Company(300, ("OLD", 0, 200), ("NEW", 200, END))
+LEAVER = Company(15, ("NEW", 0, 150), ("FNDX", 150, END))
 CHAIN = Company(50, ("AAA", 0, 90), ("BBB", 90, 180), ("CCC", 180, 270), ("DDD", 270, END))
 
 LAST = DAYS[-1]
@@ -210,6 +212,10 @@ CASES: dict[str, tuple[Told, dict[str, Company]]] = {
     "a merger that is told as a rename": (
         [(LAST, [Listing("TGT", renamed_to="BUY", last=BEFORE), Listing("BUY")])],
         {"BUY": BUYER},
+    ),
+    "a fund leaves a ticker, and later a company takes it": (
+        [(LAST, [Listing("OLD", renamed_to="NEW"), Listing("NEW", renamed_to="FNDX")])],
+        {"NEW": TAKER, "FNDX": LEAVER},
     ),
     "every old ticker is renamed to the newest": (
         [(LAST, [Listing(one, renamed_to="DDD") for one in ("AAA", "BBB", "CCC")])],

@@ -103,7 +103,10 @@ def _read(path: Path, most_mb: int) -> tuple[list[Listing], Reading]:
     # A rename may be told by either of its tickers; where several claim one, its own word counts.
     became = {row["symbol"]: row["renamed_to"] for row in rows if row["renamed_to"]}
     owners = Counter(row["symbol"] for row in rows)
-    before = {new: old for old, new in became.items() if owners[new] == 1}
+    # A ticker that was left for another one may have had another owner then: the bars decide.
+    before = {
+        new: old for old, new in became.items() if owners[new] == 1 and became.get(new, old) == old
+    }
     for row in rows:
         symbol, old = row["symbol"], row["renamed_from"]
         agreed = old and became.get(old, symbol) == symbol

@@ -147,6 +147,7 @@ def _follow(book: _Book, row: Listing, bars: BarDays, close: Close) -> Iterator[
         for one in book.of_ticker(new)
         if (one.last is None or bars.place(one.last) >= change.place)
         and not _overlaps(row, one, bars)
+        and not _has_left(one, change, bars)
     ]
     later.sort(key=lambda one: (one.renamed_to != row.symbol, _begins_at(one, change, bars)))
     if later and later[-1].renamed_from and not _leads_to(row.symbol, book, later[-1], bars):
@@ -156,6 +157,15 @@ def _follow(book: _Book, row: Listing, bars: BarDays, close: Close) -> Iterator[
     else:
         # The new ticker has no listing of its own.
         book.put(Listing(new, renamed_from=row.symbol, instrument=number))
+
+
+def _has_left(listing: Listing, change: Change, bars: BarDays) -> bool:
+    """Whether a company had given its ticker up for another one before a change."""
+    after = listing.renamed_to
+    if after is None or not bars.runs(after):
+        return False
+    left = change_between(listing, Listing(after), bars)
+    return left is not None and left.place < change.place
 
 
 def _begins_at(listing: Listing, change: Change, bars: BarDays) -> bool:
