@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -88,15 +88,34 @@ class DryRun:
         }
 
 
-def dry_run(provider: FilesProvider) -> DryRun:
-    """Read files and judge their rows as a sync would; nothing is stored.
+class Part(NamedTuple):
+    """What a sync is asked for of the files."""
+
+    since: dt.date | None = None
+    until: dt.date | None = None
+    symbols: Collection[str] | None = None
+    """None for all."""
+
+    def of(self, bars: SessionBars) -> SessionBars | None:
+        """Return the bars of a session that are asked for; None if the session is not."""
+        day = bars.session
+        if (self.since and day < self.since) or (self.until and day > self.until):
+            return None
+        if self.symbols is None:
+            return bars
+        places = [place for place, symbol in enumerate(bars.symbols) if symbol in self.symbols]
+        return SessionBars(day, [bars.symbols[place] for place in places], bars.values[:, places])
+
+
+def dry_run(provider: FilesProvider, part: Part | None = None) -> DryRun:
+    """Read files and judge the rows of a part as a sync would; nothing is stored.
 
     Raises what reading the files raises.
     """
-    return asyncio.run(_read(provider))
+    return asyncio.run(_read(provider, part or Part()))
 
 
-async def _read(provider: FilesProvider) -> DryRun:
+async def _read(provider: FilesProvider, part: Part) -> DryRun:
     async with provider:
         splits, bad_splits = judge_splits(await provider.splits(None))
         dividends, bad_dividends = judge_dividends(await provider.dividends(None))
@@ -108,7 +127,8 @@ async def _read(provider: FilesProvider) -> DryRun:
             unusable=[*provider.actions_aside, *bad_splits, *bad_dividends],
             notes=provider.notes(),
         )
-        _judge(found, provider.all_sessions())
+        asked = (some for bars in provider.all_sessions() if (some := part.of(bars)) is not None)
+        _judge(found, asked)
     return found
 
 

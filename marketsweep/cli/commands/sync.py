@@ -24,6 +24,7 @@ from marketsweep.cli.commands._sources import Source, file_options, limit_option
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
+    from marketsweep.ingest.dry_run import Part
     from marketsweep.ingest.estimate import Forecast
     from marketsweep.ingest.providers.files import FilesProvider
     from marketsweep.ingest.receipt import SyncReceipt
@@ -123,7 +124,10 @@ def sync(
     if dry_run:
         if provider != "files":
             raise UsageError("--dry-run is for --provider files; --plan says what a sync costs")
-        _show_dry_run(source.files(), as_json)
+        from marketsweep.ingest.dry_run import Part
+
+        part = Part(date_of(since), date_of(until), chosen)
+        _show_dry_run(source.files(), part, as_json)
         return
     folder = data_folder(data)
     screen = prescreen_of(screen_of(folder, universe, where, unknown))
@@ -184,11 +188,11 @@ def _show_receipt(receipt: SyncReceipt, as_json: bool) -> None:
         echo(sync_report(receipt))
 
 
-def _show_dry_run(source: FilesProvider, as_json: bool) -> None:
+def _show_dry_run(source: FilesProvider, part: Part, as_json: bool) -> None:
     from marketsweep.cli.reports.text import dry_run_report
     from marketsweep.ingest.dry_run import dry_run
 
-    found = dry_run(source)
+    found = dry_run(source, part)
     if as_json:
         write_json(found.to_dict())
     else:

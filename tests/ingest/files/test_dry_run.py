@@ -260,3 +260,15 @@ def test_it_is_for_files_alone(tmp_path: Path) -> None:
     done = run("sync", "--dry-run", "--data", tmp_path, MASSIVE_API_KEY="x")
     assert done.returncode == 2
     assert "--provider files" in done.stderr
+
+
+def test_a_dry_run_looks_at_what_is_asked_for(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{symbol},2024-05-0{day},10,11,9,10,100\n" for symbol in "ABC" for day in (1, 2, 3)
+    )
+    path = tmp_path / "bars.csv"
+    path.write_text("symbol,date,open,high,low,close,volume\n" + rows)
+    asked = ("--only", "A,C", "--since", "2024-05-02", "--dry-run", "--json")
+    done = run("sync", "--provider", "files", "--path", path, *asked)
+    found = json.loads(done.stdout)
+    assert (found["bars"], found["symbols"], found["first"]) == (4, 2, "2024-05-02")
