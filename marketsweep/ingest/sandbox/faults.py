@@ -159,8 +159,9 @@ def _error(_body: Row, _fault: Fault) -> Row:
     return {"status": "ERROR", "error": "An internal error occurred.", "results": None}
 
 
-def _null(_body: Row, _fault: Fault) -> Row:
-    return {"results": None}
+def _null(body: Row, _fault: Fault) -> Row:
+    # As of a day without a session: nothing is counted either.
+    return {"results": None} | {"resultsCount": 0 for name in body if name == "resultsCount"}
 
 
 def _duplicates(body: Row, fault: Fault) -> Row:
