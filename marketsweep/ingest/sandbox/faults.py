@@ -161,7 +161,8 @@ def _error(_body: Row, _fault: Fault) -> Row:
 
 def _null(body: Row, _fault: Fault) -> Row:
     # As of a day without a session: nothing is counted either.
-    return {"results": None} | {"resultsCount": 0 for name in body if name == "resultsCount"}
+    counted = {"resultsCount": 0} if "resultsCount" in body else {}
+    return {"results": None, **counted}
 
 
 def _duplicates(body: Row, fault: Fault) -> Row:
