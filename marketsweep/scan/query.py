@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from marketsweep.engine.clauses import clauses_of, parts_of
 from marketsweep.engine.plan import Plan, make_plan
@@ -16,6 +19,9 @@ from marketsweep.language.parser import parse, parse_expression, split_expressio
 from marketsweep.language.presets import Saved
 from marketsweep.language.tree import Kind, Node
 from marketsweep.universe.screen import written
+
+Column = NDArray[np.float64]
+Results = NDArray[np.float64]
 
 DEFAULT_SORT: Final = "median(dollar_volume, 20), dollar_volume"
 """What matches are sorted by where nothing is asked for: the most traded first.
@@ -32,8 +38,8 @@ _CHANGING: Final = (tree.Field, tree.Fact, tree.Call, tree.Occurred)
 """What a value has a part of that is worth showing: others are constants."""
 
 
-class Wanted(NamedTuple):
-    """What a scan is given; texts or trees."""
+class Query(NamedTuple):
+    """What a scan asks for, as texts or trees."""
 
     condition: str | Node
     sort: str | Node | None = None
@@ -45,63 +51,84 @@ class Wanted(NamedTuple):
     """Whether values that may depend on earlier bars are found."""
 
 
-class Asked(NamedTuple):
-    """A condition with what goes with it.
+class ResultLayout(NamedTuple):
+    """Which result of a plan is of which node; the first is that of the condition."""
 
-    The results of `plan`, `nodes`, are truth, close and volume, the `keys` to sort by, what is
-    `shown` by name, `settled` forms of what has recursions where these are marked, and the `parts`
-    that explain the `clauses`, where these are asked for.
-    """
+    nodes: tuple[Node, ...]
+
+    def newest(self, results: Iterable[Results]) -> dict[Node, Column]:
+        """Return the newest row of each result [rows, symbols], by node."""
+        return {node: result[0] for node, result in zip(self.nodes, results, strict=True)}
+
+    def of_hits(self, values: Results) -> dict[Node, Column]:
+        """Return the columns of a search [hits, results], by node; the condition has none."""
+        return dict(zip(self.nodes[1:], values.T, strict=True))
+
+    def parts(self, lengths: Sequence[int]) -> list[slice]:
+        """Return where the results of several queries lie, one after the other."""
+        ends = list(accumulate(lengths))
+        return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
+
+
+class PlannedQuery(NamedTuple):
+    """A query with its plan. The results are laid out as `layout` says."""
 
     condition: Node
     keys: list[Node]
+    """What matches are sorted by."""
     shown: dict[str, Node]
+    """The values that are shown, by their names."""
     settled: dict[Node, Node]
+    """For nodes with recursions, what tells whether they have settled; if these are marked."""
     clauses: dict[Node, str]
     """What the condition joins by `and`, as its writer put it."""
     parts: list[Node]
-    nodes: list[Node]
+    """What explains the clauses, if that is asked for."""
+    layout: ResultLayout
     plan: Plan
+
+    @property
+    def bars_needed(self) -> int:
+        """The bars of a symbol that the condition needs."""
+        return self.plan.bars[0]
 
 
 @lru_cache(maxsize=64)
-def planned_together(wanted: tuple[Wanted, ...]) -> tuple[list[Asked], Plan]:
-    """What several scans ask, and the one plan of it all, in their order. Raises ConditionError."""
-    asked = [planned(*one) for one in wanted]
-    if len(asked) == 1:
-        return asked, asked[0].plan
-    firsts = accumulate((len(one.nodes) for one in asked), initial=0)
+def plan_together(queries: tuple[Query, ...]) -> tuple[list[PlannedQuery], Plan, list[slice]]:
+    """Plan several queries, whose results come one after the other. Raises ConditionError.
+
+    Return the queries, their one plan, and where the results of each lie.
+    """
+    planned = [plan_query(query) for query in queries]
+    lengths = [len(query.layout.nodes) for query in planned]
+    if len(planned) == 1:
+        return planned, planned[0].plan, [slice(0, lengths[0])]
+    nodes = tuple(node for query in planned for node in query.layout.nodes)
+    slices = ResultLayout(nodes).parts(lengths)
     read_where = [
-        None if place is None else first + place
-        for first, one in zip(firsts, asked, strict=False)
-        for place in one.plan.read_where
+        None if place is None else part.start + place
+        for part, query in zip(slices, planned, strict=True)
+        for place in query.plan.read_where
     ]
-    nodes = [node for one in asked for node in one.nodes]
-    return asked, make_plan(nodes, read_where=tuple(read_where))
+    return planned, make_plan(list(nodes), read_where=tuple(read_where)), slices
 
 
 @lru_cache(maxsize=256)
-def planned(
-    given: str | Node,
-    sort: str | Node | None,
-    columns: tuple[str | Node, ...],
-    saved: Saved,
-    explained: bool = False,
-    marked: bool = False,
-) -> Asked:
-    """What one scan asks. Raises ConditionError."""
-    condition = condition_tree(given, saved)
-    source = given if isinstance(given, str) else None
+def plan_query(query: Query) -> PlannedQuery:
+    """Plan one query. Raises ConditionError."""
+    saved = query.saved
+    condition = condition_tree(query.condition, saved)
+    source = query.condition if isinstance(query.condition, str) else None
     shown = {written(node, source): node for node in _compared(condition)}
-    for column in columns:
+    for column in query.columns:
         shown[column.strip() if isinstance(column, str) else str(column)] = _number(column, saved)
     clauses = {node: written(node, source) for node in clauses_of(condition)}
-    found = (part for clause in clauses for part in parts_of(clause)) if explained else ()
+    found = (part for clause in clauses for part in parts_of(clause)) if query.explained else ()
     parts = list(dict.fromkeys(found))
-    keys = [_number(key, saved) for key in _several(sort or DEFAULT_SORT)]
+    keys = [_number(key, saved) for key in _several(query.sort or DEFAULT_SORT)]
     fixed = [condition, CLOSE, VOLUME]
-    explaining = tuple(clauses) if explained else ()
-    recursive = (condition, *keys, *shown.values(), *explaining) if marked else ()
+    explaining = tuple(clauses) if query.explained else ()
+    recursive = (condition, *keys, *shown.values(), *explaining) if query.marked else ()
     late = {node: settled(node) for node in recursive if recursions(node)}
     of_matches = [*fixed, *keys, *shown.values()]
     nodes = [*of_matches, *late.values(), *parts]
@@ -109,18 +136,19 @@ def planned(
     whole = {one for node in (condition, *explaining) if node in late for one in (node, late[node])}
     guards = [None if node in whole else 0 for node in (*of_matches, *late.values())]
     plan = make_plan(nodes, read_where=(*guards, *[None] * len(parts)))
-    return Asked(condition, keys, shown, late, clauses, parts, nodes, plan)
+    layout = ResultLayout(tuple(nodes))
+    return PlannedQuery(condition, keys, shown, late, clauses, parts, layout, plan)
 
 
-def settled_bars(asked: Asked) -> int:
-    """Return the bars at which all recursions of what is asked have settled; 0 without any."""
-    bars = dict(zip(asked.nodes, asked.plan.bars, strict=True))
-    return max((bars[late] for late in asked.settled.values()), default=0)
+def settled_bars(query: PlannedQuery) -> int:
+    """Return the bars at which all recursions of a query have settled; 0 without any."""
+    bars = dict(zip(query.layout.nodes, query.plan.bars, strict=True))
+    return max((bars[late] for late in query.settled.values()), default=0)
 
 
-def slowest(asked: Asked) -> str:
+def slowest(query: PlannedQuery) -> str:
     """Return the recursion that takes the most bars to settle; there must be one."""
-    takes = dict(chain.from_iterable(recursions(node).items() for node in asked.settled))
+    takes = dict(chain.from_iterable(recursions(node).items() for node in query.settled))
     return max(takes, key=lambda name: takes[name])
 
 

@@ -1,6 +1,6 @@
 """A scan, whole: from a condition to ranked matches with their receipt.
 
-1. The condition becomes a tree and, with what to sort by and show, one plan (`planned_together`).
+1. The condition becomes a tree and, with what to sort by and show, one plan (`plan_together`).
 2. The as-of day becomes a stored session (`resolve_session`).
 3. The universe of that day is pre-screened (`MarketDay.screened`), by what `Screen` asks for.
 4. Its bars become a panel (`build_panel`), of the fields and the history that the plan needs.
@@ -52,9 +52,9 @@ from marketsweep.scan.query import (
     CLOSE,
     NO_CONDITIONS,
     VOLUME,
-    Asked,
-    Wanted,
-    planned_together,
+    PlannedQuery,
+    Query,
+    plan_together,
     settled_bars,
     slowest,
 )
@@ -131,7 +131,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
     """
     started = perf_counter()
     scan = scans[0]
-    asked, plan = planned_together(tuple(map(_wanted, scans)))
+    queries, plan, slices = plan_together(tuple(map(_query, scans)))
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
     done = Distribution()
@@ -154,12 +154,11 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         reusing = Reusing(plan, loader, as_of, scan.adjust, evaluator)
         panel, results, reuse, doubts = reusing.answer(screen, scan.incremental)
     check_time()
-    columns = iter(results)
     evaluated = perf_counter()
 
     answers = []
-    for one, what in zip(scans, asked, strict=True):
-        found = {node: next(columns)[0] for node in what.nodes}
+    for one, what, part in zip(scans, queries, slices, strict=True):
+        found = what.layout.newest(results[part])
         young = find_unsettled(settled_bars(what), panel.bars, found, what.settled)
         if one.min_history == "settled":
             found |= young.removed(found)
@@ -241,9 +240,9 @@ def _check(scan: Scan) -> None:
         raise UsageError(f"top {scan.top} of what: say by what to group, one of {groups}")
 
 
-def _wanted(scan: Scan) -> Wanted:
+def _query(scan: Scan) -> Query:
     explained = scan.funnel or scan.near > 0
-    return Wanted(
+    return Query(
         scan.condition, scan.sort, scan.columns, scan.saved, explained, scan.finds_unsettled
     )
 
@@ -346,18 +345,18 @@ def of_today(condition: Node, screen: Screen, as_of: dt.date, newest: dt.date) -
         )
 
 
-def _facts_of(asked: Asked, scan: Scan) -> set[str]:
+def _facts_of(query: PlannedQuery, scan: Scan) -> set[str]:
     """The facts that decide an answer: those of its trees, and the one that it is grouped by."""
-    return tree.facts_of(asked.nodes) | ({scan.by} if scan.by else set())
+    return tree.facts_of(query.layout.nodes) | ({scan.by} if scan.by else set())
 
 
-def _young(coverage: Coverage, asked: Asked) -> Iterator[str]:
+def _young(coverage: Coverage, query: PlannedQuery) -> Iterator[str]:
     """A warning where many symbols have too few bars for the recursions to settle."""
     if coverage.unsettled <= (1.0 - MIN_COVERAGE) * coverage.evaluated:
         return
     yield (
         f"{coverage.unsettled:,} symbols have fewer than the {coverage.settled_bars:,} bars that "
-        f"{slowest(asked)} takes to settle: its values may be others over a longer history; run "
+        f"{slowest(query)} takes to settle: its values may be others over a longer history; run "
         "marketsweep sync with an earlier --since, or leave them out with --min-history settled"
     )
 

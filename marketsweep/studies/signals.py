@@ -38,7 +38,15 @@ from marketsweep.output.charts.drawing import Marks
 from marketsweep.output.charts.panes import has_a_past
 from marketsweep.scan.facts import absent_in_words
 from marketsweep.scan.loader import Loader
-from marketsweep.scan.query import CLOSE, VOLUME, Asked, planned, settled_bars, slowest
+from marketsweep.scan.query import (
+    CLOSE,
+    VOLUME,
+    PlannedQuery,
+    Query,
+    plan_query,
+    settled_bars,
+    slowest,
+)
 from marketsweep.scan.ranking import ranked_within, suspicious_warning
 from marketsweep.scan.results import Timing
 from marketsweep.scan.scan import Scan, of_today, resolve_session, run
@@ -89,20 +97,20 @@ def signals(
     check_adjust(scan.adjust)
     last = resolve_session(loader.snapshot, until, "--until")
     sessions = chosen_sessions(loader, since, until, last)
-    asked = planned(scan.condition, scan.sort, scan.columns, scan.saved, marked=True)
+    query = plan_query(Query(scan.condition, scan.sort, scan.columns, scan.saved, marked=True))
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
-    one_pass = _is_of_one_pass(scan, screen, asked) and are_whole(loader, sessions)
+    one_pass = _is_of_one_pass(scan, screen, query) and are_whole(loader, sessions)
     scan = replace(scan, where=None, screen=screen)
     blocks = [[day] for day in sessions]
     if one_pass:
-        blocks = list(blocks_of(asked.nodes, loader, sessions, scan.adjust))
+        blocks = list(blocks_of(query.layout.nodes, loader, sessions, scan.adjust))
     parts: list[_Part] = []
     distribution = Distribution()
     done = hits = 0
     for days in blocks:
         way = _at_once if one_pass else _one_by_one
-        parts.append(way(scan, asked, loader, days, distribution))
+        parts.append(way(scan, query, loader, days, distribution))
         done, hits = done + len(days), hits + len(parts[-1].symbols)
         progress(done, len(sessions), hits)
     close, volume, *values = (
@@ -113,31 +121,31 @@ def signals(
     of_hits = np.concatenate([part.days for part in parts])
     symbols = list(chain.from_iterable(part.symbols for part in parts))
     unsettled = list(chain.from_iterable(part.unsettled for part in parts))
-    marks = loader.marks_of_hits(symbols, of_hits, sessions[0], sessions[-1], asked.plan.history)
-    absent = loader.absent_on(sessions[-1], tree.facts_of(asked.nodes))
+    marks = loader.marks_of_hits(symbols, of_hits, sessions[0], sessions[-1], query.plan.history)
+    absent = loader.absent_on(sessions[-1], tree.facts_of(query.layout.nodes))
     total = perf_counter() - started
     return Signals(
-        condition=scan.condition if isinstance(scan.condition, str) else str(asked.condition),
+        condition=scan.condition if isinstance(scan.condition, str) else str(query.condition),
         days=of_hits,
         symbols=symbols,
         close=close,
         volume=volume,
-        values=dict(zip(asked.shown, values, strict=True)),
+        values=dict(zip(query.shown, values, strict=True)),
         suspicious=marks,
         unsettled=unsettled,
         sessions=receipts,
         executor=name_of(scan.executor, distribution),
         data_version=loader.version,
         timing=Timing(loading, total - loading, total),
-        tree=asked.condition,
-        bars_needed=asked.plan.bars[0],
+        tree=query.condition,
+        bars_needed=query.bars_needed,
         warnings=[
-            *doubts(loader.sessions, asked.plan.bars[0], receipts),
+            *doubts(loader.sessions, query.bars_needed, receipts),
             *loader.warnings_of_all(
-                sessions[-1], asked.plan.history + len(sessions) - 1, scan.adjust
+                sessions[-1], query.plan.history + len(sessions) - 1, scan.adjust
             ),
-            *of_today(asked.condition, screen, sessions[0], loader.sessions[-1]),
-            *_of_hits(symbols, marks, unsettled, asked),
+            *of_today(query.condition, screen, sessions[0], loader.sessions[-1]),
+            *_of_hits(symbols, marks, unsettled, query),
             *absent_in_words(absent),
         ],
         absent_facts=absent,
@@ -151,8 +159,8 @@ def marks_of(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) ->
     None where they do, and where it would take a scan of each session.
     """
     scan = Scan(condition, adjust=adjust)
-    asked = planned(condition, None, (), scan.saved)
-    if has_a_past(condition) or not _is_of_one_pass(scan, scan.screen, asked):
+    query = plan_query(Query(condition, saved=scan.saved))
+    if has_a_past(condition) or not _is_of_one_pass(scan, scan.screen, query):
         return None
     found = signals(scan, loader, until=as_of)
     days: defaultdict[str, set[dt.date]] = defaultdict(set)
@@ -161,15 +169,15 @@ def marks_of(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) ->
     return Marks(found.sessions[0].session, days)
 
 
-def _is_of_one_pass(scan: Scan, screen: Screen, asked: Asked) -> bool:
-    return not scan.exclude_suspect and is_of_one_pass(screen, asked.nodes, asked.plan)
+def _is_of_one_pass(scan: Scan, screen: Screen, query: PlannedQuery) -> bool:
+    return not scan.exclude_suspect and is_of_one_pass(screen, query.layout.nodes, query.plan)
 
 
 def _of_hits(
     symbols: Sequence[str],
     marks: Sequence[str],
     unsettled: Sequence[tuple[str, ...]],
-    asked: Asked,
+    query: PlannedQuery,
 ) -> Iterator[str]:
     """Yield what is doubtful of hits: suspicious bars, and values that have not settled."""
     marked = {symbol: mark for symbol, mark in zip(symbols, marks, strict=True) if mark}
@@ -177,8 +185,8 @@ def _of_hits(
     yield from suspicious_warning(f"suspicious hits ({count:,})", marked)
     if young := len(unsettled) - unsettled.count(()):
         yield (
-            f"{young:,} of {len(symbols):,} hits have fewer than the {settled_bars(asked):,} bars "
-            f"that {slowest(asked)} takes to settle: its values may be others over a longer "
+            f"{young:,} of {len(symbols):,} hits have fewer than the {settled_bars(query):,} bars "
+            f"that {slowest(query)} takes to settle: its values may be others over a longer "
             "history; run marketsweep sync with an earlier --since"
         )
 
@@ -187,14 +195,14 @@ def _of_hits(
 
 
 def _at_once(
-    scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date], done: Distribution
+    scan: Scan, query: PlannedQuery, loader: Loader, days: Sequence[dt.date], done: Distribution
 ) -> _Part:
     started = perf_counter()
     day = loader.day(days[-1])
     first = bisect_left(day.history.dates, days[0])
-    plan = _plan_of(tuple(asked.nodes), len(day.history.dates) - first)
+    plan = _plan_of(query.layout.nodes, len(day.history.dates) - first)
     fields = {*plan.loads, SESSION}
-    panel = loader.stretched(days[-1], first, scan.screen, scan.adjust, asked.plan, fields)
+    panel = loader.stretched(days[-1], first, scan.screen, scan.adjust, query.plan, fields)
     others = loader.others(days[-1], scan.adjust)
     panel = prepared(plan, panel, executor_of_passes(scan.executor, scan.threads), others)
     counts = loader.counts(days[-1], first, scan.screen)
@@ -202,9 +210,9 @@ def _at_once(
     found = searcher(scan.executor, scan.threads, done)(plan, panel)
     names, of_place = np.unique(panel.symbols, return_inverse=True)
     symbols = of_place[found.places]  # numbers that are in the order of the names
-    columns: dict[Node, Column] = dict(zip(asked.nodes[1:], found.values.T, strict=True))
-    young = _unsettled(asked, columns)
-    keys = [columns[key] for key in asked.keys]
+    columns: dict[Node, Column] = query.layout.of_hits(found.values)
+    young = _unsettled(query, columns)
+    keys = [columns[key] for key in query.keys]
     order = ranked_within(found.sessions, keys, symbols, descending=scan.descending)
     if scan.limit is not None:
         of = found.sessions[order]
@@ -227,18 +235,20 @@ def _at_once(
     return _Part(
         dates[found.sessions[order]],
         names[symbols[order]].tolist(),
-        [columns[node] for node in (CLOSE, VOLUME, *asked.shown.values())],
-        names_of(asked.shown, young, order),
+        [columns[node] for node in (CLOSE, VOLUME, *query.shown.values())],
+        names_of(query.shown, young, order),
         receipts,
         loaded - started,
     )
 
 
-def _unsettled(asked: Asked, columns: Mapping[Node, Column]) -> dict[Node, NDArray[np.bool_]]:
+def _unsettled(
+    query: PlannedQuery, columns: Mapping[Node, Column]
+) -> dict[Node, NDArray[np.bool_]]:
     """Return which values of hits may change over a longer history: bool [hits]."""
     return {
         node: differs(columns[node], columns[late])
-        for node, late in asked.settled.items()
+        for node, late in query.settled.items()
         if node in columns
     }
 
@@ -252,7 +262,7 @@ def _plan_of(nodes: tuple[Node, ...], rows: int) -> Plan:
 
 
 def _one_by_one(
-    scan: Scan, asked: Asked, loader: Loader, days: Sequence[dt.date], done: Distribution
+    scan: Scan, query: PlannedQuery, loader: Loader, days: Sequence[dt.date], done: Distribution
 ) -> _Part:
     (day,) = days
     hits = run(replace(scan, as_of=day, marked=False), loader)
@@ -269,6 +279,6 @@ def _one_by_one(
         short_history=left.short_history,
         suspect=left.suspect,
     )
-    columns = [hits.close, hits.volume, *(hits.values[name] for name in asked.shown)]
+    columns = [hits.close, hits.volume, *(hits.values[name] for name in query.shown)]
     days_of_hits = np.full(len(hits), day, dtype="datetime64[D]")
     return _Part(days_of_hits, hits.symbols, columns, hits.unsettled, [receipt], hits.timing.load)
