@@ -13,9 +13,9 @@ from marketsweep.core.calendar import behind_today
 from marketsweep.core.funnel import Clause
 from marketsweep.engine.clauses import ClauseCount, NearMiss
 from marketsweep.engine.executors.options import Distribution
+from marketsweep.scan.frames import Frame, mark_columns
 
 if TYPE_CHECKING:
-    import pandas as pd
     import polars as pl
 
     from marketsweep.language.tree import Node
@@ -122,7 +122,7 @@ class Match(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hits:
+class Hits(Frame):
     """The matches of a scan, in rank order, and its coverage receipt.
 
     `close`, `volume` and each of `values` are float64 [matches].
@@ -253,21 +253,9 @@ class Hits:
                 "close": self.close,
                 "volume": self.volume,
                 **columns,
-                "suspicious": pl.Series(self.suspicious, dtype=pl.String),
-                "unsettled": pl.Series(map("; ".join, self.unsettled), dtype=pl.String),
+                **mark_columns(self.suspicious, self.unsettled),
             }
         )
-
-    def to_pandas(self) -> pd.DataFrame:
-        """A pandas frame; needs `marketsweep[pandas]`."""
-        return self.to_polars().to_pandas()
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The matches as an Arrow C stream, for any library that reads one."""
-        return self.to_polars().__arrow_c_stream__(requested_schema)
-
-    def _repr_html_(self) -> str:
-        return f"{self.to_polars()._repr_html_()}<p>{self.receipt}</p>"
 
     @property
     def receipt(self) -> str:

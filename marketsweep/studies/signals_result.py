@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.engine.executors.options import Distribution
+from marketsweep.scan.frames import Frame, mark_columns
 from marketsweep.scan.results import Timing
 
 if TYPE_CHECKING:
-    import pandas as pd
     import polars as pl
 
     from marketsweep.language.tree import Node
@@ -40,7 +40,7 @@ class SessionReceipt:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Signals:
+class Signals(Frame):
     """The hits of every session, by session and rank.
 
     `days` is datetime64[D] [hits], `close`, `volume` and each of `values` are float64 [hits].
@@ -87,18 +87,9 @@ class Signals:
                 "close": self.close,
                 "volume": self.volume,
                 **{name: column for name, column in self.values.items() if name not in taken},
-                "suspicious": pl.Series(self.suspicious, dtype=pl.String),
-                "unsettled": pl.Series(map("; ".join, self.unsettled), dtype=pl.String),
+                **mark_columns(self.suspicious, self.unsettled),
             }
         )
-
-    def to_pandas(self) -> pd.DataFrame:
-        """A pandas frame; needs `marketsweep[pandas]`."""
-        return self.to_polars().to_pandas()
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The hits as an Arrow C stream, for any library that reads one."""
-        return self.to_polars().__arrow_c_stream__(requested_schema)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One flat dict a hit."""
@@ -128,9 +119,6 @@ class Signals:
             "data_version": self.data_version,
             "timing": self.timing._asdict(),
         }
-
-    def _repr_html_(self) -> str:
-        return f"{self.to_polars()._repr_html_()}<p>{self.receipt}</p>"
 
     @property
     def receipt(self) -> str:

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.engine.executors.options import Distribution
+from marketsweep.scan.frames import Frame
 from marketsweep.studies.signals_result import SessionReceipt
 
 if TYPE_CHECKING:
-    import pandas as pd
     import polars as pl
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sweep:
+class Sweep(Frame):
     """The counts of every variant, in the order of their values.
 
     `values` is float64 [variants, names]; `matches` and `evaluated` are int64 [variants, sessions]:
@@ -71,14 +71,6 @@ class Sweep:
             }
         )
 
-    def to_pandas(self) -> pd.DataFrame:
-        """A pandas frame; needs `marketsweep[pandas]`."""
-        return self.to_polars().to_pandas()
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The table as an Arrow C stream, for any library that reads one."""
-        return self.to_polars().__arrow_c_stream__(requested_schema)
-
     def to_dicts(self) -> list[dict[str, Any]]:
         """One dict a row of the table."""
         return self.to_polars().to_dicts()
@@ -98,9 +90,6 @@ class Sweep:
             "seconds": self.seconds,
             "warnings": self.warnings,
         }
-
-    def _repr_html_(self) -> str:
-        return f"{self.to_polars()._repr_html_()}<p>{self.receipt}</p>"
 
     @property
     def receipt(self) -> str:
