@@ -65,6 +65,9 @@ _UNUSED: Final = {
 }
 """What is said of columns beside the bars that have values."""
 
+_RAW_VOLUME: Final = "unadjustedvolume"
+"""FMP's column of volumes as traded, beside those that are adjusted for splits."""
+
 _LETTERS: Final = {"T": "symbol", "t": "date"}
 """Columns of one letter: capitals and small letters mean different things."""
 
@@ -129,6 +132,7 @@ def layout_of(cells: Cells, stem: str) -> Layout:
         layout, spelling = "Yahoo", from_yahoo
         notes += _unused_actions(table)
     _require_dollars(table)
+    notes += _adjusted_already(table)
     if "symbol" not in table.columns and "name" in table.columns and _are_tickers(table["name"]):
         table = table.rename({"name": "symbol"})
         columns["symbol"] = next(name for name in names if normal(name) == "name")
@@ -140,6 +144,20 @@ def layout_of(cells: Cells, stem: str) -> Layout:
     ignored = [name for name in names if name and name not in columns.values()]
     kept = {ours: name for ours, name in columns.items() if ours in used}
     return Layout(layout, table, kept, ignored, headers, spelling, notes)
+
+
+def _adjusted_already(table: pl.DataFrame) -> Iterator[str]:
+    """A note for prices that are adjusted for splits, as two columns of volumes show."""
+    if {"volume", _RAW_VOLUME} <= set(table.columns):
+        raw, adjusted = (
+            table[name].cast(pl.String).cast(pl.Float64, strict=False)
+            for name in (_RAW_VOLUME, "volume")
+        )
+        if ((raw - adjusted).abs() > adjusted / 100).any():
+            yield (
+                "volumes differ from those before the adjustment: the prices are adjusted for "
+                "splits already; get prices as traded, or tell no splits up to the newest day"
+            )
 
 
 def _require_dollars(table: pl.DataFrame) -> None:

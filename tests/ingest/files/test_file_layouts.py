@@ -1090,3 +1090,13 @@ def test_prices_in_another_currency_are_refused(currency: str, tmp_path: Path) -
         understood_bars(path)
     path.write_text(f"{head}A,2024-05-01,1,2,1,2,9,USD\nA,2024-05-02,1,2,1,2,9,\n")
     assert understood_bars(path)[0].height == 2
+
+
+@pytest.mark.parametrize(("factor", "said"), [(1, False), (4, True)])
+def test_prices_that_are_adjusted_already_are_said(factor: int, said: bool, tmp_path: Path) -> None:
+    """FMP's file: volumes before a split are multiplied by its ratio, and prices divided by it."""
+    path = tmp_path / "A.csv"
+    head = "date,open,high,low,close,adjClose,volume,unadjustedVolume\n"
+    path.write_text(f"{head}2024-05-01,25,27,24,26,26,{100 * factor},100\n")
+    _, (reading,) = understood_bars(path)
+    assert any("adjusted for splits already" in note for note in reading.notes) is said
