@@ -18,6 +18,7 @@ from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.ingest.sync import sync
 from marketsweep.quality.overrides import dismiss, entries
 from marketsweep.store.store import Store
+from tests.helpers.command import run
 from tests.helpers.markets import store_of
 
 DAYS = sessions_between(dt.date(2015, 6, 1), dt.date(2016, 6, 30))
@@ -141,3 +142,37 @@ def test_files_of_a_folder_that_overlap_tell_a_dividend_once(bars: Path, tmp_pat
         sync(store, FilesProvider(bars, folder, None))
         with store.snapshot() as snapshot:
             assert [one.cash for one in snapshot.dividends()] == [0.25] * 3
+
+
+def test_actions_that_do_not_fit_are_named_by_sync_status_and_scans(tmp_path: Path) -> None:
+    """A split of bars that are adjusted already, and one of a ticker without bars."""
+    rows = "".join(
+        f"{symbol},{day},20,21,19,20.{place % 7},100000\n"
+        for place, day in enumerate(DAYS)
+        for symbol in ("A", "B")
+    )
+    (tmp_path / "bars.csv").write_text("symbol,date,open,high,low,close,volume\n" + rows)
+    (tmp_path / "actions.csv").write_text(
+        "symbol,ex_date,kind,split_from,split_to\n"
+        f"A,{DAYS[200]},split,1,4\nGONE,{DAYS[210]},split,1,2\n"
+    )
+    data = tmp_path / "data"
+    synced_now = run(
+        *("sync", "--provider", "files", "--path", tmp_path / "bars.csv"),
+        *("--actions", tmp_path / "actions.csv", "--data", data),
+    )
+    status = run("status", "--data", data)
+    scan = run("scan", "close > sma(200)", "--data", data, "--min-coverage", "0")
+    for said in (synced_now.stdout, status.stdout, scan.stderr):
+        assert f"A {DAYS[200]} split 4-for-1" in said
+        assert f"GONE {DAYS[210]} split 2-for-1" in said
+    assert "told split that prices contradict" in scan.stderr
+    assert "fit no company with bars" in scan.stderr
+    left = run(
+        *("scan", "close > sma(200) or close > 0", "--data", data, "--min-coverage", "0"),
+        *("--exclude-suspect", "--format", "csv"),
+    )
+    assert [line.split(",")[0] for line in left.stdout.splitlines()] == ["symbol", "B"]
+    # A scan that looks at later bars alone does not rest on them.
+    late = run("scan", "close > sma(5)", "--data", data, "--min-coverage", "0")
+    assert "contradict" not in late.stderr
