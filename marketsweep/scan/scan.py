@@ -5,7 +5,8 @@
 3. The universe of that day is pre-screened (`MarketDay.screened`), by what `Screen` asks for.
 4. Its bars become a panel (`build_panel`), of the fields and the history that the plan needs.
 5. An executor evaluates the plan over the panel, after the passes that it asks for (`evaluate`).
-   An incremental scan does both for some symbols alone, and reuses the rest (`Reusing`).
+   An incremental scan does both for some symbols alone, and reuses the rest (`Reusing`). From
+   here on the scan looks at one `MarketView`.
 6. Whoever has too few bars, or suspicious ones where that is asked for, is left out, what may
    depend on earlier bars is found (`find_unsettled`), and the receipt is drawn up (`_coverage`).
 7. The matches are ranked (`rank`), and those that rest on suspicious bars marked (`marked_last`).
@@ -17,7 +18,6 @@ import datetime as dt
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -37,7 +37,6 @@ from marketsweep.engine.executors.options import Distribution, Ray
 from marketsweep.engine.executors.registry import executor, executor_of_passes, name_of
 from marketsweep.engine.panel.adjustments import Adjust, check_adjust
 from marketsweep.engine.panel.facts import ticker_notes
-from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
 from marketsweep.engine.settling import Unsettled, find_unsettled
 from marketsweep.engine.time_limit import check_time
@@ -48,6 +47,7 @@ from marketsweep.language.tree import Node
 from marketsweep.language.vocabulary import GROUPS
 from marketsweep.scan.facts import absent_in_words, require_facts
 from marketsweep.scan.loader import Loader
+from marketsweep.scan.market_view import MarketView
 from marketsweep.scan.query import (
     CLOSE,
     NO_CONDITIONS,
@@ -63,12 +63,10 @@ from marketsweep.scan.ranking import (
     best_of_groups,
     marked_in_place,
     marked_last,
-    no_marks,
     rank,
 )
 from marketsweep.scan.results import Coverage, Excluded, Hits, Timing
 from marketsweep.store.snapshot import Snapshot
-from marketsweep.universe.market_day import Universe
 from marketsweep.universe.screen import EVERYBODY, Screen, conditions_of
 
 if TYPE_CHECKING:
@@ -155,6 +153,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         panel, results, reuse, doubts = reusing.answer(screen, scan.incremental)
     check_time()
     evaluated = perf_counter()
+    view = MarketView.of(loader, as_of, universe, panel, scan.adjust)
 
     answers = []
     for one, what, part in zip(scans, queries, slices, strict=True):
@@ -164,13 +163,12 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             found |= young.removed(found)
         parts = {node: found[node].copy() for node in what.parts}
         truth = found[what.condition]
-        suspect = _suspect(panel, what.plan, loader) if scan.exclude_suspect else _NOBODY
-        stored = loader.sessions_of(as_of)
+        suspect = _suspect(view, what.plan) if scan.exclude_suspect else _NOBODY
         doubtful = young.of(what.condition)
         coverage = replace(
-            _coverage(universe, panel, what.plan, truth, stored, suspect, young, doubtful),
-            sessions_unadjusted=loader.unadjusted(stored[-what.plan.bars[0] :], scan.adjust),
-            absent_facts=loader.absent_facts(panel, _facts_of(what, one)),
+            _coverage(view, what.plan, truth, suspect, young, doubtful),
+            sessions_unadjusted=view.unadjusted(what.plan),
+            absent_facts=view.absent_facts(_facts_of(what, one)),
         )
         held, left_out = truth == 1.0, doubtful & np.isnan(truth)
         for column in (held, *parts.values()):
@@ -181,7 +179,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         )
         if one.top is not None:
             places = best_of_groups(places, panel.groups(one.by), one.top)
-        marks = partial(loader.marks, as_of, what.plan.history) if one.marked else no_marks
+        marks = view.marks(what.plan, wanted=one.marked)
         # How much is traded is not known where bars are suspicious.
         order = marked_last if one.sort is None and one.top is None else marked_in_place
         ranked = order(places, panel.symbols, marks, one.limit)
@@ -195,7 +193,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             volume=found[VOLUME][places],
             values={name: found[node][places] for name, node in what.shown.items()},
             coverage=coverage,
-            data_version=loader.version,
+            data_version=view.version,
             tree=what.condition,
             shown=dict(what.shown),  # what is asked is kept for the next scan
             matched=int(np.count_nonzero(held)),
@@ -211,13 +209,13 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
                 *_lag(behind, as_of),
                 *absent_in_words(coverage.absent_facts),
                 *_young(coverage, what),
-                *_warnings(coverage, as_of, loader.day(as_of).asked),
-                *loader.warnings(panel, what.plan.history, scan.adjust),
+                *_warnings(coverage, as_of, view.asked),
+                *view.warnings(what.plan),
                 *ticker_notes(
                     [what.condition, *(one.node for one in screen.where)],
-                    loader.day(as_of).reference,
+                    view.reference,
                 ),
-                *of_today(what.condition, screen, as_of, loader.sessions[-1]),
+                *of_today(what.condition, screen, as_of, view.newest),
                 *universe.warnings,
                 *ranked.warnings,
                 *doubts,
@@ -372,9 +370,9 @@ def _gap(coverage: Coverage, as_of: dt.date) -> str:
 _NOBODY: Final = np.zeros(0, dtype=np.intp)
 
 
-def _suspect(panel: Panel, plan: Plan, loader: Loader) -> NDArray[np.intp]:
+def _suspect(view: MarketView, plan: Plan) -> NDArray[np.intp]:
     """Places of the symbols with suspicious bars among those that the plan's values depend on."""
-    marks = loader.marks(panel.as_of, plan.history, panel.symbols)
+    marks = view.marks(plan)(view.panel.symbols)
     return np.flatnonzero([bool(mark) for mark in marks])
 
 
@@ -385,15 +383,14 @@ def _marked(misses: Sequence[NearMiss], marks: Marks) -> list[NearMiss]:
 
 
 def _coverage(
-    universe: Universe,
-    panel: Panel,
+    view: MarketView,
     plan: Plan,
     truth: NDArray[np.float64],
-    stored: Sequence[dt.date],
     suspect: NDArray[np.intp],
     young: Unsettled,
     doubtful: NDArray[np.bool_],
 ) -> Coverage:
+    universe, panel, stored = view.universe, view.panel, view.sessions
     # One branch of an `or` may hold although another would need more bars: that is an answer.
     short = (panel.bars < plan.bars[0]) & (truth != 1.0)
     left_out = doubtful & np.isnan(truth)

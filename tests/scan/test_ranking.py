@@ -61,7 +61,7 @@ def test_a_composite_score_is_an_expression(market: ms.Market) -> None:
     [
         ({"top": 3}, "by what to group"),
         ({"top": 3, "by": "symbol"}, "one of name, type, exchange"),
-        ({"top": 0, "by": "sector"}, "no whole number"),
+        ({"top": 0, "by": "sector"}, "not a whole number"),
     ],
 )
 def test_groups_that_cannot_be(market: ms.Market, arguments: dict[str, object], said: str) -> None:
