@@ -72,7 +72,13 @@ class Reference:
             is_owner = self._owners.get(one.symbol) == one.instrument
             return is_owner, *self._rank(_iso(one.first), _iso(one.last))
 
-        return {listing.symbol: listing for listing in sorted(self._load(), key=rank)}
+        found: dict[str, Listing] = {}
+        for listing in self._load():
+            other = found.get(listing.symbol)
+            # Few tickers have several listings: only these are compared.
+            if other is None or rank(listing) >= rank(other):
+                found[listing.symbol] = listing
+        return found
 
     def _rank(self, first: str | None, last: str | None) -> tuple[bool, str]:
         """Return a sort key: the owner of a ticker on the day, or the last before it, is last."""
