@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -41,7 +42,18 @@ def quotes_of(loader: Loader, as_of: dt.date, symbols: Sequence[str], adjust: Ad
     panel = loader.panel_of(as_of, columns, plan, adjust)
     (changes,) = evaluate(plan, panel, executor("serial"), loader.others(as_of, adjust))
     lanes = dict(zip(panel.symbols, range(len(panel.symbols)), strict=True))
-    names = loader.day(as_of).reference.told(symbols, "name")
-    return Quotes(
-        [str(name or "") for name in names], changes[0, [lanes[symbol] for symbol in symbols]]
-    )
+    names = _names_of(loader, as_of, symbols)
+    return Quotes(names, changes[0, [lanes[symbol] for symbol in symbols]])
+
+
+def _names_of(loader: Loader, as_of: dt.date, symbols: Sequence[str]) -> list[str]:
+    """Return the names of some symbols, without reading all reference data for them."""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for listing in loader.snapshot.listings(frozenset(symbols)):
+        names[listing.symbol].append(listing.name or "")
+    shared = [symbol for symbol in symbols if len(names[symbol]) > 1]
+    if shared:
+        # Several companies had the ticker: the day decides.
+        told = loader.day(as_of).reference.told(shared, "name")
+        names.update({symbol: [str(name or "")] for symbol, name in zip(shared, told, strict=True)})
+    return [names[symbol][0] if names[symbol] else "" for symbol in symbols]

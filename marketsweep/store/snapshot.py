@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import weakref
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
@@ -251,9 +251,9 @@ class Snapshot:
         """Return the lives of instruments with several tickers and of tickers of several owners."""
         return self._catalog.shared_lives()
 
-    def listings(self) -> list[Listing]:
-        """Every listing, by symbol."""
-        return self._catalog.listings()
+    def listings(self, symbols: Container[str] | None = None) -> list[Listing]:
+        """The listings of some symbols, or of all."""
+        return self._catalog.listings(symbols)
 
     def session_rows(self) -> list[SessionRow]:
         """Every session with its source, its bars and how many of them are doubtful."""

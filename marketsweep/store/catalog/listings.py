@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 
 import msgspec
@@ -66,9 +66,10 @@ class Listings(Resolved):
             if of_symbol[symbol] > 1 or of_instrument[instrument] > 1
         ]
 
-    def listings(self) -> list[Listing]:
-        """Every listing, by symbol."""
-        return [Listing(*row) for row in self.decoded(_LISTINGS, _decode_listings) or []]
+    def listings(self, symbols: Container[str] | None = None) -> list[Listing]:
+        """The listings of some symbols, or every one, by symbol."""
+        rows = self.decoded(_LISTINGS, _decode_listings) or []
+        return [Listing(*row) for row in rows if symbols is None or row[0] in symbols]
 
     def count_listings(self) -> int:
         """The number of listings."""
