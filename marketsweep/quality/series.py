@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final, NamedTuple, TypeVar
 
@@ -212,9 +212,7 @@ def read_blocks(
     Raises StoreDamaged where a segment does not fit its checksum.
     """
     recent = dates[first:]
-    splits: defaultdict[str, list[Split]] = defaultdict(list)
-    for split in snapshot.splits():
-        splits[split.symbol].append(split)
+    splits = by_ticker(snapshot.splits())
     tickers = Companies(snapshot.tenures(), dates, snapshot.symbols)
     doubtful: defaultdict[str, list[Ruling]] = defaultdict(list)
     for ruling in snapshot.rulings("split"):
@@ -236,6 +234,14 @@ def read_blocks(
 
 
 _Action = TypeVar("_Action", Split, Dividend)
+
+
+def by_ticker(actions: Iterable[_Action]) -> Mapping[str, Sequence[_Action]]:
+    """Return splits or dividends by the ticker that they are told under."""
+    found: defaultdict[str, list[_Action]] = defaultdict(list)
+    for action in actions:
+        found[action.symbol].append(action)
+    return found
 
 
 def actions_of(

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
-from marketsweep.core.records import Dividend, Split
 from marketsweep.engine.panel.adjustments import History
 from marketsweep.quality.inspection import find_flags
 from marketsweep.quality.rules import RULES
-from marketsweep.quality.series import actions_of, company_of
+from marketsweep.quality.series import actions_of, by_ticker, company_of
 from marketsweep.store.companies.rulings import said
-
-_Action = TypeVar("_Action", Split, Dividend)
 
 Kind = Literal["split", "dividend", "suspicious"]
 
@@ -36,7 +32,7 @@ def events_of(history: History, symbols: Sequence[str]) -> dict[str, list[BarEve
     snapshot, dates = history.snapshot, history.dates
     companies = [company_of(history, symbol) for symbol in symbols]
     events: dict[str, list[BarEvent]] = {symbol: [] for symbol in symbols}
-    splits, dividends = _by_ticker(history.splits), _by_ticker(history.dividends)
+    splits, dividends = by_ticker(history.splits), by_ticker(history.dividends)
     for company in companies:
         own = events[company.symbol]
         for split in actions_of(snapshot, dates, company, splits):
@@ -48,10 +44,3 @@ def events_of(history: History, symbols: Sequence[str]) -> dict[str, list[BarEve
         event = BarEvent(flag.first, "suspicious", f"{flag.rule}: {flag.evidence}")
         events[flag.symbol].append(event)
     return {symbol: sorted(own) for symbol, own in events.items()}
-
-
-def _by_ticker(actions: Iterable[_Action]) -> Mapping[str, Sequence[_Action]]:
-    found: defaultdict[str, list[_Action]] = defaultdict(list)
-    for action in actions:
-        found[action.symbol].append(action)
-    return found

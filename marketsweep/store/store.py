@@ -118,6 +118,16 @@ class Store:
         return _verify(self.path)
 
 
+def store_of(path: Path) -> Path | None:
+    """Return the data folder that a file is a part of; None for any other file."""
+    whole = path.expanduser().resolve()
+    for folder in (whole.parent, whole.parent.parent):
+        name = whole.relative_to(folder).parts[0]
+        if (name.startswith(FILE) or name in (_LOCK, FOLDER)) and (folder / FILE).exists():
+            return folder
+    return None
+
+
 def _make(path: Path) -> None:
     with disk_errors(path):
         try:

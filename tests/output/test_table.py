@@ -40,7 +40,7 @@ def _read(handle: int) -> bytes:
 
 
 def test_names_and_changes(example_data: Path) -> None:
-    """Of symbols without a split on the last session, whose raw closes are the adjusted ones."""
+    """Raw closes serve as expected values: no shown symbol has a split in the last session."""
     shown = run("scan", "close > 100", "--limit", "40", "--data", example_data).stdout
     names = dict(pl.read_parquet(EXAMPLE / "symbols.parquet").select("symbol", "name").rows())
     rows = [re.split(r"  +", line) for line in shown.splitlines()[2:]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -14,42 +14,45 @@ _MOST = 200
 
 def complete_symbol(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the stored symbols that begin with a text."""
-    from marketsweep.market import data_folder
-    from marketsweep.store.store import Store
 
-    try:
-        with Store.open(data_folder(_data(ctx))) as store, store.snapshot() as snapshot:
-            return _beginning(snapshot.symbols, incomplete.upper())
-    except MarketsweepError:
-        return []
+    def symbols(folder: Path) -> Iterable[str]:
+        from marketsweep.store.store import Store
+
+        with Store.open(folder) as store, store.snapshot() as snapshot:
+            return snapshot.symbols
+
+    return _beginning(ctx, symbols, incomplete.upper())
 
 
 def complete_condition(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the named conditions that begin with a text."""
-    from marketsweep.language.presets import Saved
-    from marketsweep.market import data_folder
 
-    try:
-        return _beginning(Saved.of(data_folder(_data(ctx))).names(), incomplete.lower())
-    except MarketsweepError:
-        return []
+    def conditions(folder: Path) -> Iterable[str]:
+        from marketsweep.language.presets import Saved
+
+        return Saved.of(folder).names()
+
+    return _beginning(ctx, conditions, incomplete.lower())
 
 
 def complete_universe(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the named universes that begin with a text."""
-    from marketsweep.market import data_folder
-    from marketsweep.universe.named import read_universes
 
+    def universes(folder: Path) -> Iterable[str]:
+        from marketsweep.universe.named import read_universes
+
+        return read_universes(folder).screens
+
+    return _beginning(ctx, universes, incomplete.lower())
+
+
+def _beginning(ctx: click.Context, names: Callable[[Path], Iterable[str]], start: str) -> list[str]:
+    """Return the names of the data folder that begin with a text; none without a folder."""
+    from marketsweep.market import data_folder
+
+    given = ctx.params.get("data")
     try:
-        return _beginning(read_universes(data_folder(_data(ctx))).screens, incomplete.lower())
+        found = names(data_folder(given if isinstance(given, Path) else None))
     except MarketsweepError:
         return []
-
-
-def _data(ctx: click.Context) -> Path | None:
-    given = ctx.params.get("data")
-    return given if isinstance(given, Path) else None
-
-
-def _beginning(names: Iterable[str], start: str) -> list[str]:
-    return sorted(name for name in names if name.startswith(start))[:_MOST]
+    return sorted(name for name in found if name.startswith(start))[:_MOST]

@@ -34,7 +34,7 @@ _GROUPS = {
         *("as_of", "since", "until"),
     ),
     "Rank": ("sort", "descending", "limit", "top", "by"),
-    "Show": (*("columns", "format_", "csv_safe", "output", "charts", "funnel", "near", "as_json"),),
+    "Show": ("columns", "format_", "csv_safe", "output", "charts", "funnel", "near", "as_json"),
     "Variants": ("vary",),
     "Run": (
         *("adjust", "executor", "threads", "ray_address", "ray_workers", "ray_pack"),
@@ -95,25 +95,22 @@ def _wrapped(text: str) -> str:
     from textwrap import wrap
 
     width = max(40, get_terminal_size().columns)
-    lines = []
+    lines: list[str] = []
     for line in text.split("\n"):
-        inner = " " * (len(line) - len(line.lstrip()) + 2)
-        whole = (
-            line
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        # What fits stays as it is, with the gaps of its columns.
+        lines += (
+            [line]
             if len(line) <= width
-            else "\n".join(
-                wrap(
-                    line,
-                    width,
-                    subsequent_indent=inner,
-                    drop_whitespace=True,
-                    replace_whitespace=False,
-                    break_long_words=False,
-                    break_on_hyphens=False,
-                )
+            else wrap(
+                line,
+                width,
+                subsequent_indent=indent,
+                replace_whitespace=False,
+                break_long_words=False,
+                break_on_hyphens=False,
             )
         )
-        lines.append(whole)
     return "\n".join(lines)
 
 
@@ -303,14 +300,13 @@ def output_file(path: Path | None) -> Iterator[IO[bytes]]:
 
 def refuse_store_file(path: Path) -> None:
     """Raise UsageError for a path that is a part of a data folder: writing it would destroy it."""
-    whole = path.expanduser().resolve()
-    for folder in (whole.parent, whole.parent.parent):
-        name = whole.relative_to(folder).parts[0]
-        inside = name.startswith("catalog.sqlite") or name in ("writer.lock", "segments")
-        if inside and (folder / "catalog.sqlite").exists():
-            raise UsageError(
-                f"cannot write {path}: it is a part of the data folder {folder}; name another file"
-            )
+    from marketsweep.store.store import store_of
+
+    folder = store_of(path)
+    if folder is not None:
+        raise UsageError(
+            f"cannot write {path}: it is a part of the data folder {folder}; name another file"
+        )
 
 
 class Table(Protocol):

@@ -290,13 +290,10 @@ def _of_slashed(text: pl.Series) -> Days:
     fields = text.str.extract_groups(_SLASHED).struct.unnest()
     there = text.is_not_null()
     refuse(text, there & fields["1"].is_null(), text.name, _EXAMPLE)
-    possible = {
-        form: days
-        for form, days in _readings(text.name, fields).items()
-        if not (there & days.is_null()).any()
-    }
+    readings = _readings(text.name, fields)
+    possible = {form: days for form, days in readings.items() if not (there & days.is_null()).any()}
     if not possible:
-        days = min(_readings(text.name, fields).values(), key=pl.Series.null_count)
+        days = min(readings.values(), key=pl.Series.null_count)
         refuse(text, there & days.is_null(), text.name, _EXAMPLE)
     rest = fields["5"]
     with_points = next((form for form in possible if form.startswith("DD")), None)

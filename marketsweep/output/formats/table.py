@@ -77,10 +77,11 @@ def _lines(
     while shown > fixed and sum(widths[:shown]) + len(_GAP) * (shown - 1) > width:
         shown -= 1
     padded = [
-        [paint(cell) if column[0] == _CHANGE else cell for cell in _padded(column, size, is_text)]
-        for column, size, is_text in zip(
-            columns[:shown], widths, [place < texts for place in range(shown)], strict=False
-        )
+        [
+            paint(cell) if column[0] == _CHANGE else cell
+            for cell in _padded(column, widths[place], is_text=place < texts)
+        ]
+        for place, column in enumerate(columns[:shown])
     ]
     rule = _GAP.join("-" * size for size in widths[:shown])
     lines = [_GAP.join(row).rstrip() for row in zip(*padded, strict=True)]
@@ -116,7 +117,7 @@ def value_cell(hits: Hits, name: str, rank: int) -> str:
     return mark + written_number(hits.values[name][rank].item())
 
 
-def _padded(column: list[str], width: int, is_text: bool) -> list[str]:
+def _padded(column: list[str], width: int, *, is_text: bool) -> list[str]:
     return [cell.ljust(width) if is_text else cell.rjust(width) for cell in column]
 
 

@@ -64,7 +64,7 @@ class Database(ABC):
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """A reader. Raises UsageError where there is no store, StoreDamaged where it is damaged."""
+        """Open for reading. Raises UsageError if there is no store, and StoreDamaged."""
         file = folder / FILE
         try:
             file.stat()

@@ -181,7 +181,7 @@ class _OfCompany:
             days = ", ".join(str(self._companies.sessions[one.place]) for one in kept)
             for one in group:
                 if one not in kept:
-                    # The price may show it a second time, on a day that nobody told.
+                    # The price may show it a second time, near the told day.
                     again = None if shown[one] is None else self._contradicted(one)
                     if again and again.verdict is Verdict.MOVED:
                         yield again
