@@ -46,7 +46,10 @@ def cli_page() -> str:
 
 def commands(group: click.Group, title: str) -> Iterator[tuple[str, click.Command]]:
     """Every command below a group, as it is called; those of a group in it after it."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         yield f"{title} {name}", command
         if isinstance(command, click.Group):
             yield from commands(command, f"{title} {name}")

@@ -42,6 +42,13 @@ PYTHON = ROOT / "docs" / "guide" / "python.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+def command_named(name: str) -> click.Command:
+    """The command of that name."""
+    command = main.get_command(click.Context(main), name)
+    assert command is not None, f"there is no command {name}"
+    return command
+
+
 def fenced(page: Path, language: str) -> list[str]:
     """The blocks of a page that are marked as being in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
@@ -126,7 +133,7 @@ def test_every_command_and_option_is_described(title: str, command: click.Comman
 @pytest.mark.parametrize("arguments", list(shell_calls()), ids=" ".join)
 def test_every_call_in_an_example_is_understood(arguments: list[str]) -> None:
     name, *rest = arguments
-    command = main.commands[name]
+    command = command_named(name)
     while isinstance(command, click.Group):
         inner, *rest = rest
         command = command.commands[inner]

@@ -8,29 +8,15 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import Any
+from importlib import import_module
+from typing import Any, Final, cast
 
 import click
 
 from marketsweep import __version__
 from marketsweep.cli.commands._shared import echo
-from marketsweep.cli.commands.actions import actions
-from marketsweep.cli.commands.audit import audit
-from marketsweep.cli.commands.chart import chart
-from marketsweep.cli.commands.demo import demo
-from marketsweep.cli.commands.explain import explain
-from marketsweep.cli.commands.indicators import indicators
-from marketsweep.cli.commands.presets import presets
-from marketsweep.cli.commands.repair import repair
-from marketsweep.cli.commands.sandbox import sandbox
-from marketsweep.cli.commands.scan import scan
-from marketsweep.cli.commands.signals import signals
-from marketsweep.cli.commands.status import status
-from marketsweep.cli.commands.sweep import sweep
-from marketsweep.cli.commands.sync import sync
-from marketsweep.cli.commands.tune import tune
-from marketsweep.cli.commands.universe import universe
 from marketsweep.core.safe_text import safe
+from marketsweep.core.suggest import names_near
 from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
 
 _INTERRUPTED = 130
@@ -39,6 +25,12 @@ _WIDEST = 110
 """Columns of help on a wide terminal."""
 _REPAIR = ": run marketsweep repair, which keeps what is good"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+COMMANDS: Final = {
+    "Scan": ("scan", "chart", "signals", "sweep", "explain", "audit", "presets", "indicators"),
+    "Data": ("sync", "status", "repair", "actions", "universe", "tune", "sandbox", "demo"),
+}
+"""The commands by the section of the help in which they stand."""
 
 
 def _shown_safely(error: click.ClickException) -> click.ClickException:
@@ -52,15 +44,39 @@ def _shown_safely(error: click.ClickException) -> click.ClickException:
 class _Group(click.Group):
     """Turns every error that is raised on purpose into one clear line and its exit code."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in the order of the help."""
+        return [name for section in COMMANDS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command. Only its own module is imported, so that it starts fast."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = import_module(f"marketsweep.cli.commands.{cmd_name}")
+        return cast("click.Command", getattr(module, cmd_name))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first argument names. Raises UsageError with a suggestion."""
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            near = names_near(args[0], self.list_commands(ctx))
+            hint = f": did you mean {' or '.join(near)}?" if near else ": see marketsweep --help"
+            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands with their whole first sentence, which click would cut."""
-        rows = [
-            (name, command.get_short_help_str(limit=_LONGEST_HELP))
-            for name in self.list_commands(ctx)
-            if (command := self.get_command(ctx, name)) is not None
-        ]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        for title, section in COMMANDS.items():
+            commands = {name: self.get_command(ctx, name) for name in section}
+            with formatter.section(title):
+                formatter.write_dl(
+                    [
+                        (name, command.get_short_help_str(limit=_LONGEST_HELP))
+                        for name, command in commands.items()
+                        if command is not None
+                    ]
+                )
 
     def make_context(self, *arguments: Any, **named: Any) -> click.Context:  # noqa: ANN401
         try:
@@ -112,9 +128,3 @@ def main() -> None:
     too low or data stale, 4 provider refused or unreachable, 5 store damaged or locked, or disk
     full, 6 a cluster failed, 130 interrupted.
     """
-
-
-_SCANNING = (scan, chart, signals, sweep, explain, audit, presets, indicators)
-_DATA = (sync, status, repair, actions, universe, tune, sandbox, demo)
-for _command in (*_SCANNING, *_DATA):
-    main.add_command(_command)

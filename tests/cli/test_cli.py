@@ -10,16 +10,21 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+import marketsweep.cli.commands
+from marketsweep.cli.main import COMMANDS
 from marketsweep.errors import CoverageError, UsageError
 from marketsweep.market import Market
 from tests.helpers.command import COMMAND, process, refused, refused_process, run
 from tests.helpers.markets import EXAMPLE
+
+COMMANDS_FOLDER = Path(marketsweep.cli.commands.__file__).parent
 
 
 def test_json_contract(example_data: Path, market: Market) -> None:
@@ -147,11 +152,30 @@ def test_the_data_folder_comes_from_the_environment(example_data: Path, tmp_path
         ),
         (["scan"], "Missing argument"),
         (["indicators", "foo"], "unknown indicator"),
-        (["nothing"], "No such command"),
+        (["nothing"], "there is no command 'nothing': see marketsweep --help"),
+        (["scn"], "there is no command 'scn': did you mean scan?"),
     ],
 )
 def test_bad_usage_exits_with_2(example_data: Path, arguments: list[str], says: str) -> None:
     refused(2, *arguments, says=says, MARKETSWEEP_DATA=str(example_data))
+
+
+def test_the_help_shows_every_command_module() -> None:
+    modules = {path.stem for path in COMMANDS_FOLDER.glob("[a-z]*.py")}
+    shown = run("--help").stdout
+    assert {name for section in COMMANDS.values() for name in section} == modules
+    for name in modules:
+        assert re.search(rf"^  {name} +[A-Z]", shown, re.MULTILINE)
+
+
+def test_a_command_imports_no_other() -> None:
+    code = (
+        "import sys; from marketsweep.cli.main import main; main(['explain', '--help'], "
+        "standalone_mode=False); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.rpartition(".")[2] for name in done.stderr.split() if ".commands." in name}
+    assert {name for name in loaded if not name.startswith("_")} == {"explain"}
 
 
 def test_low_coverage_exits_with_3_and_shows_what_there_is(example_data: Path) -> None:
