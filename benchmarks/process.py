@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,12 @@ _OWN_S: Final = 0.150
 
 _HELP_LIMIT_S: Final = 0.150
 _SCAN_LIMIT_MB: Final = 400
+
+_LONG: Final = "bbands({n}, 2).upper > close and median(close, {m}) > 5"
+_VARIANTS: Final = ("--vary", "n=10..200", "--vary", "m=10..200")
+"""A sweep that takes far longer than it is left to work."""
+_WORKING_S: Final = 3.0
+_STOP_LIMIT_S: Final = 0.200
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,23 @@ def rows(example: Example) -> Iterator[Row]:
     """The command line."""
     yield from _help()
     yield from _scan(example.store)
+    yield from _interrupted(example.store)
+
+
+def _interrupted(store: Path) -> Iterator[Row]:
+    command = (MARKETSWEEP, "sweep", _LONG, *_VARIANTS, "--data", str(store))
+
+    def stop() -> float:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            time.sleep(_WORKING_S)
+            assert run.poll() is None, "the sweep ended before it could be interrupted"
+            started = time.perf_counter()
+            run.send_signal(signal.SIGINT)
+            run.wait()
+            return time.perf_counter() - started
+
+    ours = alternate(_RUNS, stop)[0]
+    yield within("Ctrl-C in a long sweep, to the end of its process", ours, _STOP_LIMIT_S)
 
 
 def _help() -> Iterator[Row]:
