@@ -27,7 +27,7 @@ from marketsweep.language.builder import Expression, node_of
 from marketsweep.language.parser import split_expressions
 from marketsweep.language.presets import Saved
 from marketsweep.scan.loader import Loader, Views
-from marketsweep.scan.query import condition_tree
+from marketsweep.scan.query import parse_condition
 from marketsweep.scan.results import Hits
 from marketsweep.scan.scan import (
     MinHistory,
@@ -404,7 +404,7 @@ class Market:
         from marketsweep.studies.signals import marks_of  # a scan needs none of them
 
         saved = Saved.of(self.store.path)
-        held = None if condition is None else condition_tree(node_of(condition), saved)
+        held = None if condition is None else parse_condition(node_of(condition), saved)
         lines = [
             line
             for given in _several(indicators, "indicators")

@@ -36,7 +36,7 @@ from marketsweep.language import tree
 from marketsweep.language.tree import Node
 from marketsweep.output.charts.drawing import Marks
 from marketsweep.output.charts.panes import has_a_past
-from marketsweep.scan.facts import absent_in_words
+from marketsweep.scan.facts import absent_facts_warnings
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.query import (
     CLOSE,
@@ -47,9 +47,9 @@ from marketsweep.scan.query import (
     settled_bars,
     slowest,
 )
-from marketsweep.scan.ranking import ranked_within, suspicious_warning
+from marketsweep.scan.ranking import order_within, suspicious_warning
 from marketsweep.scan.results import Timing
-from marketsweep.scan.scan import Scan, of_today, resolve_session, run
+from marketsweep.scan.scan import Scan, resolve_session, run, warn_of_current_facts
 from marketsweep.studies.sessions import (
     are_whole,
     blocks_of,
@@ -122,7 +122,7 @@ def signals(
     symbols = list(chain.from_iterable(part.symbols for part in parts))
     unsettled = list(chain.from_iterable(part.unsettled for part in parts))
     marks = loader.marks_of_hits(symbols, of_hits, sessions[0], sessions[-1], query.plan.history)
-    absent = loader.absent_on(sessions[-1], tree.facts_of(query.layout.nodes))
+    absent = loader.absent_facts_as_of(sessions[-1], tree.facts_of(query.layout.nodes))
     total = perf_counter() - started
     return Signals(
         condition=scan.condition if isinstance(scan.condition, str) else str(query.condition),
@@ -141,12 +141,12 @@ def signals(
         bars_needed=query.bars_needed,
         warnings=[
             *doubts(loader.sessions, query.bars_needed, receipts),
-            *loader.warnings_of_all(
+            *loader.market_warnings(
                 sessions[-1], query.plan.history + len(sessions) - 1, scan.adjust
             ),
-            *of_today(query.condition, screen, sessions[0], loader.sessions[-1]),
+            *warn_of_current_facts(query.condition, screen, sessions[0], loader.sessions[-1]),
             *_of_hits(symbols, marks, unsettled, query),
-            *absent_in_words(absent),
+            *absent_facts_warnings(absent),
         ],
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
@@ -202,7 +202,9 @@ def _at_once(
     first = bisect_left(day.history.dates, days[0])
     plan = _plan_of(query.layout.nodes, len(day.history.dates) - first)
     fields = {*plan.loads, SESSION}
-    panel = loader.stretched(days[-1], first, scan.screen, scan.adjust, query.plan, fields)
+    panel = loader.multi_session_panel(
+        days[-1], first, scan.screen, scan.adjust, query.plan, fields
+    )
     others = loader.others(days[-1], scan.adjust)
     panel = prepared(plan, panel, executor_of_passes(scan.executor, scan.threads), others)
     counts = loader.counts(days[-1], first, scan.screen)
@@ -213,7 +215,7 @@ def _at_once(
     columns: dict[Node, Column] = query.layout.of_hits(found.values)
     young = _unsettled(query, columns)
     keys = [columns[key] for key in query.keys]
-    order = ranked_within(found.sessions, keys, symbols, descending=scan.descending)
+    order = order_within(found.sessions, keys, symbols, descending=scan.descending)
     if scan.limit is not None:
         of = found.sessions[order]
         order = order[np.arange(len(of)) - np.searchsorted(of, of) < scan.limit]

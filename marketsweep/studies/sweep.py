@@ -33,9 +33,9 @@ from marketsweep.errors import UsageError
 from marketsweep.language import tree
 from marketsweep.language.templates import Template, Values, variants_of
 from marketsweep.language.tree import Node
-from marketsweep.scan.facts import absent_in_words
+from marketsweep.scan.facts import absent_facts_warnings
 from marketsweep.scan.loader import Loader
-from marketsweep.scan.scan import Scan, of_today, resolve_session
+from marketsweep.scan.scan import Scan, resolve_session, warn_of_current_facts
 from marketsweep.studies.sessions import (
     are_whole,
     blocks_of,
@@ -112,7 +112,7 @@ def sweep(
             progress(count, len(variants) * len(sessions), matches)
         receipts += part.receipts(tallies[:, done:end])
     needed = min(bounds.bars)
-    absent = loader.absent_on(sessions[-1], tree.facts_of(corners))
+    absent = loader.absent_facts_as_of(sessions[-1], tree.facts_of(corners))
     return Sweep(
         condition=template.source,
         names=template.names,
@@ -127,10 +127,10 @@ def sweep(
         bars_needed=needed,
         warnings=[
             *doubts(loader.sessions, needed, receipts),
-            *loader.warnings_of_all(sessions[-1], bounds.history + len(sessions) - 1, scan.adjust),
-            *of_today(corners[0], scan.screen, sessions[0], loader.sessions[-1]),
+            *loader.market_warnings(sessions[-1], bounds.history + len(sessions) - 1, scan.adjust),
+            *warn_of_current_facts(corners[0], scan.screen, sessions[0], loader.sessions[-1]),
             *_not_settled(corners, loader.sessions_of(sessions[-1])),
-            *absent_in_words(absent),
+            *absent_facts_warnings(absent),
         ],
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
@@ -252,7 +252,7 @@ class _Past(_Part):
     def panel(self, plan: Plan, nodes: Sequence[Node]) -> Panel:
         scan, fields = self.scan, {*plan.loads, SESSION}
         of_one = make_plan(nodes)
-        return self.loader.stretched(
+        return self.loader.multi_session_panel(
             self.days[-1], self.first, scan.screen, scan.adjust, of_one, fields
         )
 

@@ -34,7 +34,7 @@ from marketsweep.output.charts.panes import (
     panes_of,
     shapes_of,
 )
-from marketsweep.scan.bar_events import BarEvent, events_of
+from marketsweep.scan.bar_events import BarEvent, find_events
 from marketsweep.scan.loader import Loader
 
 BARS: Final = 252
@@ -147,7 +147,7 @@ def draw(
     panel = build_panel(day.history, columns, survey, plan.loads, adjust, day.reference)
     results = evaluate(plan, panel, executor("serial"), loader.others(as_of, adjust))
 
-    events = events_of(day.history, symbols)
+    events = find_events(day.history, symbols)
     lanes = {symbol: lane for lane, symbol in enumerate(panel.symbols)}
     found = []
     for symbol, present in zip(symbols, there.T, strict=True):
