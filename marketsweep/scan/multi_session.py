@@ -34,7 +34,7 @@ def build_multi_session_panel(
     """
     history, vintages = day.history, stretches(day.history, first, adjust)
     names = history.snapshot.symbols
-    if not screen.lets_all_pass:
+    if not screen.is_empty:
         symbols = [names[column] for column in vintages.tickers.tolist()]
         passes = day.facts.screened(
             symbols, screen, _reference_as_of_ends(day, symbols, vintages.last)
@@ -52,7 +52,7 @@ def build_multi_session_panel(
 def count_sessions(day: MarketDay, first: int, screen: Screen) -> Counts:
     """Return how many symbols are expected and present, by session from number `first` on."""
     census_result = census(day.history, first)
-    if screen.lets_all_pass:
+    if screen.is_empty:
         return census_result.counts(None)
     passes = np.empty_like(census_result.expected)
     passes[:] = day.facts.screened(census_result.symbols, screen).passes

@@ -80,7 +80,7 @@ class PlannedQuery(NamedTuple):
     shown: dict[str, Node]
     """The values to show, by name."""
     settled: dict[Node, Node]
-    """For each node with recursions, the node that is true once they have settled; may be empty."""
+    """For each node with recursions, its variant that is unknown until they have settled."""
     clauses: dict[Node, str]
     """The clauses of the condition, with their text as written by the user."""
     parts: list[Node]

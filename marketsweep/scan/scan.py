@@ -153,13 +153,13 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
         from marketsweep.scan.incremental.run import IncrementalRun  # few scans ask for it
 
         loaded = perf_counter()  # loading the few changed symbols counts as evaluation
-        reusing = IncrementalRun(plan, loader, as_of, options.adjust, evaluator)
-        panel, results, reuse, reuse_warnings = reusing.answer(screen, options.incremental)
+        incremental_run = IncrementalRun(plan, loader, as_of, options.adjust, evaluator)
+        panel, results, reuse, reuse_warnings = incremental_run.answer(screen, options.incremental)
     check_time()
     evaluated = perf_counter()
     view = MarketView.of(loader, as_of, universe, panel, options.adjust)
 
-    answers = []
+    all_hits = []
     for scan, query, part in zip(scans, queries, slices, strict=True):
         values = query.layout.newest(results[part])
         unsettled = find_unsettled(settled_bars(query), panel.bars, values, query.settled)
@@ -227,8 +227,8 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
             reuse=reuse,
             distribution=distribution if distribution.tasks else None,
         )
-        answers.append(hits)
-    return answers
+        all_hits.append(hits)
+    return all_hits
 
 
 def _check(scan: Scan) -> None:
