@@ -36,7 +36,7 @@ from marketsweep.engine.settling import Column, differs, names_of
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
 from marketsweep.output.charts.drawing import Marks
-from marketsweep.output.charts.panes import has_a_past
+from marketsweep.output.charts.panes import has_past_values
 from marketsweep.scan.facts import absent_facts_warnings
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.query import (
@@ -163,7 +163,7 @@ def marks_of(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) ->
     """
     scan = Scan(condition, adjust=adjust)
     query = plan_query(Query(condition, saved=scan.saved))
-    if has_a_past(condition) or not _is_of_one_pass(scan, scan.screen, query):
+    if has_past_values(condition) or not _is_of_one_pass(scan, scan.screen, query):
         return None
     result = signals(scan, loader, until=as_of)
     days: defaultdict[str, set[dt.date]] = defaultdict(set)
