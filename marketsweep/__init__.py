@@ -1,4 +1,4 @@
-"""marketsweep: sweeps the whole US stock market for technical conditions.
+"""marketsweep scans the whole US stock market for technical conditions.
 
     import marketsweep as ms
 
@@ -72,7 +72,7 @@ __all__ = [
     "open",
 ]
 
-# Imported at first use: the command line answers --help without numpy.
+# Imported at first use, so that the command line answers --help without importing numpy.
 _LAZY = {
     "breadth": ("marketsweep.language.builder", "breadth"),
     "Coverage": ("marketsweep.scan.results", "Coverage"),
@@ -96,8 +96,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401, a module's attributes are of
         return getattr(import_module(module), attribute)
     # The field `open` is `open_` here, as `open` opens a data folder.
     word = "open" if name == "open_" else name
-    # Asked for every submodule too, before it is imported: the answer must be cheap. `market` is
-    # one; what the language calls so is `breadth` here.
+    # Python calls this for every submodule before its import, so it must be fast. The submodule
+    # `market` hides the word `market` of the language, which is `breadth` here.
     words = import_module("marketsweep.language.vocabulary").WORDS - {"market"}
     if word.startswith("_") or word not in words:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

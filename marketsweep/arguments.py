@@ -1,4 +1,4 @@
-"""Checks what Python callers give, by the annotations of a function."""
+"""Check the arguments of Python callers against the annotations of a function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from marketsweep.errors import UsageError
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_WORDS: Final[Mapping[object, str]] = {
+_TYPE_NAMES: Final[Mapping[object, str]] = {
     NoneType: "None",
     str: "text",
     bool: "True or False",
@@ -30,60 +30,61 @@ _WORDS: Final[Mapping[object, str]] = {
     os.PathLike: "a path",
 }
 
-_LONGEST: Final = 60
-"""Characters of a wrong value that are shown."""
+_MAX_LEN: Final = 60
+"""The number of characters shown of a wrong value."""
 
 
 def checked_arguments(
     elsewhere: type,
 ) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
-    """Return a decorator: the function raises UsageError for an argument of a wrong type.
+    """Return a decorator that raises UsageError for an argument of a wrong type.
 
-    What may be of the type `elsewhere` is judged by the function itself, and so is which of
-    several texts is given. Annotations that name what is only imported for type checking are not
-    looked at.
+    Not checked are parameters that may be of the type `elsewhere`, the choice among several texts
+    (the function checks both), and annotations with names imported for type checking only.
     """
 
-    def wrapped(function: Callable[_P, _T]) -> Callable[_P, _T]:
-        given = signature(function)
-        # At the first call: starting must not wait for it.
-        hints_of = cache(partial(_hints, function, given, elsewhere))
+    def decorate(function: Callable[_P, _T]) -> Callable[_P, _T]:
+        function_signature = signature(function)
+        # Computed at the first call, so that the program starts faster.
+        hints_of = cache(partial(_hints, function, function_signature, elsewhere))
 
         @wraps(function)
-        def checked(*arguments: _P.args, **named: _P.kwargs) -> _T:
+        def checked(*arguments: _P.args, **keywords: _P.kwargs) -> _T:
             hints = hints_of()
-            for name, value in given.bind(*arguments, **named).arguments.items():
+            for name, value in function_signature.bind(*arguments, **keywords).arguments.items():
                 if name in hints and not _fits(value, hints[name]):
                     raise UsageError(
-                        f"{name} of {function.__name__} must be {_words(hints[name])}, "
-                        f"not {_shown(value)}"
+                        f"{name} of {function.__name__} must be {_describe_type(hints[name])}, "
+                        f"not {_describe_value(value)}"
                     )
-            return function(*arguments, **named)
+            return function(*arguments, **keywords)
 
         return checked
 
-    return wrapped
+    return decorate
 
 
-def _hints(function: Callable[..., object], given: Signature, elsewhere: type) -> dict[str, Any]:
-    """The annotations of the parameters to check, as far as their names are known at run time."""
-    found: dict[str, Any] = {}
-    for name, parameter in given.parameters.items():
+def _hints(
+    function: Callable[..., object], function_signature: Signature, elsewhere: type
+) -> dict[str, Any]:
+    """Return the annotations of the parameters to check whose names are known at run time."""
+    hints: dict[str, Any] = {}
+    for name, parameter in function_signature.parameters.items():
         if name == "self" or parameter.kind is Parameter.VAR_KEYWORD:
             continue
         with suppress(NameError):
             hint = eval(parameter.annotation, getattr(function, "__globals__", {}))
             if elsewhere not in (hint, *get_args(hint)):
-                found[name] = hint
-    return found
+                hints[name] = hint
+    return hints
 
 
 def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401, PLR0911, a line for each kind of hint
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in inner)
+        return any(_fits(value, member) for member in inner)
     if origin is Literal:
-        return type(value) in map(type, inner)  # which of them, the function says in its own words
+        return type(value) in map(type, inner)  # the function itself checks the choice
     if origin is Callable or hint is Callable:
         return callable(value)
     if origin is Sequence:
@@ -96,21 +97,21 @@ def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401, PLR0911, a line fo
     return isinstance(value, origin or hint)
 
 
-def _words(hint: Any) -> str:  # noqa: ANN401, likewise
+def _describe_type(hint: Any) -> str:  # noqa: ANN401, likewise
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return " or ".join(map(_words, inner))
+        return " or ".join(map(_describe_type, inner))
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if origin is Sequence:
-        return f"a list of {_words(inner[0])}"
+        return f"a list of {_describe_type(inner[0])}"
     kind = origin or hint
-    return _WORDS.get(kind, f"of the type {kind.__name__}")
+    return _TYPE_NAMES.get(kind, f"of the type {kind.__name__}")
 
 
-def _shown(value: object) -> str:
+def _describe_value(value: object) -> str:
     try:
         text = repr(value)
     except Exception:
         text = object.__repr__(value)
-    return f"{text if len(text) <= _LONGEST else text[:_LONGEST] + '...'} ({type(value).__name__})"
+    return f"{text if len(text) <= _MAX_LEN else text[:_MAX_LEN] + '...'} ({type(value).__name__})"

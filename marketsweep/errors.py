@@ -1,41 +1,41 @@
-"""Everything that marketsweep raises on purpose.
+"""The errors that marketsweep raises on purpose.
 
     MarketsweepError
     ├── UsageError                  the request is wrong: exit code 2
-    │   └── ConditionError          a condition that does not parse or type-check; knows its column
-    ├── CoverageError               the answer would be partial, or the data is stale: exit code 3
+    │   └── ConditionError          a condition does not parse or type-check; has the column
+    ├── CoverageError               the result would be partial, or the data is stale: exit code 3
     ├── ProviderError               the source of prices failed: exit code 4
-    │   ├── ProviderRefused         it said no: key, plan, entitlement; trying again will not help
-    │   └── ProviderUnreachable     it did not answer, or answered nonsense, after every retry
-    │       └── CallFailed          one call did, though the provider can be reached
+    │   ├── ProviderRefused         it refused (key, plan, entitlement); a retry will not help
+    │   └── ProviderUnreachable     it sent no valid response after every retry
+    │       └── CallFailed          one call failed, though the provider can be reached
     ├── StoreError                  the data folder cannot be used: exit code 5
     │   ├── StoreLocked             another process is writing to it
-    │   ├── StoreDamaged            a checksum or the catalog does not hold
+    │   ├── StoreDamaged            a checksum or the catalog is wrong
     │   └── StoreFull               the disk refused the write; nothing committed was lost
-    └── ExecutorError               what evaluates failed at it, such as a cluster: exit code 6
+    └── ExecutorError               the evaluation failed, for example on a cluster: exit code 6
         └── TimedOut                it took longer than the caller allowed
 
-Foreign errors (aiohttp, sqlite3, OSError, polars) are translated to these once, at the border.
-The exit code of the command line is a fact of the class, so it stands here.
+Errors of other libraries (aiohttp, sqlite3, OSError, polars) are translated to these where they
+occur. The exit code of the command line is an attribute of the class.
 """
 
 from __future__ import annotations
 
 
 class MarketsweepError(Exception):
-    """Base of every error that marketsweep raises on purpose."""
+    """Base class of every error that marketsweep raises on purpose."""
 
     exit_code = 1
 
 
 class UsageError(MarketsweepError):
-    """The request cannot be carried out as it was put."""
+    """The request cannot be executed as it was given."""
 
     exit_code = 2
 
 
 class ConditionError(UsageError):
-    """A condition is malformed; `column` (from 0) is where, `source` the whole text."""
+    """A condition is malformed; `source` is its text, `column` (from 0) the place of the error."""
 
     def __init__(self, message: str, source: str = "", column: int = 0, width: int = 1) -> None:
         super().__init__(message)
@@ -48,10 +48,10 @@ class ConditionError(UsageError):
         if not self.source:
             return self.message
         line, start = _line_at(self.source, self.column)
-        # A long line is cut around the fault, so that the caret stays on the screen.
-        left = max(0, self.column - start - 60)
-        shown = line[left : left + 100]
-        caret = " " * (self.column - start - left) + "^" * max(1, min(self.width, 40))
+        # A long line is cut around the error, so that the caret stays on the screen.
+        cut = max(0, self.column - start - 60)
+        shown = line[cut : cut + 100]
+        caret = " " * (self.column - start - cut) + "^" * max(1, min(self.width, 40))
         return f"{self.message}, at column {self.column - start + 1}\n  {shown}\n  {caret}"
 
 
@@ -62,7 +62,7 @@ def _line_at(source: str, column: int) -> tuple[str, int]:
 
 
 class CoverageError(MarketsweepError):
-    """The answer would cover too little of the market, or stand on stale data."""
+    """The result would cover too little of the market, or the data is stale."""
 
     exit_code = 3
 
@@ -74,15 +74,15 @@ class ProviderError(MarketsweepError):
 
 
 class ProviderRefused(ProviderError):
-    """The provider said no (key, plan, entitlement); trying again will not help."""
+    """The provider refused the request (key, plan, entitlement); a retry will not help."""
 
 
 class ProviderUnreachable(ProviderError):
-    """The provider did not answer, or answered nonsense, after every retry."""
+    """The provider sent no valid response after every retry."""
 
 
 class CallFailed(ProviderUnreachable):
-    """One call failed at every try, though the provider can be reached: others may succeed."""
+    """One call failed after every retry, though the provider can be reached: others may succeed."""
 
 
 class StoreError(MarketsweepError):
@@ -96,7 +96,7 @@ class StoreLocked(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """A checksum or the catalog does not hold."""
+    """A checksum or the catalog is wrong."""
 
 
 class StoreFull(StoreError):
@@ -104,7 +104,7 @@ class StoreFull(StoreError):
 
 
 class ExecutorError(MarketsweepError):
-    """What was to evaluate, such as a cluster, failed at it: there is no answer."""
+    """The evaluation failed, for example on a cluster: there is no result."""
 
     exit_code = 6
 

@@ -1,4 +1,4 @@
-"""A data folder opened for scanning: the Python API's way in."""
+"""The Python API: `open_market` and `Market`, a data folder opened for scanning."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from marketsweep.language.builder import Expression, node_of
 from marketsweep.language.parser import split_expressions
 from marketsweep.language.presets import Saved
 from marketsweep.scan.loader import Loader, Views
-from marketsweep.scan.query import condition_tree
+from marketsweep.scan.query import parse_condition
 from marketsweep.scan.results import Hits
 from marketsweep.scan.scan import (
     MinHistory,
@@ -56,12 +56,12 @@ if TYPE_CHECKING:
 _checked = checked_arguments(elsewhere=Expression)
 
 
-def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
-    """Return the data folder: `given`, else MARKETSWEEP_DATA, else the platform's user folder."""
-    if given is not None:
-        if "\0" in str(given):
-            raise UsageError(f"{str(given)!r} is not a path: it has a zero in it")
-        return Path(given).expanduser()
+def data_folder(path: str | os.PathLike[str] | None = None) -> Path:
+    """Return the data folder: `path`, else MARKETSWEEP_DATA, else the platform's user folder."""
+    if path is not None:
+        if "\0" in str(path):
+            raise UsageError(f"{str(path)!r} is not a path: it has a zero in it")
+        return Path(path).expanduser()
     if from_environment := os.environ.get("MARKETSWEEP_DATA"):
         return Path(from_environment).expanduser()
     if sys.platform == "darwin":
@@ -104,7 +104,7 @@ class Market:
     ) -> None:
         self.store = store
         self.config = config
-        self._provider = provider or partial(_from_environment, config)
+        self._provider = provider or partial(_massive_from_environment, config)
         self._views = Views(store)
 
     @contextmanager
@@ -186,10 +186,10 @@ class Market:
             as_of=_date(as_of),
             sort=None if sort is None else node_of(sort),
             descending=descending,
-            limit=_count("limit", limit),
-            top=_count("top", top),
+            limit=_check_count("limit", limit),
+            top=_check_count("top", top),
             by=by,
-            columns=tuple(node_of(column) for column in _several(columns)),
+            columns=tuple(node_of(column) for column in _split_list(columns)),
             executor=executor,
             threads=threads,
             adjust=adjust,
@@ -197,8 +197,8 @@ class Market:
             min_history=min_history,
             saved=Saved.of(self.store.path),
             funnel=funnel,
-            near=_count("near", near, least=0) or 0,
-            incremental=_reusing(incremental),
+            near=_check_count("near", near, least=0) or 0,
+            incremental=_incremental_options(incremental),
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
         if not 0 <= min_coverage <= 1:
@@ -269,7 +269,7 @@ class Market:
         Hits on suspicious bars are marked; the marks use all bars up to `until`, so that a mark may
         be younger than its hit. The other arguments, and the errors, are those of `scan`.
         """
-        from marketsweep.studies.signals import signals  # few scans ask for it
+        from marketsweep.studies.signals import signals  # few scans need it
 
         executor, threads = self._executor(executor, threads)
         scan = Scan(
@@ -277,8 +277,8 @@ class Market:
             where=None if where is None else node_of(where),
             sort=None if sort is None else node_of(sort),
             descending=descending,
-            limit=_count("limit", limit),
-            columns=tuple(node_of(column) for column in _several(columns)),
+            limit=_check_count("limit", limit),
+            columns=tuple(node_of(column) for column in _split_list(columns)),
             executor=executor,
             threads=threads,
             adjust=adjust,
@@ -286,9 +286,9 @@ class Market:
             saved=Saved.of(self.store.path),
             screen=self._screen(universe, unknown, skip_low_volume=False),
         )
-        told = progress or (lambda done, total, hits: None)
+        report = progress or (lambda done, total, hits: None)
         with self.view() as view:
-            return signals(scan, view, _date(since, "since"), _date(until, "until"), told)
+            return signals(scan, view, _date(since, "since"), _date(until, "until"), report)
 
     @_checked
     def sweep(
@@ -316,7 +316,7 @@ class Market:
         number of counts done, their total, and the matches so far. The other arguments, and the
         errors, are those of `scan`.
         """
-        from marketsweep.studies.sweep import sweep  # few scans ask for it
+        from marketsweep.studies.sweep import sweep  # few scans need it
 
         if as_of is not None and (since is not None or until is not None):
             raise UsageError(
@@ -333,10 +333,10 @@ class Market:
             saved=Saved.of(self.store.path),
             screen=self._screen(universe, unknown, skip_low_volume=False),
         )
-        told = progress or (lambda done, total, matches: None)
+        report = progress or (lambda done, total, matches: None)
         first, last = _date(since, "since"), _date(until, "until")
         with self.view() as view:
-            return sweep(scan, values, view, first, last, told)
+            return sweep(scan, values, view, first, last, report)
 
     @_checked
     def explain(
@@ -351,7 +351,7 @@ class Market:
 
         Raises what `scan` raises, and UsageError if the symbol was not traded in that session.
         """
-        from marketsweep.scan.explain import explain  # few scans ask for it
+        from marketsweep.scan.explain import explain  # few scans need it
 
         saved = Saved.of(self.store.path)
         with self.view() as view:
@@ -370,7 +370,7 @@ class Market:
 
         `progress` is called with the number of sessions done. Raises what `scan` raises.
         """
-        from marketsweep.studies.lookahead import audit  # few scans ask for it
+        from marketsweep.studies.lookahead import audit  # few scans need it
 
         scan = Scan(
             condition=node_of(condition),
@@ -378,7 +378,7 @@ class Market:
             saved=Saved.of(self.store.path),
         )
         with self.view() as view:
-            return audit(scan, view, _count("sessions", sessions) or 1, progress)
+            return audit(scan, view, _check_count("sessions", sessions) or 1, progress)
 
     @_checked
     def chart(
@@ -404,32 +404,32 @@ class Market:
         from marketsweep.studies.signals import marks_of  # a scan needs none of them
 
         saved = Saved.of(self.store.path)
-        held = None if condition is None else condition_tree(node_of(condition), saved)
+        tree = None if condition is None else parse_condition(node_of(condition), saved)
         lines = [
             line
-            for given in _several(indicators, "indicators")
-            for line in indicator_lines(node_of(given), saved)
+            for indicator in _split_list(indicators, "indicators")
+            for line in indicator_lines(node_of(indicator), saved)
         ]
         with self.view() as view:
             session = resolve_session(view.snapshot, _date(as_of))
-            marks = None if held is None else marks_of(held, view, session, adjust)
+            marks = None if tree is None else marks_of(tree, view, session, adjust)
             ticker = view.snapshot.ticker(symbol)
-            drawn = draw(
-                view, session, [ticker], held, lines, marks=marks, adjust=adjust, bars=bars
+            drawings = draw(
+                view, session, [ticker], tree, lines, marks=marks, adjust=adjust, bars=bars
             )
-        return Chart(drawn[0])
+        return Chart(drawings[0])
 
-    def _executor(self, given: str | Ray, threads: int | None) -> tuple[str | Ray, int | None]:
-        """An executor and its threads, as the folder is set to where nothing is asked for."""
-        threads = _count("threads", threads)
-        if name_of(given) != "ray":
-            return given, threads or self.config.threads
-        asked, config = given if isinstance(given, Ray) else Ray(), self.config
+    def _executor(self, executor: str | Ray, threads: int | None) -> tuple[str | Ray, int | None]:
+        """Return an executor and its threads, with the settings of the folder as defaults."""
+        threads = _check_count("threads", threads)
+        if name_of(executor) != "ray":
+            return executor, threads or self.config.threads
+        cluster, config = executor if isinstance(executor, Ray) else Ray(), self.config
         ray = replace(
-            asked,
-            workers=asked.workers or config.ray_workers,
-            threads=threads or asked.threads or config.ray_threads,
-            block=asked.block or config.ray_block,
+            cluster,
+            workers=cluster.workers or config.ray_workers,
+            threads=threads or cluster.threads or config.ray_threads,
+            block=cluster.block or config.ray_block,
         )
         return ray, ray.threads
 
@@ -447,7 +447,10 @@ class Market:
     def history(
         self, symbol: str, *, as_of: dt.date | str | None = None, adjust: Adjust = "splits"
     ) -> pl.DataFrame:
-        """All bars of one symbol: date, open, high, low, close, volume; adjusted as of a day."""
+        """Return all bars of one symbol: date, open, high, low, close, volume.
+
+        Prices are adjusted as of the session `as_of` (None: the newest).
+        """
         from marketsweep.price_history import read  # brings asyncio, which a scan does not need
 
         with self.view() as view:
@@ -463,26 +466,26 @@ class Market:
         *,
         adjust: Adjust = "splits",
     ) -> Histories:
-        """Bars of many symbols from `since` to `until`, adjusted as of the latter.
+        """Return the bars of many symbols from `since` to `until`, adjusted as of `until`.
 
-        What is stored costs no call; what is missing is fetched first, by the route that takes
-        the fewest calls, and stored. `since` None is as far back as sessions are stored, or two
-        years; `until` None is the newest session. Raises UsageError where something is missing
-        and there is nobody to ask for it, and what a sync raises.
+        Stored bars cost no call. Missing bars are fetched by the route with the fewest calls, and
+        stored. `since` None is the first stored session, or two years ago; `until` None is the
+        newest session. Raises UsageError if bars are missing and there is no provider, and what a
+        sync raises.
         """
         from marketsweep.price_history import Histories, fetch, read  # as above
 
-        given = checked([symbols] if isinstance(symbols, str) else symbols)
+        requested = checked([symbols] if isinstance(symbols, str) else symbols)
         with self.view() as view:
-            wanted, _ = view.snapshot.tickers(given)
+            tickers, _ = view.snapshot.tickers(requested)
         first, last = _date(since, "since"), _date(until, "until")
-        receipt = fetch(self.store, self._provider, wanted, first, last)
+        receipt = fetch(self.store, self._provider, tickers, first, last)
         with self.view() as view:
-            frame = read(view.snapshot, wanted, first, last, adjust)
-        return Histories(frame, wanted, receipt)
+            frame = read(view.snapshot, tickers, first, last, adjust)
+        return Histories(frame, tickers, receipt)
 
 
-def _from_environment(config: Config) -> Provider:
+def _massive_from_environment(config: Config) -> Provider:
     from marketsweep.ingest.providers.massive.provider import (
         CONCURRENCY,
         MassiveProvider,
@@ -495,54 +498,56 @@ def _from_environment(config: Config) -> Provider:
             "bars are missing, and there is nobody to ask for them: export MASSIVE_API_KEY=..., "
             "or open the market with a provider"
         )
-    at_once = config.concurrency or CONCURRENCY
+    concurrency = config.concurrency or CONCURRENCY
     return MassiveProvider(
         key,
         calls_per_minute=config.calls_per_minute,
-        concurrency=at_once,
+        concurrency=concurrency,
         settings=http_settings(config),
     )
 
 
-def _reusing(given: bool | Incremental) -> Incremental | None:
-    if given is False:
+def _incremental_options(incremental: bool | Incremental) -> Incremental | None:
+    if incremental is False:
         return None
-    from marketsweep.scan.incremental.run import Incremental  # few scans ask for it
+    from marketsweep.scan.incremental.run import Incremental  # few scans need it
 
-    found = Incremental() if given is True else given
-    if not isinstance(found, Incremental):
-        raise UsageError(f"incremental {given!r} is neither true, false nor an Incremental")
-    return found
+    options = Incremental() if incremental is True else incremental
+    if not isinstance(options, Incremental):
+        raise UsageError(f"incremental {incremental!r} is neither true, false nor an Incremental")
+    return options
 
 
-def _date(given: dt.date | str | None, name: str = "as_of") -> dt.date | None:
-    if given is None:
+def _date(date: dt.date | str | None, name: str = "as_of") -> dt.date | None:
+    if date is None:
         return None
     try:
-        day = dt.date.fromisoformat(given) if isinstance(given, str) else given
+        day = dt.date.fromisoformat(date) if isinstance(date, str) else date
         day = day.date() if isinstance(day, dt.datetime) else day
         if day >= FIRST_DAY:
             return day
     except (TypeError, ValueError):
         pass
     raise UsageError(
-        f"{name} {str(given)!r} is not a date from 1900 on: write, for example, 2016-12-30"
+        f"{name} {str(date)!r} is not a date from 1900 on: write, for example, 2016-12-30"
     )
 
 
-def _count(name: str, given: int | None, least: int = 1) -> int | None:
-    if given is not None and (not isinstance(given, int) or given < least):
-        raise UsageError(f"{name} {given!r} is not a whole number from {least} on")
-    return given
+def _check_count(name: str, count: int | None, least: int = 1) -> int | None:
+    if count is not None and (not isinstance(count, int) or count < least):
+        raise UsageError(f"{name} {count!r} is not a whole number from {least} on")
+    return count
 
 
-def _several(
-    given: str | Expression | Sequence[str | Expression], name: str = "columns"
+def _split_list(
+    expressions: str | Expression | Sequence[str | Expression], name: str = "columns"
 ) -> Sequence[str | Expression]:
-    if isinstance(given, str):
-        return split_expressions(given)
-    if isinstance(given, Expression):
-        return [given]
-    if not isinstance(given, Sequence):
-        raise UsageError(f"{name} {given!r} are not expressions: write, for example, 'roc(63)'")
-    return given
+    if isinstance(expressions, str):
+        return split_expressions(expressions)
+    if isinstance(expressions, Expression):
+        return [expressions]
+    if not isinstance(expressions, Sequence):
+        raise UsageError(
+            f"{name} {expressions!r} are not expressions: write, for example, 'roc(63)'"
+        )
+    return expressions

@@ -1,7 +1,7 @@
-"""Bars of many symbols at once: from the cache, and what it lacks from a provider first.
+"""Read bars of many symbols, and first fetch the missing ones from a provider.
 
-1. `fetch` finds what is not stored, without a call, and syncs just that (`sync`).
-2. `read` gathers the bars, adjusted as of the last day.
+`fetch` finds the missing bars without a call, and syncs only these (`sync`). `read` gathers the
+bars, adjusted as of the last day.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 
 
 class Histories(Mapping[str, "pl.DataFrame"]):
-    """Bars by symbol: of each a frame of date, open, high, low, close, volume.
+    """Bars by symbol: a frame of date, open, high, low, close, volume for each.
 
-    `frame` has all of them, with a first column `symbol`, sorted by symbol as asked for and date.
-    `missing` are the symbols without a bar; `receipt` is of what was fetched, None if nothing was.
+    `frame` has all bars, with a first column `symbol`, sorted by symbol in the order requested and
+    by date. `missing` are the symbols without a bar. `receipt` describes the fetch; None if nothing
+    was fetched.
     """
 
     def __init__(
@@ -45,22 +46,20 @@ class Histories(Mapping[str, "pl.DataFrame"]):
     ) -> None:
         self.frame = frame
         self.receipt = receipt
-        found = frame["symbol"].rle().struct.unnest()
-        ends = found["len"].cum_sum().to_list()
+        runs = frame["symbol"].rle().struct.unnest()
+        ends = runs["len"].cum_sum().to_list()
         starts = [0, *ends][: len(ends)]
-        self._places = dict(
-            zip(found["value"], zip(starts, found["len"], strict=True), strict=True)
-        )
-        self.missing = [symbol for symbol in symbols if symbol not in self._places]
+        self._slices = dict(zip(runs["value"], zip(starts, runs["len"], strict=True), strict=True))
+        self.missing = [symbol for symbol in symbols if symbol not in self._slices]
 
     def __getitem__(self, symbol: str) -> pl.DataFrame:
-        return self.frame.slice(*self._places[symbol]).drop("symbol")
+        return self.frame.slice(*self._slices[symbol]).drop("symbol")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._slices)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._slices)
 
     def __repr__(self) -> str:
         cost = f"{self.receipt.usage.calls:,} calls" if self.receipt else "no call"
@@ -74,9 +73,9 @@ def fetch(
     since: dt.date | None,
     until: dt.date | None,
 ) -> SyncReceipt | None:
-    """Store what is missing of some symbols; None, and no provider made, where nothing was.
+    """Fetch and store the missing bars of symbols; return None if nothing is missing.
 
-    Raises what `sync` raises.
+    `provider` is called only if bars are missing. Raises what `sync` raises.
     """
     now = dt.datetime.now(dt.UTC)
     check_days(since, until, now)
@@ -97,10 +96,10 @@ def read(
     until: dt.date | None,
     adjust: Adjust,
 ) -> pl.DataFrame:
-    """The stored bars of some symbols from `since` to `until`, adjusted as of the latter.
+    """Return the stored bars of symbols from `since` to `until`, adjusted as of `until`.
 
-    Columns symbol, date, open, high, low, close, volume; sorted by symbol, in the order given,
-    and date.
+    The columns are symbol, date, open, high, low, close, volume. Rows are sorted by symbol, in the
+    order of `symbols`, and by date.
     """
     known = [symbol for symbol in dict.fromkeys(symbols) if symbol in snapshot.index]
     dates = snapshot.sessions[: bisect_right(snapshot.sessions, until or dt.date.max)]
@@ -109,19 +108,19 @@ def read(
         return _frame([], np.empty(0, "datetime64[D]"), np.empty((len(FIELDS), 0)))
     history = History(snapshot, dates[-1])
     columns = np.array([snapshot.index[symbol] for symbol in known])
-    there = history.presence(columns)[first:]
-    bars = there.sum(axis=0)
+    present = history.presence(columns)[first:]
+    bars = present.sum(axis=0)
     reference = Reference([], list, dates[-1])
     survey = Survey(bars, np.zeros_like(bars), np.zeros_like(bars))
     panel = build_panel(history, columns, survey, FIELDS, adjust, reference)
     # The panel has its own order of symbols; its rows end with each symbol's newest bar.
-    place = {symbol: i for i, symbol in enumerate(panel.symbols)}
-    order = [place[symbol] for symbol in known]
+    column_of = {symbol: i for i, symbol in enumerate(panel.symbols)}
+    order = [column_of[symbol] for symbol in known]
     filled = np.arange(panel.rows) >= panel.rows - bars[:, None]
     values = np.stack([panel.matrix(name)[:, order].T[filled] for name in FIELDS])
-    owners, sessions = np.nonzero(there.T)
+    symbol_indices, sessions = np.nonzero(present.T)
     days = np.array(dates[first:], dtype="datetime64[D]")[sessions]
-    return _frame([known[owner] for owner in owners.tolist()], days, values)
+    return _frame([known[index] for index in symbol_indices.tolist()], days, values)
 
 
 def _frame(

@@ -1,6 +1,6 @@
-"""What everything else rests on, and imports nothing but errors.
+"""The foundation of all other packages; it imports nothing but errors.
 
-Records (`records`), the sessions of the exchange (`calendar`), the fields of a bar (`fields`),
-settings of a data folder (`settings`), tickers and their spellings, files and text that is safe to
-show.
+It has the records (`records`), the sessions of the exchange (`calendar`), the fields of a bar
+(`fields`), the settings of a data folder (`settings`), tickers and their spellings, and files and
+text that are safe to write and show.
 """

@@ -1,8 +1,8 @@
-"""Sessions of the New York Stock Exchange since 1962; dates are New York dates.
+"""Compute the sessions of the New York Stock Exchange since 1962; dates are New York dates.
 
-Holidays follow NYSE Rule 7.2 and the rules before it. Closures and early closes that no rule
-foretells are those of the list "NYSE Holidays and Closings" of the exchange. An early close that
-nobody planned (a failure, a circuit breaker) does not count as one.
+Holidays follow NYSE Rule 7.2 and the rules before it. Closures and early closes that follow no rule
+are from the exchange's list "NYSE Holidays and Closings". Unplanned early closes (a failure, a
+circuit breaker) do not count as early closes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 NEW_YORK = ZoneInfo("America/New_York")
 _DAY = dt.timedelta(days=1)
 
-# Closures that no rule foretells.
-_CLOSED = {
+# Closures that follow no rule.
+_CLOSURES = {
     dt.date(1963, 11, 25): "mourning for President Kennedy",
     dt.date(1968, 2, 12): "Lincoln's Birthday",
     dt.date(1968, 4, 9): "mourning for Martin Luther King Jr.",
@@ -43,8 +43,8 @@ _CLOSED = {
     dt.date(2025, 1, 9): "mourning for President Carter",
 }
 
-# Early closes that no rule foretells: the day and the time.
-_SHORT = {
+# Early closes that follow no rule: the day and the time.
+_EARLY_CLOSES = {
     dt.date(1964, 10, 23): dt.time(14),  # funeral of President Hoover
     dt.date(1967, 2, 7): dt.time(14),  # snow
     dt.date(1974, 12, 24): dt.time(14),
@@ -63,9 +63,9 @@ _SHORT = {
     dt.date(2003, 12, 26): dt.time(13),
 }
 
-# Weeks of early closes: first day, last day, time. Most of them let the brokers catch up with
-# their paperwork.
-_SHORT_WEEKS = (
+# Periods of early closes: first day, last day, time. Most of them gave brokers time for their
+# paperwork.
+_EARLY_CLOSE_PERIODS = (
     (dt.date(1966, 1, 6), dt.date(1966, 1, 14), dt.time(14)),  # strike of the subway
     (dt.date(1967, 8, 9), dt.date(1967, 8, 18), dt.time(14)),
     (dt.date(1968, 1, 22), dt.date(1968, 3, 1), dt.time(14)),
@@ -78,15 +78,15 @@ _SHORT_WEEKS = (
     (dt.date(1987, 11, 9), dt.date(1987, 11, 11), dt.time(15, 30)),
 )
 
-_FOUR_O_CLOCK = dt.date(1974, 10, 1)
+_FIRST_CLOSE_AT_FOUR = dt.date(1974, 10, 1)
 """From this day on the exchange closes at 16:00; before it closed at 15:30."""
 
-# Half days have closed at 13:00 since then.
-_HALF_DAYS = 1993
+# Since this year half days close at 13:00.
+_FIRST_HALF_DAY_YEAR = 1993
 
 
 def _weekday(year: int, month: int, weekday: int, nth: int) -> dt.date:
-    """The nth (from 1; -1 is the last) weekday (Monday is 0) of a month."""
+    """Return the nth (from 1; -1 is the last) weekday (Monday is 0) of a month."""
     if nth < 0:
         end = dt.date(year, month + 1, 1) - _DAY
         return end - dt.timedelta(days=(end.weekday() - weekday) % 7)
@@ -95,7 +95,7 @@ def _weekday(year: int, month: int, weekday: int, nth: int) -> dt.date:
 
 
 def _easter(year: int) -> dt.date:
-    """Easter Sunday, Gregorian: the anonymous algorithm (Meeus, Astronomical Algorithms, ch. 8)."""
+    """Return Easter Sunday by the anonymous algorithm (Meeus, Astronomical Algorithms, ch. 8)."""
     a, b, c = year % 19, year // 100, year % 100
     d, e = divmod(b, 4)
     h = (19 * a + b - d - (b - (b + 8) // 25 + 1) // 3 + 15) % 30
@@ -107,18 +107,18 @@ def _easter(year: int) -> dt.date:
 
 
 def _observed(day: dt.date) -> dt.date:
-    """Saturday's holiday is kept on Friday, Sunday's on Monday."""
+    """Return the day on which a holiday is observed: Friday for Saturday, Monday for Sunday."""
     return day + {5: -_DAY, 6: _DAY}.get(day.weekday(), dt.timedelta(0))
 
 
 @lru_cache(maxsize=256)
 def holidays(year: int) -> frozenset[dt.date]:
-    """The weekdays of a year on which the exchange is closed."""
-    days = _by_rule(year) | {day for day in _CLOSED if day.year == year}
+    """Return the weekdays of a year on which the exchange is closed."""
+    days = _holidays_by_rule(year) | {day for day in _CLOSURES if day.year == year}
     return frozenset(days | (_wednesdays_of_1968(days) if year == 1968 else set()))
 
 
-def _by_rule(year: int) -> set[dt.date]:
+def _holidays_by_rule(year: int) -> set[dt.date]:
     new_year = dt.date(year, 1, 1)
     days = {
         _easter(year) - 2 * _DAY,  # Good Friday
@@ -127,7 +127,7 @@ def _by_rule(year: int) -> set[dt.date]:
         _weekday(year, 11, 3, 4),  # Thanksgiving
         _observed(dt.date(year, 12, 25)),
     }
-    # A New Year's Day on a Saturday is not made up for: the Friday closes the accounting year.
+    # A New Year's Day on a Saturday is not observed: the Friday before closes the accounting year.
     if new_year.weekday() != 5:
         days.add(_observed(new_year))
     if year >= 1971:
@@ -135,7 +135,7 @@ def _by_rule(year: int) -> set[dt.date]:
         days.add(_weekday(year, 5, 0, -1))  # Memorial Day
     else:
         days.add(_observed(dt.date(year, 2, 22)))
-        # The one Memorial Day on a Saturday that was not kept on Friday is that of 1970.
+        # The only Memorial Day on a Saturday that was not observed on the Friday is that of 1970.
         days |= {_observed(dt.date(year, 5, 30))} - {dt.date(1970, 5, 29)}
     if year <= 1968 or year in (1972, 1976, 1980):
         days.add(_weekday(year, 11, 0, 1) + _DAY)  # Election Day
@@ -147,7 +147,7 @@ def _by_rule(year: int) -> set[dt.date]:
 
 
 def _wednesdays_of_1968(holidays: set[dt.date]) -> set[dt.date]:
-    """The Wednesdays closed for paperwork, from 12 June on: in weeks without a holiday."""
+    """Return the Wednesdays from 12 June closed for paperwork: in weeks without a holiday."""
     first = dt.date(1968, 6, 12)
     wednesdays = (first + dt.timedelta(weeks=week) for week in range(29))
     weeks = {day.isocalendar()[:2] for day in holidays}
@@ -155,47 +155,47 @@ def _wednesdays_of_1968(holidays: set[dt.date]) -> set[dt.date]:
 
 
 def is_session(day: dt.date) -> bool:
-    """Whether the exchange trades on that day."""
+    """Return whether the exchange trades on a day."""
     return day.weekday() < 5 and day not in holidays(day.year)
 
 
 @lru_cache(maxsize=256)
-def _year(year: int) -> tuple[dt.date, ...]:
+def _sessions_of_year(year: int) -> tuple[dt.date, ...]:
     start = dt.date(year, 1, 1)
     days = (start + dt.timedelta(days=n) for n in range(366))
     return tuple(day for day in days if day.year == year and is_session(day))
 
 
 def sessions_between(first: dt.date, last: dt.date) -> list[dt.date]:
-    """Every session from `first` to `last`, both included, in order."""
+    """Return every session from `first` to `last`, both included, ascending."""
     years = range(first.year, last.year + 1)
-    return [day for year in years for day in _year(year) if first <= day <= last]
+    return [day for year in years for day in _sessions_of_year(year) if first <= day <= last]
 
 
 FIRST_DAY: Final = dt.date(1900, 1, 1)
 LAST_DAY: Final = dt.date(2199, 12, 31)
-"""A day outside of these is a mistake of a source or of a user."""
+"""A day outside of FIRST_DAY to LAST_DAY is an error of a source or of a user."""
 
 
 def is_plausible(day: dt.date) -> bool:
-    """Whether a day can be meant."""
+    """Return whether a day is between FIRST_DAY and LAST_DAY."""
     return FIRST_DAY <= day <= LAST_DAY
 
 
 def session_on_or_before(day: dt.date) -> dt.date:
-    """The session on that day, or the last one before it."""
+    """Return the session on a day, or the last session before the day."""
     while not is_session(day):
         day -= _DAY
     return day
 
 
 def session_on_or_after(day: dt.date) -> dt.date:
-    """The session on that day, or the first one after it."""
+    """Return the session on a day, or the first session after the day."""
     return day if is_session(day) else next_session(day)
 
 
 def next_session(day: dt.date) -> dt.date:
-    """The first session after that day."""
+    """Return the first session after a day."""
     day += _DAY
     while not is_session(day):
         day += _DAY
@@ -203,15 +203,19 @@ def next_session(day: dt.date) -> dt.date:
 
 
 def sessions_from_to(first: dt.date, last: dt.date) -> int:
-    """How many sessions lie after `first`, up to and with `last`; 0 where there is none."""
+    """Return the number of sessions after `first` up to and including `last`; 0 if none."""
     if last <= first:
         return 0
-    whole = sum(len(_year(year)) for year in range(first.year, last.year))
-    return whole + bisect_right(_year(last.year), last) - bisect_right(_year(first.year), first)
+    full_years = sum(len(_sessions_of_year(year)) for year in range(first.year, last.year))
+    return (
+        full_years
+        + bisect_right(_sessions_of_year(last.year), last)
+        - bisect_right(_sessions_of_year(first.year), first)
+    )
 
 
 def sessions_behind(session: dt.date, now: dt.datetime) -> int:
-    """How many sessions have closed after one, at `now` (aware)."""
+    """Return how many sessions have closed after `session`, at `now` (aware)."""
     return sessions_from_to(session, last_closed_session(now))
 
 
@@ -221,30 +225,32 @@ def behind_today(sessions: int) -> str:
 
 
 def is_half_day(day: dt.date) -> bool:
-    """Whether that session closes early, by plan."""
+    """Return whether a session closes early, as planned."""
     return is_session(day) and _early_close(day) is not None
 
 
 def close_time(day: dt.date) -> dt.datetime:
-    """When trading of that session ends, as an aware New York time."""
-    regular = dt.time(16) if day >= _FOUR_O_CLOCK else dt.time(15, 30)
+    """Return when trading of a session ends, as an aware New York time."""
+    regular = dt.time(16) if day >= _FIRST_CLOSE_AT_FOUR else dt.time(15, 30)
     return dt.datetime.combine(day, _early_close(day) or regular, NEW_YORK)
 
 
 def _early_close(day: dt.date) -> dt.time | None:
-    if day in _SHORT:
-        return _SHORT[day]
-    if day.year < _HALF_DAYS:
-        return next((time for first, last, time in _SHORT_WEEKS if first <= day <= last), None)
+    if day in _EARLY_CLOSES:
+        return _EARLY_CLOSES[day]
+    if day.year < _FIRST_HALF_DAY_YEAR:
+        return next(
+            (time for first, last, time in _EARLY_CLOSE_PERIODS if first <= day <= last), None
+        )
     thanksgiving = _weekday(day.year, 11, 3, 4)
     christmas_eve = (day.month, day.day) == (12, 24)
-    half = day == thanksgiving + _DAY or christmas_eve or _by_independence_day(day)
-    return dt.time(13) if half else None
+    is_half = day == thanksgiving + _DAY or christmas_eve or _is_short_near_july_4(day)
+    return dt.time(13) if is_half else None
 
 
-def _by_independence_day(day: dt.date) -> bool:
-    # 3 July is short from Monday to Thursday; from 2013 on, Wednesday's 3 July as well. Until
-    # 2012 a Thursday 4 July made the Friday after it short instead.
+def _is_short_near_july_4(day: dt.date) -> bool:
+    # 3 July is short on Monday, Tuesday and Thursday; from 2013 on also on Wednesday. Until 2012 a
+    # Thursday 4 July made the Friday after it short instead.
     if (day.month, day.day) == (7, 3):
         return day.year >= 1995 and (
             day.weekday() in (0, 1, 3) or (day.weekday() == 2 and day.year >= 2013)
@@ -253,7 +259,7 @@ def _by_independence_day(day: dt.date) -> bool:
 
 
 def last_closed_session(now: dt.datetime) -> dt.date:
-    """The newest session that is over at `now` (aware)."""
+    """Return the newest session that has closed at `now` (aware)."""
     local = now.astimezone(NEW_YORK)
     day = session_on_or_before(local.date())
     return day if close_time(day) <= local else session_on_or_before(day - _DAY)

@@ -1,4 +1,4 @@
-"""When a session is thin: one rule for `status`, `sync --watch` and the search for holes."""
+"""Decide when a session is thin: one rule for `status`, `sync --watch` and the search for gaps."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Final
 
 THIN: Final = 0.9
-"""A session with less than this share of the bars that are usual around it is called thin."""
+"""A session with less than this share of the usual number of bars around it is thin."""
 
 _NEIGHBOURS: Final = 10
-"""Sessions before and after that say what is usual."""
+"""The number of sessions before and after that define the usual number of bars."""
 
 
 def median(values: Sequence[float]) -> float:
     """Return the median of one or more numbers.
 
-    The function of the standard library takes as long to import as a scan to run.
+    The module `statistics` takes as long to import as a scan takes to run.
     """
     ordered = sorted(values)
     middle = len(ordered) // 2
@@ -23,10 +23,10 @@ def median(values: Sequence[float]) -> float:
 
 
 def usual_bars(bars: Sequence[int], place: int) -> float:
-    """How many bars the sessions around one of them have; of the newest, those before it."""
+    """Return the median number of bars of the sessions around the one at index `place`."""
     return median(bars[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS + 1])
 
 
 def is_thin(bars: Sequence[int], place: int) -> bool:
-    """Whether the session at `place` has far fewer bars than those around it."""
+    """Return whether the session at index `place` has far fewer bars than those around it."""
     return bars[place] < THIN * usual_bars(bars, place)

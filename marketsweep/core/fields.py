@@ -1,4 +1,4 @@
-"""The five fields of a bar, in the order in which every matrix keeps them, and those derived."""
+"""The five fields of a bar, in the order of every matrix, and the fields derived from them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Final
 OPEN, HIGH, LOW, CLOSE, VOLUME = range(5)
 
 FIELDS: Final = ("open", "high", "low", "close", "volume")
-"""Order of the first axis of a segment and of `SessionBars.values`."""
+"""The order of the first axis of a segment and of `SessionBars.values`."""
 
 PRICES: Final = ("open", "high", "low", "close")
-"""Fields in dollars a share: a split multiplies them by its factor and divides the volume."""
+"""Fields in dollars per share: a split multiplies them by its factor and divides the volume."""
 
 DERIVED: Final = {
     "hl2": "(high + low) / 2",
@@ -18,4 +18,4 @@ DERIVED: Final = {
     "ohlc4": "(open + high + low + close) / 4",
     "dollar_volume": "close * volume",
 }
-"""Names that stand for a formula over the fields, in the condition language."""
+"""Names of formulas over the fields, in the condition language."""

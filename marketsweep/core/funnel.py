@@ -1,4 +1,4 @@
-"""What a pre-screen did: who passed, and what each part of it left out."""
+"""The records of a pre-screen: which symbols passed, and what each clause excluded."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """What one part of a pre-screen did, in the order in which the parts were asked."""
+    """What one clause of a pre-screen excluded; clauses are in the order of evaluation."""
 
     text: str
     alone: int
-    """Symbols that it would leave out by itself."""
+    """Symbols that the clause alone would exclude."""
     removed: int
-    """Symbols among them that the parts before it had left."""
+    """Symbols that the clause excluded and the clauses before it did not."""
     unknown: int
-    """Symbols for which this part is unknown."""
+    """Symbols for which the clause is unknown."""
     left: int
-    """Symbols that have passed up to here."""
+    """Symbols that passed this clause and those before it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Screened:
-    """Who passed, bool [symbols], and what each part of the pre-screen left out."""
+    """Which symbols passed a pre-screen, bool [symbols], and what each clause excluded."""
 
     passes: NDArray[np.bool_]
     unknown: int
-    """For how many it could not be told, and nothing else left them out."""
+    """How many symbols lack a fact of the pre-screen and fail no other clause of it."""
     funnel: list[Clause]
     warnings: list[str]
     keeps_unknown: bool
-    """Whether those pass of whom it cannot be told."""
+    """Whether symbols with unknown facts pass."""

@@ -1,4 +1,4 @@
-"""How many threads the machine gives."""
+"""Count the processors of the machine."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from typing import Final
 WORKERS: Final = (
     len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 )
-"""Processors that this process may run on."""
+"""The number of processors that this process may run on."""

@@ -1,4 +1,4 @@
-"""What providers yield and the store keeps: bars of a session, corporate actions, listings."""
+"""The records that providers yield and the store keeps: bars, corporate actions, listings."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class SessionBars(NamedTuple):
-    """One session of the whole market as its source gave it, unadjusted.
+    """One session of the whole market as its source reported it, unadjusted.
 
     `symbols[i]` is the ticker of column i of `values`, float64 [5, n] in the order of
-    `fields.FIELDS`; dollars, and shares of volume. Tickers may repeat and values may be
-    NaN or absurd: judging that is the store's work, and no provider drops a row.
+    `fields.FIELDS`: prices in dollars, volume in shares. Tickers may repeat, and values may be NaN
+    or implausible: the store checks them, and no provider drops a row.
     """
 
     session: dt.date
@@ -33,10 +33,10 @@ class Span(NamedTuple):
 
 
 class SymbolBars(NamedTuple):
-    """A span of one symbol as its source gave it, unadjusted.
+    """The bars of one symbol over a span as the source reported them, unadjusted.
 
-    Column i of `values`, float64 [5, n] in the order of `fields.FIELDS`, is of `days[i]`,
-    datetime64[D] in New York. Days may repeat, and values may be absurd, as in `SessionBars`.
+    Column i of `values`, float64 [5, n] in the order of `fields.FIELDS`, is that of `days[i]`,
+    datetime64[D] in New York. Days may repeat, and values may be implausible, as in `SessionBars`.
     """
 
     span: Span
@@ -45,19 +45,16 @@ class SymbolBars(NamedTuple):
 
 
 class Unavailable(NamedTuple):
-    """A session or a symbol that a source could not give, while it may give others."""
+    """A session or a symbol that a source could not supply, although it may supply others."""
 
     of: dt.date | str
     reason: str
     refused: bool = False
-    """Whether the source said no, so that trying again may not help."""
+    """Whether the source refused, so that another attempt may not help."""
 
 
 class Quote(NamedTuple):
-    """What a symbol did today, and in the session before; None where it was not traded.
-
-    Values are in the order of `fields.FIELDS`.
-    """
+    """The bar of a symbol today and that of the previous session; None if it was not traded."""
 
     symbol: str
     today: tuple[float, ...] | None
@@ -65,17 +62,17 @@ class Quote(NamedTuple):
 
 
 class Window(NamedTuple):
-    """What a source has: from `first` (None: it does not say) to `last`."""
+    """The sessions that a source has: from `first` (None: not reported) to `last`."""
 
     first: dt.date | None
     last: dt.date
     days: frozenset[dt.date] | None = None
-    """The very days, of a source that knows them and is cheap to read again, as a file is.
+    """The exact days, if a source knows them and is cheap to read again, as a file is.
 
-    It may hold a part of the market, or of a day: what it tells joins what is stored.
+    Such a source may have a part of the market, or of a day: its data is merged into the store.
     """
     now: dt.datetime | None = None
-    """The source's clock (aware); None where it has none, and ours counts."""
+    """The source's clock (aware); None if it has none: then the local clock is used."""
 
 
 class Split(NamedTuple):
@@ -88,12 +85,12 @@ class Split(NamedTuple):
 
     @property
     def factor(self) -> float:
-        """What a price before the ex-date is multiplied by: 0.5 for two new shares from one."""
+        """The factor of prices before the ex-date: 0.5 for two new shares from one."""
         return self.old / self.new
 
 
 class Dividend(NamedTuple):
-    """`cash` dollars a share, owned by whoever held the share before `ex_date`."""
+    """`cash` dollars per share, paid to the holders of the share before `ex_date`."""
 
     symbol: str
     ex_date: dt.date
@@ -101,46 +98,49 @@ class Dividend(NamedTuple):
 
 
 class ActionAside(NamedTuple):
-    """A told action that cannot be used, and why; `told` is the row in words."""
+    """A reported action that cannot be used, with the reason; `told` is the row in words."""
 
     symbol: str
     ex_date: dt.date | None
-    """None if the day cannot be read."""
+    """None if the day cannot be parsed."""
     reason: str
     told: str
 
 
 class Settled(NamedTuple):
-    """What the user says of a symbol's splits or dividends of one day: it wins over providers."""
+    """An override by the user of a symbol's splits or dividends of one day.
+
+    It takes precedence over all providers.
+    """
 
     symbol: str
     ex_date: dt.date
     kind: Literal["split", "dividend"]
     action: Split | Dividend | None
-    """None: there was none."""
+    """None: there was no such action."""
 
 
 class LowVolume(NamedTuple):
-    """A line of the kept low-volume list: a symbol to be left out, or not to be."""
+    """A line of the low-volume list: a symbol to exclude, or never to exclude."""
 
     symbol: str
     manual: bool
-    """By the user's word, which wins over what is built, and holds on any day before it expires."""
+    """Whether the user wrote the line. It overrides a built line, and has no first day."""
     out: bool
-    """False: not to be left out, though it may be built into the list."""
+    """False: the symbol is never excluded, even if a rebuild lists it."""
     since: dt.date
-    """The session that it was built from, or the day of the user's word."""
+    """The session that the list was built from, or the day of the user's decision."""
     expires: dt.date | None
-    """The first day on which it no longer holds; None for never."""
+    """The first day on which the line no longer applies; None for never."""
     dollars: float | None = None
-    """Median dollar volume of a session; None without a bar, and of the user's word."""
+    """Median dollar volume per session; None without a bar, and for a manual line."""
     sessions: int | None = None
-    """Over which that is the median."""
+    """The number of sessions of this median."""
     least: float | None = None
-    """The threshold in dollars a session."""
+    """The threshold in dollars per session."""
 
     def holds_on(self, day: dt.date) -> bool:
-        """Whether it counts for a scan or sync that stands on a session."""
+        """Return whether the line applies to a scan or sync as of `day`."""
         return (self.manual or self.since <= day) and (self.expires is None or day < self.expires)
 
 
@@ -148,8 +148,9 @@ class LowVolume(NamedTuple):
 class Listing:
     """Reference data of one instrument under one ticker. None means unknown, never zero or false.
 
-    `first` and `last` are the first and last session of its listing; `last` is None while it
-    is listed. `market_cap` is in dollars; where `shares` are known, the last close makes it.
+    `first` and `last` are the first and last session of the listing; `last` is None while the
+    instrument is listed. `market_cap` is in dollars; where `shares` are known, it is computed from
+    the last close.
     """
 
     symbol: str
@@ -165,19 +166,22 @@ class Listing:
     figi: str | None = None
     """The share class's Financial Instrument Global Identifier."""
     renamed_from: str | None = None
-    """The ticker that it had before."""
+    """The previous ticker of the instrument."""
     instrument: int | None = field(default=None, compare=False)
-    """Its number in a store: the same under all of its tickers."""
+    """The number of the instrument in a store; the same for all of its tickers."""
     shares: float | None = None
-    """Outstanding, of the whole company where the source counts them so."""
+    """Shares outstanding; those of the whole company if the source counts so."""
     shares_on: dt.date | None = None
-    """The day of which that is told: later splits change it."""
+    """The day for which `shares` is reported: later splits change it."""
     renamed_to: str | None = None
-    """The ticker that it had afterwards."""
+    """The next ticker of the instrument."""
 
 
 class Life(NamedTuple):
-    """When an instrument was listed under a ticker; None for unknown, or still."""
+    """The period in which an instrument was listed under a ticker.
+
+    `first` is None if unknown; `last` is None if unknown or still listed.
+    """
 
     symbol: str
     first: dt.date | None
@@ -187,7 +191,7 @@ class Life(NamedTuple):
 
 @dataclass(slots=True)
 class Usage:
-    """What a provider has cost so far; it counts while the sync runs."""
+    """The calls, bytes and waits of a provider so far; updated during the sync."""
 
     calls: int = 0
     bytes_received: int = 0

@@ -1,22 +1,22 @@
-"""What a data folder is set to: `config.toml` in it, so that one folder is the whole state.
+"""Read and write the settings of a data folder: `config.toml` in it. The folder is the whole state.
 
     [sync]
-    concurrency = 16        # calls under way at once
-    calls_per_minute = 5    # the plan's limit
-    max_file_mb = 1024      # megabytes of a file, unpacked
-    max_body_mb = 8         # megabytes of an answer, as it comes
-    max_pages = 1000        # pages of one list
+    concurrency = 16        # simultaneous calls
+    calls_per_minute = 5    # the rate limit of your plan
+    max_file_mb = 1024      # largest file, in megabytes, unpacked
+    max_body_mb = 8         # largest response, in megabytes, as sent
+    max_pages = 1000        # largest number of pages of one list
 
     [scan]
-    threads = 4             # that evaluate
+    threads = 4             # threads that evaluate
 
-    [ray]                   # of the ray executor
+    [ray]                   # for the ray executor
     workers = 8
-    threads = 4             # of each
-    block = 1024            # symbols that lie together in the object store
+    threads = 4             # threads of each worker
+    block = 1024            # symbols per block in the object store
 
-A key that is left out has its default. An environment variable goes before the file, and what a
-call asks for before both. The file is read strictly: a key that nothing uses is an error.
+A missing key has its default. An environment variable overrides the file, and an option of a call
+overrides both. An unknown key is an error.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ RAY_WORKERS: Final = "ray", "workers"
 RAY_THREADS: Final = "ray", "threads"
 RAY_BLOCK: Final = "ray", "block"
 
-_MOST: Final = {
+_MAX_VALUES: Final = {
     CONCURRENCY: 100,
     CALLS_PER_MINUTE: 100_000,
     MAX_FILE_MB: 1_000_000,
@@ -57,70 +57,71 @@ _MOST: Final = {
     RAY_THREADS: 256,
     RAY_BLOCK: 100_000,
 }
-"""Every key that there is, with its greatest value; the least is 1."""
+"""Every key, with its largest value; the smallest is 1."""
 
 Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings of a data folder; None where nothing is set."""
+    """The settings of a data folder; None if not set."""
 
     concurrency: int | None = None
-    """Calls under way at once in a sync."""
+    """Simultaneous calls of a sync."""
     calls_per_minute: int | None = None
     max_file_mb: int | None = None
     max_body_mb: int | None = None
     max_pages: int | None = None
     threads: int | None = None
-    """That evaluate a scan."""
+    """Threads that evaluate a scan."""
     ray_workers: int | None = None
     ray_threads: int | None = None
     """Threads of each worker."""
     ray_block: int | None = None
-    """Symbols of a block in the object store."""
+    """Symbols per block in the object store."""
 
 
 DEFAULTS: Final = Config()
 
 
 def read_config(folder: Path, environment: Mapping[str, str] | None = None) -> Config:
-    """The settings of a folder, which need not exist. Raises UsageError, naming file and key."""
-    found = _read(folder / CONFIG)
-    found |= _from_environment(os.environ if environment is None else environment)
-    return Config(*(found.get(key) for key in _MOST))
+    """Return the settings of a folder, which may not exist. Raises UsageError if invalid."""
+    values = _read(folder / CONFIG)
+    values |= _from_environment(os.environ if environment is None else environment)
+    return Config(*(values.get(key) for key in _MAX_VALUES))
 
 
 def variable(key: Key) -> str:
-    """The environment variable that goes before a key of the file."""
+    """Return the environment variable that overrides a key of the file."""
     table, name = key
     return f"MARKETSWEEP_{'RAY_' if table == 'ray' else ''}{name.upper()}"
 
 
 def write_config(folder: Path, settings: Mapping[Key, int]) -> Path:
-    """Set these keys in the folder's file, leaving the rest of it as it is; the file.
+    """Set these keys in the folder's file, keep the rest of the file, and return its path.
 
-    It is replaced whole, or not at all. Raises StoreError where it cannot be.
+    The file is replaced completely or not at all. Raises UsageError if it is invalid, and
+    StoreError if it cannot be written.
     """
-    import tomlkit  # its only use; 60 ms
+    import tomlkit  # used only here; 60 ms to import
 
-    file = (folder / CONFIG).resolve()  # a link stays one
-    _read(file)  # what could not be read is not to be written over
-    document = tomlkit.parse(_text(file) or "")
+    file = (folder / CONFIG).resolve()  # a symbolic link stays a link
+    _read(file)  # raises instead of overwriting an invalid file
+    document = tomlkit.parse(_read_text(file) or "")
     for (table, name), value in settings.items():
         document.setdefault(table, tomlkit.table())[name] = value
-    disk, unfinished = Disk(), file.with_name(f"{file.name}.tmp")
+    disk, temporary = Disk(), file.with_name(f"{file.name}.tmp")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb", buffering=0) as new:
+        with temporary.open("wb", buffering=0) as new:
             disk.write(new, memoryview(tomlkit.dumps(document).encode()))
             disk.sync(new)
-        disk.rename(unfinished, file)
+        disk.rename(temporary, file)
         disk.sync_folder(file.parent)
     return file
 
 
-def _text(file: Path) -> str | None:
+def _read_text(file: Path) -> str | None:
     try:
         return read_small(file).decode()
     except (FileNotFoundError, NotADirectoryError):
@@ -132,33 +133,33 @@ def _text(file: Path) -> str | None:
 
 
 def _read(file: Path) -> dict[Key, int]:
-    text = _text(file)
+    text = _read_text(file)
     if text is None:
         return {}
-    import tomllib  # with msgspec 20 ms, which a folder without the file does not pay
+    import tomllib  # with msgspec 20 ms to import, saved if there is no file
 
     import msgspec
 
     try:
-        given = msgspec.convert(tomllib.loads(text), _schema())
+        config = msgspec.convert(tomllib.loads(text), _schema())
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not TOML: {error}") from error
     except msgspec.ValidationError as error:
-        raise UsageError(f"{file}: {_plain(str(error))}; there are {_keys()}") from None
-    found = {key: getattr(getattr(given, key[0]), key[1], None) for key in _MOST}
-    return {key: value for key, value in found.items() if value is not None}
+        raise UsageError(f"{file}: {_rephrase(str(error))}; there are {_key_list()}") from None
+    values = {key: getattr(getattr(config, key[0]), key[1], None) for key in _MAX_VALUES}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _schema() -> type[msgspec.Struct]:
-    """A type of the whole file, made from the table of keys."""
+    """Return a type of the whole file, made from the table of keys."""
     from typing import Annotated
 
     import msgspec
 
     tables: dict[str, list[tuple[str, Any, Any]]] = {}
-    for (table, name), most in _MOST.items():
-        whole = Annotated[int, msgspec.Meta(ge=1, le=most)]
-        tables.setdefault(table, []).append((name, whole | None, None))
+    for (table, name), largest in _MAX_VALUES.items():
+        bounded_int = Annotated[int, msgspec.Meta(ge=1, le=largest)]
+        tables.setdefault(table, []).append((name, bounded_int | None, None))
     fields = []
     for table, names in tables.items():
         struct = msgspec.defstruct(table, names, forbid_unknown_fields=True)
@@ -166,7 +167,7 @@ def _schema() -> type[msgspec.Struct]:
     return msgspec.defstruct("config", fields, forbid_unknown_fields=True)
 
 
-_WORDS: Final = {
+_REPLACEMENTS: Final = {
     "Object contains unknown field": "unknown key",
     " | null": "",
     "object": "a table",
@@ -175,25 +176,30 @@ _WORDS: Final = {
 }
 
 
-def _plain(said: str) -> str:
-    """msgspec's words in ours: it says "Expected `int`, got `str` - at `$.sync.concurrency`"."""
-    what, _, place = said.replace("`", "").partition(" - at $")
-    for theirs, ours in _WORDS.items():
-        what = what.replace(theirs, ours)
-    table, _, name = place.strip(".").partition(".")
-    return what + (f" in [{table}]" if table else "") + (f" {name}" if name else "")
+def _rephrase(message: str) -> str:
+    """Return a message of msgspec in the style of this program.
+
+    msgspec says "Expected `int`, got `str` - at `$.sync.concurrency`".
+    """
+    text, _, location = message.replace("`", "").partition(" - at $")
+    for original, replacement in _REPLACEMENTS.items():
+        text = text.replace(original, replacement)
+    table, _, name = location.strip(".").partition(".")
+    return text + (f" in [{table}]" if table else "") + (f" {name}" if name else "")
 
 
-def _keys() -> str:
-    return ", ".join(f"[{table}] {name} (1 to {most:,})" for (table, name), most in _MOST.items())
+def _key_list() -> str:
+    return ", ".join(
+        f"[{table}] {name} (1 to {largest:,})" for (table, name), largest in _MAX_VALUES.items()
+    )
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[Key, int]:
-    found = {}
-    for key, most in _MOST.items():
+    values = {}
+    for key, largest in _MAX_VALUES.items():
         text = environment.get(variable(key), "").strip()
         if text:
-            if not text.isdecimal() or not 1 <= int(text) <= most:
-                raise UsageError(f"{variable(key)} must be a whole number from 1 to {most:,}")
-            found[key] = int(text)
-    return found
+            if not text.isdecimal() or not 1 <= int(text) <= largest:
+                raise UsageError(f"{variable(key)} must be a whole number from 1 to {largest:,}")
+            values[key] = int(text)
+    return values

@@ -1,4 +1,4 @@
-"""Names that may have been meant."""
+"""Suggest names that the user may have meant."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 
 def names_near(name: str, names: Iterable[str], most: int = 3, cutoff: float = 0.6) -> list[str]:
-    """Up to so many of `names` that are like `name`, the likest first.
+    """Return up to `most` of `names` that are similar to `name`, the most similar first.
 
-    `cutoff` is how like they must be, from 0 to 1.
+    `cutoff` is the least similarity, from 0 to 1.
     """
-    from difflib import get_close_matches  # most names are right
+    from difflib import get_close_matches  # imported late: most names are right
 
     return get_close_matches(name, list(names), n=most, cutoff=cutoff)

@@ -1,4 +1,4 @@
-"""Files: the operations of a commit, the disk's errors, and files that are whole or not there."""
+"""Write files completely or not at all, and translate the errors of the disk."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import IO, Final
 
 from marketsweep.errors import StoreError, StoreFull, UsageError
 
-_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_REFUSED: Final = {*_NO_ROOM, errno.EIO}
-_NO_RIGHT: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_WRITE_REFUSED: Final = {*_DISK_FULL, errno.EIO}
+_NO_PERMISSION: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write, which takes the place of an older one only once it is whole.
+    """Open a file to write, which replaces an older file only once it is complete.
 
-    Devices and pipes are written directly. Raises UsageError where the file cannot be written,
-    and StoreFull where the disk is full; the older file stays then.
+    Devices and pipes are written directly. Raises UsageError if the file cannot be written, and
+    StoreFull if the disk is full; then the older file stays.
     """
     try:
         if _is_special(path):
@@ -32,19 +32,19 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
                 yield file
             return
         target = path.resolve() if path.is_symlink() else path
-        unfinished = target.with_name(f".{target.name[:200]}.{os.getpid()}.tmp")
+        temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.tmp")
         try:
-            with unfinished.open("wb") as file:
+            with temporary.open("wb") as file:
                 yield file
-            unfinished.replace(target)
+            temporary.replace(target)
         except BaseException:
             with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        if error.errno in _NO_ROOM:
+        if error.errno in _DISK_FULL:
             raise StoreFull(
                 f"cannot write {path}: {error.strerror}; an older file stays as it was"
             ) from error
@@ -52,7 +52,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether a path leads to a device, a pipe or a folder; /dev/stdout may be any of them."""
+    """Return whether a path is a device, a pipe or a folder; /dev/stdout may be any of these."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def _is_special(path: Path) -> bool:
 def read_small(path: Path, most: int = 1_000_000) -> bytes:
     """Return the bytes of a file that a user writes by hand.
 
-    Raises UsageError if it has more than `most` bytes, as a device has, and OSError.
+    Raises UsageError if the file has more than `most` bytes, as a device has, and OSError.
     """
     with path.open("rb") as file:
         content = file.read(most + 1)
@@ -75,7 +75,7 @@ class Disk:
     """The file operations that a commit consists of."""
 
     def write(self, file: io.FileIO, data: memoryview) -> None:
-        """Hand all of the bytes to the system, which may take them in parts."""
+        """Write all bytes; the system may take them in parts."""
         while data:
             data = data[file.write(data) :]
 
@@ -89,11 +89,11 @@ class Disk:
             os.fsync(file.fileno())
 
     def rename(self, old: Path, new: Path) -> None:
-        """Give the file its name, in one step."""
+        """Rename a file in one step."""
         old.replace(new)
 
     def sync_folder(self, folder: Path) -> None:
-        """Wait until the folder's names would survive a power cut."""
+        """Wait until the names in a folder would survive a power cut."""
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -101,22 +101,22 @@ class Disk:
             os.close(handle)
 
     def unlink(self, path: Path) -> None:
-        """Take the name away; who has the file mapped keeps its bytes."""
+        """Delete a file; a process that has the file mapped keeps its bytes."""
         path.unlink(missing_ok=True)
 
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Raise the system's errors as ours, naming the folder."""
+    """Raise errors of the system as StoreError or StoreFull, with the folder's name."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        if error.errno in _REFUSED:
+        if error.errno in _WRITE_REFUSED:
             raise StoreFull(
                 f"{folder}: the disk refused the write ({reason}); nothing committed was lost"
             ) from error
-        if error.errno in _NO_RIGHT:
+        if error.errno in _NO_PERMISSION:
             raise StoreError(
                 f"{folder} cannot be written to ({reason}): change its permissions, "
                 "or name another folder with --data"

@@ -1,1 +1,1 @@
-"""What an answer becomes: `formats` of files and tables, and `charts`."""
+"""Show results: `formats` of files and tables, and `charts`."""

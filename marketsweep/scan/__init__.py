@@ -1,5 +1,5 @@
-"""One session: a condition to ranked matches, with a receipt of what they cover.
+"""Scan one session: turn a condition into ranked matches, with a receipt of the coverage.
 
-Read `scan.run_together` first. `query` makes one plan of condition, sort keys and columns, `loader`
-keeps what scans of one data version share, `results.Hits` is the answer.
+Read `scan.run_together` first. `query` makes one plan of the condition, sort keys and columns,
+`loader` caches what the scans of one data version share, and `results.Hits` is the result.
 """

@@ -1,4 +1,4 @@
-"""What a chart marks at bars of a symbol: splits, dividends, and bars that a rule suspects."""
+"""Find the bars that a chart marks: splits, dividends and suspicious bars."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Kind = Literal["split", "dividend", "suspicious"]
 
 
 class BarEvent(NamedTuple):
-    """Something to mark at a session, in words."""
+    """An event of a session, with the text that a chart shows."""
 
     day: dt.date
     kind: Kind
     text: str
 
 
-def events_of(history: History, symbols: Sequence[str]) -> dict[str, list[BarEvent]]:
-    """Return the events of some symbols' companies up to the last session of a history.
+def find_events(history: History, symbols: Sequence[str]) -> dict[str, list[BarEvent]]:
+    """Return the events of the symbols' companies up to the last session of a history, by symbol.
 
-    Suspicious bars are those of the rules for which a scan can leave a symbol out. Raises
+    A bar is suspicious if it breaks a rule for which a scan can exclude a symbol. Raises
     StoreDamaged.
     """
     snapshot, dates = history.snapshot, history.dates
@@ -34,13 +34,13 @@ def events_of(history: History, symbols: Sequence[str]) -> dict[str, list[BarEve
     events: dict[str, list[BarEvent]] = {symbol: [] for symbol in symbols}
     splits, dividends = by_ticker(history.splits), by_ticker(history.dividends)
     for company in companies:
-        own = events[company.symbol]
+        symbol_events = events[company.symbol]
         for split in actions_of(snapshot, dates, company, splits):
-            own.append(BarEvent(split.ex_date, "split", said(split)))
+            symbol_events.append(BarEvent(split.ex_date, "split", said(split)))
         for dividend in actions_of(snapshot, dates, company, dividends):
-            own.append(BarEvent(dividend.ex_date, "dividend", said(dividend)))
+            symbol_events.append(BarEvent(dividend.ex_date, "dividend", said(dividend)))
     rules = [rule for rule in RULES if rule.excludes]
     for flag in find_flags(snapshot, dates, companies, rules):
         event = BarEvent(flag.first, "suspicious", f"{flag.rule}: {flag.evidence}")
         events[flag.symbol].append(event)
-    return {symbol: sorted(own) for symbol, own in events.items()}
+    return {symbol: sorted(symbol_events) for symbol, symbol_events in events.items()}

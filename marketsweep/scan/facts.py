@@ -1,4 +1,4 @@
-"""Facts that an answer rests on and that are known of no symbol: without them it says nothing."""
+"""Warn or fail if a scan needs facts that no symbol has: then its result says nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from marketsweep.errors import CoverageError
 
 
-def absent_in_words(facts: Sequence[str]) -> Iterator[str]:
-    """Yield a warning where facts are known of no symbol."""
+def absent_facts_warnings(facts: Sequence[str]) -> Iterator[str]:
+    """Yield a warning if there are facts that no symbol has."""
     if facts:
         yield (
             f"{', '.join(facts)}: known of none of the symbols; a provider may not tell it; a "
@@ -17,6 +17,6 @@ def absent_in_words(facts: Sequence[str]) -> Iterator[str]:
 
 
 def require_facts(absent: Sequence[str]) -> None:
-    """Raise CoverageError for an answer in which nothing was found, if facts are `absent`."""
-    for warning in absent_in_words(absent):
+    """Raise CoverageError for a result without matches if no symbol has the `absent` facts."""
+    for warning in absent_facts_warnings(absent):
         raise CoverageError(f"nothing was found, and {warning}")

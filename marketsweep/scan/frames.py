@@ -1,4 +1,4 @@
-"""What every answer with a table shares: its forms for other libraries and for notebooks."""
+"""The base class of all results that are tables: conversion to other libraries and notebooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Frame(ABC):
-    """An answer that is a table with a receipt."""
+    """A result that is a table with a receipt."""
 
     __slots__ = ()
 
@@ -23,7 +23,7 @@ class Frame(ABC):
     @property
     @abstractmethod
     def receipt(self) -> str:
-        """What the answer covers, in one sentence."""
+        """The coverage of the result, in one sentence."""
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a pandas frame; needs `marketsweep[pandas]`."""
@@ -40,7 +40,7 @@ class Frame(ABC):
 def mark_columns(
     suspicious: Sequence[str], unsettled: Sequence[tuple[str, ...]]
 ) -> dict[str, pl.Series]:
-    """Return the columns that say what is doubtful of each row, as text."""
+    """Return the text columns that say what is doubtful in each row: its bars and its values."""
     import polars as pl  # 400 ms to import, and few callers need it
 
     return {

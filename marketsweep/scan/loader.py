@@ -1,7 +1,7 @@
-"""What scans read of one state of a store, kept between them while the data stays the same.
+"""Cache what scans read of one state of a store, as long as the data stays the same.
 
-`Views` hands out the view of the newest state. A scan holds one from its beginning to its end, so
-that a commit meanwhile changes nothing under it. Several threads may use one view.
+`Views` hands out the view of the newest state. A scan holds one view from its beginning to its
+end, so that a commit meanwhile changes nothing in the scan. Threads may share a view.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
     from marketsweep.quality.suspects import Suspects
     from marketsweep.universe.daily_counts import Counts
 
-_DAYS_KEPT: Final = 4
-_PANELS_KEPT: Final = 2
-"""A panel of the whole market is some 100 MB."""
+_MAX_DAYS: Final = 4
+_MAX_PANELS: Final = 2
+"""A panel of the whole market has about 100 MB."""
 
 
-class _Key(NamedTuple):
+class _PanelKey(NamedTuple):
     as_of: dt.date
     screen: Screen
     adjust: Adjust
     exact: _Needs | None
-    """Where the panel must have just that, and no more."""
+    """If not None, the panel has exactly these fields and bars, and no more."""
 
 
 class _Needs(NamedTuple):
-    """What is loaded of each symbol; see `Plan`."""
+    """The fields and numbers of bars to load for each symbol; see `Plan`."""
 
     fields: frozenset[str]
     history: int
@@ -56,21 +56,21 @@ class _Needs(NamedTuple):
 
     @classmethod
     def of(cls, plan: Plan, fields: Collection[str] = ()) -> _Needs:
-        """Return what a plan needs, and perhaps further fields."""
+        """Return the needs of a plan, and of further fields."""
         return cls(frozenset({*plan.loads, *fields}), plan.history, plan.watched)
 
-    def joined(self, other: _Needs) -> _Needs:
-        """What does for both."""
+    def merge(self, other: _Needs) -> _Needs:
+        """Return the needs of a panel that serves both."""
         history, watched = max(self.history, other.history), max(self.watched, other.watched)
         return _Needs(self.fields | other.fields, history, watched)
 
 
-class _Loaded(NamedTuple):
+class _CachedPanel(NamedTuple):
     needs: _Needs
     panel: Panel
 
 
-class _Stretched(NamedTuple):
+class _CachedSessionsPanel(NamedTuple):
     key: tuple[dt.date, int, Screen, Adjust]
     needs: _Needs
     panel: Panel
@@ -80,18 +80,18 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def _locked(method: _Method) -> _Method:
-    """Let one thread at a time into a method of a `Loader`: what it builds is built once."""
+    """Let one thread at a time into a method of a `Loader`, so that nothing is built twice."""
 
     @wraps(method)
-    def alone(self: Loader, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401
+    def locked_method(self: Loader, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401
         with self.lock:
-            return method(self, *arguments, **named)
+            return method(self, *arguments, **keywords)
 
-    return cast("_Method", alone)
+    return cast("_Method", locked_method)
 
 
 class Views:
-    """The view of a store's newest state, made again when the store has moved on."""
+    """The view of a store's newest state; it is replaced once the store has changed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -102,29 +102,29 @@ class Views:
 
     @contextmanager
     def newest(self) -> Iterator[Loader]:
-        """Hold the view of the newest state; its snapshot is closed once nobody holds it.
+        """Hold the view of the newest state; its snapshot is closed after the last user is done.
 
         Raises StoreError, and UsageError after `close`.
         """
-        view = self._taken()
+        view = self._acquire()
         try:
             yield view
         finally:
-            self._give_back(view)
+            self._release(view)
 
-    def _taken(self) -> Loader:
+    def _acquire(self) -> Loader:
         with self._lock:
             if self._is_closed:
                 raise UsageError("this market is closed: open it again with marketsweep.open()")
             if self._store.state() != self._current.snapshot.state:
-                before = self._current
+                previous = self._current
                 self._current = Loader(self._store.snapshot(), self._store.path)
-                if not self._users[before]:
-                    before.snapshot.close()
+                if not self._users[previous]:
+                    previous.snapshot.close()
             self._users[self._current] += 1
             return self._current
 
-    def _give_back(self, view: Loader) -> None:
+    def _release(self, view: Loader) -> None:
         with self._lock:
             self._users[view] -= 1
             if self._users[view]:
@@ -134,7 +134,7 @@ class Views:
                 view.snapshot.close()
 
     def close(self) -> None:
-        """Close the snapshot, as soon as nobody holds its view."""
+        """Close the snapshot as soon as no scan uses its view."""
         with self._lock:
             self._is_closed = True
             if not self._users[self._current]:
@@ -142,7 +142,7 @@ class Views:
 
 
 class Loader:
-    """Days, universes and panels of a snapshot, each built once; threads may share it."""
+    """Days, universes and panels of a snapshot, each built once. Threads may share a loader."""
 
     def __init__(self, snapshot: Snapshot, folder: Path) -> None:
         self.folder = folder
@@ -151,15 +151,15 @@ class Loader:
         self._snapshot = snapshot
         self._days: dict[dt.date, MarketDay] = {}
         self._universes: dict[tuple[dt.date, Screen], Universe] = {}
-        self._panels: dict[_Key, _Loaded] = {}
+        self._panels: dict[_PanelKey, _CachedPanel] = {}
         self._suspects: dict[tuple[dt.date, int | None], Suspects] = {}
         self._counts: dict[tuple[dt.date, int, Screen], Counts] = {}
-        self._stretched: _Stretched | None = None
+        self._sessions_panel: _CachedSessionsPanel | None = None
         self._warnings: DataWarnings | None = None
-        self._names: tuple[Panel, frozenset[str]] | None = None
-        """The symbols of the last panel that was asked for warnings."""
-        self._absent: tuple[Panel, dict[str, bool]] | None = None
-        """Which facts are known of no symbol of the last panel that was asked for."""
+        self._panel_symbols: tuple[Panel, frozenset[str]] | None = None
+        """The panel of the last call of `warnings`, and its symbols."""
+        self._panel_absent_facts: tuple[Panel, dict[str, bool]] | None = None
+        """The panel of the last call of `absent_facts`, and whether each fact is absent."""
 
     @property
     def version(self) -> int:
@@ -172,37 +172,40 @@ class Loader:
         return self._snapshot.sessions
 
     def sessions_of(self, as_of: dt.date) -> list[dt.date]:
-        """The stored sessions up to and with a stored one: the whole ones, if it is whole."""
-        whole, stored = self._snapshot.whole, self.sessions
-        sessions = whole if as_of in whole else stored
+        """Return the stored sessions up to and including `as_of`.
+
+        If `as_of` is complete, only complete sessions are returned.
+        """
+        complete, stored = self._snapshot.whole, self.sessions
+        sessions = complete if as_of in complete else stored
         return sessions[: bisect_right(sessions, as_of)]
 
     @property
     def snapshot(self) -> Snapshot:
-        """The view of the store that everything here was read from."""
+        """The snapshot of the store that all data is read from."""
         return self._snapshot
 
     @_locked
     def day(self, as_of: dt.date) -> MarketDay:
-        """The market of a stored session."""
+        """Return the market of a stored session."""
         if as_of not in self._days:
-            _make_room(self._days, _DAYS_KEPT)
+            _make_room(self._days, _MAX_DAYS)
             self._days[as_of] = MarketDay(History(self._snapshot, as_of))
         return self._days[as_of]
 
     @_locked
     def universe(self, as_of: dt.date, screen: Screen) -> Universe:
-        """The universe of a stored session that passes `screen`."""
+        """Return the universe of a stored session that passes `screen`."""
         key = (as_of, screen)
         if key not in self._universes:
-            _make_room(self._universes, _DAYS_KEPT)
+            _make_room(self._universes, _MAX_DAYS)
             self._universes[key] = self.day(as_of).screened(screen)
         return self._universes[key]
 
     @_locked
     def marks(self, as_of: dt.date, bars: int, symbols: Sequence[str]) -> list[str]:
-        """What is suspicious of the newest `bars` of symbols up to a session, as `Suspects`."""
-        return self._suspects_of(as_of, bars).marks(symbols, bars) if symbols else []
+        """Return the names of the rules that suspect the newest `bars` of each symbol, or ""."""
+        return self._get_suspects(as_of, bars).marks(symbols, bars) if symbols else []
 
     @_locked
     def marks_of_hits(
@@ -213,101 +216,106 @@ class Loader:
         last: dt.date,
         bars: int,
     ) -> list[str]:
-        """What is suspicious of the `bars` of symbols up to sessions between `first` and `last`."""
+        """Return the names of the rules that suspect the `bars` before each hit, or "".
+
+        Hit i is `symbols[i]` on `days[i]`, a session between `first` and `last`.
+        """
         if not symbols:
             return []
         dates = self.day(last).history.dates
-        places = np.searchsorted(np.array(dates, "datetime64[D]"), days)
-        judged = len(dates) - bisect_left(dates, first) + bars
-        return self._suspects_of(last, judged).marks_of_hits(symbols, places, bars)
+        indices = np.searchsorted(np.array(dates, "datetime64[D]"), days)
+        inspected_bars = len(dates) - bisect_left(dates, first) + bars
+        return self._get_suspects(last, inspected_bars).marks_of_hits(symbols, indices, bars)
 
-    def _suspects_of(self, as_of: dt.date, bars: int) -> Suspects:
-        from marketsweep.quality.suspects import (  # scans without a match need it not
+    def _get_suspects(self, as_of: dt.date, bars: int) -> Suspects:
+        from marketsweep.quality.suspects import (  # not needed by scans without a match
             Suspects,
             reach_of,
         )
 
         key = as_of, reach_of(bars)
         if key not in self._suspects:
-            _make_room(self._suspects, _DAYS_KEPT)
+            _make_room(self._suspects, _MAX_DAYS)
             self._suspects[key] = Suspects(self.day(as_of).history, key[1])
         return self._suspects[key]
 
     @_locked
-    def unadjusted(self, looked_at: Sequence[dt.date], adjust: Adjust) -> int:
-        """How many of the sessions looked at may lack splits that are not known."""
-        return self._doubts.unadjusted(looked_at, adjust)
+    def unadjusted(self, scanned_sessions: Sequence[dt.date], adjust: Adjust) -> int:
+        """Return how many of the scanned sessions may lack splits that are not reported."""
+        return self._data_warnings.unadjusted(scanned_sessions, adjust)
 
     @property
-    def _doubts(self) -> DataWarnings:
+    def _data_warnings(self) -> DataWarnings:
         if self._warnings is None:
             self._warnings = DataWarnings(self._snapshot)
         return self._warnings
 
     @_locked
-    def warnings_of_all(self, as_of: dt.date, bars: int, adjust: Adjust) -> list[str]:
-        """What is doubtful in the last bars of every symbol up to a session."""
+    def market_warnings(self, as_of: dt.date, bars: int, adjust: Adjust) -> list[str]:
+        """Return the warnings about the last `bars` of all symbols up to a session."""
         index = self._snapshot.index
-        return list(self._doubts.of_scan(self.day(as_of).history, lambda: index, bars, adjust))
+        return list(
+            self._data_warnings.of_scan(self.day(as_of).history, lambda: index, bars, adjust)
+        )
 
     @_locked
     def warnings(self, panel: Panel, bars: int, adjust: Adjust) -> list[str]:
-        """What is doubtful in the data of a scan that looks at so many bars of a panel."""
+        """Return the warnings about the last `bars` of a panel's symbols."""
 
         def symbols() -> frozenset[str]:
-            if self._names is None or self._names[0] is not panel:
-                self._names = panel, frozenset(panel.symbols)
-            return self._names[1]
+            if self._panel_symbols is None or self._panel_symbols[0] is not panel:
+                self._panel_symbols = panel, frozenset(panel.symbols)
+            return self._panel_symbols[1]
 
         history = self.day(panel.as_of).history
-        return list(self._doubts.of_scan(history, symbols, bars, adjust))
+        return list(self._data_warnings.of_scan(history, symbols, bars, adjust))
 
     @_locked
     def absent_facts(self, panel: Panel, names: Collection[str]) -> tuple[str, ...]:
-        """Return the facts among `names` that are known of no symbol of a panel."""
-        if self._absent is None or self._absent[0] is not panel:
-            self._absent = panel, {}
-        absent = self._absent[1]
+        """Return the facts among `names` that no symbol of a panel has."""
+        if self._panel_absent_facts is None or self._panel_absent_facts[0] is not panel:
+            self._panel_absent_facts = panel, {}
+        absent = self._panel_absent_facts[1]
         for name in names - absent.keys():
-            told = panel.reference.told(panel.symbols, name)
-            absent[name] = bool(told) and all(value is None for value in told)
+            values = panel.reference.told(panel.symbols, name)
+            absent[name] = bool(values) and all(value is None for value in values)
         return tuple(sorted(name for name in names if absent[name]))
 
     @_locked
-    def absent_on(self, as_of: dt.date, names: Collection[str]) -> tuple[str, ...]:
-        """Return the facts among `names` that are known of no stored symbol on a day."""
+    def absent_facts_as_of(self, as_of: dt.date, names: Collection[str]) -> tuple[str, ...]:
+        """Return the facts among `names` that no stored symbol has on a day."""
         reference, symbols = self.day(as_of).reference, self.snapshot.symbols
-        told = {name: reference.told(symbols, name) for name in names}
-        return tuple(sorted(name for name in names if all(one is None for one in told[name])))
+        values = {name: reference.told(symbols, name) for name in names}
+        return tuple(sorted(name for name in names if all(value is None for value in values[name])))
 
     @_locked
     def panel(
         self, as_of: dt.date, screen: Screen, plan: Plan, adjust: Adjust, *, exact: bool = False
     ) -> Panel:
-        """The panel of a universe, with at least the fields and the history of `plan`.
+        """Return the panel of a universe, with at least the fields and bars that `plan` needs.
 
-        With `exact` just those: then it does not depend on what was asked for before.
+        With `exact` the panel has no more than these, so that it does not depend on earlier calls.
         """
         needs = _Needs.of(plan)
-        key = _Key(as_of, screen, adjust, needs if exact else None)
-        if kept := self._panels.get(key):
-            needs = needs.joined(kept.needs)
-            if needs == kept.needs:
-                return kept.panel
-        _make_room(self._panels, _PANELS_KEPT)
-        panel = self._build(as_of, self.universe(as_of, screen).columns, needs, adjust)
-        self._panels[key] = _Loaded(needs, panel)
+        key = _PanelKey(as_of, screen, adjust, needs if exact else None)
+        if cached := self._panels.get(key):
+            needs = needs.merge(cached.needs)
+            if needs == cached.needs:
+                return cached.panel
+        _make_room(self._panels, _MAX_PANELS)
+        panel = self._build_panel(as_of, self.universe(as_of, screen).columns, needs, adjust)
+        self._panels[key] = _CachedPanel(needs, panel)
         return panel
 
     @_locked
     def panel_of(
         self, as_of: dt.date, columns: NDArray[np.int64], plan: Plan, adjust: Adjust
     ) -> Panel:
-        """The panel of some columns of the axis, with the history of `plan`; it is not kept."""
-        return self._build(as_of, columns, _Needs.of(plan), adjust)
+        """Return the panel of some columns of the axis, with the bars of `plan`; not cached."""
+        return self._build_panel(as_of, columns, _Needs.of(plan), adjust)
 
     @_locked
-    def stretched(
+    def multi_session_panel(
         self,
         as_of: dt.date,
         first: int,
@@ -316,47 +324,49 @@ class Loader:
         plan: Plan,
         fields: Collection[str],
     ) -> Panel:
-        """The panel of all stretches from session `first` to `as_of`, for answers at all of them.
+        """Return the panel of all vintages from session number `first` to `as_of`.
 
-        Of those whose facts pass `screen`, with at least these fields, and before each answer the
-        history of `plan`.
+        It has the symbols whose facts pass `screen`, at least these `fields`, and before each of
+        the sessions the bars that `plan` needs. Results can be computed as of each session.
         """
         key, needs = (as_of, first, screen, adjust), _Needs.of(plan, fields)
-        kept = self._stretched
-        if kept and kept.key == key:
-            needs = needs.joined(kept.needs)
-            if needs == kept.needs:
-                return kept.panel
-        from marketsweep.scan.multi_session import stretched_panel  # few scans ask for it
+        cached = self._sessions_panel
+        if cached and cached.key == key:
+            needs = needs.merge(cached.needs)
+            if needs == cached.needs:
+                return cached.panel
+        from marketsweep.scan.multi_session import build_multi_session_panel  # few scans need it
 
-        self._stretched = None  # its memory is needed
+        self._sessions_panel = None  # frees the memory before the new panel is built
         fields, history, watched = needs
-        panel = stretched_panel(self.day(as_of), first, screen, adjust, history, watched, fields)
-        self._stretched = _Stretched(key, needs, panel)
+        panel = build_multi_session_panel(
+            self.day(as_of), first, screen, adjust, history, watched, fields
+        )
+        self._sessions_panel = _CachedSessionsPanel(key, needs, panel)
         return panel
 
     @_locked
     def counts(self, as_of: dt.date, first: int, screen: Screen) -> Counts:
-        """How many symbols each session from `first` to `as_of` should hold, and holds."""
-        from marketsweep.scan.multi_session import counts_of  # as above
+        """Return how many symbols are expected and present, by session from `first` to `as_of`."""
+        from marketsweep.scan.multi_session import count_sessions  # as above
 
         key = as_of, first, screen
         if key not in self._counts:
-            _make_room(self._counts, _DAYS_KEPT)
-            self._counts[key] = counts_of(self.day(as_of), first, screen)
+            _make_room(self._counts, _MAX_DAYS)
+            self._counts[key] = count_sessions(self.day(as_of), first, screen)
         return self._counts[key]
 
     def others(self, as_of: dt.date, adjust: Adjust) -> Others:
-        """How passes over a stored session find another symbol, whatever the universe is."""
+        """Return the function with which derived passes load the panel of any stored symbol."""
 
-        def one(symbol: str, plan: Plan) -> Panel:
+        def load_panel(symbol: str, plan: Plan) -> Panel:
             columns = np.array([self._snapshot.column_of(symbol)])
-            return self._build(as_of, columns, _Needs.of(plan, [SESSION]), adjust)
+            return self._build_panel(as_of, columns, _Needs.of(plan, [SESSION]), adjust)
 
-        return one
+        return load_panel
 
     @_locked
-    def _build(
+    def _build_panel(
         self,
         as_of: dt.date,
         columns: NDArray[np.int64],
@@ -368,6 +378,6 @@ class Loader:
         return build_panel(day.history, columns, survey, needs.fields, adjust, day.reference)
 
 
-def _make_room(kept: dict[Any, Any], most: int) -> None:
-    while len(kept) >= most:
-        del kept[next(iter(kept))]
+def _make_room(cache: dict[Any, Any], capacity: int) -> None:
+    while len(cache) >= capacity:
+        del cache[next(iter(cache))]

@@ -1,4 +1,4 @@
-"""What one scan looks at: one session of one state of the data, taken once at its beginning."""
+"""What one scan reads: one session of one state of the data, fixed when the scan begins."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class MarketView(Struct, frozen=True, eq=False):
     version: int
     """The data version."""
     sessions: list[dt.date]
-    """The stored sessions up to the one of the scan."""
+    """The stored sessions up to and including `as_of`."""
     newest: dt.date
     """The newest stored session."""
     asked: Collection[str] | None
-    """The symbols that were fetched of the session, if they were fetched one by one."""
+    """The symbols that were fetched for the session, if they were fetched one by one."""
     universe: Universe
     panel: Panel
     reference: Reference
@@ -55,17 +55,20 @@ class MarketView(Struct, frozen=True, eq=False):
         )
 
     def marks(self, plan: Plan, *, wanted: bool = True) -> Marks:
-        """Return what judges the bars that a plan looks at; nothing is judged unless wanted."""
+        """Return the function that marks symbols with suspicious bars among those a plan reads.
+
+        If marks are not wanted, the function marks no symbol.
+        """
         return partial(self.loader.marks, self.as_of, plan.history) if wanted else no_marks
 
     def unadjusted(self, plan: Plan) -> int:
-        """Return how many of the sessions that a plan looks at may lack splits."""
+        """Return how many of the sessions that a plan reads may lack splits."""
         return self.loader.unadjusted(self.sessions[-plan.bars[0] :], self.adjust)
 
     def absent_facts(self, names: Collection[str]) -> tuple[str, ...]:
-        """Return the facts among `names` that are known of no symbol of the panel."""
+        """Return the facts among `names` that no symbol of the panel has."""
         return self.loader.absent_facts(self.panel, names)
 
     def warnings(self, plan: Plan) -> Sequence[str]:
-        """Return what is doubtful in the data that a plan looks at."""
+        """Return the warnings about the data that a plan reads."""
         return self.loader.warnings(self.panel, plan.history, self.adjust)

@@ -1,4 +1,4 @@
-"""The panel of many past sessions, and how many symbols each of them should hold."""
+"""Build the panel of many past sessions, and count the symbols that each session should hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from marketsweep.universe.market_day import MarketDay
 from marketsweep.universe.screen import Screen
 
 
-def stretched_panel(
+def build_multi_session_panel(
     day: MarketDay,
     first: int,
     screen: Screen,
@@ -27,55 +27,61 @@ def stretched_panel(
     watched: int,
     fields: Collection[str],
 ) -> Panel:
-    """The panel of all stretches from session `first` up to a day, for answers at all of them.
+    """Return the panel of all vintages from session number `first` up to a day.
 
-    Of those whose facts pass `screen`, with `depth` bars before each answer, more where one of the
-    `watched` newest of them stands still.
+    It has the symbols whose facts pass `screen`, with `depth` bars before each session, and more
+    where the quote is unchanged over one of the `watched` newest of them.
     """
-    history, found = day.history, stretches(day.history, first, adjust)
+    history, vintages = day.history, stretches(day.history, first, adjust)
     names = history.snapshot.symbols
-    if not screen.lets_all_pass:
-        symbols = [names[column] for column in found.tickers.tolist()]
-        passes = day.facts.screened(symbols, screen, _as_of_ends(day, symbols, found.last)).passes
-        found = found.taken(np.flatnonzero(passes))
-    survey = history.survey_of(found.lanes, depth, watched, 0, first)
+    if not screen.is_empty:
+        symbols = [names[column] for column in vintages.tickers.tolist()]
+        passes = day.facts.screened(
+            symbols, screen, _reference_as_of_ends(day, symbols, vintages.last)
+        ).passes
+        vintages = vintages.taken(np.flatnonzero(passes))
+    survey = history.survey_of(vintages.lanes, depth, watched, 0, first)
     order = longest_first(survey.bars)
-    found, survey = found.taken(order), survey.taken(order)
-    symbols = [names[column] for column in found.tickers.tolist()]
-    reference = _as_of_ends(day, symbols, found.last)
-    panel = gathered(history, found.lanes, symbols, survey, fields, reference)
-    return replace(panel, spans=np.array([found.first, found.last, survey.bars]))
+    vintages, survey = vintages.taken(order), survey.taken(order)
+    symbols = [names[column] for column in vintages.tickers.tolist()]
+    reference = _reference_as_of_ends(day, symbols, vintages.last)
+    panel = gathered(history, vintages.lanes, symbols, survey, fields, reference)
+    return replace(panel, spans=np.array([vintages.first, vintages.last, survey.bars]))
 
 
-def counts_of(day: MarketDay, first: int, screen: Screen) -> Counts:
-    """How many symbols each session from `first` up to a day should hold, and holds."""
-    found = census(day.history, first)
-    if screen.lets_all_pass:
-        return found.counts(None)
-    passes = np.empty_like(found.expected)
-    passes[:] = day.facts.screened(found.symbols, screen).passes
-    owned = owners(day.history, first)
-    symbols = [found.symbols[column] for column, *_ in owned]
-    reference = _as_of_ends(day, symbols, np.array([end for *_, end in owned], dtype=np.int64))
-    of_owners = day.facts.screened(symbols, screen, reference).passes
-    for (column, _, begin, end), passed in zip(owned, of_owners, strict=True):
+def count_sessions(day: MarketDay, first: int, screen: Screen) -> Counts:
+    """Return how many symbols are expected and present, by session from number `first` on."""
+    census_result = census(day.history, first)
+    if screen.is_empty:
+        return census_result.counts(None)
+    passes = np.empty_like(census_result.expected)
+    passes[:] = day.facts.screened(census_result.symbols, screen).passes
+    tenures = owners(day.history, first)
+    symbols = [census_result.symbols[column] for column, *_ in tenures]
+    reference = _reference_as_of_ends(
+        day, symbols, np.array([end for *_, end in tenures], dtype=np.int64)
+    )
+    tenure_passes = day.facts.screened(symbols, screen, reference).passes
+    for (column, _, begin, end), passed in zip(tenures, tenure_passes, strict=True):
         passes[begin - first : end + 1 - first, column] = passed
-    return found.counts(passes)
+    return census_result.counts(passes)
 
 
-def _as_of_ends(
+def _reference_as_of_ends(
     day: MarketDay, symbols: Sequence[str], ends: NDArray[np.int64]
 ) -> ReferenceByPlace:
-    """Reference data of symbols, each as of the session at which its stretch ends."""
+    """Return the reference data of symbols, each as of the last session of its vintage."""
     history, snapshot = day.history, day.history.snapshot
     shared = {life.symbol for life in history.lives}
     lives = [life for life in snapshot.lives() if life[0] in shared]
-    listings = cache(lambda: [one for one in snapshot.listings() if one.symbol in shared])
+    listings = cache(
+        lambda: [listing for listing in snapshot.listings() if listing.symbol in shared]
+    )
     as_of = cache(lambda end: Reference(lives, listings, history.dates[end]))
     last = len(history.dates) - 1
-    apart = {
-        place: as_of(end)
-        for place, (symbol, end) in enumerate(zip(symbols, ends.tolist(), strict=True))
+    references = {
+        index: as_of(end)
+        for index, (symbol, end) in enumerate(zip(symbols, ends.tolist(), strict=True))
         if end < last and symbol in shared
     }
-    return ReferenceByPlace(day.reference, apart)
+    return ReferenceByPlace(day.reference, references)

@@ -1,4 +1,4 @@
-"""What a scan asks of every symbol, as one plan: the condition, what to sort by, what to show."""
+"""Plan what a scan computes for every symbol: the condition, the sort keys and the shown values."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ Column = NDArray[np.float64]
 Results = NDArray[np.float64]
 
 DEFAULT_SORT: Final = "median(dollar_volume, 20), dollar_volume"
-"""What matches are sorted by where nothing is asked for: the most traded first.
+"""The default sort keys: the most traded symbol first.
 
-The median is not misled by one wrong bar; symbols with fewer bars follow, by their newest one.
+One wrong bar does not change the median much. Symbols with fewer bars follow, sorted by their
+newest bar.
 """
 
 CLOSE: Final = tree.Field("close")
@@ -35,24 +36,24 @@ VOLUME: Final = tree.Field("volume")
 NO_CONDITIONS: Final = Saved()
 
 _CHANGING: Final = (tree.Field, tree.Fact, tree.Call, tree.Occurred)
-"""What a value has a part of that is worth showing: others are constants."""
+"""A value is worth showing if it contains one of these; without them it is constant."""
 
 
 class Query(NamedTuple):
-    """What a scan asks for, as texts or trees."""
+    """What a scan computes, as texts or trees."""
 
     condition: str | Node
     sort: str | Node | None = None
     columns: tuple[str | Node, ...] = ()
     saved: Saved = NO_CONDITIONS
     explained: bool = False
-    """Whether the clauses of the condition are looked at one by one."""
+    """Whether the clauses of the condition are evaluated one by one."""
     marked: bool = False
-    """Whether values that may depend on earlier bars are found."""
+    """Whether values that may depend on bars before the first stored one are found."""
 
 
 class ResultLayout(NamedTuple):
-    """Which result of a plan is of which node; the first is that of the condition."""
+    """The node of each result of a plan, in order. The first is the condition."""
 
     nodes: tuple[Node, ...]
 
@@ -61,11 +62,11 @@ class ResultLayout(NamedTuple):
         return {node: result[0] for node, result in zip(self.nodes, results, strict=True)}
 
     def of_hits(self, values: Results) -> dict[Node, Column]:
-        """Return the columns of a search [hits, results], by node; the condition has none."""
+        """Return the columns of a search [hits, results], by node. The condition has no column."""
         return dict(zip(self.nodes[1:], values.T, strict=True))
 
     def parts(self, lengths: Sequence[int]) -> list[slice]:
-        """Return where the results of several queries lie, one after the other."""
+        """Return the slice of each of several queries in their joined results."""
         ends = list(accumulate(lengths))
         return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
 
@@ -75,29 +76,29 @@ class PlannedQuery(NamedTuple):
 
     condition: Node
     keys: list[Node]
-    """What matches are sorted by."""
+    """The sort keys of the matches."""
     shown: dict[str, Node]
-    """The values that are shown, by their names."""
+    """The values to show, by name."""
     settled: dict[Node, Node]
-    """For nodes with recursions, what tells whether they have settled; if these are marked."""
+    """For each node with recursions, its variant that is unknown until they have settled."""
     clauses: dict[Node, str]
-    """What the condition joins by `and`, as its writer put it."""
+    """The clauses of the condition, with their text as written by the user."""
     parts: list[Node]
-    """What explains the clauses, if that is asked for."""
+    """The nodes that explain the clauses, if requested."""
     layout: ResultLayout
     plan: Plan
 
     @property
     def bars_needed(self) -> int:
-        """The bars of a symbol that the condition needs."""
+        """The number of bars of a symbol that the condition needs."""
         return self.plan.bars[0]
 
 
 @lru_cache(maxsize=64)
 def plan_together(queries: tuple[Query, ...]) -> tuple[list[PlannedQuery], Plan, list[slice]]:
-    """Plan several queries, whose results come one after the other. Raises ConditionError.
+    """Plan several queries as one plan. Raises ConditionError.
 
-    Return the queries, their one plan, and where the results of each lie.
+    Returns the planned queries, the joint plan, and the slice of each query in its results.
     """
     planned = [plan_query(query) for query in queries]
     lengths = [len(query.layout.nodes) for query in planned]
@@ -106,9 +107,9 @@ def plan_together(queries: tuple[Query, ...]) -> tuple[list[PlannedQuery], Plan,
     nodes = tuple(node for query in planned for node in query.layout.nodes)
     slices = ResultLayout(nodes).parts(lengths)
     read_where = [
-        None if place is None else part.start + place
+        None if row is None else part.start + row
         for part, query in zip(slices, planned, strict=True)
-        for place in query.plan.read_where
+        for row in query.plan.read_where
     ]
     return planned, make_plan(list(nodes), read_where=tuple(read_where)), slices
 
@@ -117,88 +118,101 @@ def plan_together(queries: tuple[Query, ...]) -> tuple[list[PlannedQuery], Plan,
 def plan_query(query: Query) -> PlannedQuery:
     """Plan one query. Raises ConditionError."""
     saved = query.saved
-    condition = condition_tree(query.condition, saved)
+    condition = parse_condition(query.condition, saved)
     source = query.condition if isinstance(query.condition, str) else None
-    shown = {written(node, source): node for node in _compared(condition)}
+    shown = {written(node, source): node for node in _compared_numbers(condition)}
     for column in query.columns:
-        shown[column.strip() if isinstance(column, str) else str(column)] = _number(column, saved)
+        shown[column.strip() if isinstance(column, str) else str(column)] = _parse_number(
+            column, saved
+        )
     clauses = {node: written(node, source) for node in clauses_of(condition)}
-    found = (part for clause in clauses for part in parts_of(clause)) if query.explained else ()
-    parts = list(dict.fromkeys(found))
-    keys = [_number(key, saved) for key in _several(query.sort or DEFAULT_SORT)]
+    explaining_parts = (
+        (part for clause in clauses for part in parts_of(clause)) if query.explained else ()
+    )
+    parts = list(dict.fromkeys(explaining_parts))
+    keys = [_parse_number(key, saved) for key in _split_keys(query.sort or DEFAULT_SORT)]
     fixed = [condition, CLOSE, VOLUME]
     explaining = tuple(clauses) if query.explained else ()
     recursive = (condition, *keys, *shown.values(), *explaining) if query.marked else ()
-    late = {node: settled(node) for node in recursive if recursions(node)}
-    of_matches = [*fixed, *keys, *shown.values()]
-    nodes = [*of_matches, *late.values(), *parts]
-    # Answers that may be others are counted, wherever they are.
-    whole = {one for node in (condition, *explaining) if node in late for one in (node, late[node])}
-    guards = [None if node in whole else 0 for node in (*of_matches, *late.values())]
+    settled_nodes = {node: settled(node) for node in recursive if recursions(node)}
+    match_nodes = [*fixed, *keys, *shown.values()]
+    nodes = [*match_nodes, *settled_nodes.values(), *parts]
+    # A condition or clause that may change is counted over all symbols, so it is never guarded.
+    unguarded = {
+        output
+        for node in (condition, *explaining)
+        if node in settled_nodes
+        for output in (node, settled_nodes[node])
+    }
+    guards = [None if node in unguarded else 0 for node in (*match_nodes, *settled_nodes.values())]
     plan = make_plan(nodes, read_where=(*guards, *[None] * len(parts)))
     layout = ResultLayout(tuple(nodes))
-    return PlannedQuery(condition, keys, shown, late, clauses, parts, layout, plan)
+    return PlannedQuery(condition, keys, shown, settled_nodes, clauses, parts, layout, plan)
 
 
 def settled_bars(query: PlannedQuery) -> int:
-    """Return the bars at which all recursions of a query have settled; 0 without any."""
+    """Return the number of bars after which all recursions have settled; 0 without recursions."""
     bars = dict(zip(query.layout.nodes, query.plan.bars, strict=True))
-    return max((bars[late] for late in query.settled.values()), default=0)
+    return max((bars[settled_node] for settled_node in query.settled.values()), default=0)
 
 
 def slowest(query: PlannedQuery) -> str:
-    """Return the recursion that takes the most bars to settle; there must be one."""
-    takes = dict(chain.from_iterable(recursions(node).items() for node in query.settled))
-    return max(takes, key=lambda name: takes[name])
+    """Return the recursion that needs the most bars to settle; the query must have one."""
+    bars_by_recursion = dict(
+        chain.from_iterable(recursions(node).items() for node in query.settled)
+    )
+    return max(bars_by_recursion, key=lambda name: bars_by_recursion[name])
 
 
-def _several(sort: str | Node) -> Sequence[str | Node]:
+def _split_keys(sort: str | Node) -> Sequence[str | Node]:
     if not isinstance(sort, str):
         return [sort]
-    return split_expressions(sort) or [sort]  # of nothing, the parser says what is wrong
+    return split_expressions(sort) or [sort]  # the parser reports what is wrong with an empty text
 
 
-def condition_tree(given: str | Node, saved: Saved) -> Node:
-    """The tree of a condition. Raises ConditionError for what is none."""
-    node = parse(given, saved) if isinstance(given, str) else given
+def parse_condition(source: str | Node, saved: Saved) -> Node:
+    """Return the tree of a condition. Raises ConditionError if it is not a valid condition."""
+    node = parse(source, saved) if isinstance(source, str) else source
     if node.kind is not Kind.TRUTH:
-        raise _pointed(f"{node} is {node.kind.value}, and a condition is true or false", given)
-    return node
-
-
-def _number(given: str | Node, saved: Saved) -> Node:
-    node = parse_expression(given, saved) if isinstance(given, str) else given
-    if node.kind is not Kind.NUMBER:
-        raise _pointed(
-            f"{node} is {node.kind.value}, and only numbers can be sorted by or shown", given
+        raise _condition_error(
+            f"{node} is {node.kind.value}, and a condition is true or false", source
         )
     return node
 
 
-def _pointed(message: str, given: str | Node) -> ConditionError:
-    if isinstance(given, Node):
+def _parse_number(source: str | Node, saved: Saved) -> Node:
+    node = parse_expression(source, saved) if isinstance(source, str) else source
+    if node.kind is not Kind.NUMBER:
+        raise _condition_error(
+            f"{node} is {node.kind.value}, and only numbers can be sorted by or shown", source
+        )
+    return node
+
+
+def _condition_error(message: str, source: str | Node) -> ConditionError:
+    if isinstance(source, Node):
         return ConditionError(message)
-    return ConditionError(message, given, 0, len(given))
+    return ConditionError(message, source, 0, len(source))
 
 
-def _compared(condition: Node) -> list[Node]:
-    """The numbers that a condition compares: what a reader wants to see of a match."""
-    found: list[Node] = []
-    for node in _own(condition):
+def _compared_numbers(condition: Node) -> list[Node]:
+    """Return the numbers that a condition compares: the values worth showing of a match."""
+    numbers: list[Node] = []
+    for node in _walk_own_bars(condition):
         if isinstance(node, tree.Compare | tree.Cross):
-            found += [
+            numbers += [
                 side
                 for side in node.children()
                 if side.kind is Kind.NUMBER
                 and not isinstance(side, tree.Field)
                 and any(isinstance(part, _CHANGING) for part in side.walk())
             ]
-    return found
+    return numbers
 
 
-def _own(node: Node) -> Iterator[Node]:
-    """A node and those below it, but for the insides of what is asked of other bars or symbols."""
+def _walk_own_bars(node: Node) -> Iterator[Node]:
+    """Yield a node and the nodes below it, except those evaluated on other bars or symbols."""
     yield node
     if not isinstance(node, tree.Occurred | tree.Derived):
         for child in node.children():
-            yield from _own(child)
+            yield from _walk_own_bars(child)

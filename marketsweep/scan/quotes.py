@@ -1,4 +1,4 @@
-"""What people want to see beside the close of a match: the name, and the change of the session."""
+"""Read what users want to see beside the close of a match: the name and the day's change."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _CHANGE: Final = "roc(1)"
 
 
 class Quotes(NamedTuple):
-    """Names and changes of some symbols, in their order."""
+    """Names and changes of symbols, in the order of the symbols."""
 
     names: list[str]
     """"" where no name is known."""
     changes: NDArray[np.float64]
-    """Percent from the close before to the close; NaN where one of them is missing."""
+    """Percent from the previous close to the close; NaN if one of them is missing."""
 
 
 def quotes_of(loader: Loader, as_of: dt.date, symbols: Sequence[str], adjust: Adjust) -> Quotes:
-    """Return the quotes of some symbols as of a stored session.
+    """Return the quotes of symbols as of a stored session.
 
-    They are not part of the scan's plan, so that they change neither what it looks at nor what
-    it marks.
+    The quotes are not part of the scan's plan, so they change neither which bars the scan reads nor
+    which symbols it marks.
     """
     if not symbols:
         return Quotes([], np.zeros(0))
@@ -41,19 +41,21 @@ def quotes_of(loader: Loader, as_of: dt.date, symbols: Sequence[str], adjust: Ad
     columns = np.array([loader.snapshot.column_of(symbol) for symbol in symbols])
     panel = loader.panel_of(as_of, columns, plan, adjust)
     (changes,) = evaluate(plan, panel, executor("serial"), loader.others(as_of, adjust))
-    lanes = dict(zip(panel.symbols, range(len(panel.symbols)), strict=True))
+    indices = dict(zip(panel.symbols, range(len(panel.symbols)), strict=True))
     names = _names_of(loader, as_of, symbols)
-    return Quotes(names, changes[0, [lanes[symbol] for symbol in symbols]])
+    return Quotes(names, changes[0, [indices[symbol] for symbol in symbols]])
 
 
 def _names_of(loader: Loader, as_of: dt.date, symbols: Sequence[str]) -> list[str]:
-    """Return the names of some symbols, without reading all reference data for them."""
+    """Return the names of symbols. Reads all reference data only if companies share a ticker."""
     names: defaultdict[str, list[str]] = defaultdict(list)
     for listing in loader.snapshot.listings(frozenset(symbols)):
         names[listing.symbol].append(listing.name or "")
     shared = [symbol for symbol in symbols if len(names[symbol]) > 1]
     if shared:
-        # Several companies had the ticker: the day decides.
-        told = loader.day(as_of).reference.told(shared, "name")
-        names.update({symbol: [str(name or "")] for symbol, name in zip(shared, told, strict=True)})
+        # The ticker had several companies: the day decides.
+        names_as_of = loader.day(as_of).reference.told(shared, "name")
+        names.update(
+            {symbol: [str(name or "")] for symbol, name in zip(shared, names_as_of, strict=True)}
+        )
     return [names[symbol][0] if names[symbol] else "" for symbol in symbols]

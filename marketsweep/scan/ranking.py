@@ -1,4 +1,4 @@
-"""Columns to matches: who comes first, and how many of them are told."""
+"""Rank the matches of a scan, and cut and order them for the result."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from marketsweep.core.safe_text import some_of
 
 _SHOWN: Final = 3
-"""Suspicious matches that a warning names."""
+"""The number of suspicious matches that a warning names."""
 
 _CHUNK: Final = 256
-"""Matches that are judged together; of fewer, reading takes longest."""
+"""The number of matches inspected together; reading dominates the time of smaller chunks."""
 
 
 def rank(
@@ -24,28 +24,28 @@ def rank(
     *,
     descending: bool,
 ) -> NDArray[np.int64]:
-    """Places of the matches, best first.
+    """Return the positions of the matches, best first.
 
-    `matched` and each of `keys` are [symbols]; where the first key is equal the second counts, and
-    so on. Where a key is NaN a match comes last; equal ones are in the order of their symbols, so
-    that an answer is the same on every machine.
+    `matched` and each of `keys` are [symbols]. Ties of the first key are broken by the second, and
+    so on. NaN sorts last. Remaining ties are in the order of the symbols, so that a result is the
+    same on every machine.
     """
-    places = np.flatnonzero(matched)
-    names = np.array([symbols[place] for place in places.tolist()], dtype=str)
-    everyone = np.zeros(len(places), dtype=np.int64)
-    return places[
-        ranked_within(everyone, [key[places] for key in keys], names, descending=descending)
+    indices = np.flatnonzero(matched)
+    names = np.array([symbols[index] for index in indices.tolist()], dtype=str)
+    one_group = np.zeros(len(indices), dtype=np.int64)
+    return indices[
+        order_within(one_group, [key[indices] for key in keys], names, descending=descending)
     ]
 
 
-def ranked_within(
+def order_within(
     groups: NDArray[np.int64],
     keys: Sequence[NDArray[np.float64]],
     names: NDArray[np.str_] | NDArray[np.int64],
     *,
     descending: bool,
 ) -> NDArray[np.intp]:
-    """The order of matches by their group, and best first within it; as `rank`, all [matches]."""
+    """Return the order of matches by group, best first within a group; all arrays are [matches]."""
     columns = [-key if descending else key for key in reversed(keys)]
     return np.lexsort((names, *columns, groups))
 
@@ -53,20 +53,22 @@ def ranked_within(
 def best_of_groups(
     places: NDArray[np.int64], groups: NDArray[np.int64], most: int
 ) -> NDArray[np.int64]:
-    """The first `most` places of each group, in their order; nobody of group -1, the unknown.
+    """Return the first `most` of `places` in each group, in the order of `places`.
 
-    `groups` is [symbols].
+    `groups` is [symbols]; symbols of the unknown group, -1, are left out.
     """
-    group = groups[places]
-    order = np.argsort(group, kind="stable")
-    ordered = group[order]
-    starts = np.searchsorted(ordered, ordered)  # where each one's group begins
-    kept = (np.arange(len(ordered)) - starts < most) & (ordered >= 0)
-    return places[np.sort(order[kept])]
+    group_of_place = groups[places]
+    order = np.argsort(group_of_place, kind="stable")
+    sorted_groups = group_of_place[order]
+    starts = np.searchsorted(
+        sorted_groups, sorted_groups
+    )  # the first position of each match's group
+    is_best = (np.arange(len(sorted_groups)) - starts < most) & (sorted_groups >= 0)
+    return places[np.sort(order[is_best])]
 
 
 class Ranked(NamedTuple):
-    """Matches in their order, with the mark of each, and what is to be said of the marked."""
+    """Matches in order, the mark of each, and the warnings about the marked ones."""
 
     places: NDArray[np.int64]
     marks: list[str]
@@ -74,60 +76,64 @@ class Ranked(NamedTuple):
 
 
 Marks = Callable[[Sequence[str]], list[str]]
-"""What is suspicious of some symbols."""
+"""A function that returns, for each symbol, the names of the rules that suspect its bars, or ""."""
 
 
 def no_marks(symbols: Sequence[str]) -> list[str]:
-    """Return a mark of each symbol that says nothing, for scans that do not judge bars."""
+    """Return an empty mark for each symbol, for scans that do not inspect bars."""
     return [""] * len(symbols)
 
 
-def marked_last(
+def order_clean_first(
     places: NDArray[np.int64], symbols: Sequence[str], marks: Marks, most: int | None
 ) -> Ranked:
-    """Return the first `most` matches, those without a mark before the others.
+    """Return the first `most` matches, those without a mark first.
 
-    No more symbols are judged than it takes to find as many without a mark.
+    Inspects no more symbols than needed to find `most` matches without a mark.
     """
     clean: list[int] = []
     marked: dict[int, str] = {}
-    everyone = places.tolist()
-    wanted = len(everyone) if most is None else most
-    step = max(1, len(everyone)) if most is None else max(_CHUNK, most)
-    for begin in range(0, len(everyone), step):
-        chunk = everyone[begin : begin + step]
-        found = marks([symbols[place] for place in chunk])
-        marked |= {place: mark for place, mark in zip(chunk, found, strict=True) if mark}
+    ranked = places.tolist()
+    limit = len(ranked) if most is None else most
+    step = max(1, len(ranked)) if most is None else max(_CHUNK, most)
+    for begin in range(0, len(ranked), step):
+        chunk = ranked[begin : begin + step]
+        chunk_marks = marks([symbols[place] for place in chunk])
+        marked |= {place: mark for place, mark in zip(chunk, chunk_marks, strict=True) if mark}
         clean += [place for place in chunk if place not in marked]
-        if len(clean) >= wanted:
+        if len(clean) >= limit:
             break
-    ordered = [*clean, *marked][:wanted]
-    said = suspicious_warning("suspicious matches come last", _by_symbol(symbols, marked))
-    return Ranked(np.array(ordered, np.int64), [marked.get(place, "") for place in ordered], said)
-
-
-def marked_in_place(
-    places: NDArray[np.int64], symbols: Sequence[str], marks: Marks, most: int | None
-) -> Ranked:
-    """Return the first `most` matches as they are ranked, with their marks."""
-    shown = places[:most]
-    found = marks([symbols[place] for place in shown.tolist()])
-    marked = {place: mark for place, mark in zip(shown.tolist(), found, strict=True) if mark}
+    ordered = [*clean, *marked][:limit]
+    warnings = suspicious_warning("suspicious matches come last", _marks_by_symbol(symbols, marked))
     return Ranked(
-        shown, found, suspicious_warning("suspicious matches", _by_symbol(symbols, marked))
+        np.array(ordered, np.int64), [marked.get(place, "") for place in ordered], warnings
     )
 
 
-def _by_symbol(symbols: Sequence[str], marked: Mapping[int, str]) -> dict[str, str]:
+def keep_rank_order(
+    places: NDArray[np.int64], symbols: Sequence[str], marks: Marks, most: int | None
+) -> Ranked:
+    """Return the first `most` matches in their order, with their marks."""
+    shown = places[:most]
+    shown_marks = marks([symbols[place] for place in shown.tolist()])
+    marked = {place: mark for place, mark in zip(shown.tolist(), shown_marks, strict=True) if mark}
+    return Ranked(
+        shown,
+        shown_marks,
+        suspicious_warning("suspicious matches", _marks_by_symbol(symbols, marked)),
+    )
+
+
+def _marks_by_symbol(symbols: Sequence[str], marked: Mapping[int, str]) -> dict[str, str]:
     return {symbols[place]: mark for place, mark in marked.items()}
 
 
-def suspicious_warning(what: str, marks: Mapping[str, str]) -> list[str]:
+def suspicious_warning(heading: str, marks: Mapping[str, str]) -> list[str]:
     """Return a warning that names the symbols with a mark; an empty list if no symbol has one."""
     if not marks:
         return []
-    named = [f"{symbol} ({mark})" for symbol, mark in marks.items()]
+    texts = [f"{symbol} ({mark})" for symbol, mark in marks.items()]
     return [
-        f"{what}: {some_of(named, _SHOWN)}; --exclude-suspect leaves them out, "
+        f"{heading}: {some_of(texts, _SHOWN)}; --exclude-suspect leaves them out, "
         "marketsweep status --quality shows their bars"
     ]

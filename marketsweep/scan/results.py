@@ -1,4 +1,4 @@
-"""What a scan gives back: matches as columns, with the receipt of what they cover."""
+"""The result of a scan: matches as columns, with the receipt of the coverage."""
 
 from __future__ import annotations
 
@@ -22,76 +22,76 @@ if TYPE_CHECKING:
 
 
 class Excluded(NamedTuple):
-    """How many symbols were left out, by reason."""
+    """How many symbols were excluded, by reason."""
 
     prescreen: int = 0
     stale: int = 0
     short_history: int = 0
     suspect: int = 0
-    """Suspicious bars among those looked at; left out only where that is asked for."""
+    """Symbols with suspicious bars; excluded only if requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What a scan covered: expected = evaluated + everyone excluded."""
+    """What a scan covered: expected = evaluated + all excluded."""
 
     expected: int
     evaluated: int
     excluded: Excluded
     bars_needed: int = 0
-    """Bars that the condition needs of a symbol."""
+    """Bars of a symbol that the condition needs."""
     unknown: int = 0
-    """Symbols that lack a fact of the pre-screen and that no other part excludes."""
+    """Symbols that lack a fact of the pre-screen and fail no other clause of it."""
     unknown_kept: bool = False
-    """Whether they passed, as was asked for; else they were left out."""
+    """Whether the unknown symbols passed the pre-screen, as requested."""
     funnel: list[Clause] = field(default_factory=list)
-    """What each part of the pre-screen left out, in the order in which they were asked."""
+    """What each clause of the pre-screen excluded, in the order of evaluation."""
     stale_symbols: list[str] = field(default_factory=list)
     suspect_symbols: list[str] = field(default_factory=list)
     sessions: int = 0
-    """Sessions that the bars needed of a symbol span, up to the as-of session."""
+    """Sessions that the bars needed span, up to the as-of session."""
     sessions_missing: int = 0
-    """How many of those are not stored, so that indicators run over a gap."""
+    """How many of these sessions are not stored, so that indicators run over a gap."""
     sessions_unadjusted: int = 0
-    """How many of those may lack splits, since the source did not give them."""
+    """How many of these sessions may lack splits, because the source did not report them."""
     settled_bars: int = 0
-    """Bars at which the recursions of the condition and the shown values settle; 0 without any."""
+    """Bars after which the recursions of the condition and the values settle; 0 without any."""
     unsettled: int = 0
-    """How many of the evaluated have fewer."""
+    """How many of the evaluated symbols have fewer bars than `settled_bars`."""
     unsettled_answers: int = 0
+    """How many of the evaluated symbols have a result that may change over a longer history."""
     absent_facts: tuple[str, ...] = ()
-    """Facts of the condition that are known of no symbol looked at."""
-    """Evaluated symbols whose answer may change over a longer history."""
+    """Facts of the condition that no symbol of the panel has."""
 
     @property
     def share(self) -> float:
-        """The part of what was asked for that has an answer that longer histories do not change."""
-        asked = self._asked
-        return self.answered - self.unsettled_answers / asked if asked else 1.0
+        """The share of the requested symbols with a result that longer histories do not change."""
+        requested = self._requested
+        return self.answered - self.unsettled_answers / requested if requested else 1.0
 
     @property
     def answered(self) -> float:
-        """The part of what was asked for that has an answer.
+        """The share of the requested symbols that have a result.
 
-        Symbols that the pre-screen left out, or that were to be left out as suspicious, were not
-        asked for; those with a short history were looked at, and have none yet to give.
+        Symbols that the pre-screen or the suspicion of bars excluded were not requested. Symbols
+        with a short history count as covered: they were evaluated and have no value yet.
         """
-        return 1.0 - self.excluded.stale / self._asked if self._asked else 1.0
+        return 1.0 - self.excluded.stale / self._requested if self._requested else 1.0
 
     @property
-    def _asked(self) -> int:
+    def _requested(self) -> int:
         return self.expected - self.excluded.prescreen - self.excluded.suspect
 
 
 class Reuse(NamedTuple):
-    """What an incremental scan did: evaluated + reused are all symbols that it looked at."""
+    """What an incremental scan did: evaluated + reused are all symbols of the scan."""
 
     fetched: int
-    """Symbols whose data has changed since their result was kept, or that have none."""
+    """Symbols without a cached result, or whose data has changed since it was cached."""
     evaluated: int
     reused: int = 0
     audited: int = 0
-    """Symbols whose kept results were evaluated again and compared."""
+    """Symbols whose cached results were evaluated again and compared."""
 
     def __str__(self) -> str:
         return (
@@ -101,7 +101,7 @@ class Reuse(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """Seconds: load (catalog, universe, panel), evaluate (the kernels), total (ranking too)."""
+    """Seconds: load (catalog, universe, panel), evaluate (the kernels), total (with ranking)."""
 
     load: float
     evaluate: float
@@ -109,16 +109,16 @@ class Timing(NamedTuple):
 
 
 class Match(NamedTuple):
-    """One symbol that matched; `values` are the condition's parts and the columns asked for."""
+    """A symbol that matched; `values` are the condition's numbers and the requested columns."""
 
     symbol: str
     close: float
     volume: float
     values: dict[str, float]
     suspicious: str = ""
-    """What is suspicious of the bars that the match rests on, by the names of the rules."""
+    """Names of the rules that suspect bars which the match depends on."""
     unsettled: tuple[str, ...] = ()
-    """The names of the values that may be others over a longer history."""
+    """Names of the values that may change over a longer history."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,39 +139,39 @@ class Hits(Frame):
     data_version: int
     timing: Timing
     tree: Node
-    """The condition, its names resolved."""
+    """The condition, with its names resolved."""
     shown: dict[str, Node]
-    """What each of the values is."""
+    """The node of each of the values."""
     matched: int
-    """How many matched; `limit` and `top` may show fewer."""
+    """How many symbols matched; `limit` and `top` may show fewer."""
     suspicious: list[str] = field(default_factory=list)
-    """For each match, the rules that suspect bars it rests on: "decimal slip, hole", or ""."""
+    """For each match, the rules that suspect bars it depends on: "decimal slip, hole", or ""."""
     unsettled: list[tuple[str, ...]] = field(default_factory=list)
     """For each match, the names of the values that may change over a longer history."""
     warnings: list[str] = field(default_factory=list)
     funnel: list[ClauseCount] = field(default_factory=list)
-    """Whom each clause lets through, in order; where that was asked for."""
+    """How many symbols pass each clause, in order; if requested."""
     near: list[NearMiss] = field(default_factory=list)
-    """Symbols that fail exactly one clause by the smallest margin, if asked for."""
+    """Symbols that fail exactly one clause by the smallest margin, if requested."""
     sessions_behind: int = 0
-    """Sessions that have closed since the newest stored one; 0 where an as-of day was given."""
+    """Sessions closed since the newest stored one; 0 if an as-of day was given."""
     reuse: Reuse | None = None
-    """What was evaluated and what was not; of an incremental scan."""
+    """What an incremental scan evaluated and reused; None for other scans."""
     distribution: Distribution | None = None
-    """What a cluster did, and what was lost on the way; of the ray executor."""
+    """What the workers of a cluster did and lost; None without the ray executor."""
 
     def __len__(self) -> int:
         return len(self.symbols)
 
     @property
     def counted(self) -> str:
-        """How many there are, in words."""
+        """The number of matches, in words."""
         shown = f"{len(self):,} of " if len(self) < self.matched else ""
         return f"{shown}{self.matched:,} match{'es' if self.matched != 1 else ''}"
 
     @property
     def matches(self) -> list[Match]:
-        """The matches one by one."""
+        """The matches as records."""
         closes, volumes = self.close.tolist(), self.volume.tolist()
         values = {name: column.tolist() for name, column in self.values.items()}
         return [
@@ -187,7 +187,7 @@ class Hits(Frame):
         ]
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """One flat dict a match."""
+        """Return one flat dict per match."""
         return [
             {
                 "symbol": m.symbol,
@@ -201,11 +201,11 @@ class Hits(Frame):
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole answer as plain data: the JSON of `marketsweep scan --format json`."""
+        """Return the result as plain data: the JSON of `marketsweep scan --format json`."""
         coverage = self.coverage
         excluded = coverage.excluded._asdict()
         if not coverage.excluded.suspect:
-            del excluded["suspect"]  # said only where it was asked for, and some were found
+            del excluded["suspect"]  # reported only if requested and not 0
         receipt: dict[str, Any] = {
             "expected": coverage.expected,
             "evaluated": coverage.evaluated,
@@ -233,8 +233,8 @@ class Hits(Frame):
             "matched": self.matched,
             "sessions_behind": self.sessions_behind,
             "warnings": list(self.warnings),
-            **({"funnel": [one._asdict() for one in self.funnel]} if self.funnel else {}),
-            **({"near": [one._asdict() for one in self.near]} if self.near else {}),
+            **({"funnel": [record._asdict() for record in self.funnel]} if self.funnel else {}),
+            **({"near": [record._asdict() for record in self.near]} if self.near else {}),
             **({"reuse": self.reuse._asdict()} if self.reuse else {}),
             **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "data_version": self.data_version,
@@ -242,11 +242,11 @@ class Hits(Frame):
         }
 
     def to_polars(self) -> pl.DataFrame:
-        """A polars frame: symbol, close, volume, the values, what is suspicious and not settled."""
+        """Return a polars frame: symbol, close, volume, values, suspicious and unsettled."""
         import polars as pl  # 400 ms to import, and few callers need it
 
-        taken = {"symbol", "close", "volume"}
-        columns = {name: column for name, column in self.values.items() if name not in taken}
+        reserved = {"symbol", "close", "volume"}
+        columns = {name: column for name, column in self.values.items() if name not in reserved}
         return pl.DataFrame(
             {
                 "symbol": pl.Series(self.symbols, dtype=pl.String),
@@ -260,13 +260,13 @@ class Hits(Frame):
     @property
     def receipt(self) -> str:
         """The coverage receipt in one sentence."""
-        coverage, left = self.coverage, self.coverage.excluded
+        coverage, excluded = self.coverage, self.coverage.excluded
         return (
             f"{self.counted} as of {self.as_of}; {coverage.evaluated:,} of "
-            f"{coverage.expected:,} symbols evaluated; {left.prescreen:,} filtered out, "
-            f"{left.stale:,} stale, {left.short_history:,} with fewer than "
+            f"{coverage.expected:,} symbols evaluated; {excluded.prescreen:,} filtered out, "
+            f"{excluded.stale:,} stale, {excluded.short_history:,} with fewer than "
             f"{coverage.bars_needed} bars"
-            + (f", {left.suspect:,} suspicious" if left.suspect else "")
+            + (f", {excluded.suspect:,} suspicious" if excluded.suspect else "")
             + (f"; {coverage.unsettled:,} not settled" if coverage.unsettled else "")
             + (f"; {behind_today(self.sessions_behind)}" if self.sessions_behind else "")
             + (f"; incremental: {self.reuse}" if self.reuse else "")

@@ -1,15 +1,15 @@
-"""A scan, whole: from a condition to ranked matches with their receipt.
+"""Run a scan: from a condition to ranked matches with their receipt.
 
-1. The condition becomes a tree and, with what to sort by and show, one plan (`plan_together`).
+1. The condition, the sort keys and the shown values become trees, and one plan (`plan_together`).
 2. The as-of day becomes a stored session (`resolve_session`).
-3. The universe of that day is pre-screened (`MarketDay.screened`), by what `Screen` asks for.
-4. Its bars become a panel (`build_panel`), of the fields and the history that the plan needs.
-5. An executor evaluates the plan over the panel, after the passes that it asks for (`evaluate`).
-   An incremental scan does both for some symbols alone, and reuses the rest (`Reusing`). From
-   here on the scan looks at one `MarketView`.
-6. Whoever has too few bars, or suspicious ones where that is asked for, is left out, what may
-   depend on earlier bars is found (`find_unsettled`), and the receipt is drawn up (`_coverage`).
-7. The matches are ranked (`rank`), and those that rest on suspicious bars marked (`marked_last`).
+3. The universe of that session is pre-screened (`MarketDay.screened`) by a `Screen`.
+4. Its bars become a panel (`build_panel`), with the fields and the history that the plan needs.
+5. An executor evaluates the plan over the panel, after the derived passes (`evaluate`).
+   An incremental scan does steps 4 and 5 for some symbols, and reuses the results of the others
+   (`IncrementalRun`). From here on the scan reads one `MarketView`.
+6. Symbols with too few bars, or on request with suspicious ones, are excluded. Values that may
+   depend on earlier bars are found (`find_unsettled`), and the receipt is made (`_coverage`).
+7. The matches are ranked (`rank`), and those on suspicious bars are marked (`order_clean_first`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from marketsweep.language import tree
 from marketsweep.language.presets import Saved
 from marketsweep.language.tree import Node
 from marketsweep.language.vocabulary import GROUPS
-from marketsweep.scan.facts import absent_in_words, require_facts
+from marketsweep.scan.facts import absent_facts_warnings, require_facts
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import MarketView
 from marketsweep.scan.query import (
@@ -61,8 +61,8 @@ from marketsweep.scan.query import (
 from marketsweep.scan.ranking import (
     Marks,
     best_of_groups,
-    marked_in_place,
-    marked_last,
+    keep_rank_order,
+    order_clean_first,
     rank,
 )
 from marketsweep.scan.results import Coverage, Excluded, Hits, Timing
@@ -78,7 +78,10 @@ MinHistory = Literal["settled", "valid"]
 
 
 class Scan(Struct, frozen=True):
-    """What to look for, where, when, and how to show it. Texts may be trees."""
+    """A condition, the universe and session to evaluate it on, and how to show the matches.
+
+    Texts may also be trees.
+    """
 
     condition: str | Node
     where: str | Node | None = None
@@ -87,7 +90,7 @@ class Scan(Struct, frozen=True):
     descending: bool = True
     limit: int | None = None
     top: int | None = None
-    """At most so many of each group; with `by`, the fact that makes the groups."""
+    """At most this many matches per group; `by` names the fact that defines the groups."""
     by: str = ""
     columns: tuple[str | Node, ...] = ()
     executor: str | Ray = "threads"
@@ -96,139 +99,140 @@ class Scan(Struct, frozen=True):
     adjust: Adjust = "splits"
     exclude_suspect: bool = False
     min_history: MinHistory = "valid"
-    """Whether values count from TA-Lib's first valid bar on, or once recursions have settled."""
+    """Whether values count from TA-Lib's first valid bar, or once recursions have settled."""
     marked: bool = True
-    """Whether matches on suspicious bars are marked, and come last where no sort is given."""
+    """Whether matches on suspicious bars are marked, and come last if `sort` is None."""
     finds_unsettled: bool = True
-    """Whether values that may depend on bars before the stored ones are marked."""
+    """Whether values that may depend on bars before the first stored one are marked."""
     saved: Saved = NO_CONDITIONS
-    """What conditions are known by name."""
+    """The conditions that are known by name."""
     screen: Screen = EVERYBODY
-    """Who is looked at; `where` is asked as well."""
+    """The pre-screen; `where` is applied in addition."""
     funnel: bool = False
-    """Whether to count whom each clause lets through."""
+    """Whether to count the symbols that pass each clause."""
     near: int = 0
-    """How many to tell of that fail one clause by the least."""
+    """How many symbols to report that fail exactly one clause by the smallest margin."""
     incremental: Incremental | None = None
-    """Whether results of the last scan are reused, and which are not."""
+    """Whether results of the last scan are reused, and which symbols are evaluated anyway."""
 
 
 def run(scan: Scan, loader: Loader) -> Hits:
-    """The matches of a scan over the data of `loader`.
+    """Return the matches of a scan over the data of `loader`.
 
-    Raises ConditionError, UsageError, CoverageError where the day is not stored, and StoreError.
-    An answer that covers too little is returned; `require_coverage` judges it.
+    Raises ConditionError, UsageError, StoreError, and CoverageError if the session is not stored. A
+    result with a low coverage is returned; `require_coverage` judges it.
     """
     return run_together([scan], loader)[0]
 
 
 def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
-    """The matches of scans that differ in what they look for alone, worked out in one pass.
+    """Return the matches of scans that differ in condition and ranking alone, in one pass.
 
-    What several of them need is worked out once. Raises as `run` does.
+    What several scans need is computed once. The other options are those of the first scan. Raises
+    as `run` does.
     """
     started = perf_counter()
-    scan = scans[0]
+    options = scans[0]
     queries, plan, slices = plan_together(tuple(map(_query, scans)))
-    where = () if scan.where is None else conditions_of(scan.where, scan.saved)
-    screen = scan.screen.also(where)
-    done = Distribution()
-    evaluator = executor(scan.executor, scan.threads, done)
-    before = executor_of_passes(scan.executor, scan.threads)
-    _check(scan)
-    as_of = resolve_session(loader.snapshot, scan.as_of)
-    behind = 0 if scan.as_of else sessions_behind(as_of, dt.datetime.now(dt.UTC))
+    where = () if options.where is None else conditions_of(options.where, options.saved)
+    screen = options.screen.also(where)
+    distribution = Distribution()
+    evaluator = executor(options.executor, options.threads, distribution)
+    pass_executor = executor_of_passes(options.executor, options.threads)
+    _check(options)
+    as_of = resolve_session(loader.snapshot, options.as_of)
+    lag = 0 if options.as_of else sessions_behind(as_of, dt.datetime.now(dt.UTC))
     universe = loader.universe(as_of, screen)
-    reuse, doubts = None, list[str]()
-    if scan.incremental is None:
-        panel = loader.panel(as_of, screen, plan, scan.adjust)
+    reuse, reuse_warnings = None, list[str]()
+    if options.incremental is None:
+        panel = loader.panel(as_of, screen, plan, options.adjust)
         loaded = perf_counter()
-        others = loader.others(as_of, scan.adjust)
-        results = evaluate(plan, panel, evaluator, others, before)
+        others = loader.others(as_of, options.adjust)
+        results = evaluate(plan, panel, evaluator, others, pass_executor)
     else:
-        from marketsweep.scan.incremental.run import Reusing  # few scans ask for it
+        from marketsweep.scan.incremental.run import IncrementalRun  # few scans ask for it
 
-        loaded = perf_counter()  # what little is loaded counts as evaluation
-        reusing = Reusing(plan, loader, as_of, scan.adjust, evaluator)
-        panel, results, reuse, doubts = reusing.answer(screen, scan.incremental)
+        loaded = perf_counter()  # loading the few changed symbols counts as evaluation
+        incremental_run = IncrementalRun(plan, loader, as_of, options.adjust, evaluator)
+        panel, results, reuse, reuse_warnings = incremental_run.answer(screen, options.incremental)
     check_time()
     evaluated = perf_counter()
-    view = MarketView.of(loader, as_of, universe, panel, scan.adjust)
+    view = MarketView.of(loader, as_of, universe, panel, options.adjust)
 
-    answers = []
-    for one, what, part in zip(scans, queries, slices, strict=True):
-        found = what.layout.newest(results[part])
-        young = find_unsettled(settled_bars(what), panel.bars, found, what.settled)
-        if one.min_history == "settled":
-            found |= young.removed(found)
-        parts = {node: found[node].copy() for node in what.parts}
-        truth = found[what.condition]
-        suspect = _suspect(view, what.plan) if scan.exclude_suspect else _NOBODY
-        doubtful = young.of(what.condition)
+    all_hits = []
+    for scan, query, part in zip(scans, queries, slices, strict=True):
+        values = query.layout.newest(results[part])
+        unsettled = find_unsettled(settled_bars(query), panel.bars, values, query.settled)
+        if scan.min_history == "settled":
+            values |= unsettled.removed(values)
+        parts = {node: values[node].copy() for node in query.parts}
+        truth = values[query.condition]
+        suspect = _find_suspects(view, query.plan) if options.exclude_suspect else _NO_SYMBOLS
+        doubtful = unsettled.of(query.condition)
         coverage = replace(
-            _coverage(view, what.plan, truth, suspect, young, doubtful),
-            sessions_unadjusted=view.unadjusted(what.plan),
-            absent_facts=view.absent_facts(_facts_of(what, one)),
+            _coverage(view, query.plan, truth, suspect, unsettled, doubtful),
+            sessions_unadjusted=view.unadjusted(query.plan),
+            absent_facts=view.absent_facts(_facts_used(query, scan)),
         )
-        held, left_out = truth == 1.0, doubtful & np.isnan(truth)
-        for column in (held, *parts.values()):
+        is_match, is_excluded = truth == 1.0, doubtful & np.isnan(truth)
+        for column in (is_match, *parts.values()):
             column[suspect] = False
-            column[left_out] = False
-        places = rank(
-            held, [found[key] for key in what.keys], panel.symbols, descending=one.descending
+            column[is_excluded] = False
+        ranked_places = rank(
+            is_match, [values[key] for key in query.keys], panel.symbols, descending=scan.descending
         )
-        if one.top is not None:
-            places = best_of_groups(places, panel.groups(one.by), one.top)
-        marks = view.marks(what.plan, wanted=one.marked)
-        # How much is traded is not known where bars are suspicious.
-        order = marked_last if one.sort is None and one.top is None else marked_in_place
-        ranked = order(places, panel.symbols, marks, one.limit)
-        places = ranked.places
+        if scan.top is not None:
+            ranked_places = best_of_groups(ranked_places, panel.groups(scan.by), scan.top)
+        marks = view.marks(query.plan, wanted=scan.marked)
+        # Suspicious bars make the traded volume, which is the default sort key, unreliable.
+        order = order_clean_first if scan.sort is None and scan.top is None else keep_rank_order
+        ranked = order(ranked_places, panel.symbols, marks, scan.limit)
+        ranked_places = ranked.places
         hits = Hits(
-            condition=one.condition if isinstance(one.condition, str) else str(what.condition),
+            condition=scan.condition if isinstance(scan.condition, str) else str(query.condition),
             as_of=as_of,
-            executor=name_of(scan.executor, done),
-            symbols=[panel.symbols[place] for place in places.tolist()],
-            close=found[CLOSE][places],
-            volume=found[VOLUME][places],
-            values={name: found[node][places] for name, node in what.shown.items()},
+            executor=name_of(options.executor, distribution),
+            symbols=[panel.symbols[place] for place in ranked_places.tolist()],
+            close=values[CLOSE][ranked_places],
+            volume=values[VOLUME][ranked_places],
+            values={name: values[node][ranked_places] for name, node in query.shown.items()},
             coverage=coverage,
             data_version=view.version,
-            tree=what.condition,
-            shown=dict(what.shown),  # what is asked is kept for the next scan
-            matched=int(np.count_nonzero(held)),
+            tree=query.condition,
+            shown=dict(query.shown),  # the planned query is cached for the next scan
+            matched=int(np.count_nonzero(is_match)),
             suspicious=ranked.marks,
-            unsettled=young.names(what.shown, places),
-            funnel=funnel(what.clauses, parts, young.of) if one.funnel else [],
-            near=_marked(
-                near_misses(what.clauses, parts, panel.symbols, one.near, young.of), marks
+            unsettled=unsettled.names(query.shown, ranked_places),
+            funnel=funnel(query.clauses, parts, unsettled.of) if scan.funnel else [],
+            near=_mark_near_misses(
+                near_misses(query.clauses, parts, panel.symbols, scan.near, unsettled.of), marks
             ),
             timing=Timing(loaded - started, evaluated - loaded, perf_counter() - started),
-            sessions_behind=behind,
+            sessions_behind=lag,
             warnings=[
-                *_lag(behind, as_of),
-                *absent_in_words(coverage.absent_facts),
-                *_young(coverage, what),
+                *_lag_warning(lag, as_of),
+                *absent_facts_warnings(coverage.absent_facts),
+                *_unsettled_warning(coverage, query),
                 *_warnings(coverage, as_of, view.asked),
-                *view.warnings(what.plan),
+                *view.warnings(query.plan),
                 *ticker_notes(
-                    [what.condition, *(one.node for one in screen.where)],
+                    [query.condition, *(clause.node for clause in screen.where)],
                     view.reference,
                 ),
-                *of_today(what.condition, screen, as_of, view.newest),
+                *warn_of_current_facts(query.condition, screen, as_of, view.newest),
                 *universe.warnings,
                 *ranked.warnings,
-                *doubts,
+                *reuse_warnings,
             ],
             reuse=reuse,
-            distribution=done if done.tasks else None,
+            distribution=distribution if distribution.tasks else None,
         )
-        answers.append(hits)
-    return answers
+        all_hits.append(hits)
+    return all_hits
 
 
 def _check(scan: Scan) -> None:
-    """Raises UsageError for a scan that asks for what there is not."""
+    """Raise UsageError for options that are not valid."""
     check_adjust(scan.adjust)
     if scan.min_history not in get_args(MinHistory):
         choices = " or ".join(get_args(MinHistory))
@@ -246,7 +250,7 @@ def _query(scan: Scan) -> Query:
 
 
 def require_coverage(hits: Hits, minimum: float) -> None:
-    """Raises CoverageError where an answer covers less than `minimum` of what was asked for."""
+    """Raise CoverageError if a result covers less than the share `minimum` of the symbols."""
     coverage = hits.coverage
     if coverage.unknown and coverage.excluded.prescreen == coverage.expected:
         raise CoverageError(
@@ -255,7 +259,7 @@ def require_coverage(hits: Hits, minimum: float) -> None:
             "a symbols file does (marketsweep sync --provider files)"
         )
     if coverage.sessions_missing > (1.0 - minimum) * coverage.sessions:
-        raise CoverageError(_gap(coverage, hits.as_of))
+        raise CoverageError(_gap_text(coverage, hits.as_of))
     if coverage.sessions_unadjusted > (1.0 - minimum) * coverage.sessions:
         raise CoverageError(
             f"splits are not known for {coverage.sessions_unadjusted:,} of the "
@@ -279,7 +283,7 @@ def require_coverage(hits: Hits, minimum: float) -> None:
 
 
 def require_recent(hits: Hits, max_lag: int | None) -> None:
-    """Raise CoverageError where an answer stands more than `max_lag` sessions behind today."""
+    """Raise CoverageError if a result is more than `max_lag` sessions behind today."""
     if max_lag is not None and hits.sessions_behind > max_lag:
         raise CoverageError(
             f"the newest stored session, {hits.as_of}, is {hits.sessions_behind:,} sessions "
@@ -287,22 +291,22 @@ def require_recent(hits: Hits, max_lag: int | None) -> None:
         )
 
 
-def _lag(behind: int, as_of: dt.date) -> Iterator[str]:
+def _lag_warning(behind: int, as_of: dt.date) -> Iterator[str]:
     if behind:
         yield f"the newest stored session, {as_of}, is {behind_today(behind)}: run marketsweep sync"
 
 
 def resolve_session(snapshot: Snapshot, as_of: dt.date | None, option: str = "--as-of") -> dt.date:
-    """The session that a scan stands on: the newest whole one, or that of the day asked for.
+    """Return the session of a scan: the newest complete one, or the session of the day `as_of`.
 
-    `option` is what that day was given as.
+    `option` is the name of the option that gave the day. Raises CoverageError and UsageError.
     """
     stored, newest = snapshot.sessions, snapshot.newest
     if newest is None:
         raise CoverageError("no session is stored yet: run marketsweep sync")
     if as_of is None:
         return newest
-    # A machine whose clock is behind must still find what it has stored.
+    # The newest stored session is allowed even if the machine's clock is behind.
     if as_of > max(dt.date.today(), stored[-1]):
         raise UsageError(f"{option} {as_of} lies in the future")
     session = session_on_or_before(as_of)
@@ -311,17 +315,17 @@ def resolve_session(snapshot: Snapshot, as_of: dt.date | None, option: str = "--
             f"{option} {as_of} is before the first stored session, {stored[0]}: "
             "choose a later day, or run marketsweep sync with an earlier --since"
         )
-    before = stored[bisect_right(stored, session) - 1]
-    if before != session:
+    previous = stored[bisect_right(stored, session) - 1]
+    if previous != session:
         raise CoverageError(
-            f"the session of {session} is not stored (the one before it that is: {before}): "
-            f"run marketsweep sync, or choose {option} {before}"
+            f"the session of {session} is not stored (the one before it that is: {previous}): "
+            f"run marketsweep sync, or choose {option} {previous}"
         )
     return session
 
 
 def _warnings(coverage: Coverage, as_of: dt.date, asked: Collection[str] | None) -> list[str]:
-    warnings = [_gap(coverage, as_of)] if coverage.sessions_missing else []
+    warnings = [_gap_text(coverage, as_of)] if coverage.sessions_missing else []
     if asked is not None:
         warnings.append(
             f"of {as_of}, {len(asked):,} symbols alone were fetched, one by one: the others are "
@@ -330,11 +334,13 @@ def _warnings(coverage: Coverage, as_of: dt.date, asked: Collection[str] | None)
     return warnings
 
 
-def of_today(condition: Node, screen: Screen, as_of: dt.date, newest: dt.date) -> Iterator[str]:
-    """A warning where facts decide of which the store keeps the newest alone."""
+def warn_of_current_facts(
+    condition: Node, screen: Screen, as_of: dt.date, newest: dt.date
+) -> Iterator[str]:
+    """Yield a warning if a past scan uses facts that the store keeps only the newest value of."""
     if as_of >= newest:
         return
-    trees = [condition, *(one.node for one in screen.where)]
+    trees = [condition, *(clause.node for clause in screen.where)]
     facts = tree.facts_of(trees) & set(GROUPS)
     if facts:
         yield (
@@ -343,13 +349,13 @@ def of_today(condition: Node, screen: Screen, as_of: dt.date, newest: dt.date) -
         )
 
 
-def _facts_of(query: PlannedQuery, scan: Scan) -> set[str]:
-    """The facts that decide an answer: those of its trees, and the one that it is grouped by."""
+def _facts_used(query: PlannedQuery, scan: Scan) -> set[str]:
+    """Return the facts that a result depends on: those of its trees, and that of the groups."""
     return tree.facts_of(query.layout.nodes) | ({scan.by} if scan.by else set())
 
 
-def _young(coverage: Coverage, query: PlannedQuery) -> Iterator[str]:
-    """A warning where many symbols have too few bars for the recursions to settle."""
+def _unsettled_warning(coverage: Coverage, query: PlannedQuery) -> Iterator[str]:
+    """Yield a warning if many symbols have too few bars for the recursions to settle."""
     if coverage.unsettled <= (1.0 - MIN_COVERAGE) * coverage.evaluated:
         return
     yield (
@@ -359,7 +365,7 @@ def _young(coverage: Coverage, query: PlannedQuery) -> Iterator[str]:
     )
 
 
-def _gap(coverage: Coverage, as_of: dt.date) -> str:
+def _gap_text(coverage: Coverage, as_of: dt.date) -> str:
     return (
         f"{coverage.sessions_missing:,} of the {coverage.sessions:,} sessions up to {as_of} that "
         "the condition looks at are not stored, and indicators run over the gap: run marketsweep "
@@ -367,17 +373,17 @@ def _gap(coverage: Coverage, as_of: dt.date) -> str:
     )
 
 
-_NOBODY: Final = np.zeros(0, dtype=np.intp)
+_NO_SYMBOLS: Final = np.zeros(0, dtype=np.intp)
 
 
-def _suspect(view: MarketView, plan: Plan) -> NDArray[np.intp]:
-    """Places of the symbols with suspicious bars among those that the plan's values depend on."""
+def _find_suspects(view: MarketView, plan: Plan) -> NDArray[np.intp]:
+    """Return the positions of the symbols with suspicious bars among those that a plan reads."""
     marks = view.marks(plan)(view.panel.symbols)
     return np.flatnonzero([bool(mark) for mark in marks])
 
 
-def _marked(misses: Sequence[NearMiss], marks: Marks) -> list[NearMiss]:
-    """Return near misses with what is suspicious of their symbols."""
+def _mark_near_misses(misses: Sequence[NearMiss], marks: Marks) -> list[NearMiss]:
+    """Return near misses with the marks of their symbols."""
     suspicious = marks([miss.symbol for miss in misses])
     return [miss._replace(suspicious=mark) for miss, mark in zip(misses, suspicious, strict=True)]
 
@@ -387,16 +393,16 @@ def _coverage(
     plan: Plan,
     truth: NDArray[np.float64],
     suspect: NDArray[np.intp],
-    young: Unsettled,
+    unsettled: Unsettled,
     doubtful: NDArray[np.bool_],
 ) -> Coverage:
-    universe, panel, stored = view.universe, view.panel, view.sessions
-    # One branch of an `or` may hold although another would need more bars: that is an answer.
+    universe, panel, sessions = view.universe, view.panel, view.sessions
+    # If one branch of an `or` is true, the other may lack bars: the result is known.
     short = (panel.bars < plan.bars[0]) & (truth != 1.0)
-    left_out = doubtful & np.isnan(truth)
-    short |= left_out
-    unsettled = young.young & ~short
-    unsettled[suspect] = False
+    is_excluded = doubtful & np.isnan(truth)
+    short |= is_excluded
+    is_unsettled = unsettled.young & ~short
+    is_unsettled[suspect] = False
     short[suspect] = False
     excluded = Excluded(
         prescreen=universe.prescreened,
@@ -404,21 +410,21 @@ def _coverage(
         short_history=int(np.count_nonzero(short)),
         suspect=len(suspect),
     )
-    looked_at = stored[-plan.bars[0] :]
-    span = 1 + sessions_from_to(looked_at[0], looked_at[-1])
+    scanned_sessions = sessions[-plan.bars[0] :]
+    span = 1 + sessions_from_to(scanned_sessions[0], scanned_sessions[-1])
     return Coverage(
         expected=universe.expected,
         evaluated=len(panel.symbols) - excluded.short_history - excluded.suspect,
         excluded=excluded,
-        bars_needed=max(plan.bars[0], young.bars if left_out.any() else 0),
+        bars_needed=max(plan.bars[0], unsettled.bars if is_excluded.any() else 0),
         unknown=universe.unknown,
         unknown_kept=universe.unknown_kept,
         funnel=list(universe.funnel),
         stale_symbols=list(universe.stale),
         suspect_symbols=sorted(panel.symbols[place] for place in suspect.tolist()),
         sessions=span,
-        sessions_missing=span - len(looked_at),
-        settled_bars=young.bars,
-        unsettled=int(np.count_nonzero(unsettled)),
-        unsettled_answers=int(np.count_nonzero(unsettled & doubtful)),
+        sessions_missing=span - len(scanned_sessions),
+        settled_bars=unsettled.bars,
+        unsettled=int(np.count_nonzero(is_unsettled)),
+        unsettled_answers=int(np.count_nonzero(is_unsettled & doubtful)),
     )

@@ -1,1 +1,1 @@
-"""Many sessions or many variants: `signals`, `sweep`, and `lookahead`, which audits a condition."""
+"""Study many sessions or variants: `signals`, `sweep`, and the audit in `lookahead`."""

@@ -1,10 +1,9 @@
-"""Whether a condition sees the future: scans of past sessions on data that ends there must agree.
+"""Check whether a condition sees the future: a scan of a past session must not need later data.
 
-1. Some sessions are chosen, spread over those that have the history that the condition needs.
-2. For each, what a scan would have known that day goes to a folder of its own (`_cut`): the
-   sessions up to it, the splits and dividends until then, and the listings that had begun.
-3. The scan of that folder and the scan as of that day of the whole data must be the same
-   (`_compared`).
+1. Some sessions are chosen, spread over those with the history that the condition needs.
+2. For each session, a folder of its own gets what a scan would have known that day (`_copy_known`):
+   the sessions up to it, its splits and dividends, and the listings that had begun.
+3. The scan of that folder must equal the scan of all data as of that session (`_compare`).
 """
 
 from __future__ import annotations
@@ -28,22 +27,22 @@ from marketsweep.scan.scan import Scan, run
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 
-_CLOSE = 1e-9
-"""Values may differ by this share: a recursion forgets where its data began to one in 1e10."""
+_TOLERANCE = 1e-9
+"""Values may differ by this share: a recursion forgets its first bars to one in 1e10."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """One session: what matched on all of the data, and what on the data that ends there."""
+    """One session: the matches on all data, and on the data that ends with the session."""
 
     as_of: dt.date
     matches: int
     evaluated: int
     only_whole: list[str]
-    """Matches of the whole data alone: it was told something that came later."""
+    """Matches on all data only: the scan used something that came later."""
     only_cut: list[str]
     different: list[str]
-    """Matches of both, of which a value differs."""
+    """Matches on both, with a value that differs."""
 
     @property
     def agrees(self) -> bool:
@@ -53,35 +52,39 @@ class Audited:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an audit found, a line a session, ascending."""
+    """The result of an audit, one record per session, ascending."""
 
     condition: str
     sessions: list[Audited]
 
     @property
     def agrees(self) -> bool:
-        """Whether every session does."""
-        return all(one.agrees for one in self.sessions)
+        """Whether every session agrees."""
+        return all(session.agrees for session in self.sessions)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        lines = [asdict(one) | {"as_of": one.as_of.isoformat()} for one in self.sessions]
+        """Return the result as plain data."""
+        lines = [
+            asdict(session) | {"as_of": session.as_of.isoformat()} for session in self.sessions
+        ]
         return {"condition": self.condition, "agrees": self.agrees, "sessions": lines}
 
     def __str__(self) -> str:
         lines = [
-            f"{one.as_of}  {one.matches:>6,} matches  {_verdict(one)}" for one in self.sessions
+            f"{session.as_of}  {session.matches:>6,} matches  {_verdict_text(session)}"
+            for session in self.sessions
         ]
-        ends = "every session agrees" if self.agrees else "IT SEES WHAT CAME LATER"
-        return "\n".join([*lines, ends])
+        summary = "every session agrees" if self.agrees else "IT SEES WHAT CAME LATER"
+        return "\n".join([*lines, summary])
 
 
 def audit(
     scan: Scan, loader: Loader, count: int, progress: Callable[[int, int, int], None] | None = None
 ) -> Audit:
-    """Scan `count` past sessions twice, and compare. `progress` is told done, all, and matches.
+    """Scan `count` past sessions twice, and compare the results.
 
-    Raises what a scan does, and CoverageError where no session has the history that is needed.
+    `progress` gets the numbers of finished sessions, all sessions, and matches. Raises what a scan
+    does, and CoverageError if no session has the history that the condition needs.
     """
     scan = structs.replace(scan, limit=None, marked=False, finds_unsettled=False)
     newest = run(scan, loader)
@@ -92,41 +95,46 @@ def audit(
             f"the condition needs {needed:,} bars, and no session before {newest.as_of} has them: "
             "run marketsweep sync with an earlier --since"
         )
-    places = np.unique(np.linspace(0, len(past) - 1, min(count, len(past))).round().astype(int))
-    found = []
-    for done, place in enumerate(places.tolist(), start=1):
-        found.append(_audited(structs.replace(scan, as_of=past[place]), loader))
+    indices = np.unique(np.linspace(0, len(past) - 1, min(count, len(past))).round().astype(int))
+    audited = []
+    for done, index in enumerate(indices.tolist(), start=1):
+        audited.append(_audit_session(structs.replace(scan, as_of=past[index]), loader))
         if progress:
-            progress(done, len(places), found[-1].matches)
-    if not any(one.evaluated for one in found):
+            progress(done, len(indices), audited[-1].matches)
+    if not any(session.evaluated for session in audited):
         raise CoverageError(
             "nobody was looked at on any of these sessions: the facts that the condition or the "
             "pre-screen asks for may not be stored; marketsweep scan says how many"
         )
-    return Audit(newest.condition, found)
+    return Audit(newest.condition, audited)
 
 
-def _audited(scan: Scan, loader: Loader) -> Audited:
-    whole = run(scan, loader)
+def _audit_session(scan: Scan, loader: Loader) -> Audited:
+    hits = run(scan, loader)
     with tempfile.TemporaryDirectory(prefix="marketsweep-audit-") as folder:
         with Store.create(Path(folder)) as store:
-            _cut(loader.snapshot, store, whole.as_of)
+            _copy_known(loader.snapshot, store, hits.as_of)
             with store.snapshot() as snapshot:
-                cut = run(scan, Loader(snapshot, store.path))
-        return _compared(whole, cut)
+                known_hits = run(scan, Loader(snapshot, store.path))
+        return _compare(hits, known_hits)
 
 
-def _cut(snapshot: Snapshot, store: Store, until: dt.date) -> None:
-    """Fill a store with what another one knew at the end of a session."""
+def _copy_known(snapshot: Snapshot, store: Store, until: dt.date) -> None:
+    """Fill a store with what another store knew at the end of the session `until`."""
     days = [day for day in snapshot.whole if day <= until]
     with store.writer() as writer:
         for _, year in groupby(days, key=lambda day: day.year):
             writer.commit([_session(snapshot, day) for day in year], "audit", until)
-        writer.put_splits(one for one in snapshot.splits() if one.ex_date <= until)
-        writer.put_dividends(one for one in snapshot.dividends() if one.ex_date <= until)
-        known = (one for one in snapshot.listings() if one.first is None or one.first <= until)
+        writer.put_splits(record for record in snapshot.splits() if record.ex_date <= until)
+        writer.put_dividends(record for record in snapshot.dividends() if record.ex_date <= until)
+        listings = (
+            record
+            for record in snapshot.listings()
+            if record.first is None or record.first <= until
+        )
         writer.put_listings(
-            replace(one, last=None) if one.last and one.last > until else one for one in known
+            replace(record, last=None) if record.last and record.last > until else record
+            for record in listings
         )
         for key, value in snapshot.notes().items():
             writer.note(key, value)
@@ -135,43 +143,45 @@ def _cut(snapshot: Snapshot, store: Store, until: dt.date) -> None:
 def _session(snapshot: Snapshot, day: dt.date) -> SessionBars:
     bars = snapshot.bars(day)
     assert bars is not None
-    there = np.flatnonzero(~np.isnan(bars[0]))
-    names = [snapshot.symbols[column] for column in there.tolist()]
-    return SessionBars(day, names, np.ascontiguousarray(bars[:, there]))
+    traded = np.flatnonzero(~np.isnan(bars[0]))
+    names = [snapshot.symbols[column] for column in traded.tolist()]
+    return SessionBars(day, names, np.ascontiguousarray(bars[:, traded]))
 
 
-def _compared(whole: Hits, cut: Hits) -> Audited:
-    mine, its = set(whole.symbols), set(cut.symbols)
+def _compare(hits: Hits, known_hits: Hits) -> Audited:
+    symbols, known_symbols = set(hits.symbols), set(known_hits.symbols)
     return Audited(
-        as_of=whole.as_of,
-        matches=len(whole),
-        evaluated=whole.coverage.evaluated,
-        only_whole=sorted(mine - its),
-        only_cut=sorted(its - mine),
-        different=sorted(_different(whole, cut)),
+        as_of=hits.as_of,
+        matches=len(hits),
+        evaluated=hits.coverage.evaluated,
+        only_whole=sorted(symbols - known_symbols),
+        only_cut=sorted(known_symbols - symbols),
+        different=sorted(_different(hits, known_hits)),
     )
 
 
-def _different(whole: Hits, cut: Hits) -> Iterator[str]:
-    places = {symbol: place for place, symbol in enumerate(cut.symbols)}
-    columns = [("close", whole.close, cut.close), ("volume", whole.volume, cut.volume)]
-    columns += [(name, whole.values[name], cut.values[name]) for name in whole.values]
-    for place, symbol in enumerate(whole.symbols):
-        other = places.get(symbol)
-        if other is not None and not all(
-            np.isclose(mine[place], its[other], rtol=_CLOSE, atol=0, equal_nan=True)
-            for _, mine, its in columns
+def _different(hits: Hits, known_hits: Hits) -> Iterator[str]:
+    indices = {symbol: index for index, symbol in enumerate(known_hits.symbols)}
+    columns = [("close", hits.close, known_hits.close), ("volume", hits.volume, known_hits.volume)]
+    columns += [(name, hits.values[name], known_hits.values[name]) for name in hits.values]
+    for index, symbol in enumerate(hits.symbols):
+        known_index = indices.get(symbol)
+        if known_index is not None and not all(
+            np.isclose(
+                column[index], known_column[known_index], rtol=_TOLERANCE, atol=0, equal_nan=True
+            )
+            for _, column, known_column in columns
         ):
             yield symbol
 
 
-def _verdict(one: Audited) -> str:
-    if one.agrees:
+def _verdict_text(session: Audited) -> str:
+    if session.agrees:
         return "the same on data that ends there"
     kinds = {
-        "only on all of the data": one.only_whole,
-        "only on data that ends there": one.only_cut,
-        "with other values": one.different,
+        "only on all of the data": session.only_whole,
+        "only on data that ends there": session.only_cut,
+        "with other values": session.different,
     }
     return "; ".join(
         f"{len(names):,} {kind} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"

@@ -1,4 +1,4 @@
-"""Answers of many past sessions: which they are, how many go into one pass, what they cover."""
+"""Split past sessions into passes, and judge what the results of many sessions cover."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from marketsweep.studies.signals_result import SessionReceipt
 from marketsweep.universe.screen import Screen
 
 BLOCK: Final = 252
-"""Sessions evaluated at once at the most: a year."""
+"""The largest number of sessions evaluated at once: a year."""
 
 
-def chosen_sessions(
+def select_sessions(
     loader: Loader, since: dt.date | None, until: dt.date | None, last: dt.date
 ) -> list[dt.date]:
-    """The stored sessions from `since` (None: a year before) to `last`, that of `until`.
+    """Return the stored sessions from `since` to `last`, which is the session of `until`.
 
-    Raises UsageError where there is none.
+    None for `since` selects a year. Raises UsageError if there is no such session.
     """
     stored = loader.snapshot.whole or loader.sessions
     end = bisect_right(stored, last)
@@ -48,58 +48,65 @@ def chosen_sessions(
 # -- one pass or several
 
 
-def are_whole(loader: Loader, sessions: Sequence[dt.date]) -> bool:
-    """Whether no session among these has the bars of some symbols alone."""
+def are_complete(loader: Loader, sessions: Sequence[dt.date]) -> bool:
+    """Return whether no session in the range of these has bars of some symbols only."""
     return not any(sessions[0] <= day <= sessions[-1] for day in loader.snapshot.partial)
 
 
-def is_of_one_pass(screen: Screen, nodes: Iterable[Node], plan: Plan) -> bool:
-    """Whether what is asked at a bar depends on that session's symbols alone, or on one symbol.
+def fits_one_pass(screen: Screen, nodes: Iterable[Node], plan: Plan) -> bool:
+    """Return whether one pass can evaluate nodes for many sessions.
 
-    A pre-screen must depend on facts that do not change from day to day.
+    It can if the value at a bar depends on one symbol, or on the symbols of that session alone. The
+    pre-screen must not depend on facts that change from day to day.
     """
-    by_day = screen.skip_low_volume or screen.min_price is not None
-    by_day |= screen.min_dollar_volume is not None
+    changes_daily = screen.skip_low_volume or screen.min_price is not None
+    changes_daily |= screen.min_dollar_volume is not None
     where = [condition.node for condition in screen.where]
     parts = [part for node in (*nodes, *where) for part in node.walk()]
     dated = any(isinstance(part, tree.Fact) and part.name in DATED for part in parts)
     ranked = any(isinstance(part, tree.Derived) for node in where for part in node.walk())
-    return not (by_day or dated or ranked) and _compares_today(plan)
+    return not (changes_daily or dated or ranked) and _compares_within_session(plan)
 
 
-def _compares_today(plan: Plan) -> bool:
-    """Whether symbols are compared in the session at hand alone.
+def _compares_within_session(plan: Plan) -> bool:
+    """Return whether symbols are compared within the session of the result alone.
 
-    In an earlier one, whoever has no bar today would not count. Running weeks and months are of
-    the newest bar by their nature.
+    In an earlier session, a symbol without a bar today would not count. Running weeks and months
+    depend on the newest bar.
     """
     return all(
-        (isinstance(one.node, tree.Other) or _compares_today(one.plan))
-        and not (isinstance(one.node, tree.Standing | tree.Breadth) and one.rows > 1)
-        and not (isinstance(one.node, tree.Framed) and (one.node.running or _is_compared(one.plan)))
-        for one in plan.derived
+        (isinstance(derived.node, tree.Other) or _compares_within_session(derived.plan))
+        and not (isinstance(derived.node, tree.Standing | tree.Breadth) and derived.rows > 1)
+        and not (
+            isinstance(derived.node, tree.Framed)
+            and (derived.node.running or _has_comparison(derived.plan))
+        )
+        for derived in plan.derived
     )
 
 
-def _is_compared(plan: Plan) -> bool:
-    return any(isinstance(one.node, tree.Standing | tree.Breadth) for one in plan.derived)
+def _has_comparison(plan: Plan) -> bool:
+    return any(isinstance(derived.node, tree.Standing | tree.Breadth) for derived in plan.derived)
 
 
-def blocks_of(
+def split_into_blocks(
     nodes: Iterable[Node], loader: Loader, sessions: Sequence[dt.date], adjust: Adjust
 ) -> Iterator[list[dt.date]]:
-    """Sessions to evaluate at once: a new block where another symbol's past becomes another."""
+    """Yield blocks of sessions to evaluate at once.
+
+    A new block begins where the past of another symbol changes (ticker change or adjustment).
+    """
     history = loader.day(sessions[-1]).history
     first = bisect_left(history.dates, sessions[0])
     others = {part.symbol for node in nodes for part in node.walk() if isinstance(part, tree.Other)}
     breaks = sorted(set().union(*(breaks_of(history, symbol, first, adjust) for symbol in others)))
-    places = [bisect_left(sessions, history.dates[place]) for place in breaks]
-    most = BLOCK if adjust != "total" else BLOCK // 4
+    ends = [bisect_left(sessions, history.dates[session]) for session in breaks]
+    max_sessions = BLOCK if adjust != "total" else BLOCK // 4
     begin = 0
-    for end in [*places, len(sessions)]:
+    for end in [*ends, len(sessions)]:
         while begin < end:
-            yield list(sessions[begin : min(end, begin + most)])
-            begin = min(end, begin + most)
+            yield list(sessions[begin : min(end, begin + max_sessions)])
+            begin = min(end, begin + max_sessions)
 
 
 # -- what is covered
@@ -108,31 +115,31 @@ def blocks_of(
 def doubts(
     stored: Sequence[dt.date], needed: int, receipts: Sequence[SessionReceipt]
 ) -> Iterator[str]:
-    """What speaks against the answers: gaps between sessions, and sessions that lack bars."""
+    """Yield warnings about results: gaps between sessions, and sessions that lack bars."""
     first = bisect_left(stored, receipts[0].session)
     end = bisect_right(stored, receipts[-1].session)
-    looked_at = stored[max(0, first + 1 - needed) : end]
-    missing = sessions_from_to(looked_at[0], looked_at[-1]) + 1 - len(looked_at)
+    scanned = stored[max(0, first + 1 - needed) : end]
+    missing = sessions_from_to(scanned[0], scanned[-1]) + 1 - len(scanned)
     if missing:
         yield (
-            f"{missing:,} of the sessions from {looked_at[0]} to {looked_at[-1]} are not stored: "
+            f"{missing:,} of the sessions from {scanned[0]} to {scanned[-1]} are not stored: "
             "they have no hits, and indicators run over the gap: run marketsweep sync"
         )
-    thin = [one for one in receipts if one.share < MIN_COVERAGE]
-    if thin:
-        worst = min(thin, key=lambda one: one.share)
+    sparse = [receipt for receipt in receipts if receipt.share < MIN_COVERAGE]
+    if sparse:
+        worst = min(sparse, key=lambda receipt: receipt.share)
         yield (
-            f"in {len(thin):,} of the {len(receipts):,} sessions less than {MIN_COVERAGE:.0%} of "
+            f"in {len(sparse):,} of the {len(receipts):,} sessions less than {MIN_COVERAGE:.0%} of "
             f"the symbols asked for have a bar, in that of {worst.session} {worst.share:.1%}: run "
             "marketsweep sync"
         )
 
 
 def require_answers(sessions: Sequence[SessionReceipt], needed: int) -> None:
-    """Raises CoverageError where nothing was evaluated, or too little of the newest session."""
+    """Raise CoverageError if nothing was evaluated, or too little of the newest session."""
     newest = sessions[-1]
-    if not any(one.evaluated for one in sessions):
-        if all(one.prescreen == one.expected for one in sessions):
+    if not any(receipt.evaluated for receipt in sessions):
+        if all(receipt.prescreen == receipt.expected for receipt in sessions):
             raise CoverageError(
                 "nothing passes the pre-screen in any of these sessions, or the facts that it asks "
                 "for are not stored: marketsweep scan with the same --where says which"

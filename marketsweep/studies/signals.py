@@ -1,14 +1,15 @@
-"""A condition over many past sessions: what a scan as of each of them finds, in one pass.
+"""Evaluate a condition over many past sessions: the matches of a scan as of each, in one pass.
 
-1. The sessions are cut into blocks, so that memory stays bounded (`blocks_of`).
-2. Of a block, every ticker's `vintages` become lanes of a panel, with the bars before it that the
-   first session needs (`stretched_panel`). In each, a session's scan would see the same bars.
-3. The plan is evaluated once for all rows, and only where it holds is anything kept (`search`).
-4. Hits are ranked within their session; who was expected in it is counted (`daily_counts`).
-5. Hits that rest on suspicious bars are marked, and values that have not settled (`_marked`).
+1. The sessions are split into blocks, so that memory stays bounded (`split_into_blocks`).
+2. In a block, every ticker's `vintages` become columns of a panel, with the earlier bars that the
+   first session needs (`build_multi_session_panel`). In a vintage, the scans of all sessions see
+   the same past.
+3. The plan is evaluated once for all rows, and only the hits are stored (`search`).
+4. Hits are ranked within their session; the expected symbols are counted (`daily_counts`).
+5. Hits on suspicious bars and unsettled values are marked.
 
 What one pass cannot do, such as facts that change by day, is done by a scan of each session
-(`_one_by_one`): the answer is the same.
+(`_run_one_by_one`): the result is the same.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from marketsweep.engine.settling import Column, differs, names_of
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
 from marketsweep.output.charts.drawing import Marks
-from marketsweep.output.charts.panes import has_a_past
-from marketsweep.scan.facts import absent_in_words
+from marketsweep.output.charts.panes import has_past_values
+from marketsweep.scan.facts import absent_facts_warnings
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.query import (
     CLOSE,
@@ -47,28 +48,28 @@ from marketsweep.scan.query import (
     settled_bars,
     slowest,
 )
-from marketsweep.scan.ranking import ranked_within, suspicious_warning
+from marketsweep.scan.ranking import order_within, suspicious_warning
 from marketsweep.scan.results import Timing
-from marketsweep.scan.scan import Scan, of_today, resolve_session, run
+from marketsweep.scan.scan import Scan, resolve_session, run, warn_of_current_facts
 from marketsweep.studies.sessions import (
-    are_whole,
-    blocks_of,
-    chosen_sessions,
+    are_complete,
     doubts,
-    is_of_one_pass,
+    fits_one_pass,
+    select_sessions,
+    split_into_blocks,
 )
 from marketsweep.studies.signals_result import SessionReceipt, Signals
 from marketsweep.universe.screen import Screen, conditions_of
 
 Progress = Callable[[int, int, int], None]
-"""Told after each block: how many sessions are done, how many there are, and hits so far."""
+"""Called after each block with the sessions done, all sessions, and the hits so far."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """The hits of some sessions, in order; columns are close, volume and what is shown.
+class _Block:
+    """The hits of some sessions, in order; the columns are close, volume and the shown values.
 
-    `unsettled` has the names of those shown values of each hit that may change over a longer
+    `unsettled` has, for each hit, the names of the shown values that may change over a longer
     history.
     """
 
@@ -87,46 +88,47 @@ def signals(
     until: dt.date | None = None,
     progress: Progress = lambda done, total, hits: None,
 ) -> Signals:
-    """What `scan` finds as of every stored session from `since` to `until`.
+    """Return the matches of `scan` as of every stored session from `since` to `until`.
 
-    None for `until` is the newest session, for `since` the 252nd before it. `scan.limit` counts by
-    session. Raises ConditionError, UsageError for days that cannot be, CoverageError where `until`
+    None for `until` is the newest session, None for `since` the 252nd before it. `scan.limit`
+    counts per session. Raises ConditionError, UsageError for invalid days, CoverageError if `until`
     is not stored, and StoreError.
     """
     started = perf_counter()
     check_adjust(scan.adjust)
     last = resolve_session(loader.snapshot, until, "--until")
-    sessions = chosen_sessions(loader, since, until, last)
+    sessions = select_sessions(loader, since, until, last)
     query = plan_query(Query(scan.condition, scan.sort, scan.columns, scan.saved, marked=True))
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     screen = scan.screen.also(where)
-    one_pass = _is_of_one_pass(scan, screen, query) and are_whole(loader, sessions)
+    one_pass = _is_of_one_pass(scan, screen, query) and are_complete(loader, sessions)
     scan = replace(scan, where=None, screen=screen)
-    blocks = [[day] for day in sessions]
+    day_blocks = [[day] for day in sessions]
     if one_pass:
-        blocks = list(blocks_of(query.layout.nodes, loader, sessions, scan.adjust))
-    parts: list[_Part] = []
+        day_blocks = list(split_into_blocks(query.layout.nodes, loader, sessions, scan.adjust))
+    blocks: list[_Block] = []
     distribution = Distribution()
     done = hits = 0
-    for days in blocks:
-        way = _at_once if one_pass else _one_by_one
-        parts.append(way(scan, query, loader, days, distribution))
-        done, hits = done + len(days), hits + len(parts[-1].symbols)
+    for days in day_blocks:
+        run_block = _run_at_once if one_pass else _run_one_by_one
+        blocks.append(run_block(scan, query, loader, days, distribution))
+        done, hits = done + len(days), hits + len(blocks[-1].symbols)
         progress(done, len(sessions), hits)
     close, volume, *values = (
-        np.concatenate(c) for c in zip(*(p.columns for p in parts), strict=True)
+        np.concatenate(columns)
+        for columns in zip(*(block.columns for block in blocks), strict=True)
     )
-    receipts = list(chain.from_iterable(part.receipts for part in parts))
-    loading = sum(part.loading for part in parts)
-    of_hits = np.concatenate([part.days for part in parts])
-    symbols = list(chain.from_iterable(part.symbols for part in parts))
-    unsettled = list(chain.from_iterable(part.unsettled for part in parts))
-    marks = loader.marks_of_hits(symbols, of_hits, sessions[0], sessions[-1], query.plan.history)
-    absent = loader.absent_on(sessions[-1], tree.facts_of(query.layout.nodes))
+    receipts = list(chain.from_iterable(block.receipts for block in blocks))
+    loading = sum(block.loading for block in blocks)
+    hit_days = np.concatenate([block.days for block in blocks])
+    symbols = list(chain.from_iterable(block.symbols for block in blocks))
+    unsettled = list(chain.from_iterable(block.unsettled for block in blocks))
+    marks = loader.marks_of_hits(symbols, hit_days, sessions[0], sessions[-1], query.plan.history)
+    absent = loader.absent_facts_as_of(sessions[-1], tree.facts_of(query.layout.nodes))
     total = perf_counter() - started
     return Signals(
         condition=scan.condition if isinstance(scan.condition, str) else str(query.condition),
-        days=of_hits,
+        days=hit_days,
         symbols=symbols,
         close=close,
         volume=volume,
@@ -141,12 +143,12 @@ def signals(
         bars_needed=query.bars_needed,
         warnings=[
             *doubts(loader.sessions, query.bars_needed, receipts),
-            *loader.warnings_of_all(
+            *loader.market_warnings(
                 sessions[-1], query.plan.history + len(sessions) - 1, scan.adjust
             ),
-            *of_today(query.condition, screen, sessions[0], loader.sessions[-1]),
-            *_of_hits(symbols, marks, unsettled, query),
-            *absent_in_words(absent),
+            *warn_of_current_facts(query.condition, screen, sessions[0], loader.sessions[-1]),
+            *_hit_warnings(symbols, marks, unsettled, query),
+            *absent_facts_warnings(absent),
         ],
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
@@ -154,38 +156,39 @@ def signals(
 
 
 def marks_of(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) -> Marks | None:
-    """For charts of a condition that a symbol's own bars do not decide: when it held, of a year.
+    """Return, for charts, the days of the last year on which a condition held.
 
-    None where they do, and where it would take a scan of each session.
+    Returns None if a symbol's own bars decide the condition, or if it would take a scan of each
+    session.
     """
     scan = Scan(condition, adjust=adjust)
     query = plan_query(Query(condition, saved=scan.saved))
-    if has_a_past(condition) or not _is_of_one_pass(scan, scan.screen, query):
+    if has_past_values(condition) or not _is_of_one_pass(scan, scan.screen, query):
         return None
-    found = signals(scan, loader, until=as_of)
+    result = signals(scan, loader, until=as_of)
     days: defaultdict[str, set[dt.date]] = defaultdict(set)
-    for symbol, day in zip(found.symbols, found.days.tolist(), strict=True):
+    for symbol, day in zip(result.symbols, result.days.tolist(), strict=True):
         days[symbol].add(day)
-    return Marks(found.sessions[0].session, days)
+    return Marks(result.sessions[0].session, days)
 
 
 def _is_of_one_pass(scan: Scan, screen: Screen, query: PlannedQuery) -> bool:
-    return not scan.exclude_suspect and is_of_one_pass(screen, query.layout.nodes, query.plan)
+    return not scan.exclude_suspect and fits_one_pass(screen, query.layout.nodes, query.plan)
 
 
-def _of_hits(
+def _hit_warnings(
     symbols: Sequence[str],
     marks: Sequence[str],
     unsettled: Sequence[tuple[str, ...]],
     query: PlannedQuery,
 ) -> Iterator[str]:
-    """Yield what is doubtful of hits: suspicious bars, and values that have not settled."""
+    """Yield the warnings about hits: suspicious bars, and values that have not settled."""
     marked = {symbol: mark for symbol, mark in zip(symbols, marks, strict=True) if mark}
     count = len(marks) - marks.count("")
     yield from suspicious_warning(f"suspicious hits ({count:,})", marked)
-    if young := len(unsettled) - unsettled.count(()):
+    if number := len(unsettled) - unsettled.count(()):
         yield (
-            f"{young:,} of {len(symbols):,} hits have fewer than the {settled_bars(query):,} bars "
+            f"{number:,} of {len(symbols):,} hits have fewer than the {settled_bars(query):,} bars "
             f"that {slowest(query)} takes to settle: its values may be others over a longer "
             "history; run marketsweep sync with an earlier --since"
         )
@@ -194,91 +197,101 @@ def _of_hits(
 # -- all sessions in one pass
 
 
-def _at_once(
-    scan: Scan, query: PlannedQuery, loader: Loader, days: Sequence[dt.date], done: Distribution
-) -> _Part:
+def _run_at_once(
+    scan: Scan,
+    query: PlannedQuery,
+    loader: Loader,
+    days: Sequence[dt.date],
+    distribution: Distribution,
+) -> _Block:
     started = perf_counter()
     day = loader.day(days[-1])
     first = bisect_left(day.history.dates, days[0])
-    plan = _plan_of(query.layout.nodes, len(day.history.dates) - first)
+    plan = _make_plan(query.layout.nodes, len(day.history.dates) - first)
     fields = {*plan.loads, SESSION}
-    panel = loader.stretched(days[-1], first, scan.screen, scan.adjust, query.plan, fields)
+    panel = loader.multi_session_panel(
+        days[-1], first, scan.screen, scan.adjust, query.plan, fields
+    )
     others = loader.others(days[-1], scan.adjust)
     panel = prepared(plan, panel, executor_of_passes(scan.executor, scan.threads), others)
     counts = loader.counts(days[-1], first, scan.screen)
     loaded = perf_counter()
-    found = searcher(scan.executor, scan.threads, done)(plan, panel)
-    names, of_place = np.unique(panel.symbols, return_inverse=True)
-    symbols = of_place[found.places]  # numbers that are in the order of the names
-    columns: dict[Node, Column] = query.layout.of_hits(found.values)
-    young = _unsettled(query, columns)
+    matches = searcher(scan.executor, scan.threads, distribution)(plan, panel)
+    names, symbol_of_column = np.unique(panel.symbols, return_inverse=True)
+    symbols = symbol_of_column[matches.places]  # numbers that are in the order of the names
+    columns: dict[Node, Column] = query.layout.of_hits(matches.values)
+    unsettled = _find_unsettled(query, columns)
     keys = [columns[key] for key in query.keys]
-    order = ranked_within(found.sessions, keys, symbols, descending=scan.descending)
+    order = order_within(matches.sessions, keys, symbols, descending=scan.descending)
     if scan.limit is not None:
-        of = found.sessions[order]
-        order = order[np.arange(len(of)) - np.searchsorted(of, of) < scan.limit]
-    hits = np.bincount(found.sessions[order], minlength=len(day.history.dates))
+        sessions = matches.sessions[order]
+        order = order[np.arange(len(sessions)) - np.searchsorted(sessions, sessions) < scan.limit]
+    hits = np.bincount(matches.sessions[order], minlength=len(day.history.dates))
     receipts = [
         SessionReceipt(
-            session=one,
-            matches=int(hits[first + place]),
-            expected=int(counts.expected[place]),
-            evaluated=int(found.evaluated[first + place]),
-            prescreen=int(counts.prescreened[place]),
-            stale=int(counts.stale[place]),
-            short_history=int(counts.fresh[place] - found.evaluated[first + place]),
+            session=session,
+            matches=int(hits[first + row]),
+            expected=int(counts.expected[row]),
+            evaluated=int(matches.evaluated[first + row]),
+            prescreen=int(counts.prescreened[row]),
+            stale=int(counts.stale[row]),
+            short_history=int(counts.fresh[row] - matches.evaluated[first + row]),
         )
-        for place, one in enumerate(day.history.dates[first:])
+        for row, session in enumerate(day.history.dates[first:])
     ]
     dates = np.array(day.history.dates, dtype="datetime64[D]")
     columns = {node: column[order] for node, column in columns.items()}
-    return _Part(
-        dates[found.sessions[order]],
+    return _Block(
+        dates[matches.sessions[order]],
         names[symbols[order]].tolist(),
         [columns[node] for node in (CLOSE, VOLUME, *query.shown.values())],
-        names_of(query.shown, young, order),
+        names_of(query.shown, unsettled, order),
         receipts,
         loaded - started,
     )
 
 
-def _unsettled(
+def _find_unsettled(
     query: PlannedQuery, columns: Mapping[Node, Column]
 ) -> dict[Node, NDArray[np.bool_]]:
-    """Return which values of hits may change over a longer history: bool [hits]."""
+    """Return which values of hits may change over a longer history: bool [hits] by node."""
     return {
-        node: differs(columns[node], columns[late])
-        for node, late in query.settled.items()
+        node: differs(columns[node], columns[settled_node])
+        for node, settled_node in query.settled.items()
         if node in columns
     }
 
 
 @lru_cache(maxsize=16)
-def _plan_of(nodes: tuple[Node, ...], rows: int) -> Plan:
+def _make_plan(nodes: tuple[Node, ...], rows: int) -> Plan:
     return make_plan(nodes, rows)
 
 
 # -- a session after the other
 
 
-def _one_by_one(
-    scan: Scan, query: PlannedQuery, loader: Loader, days: Sequence[dt.date], done: Distribution
-) -> _Part:
+def _run_one_by_one(
+    scan: Scan,
+    query: PlannedQuery,
+    loader: Loader,
+    days: Sequence[dt.date],
+    distribution: Distribution,
+) -> _Block:
     (day,) = days
     hits = run(replace(scan, as_of=day, marked=False), loader)
     if hits.distribution:
-        done.add(hits.distribution)
-    covered, left = hits.coverage, hits.coverage.excluded
+        distribution.add(hits.distribution)
+    coverage, excluded = hits.coverage, hits.coverage.excluded
     receipt = SessionReceipt(
         session=day,
         matches=len(hits),
-        expected=covered.expected,
-        evaluated=covered.evaluated,
-        prescreen=left.prescreen,
-        stale=left.stale,
-        short_history=left.short_history,
-        suspect=left.suspect,
+        expected=coverage.expected,
+        evaluated=coverage.evaluated,
+        prescreen=excluded.prescreen,
+        stale=excluded.stale,
+        short_history=excluded.short_history,
+        suspect=excluded.suspect,
     )
     columns = [hits.close, hits.volume, *(hits.values[name] for name in query.shown)]
     days_of_hits = np.full(len(hits), day, dtype="datetime64[D]")
-    return _Part(days_of_hits, hits.symbols, columns, hits.unsettled, [receipt], hits.timing.load)
+    return _Block(days_of_hits, hits.symbols, columns, hits.unsettled, [receipt], hits.timing.load)

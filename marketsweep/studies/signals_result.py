@@ -1,4 +1,4 @@
-"""What a scan of many sessions gives back: the hits of each, with a receipt of what it covers."""
+"""The result of a scan of many sessions: the hits of each, with a receipt of the coverage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SessionReceipt:
-    """What one session covers: expected = evaluated + all that were left out."""
+    """The coverage of one session: expected = evaluated + all excluded."""
 
     session: dt.date
     matches: int
@@ -34,16 +34,16 @@ class SessionReceipt:
 
     @property
     def share(self) -> float:
-        """The part of what was asked for that has an answer; see `Coverage.share`."""
-        asked = self.expected - self.prescreen - self.suspect
-        return 1.0 - self.stale / asked if asked else 1.0
+        """The share of the requested symbols that have a result; see `Coverage.share`."""
+        requested = self.expected - self.prescreen - self.suspect
+        return 1.0 - self.stale / requested if requested else 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signals(Frame):
     """The hits of every session, by session and rank.
 
-    `days` is datetime64[D] [hits], `close`, `volume` and each of `values` are float64 [hits].
+    `days` is datetime64[D] [hits]; `close`, `volume` and each of `values` are float64 [hits].
     """
 
     condition: str
@@ -53,9 +53,10 @@ class Signals(Frame):
     volume: NDArray[np.float64]
     values: dict[str, NDArray[np.float64]]
     suspicious: list[str]
-    """For each hit, the rules that suspect bars it rests on: "decimal slip, hole", or "".
+    """For each hit, the rules that suspect bars it depends on: "decimal slip, hole", or "".
 
-    All bars up to the newest session judge: a rule may see today what no scan of that day could.
+    The rules use all bars up to the newest session: a rule may see today what no scan of the hit's
+    session could see.
     """
     unsettled: list[tuple[str, ...]]
     """For each hit, the names of the values that may change over a longer history."""
@@ -65,34 +66,34 @@ class Signals(Frame):
     timing: Timing
     tree: Node
     bars_needed: int
-    """Bars that the condition needs of a symbol."""
+    """Bars of a symbol that the condition needs."""
     warnings: list[str] = field(default_factory=list)
     absent_facts: tuple[str, ...] = ()
-    """Facts that it asks for and that are known of no symbol."""
+    """Facts of the condition that no symbol has."""
     distribution: Distribution | None = None
-    """What a cluster did; of the ray executor."""
+    """What the workers of a cluster did; None without the ray executor."""
 
     def __len__(self) -> int:
         return len(self.symbols)
 
     def to_polars(self) -> pl.DataFrame:
-        """A polars frame: date, symbol, close, volume, the values, suspicious and unsettled."""
+        """Return a polars frame: date, symbol, close, volume, values, suspicious and unsettled."""
         import polars as pl  # 400 ms to import, and few callers need it
 
-        taken = {"date", "symbol", "close", "volume"}
+        reserved = {"date", "symbol", "close", "volume"}
         return pl.DataFrame(
             {
                 "date": pl.Series(self.days).cast(pl.Date),
                 "symbol": pl.Series(self.symbols, dtype=pl.String),
                 "close": self.close,
                 "volume": self.volume,
-                **{name: column for name, column in self.values.items() if name not in taken},
+                **{name: column for name, column in self.values.items() if name not in reserved},
                 **mark_columns(self.suspicious, self.unsettled),
             }
         )
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """One flat dict a hit."""
+        """Return one flat dict per hit."""
         columns = {
             "date": self.days.tolist(),
             "symbol": self.symbols,
@@ -105,10 +106,12 @@ class Signals(Frame):
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole answer as plain data: the JSON of `marketsweep signals --format json`."""
+        """Return the result as plain data: the JSON of `marketsweep signals --format json`."""
         return {
             "condition": self.condition,
-            "sessions": [{**asdict(one), "session": f"{one.session}"} for one in self.sessions],
+            "sessions": [
+                {**asdict(receipt), "session": f"{receipt.session}"} for receipt in self.sessions
+            ],
             "hits": [
                 {**hit, "date": f"{hit['date']}", "unsettled": names}
                 for hit, names in zip(self.to_dicts(), self.unsettled, strict=True)
@@ -122,13 +125,13 @@ class Signals(Frame):
 
     @property
     def receipt(self) -> str:
-        """What is covered, in one sentence."""
-        evaluated = sum(one.evaluated for one in self.sessions)
-        asked = sum(one.expected for one in self.sessions)
+        """The coverage of the result, in one sentence."""
+        evaluated = sum(receipt.evaluated for receipt in self.sessions)
+        expected = sum(receipt.expected for receipt in self.sessions)
         return (
             f"{len(self):,} hits in {len(self.sessions):,} sessions, "
             f"{self.sessions[0].session} to {self.sessions[-1].session}; "
-            f"{evaluated:,} of {asked:,} bars expected in them evaluated"
+            f"{evaluated:,} of {expected:,} bars expected in them evaluated"
             + (f"; ray: {self.distribution}" if self.distribution else "")
         )
 

@@ -1,11 +1,11 @@
-"""Thousands of variants of a condition in one pass: for how many symbols `rsi({n}) < {t}` holds.
+"""Count the matches of thousands of variants of a condition, such as `rsi({n}) < {t}`, in one pass.
 
-1. Every combination of the values is a variant (`variants_of`), and many of them become one plan:
-   what they share is worked out once (`_counted`).
-2. Of one session that plan runs over the panel of its scan (`_OneSession`), of many over that of
-   their signals (`_Past`).
-3. Only counts come out of the pass (`tally`): a variant's truth is counted in the tile in which it
-   is made, and the next one takes its memory.
+1. Every combination of the values is a variant (`variants_of`). Many variants become one plan, so
+   that what they share is computed once (`_count`).
+2. The plan runs over the panel of a scan if there is one session (`_OneSession`), or over the panel
+   of their signals if there are many (`_ManySessions`).
+3. Only counts come out of the pass (`tally`): the truth of a variant is counted in the tile in
+   which it is computed, and the next variant reuses the memory.
 """
 
 from __future__ import annotations
@@ -33,37 +33,37 @@ from marketsweep.errors import UsageError
 from marketsweep.language import tree
 from marketsweep.language.templates import Template, Values, variants_of
 from marketsweep.language.tree import Node
-from marketsweep.scan.facts import absent_in_words
+from marketsweep.scan.facts import absent_facts_warnings
 from marketsweep.scan.loader import Loader
-from marketsweep.scan.scan import Scan, of_today, resolve_session
+from marketsweep.scan.scan import Scan, resolve_session, warn_of_current_facts
 from marketsweep.studies.sessions import (
-    are_whole,
-    blocks_of,
-    chosen_sessions,
+    are_complete,
     doubts,
-    is_of_one_pass,
+    fits_one_pass,
+    select_sessions,
+    split_into_blocks,
 )
 from marketsweep.studies.signals_result import SessionReceipt
 from marketsweep.studies.sweep_result import Sweep
 from marketsweep.universe.daily_counts import Counts
 from marketsweep.universe.screen import conditions_of
 
-AT_ONCE: Final = 1024
-"""Variants of one plan at the most."""
+VARIANTS_PER_PLAN: Final = 1024
+"""The largest number of variants in one plan."""
 
-MOST_COUNTS: Final = 100_000_000
-"""Variants times sessions: 1.6 GB."""
+MAX_COUNTS: Final = 100_000_000
+"""The largest number of variants times sessions: 1.6 GB."""
 
-_DERIVED_BYTES: Final = 256 << 20
-"""That the fields may take which passes make for the variants of one plan."""
+_MAX_DERIVED_BYTES: Final = 256 << 20
+"""The largest total size of the fields that derived passes make for one plan."""
 
-_MOST_CORNERS: Final = 6
+_MAX_CORNERS: Final = 6
 
 _COLUMNS: Final = ("session", "matches", "evaluated")
-"""Columns of the table beside the values."""
+"""Columns of the table besides those of the values."""
 
 Progress = Callable[[int, int, int], None]
-"""Told now and then: how many counts are made, of how many, and the matches so far."""
+"""Called now and then with the counts done, all counts, and the matches so far."""
 
 
 def sweep(
@@ -74,11 +74,11 @@ def sweep(
     until: dt.date | None = None,
     progress: Progress = lambda done, total, hits: None,
 ) -> Sweep:
-    """For how many symbols each variant of `scan.condition`, a text with placeholders, holds.
+    """Return how many symbols match each variant of `scan.condition`, a text with placeholders.
 
-    As of `scan.as_of`; with `since` or `until`, as of every stored session between them. Raises
-    ConditionError for a variant that is not a condition, UsageError for values and days that cannot
-    be, and StoreError.
+    The session is `scan.as_of`; with `since` or `until`, all stored sessions between them. Raises
+    ConditionError for a variant that is not a condition, UsageError for invalid values and days,
+    CoverageError if a session is not stored, and StoreError.
     """
     started = perf_counter()
     check_adjust(scan.adjust)
@@ -88,7 +88,7 @@ def sweep(
     by_session = since is not None or until is not None
     if by_session:
         last = resolve_session(loader.snapshot, until, "--until")
-        sessions = chosen_sessions(loader, since, until, last)
+        sessions = select_sessions(loader, since, until, last)
     else:
         sessions = [resolve_session(loader.snapshot, scan.as_of)]
     _check_table(template.names, len(variants), len(sessions))
@@ -100,19 +100,21 @@ def sweep(
     tallies = np.zeros((len(variants), len(sessions), 2), dtype=np.int64)
     receipts: list[SessionReceipt] = []
     distribution, matches = Distribution(), 0
-    for part in _parts(scan, loader, sessions, corners, bounds):
-        done = len(receipts)
-        end = done + len(part.days)
-        for begin in range(0, len(variants), AT_ONCE):
-            some = variants[begin : begin + AT_ONCE]
-            counted = _counted([template.tree(one) for one in some], part, scan, distribution)
-            tallies[begin : begin + len(some), done:end] = counted
-            count = done * len(variants) + (begin + len(some)) * len(part.days)
-            matches += int(counted[..., 0].sum())
-            progress(count, len(variants) * len(sessions), matches)
-        receipts += part.receipts(tallies[:, done:end])
+    for block in _make_blocks(scan, loader, sessions, corners, bounds):
+        sessions_done = len(receipts)
+        end = sessions_done + len(block.days)
+        for begin in range(0, len(variants), VARIANTS_PER_PLAN):
+            chunk = variants[begin : begin + VARIANTS_PER_PLAN]
+            counts = _count(
+                [template.tree(variant) for variant in chunk], block, scan, distribution
+            )
+            tallies[begin : begin + len(chunk), sessions_done:end] = counts
+            counts_done = sessions_done * len(variants) + (begin + len(chunk)) * len(block.days)
+            matches += int(counts[..., 0].sum())
+            progress(counts_done, len(variants) * len(sessions), matches)
+        receipts += block.receipts(tallies[:, sessions_done:end])
     needed = min(bounds.bars)
-    absent = loader.absent_on(sessions[-1], tree.facts_of(corners))
+    absent = loader.absent_facts_as_of(sessions[-1], tree.facts_of(corners))
     return Sweep(
         condition=template.source,
         names=template.names,
@@ -127,23 +129,23 @@ def sweep(
         bars_needed=needed,
         warnings=[
             *doubts(loader.sessions, needed, receipts),
-            *loader.warnings_of_all(sessions[-1], bounds.history + len(sessions) - 1, scan.adjust),
-            *of_today(corners[0], scan.screen, sessions[0], loader.sessions[-1]),
-            *_not_settled(corners, loader.sessions_of(sessions[-1])),
-            *absent_in_words(absent),
+            *loader.market_warnings(sessions[-1], bounds.history + len(sessions) - 1, scan.adjust),
+            *warn_of_current_facts(corners[0], scan.screen, sessions[0], loader.sessions[-1]),
+            *_unsettled_warning(corners, loader.sessions_of(sessions[-1])),
+            *absent_facts_warnings(absent),
         ],
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
     )
 
 
-def _not_settled(corners: Sequence[Node], stored: Sequence[dt.date]) -> Iterator[str]:
-    """A warning where recursions take more bars to settle than there are."""
-    takes = {name: bars for node in corners for name, bars in recursions(node).items()}
-    name = max(takes, key=takes.__getitem__, default="")
-    if name and takes[name] > len(stored):
+def _unsettled_warning(corners: Sequence[Node], stored: Sequence[dt.date]) -> Iterator[str]:
+    """Yield a warning if recursions need more bars to settle than are stored."""
+    needed_bars = {name: bars for node in corners for name, bars in recursions(node).items()}
+    name = max(needed_bars, key=needed_bars.__getitem__, default="")
+    if name and needed_bars[name] > len(stored):
         yield (
-            f"{name} takes {takes[name]:,} bars to settle, and {len(stored):,} sessions are "
+            f"{name} takes {needed_bars[name]:,} bars to settle, and {len(stored):,} sessions are "
             "stored: counts may differ over a longer history; run marketsweep sync with an earlier "
             "--since"
         )
@@ -153,42 +155,45 @@ def _check_table(names: Sequence[str], variants: int, sessions: int) -> None:
     for name in names:
         if name in _COLUMNS:
             raise UsageError(f"{{{name}}} is a column of the table already: choose another name")
-    if variants * sessions > MOST_COUNTS:
+    if variants * sessions > MAX_COUNTS:
         raise UsageError(
-            f"{variants:,} variants in {sessions:,} sessions are more than the {MOST_COUNTS:,} "
+            f"{variants:,} variants in {sessions:,} sessions are more than the {MAX_COUNTS:,} "
             "counts that one table takes: sweep fewer values, or a shorter time"
         )
 
 
 def _corners(variants: Sequence[Values]) -> list[Values]:
-    """The variants of the least and the greatest values: they read furthest back, as a rule."""
+    """Return the variants of the smallest and largest values, which usually read furthest back."""
     columns = list(zip(*variants, strict=True))
-    least, greatest = tuple(map(min, columns)), tuple(map(max, columns))
-    if len(columns) > _MOST_CORNERS:
-        return [least, greatest]
-    return sorted(set(product(*zip(least, greatest, strict=True))))
+    smallest, largest = tuple(map(min, columns)), tuple(map(max, columns))
+    if len(columns) > _MAX_CORNERS:
+        return [smallest, largest]
+    return sorted(set(product(*zip(smallest, largest, strict=True))))
 
 
 # -- a plan of many variants
 
 
-def _counted(nodes: list[Node], part: _Part, scan: Scan, done: Distribution) -> Tallies:
-    """The counts of some variants in the sessions of a part, [variants, sessions, 2]."""
-    plan = make_plan(nodes, part.rows)
-    if len(nodes) > 1 and part.derived_bytes(plan) > _DERIVED_BYTES:
+def _count(nodes: list[Node], block: _Block, scan: Scan, distribution: Distribution) -> Tallies:
+    """Return the counts of some variants in the sessions of a block, [variants, sessions, 2]."""
+    plan = make_plan(nodes, block.rows)
+    if len(nodes) > 1 and block.derived_bytes(plan) > _MAX_DERIVED_BYTES:
         half = len(nodes) // 2
         return np.concatenate(
-            [_counted(nodes[:half], part, scan, done), _counted(nodes[half:], part, scan, done)]
+            [
+                _count(nodes[:half], block, scan, distribution),
+                _count(nodes[half:], block, scan, distribution),
+            ]
         )
-    # What passes make for these variants is of no use to others.
-    panel = replace(part.panel(plan, nodes), kept={})
-    before = executor_of_passes(scan.executor, scan.threads)
-    panel = prepared(plan, panel, before, part.others)
-    return tallier(scan.executor, scan.threads, done)(plan, panel, part.first)
+    # The derived fields of these variants are of no use to other variants.
+    panel = replace(block.panel(plan, nodes), kept={})
+    pass_executor = executor_of_passes(scan.executor, scan.threads)
+    panel = prepared(plan, panel, pass_executor, block.others)
+    return tallier(scan.executor, scan.threads, distribution)(plan, panel, block.first)
 
 
-class _Part(ABC):
-    """Sessions that one pass counts; `rows` newest rows of a panel of them are looked at."""
+class _Block(ABC):
+    """Sessions counted in one pass; the newest `rows` rows of their panel are used."""
 
     def __init__(self, scan: Scan, loader: Loader, days: Sequence[dt.date]) -> None:
         self.scan = scan
@@ -199,35 +204,35 @@ class _Part(ABC):
 
     @abstractmethod
     def panel(self, plan: Plan, nodes: Sequence[Node]) -> Panel:
-        """The panel for a plan of `rows` rows of some conditions."""
+        """Return the panel for a plan of `rows` rows of some conditions."""
 
     @abstractmethod
     def covered(self) -> Counts:
-        """Symbols of each session."""
+        """Return the numbers of symbols of each session."""
 
     def derived_bytes(self, plan: Plan) -> int:
-        """About what the fields take that passes make for a plan."""
+        """Return the approximate bytes of the fields that derived passes make for a plan."""
         symbols = len(self.loader.snapshot.symbols)
-        return sum(8 * one.plan.result_rows * symbols for one in plan.derived)
+        return sum(8 * derived.plan.result_rows * symbols for derived in plan.derived)
 
     def receipts(self, tallies: Tallies) -> Iterator[SessionReceipt]:
-        """What each session covers, given the counts of all variants in it."""
+        """Yield the receipt of each session, given the counts of all variants in it."""
         covered = self.covered()
-        for place, day in enumerate(self.days):
-            evaluated = int(tallies[:, place, 1].max())
+        for row, day in enumerate(self.days):
+            evaluated = int(tallies[:, row, 1].max())
             yield SessionReceipt(
                 session=day,
-                matches=int(tallies[:, place, 0].sum()),
-                expected=int(covered.expected[place]),
+                matches=int(tallies[:, row, 0].sum()),
+                expected=int(covered.expected[row]),
                 evaluated=evaluated,
-                prescreen=int(covered.prescreened[place]),
-                stale=int(covered.stale[place]),
-                short_history=int(covered.fresh[place]) - evaluated,
+                prescreen=int(covered.prescreened[row]),
+                stale=int(covered.stale[row]),
+                short_history=int(covered.fresh[row]) - evaluated,
             )
 
 
-class _OneSession(_Part):
-    """A session as a scan of it sees it."""
+class _OneSession(_Block):
+    """One session, with the panel of a scan."""
 
     def panel(self, plan: Plan, nodes: Sequence[Node]) -> Panel:
         return self.loader.panel(self.days[0], self.scan.screen, plan, self.scan.adjust)
@@ -240,8 +245,8 @@ class _OneSession(_Part):
         return Counts(*(np.array([count]) for count in counts))
 
 
-class _Past(_Part):
-    """Sessions that follow each other, as their signals see them."""
+class _ManySessions(_Block):
+    """Consecutive sessions, with the panel of their signals."""
 
     def __init__(self, scan: Scan, loader: Loader, days: Sequence[dt.date]) -> None:
         super().__init__(scan, loader, days)
@@ -251,34 +256,34 @@ class _Past(_Part):
 
     def panel(self, plan: Plan, nodes: Sequence[Node]) -> Panel:
         scan, fields = self.scan, {*plan.loads, SESSION}
-        of_one = make_plan(nodes)
-        return self.loader.stretched(
-            self.days[-1], self.first, scan.screen, scan.adjust, of_one, fields
+        plan_of_one_row = make_plan(nodes)
+        return self.loader.multi_session_panel(
+            self.days[-1], self.first, scan.screen, scan.adjust, plan_of_one_row, fields
         )
 
     def covered(self) -> Counts:
         return self.loader.counts(self.days[-1], self.first, self.scan.screen)
 
 
-def _parts(
+def _make_blocks(
     scan: Scan,
     loader: Loader,
     sessions: Sequence[dt.date],
     corners: Sequence[Node],
     plan: Plan,
-) -> Iterator[_Part]:
-    """The sessions in as few parts as can be, each with the history loaded that corners need.
+) -> Iterator[_Block]:
+    """Yield the sessions in as few blocks as possible, each with the history that the corners need.
 
-    `plan` is that of the corners.
+    `plan` is the plan of the corners.
     """
-    several = len(sessions) > 1 and are_whole(loader, sessions)
-    if several and is_of_one_pass(scan.screen, corners, plan):
-        for days in blocks_of(corners, loader, sessions, scan.adjust):
-            past = _Past(scan, loader, days)
-            past.panel(plan, corners)
-            yield past
+    several = len(sessions) > 1 and are_complete(loader, sessions)
+    if several and fits_one_pass(scan.screen, corners, plan):
+        for days in split_into_blocks(corners, loader, sessions, scan.adjust):
+            block = _ManySessions(scan, loader, days)
+            block.panel(plan, corners)
+            yield block
     else:
         for day in sessions:
-            one = _OneSession(scan, loader, [day])
-            one.panel(plan, corners)
-            yield one
+            single = _OneSession(scan, loader, [day])
+            single.panel(plan, corners)
+            yield single

@@ -1,4 +1,4 @@
-"""What a sweep gives back: for how many symbols each variant of a condition held."""
+"""The result of a sweep: how many symbols match each variant of a condition."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sweep(Frame):
-    """The counts of every variant, in the order of their values.
+    """The counts of every variant, in the order of the values.
 
-    `values` is float64 [variants, names]; `matches` and `evaluated` are int64 [variants, sessions]:
-    for how many symbols a variant held, and for how many it is known. `sessions` says what each
-    session covers: there `matches` are those of all variants together, and `evaluated` is by the
-    variant that the most symbols have bars for.
+    `values` is float64 [variants, names]. `matches` and `evaluated` are int64 [variants, sessions]:
+    the symbols that match a variant, and those whose result is known. In `sessions`, the receipts,
+    `matches` counts all variants together, and `evaluated` is that of the variant with the most
+    symbols.
     """
 
     condition: str
@@ -33,34 +33,35 @@ class Sweep(Frame):
     matches: NDArray[np.int64]
     evaluated: NDArray[np.int64]
     by_session: bool
-    """Whether sessions were asked for; else there is one, and the table does not name it."""
+    """Whether sessions were requested; if not, there is one, and the table does not name it."""
     executor: str
     data_version: int
     seconds: float
     bars_needed: int
-    """Bars that the variant which needs the fewest needs of a symbol."""
+    """Bars of a symbol that the variant with the smallest need needs."""
     warnings: list[str] = field(default_factory=list)
     absent_facts: tuple[str, ...] = ()
-    """Facts that it asks for and that are known of no symbol."""
+    """Facts of the condition that no symbol has."""
     distribution: Distribution | None = None
-    """What a cluster did; of the ray executor."""
+    """What the workers of a cluster did; None without the ray executor."""
 
     def __len__(self) -> int:
         return len(self.values)
 
     def to_polars(self) -> pl.DataFrame:
-        """A polars frame: a column for each name, then matches and evaluated.
+        """Return a polars frame: a column for each name, then matches and evaluated.
 
-        A row for each variant; for each session of each variant where sessions were asked for.
+        There is a row for each variant; if sessions were requested, for each session of each
+        variant.
         """
         import polars as pl  # 400 ms to import, and few callers need it
 
         count = len(self.sessions)
         columns = {
-            name: np.repeat(_whole(self.values[:, place]), count)
-            for place, name in enumerate(self.names)
+            name: np.repeat(_as_integers(self.values[:, index]), count)
+            for index, name in enumerate(self.names)
         }
-        days = [one.session for one in self.sessions]
+        days = [receipt.session for receipt in self.sessions]
         sessions = {"session": pl.Series(days * len(self), dtype=pl.Date)}
         return pl.DataFrame(
             {
@@ -72,18 +73,20 @@ class Sweep(Frame):
         )
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """One dict a row of the table."""
+        """Return one dict per row of the table."""
         return self.to_polars().to_dicts()
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole answer as plain data: the JSON of `marketsweep sweep --format json`."""
+        """Return the result as plain data: the JSON of `marketsweep sweep --format json`."""
         rows = self.to_dicts()
         for row in rows if self.by_session else ():
             row["session"] = f"{row['session']}"
         return {
             "condition": self.condition,
             "executor": self.executor,
-            "sessions": [{**asdict(one), "session": f"{one.session}"} for one in self.sessions],
+            "sessions": [
+                {**asdict(receipt), "session": f"{receipt.session}"} for receipt in self.sessions
+            ],
             "variants": rows,
             **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "data_version": self.data_version,
@@ -93,19 +96,21 @@ class Sweep(Frame):
 
     @property
     def receipt(self) -> str:
-        """What is covered, in one sentence."""
+        """The coverage of the result, in one sentence."""
         first, last = self.sessions[0].session, self.sessions[-1].session
-        evaluated = sum(one.evaluated for one in self.sessions)
-        asked = sum(one.expected for one in self.sessions)
+        evaluated = sum(receipt.evaluated for receipt in self.sessions)
+        expected = sum(receipt.expected for receipt in self.sessions)
         days = f"{len(self.sessions):,} sessions, {first} to {last}" if first < last else f"{first}"
         variants = f"{len(self):,} {'variant' if len(self) == 1 else 'variants'}"
         ray = f"; ray: {self.distribution}" if self.distribution and self.distribution.tasks else ""
-        return f"{variants} as of {days}; {evaluated:,} of {asked:,} bars expected evaluated{ray}"
+        return (
+            f"{variants} as of {days}; {evaluated:,} of {expected:,} bars expected evaluated{ray}"
+        )
 
     def __repr__(self) -> str:
         return f"<Sweep: {self.receipt}>"
 
 
-def _whole(column: NDArray[np.float64]) -> NDArray[np.float64] | NDArray[np.int64]:
-    """Whole numbers as such."""
+def _as_integers(column: NDArray[np.float64]) -> NDArray[np.float64] | NDArray[np.int64]:
+    """Return a column of whole numbers as int64, and other columns unchanged."""
     return column.astype(np.int64) if np.array_equal(column, np.trunc(column)) else column

@@ -1,5 +1,5 @@
-"""Who is in the market on a session, and who passes the screen.
+"""Decide which symbols are in the market in a session, and which of them pass the screen.
 
-`market_day` tells who is expected and how fresh their bars are, `screen.Screen` says who is looked
-at, `prescreen` applies it, `named` reads universe.toml, `low_volume` keeps its list.
+`market_day` finds the expected symbols and the age of their bars, `screen.Screen` describes a
+pre-screen, `prescreen` applies it, `named` reads universe.toml, `low_volume` maintains its list.
 """

@@ -1,7 +1,7 @@
-"""The kept low-volume list: built from median dollar volume, and ruled by the user's word.
+"""Maintain the low-volume list: built from median dollar volume, and overridden by the user.
 
-What is built holds from the session that it was built from until it expires, so that a scan of
-the past does not know what came later, and a list that nobody renews lets everybody in again.
+A built list holds from its session until it expires. So a scan of the past does not use later
+knowledge, and a list that nobody renews lets all symbols in again.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from marketsweep.universe.liquidity import liquidity
 from marketsweep.universe.market_day import MarketDay
 from marketsweep.universe.screen import SESSIONS
 
-LEAST: Final = 1e6
-"""Dollars a session, below which a symbol is on the list where nothing else is asked for."""
+DEFAULT_FLOOR: Final = 1e6
+"""Dollars per session; by default, symbols below are put on the list."""
 
-EXPIRES: Final = "30d"
+DEFAULT_EXPIRY: Final = "30d"
 
 _DAYS: Final = re.compile(r"(\d{1,5})d")
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What became of the list."""
+    """The result of building the list anew."""
 
     session: dt.date
-    """That it was built from."""
+    """The session that the list was built from."""
     expires: dt.date
     sessions: int
-    """Over which dollar volume was looked at."""
+    """The number of sessions over which dollar volume was measured."""
     least: float
     expected: int
-    """Symbols that were judged."""
+    """The number of symbols measured."""
     listed: int
-    """Symbols among them that are on the list now."""
+    """How many of these symbols are on the list now."""
     without_bars: int
-    """Symbols among them without a bar in these sessions."""
+    """How many of these symbols have no bar in the sessions."""
     new: int
     gone: int
     waiting: int
-    """Symbols that could not be judged, and stay on the list until they expire."""
+    """Symbols that could not be measured, and stay on the list until they expire."""
     data_version: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,43 +63,46 @@ class Rebuilt:
 
 
 def rebuild(
-    store: Store, least: float = LEAST, sessions: int = SESSIONS, expires: str = EXPIRES
+    store: Store,
+    least: float = DEFAULT_FLOOR,
+    sessions: int = SESSIONS,
+    expires: str = DEFAULT_EXPIRY,
 ) -> Rebuilt:
-    """Build the list anew from the newest session; the user's word stays.
+    """Build the list anew from the newest session; the overrides of the user stay.
 
-    On it are the symbols that the market of that day should hold, and whose dollar volume has a
-    median below `least` over the last `sessions`, or that have no bar in them. Those that were
-    left out of a fetch cannot be judged, and stay until they expire. Raises UsageError for a day
-    that cannot be, CoverageError where nothing is stored, StoreLocked and StoreError.
+    The list holds the expected symbols of that session whose median dollar volume over the last
+    `sessions` is below `least`, or that have no bar in these sessions. Symbols that were left out
+    of a fetch cannot be measured, and stay on the list until they expire. Raises UsageError for an
+    invalid `expires`, CoverageError if nothing is stored, StoreLocked and StoreError.
     """
     with store.writer() as writer, store.snapshot() as snapshot:
         if snapshot.newest is None:
             raise CoverageError("no session is stored yet: run marketsweep sync")
         day = MarketDay(History(snapshot, snapshot.newest))
         session, until = snapshot.newest, day_of(expires, snapshot.newest)
-        traded = liquidity(day.history, sessions)
-        found = {
-            symbol: LowVolume(symbol, False, True, session, until, dollars, traded.sessions, least)
-            for symbol, dollars in _dollars(day, traded.dollars)
+        volumes = liquidity(day.history, sessions)
+        listed = {
+            symbol: LowVolume(symbol, False, True, session, until, dollars, volumes.sessions, least)
+            for symbol, dollars in _dollars(day, volumes.dollars)
             if dollars is None or dollars < least
         }
         stored = [line for line in snapshot.low_volume() if line.holds_on(session)]
-        judged = frozenset(day.expected)
-        named = {line: snapshot.ticker_on(line, session) for line in stored}
-        before = {ticker for line, ticker in named.items() if not line.manual and ticker}
-        kept = [line for line in stored if line.manual or named[line] not in judged]
-        writer.put_low_volume([*kept, *found.values()])
+        measured = frozenset(day.expected)
+        tickers = {line: snapshot.ticker_on(line, session) for line in stored}
+        previous = {ticker for line, ticker in tickers.items() if not line.manual and ticker}
+        remaining = [line for line in stored if line.manual or tickers[line] not in measured]
+        writer.put_low_volume([*remaining, *listed.values()])
     return Rebuilt(
         session=session,
         expires=until,
-        sessions=traded.sessions,
+        sessions=volumes.sessions,
         least=least,
         expected=len(day.expected),
-        listed=len(found),
-        without_bars=sum(line.dollars is None for line in found.values()),
-        new=len(found.keys() - before),
-        gone=len((before & judged) - found.keys()),
-        waiting=len(before - judged),
+        listed=len(listed),
+        without_bars=sum(line.dollars is None for line in listed.values()),
+        new=len(listed.keys() - previous),
+        gone=len((previous & measured) - listed.keys()),
+        waiting=len(previous - measured),
         data_version=store.version(),
     )
 
@@ -113,28 +116,32 @@ def _dollars(
         yield symbol, None if np.isnan(median) else median
 
 
-def put_word(store: Store, symbols: Sequence[str], expires: str | None, *, out: bool) -> str:
-    """Keep the user's word that symbols are to be left out, or never to be; it, in words.
+def set_override(store: Store, symbols: Sequence[str], expires: str | None, *, out: bool) -> str:
+    """Store the user's decision that symbols are to be on the list or never; return it in words.
 
-    `expires` is a number of days from today ("30d") or a day; None is never. Raises UsageError
-    for an unknown symbol and a day that cannot be, before anything is written.
+    `out` puts the symbols on the list. `expires` is a number of days from today ("30d") or a day;
+    None is never. Raises UsageError for an unknown symbol or an invalid `expires`, before anything
+    is written.
     """
     today = dt.date.today()
     until = None if expires is None else day_of(expires, today)
     with store.writer() as writer, store.snapshot() as snapshot:
-        symbols = _known(snapshot, symbols)
-        given = frozenset(symbols)
+        symbols = _resolve(snapshot, symbols)
+        chosen = frozenset(symbols)
         others = [
-            line for line in snapshot.low_volume() if not (line.manual and line.symbol in given)
+            line for line in snapshot.low_volume() if not (line.manual and line.symbol in chosen)
         ]
-        words = [LowVolume(symbol, True, out, today, until) for symbol in given]
-        writer.put_low_volume([*others, *words])
-    what = "on the low-volume list" if out else "never on the low-volume list"
-    return f"{some_of(symbols, 5)}: {what}, by your word" + (f", until {until}" if until else "")
+        overrides = [LowVolume(symbol, True, out, today, until) for symbol in chosen]
+        writer.put_low_volume([*others, *overrides])
+    effect = "on the low-volume list" if out else "never on the low-volume list"
+    return f"{some_of(symbols, 5)}: {effect}, by your word" + (f", until {until}" if until else "")
 
 
 def day_of(expires: str, start: dt.date) -> dt.date:
-    """The day that a list expires on: so many days after `start` ("30d"), or a day after it."""
+    """Return the day of expiry: a number of days after `start` ("30d"), or an ISO date.
+
+    Raises UsageError if the text is invalid or the day is not after `start`.
+    """
     days = _DAYS.fullmatch(expires.strip())
     try:
         day = start + dt.timedelta(int(days[1])) if days else dt.date.fromisoformat(expires)
@@ -145,20 +152,20 @@ def day_of(expires: str, start: dt.date) -> dt.date:
     return day
 
 
-def _known(snapshot: Snapshot, symbols: Iterable[str]) -> list[str]:
-    """The symbols in the store's spelling. Raises UsageError for one that is not known."""
+def _resolve(snapshot: Snapshot, symbols: Iterable[str]) -> list[str]:
+    """Return the symbols in the store's spelling. Raises UsageError for an unknown symbol."""
     known = {*snapshot.symbols, *(symbol for symbol, *_ in snapshot.lives())}
-    found, _ = resolved(symbols, known)
-    for symbol in found:
+    spellings, _ = resolved(symbols, known)
+    for symbol in spellings:
         if symbol not in known:
-            near = names_near(symbol, known, cutoff=0.5)
-            hint = f": did you mean {' or '.join(near)}?" if near else ""
+            suggestions = names_near(symbol, known, cutoff=0.5)
+            hint = f": did you mean {' or '.join(suggestions)}?" if suggestions else ""
             raise UsageError(f"{symbol!r} is neither listed nor stored{hint}")
-    return found
+    return spellings
 
 
 def reason(line: LowVolume) -> str:
-    """Why a symbol is on the list, in words."""
+    """Return why a symbol is on the list, in words."""
     if line.manual:
         return "by your word"
     assert line.least is not None
@@ -171,7 +178,7 @@ def reason(line: LowVolume) -> str:
 
 
 def to_dict(line: LowVolume, day: dt.date | None) -> dict[str, Any]:
-    """A line as plain data; `holds` on `day`."""
+    """Return a line of the list as plain data; `holds` is true if it applies on `day`."""
     return {
         "symbol": line.symbol,
         "out": line.out,

@@ -1,4 +1,4 @@
-"""Who is expected on a day, and who of them passes the pre-screen, before any bar is gathered."""
+"""Find the symbols expected on a day, and which of them pass the pre-screen."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from marketsweep.universe.prescreen import Facts
 from marketsweep.universe.screen import Screen
 
 RECENT: Final = 20
-"""A symbol of which no reference data tells counts as listed for this many sessions after a bar."""
+"""A symbol without reference data counts as listed for this many sessions after its last bar."""
 
 
 class MarketDay:
-    """The symbols that a day's market should hold, and how old the newest bar of each is."""
+    """The symbols that a day's market should hold, and the age of the newest bar of each."""
 
     def __init__(self, history: History) -> None:
         self.history = history
@@ -29,21 +29,21 @@ class MarketDay:
         self.facts = Facts(history, self.day)
         self.reference = self.facts.reference
         self.asked = snapshot.asked_on(history.dates[-1])
-        """The symbols that alone are known of the day; None where all are."""
+        """The symbols that were fetched for the day, if not all were; else None."""
         columns = np.arange(len(snapshot.symbols))
         self.age = history.survey(columns, depth=1, sessions=RECENT + 1).age
 
     @cached_property
     def expected(self) -> list[str]:
-        """Symbols that are listed on the day, or traded lately where nobody tells."""
+        """Symbols that are listed on the day, or traded lately if no listing is known."""
         snapshot, age = self.history.snapshot, self.age.tolist()
         traded = [
             symbol
             for symbol, sessions in zip(snapshot.symbols, age, strict=True)
             if self._is_expected(symbol, sessions)
         ]
-        never = (symbol for symbol in self.reference.lives if symbol not in snapshot.index)
-        everyone = traded + [symbol for symbol in never if self.reference.is_listed(symbol)]
+        never_traded = (symbol for symbol in self.reference.lives if symbol not in snapshot.index)
+        everyone = traded + [symbol for symbol in never_traded if self.reference.is_listed(symbol)]
         if self.asked is None:
             return everyone
         return [symbol for symbol in everyone if symbol in self.asked]
@@ -51,32 +51,36 @@ class MarketDay:
     def _is_expected(self, symbol: str, age: int) -> bool:
         listed = self.reference.is_listed(symbol)
         if listed is None:
-            # Of one that never was traded, the age is the number of all sessions.
+            # The age of a symbol that never traded is the number of all sessions.
             return age <= RECENT and age < len(self.history.dates)
         return age == 0 or listed
 
     @cached_property
     def everyone(self) -> Universe:
-        """All who are expected: the universe without a pre-screen."""
+        """The universe without a pre-screen: all expected symbols."""
         return self._universe(self.expected)
 
     def screened(self, screen: Screen) -> Universe:
         """Return the symbols that pass a pre-screen.
 
-        Raises ConditionError where a condition of it names a series. Of whom it cannot be told
-        does not pass, unless the screen says so.
+        Raises ConditionError if a condition of the screen names a series. Symbols with unknown
+        facts pass only if the screen keeps them.
         """
-        if screen.lets_all_pass:
+        if screen.is_empty:
             return self.everyone
-        found = self.facts.screened(self.expected, screen)
-        kept = [s for s, passes in zip(self.expected, found.passes.tolist(), strict=True) if passes]
+        screening = self.facts.screened(self.expected, screen)
+        passing = [
+            symbol
+            for symbol, passes in zip(self.expected, screening.passes.tolist(), strict=True)
+            if passes
+        ]
         return replace(
-            self._universe(kept),
-            prescreened=len(self.expected) - len(kept),
-            unknown=found.unknown,
+            self._universe(passing),
+            prescreened=len(self.expected) - len(passing),
+            unknown=screening.unknown,
             unknown_kept=screen.keep_unknown,
-            funnel=found.funnel,
-            warnings=found.warnings,
+            funnel=screening.funnel,
+            warnings=screening.warnings,
         )
 
     def _universe(self, symbols: list[str]) -> Universe:
@@ -91,16 +95,16 @@ class MarketDay:
 
 
 class Universe(Struct, frozen=True, eq=False):
-    """What a scan is to look at. `columns` are the places on the axis of those with a bar."""
+    """The symbols of a scan. `columns` are the axis columns of those with a bar."""
 
     expected: int
     stale: list[str]
-    """Expected, not left out, and without a bar in the as-of session."""
+    """Expected symbols that pass the pre-screen and have no bar in the as-of session."""
     columns: NDArray[np.int64]
     prescreened: int = 0
-    """How many the pre-screen left out."""
+    """How many symbols the pre-screen excluded."""
     unknown: int = 0
-    """For how many it could not be told, and nothing else left them out."""
+    """How many symbols lack a fact of the pre-screen and fail no other clause of it."""
     unknown_kept: bool = False
     funnel: list[Clause] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -1,17 +1,17 @@
-"""Named universes: `universe.toml` in the data folder, and those that come with the program.
+"""Read the named universes: `universe.toml` in the data folder, and those built into the program.
 
     [large-tech]
     where = 'sector == "Technology" and market_cap > 10B'
     min_price = 5                   # dollars, the last close
     min_dollar_volume = "20M"       # a session: the median of the last `sessions`
     sessions = 20
-    watchlist = ["AAPL", "@my.txt"] # nobody else; files stand beside universe.toml
+    watchlist = ["AAPL", "@my.txt"] # only these; files are beside universe.toml
     exclude = "TSLA,@never.txt"
-    skip_low_volume = true          # leave the kept low-volume list out
-    unknown = "drop"                # or "keep": those of whom it cannot be told
+    skip_low_volume = true          # exclude the symbols of the low-volume list
+    unknown = "drop"                # or "keep": symbols with unknown facts
 
-Every key may be left out. A table of the name of a built-in universe takes its place. The file is
-read strictly: a key that nothing uses is an error.
+Every key is optional. A table with the name of a built-in universe replaces it. An unknown key is
+an error.
 """
 
 from __future__ import annotations
@@ -44,42 +44,42 @@ min_price = 5
 min_dollar_volume = "5M"
 """
 
-_MOST_SESSIONS: Final = 5_000
+_MAX_SESSIONS: Final = 5_000
 
 
 class Universes(NamedTuple):
-    """The universes of a data folder and those built in, by name."""
+    """The universes of a data folder and the built-in ones, by name."""
 
     screens: dict[str, Screen]
     faulty: dict[str, str]
-    """What is wrong with those that cannot be used."""
+    """The error messages of the universes that are invalid."""
 
 
 def read_universes(folder: Path) -> Universes:
-    """Return all universes; a faulty one does not stop the others.
+    """Return all universes; an invalid universe does not stop the others.
 
-    Raises UsageError for a file that cannot be read or is not TOML.
+    Raises UsageError if the file cannot be read or is not TOML.
     """
     file = folder / UNIVERSES
-    found = Universes({}, {})
-    for name, table in _tables(file).items():
+    universes = Universes({}, {})
+    for name, table in _read_tables(file).items():
         try:
-            found.screens[name] = _screen(name, table, file)
+            universes.screens[name] = _parse_screen(name, table, file)
         except UsageError as error:
-            found.faulty[name] = str(error)
-    return found
+            universes.faulty[name] = str(error)
+    return universes
 
 
 def read_universe(folder: Path, name: str) -> Screen:
-    """One of them. Raises UsageError for a faulty one, and, with names near it, for an unknown."""
+    """Return the universe `name`. Raises UsageError if it is invalid or unknown."""
     file = folder / UNIVERSES
-    found = _tables(file)
-    if name not in found:
+    tables = _read_tables(file)
+    if name not in tables:
         raise UsageError(
-            f"there is no universe {name!r}{_near(name, found)}. There are "
-            f"{', '.join(sorted(found))}; a table [{name}] in {file} would be another"
+            f"there is no universe {name!r}{_suggestion(name, tables)}. There are "
+            f"{', '.join(sorted(tables))}; a table [{name}] in {file} would be another"
         )
-    return _screen(name, found[name], file)
+    return _parse_screen(name, tables[name], file)
 
 
 def screen_of(
@@ -88,9 +88,10 @@ def screen_of(
     where: str | Expression | None = None,
     unknown: str | None = None,
 ) -> Screen:
-    """A named universe of a data folder, further conditions, and who of unknown facts passes.
+    """Return a named universe of a data folder with further conditions.
 
-    Raises UsageError, and ConditionError for an invalid condition.
+    `unknown` is "keep" or "drop": whether symbols with unknown facts pass. Raises UsageError, and
+    ConditionError for an invalid condition.
     """
     screen = EVERYBODY if universe is None else read_universe(folder, universe)
     if where is not None:
@@ -102,21 +103,21 @@ def screen_of(
     return replace(screen, keep_unknown=unknown == "keep")
 
 
-def dollars(given: object) -> float:
-    """A number of dollars above 0, as 5, 2e6 or the text 20M. Raises UsageError."""
-    value: object = given
-    if isinstance(given, str):
+def dollars(source: object) -> float:
+    """Return an amount of dollars above 0, given as 5, 2e6 or the text 20M. Raises UsageError."""
+    value: object = source
+    if isinstance(source, str):
         try:
-            node = parse_expression(given)
+            node = parse_expression(source)
         except UsageError:
             node = None
         value = node.value if isinstance(node, Number) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
-        raise UsageError(f"{given!r} is not a number of dollars above 0: write 5, 2e6 or 20M")
+        raise UsageError(f"{source!r} is not a number of dollars above 0: write 5, 2e6 or 20M")
     return float(value)
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         return read_small(file).decode()
     except FileNotFoundError:
@@ -127,95 +128,97 @@ def _text(file: Path) -> str:
         raise UsageError(f"{file} is not UTF-8: save it as that, or remove it") from error
 
 
-def _tables(file: Path) -> dict[str, object]:
-    """The tables of a file and the built-in ones, whose place they take."""
+def _read_tables(file: Path) -> dict[str, object]:
+    """Return the tables of a file and the built-in ones; those of the file take precedence."""
     try:
-        return tomllib.loads(_BUILT_IN) | tomllib.loads(_text(file))
+        return tomllib.loads(_BUILT_IN) | tomllib.loads(_read_text(file))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{file} is not TOML: {error}") from error
 
 
-def _screen(name: str, table: object, file: Path) -> Screen:
+def _parse_screen(name: str, table: object, file: Path) -> Screen:
     if not isinstance(table, dict):
         raise UsageError(f"{file}: {name} stands in no universe: put it below a line as [liquid]")
-    found = {}
+    fields = {}
     for key, value in table.items():
         if key not in _KEYS:
             raise UsageError(
-                f"{file}: [{name}] has an unknown key {key!r}{_near(key, _KEYS)}. There are "
+                f"{file}: [{name}] has an unknown key {key!r}{_suggestion(key, _KEYS)}. There are "
                 f"{', '.join(_KEYS)}"
             )
         field, read = _KEYS[key]
         try:
-            found[field] = read(value, file.parent)
+            fields[field] = read(value, file.parent)
         except UsageError as error:
             raise UsageError(f"{file}: [{name}] {key}: {error}") from error
-    return Screen(**found)
+    return Screen(**fields)
 
 
-def _where(value: object, folder: Path) -> Any:  # noqa: ANN401, whatever the field of a Screen is
+def _parse_where(value: object, folder: Path) -> Any:  # noqa: ANN401, whatever the field of a Screen is
     if not isinstance(value, str):
         raise UsageError(f"{value!r} is not a text: write a condition in quotes")
     return conditions_of(value)
 
 
-def _dollars(value: object, folder: Path) -> float:
+def _parse_dollars(value: object, folder: Path) -> float:
     return dollars(value)
 
 
-def _sessions(value: object, folder: Path) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_SESSIONS:
-        raise UsageError(f"{value!r} is not a whole number from 1 to {_MOST_SESSIONS:,}")
+def _parse_sessions(value: object, folder: Path) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_SESSIONS:
+        raise UsageError(f"{value!r} is not a whole number from 1 to {_MAX_SESSIONS:,}")
     return value
 
 
-def _symbols(value: object, folder: Path) -> frozenset[str]:
+def _parse_symbols(value: object, folder: Path) -> frozenset[str]:
     parts = value if isinstance(value, list) else [value]
-    found: list[str] = []
+    tickers: list[str] = []
     for part in parts:
         if not isinstance(part, str):
             raise UsageError(f'{part!r} is not a text: write "AAPL", "A,B" or "@FILE"')
-        # One text may hold both: tickers have no comma, and begin with no @.
-        for one in part.split(","):
-            name = one.strip()
-            at = name.startswith("@")
-            found += read_list(f"@{_beside(folder, name[1:])}") if at else checked([name])
-    return frozenset(found)
+        # One text may hold tickers and files: tickers have no comma, and do not begin with @.
+        for item in part.split(","):
+            name = item.strip()
+            is_file = name.startswith("@")
+            tickers += (
+                read_list(f"@{_resolve_path(folder, name[1:])}") if is_file else checked([name])
+            )
+    return frozenset(tickers)
 
 
-def _watchlist(value: object, folder: Path) -> frozenset[str]:
-    return frozenset(checked(_symbols(value, folder)))  # an empty one lets nobody pass
+def _parse_watchlist(value: object, folder: Path) -> frozenset[str]:
+    return frozenset(checked(_parse_symbols(value, folder)))  # if empty, no symbol passes
 
 
-def _beside(folder: Path, name: str) -> Path:
+def _resolve_path(folder: Path, name: str) -> Path:
     return folder / Path(name).expanduser()
 
 
-def _yes_or_no(value: object, folder: Path) -> bool:
+def _parse_bool(value: object, folder: Path) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{value!r} is neither true nor false")
     return value
 
 
-def _keep_or_drop(value: object, folder: Path) -> bool:
+def _parse_keep(value: object, folder: Path) -> bool:
     if value not in ("keep", "drop"):
         raise UsageError(f'{value!r} is neither "keep" nor "drop"')
     return value == "keep"
 
 
 _KEYS: Final[Mapping[str, tuple[str, Callable[[Any, Path], Any]]]] = {
-    "where": ("where", _where),
-    "min_price": ("min_price", _dollars),
-    "min_dollar_volume": ("min_dollar_volume", _dollars),
-    "sessions": ("sessions", _sessions),
-    "watchlist": ("watchlist", _watchlist),
-    "exclude": ("exclude", _symbols),
-    "skip_low_volume": ("skip_low_volume", _yes_or_no),
-    "unknown": ("keep_unknown", _keep_or_drop),
+    "where": ("where", _parse_where),
+    "min_price": ("min_price", _parse_dollars),
+    "min_dollar_volume": ("min_dollar_volume", _parse_dollars),
+    "sessions": ("sessions", _parse_sessions),
+    "watchlist": ("watchlist", _parse_watchlist),
+    "exclude": ("exclude", _parse_symbols),
+    "skip_low_volume": ("skip_low_volume", _parse_bool),
+    "unknown": ("keep_unknown", _parse_keep),
 }
-"""Every key of a universe, with the field of a Screen that it sets, and who reads it."""
+"""Every key of a universe, with the Screen field that it sets and the function that reads it."""
 
 
-def _near(name: str, names: Iterable[str]) -> str:
-    near = names_near(name, names, 1)
-    return f" (did you mean {near[0]}?)" if near else ""
+def _suggestion(name: str, names: Iterable[str]) -> str:
+    closest = names_near(name, names, 1)
+    return f" (did you mean {closest[0]}?)" if closest else ""

@@ -1,4 +1,4 @@
-"""Who of some symbols passes a pre-screen: by reference data, and by the bars that are stored."""
+"""Apply a pre-screen to symbols, by reference data and by stored bars."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from marketsweep.universe.liquidity import liquidity
 from marketsweep.universe.screen import Screen
 
 RECENT: Final = 20
-"""Sessions in which the last close is looked for."""
+"""The last close is searched in this many sessions."""
 
 _SHOWN: Final = 3
-"""Symbols of a list that are named as examples."""
+"""How many symbols of a list are named as examples."""
 
 
 class Facts:
-    """What is known on a day that symbols are screened by; `history` may hold no session."""
+    """The facts by which symbols are screened on a day; `history` may have no session."""
 
     def __init__(self, history: History, day: dt.date) -> None:
         snapshot = history.snapshot
@@ -57,7 +57,7 @@ class Facts:
         )
 
     def _splits(self) -> list[Split]:
-        """The splits that count, each under the newest ticker of its company."""
+        """Return the valid splits, each under the newest ticker of its company."""
         snapshot = self.history.snapshot
         companies = Companies(snapshot.tenures(), self.history.dates, snapshot.symbols)
         return [
@@ -67,12 +67,12 @@ class Facts:
 
     def _closes(self) -> dict[str, float]:
         closes = liquidity(self.history, RECENT).close
-        known = zip(self.history.snapshot.symbols, closes.tolist(), strict=True)
-        return {symbol: close for symbol, close in known if close > 0.0}
+        close_by_symbol = zip(self.history.snapshot.symbols, closes.tolist(), strict=True)
+        return {symbol: close for symbol, close in close_by_symbol if close > 0.0}
 
     @cached_property
     def low_volume(self) -> frozenset[str]:
-        """The symbols that the kept low-volume list leaves out on the day."""
+        """The symbols on the low-volume list on the day."""
         return self.history.snapshot.low_volume_on(self.day)
 
     def screened(
@@ -81,26 +81,26 @@ class Facts:
         screen: Screen,
         reference: ReferenceByPlace | None = None,
     ) -> Screened:
-        """Who of the symbols passes, asked part by part; `reference` where it is not the day's.
+        """Return which symbols pass a screen, and how many each clause excludes.
 
-        Raises ConditionError where a condition of the screen names a series. Of whom it cannot
-        be told does not pass, unless the screen says so.
+        `reference` replaces the reference data of the day. Raises ConditionError if a condition of
+        the screen names a series. Symbols with unknown facts pass only if the screen keeps them.
         """
-        out = np.zeros(len(symbols), dtype=bool)
-        doubtful = np.zeros(len(symbols), dtype=bool)
-        certain, funnel = out.copy(), []
+        is_out = np.zeros(len(symbols), dtype=bool)
+        is_unknown = np.zeros(len(symbols), dtype=bool)
+        fails_surely, funnel = is_out.copy(), []
         for text, truth in self._clauses(symbols, screen, reference or self.reference):
             unknown, fails = np.isnan(truth), truth == 0.0
-            leaves = fails if screen.keep_unknown else fails | unknown
-            removed = leaves & ~out
-            out |= leaves
-            certain |= fails
-            doubtful |= unknown
-            counts = map(np.count_nonzero, (leaves, removed, unknown, ~out))
+            excluded = fails if screen.keep_unknown else fails | unknown
+            removed = excluded & ~is_out
+            is_out |= excluded
+            fails_surely |= fails
+            is_unknown |= unknown
+            counts = map(np.count_nonzero, (excluded, removed, unknown, ~is_out))
             funnel.append(Clause(text, *map(int, counts)))
         return Screened(
-            passes=~out,
-            unknown=int(np.count_nonzero(doubtful & ~certain)),
+            passes=~is_out,
+            unknown=int(np.count_nonzero(is_unknown & ~fails_surely)),
             funnel=funnel,
             warnings=list(self._warnings(symbols, screen)),
             keeps_unknown=screen.keep_unknown,
@@ -109,41 +109,41 @@ class Facts:
     def _clauses(
         self, symbols: Sequence[str], screen: Screen, reference: Reference | ReferenceByPlace
     ) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        """The parts of a screen, with their truth for each symbol: 1, 0 or NaN."""
+        """Yield the clauses of a screen, with their truth for each symbol: 1, 0 or NaN."""
         if screen.watchlist is not None:
-            yield "watchlist", _among(symbols, _resolved(screen.watchlist, symbols))
+            yield "watchlist", _is_among(symbols, _resolve(screen.watchlist, symbols))
         if screen.exclude:
-            yield "exclude", 1.0 - _among(symbols, _resolved(screen.exclude, symbols))
+            yield "exclude", 1.0 - _is_among(symbols, _resolve(screen.exclude, symbols))
         if screen.skip_low_volume:
-            yield "low-volume list", 1.0 - _among(symbols, self.low_volume)
+            yield "low-volume list", 1.0 - _is_among(symbols, self.low_volume)
         if screen.where:
             conditions = [condition.node for condition in screen.where]
             plan = make_plan(conditions)
             others = (isinstance(node, tree.Other) for one in conditions for node in one.walk())
             if plan.loads or any(others):
-                raise _names_a_series(conditions)
+                raise _series_error(conditions)
             panel = facts_panel(list(symbols), reference)
-            truths = evaluate(plan, panel, serial.run, _nobody)
+            truths = evaluate(plan, panel, serial.run, _no_other_symbol)
             for condition, truth in zip(screen.where, truths, strict=True):
                 yield condition.text, truth[0]
         if screen.min_price is not None:
             close = liquidity(self.history, RECENT).close
             yield screen.price_floor, self._at_least(symbols, close, screen.min_price)
         if screen.min_dollar_volume is not None:
-            traded = liquidity(self.history, screen.sessions)
-            held = self._at_least(symbols, traded.dollars, screen.min_dollar_volume)
-            yield screen.volume_floor(traded.sessions), held
+            volumes = liquidity(self.history, screen.sessions)
+            is_above = self._at_least(symbols, volumes.dollars, screen.min_dollar_volume)
+            yield screen.volume_floor(volumes.sessions), is_above
 
     def _warnings(self, symbols: Sequence[str], screen: Screen) -> Iterator[str]:
-        known = frozenset(symbols)
-        listed, read = resolved(sorted(screen.watchlist or ()), known)
-        read |= resolved(sorted(screen.exclude), known)[1]
-        if note := note_of(read):
+        present = frozenset(symbols)
+        listed, respellings = resolved(sorted(screen.watchlist or ()), present)
+        respellings |= resolved(sorted(screen.exclude), present)[1]
+        if note := note_of(respellings):
             yield note
-        absent = sorted(frozenset(listed).difference(known))
+        absent = sorted(frozenset(listed).difference(present))
         if absent:
-            named = some_of(absent, _SHOWN)
-            yield f"not in the market of {self.day}, though on the watchlist: {named}"
+            examples = some_of(absent, _SHOWN)
+            yield f"not in the market of {self.day}, though on the watchlist: {examples}"
         built = [line for line in self.history.snapshot.low_volume() if not line.manual]
         if screen.skip_low_volume and not any(line.holds_on(self.day) for line in built):
             yield (
@@ -153,48 +153,48 @@ class Facts:
             )
 
     def _at_least(
-        self, symbols: Sequence[str], of_columns: NDArray[np.float64], least: float
+        self, symbols: Sequence[str], values_by_column: NDArray[np.float64], floor: float
     ) -> NDArray[np.float64]:
-        """Whether each symbol's value reaches a floor; unknown where it has none."""
+        """Return whether each symbol's value reaches a floor: 1, 0, or NaN without a value."""
         index = self.history.snapshot.index
         columns = np.array([index.get(symbol, -1) for symbol in symbols], dtype=np.int64)
-        values = np.append(of_columns, np.nan)[columns]  # the last is of those without a column
-        return np.where(np.isnan(values), np.nan, (values >= least).astype(float))
+        values = np.append(values_by_column, np.nan)[columns]  # NaN for column -1
+        return np.where(np.isnan(values), np.nan, (values >= floor).astype(float))
 
 
 def prescreen_of(
     screen: Screen,
 ) -> Callable[[Snapshot, Sequence[str], dt.date], Screened] | None:
-    """A screen as a sync takes it; None where everybody passes."""
-    if screen.lets_all_pass:
+    """Return a screen in the form that a sync takes; None if all symbols pass."""
+    if screen.is_empty:
         return None
 
     def screened(snapshot: Snapshot, symbols: Sequence[str], day: dt.date) -> Screened:
         facts = Facts(History(snapshot, day), day)
-        # The low-volume list is left out in any case: the funnel shows it where there is one.
+        # A sync always skips the low-volume list: the funnel shows it if it has symbols.
         skip = screen.skip_low_volume or bool(facts.low_volume)
         return facts.screened(symbols, replace(screen, skip_low_volume=skip))
 
     return screened
 
 
-def _resolved(tickers: Iterable[str], symbols: Sequence[str]) -> frozenset[str]:
-    """Tickers of a list in the spelling of the store."""
+def _resolve(tickers: Iterable[str], symbols: Sequence[str]) -> frozenset[str]:
+    """Return tickers of a list in the spelling of the store."""
     return frozenset(resolved(tickers, frozenset(symbols))[0])
 
 
-def _among(symbols: Sequence[str], those: Collection[str]) -> NDArray[np.float64]:
-    return np.array([float(symbol in those) for symbol in symbols])
+def _is_among(symbols: Sequence[str], chosen: Collection[str]) -> NDArray[np.float64]:
+    return np.array([float(symbol in chosen) for symbol in symbols])
 
 
-def _nobody(symbol: str, plan: Plan) -> Panel:
+def _no_other_symbol(symbol: str, plan: Plan) -> Panel:
     raise AssertionError(f"{symbol} in a condition on reference data, of {plan}")
 
 
-def _names_a_series(where: Iterable[Node]) -> ConditionError:
+def _series_error(where: Iterable[Node]) -> ConditionError:
     series = next(
         node
-        for node in chain.from_iterable(one.walk() for one in where)
+        for node in chain.from_iterable(condition.walk() for condition in where)
         if isinstance(node, tree.Call | tree.Frozen)
         or (isinstance(node, tree.Field) and node.name in (*FIELDS, *DERIVED))
     )

@@ -25,7 +25,7 @@ from marketsweep.core.tickers import is_ticker
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language.parser import parse, parse_expression
 from marketsweep.market import Market, open_market
-from marketsweep.output.charts.folder import MOST, page_name
+from marketsweep.output.charts.folder import MAX_CHARTS, page_name
 from marketsweep.output.charts.page import short_dollars
 from marketsweep.output.charts.panes import PRICE, VOLUME, home, panes_of
 from marketsweep.store.store import Store
@@ -392,23 +392,23 @@ def test_plain_tickers_are_their_own_names(symbol: str) -> None:
 
 def test_the_sheet_shows_the_first_matches_in_rank_order(market: Market, tmp_path: Path) -> None:
     hits = market.scan("close > sma(50)", columns="rsi(14)")
-    assert len(hits) > MOST
+    assert len(hits) > MAX_CHARTS
     done: list[int] = []
     index = charts_of(hits, market, tmp_path, "splits", done.append)
-    assert sum(done) == MOST
-    assert len(list(tmp_path.iterdir())) == MOST + 1
+    assert sum(done) == MAX_CHARTS
+    assert len(list(tmp_path.iterdir())) == MAX_CHARTS + 1
     html = index.read_text()
     reader = Reader(html)
     links = [at["href"] for tag, at in reader.tags if tag == "a"]
-    assert links == [page_name(symbol) for symbol in hits.symbols[:MOST]]
+    assert links == [page_name(symbol) for symbol in hits.symbols[:MAX_CHARTS]]
     assert all((tmp_path / str(link)).exists() for link in links)
     assert hits.receipt in reader.text
     assert f"The first 60 are drawn, in rank order; {len(hits) - 60:,} are not." in reader.text
-    assert re.findall(r"<b>(\w+)</b>", html) == hits.symbols[:MOST]
+    assert re.findall(r"<b>(\w+)</b>", html) == hits.symbols[:MAX_CHARTS]
     cells = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html)
     assert [name for name, _ in cells[:2]] == ["sma(50)", "rsi(14)"]
     shown = [float(value.replace(",", "")) for name, value in cells if name == "rsi(14)"]
-    np.testing.assert_allclose(shown, hits.values["rsi(14)"][:MOST], atol=0.005)
+    np.testing.assert_allclose(shown, hits.values["rsi(14)"][:MAX_CHARTS], atol=0.005)
     # A script sorts and filters; the pictures need none.
     assert sum(tag == "script" for tag, _ in reader.tags) == 1
 

@@ -26,7 +26,7 @@ from marketsweep.core.records import Dividend, Listing, SessionBars, Split
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.errors import UsageError
 from marketsweep.kernels import cpu
-from marketsweep.scan.incremental.cache import FOLDER, Kept, Results
+from marketsweep.scan.incremental.cache import FOLDER, CachedResults, ResultsFolder
 from marketsweep.scan.results import Hits, Reuse
 from marketsweep.store.store import Store
 from tests.helpers.markets import put_words
@@ -253,10 +253,10 @@ def commit(data: Path, *sessions: SessionBars) -> None:
         writer.commit(sessions, "test")
 
 
-def kept(data: Path) -> tuple[str, Kept]:
+def kept(data: Path) -> tuple[str, CachedResults]:
     """What is kept of the one condition that was scanned, and its key."""
     (file,) = (data / FOLDER).iterdir()
-    return file.stem, Results(data).read(file.stem, 0, 8)
+    return file.stem, ResultsFolder(data).read(file.stem, 0, 8)
 
 
 def test_what_changed_is_evaluated_and_the_rest_reused(data: Path, market: ms.Market) -> None:
@@ -326,8 +326,8 @@ def test_where_it_is_not_known_what_older_bars_were_everybody_counts_as_changed(
 ) -> None:
     scan(market)
     key, found = kept(data)
-    assert len(found.marks) == len(found.parts) > 2
-    Results(data).write(key, replace(found, marks=found.marks[:1]))
+    assert len(found.fingerprints) == len(found.parts) > 2
+    ResultsFolder(data).write(key, replace(found, fingerprints=found.fingerprints[:1]))
     commit(data, bars_of(DAYS[0], ["C"], 1))
     assert scan(market, sample=0) == Reuse(6, 6, 0, 0)
 
@@ -431,7 +431,7 @@ def test_results_are_reused_until_they_are_too_old(data: Path, market: ms.Market
     at[found.symbols.index("B")] -= 3590
     at[found.symbols.index("C")] -= 3610
     at[found.symbols.index("D")] += 7200  # the clock was put back since
-    Results(data).write(key, replace(found, at=at))
+    ResultsFolder(data).write(key, replace(found, at=at))
     assert scan(market) == Reuse(0, 2, 4, 4)
     assert scan(market, max_age=3580) == Reuse(0, 1, 5, 5)
     assert scan(market) == Reuse(0, 0, 6, 6)
@@ -446,7 +446,7 @@ def test_the_audit_finds_what_was_altered(data: Path, market: ms.Market, what: s
         values[1, found.symbols.index("E")] += 1e-9
     else:
         bars[found.symbols.index("E")] -= 1
-    Results(data).write(key, replace(found, values=values, bars=bars))
+    ResultsFolder(data).write(key, replace(found, values=values, bars=bars))
     blind = market.scan("close > ema(4)", incremental=ms.Incremental(sample=0))
     assert blind.reuse == Reuse(0, 0, 6, 0)
     hits = market.scan(CONDITION, incremental=True)
@@ -472,7 +472,7 @@ def test_a_damaged_file_counts_as_none(data: Path, market: ms.Market, how: str) 
         "other": whole[:22] + b"%08x\n" % crc32(b"body") + b"body",
     }
     if how == "shape":
-        Results(data).write(key, replace(found, bars=found.bars[:-1]))
+        ResultsFolder(data).write(key, replace(found, bars=found.bars[:-1]))
     else:
         file.write_bytes(broken[how])
     assert scan(market) == Reuse(6, 6, 0, 0)
@@ -489,15 +489,17 @@ def test_a_file_of_any_bytes_is_read_or_counts_as_none(
     path = tmp_path_factory.getbasetemp() / "any"
     path.mkdir(exist_ok=True)
     line, numbers = np.arange(3), np.arange(3, dtype=np.uint64)
-    rows, marks = np.zeros((2, 3)), np.zeros((1, 9), dtype=np.uint64)
-    found = Kept(list("ABC"), line, rows[0], line, numbers, rows[:1], rows, [("f", 9)], marks)
-    Results(path).write("key", found)
-    assert Results(path).read("key", 1, 2).symbols == ["A", "B", "C"]
+    rows, fingerprints = np.zeros((2, 3)), np.zeros((1, 9), dtype=np.uint64)
+    found = CachedResults(
+        list("ABC"), line, rows[0], line, numbers, rows[:1], rows, [("f", 9)], fingerprints
+    )
+    ResultsFolder(path).write("key", found)
+    assert ResultsFolder(path).read("key", 1, 2).symbols == ["A", "B", "C"]
     file = path / FOLDER / "key.kept"
     whole = file.read_bytes()
     body = whole[31:][:place] + new + whole[31:][place + len(new) :]
     file.write_bytes(whole[:22] + b"%08x\n" % crc32(body) + body)
-    assert Results(path).read("key", 1, 2).fits(1, 2)
+    assert ResultsFolder(path).read("key", 1, 2).fits(1, 2)
 
 
 def test_a_folder_that_cannot_be_written_does_not_fail_the_scan(data: Path) -> None:
@@ -540,10 +542,10 @@ def test_the_oldest_files_make_room(data: Path, market: ms.Market) -> None:
     (folder / "mine.txt").write_bytes(b"x" * size)
     for name in ("b", "c", "d"):
         time.sleep(0.01)  # files are told apart by their times
-        Results(data, most_bytes=3 * size).write(name, found)
+        ResultsFolder(data, most_bytes=3 * size).write(name, found)
     assert {path.name for path in folder.iterdir()} == {"b.kept", "c.kept", "d.kept", "mine.txt"}
-    assert Results(data).read("d", 0, 8).symbols == found.symbols
-    assert Results(data).read(key, 0, 8).symbols == []
+    assert ResultsFolder(data).read("d", 0, 8).symbols == found.symbols
+    assert ResultsFolder(data).read(key, 0, 8).symbols == []
 
 
 def test_fingerprints_are_those_of_the_definition() -> None:

@@ -83,8 +83,8 @@ def test_variants_of_several_plans(
     values: dict[str, Any] = {"n": range(5, 25, 3), "t": (20, 45)}
     with ms.open(real) as market:
         whole = market.sweep(condition, **values)
-        monkeypatch.setattr(sweep, "AT_ONCE", 5)
-        monkeypatch.setattr(sweep, "_DERIVED_BYTES", 100_000)  # two fields of this market
+        monkeypatch.setattr(sweep, "VARIANTS_PER_PLAN", 5)
+        monkeypatch.setattr(sweep, "_MAX_DERIVED_BYTES", 100_000)  # two fields of this market
         parts = market.sweep(condition, **values)
         assert whole.to_dicts() == parts.to_dicts()
         assert same_as_scans(market, condition, every=5, **values) > 100

@@ -21,7 +21,7 @@ from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sync import sync
 from marketsweep.market import open_market
 from marketsweep.store.store import Store
-from marketsweep.universe.low_volume import day_of, put_word, rebuild
+from marketsweep.universe.low_volume import day_of, rebuild, set_override
 from tests.helpers.command import refused, run
 from tests.helpers.markets import LAST, doubts_of, example_bars, store_of
 from tests.helpers.two_months import FIRST, Files
@@ -100,15 +100,15 @@ def test_a_rebuild_says_what_is_new_and_what_is_gone(store: Store) -> None:
 def test_the_users_word_wins_and_outlives_a_rebuild(store: Store) -> None:
     small = min(thin(1e6, 20) & today())
     rebuild(store)
-    put_word(
+    set_override(
         store, ["AAPL", "KIMpL"] if "KIMpL" in listed()["symbol"] else ["AAPL"], None, out=True
     )
-    put_word(store, [small], None, out=False)
+    set_override(store, [small], None, out=False)
     for _ in range(2):
         assert "AAPL" in on(store, LAST)
         assert small not in on(store, LAST)
         rebuild(store)
-    put_word(store, ["AAPL"], None, out=False)  # a later word takes the place of the earlier
+    set_override(store, ["AAPL"], None, out=False)  # a later word takes the place of the earlier
     assert on(store, LAST) == thin(1e6, 20) - {small}
 
 
@@ -116,8 +116,8 @@ def test_the_users_word_expires(store: Store) -> None:
     rebuild(store)
     small = min(thin(1e6, 20))
     tomorrow = dt.date.today() + dt.timedelta(days=1)
-    put_word(store, ["AAPL"], "1d", out=True)
-    put_word(store, [small], f"{tomorrow}", out=False)
+    set_override(store, ["AAPL"], "1d", out=True)
+    set_override(store, [small], f"{tomorrow}", out=False)
     assert "AAPL" in on(store, LAST)  # a word holds on every day before
     assert "AAPL" not in on(store, tomorrow)
     assert small not in on(store, LAST)
@@ -137,7 +137,7 @@ def test_expired_lines_go_with_the_next_rebuild(store: Store) -> None:
 
 def test_a_scan_skips_the_list_where_it_is_asked_to(store: Store) -> None:
     rebuild(store)
-    put_word(store, ["AAPL"], None, out=True)
+    set_override(store, ["AAPL"], None, out=True)
     left = thin(1e6, 20) | {"AAPL"}
     (store.path / "universe.toml").write_text("[mine]\nskip_low_volume = true\n")
     with open_market(store.path) as market:
@@ -155,7 +155,7 @@ def test_a_scan_skips_the_list_where_it_is_asked_to(store: Store) -> None:
         assert past.coverage.excluded.prescreen == 1
         assert "no low-volume list was built that holds on 2016-06-30" in past.warnings[0]
         # A change of the list is seen by a market that is open.
-        put_word(store, ["AAPL"], None, out=False)
+        set_override(store, ["AAPL"], None, out=False)
         assert "AAPL" in market.scan("close > 0", skip_low_volume=True).symbols
 
 
@@ -166,7 +166,7 @@ def test_a_store_without_a_session(tmp_path: Path) -> None:
 
 def test_words_that_cannot_be(store: Store) -> None:
     with pytest.raises(UsageError, match=r"'AAPLE' is neither listed nor stored: did you mean"):
-        put_word(store, ["MSFT", "AAPLE"], None, out=True)
+        set_override(store, ["MSFT", "AAPLE"], None, out=True)
     assert not on(store, LAST)
     for text in ("soon", "30", "2016-13-01", "99999999d", "-1d"):
         with pytest.raises(UsageError, match="write 30d or 2027-01-31"):

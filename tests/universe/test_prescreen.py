@@ -22,7 +22,7 @@ from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sync import sync
 from marketsweep.language.builder import Expression, builder
 from marketsweep.store.store import Store
-from marketsweep.universe.low_volume import put_word
+from marketsweep.universe.low_volume import set_override
 from marketsweep.universe.named import screen_of
 from marketsweep.universe.prescreen import prescreen_of
 from tests.helpers.command import refused, run
@@ -199,7 +199,7 @@ def test_the_low_volume_list_and_always_count_as_ever(files: Files, url: str, be
     other = sorted(set(listed(files)["symbol"]) - set(nasdaq))
     thin, always = [*nasdaq[:2], other[0]], [nasdaq[0], other[1]]
     with Store.open(begun) as store:
-        put_word(store, thin, None, out=True)
+        set_override(store, thin, None, out=True)
     plan = planned(begun, url, where=NASDAQ, always=always)
     assert plan.symbols == len(nasdaq) - 2 + 2
     assert (plan.low_volume, plan.prescreened) == (2, len(other) - 2)

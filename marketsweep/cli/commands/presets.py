@@ -143,11 +143,11 @@ def _usable(names: Iterable[str], saved: Saved, snapshot: Snapshot) -> Iterator[
     A condition may use another one which is gone, or a symbol without bars.
     """
     from marketsweep.language.tree import Other
-    from marketsweep.scan.query import condition_tree
+    from marketsweep.scan.query import parse_condition
 
     for name in names:
         try:
-            for part in condition_tree(name, saved).walk():
+            for part in parse_condition(name, saved).walk():
                 if isinstance(part, Other):
                     snapshot.ticker(part.symbol)
         except UsageError as error:

@@ -276,10 +276,10 @@ def _seconds(text: str) -> float:
 
 
 def _draw(hits: Hits, market: Market, folder: Path, adjust: Adjust) -> None:
-    from marketsweep.output.charts.folder import MOST, write_charts
+    from marketsweep.output.charts.folder import MAX_CHARTS, write_charts
     from marketsweep.studies.signals import marks_of
 
-    drawn = min(len(hits), MOST)
+    drawn = min(len(hits), MAX_CHARTS)
     with (
         market.view() as view,
         click.progressbar(length=drawn, label="drawing charts", file=sys.stderr) as bar,

@@ -142,9 +142,9 @@ def _put_word(
 ) -> None:
     from marketsweep.market import data_folder
     from marketsweep.store.store import Store
-    from marketsweep.universe.low_volume import put_word
+    from marketsweep.universe.low_volume import set_override
 
     given = list(dict.fromkeys(symbol for text in symbols for symbol in listed(text)))
     with Store.open(data_folder(data)) as store:
-        said = put_word(store, given, expires, out=out)
+        said = set_override(store, given, expires, out=out)
         echo(f"{said}; data version {store.version()}")

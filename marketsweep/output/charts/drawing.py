@@ -1,4 +1,4 @@
-"""Bars and values of some symbols' charts, by the plan and the kernels of a scan."""
+"""Compute the bars and values of charts, with the plan and the kernels of a scan."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from marketsweep.output.charts.panes import (
     Shape,
     bands_of,
     guides_of,
-    has_a_past,
+    has_past_values,
     panes_of,
     shapes_of,
 )
-from marketsweep.scan.bar_events import BarEvent, events_of
+from marketsweep.scan.bar_events import BarEvent, find_events
 from marketsweep.scan.loader import Loader
 
 BARS: Final = 252
-"""Bars that a chart shows where nothing is asked for: a year."""
+"""The default number of bars of a chart: a year."""
 
 
 _FACTS: Final = ("exchange", "sector", "industry", "market_cap")
@@ -46,18 +46,18 @@ _FACTS: Final = ("exchange", "sector", "industry", "market_cap")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """One expression over the bars of a chart, float64 [bars], NaN where it has no value yet."""
+    """One expression over the bars of a chart, float64 [bars]; NaN before its first value."""
 
     label: str
     values: NDArray[np.float64]
     shape: Shape = "line"
     band: int | None = None
-    """The number of the band in its pane that the line is the upper or lower edge of."""
+    """The number of the band in its pane of which the line is an edge."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawnPane:
-    """The lines of one pane, the constants that they are compared with, and usual levels."""
+    """The lines of one pane, the constants that they are compared with, and guide levels."""
 
     lines: list[Line]
     levels: list[float]
@@ -66,12 +66,12 @@ class DrawnPane:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
-    """What a chart shows of one symbol: its own newest bars up to a session, oldest first.
+    """The data of a chart of one symbol: its newest bars up to a session, oldest first.
 
-    `bars[name]` is float64 [bars], adjusted; `held` is 1 where the condition holds, 0 where it
-    does not, NaN where that is unknown, and None without a condition, or where nobody tells when it
-    held. The first two of `panes` are those of the candles and of the volume. `holes` are the
-    stored sessions between the first and the last bar that have none.
+    `bars[name]` is float64 [bars], adjusted. `held` is 1 where the condition holds, 0 where it does
+    not, NaN where that is unknown; None without a condition, or if the days are not known. The
+    first two `panes` are those of the candles and of the volume. `holes` are the stored sessions
+    between the first and the last bar that have no bar.
     """
 
     symbol: str
@@ -85,28 +85,28 @@ class Drawing:
     held: NDArray[np.float64] | None
     panes: list[DrawnPane]
     facts: dict[str, str | float]
-    """Exchange, sector, industry and market cap, where they are known."""
+    """Exchange, sector, industry and market cap, if known."""
     events: list[BarEvent]
     """Splits, dividends and suspicious bars between the first bar and the last."""
 
     @property
     def change(self) -> float | None:
-        """Percent from the close before to the last close; None for a single bar."""
+        """Percent from the previous close to the last close; None for a single bar."""
         closes = self.bars["close"]
         return 100.0 * float(closes[-1] / closes[-2] - 1.0) if len(closes) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The days on which a condition held, by symbol; before `since` it is not known."""
+    """The days on which a condition held, by symbol; unknown before `since`."""
 
     since: dt.date
     days: Mapping[str, Collection[dt.date]]
 
     def held(self, symbol: str, days: Sequence[dt.date]) -> NDArray[np.float64]:
-        """1 where it held, 0 where it did not, NaN where that is unknown; [days]."""
-        mine = self.days.get(symbol, ())
-        return np.array([np.nan if day < self.since else float(day in mine) for day in days])
+        """Return 1 where the condition held, 0 where not, NaN where unknown: float64 [days]."""
+        held_days = self.days.get(symbol, ())
+        return np.array([np.nan if day < self.since else float(day in held_days) for day in days])
 
 
 def draw(
@@ -120,26 +120,26 @@ def draw(
     adjust: Adjust = "splits",
     bars: int = BARS,
 ) -> list[Drawing]:
-    """The drawings of some symbols, in their order, up to a stored session.
+    """Return the drawings of symbols, in their order, up to a stored session.
 
-    `marks` tell when the condition held where the bars drawn cannot.
-    Raises UsageError for a symbol without bars, with names near it, and for what cannot be asked.
+    `marks` has the days on which the condition held if the bars drawn do not decide that. Raises
+    UsageError for a symbol without bars, with similar names, and for invalid arguments.
     """
     if not isinstance(bars, int) or bars < 1:
         raise UsageError(f"bars {bars!r} is not a whole number from 1 on")
     check_adjust(adjust)
     day, snapshot = loader.day(as_of), loader.snapshot
     columns = np.array([snapshot.column_of(symbol) for symbol in symbols], dtype=np.int64)
-    there = day.history.presence(columns)
-    counts = there.sum(axis=0)
+    presence = day.history.presence(columns)
+    counts = presence.sum(axis=0)
     for symbol, count in zip(symbols, counts.tolist(), strict=True):
         if not count:
             raise UsageError(f"no bars of {symbol!r} are stored up to {as_of}")
 
     panes = panes_of(condition, indicators)
     nodes: list[Node] = [tree.Field(name) for name in FIELDS]
-    told = condition if condition and has_a_past(condition) else None
-    nodes += [told] if told else []
+    evaluated = condition if condition and has_past_values(condition) else None
+    nodes += [evaluated] if evaluated else []
     for pane in panes:
         nodes += [*pane.lines, *pane.levels]
     plan = make_plan(nodes, rows=min(bars, int(counts.max(initial=1))))
@@ -147,15 +147,15 @@ def draw(
     panel = build_panel(day.history, columns, survey, plan.loads, adjust, day.reference)
     results = evaluate(plan, panel, executor("serial"), loader.others(as_of, adjust))
 
-    events = events_of(day.history, symbols)
-    lanes = {symbol: lane for lane, symbol in enumerate(panel.symbols)}
-    found = []
-    for symbol, present in zip(symbols, there.T, strict=True):
+    events = find_events(day.history, symbols)
+    column_of = {symbol: index for index, symbol in enumerate(panel.symbols)}
+    drawings = []
+    for symbol, present in zip(symbols, presence.T, strict=True):
         sessions = np.flatnonzero(present)[-plan.result_rows :]
         days = [day.history.dates[session] for session in sessions.tolist()]
-        values = iter([column[-len(sessions) :, lanes[symbol]] for column in results])
+        values = iter([column[-len(sessions) :, column_of[symbol]] for column in results])
         first, last = int(sessions[0]), int(sessions[-1])
-        found.append(
+        drawings.append(
             Drawing(
                 symbol=symbol,
                 name=foreign(str(day.reference.fact(symbol, "name") or "")),
@@ -165,50 +165,52 @@ def draw(
                 days=days,
                 holes=[day.history.dates[i] for i in range(first, last) if not present[i]],
                 bars={name: next(values) for name in FIELDS},
-                held=next(values) if told else marks.held(symbol, days) if marks else None,
-                panes=[_drawn(pane, values) for pane in panes],
+                held=next(values) if evaluated else marks.held(symbol, days) if marks else None,
+                panes=[_draw_pane(pane, values) for pane in panes],
                 facts={
                     name: foreign(fact) if isinstance(fact, str) else fact
                     for name in _FACTS
                     if (fact := day.reference.fact(symbol, name)) is not None
                 },
-                events=[one for one in events[symbol] if days[0] <= one.day <= days[-1]],
+                events=[event for event in events[symbol] if days[0] <= event.day <= days[-1]],
             )
         )
-    return found
+    return drawings
 
 
-def _drawn(pane: Pane, values: Iterator[NDArray[np.float64]]) -> DrawnPane:
+def _draw_pane(pane: Pane, values: Iterator[NDArray[np.float64]]) -> DrawnPane:
     shapes, bands = shapes_of(pane.lines), bands_of(pane.lines)
     lines = [
         Line(str(node), next(values), shape, band)
         for node, shape, band in zip(pane.lines, shapes, bands, strict=True)
     ]
     levels = [float(next(values)[-1]) for _ in pane.levels]
-    return DrawnPane(lines, levels, [one for one in guides_of(pane.lines) if one not in levels])
+    return DrawnPane(
+        lines, levels, [guide for guide in guides_of(pane.lines) if guide not in levels]
+    )
 
 
-def indicator_lines(given: str | Node, saved: Saved) -> list[Node]:
-    """The lines of an indicator or any number; of one with several outputs, all of them.
+def indicator_lines(expression: str | Node, saved: Saved) -> list[Node]:
+    """Return the lines of an indicator or other number; all outputs if it has several.
 
     Raises ConditionError unless it is a number.
     """
-    if isinstance(given, str):
-        opening = re.match(r"\s*(\w+)\s*\(", given)
-        row = INDICATORS.get(opening[1].lower()) if opening else None
-        if row and row.outputs and given.rstrip().endswith(")"):
-            whole = _call(f"{given}.{row.outputs[0]}", saved)
-            if whole:
-                return [replace(whole, output=output) for output in row.outputs]
-        node = parse_expression(given, saved)
+    if isinstance(expression, str):
+        call_start = re.match(r"\s*(\w+)\s*\(", expression)
+        row = INDICATORS.get(call_start[1].lower()) if call_start else None
+        if row and row.outputs and expression.rstrip().endswith(")"):
+            call = _parse_call(f"{expression}.{row.outputs[0]}", saved)
+            if call:
+                return [replace(call, output=output) for output in row.outputs]
+        node = parse_expression(expression, saved)
     else:
-        node = given
+        node = expression
     if node.kind is not Kind.NUMBER:
         raise ConditionError(f"{node} is {node.kind.value}, and only numbers can be drawn")
     return [node]
 
 
-def _call(text: str, saved: Saved) -> tree.Call | None:
+def _parse_call(text: str, saved: Saved) -> tree.Call | None:
     try:
         node = parse_expression(text, saved)
     except ConditionError:

@@ -1,4 +1,4 @@
-"""A folder of charts: a page for each of a scan's best matches, and the sheet of them all."""
+"""Write a folder of charts: a page for each of a scan's best matches, and the sheet of them all."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from marketsweep.output.charts.sheet import sheet
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.results import Hits
 
-MOST: Final = 60
-"""Matches that are drawn, a quarter of a megabyte each."""
+MAX_CHARTS: Final = 60
+"""The largest number of matches drawn; a page has a quarter of a megabyte."""
 
 _INDEX: Final = "index.html"
 
 _RESERVED: Final = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d|index)(?=\.|$)")
-"""What Windows will not have as a file, whatever its ending, and the sheet's own name."""
+"""Names that Windows does not allow for files, with any ending, and the sheet's own name."""
 
 
 def make_folder(folder: Path) -> None:
-    """The folder, made where it is not there. Raises UsageError where that cannot be."""
+    """Create a folder if it does not exist. Raises UsageError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -42,41 +42,41 @@ def write_charts(
     progress: Callable[[int], object],
     marks: Marks | None = None,
 ) -> Path:
-    """Write the pages of the first matches, and the sheet last; the path of the sheet.
+    """Write the pages of the first matches, then the sheet; return the path of the sheet.
 
-    `marks` are for `draw`.
-    `loader` is the one that the hits came from; `progress` is told of each page. Pages of earlier
-    scans stay unless a new one has their name. Raises UsageError where a file cannot be written.
+    `loader` is the loader that the hits came from, `marks` are for `draw`, and `progress` is called
+    for each page. Pages of earlier scans stay unless a new page has the same name. Raises
+    UsageError if a file cannot be written.
     """
     make_folder(folder)
-    symbols = hits.symbols[:MOST]
-    shown = list(hits.shown.values())
+    symbols = hits.symbols[:MAX_CHARTS]
+    indicators = list(hits.shown.values())
     drawings = (
-        draw(loader, hits.as_of, symbols, hits.tree, shown, marks=marks, adjust=adjust)
+        draw(loader, hits.as_of, symbols, hits.tree, indicators, marks=marks, adjust=adjust)
         if symbols
         else []
     )
     links = [page_name(symbol) for symbol in symbols]
-    beside = ["", *links, ""]
-    for place, drawing in enumerate(drawings):
-        pages = Links(_INDEX, beside[place], beside[place + 2])
-        write_page(folder / links[place], Chart(drawing, pages).html)
+    neighbours = ["", *links, ""]
+    for index, drawing in enumerate(drawings):
+        pages = Links(_INDEX, neighbours[index], neighbours[index + 2])
+        write_page(folder / links[index], Chart(drawing, pages).html)
         progress(1)
     write_page(folder / _INDEX, sheet(hits, drawings, links))
     return folder / _INDEX
 
 
 def page_name(symbol: str) -> str:
-    """The name of a symbol's page: `KIM~pL.html` of KIMpL.
+    """Return the file name of a symbol's page: `KIM~pL.html` for KIMpL.
 
-    Capitals, digits, `-` and inner dots stand for themselves, small letters follow a `~`, and of
-    anything else the number stands between two: no two symbols share a name, on disks that do
-    not tell capitals from small letters either, and none leads out of the folder.
+    Capitals, digits, `-` and inner dots are unchanged, a small letter follows a `~`, and any other
+    character is its number between two `~`. So no two symbols share a name, even on disks that
+    ignore case, and no name leads out of the folder.
     """
-    plain = re.sub(r"[^A-Z0-9.-]|^\.", _written, symbol)
+    plain = re.sub(r"[^A-Z0-9.-]|^\.", _escape_character, symbol)
     return _RESERVED.sub(r"\1~", plain) + ".html"
 
 
-def _written(found: re.Match[str]) -> str:
-    letter = found[0]
+def _escape_character(match: re.Match[str]) -> str:
+    letter = match[0]
     return f"~{letter}" if letter.isascii() and letter.islower() else f"~{ord(letter)}~"

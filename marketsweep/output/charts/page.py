@@ -1,4 +1,4 @@
-"""One page of one symbol: whole in itself, moves by TradingView's Lightweight Charts."""
+"""Make a self-contained page of one symbol, interactive with TradingView's Lightweight Charts."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from marketsweep.core.whole_files import whole_file
 from marketsweep.output.charts.drawing import Drawing
 from marketsweep.output.formats.table import written_number
 
-_PANE: Final = 120
-_CANDLES: Final = 380
-_AXIS: Final = 30
+_PANE_HEIGHT: Final = 120
+_CANDLES_HEIGHT: Final = 380
+_AXIS_HEIGHT: Final = 30
 """Heights in pixels."""
 
-_ADJUSTED: Final = {
+_ADJUSTMENT_TEXTS: Final = {
     "splits": "prices adjusted for splits",
     "total": "prices adjusted for splits and dividends",
     "none": "prices not adjusted",
 }
 
-_SAFE: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
-"""So that no text in the data can end the element that it stands in."""
+_SCRIPT_ESCAPES: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+"""Escapes, so that no text in the data can end the script element."""
 
-# Nothing may be loaded from anywhere: the page has all that it needs.
+# The page contains everything, so it may not load anything.
 POLICY: Final = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 
 
 class Links(NamedTuple):
-    """Pages beside a page: the sheet, and those of the matches before and after; "" for none."""
+    """Links from a page: the sheet, and the pages of the previous and next match; "" for none."""
 
     sheet: str = ""
     before: str = ""
@@ -57,7 +57,7 @@ class Chart:
         name = f" <span>{escape(drawing.name)}</span>" if drawing.name else ""
         facts = f"<p>{escape(facts_in_words(drawing))}</p>\n" if drawing.facts else ""
         condition = f"<p><code>{escape(drawing.condition)}</code></p>" if drawing.condition else ""
-        data = msgspec.json.encode(chart_data(drawing)).decode().translate(_SAFE)
+        data = msgspec.json.encode(chart_data(drawing)).decode().translate(_SCRIPT_ESCAPES)
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -66,7 +66,7 @@ class Chart:
             f"<style>{asset('chart.css')}</style></head><body>\n"
             f"{_navigation(self._links)}<h1>{escape(drawing.symbol)}{name}"
             f"{change_of(drawing)}</h1>{condition}\n{facts}"
-            f"<p>{escape(said_of(drawing))}</p>\n"
+            f"<p>{escape(summary_of(drawing))}</p>\n"
             '<div id="tools"></div>\n'
             f'<div id="chart" style="height:{self._height}px"></div>\n'
             f"<footer>{asset('lightweight-charts.NOTICE.html')}</footer>\n"
@@ -77,25 +77,25 @@ class Chart:
 
     @property
     def _height(self) -> int:
-        return _CANDLES + _PANE * (len(self.drawing.panes) - 1) + _AXIS
+        return _CANDLES_HEIGHT + _PANE_HEIGHT * (len(self.drawing.panes) - 1) + _AXIS_HEIGHT
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the page to a file. Raises UsageError where that cannot be."""
+        """Write the page to a file. Raises UsageError if that fails, StoreFull on a full disk."""
         write_page(Path(path).expanduser(), self.html)
 
     def _repr_html_(self) -> str:
-        # A frame of its own, so that pages of a notebook do not get into each other's way.
+        # An iframe, so that several pages in a notebook do not conflict.
         return (
             f'<iframe srcdoc="{escape(self.html)}" sandbox="allow-scripts allow-popups" '
             f'style="width:100%;height:{self._height + 170}px;border:0"></iframe>'
         )
 
     def __repr__(self) -> str:
-        return f"<Chart: {self.drawing.symbol}, {said_of(self.drawing)}>"
+        return f"<Chart: {self.drawing.symbol}, {summary_of(self.drawing)}>"
 
 
 def _navigation(links: Links) -> str:
-    """Links to the pages beside, each with the key that follows it."""
+    """Return links to the neighbouring pages, each with its key."""
     shown = [
         (links.before, "before", "previous match", "ArrowLeft", "\u2190 previous"),
         (links.sheet, "sheet", "all matches", "Escape", "all matches"),
@@ -111,7 +111,7 @@ def _navigation(links: Links) -> str:
 
 
 def change_of(drawing: Drawing) -> str:
-    """The last close and its change, in the colour of the direction."""
+    """Return the last close and its change as HTML, in the colour of the direction."""
     close, change = float(drawing.bars["close"][-1]), drawing.change
     text = f" <em>{written_number(close)}</em>" if math.isfinite(close) else ""
     if change is None or not math.isfinite(change):
@@ -121,7 +121,7 @@ def change_of(drawing: Drawing) -> str:
 
 
 def facts_in_words(drawing: Drawing) -> str:
-    """Exchange, sector, industry and market cap in one line."""
+    """Return exchange, sector, industry and market cap in one line."""
     facts = dict(drawing.facts)
     cap = facts.pop("market_cap", None)
     words = [str(fact) for fact in facts.values()]
@@ -131,7 +131,7 @@ def facts_in_words(drawing: Drawing) -> str:
 
 
 def short_dollars(dollars: float) -> str:
-    """Dollars in few characters: $1.2B."""
+    """Return dollars in few characters: $1.2B."""
     for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
         if dollars >= size:
             return f"${dollars / size:.3g}{letter}"
@@ -139,34 +139,34 @@ def short_dollars(dollars: float) -> str:
 
 
 def write_page(path: Path, html: str) -> None:
-    """Write a page. Raises UsageError where that cannot be, and StoreFull on a full disk."""
+    """Write a page. Raises UsageError if that fails, and StoreFull on a full disk."""
     with whole_file(path) as file:
         file.write(html.encode())
 
 
-def said_of(drawing: Drawing) -> str:
-    """What a reader must know of a drawing, in one line."""
+def summary_of(drawing: Drawing) -> str:
+    """Return the number of bars, the adjustment and the gaps of a drawing, in one line."""
     bars, last = len(drawing.days), drawing.days[-1]
-    said = [f"{bars:,} bars from {drawing.days[0]} to {last}", _ADJUSTED[drawing.adjust]]
+    parts = [f"{bars:,} bars from {drawing.days[0]} to {last}", _ADJUSTMENT_TEXTS[drawing.adjust]]
     if last != drawing.as_of:
-        said.append(f"none since, up to {drawing.as_of}")
+        parts.append(f"none since, up to {drawing.as_of}")
     if drawing.holes:
         s = "" if len(drawing.holes) == 1 else "s"
-        said.append(f"{len(drawing.holes):,} session{s} between them without a bar")
+        parts.append(f"{len(drawing.holes):,} session{s} between them without a bar")
     if drawing.held is not None:
-        said.append(f"the condition held on {int((drawing.held == 1.0).sum()):,}")
-    return "; ".join(said)
+        parts.append(f"the condition held on {int((drawing.held == 1.0).sum()):,}")
+    return "; ".join(parts)
 
 
 def chart_data(drawing: Drawing) -> dict[str, Any]:
-    """The data that stands in a page; NaN becomes null."""
+    """Return the data of a page, for JSON; NaN becomes null."""
     return {
         "symbol": drawing.symbol,
         "days": drawing.days,
         "holes": drawing.holes,
         **{name: values.tolist() for name, values in drawing.bars.items()},
         "held": None if drawing.held is None else drawing.held.tolist(),
-        "events": [one._asdict() for one in drawing.events],
+        "events": [event._asdict() for event in drawing.events],
         "panes": [
             {
                 "lines": [
@@ -188,6 +188,6 @@ def chart_data(drawing: Drawing) -> dict[str, Any]:
 
 @lru_cache
 def asset(name: str) -> str:
-    """A file of the folder `assets`."""
+    """Return the text of a file in the folder `assets`."""
     folder = files("marketsweep.output.charts") / "assets"
     return folder.joinpath(name).read_text(encoding="utf-8").strip()

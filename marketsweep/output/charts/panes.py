@@ -1,8 +1,8 @@
-"""What is drawn where: on the candles, on the volume, or in a pane of its own below.
+"""Decide where each line is drawn: on the candles, on the volume, or in a pane below.
 
-An expression is drawn on the candles where it scales with price and lies near it. That follows
-from its tree: an average of the close has the weight 1 of a price, `close - sma(50)` has 0,
-`highest(high, 20) - 3 * atr(22)` has 1 again, and `close / sma(50)` is not a price.
+An expression is drawn on the candles if it scales with price and is near it. Its tree decides: an
+average of the close has the weight 1 of a price, `close - sma(50)` has 0, `highest(high, 20) - 3 *
+atr(22)` has 1 again, and `close / sma(50)` is not a price.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from marketsweep.language.parser import parse_expression
 from marketsweep.language.tree import Kind, Node
 
 PRICE, VOLUME = 0, 1
-"""Places of the two panes that every chart has."""
+"""Indices of the two panes that every chart has."""
 
 _BARS: Final = frozenset(map(tree.Field, FIELDS))
-"""What the candles and the volume show already."""
+"""The fields that the candles and the volume show already."""
 
 _NEAR: Final = (0.5, 2.0)
-"""Weights that leave the candles readable: `0.95 * highest(high, 252)`, `2 * sma(volume, 20)`."""
+"""Weights that keep the candles readable: `0.95 * highest(high, 252)`, `2 * sma(volume, 20)`."""
 
 
 Shape = Literal["line", "bars"]
@@ -34,38 +34,40 @@ _GUIDES: Final = {
     "stoch": (20.0, 80.0),
     "adx": (25.0,),
 }
-"""Levels at which traders read an indicator."""
+"""Levels at which traders usually read an indicator."""
 
 
 @dataclass(slots=True)
 class Pane:
-    """What one pane shows: lines, and constants that lines are compared with."""
+    """The content of one pane: lines, and constants that lines are compared with."""
 
     lines: list[Node] = field(default_factory=list)
     levels: list[Node] = field(default_factory=list)
 
     def add(self, lines: Sequence[Node], levels: Sequence[Node] = ()) -> None:
-        """Draw these too, each once."""
+        """Add lines and levels that the pane does not have yet."""
         self.lines += [node for node in dict.fromkeys(lines) if node not in self.lines]
         self.levels += [node for node in dict.fromkeys(levels) if node not in self.levels]
 
 
 def panes_of(condition: Node | None, indicators: Sequence[Node]) -> list[Pane]:
-    """The panes of a chart, the candles' first and the volume's second.
+    """Return the panes of a chart, that of the candles first and that of the volume second.
 
-    Sides of one comparison share a pane, and so do the outputs of one indicator.
+    The sides of one comparison share a pane, and so do the outputs of one indicator.
     """
     panes = [Pane(), Pane()]
-    for sides in _compared(condition) if condition else ():
-        drawn = [_unshifted(side) for side in sides if _moves(side) and has_a_past(side)]
-        _place(panes, drawn, _constants(sides))
+    for sides in _compared_sides(condition) if condition else ():
+        lines = [_strip_shift(side) for side in sides if _is_series(side) and has_past_values(side)]
+        _add_to_pane(panes, lines, _constants(sides))
     for node in indicators:
-        _place(panes, [_unshifted(node)] if _moves(node) and has_a_past(node) else [], [])
+        _add_to_pane(
+            panes, [_strip_shift(node)] if _is_series(node) and has_past_values(node) else [], []
+        )
     return panes
 
 
 def shapes_of(lines: Sequence[Node]) -> list[Shape]:
-    """Return how each line is drawn: a histogram as bars."""
+    """Return the shape of each line: bars for a histogram."""
     return [
         "bars" if isinstance(node, tree.Call) and node.output == "hist" else "line"
         for node in lines
@@ -75,13 +77,13 @@ def shapes_of(lines: Sequence[Node]) -> list[Shape]:
 def bands_of(lines: Sequence[Node]) -> list[int | None]:
     """Return the number of the band that each line is an edge of; None for none."""
     edges: dict[object, list[int]] = {}
-    for place, node in enumerate(lines):
+    for index, node in enumerate(lines):
         if isinstance(node, tree.Call) and node.output in ("upper", "lower"):
-            edges.setdefault(_family(node), []).append(place)
+            edges.setdefault(_family(node), []).append(index)
     bands: list[int | None] = [None] * len(lines)
-    for number, places in enumerate(both for both in edges.values() if len(both) > 1):
-        for place in places:
-            bands[place] = number
+    for number, indices in enumerate(pair for pair in edges.values() if len(pair) > 1):
+        for index in indices:
+            bands[index] = number
     return bands
 
 
@@ -91,8 +93,8 @@ def guides_of(lines: Sequence[Node]) -> list[float]:
     return sorted({level for name in calls for level in _GUIDES.get(name, ())})
 
 
-def has_a_past(node: Node) -> bool:
-    """Whether each bar's value can be told from the symbol's own bars, and those of one other."""
+def has_past_values(node: Node) -> bool:
+    """Return whether the past values depend on the bars of the symbol and of one other alone."""
     return not any(
         isinstance(part, tree.Standing | tree.Breadth)
         or (isinstance(part, tree.Framed) and part.running)
@@ -100,12 +102,12 @@ def has_a_past(node: Node) -> bool:
     )
 
 
-def _place(panes: list[Pane], sides: Sequence[Node], levels: Sequence[Node]) -> None:
-    # The candles and the volume are there already.
-    for place in (PRICE, VOLUME):
-        mine = [side for side in sides if home(side) == place]
-        if mine:
-            panes[place].add([side for side in mine if side not in _BARS], levels)
+def _add_to_pane(panes: list[Pane], sides: Sequence[Node], levels: Sequence[Node]) -> None:
+    # The panes of the candles and of the volume always exist.
+    for pane_index in (PRICE, VOLUME):
+        own_sides = [side for side in sides if home(side) == pane_index]
+        if own_sides:
+            panes[pane_index].add([side for side in own_sides if side not in _BARS], levels)
     below = [side for side in sides if home(side) is None]
     if below:
         families = {_family(side) for side in below}
@@ -119,19 +121,19 @@ def _place(panes: list[Pane], sides: Sequence[Node], levels: Sequence[Node]) -> 
             panes.append(pane := Pane())
         pane.add(below, levels)
     for side in below:
-        panes[PRICE].add([part for part in _calls(side) if home(part) == PRICE])
+        panes[PRICE].add([part for part in _inner_calls(side) if home(part) == PRICE])
 
 
 def home(node: Node) -> int | None:
-    """PRICE or VOLUME where an expression is drawn among those values; None: in a pane below."""
+    """Return PRICE or VOLUME if an expression is drawn in that pane; None for a pane below."""
     unit, weight = _level(node)
     if unit in _HOMES and _NEAR[0] <= weight <= _NEAR[1]:
         return _HOMES[unit]
     return None
 
 
-def _compared(condition: Node) -> Iterator[list[Node]]:
-    """The sides of each comparison of numbers."""
+def _compared_sides(condition: Node) -> Iterator[list[Node]]:
+    """Yield the sides of each comparison of numbers."""
     for node in condition.walk():
         if isinstance(node, tree.Compare | tree.Cross):
             sides = [side for side in node.children() if side.kind is Kind.NUMBER]
@@ -139,8 +141,8 @@ def _compared(condition: Node) -> Iterator[list[Node]]:
                 yield sides
 
 
-def _moves(node: Node) -> bool:
-    """Whether a number changes from bar to bar."""
+def _is_series(node: Node) -> bool:
+    """Return whether a number changes from bar to bar."""
     return any(isinstance(part, tree.Field | tree.Call) for part in node.walk())
 
 
@@ -149,31 +151,31 @@ def _constants(sides: Sequence[Node]) -> list[Node]:
     return [side for side in sides if not any(isinstance(part, changing) for part in side.walk())]
 
 
-def _unshifted(node: Node) -> Node:
-    """`sma(50)[5]` is a part of the line `sma(50)`."""
+def _strip_shift(node: Node) -> Node:
+    """Return a node without shifts: `sma(50)[5]` is a part of the line `sma(50)`."""
     while isinstance(node, tree.Shift):
         node = node.of
     return node
 
 
 def _family(node: Node) -> Node | tuple[object, ...]:
-    """What outputs of one indicator have in common."""
+    """Return a key that the outputs of one indicator share."""
     return (node.name, node.source, node.parameters) if isinstance(node, tree.Call) else node
 
 
-def _calls(node: Node) -> Iterator[Node]:
-    """The outermost indicators below a node, and those that they read."""
+def _inner_calls(node: Node) -> Iterator[Node]:
+    """Yield the outermost indicators below a node, and the indicators that they read."""
     for child in node.children():
         if isinstance(child, tree.Call):
             yield child
         if home(child) is None:
-            yield from _calls(child)
+            yield from _inner_calls(child)
 
 
 class _Level(NamedTuple):
     """The unit of an expression's values, and how many times a price (or volume) they are.
 
-    Of a number it is the number itself.
+    For a number, the weight is the number itself.
     """
 
     unit: str
@@ -181,7 +183,7 @@ class _Level(NamedTuple):
 
 
 _HOMES: Final = {"price": PRICE, "volume": VOLUME}
-_OTHER: Final = _Level("other", 0.0)
+_NO_UNIT: Final = _Level("other", 0.0)
 
 
 def _level(node: Node) -> _Level:  # noqa: PLR0911, a line for each kind of node
@@ -200,45 +202,45 @@ def _level(node: Node) -> _Level:  # noqa: PLR0911, a line for each kind of node
             unit, weight = _level(operand)
             return _Level(unit, -weight)
         case tree.Function(arguments=arguments):
-            return _of_one_unit([_level(argument) for argument in arguments])
+            return _level_of_all([_level(argument) for argument in arguments])
         case tree.Binary(operator=operator, left=left, right=right):
-            return _combined(operator, _level(left), _level(right))
+            return _combine_levels(operator, _level(left), _level(right))
         case tree.Call():
-            return _indicated(node)
-    return _OTHER
+            return _indicator_level(node)
+    return _NO_UNIT
 
 
-def _of_one_unit(levels: Sequence[_Level]) -> _Level:
+def _level_of_all(levels: Sequence[_Level]) -> _Level:
     measured = [level for level in levels if level.unit != "number"]
     if not measured or len({level.unit for level in measured}) > 1:
-        return _OTHER
+        return _NO_UNIT
     return _Level(measured[0].unit, max(level.weight for level in measured))
 
 
-def _combined(operator: str, left: _Level, right: _Level) -> _Level:
+def _combine_levels(operator: str, left: _Level, right: _Level) -> _Level:
     if operator in ("+", "-"):
         if "number" in (left.unit, right.unit) and left.unit != right.unit:
-            # A number of dollars moves a price, and leaves it one.
+            # A price plus a number of dollars is still a price.
             left, right = (
                 level if level.unit != "number" else _Level("", 0.0) for level in (left, right)
             )
         elif left.unit != right.unit:
-            return _OTHER
+            return _NO_UNIT
         weight = left.weight + right.weight if operator == "+" else left.weight - right.weight
         return _Level(left.unit or right.unit, weight)
     if operator == "/":
         if right.unit != "number" or right.weight == 0:
-            return _OTHER
+            return _NO_UNIT
         return _Level(left.unit, left.weight / right.weight)
     if "number" not in (left.unit, right.unit):
-        return _OTHER
+        return _NO_UNIT
     unit = right.unit if left.unit == "number" else left.unit
     return _Level(unit, left.weight * right.weight)
 
 
-def _indicated(call: tree.Call) -> _Level:
+def _indicator_level(call: tree.Call) -> _Level:
     row = INDICATORS[call.name]
     if row.scale == "own":
-        return _OTHER
+        return _NO_UNIT
     unit, weight = _level(call.source or tree.Field(row.inputs[0]))
     return _Level(unit, weight if row.scale == "same" else 0.0)

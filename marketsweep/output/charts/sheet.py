@@ -1,4 +1,4 @@
-"""The contact sheet: a scan's best matches side by side, drawn as plain SVG without a script."""
+"""Make the contact sheet: a scan's best matches side by side, as static SVG."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from marketsweep.output.charts.panes import PRICE, VOLUME
 from marketsweep.output.formats.table import value_cell
 from marketsweep.scan.results import Hits
 
-_SLOTS: Final = 90
-"""Sessions that a small chart shows, each of `_STEP` units."""
+_SESSIONS: Final = 90
+"""The number of sessions in a small chart, each `_STEP` units wide."""
 
 _STEP: Final = 4
-_WIDTH: Final = _SLOTS * _STEP
-_CANDLES: Final = 130
-_VOLUME: Final = 26
-_HEIGHT: Final = _CANDLES + _VOLUME + 4
+_WIDTH: Final = _SESSIONS * _STEP
+_CANDLES_HEIGHT: Final = 130
+_VOLUME_HEIGHT: Final = 26
+_HEIGHT: Final = _CANDLES_HEIGHT + _VOLUME_HEIGHT + 4
 
 
 def sheet(hits: Hits, drawings: Sequence[Drawing], links: Sequence[str]) -> str:
-    """The page: of the first matches a small chart each, which leads to the big one."""
+    """Return the page: a small chart of each of the first matches, with a link to the big one."""
     title = escape(f"{len(hits):,} matches as of {hits.as_of}: {hits.condition}")
-    left_out = len(hits) - len(drawings)
+    not_drawn = len(hits) - len(drawings)
     notes = [hits.receipt, *hits.warnings]
     if not drawings:
         notes.append("No match: there is nothing to draw.")
-    elif left_out:
-        notes.append(f"The first {len(drawings):,} are drawn, in rank order; {left_out:,} are not.")
+    elif not_drawn:
+        notes.append(
+            f"The first {len(drawings):,} are drawn, in rank order; {not_drawn:,} are not."
+        )
     cards = [
         _card(hits, rank, drawing, link)
         for rank, (drawing, link) in enumerate(zip(drawings, links, strict=True))
@@ -56,7 +58,7 @@ def sheet(hits: Hits, drawings: Sequence[Drawing], links: Sequence[str]) -> str:
 
 
 def _tools(hits: Hits) -> str:
-    """What sorts and filters the cards."""
+    """Return the controls that sort and filter the cards."""
     values = {f"v{at}": name for at, name in enumerate(hits.values)}
     orders = {"rank": "rank", "symbol": "symbol", "change": "change", "close": "close"}
     orders |= {"volume": "volume"} | values
@@ -94,59 +96,59 @@ def _card(hits: Hits, rank: int, drawing: Drawing, link: str) -> str:
 
 
 def picture(drawing: Drawing) -> str:
-    """The newest sessions of a drawing as SVG: candles, lines on them, volume, where it held."""
-    days = {day: i for i, day in enumerate(sorted([*drawing.days, *drawing.holes])[-_SLOTS:])}
+    """Return the newest sessions of a drawing as SVG: candles, lines, volume, and where it held."""
+    days = {day: i for i, day in enumerate(sorted([*drawing.days, *drawing.holes])[-_SESSIONS:])}
     shown = [i for i, day in enumerate(drawing.days) if day in days]
     slots = [days[drawing.days[i]] for i in shown]
-    x = (np.array(slots, dtype=np.float64) + 0.5 + _SLOTS - len(days)) * _STEP
+    x = (np.array(slots, dtype=np.float64) + 0.5 + _SESSIONS - len(days)) * _STEP
     bars = {name: values[shown] for name, values in drawing.bars.items()}
     lines = [line.values[shown] for line in drawing.panes[PRICE].lines]
     volumes = [bars["volume"], *(line.values[shown] for line in drawing.panes[VOLUME].lines)]
 
-    y = _Scale([bars["low"], bars["high"], *lines], top=2, bottom=_CANDLES)
-    v = _Scale([np.zeros(1), *volumes], top=_CANDLES + 4, bottom=_HEIGHT)
+    y = _Scale([bars["low"], bars["high"], *lines], top=2, bottom=_CANDLES_HEIGHT)
+    v = _Scale([np.zeros(1), *volumes], top=_CANDLES_HEIGHT + 4, bottom=_HEIGHT)
     up = bars["close"] >= bars["open"]
     held = np.zeros(len(shown)) if drawing.held is None else drawing.held[shown]
-    paths = [("held", _sticks(x[held == 1.0], 0.0, _HEIGHT))]
-    paths.append(("volume", _sticks(x, v(bars["volume"]), v(np.zeros(len(x))))))
-    for name, which in (("up", up), ("down", ~up)):
-        high, low = y(bars["high"][which]), y(bars["low"][which])
-        paths.append((name, _sticks(x[which], high, low)))
-        body = np.sort([y(bars["open"][which]), y(bars["close"][which])], axis=0)
-        # A close that equals the open is still a dash.
-        paths.append((f"{name} body", _sticks(x[which], body[0] - 0.4, body[1] + 0.4)))
+    paths = [("held", _vertical_lines(x[held == 1.0], 0.0, _HEIGHT))]
+    paths.append(("volume", _vertical_lines(x, v(bars["volume"]), v(np.zeros(len(x))))))
+    for name, selected in (("up", up), ("down", ~up)):
+        high, low = y(bars["high"][selected]), y(bars["low"][selected])
+        paths.append((name, _vertical_lines(x[selected], high, low)))
+        body = np.sort([y(bars["open"][selected]), y(bars["close"][selected])], axis=0)
+        # If the close equals the open, the body is a dash.
+        paths.append((f"{name} body", _vertical_lines(x[selected], body[0] - 0.4, body[1] + 0.4)))
     paths += [(f"line c{i % 6}", _polyline(x, y(line))) for i, line in enumerate(lines)]
     paths += [
         (f"line c{i % 6}", _polyline(x, v(line)))
         for i, line in enumerate(volumes[1:], start=len(lines))
     ]
-    drawn = "".join(f'<path class="{name}" d="{path}"/>' for name, path in paths if path)
+    elements = "".join(f'<path class="{name}" d="{path}"/>' for name, path in paths if path)
     label = escape(f"{drawing.symbol} from {min(days)} to {max(days)}")
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{drawn}</svg>'
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{elements}</svg>'
 
 
 class _Scale:
-    """From values to heights in a picture, whose y grows downwards."""
+    """Maps values to heights in a picture, where y grows downwards."""
 
     def __init__(self, values: Sequence[NDArray[np.float64]], top: float, bottom: float) -> None:
-        every = np.concatenate(values)
-        every = every[np.isfinite(every)]
-        self.low = float(every.min(initial=np.inf)) if len(every) else 0.0
-        span = (float(every.max()) - self.low) if len(every) else 0.0
+        finite = np.concatenate(values)
+        finite = finite[np.isfinite(finite)]
+        self.low = float(finite.min(initial=np.inf)) if len(finite) else 0.0
+        span = (float(finite.max()) - self.low) if len(finite) else 0.0
         self.bottom = bottom
-        # A flat line lies at the bottom; so would a span beyond what floats can hold.
+        # A constant line is at the bottom, and so is a span too large for floats.
         self.unit = (bottom - top) / span if 0.0 < span < math.inf else 0.0
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return self.bottom - (values - self.low) * self.unit
 
 
-def _sticks(
+def _vertical_lines(
     x: NDArray[np.float64],
     top: NDArray[np.float64] | float,
     bottom: NDArray[np.float64] | float,
 ) -> str:
-    """Upright strokes, as one path."""
+    """Return vertical lines as one path."""
     tops, bottoms = np.broadcast_to(top, x.shape), np.broadcast_to(bottom, x.shape)
     return "".join(
         f"M{at:g} {high:.1f}V{low:.1f}"

@@ -1,4 +1,4 @@
-"""Ways to write hits: one module a format, each with `write(hits, file)`."""
+"""Write hits in a format: one module per format, each with a function `write(hits, file)`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Writer = Callable[[Hits, IO[bytes]], None]
 
 
 def writer(format: str, *, csv_safe: bool = True) -> Writer:
-    """What writes that format. Raises UsageError where there is none.
+    """Return the function that writes a format. Raises UsageError for an unknown format.
 
-    With `csv_safe` tickers in CSV are not formulas to a spreadsheet.
+    With `csv_safe` a spreadsheet does not read tickers in CSV as formulas.
     """
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
     write = import_module(f"{__name__}.{FORMATS[format]}").write
-    chosen: Writer = partial(write, csv_safe=csv_safe) if format == "csv" else write
-    return chosen
+    configured: Writer = partial(write, csv_safe=csv_safe) if format == "csv" else write
+    return configured

@@ -1,4 +1,4 @@
-"""Comma-separated values: a header, a row a match. NaN is an empty cell."""
+"""Write comma-separated values: a header, and a row per match. NaN is an empty cell."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from marketsweep.scan.results import Hits
 
 
 def write(hits: Hits, file: IO[bytes], *, csv_safe: bool = True) -> None:
-    """Write the matches; the receipt has no place in a CSV file.
+    """Write the matches; a CSV file has no place for the receipt.
 
-    With `csv_safe` no ticker is a formula to a spreadsheet.
+    With `csv_safe` a spreadsheet does not read a ticker as a formula.
     """
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     rows = csv.writer(text, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""One JSON object: condition, matches, coverage, data version, timing. NaN is null."""
+"""Write one JSON object: condition, matches, coverage, data version, timing. NaN is null."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from marketsweep.scan.results import Hits
 
 
 def write(hits: Hits, file: IO[bytes]) -> None:
-    """Write the whole answer."""
+    """Write the whole result."""
     file.write(msgspec.json.format(msgspec.json.encode(hits.to_dict()), indent=2) + b"\n")

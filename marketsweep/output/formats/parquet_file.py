@@ -1,4 +1,4 @@
-"""Parquet, for polars, pandas, DuckDB and the like."""
+"""Write Parquet, for polars, pandas, DuckDB and others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from marketsweep.scan.results import Hits
 
 def write(hits: Hits, file: IO[bytes]) -> None:
     """Write the matches."""
-    whole = io.BytesIO()  # what goes wrong with a pipe, polars would say in words of its own
-    hits.to_polars().write_parquet(whole)
-    file.write(whole.getvalue())
+    buffer = io.BytesIO()  # a buffer, as polars reports errors of a pipe in its own way
+    hits.to_polars().write_parquet(buffer)
+    file.write(buffer.getvalue())

@@ -1,4 +1,4 @@
-"""A table for people, as wide as the terminal."""
+"""Write a table for people, as wide as the terminal."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from marketsweep.scan.results import Hits
 if TYPE_CHECKING:
     from marketsweep.scan.quotes import Quotes
 
-_WIDTH: Final = 200
-"""Columns where there is no terminal to ask."""
+_DEFAULT_WIDTH: Final = 200
+"""The width in characters if the output is not a terminal."""
 
 _GAP: Final = "  "
-_NAME: Final = 24
-"""Characters of a name."""
+_NAME_WIDTH: Final = 24
+"""The largest width of a name, in characters."""
 
 _CHANGE: Final = "change"
 _COLOURS: Final = {"+": "green", "-": "red"}
-_MOVED: Final = set("123456789")
+_NONZERO_DIGITS: Final = set("123456789")
 """Digits of a change that is not zero."""
 
 
 def write(
     hits: Hits, file: IO[bytes], quotes: Quotes | None = None, most: int | None = None
 ) -> None:
-    """Write the matches as a table; the values that do not fit are named below it.
+    """Write the matches as a table; values that do not fit are named below the table.
 
-    `quotes` adds names and changes. At most `most` matches are written, and the rest counted.
+    `quotes` adds names and changes. At most `most` matches are written, and the others counted.
     """
-    width, paint = _WIDTH, _plain
+    width, paint = _DEFAULT_WIDTH, _unchanged
     if file.isatty():
-        from shutil import get_terminal_size  # it takes longer to import than to write a table
+        from shutil import get_terminal_size  # takes longer to import than a table takes to write
 
         width = get_terminal_size().columns
-        paint = _coloured if has_colour() else _plain
+        paint = _add_colour if has_colour() else _unchanged
     rows = len(hits) if most is None else min(most, len(hits))
-    lines = _lines(hits, rows, quotes, width, paint) if rows else ["no match"]
+    lines = _table_lines(hits, rows, quotes, width, paint) if rows else ["no match"]
     if rows < len(hits):
         lines.append(
             f"{len(hits) - rows:,} more: --limit {len(hits)} shows them, "
@@ -55,7 +55,7 @@ def has_colour() -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _lines(
+def _table_lines(
     hits: Hits, rows: int, quotes: Quotes | None, width: int, paint: Callable[[str], str]
 ) -> list[str]:
     names = list(hits.values)
@@ -79,45 +79,47 @@ def _lines(
     padded = [
         [
             paint(cell) if column[0] == _CHANGE else cell
-            for cell in _padded(column, widths[place], is_text=place < texts)
+            for cell in _pad(column, widths[index], is_text=index < texts)
         ]
-        for place, column in enumerate(columns[:shown])
+        for index, column in enumerate(columns[:shown])
     ]
     rule = _GAP.join("-" * size for size in widths[:shown])
     lines = [_GAP.join(row).rstrip() for row in zip(*padded, strict=True)]
     hidden = names[shown - fixed :]
-    note = [f"not shown for want of room: {', '.join(hidden)}"] if hidden else []
-    young = ["~ too few bars to have settled"] if any(hits.unsettled[:rows]) else []
-    return [lines[0], rule, *lines[1:], *note, *young]
+    hidden_note = [f"not shown for want of room: {', '.join(hidden)}"] if hidden else []
+    unsettled_note = ["~ too few bars to have settled"] if any(hits.unsettled[:rows]) else []
+    return [lines[0], rule, *lines[1:], *hidden_note, *unsettled_note]
 
 
 def short(name: str) -> str:
     """Return a name that fits a column."""
-    return name if len(name) <= _NAME else f"{name[: _NAME - 3].rstrip()}..."
+    return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 3].rstrip()}..."
 
 
 def change_cell(change: float) -> str:
-    """Return a change in percent; a dash for none."""
+    """Return a change in percent; a dash if there is none."""
     return f"{change:+,.2f}%" if math.isfinite(change) else "-"
 
 
-def _plain(cell: str) -> str:
+def _unchanged(cell: str) -> str:
     return cell
 
 
-def _coloured(cell: str) -> str:
+def _add_colour(cell: str) -> str:
     """Return a change in the colour of its direction."""
     sign = cell.strip()[:1]
-    return style(cell, fg=_COLOURS[sign]) if sign in _COLOURS and set(cell) & _MOVED else cell
+    return (
+        style(cell, fg=_COLOURS[sign]) if sign in _COLOURS and set(cell) & _NONZERO_DIGITS else cell
+    )
 
 
 def value_cell(hits: Hits, name: str, rank: int) -> str:
-    """Return a value of a match as people read it, "~" before one that has not settled."""
+    """Return a value of a match as text, with "~" before a value that has not settled."""
     mark = "~" if name in hits.unsettled[rank] else ""
     return mark + written_number(hits.values[name][rank].item())
 
 
-def _padded(column: list[str], width: int, *, is_text: bool) -> list[str]:
+def _pad(column: list[str], width: int, *, is_text: bool) -> list[str]:
     return [cell.ljust(width) if is_text else cell.rjust(width) for cell in column]
 
 
@@ -126,7 +128,7 @@ def _price(value: float) -> str:
 
 
 def written_number(value: float) -> str:
-    """A value as people read it: fewer decimals the larger it is, a dash for none."""
+    """Return a number as text: fewer decimals the larger it is, a dash if not finite."""
     if not math.isfinite(value):
         return "-"
     if abs(value) >= 10_000:

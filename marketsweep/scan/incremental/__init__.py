@@ -1,1 +1,1 @@
-"""Results of the last scan, taken over for symbols whose data has not changed."""
+"""Reuse results of the last scan for the symbols whose data has not changed."""

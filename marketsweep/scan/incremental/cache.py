@@ -1,7 +1,7 @@
-"""Results of scans kept on disk, `results/` in the data folder: one file a plan and session.
+"""Cache results of scans on disk, in `results/` of the data folder: one file per plan and session.
 
-A file is written whole or not at all, and its CRC-32 tells what became of it since. Whatever is
-wrong with one, it counts as none: results can always be worked out anew. The oldest make room.
+A file is written completely or not at all, and its CRC-32 detects later damage. A damaged file
+counts as absent: results can always be computed again. The oldest files are deleted first.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from numpy.typing import NDArray
 from marketsweep.core.whole_files import Disk, disk_errors
 
 FOLDER: Final = "results"
-MOST_BYTES: Final = 200_000_000
-"""Bytes of all files together; one of 6,000 symbols has 1 to 2 MB."""
+MAX_BYTES: Final = 200_000_000
+"""Bytes of all files together; a file of 6,000 symbols has 1 to 2 MB."""
 
-NOT_KEPT: Final = float("-inf")
-"""The time of a result that does not hold."""
+NOT_CACHED: Final = float("-inf")
+"""The time of a result that is not valid."""
 
 _MAGIC: Final = b"marketsweep results 1\n"
-_KEPT: Final = ".kept"
+_SUFFIX: Final = ".kept"
 _UNFINISHED: Final = ".tmp"
 
-Part = tuple[str, int]
-"""A segment's file and how many of its sessions count."""
+SegmentPart = tuple[str, int]
+"""A segment's file name, and how many of its sessions are used."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kept:
-    """What a plan gave for some symbols, and the data that it was worked out from.
+class CachedResults:
+    """The results of a plan for some symbols, and the data that they were computed from.
 
-    Of symbol i: `columns[i]` on the axis, `at[i]` seconds since 1970, `bars[i]` loaded, a number
-    of what changes its past (`changes[i]`), reference data `facts[:, i]`, results `values[:, i]`.
-    The `parts` are the stored bars, newest first; `marks` [n, columns] are fingerprints of the
-    columns in the first n of them.
+    For symbol i: `columns[i]` is its column on the axis, `at[i]` the time in seconds since 1970,
+    `bars[i]` the bars loaded, `changes[i]` a hash of its adjustments, `facts[:, i]` its reference
+    data, `values[:, i]` its results. `parts` are the stored segments, newest first; `fingerprints`
+    [n, columns] are those of the columns in the first n of them.
     """
 
     symbols: list[str]
@@ -52,85 +52,85 @@ class Kept:
     changes: NDArray[np.uint64]
     facts: NDArray[np.float64]
     values: NDArray[np.float64]
-    parts: list[Part]
-    marks: NDArray[np.uint64]
+    parts: list[SegmentPart]
+    fingerprints: NDArray[np.uint64]
 
     @classmethod
-    def of_nobody(cls, facts: int, results: int) -> Self:
-        """What is kept before anything is."""
-        none = np.zeros(0)
-        whole, numbers = none.astype(np.int64), none.astype(np.uint64)
+    def empty(cls, facts: int, results: int) -> Self:
+        """Return the results of no symbols, for a plan of which nothing is cached."""
+        floats = np.zeros(0)
+        integers, unsigned = floats.astype(np.int64), floats.astype(np.uint64)
         of_facts, values = np.zeros((facts, 0)), np.zeros((results, 0))
-        marks = np.zeros((0, 0), dtype=np.uint64)
-        return cls([], whole, none, whole, numbers, of_facts, values, [], marks)
+        fingerprints = np.zeros((0, 0), dtype=np.uint64)
+        return cls([], integers, floats, integers, unsigned, of_facts, values, [], fingerprints)
 
     def fits(self, facts: int, results: int) -> bool:
-        """Whether every array has the shape that it should have."""
+        """Return whether every array has the expected shape."""
         symbols = len(self.symbols)
-        lines = (self.columns, self.at, self.bars, self.changes)
+        by_symbol = (self.columns, self.at, self.bars, self.changes)
         return (
-            all(line.shape == (symbols,) for line in lines)
+            all(array.shape == (symbols,) for array in by_symbol)
             and self.facts.shape == (facts, symbols)
             and self.values.shape == (results, symbols)
-            and self.marks.ndim == 2
-            and len(self.marks) <= len(self.parts)
+            and self.fingerprints.ndim == 2
+            and len(self.fingerprints) <= len(self.parts)
         )
 
 
-class Results:
-    """The kept results of a data folder."""
+class ResultsFolder:
+    """The cached results of a data folder."""
 
-    def __init__(self, data: Path, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, data: Path, most_bytes: int = MAX_BYTES) -> None:
         self._folder = data / FOLDER
         self._disk = Disk()
         self._most_bytes = most_bytes
 
-    def read(self, key: str, facts: int, results: int) -> Kept:
-        """What is kept under a key, of so many facts and results a symbol; else of nobody."""
-        nobody = Kept.of_nobody(facts, results)
+    def read(self, key: str, facts: int, results: int) -> CachedResults:
+        """Return the results cached under a key; empty if another shape is cached."""
+        empty = CachedResults.empty(facts, results)
         try:
             data = self._file(key).read_bytes()
         except OSError:
-            return nobody
+            return empty
         head = len(_MAGIC) + _CHECKSUM
         if data[:head] != _MAGIC + _checksum(memoryview(data)[head:]):
-            return nobody
+            return empty
         try:
-            kept = _unpacked(data, head)
-        except (ValueError, OverflowError):  # somebody else's, with a checksum that fits
-            return nobody
-        return kept if kept.fits(facts, results) else nobody
+            cached = _unpack(data, head)
+        except (ValueError, OverflowError):  # another program's file with a right checksum
+            return empty
+        return cached if cached.fits(facts, results) else empty
 
-    def write(self, key: str, kept: Kept) -> None:
-        """Keep this in the place of what was there. Raises StoreError where it cannot be."""
-        body = _packed(kept)
+    def write(self, key: str, results: CachedResults) -> None:
+        """Replace the results under a key. Raises StoreError if that fails."""
+        body = _pack(results)
         file = self._file(key)
-        unfinished = file.with_suffix(f".{os.getpid()}.{get_ident()}{_UNFINISHED}")
+        temporary = file.with_suffix(f".{os.getpid()}.{get_ident()}{_UNFINISHED}")
         with disk_errors(self._folder):
             self._folder.mkdir(exist_ok=True)
             try:
-                with unfinished.open("wb", buffering=0) as new:
+                with temporary.open("wb", buffering=0) as new:
                     self._disk.write(new, memoryview(_MAGIC + _checksum(body) + body))
-                self._disk.rename(unfinished, file)
+                self._disk.rename(temporary, file)
             except OSError:
-                with suppress(OSError):  # the first error is the one to tell
-                    self._disk.unlink(unfinished)
+                with suppress(OSError):  # the first error is the one to report
+                    self._disk.unlink(temporary)
                 raise
             self._make_room()
 
     def _file(self, key: str) -> Path:
-        return self._folder / f"{key}{_KEPT}"
+        return self._folder / f"{key}{_SUFFIX}"
 
     def _make_room(self) -> None:
-        """Delete the oldest files until the rest is small enough."""
-        found = []
+        """Delete the oldest files until the others fit into the limit."""
+        files = []
         for path in self._folder.iterdir():
-            if path.name.endswith((_KEPT, _UNFINISHED)):  # a killed process leaves the latter
+            if path.name.endswith((_SUFFIX, _UNFINISHED)):  # a killed process leaves the latter
                 with suppress(FileNotFoundError):  # another process is making room too
-                    facts = path.stat()
-                    found.append((facts.st_mtime_ns, facts.st_size, path))
+                    stat = path.stat()
+                    files.append((stat.st_mtime_ns, stat.st_size, path))
         room = self._most_bytes
-        for _, size, path in sorted(found, reverse=True):
+        for _, size, path in sorted(files, reverse=True):
             room -= size
             if room < 0:
                 self._disk.unlink(path)
@@ -138,41 +138,58 @@ class Results:
 
 _CHECKSUM: Final = 9
 _KINDS: Final = (np.int64, float, np.int64, np.uint64, float, float, np.uint64)
-"""Types of the arrays of `Kept`, in order."""
+"""Types of the arrays of `CachedResults`, in order."""
 
 
 def _checksum(body: memoryview | bytes) -> bytes:
     return b"%08x\n" % crc32(body)
 
 
-def _packed(kept: Kept) -> bytes:
-    """Four lines of text, of counts, symbols and parts, and then the arrays of `Kept`."""
-    counts = len(kept.symbols), len(kept.facts), len(kept.values), *kept.marks.shape
+def _pack(results: CachedResults) -> bytes:
+    """Return four lines of text (counts, symbols, segment files, sessions), then the arrays."""
+    counts = (
+        len(results.symbols),
+        len(results.facts),
+        len(results.values),
+        *results.fingerprints.shape,
+    )
     lines = [
         " ".join(map(str, counts)),
-        " ".join(kept.symbols),
-        " ".join(file for file, _ in kept.parts),
-        " ".join(str(sessions) for _, sessions in kept.parts),
+        " ".join(results.symbols),
+        " ".join(file for file, _ in results.parts),
+        " ".join(str(sessions) for _, sessions in results.parts),
     ]
-    numbers = (kept.columns, kept.at, kept.bars, kept.changes, kept.facts, kept.values, kept.marks)
-    return b"".join([f"{line}\n".encode() for line in lines] + [one.tobytes() for one in numbers])
+    arrays = (
+        results.columns,
+        results.at,
+        results.bars,
+        results.changes,
+        results.facts,
+        results.values,
+        results.fingerprints,
+    )
+    return b"".join(
+        [f"{line}\n".encode() for line in lines] + [array.tobytes() for array in arrays]
+    )
 
 
-def _unpacked(data: bytes, start: int) -> Kept:
-    """Raises ValueError or OverflowError where `_packed` did not make what begins at `start`."""
+def _unpack(data: bytes, start: int) -> CachedResults:
+    """Return the results packed at `start`. Raises ValueError or OverflowError for damage."""
     lines = []
     for _ in range(4):
         end = data.index(b"\n", start)
         lines.append(data[start:end].decode().split())
         start = end + 1
     counts, symbols, files, sessions = lines
-    count, facts, results, marked, width = map(int, counts)
+    count, facts, results, fingerprinted, width = map(int, counts)
     arrays: list[NDArray[Any]] = []
-    shapes = [*[(count,)] * 4, (facts, count), (results, count), (marked, width)]
+    shapes = [*[(count,)] * 4, (facts, count), (results, count), (fingerprinted, width)]
     for shape, kind in zip(shapes, _KINDS, strict=True):
-        # In place: copying would take longer than all else.
+        # Without a copy, which would take longer than everything else.
         arrays.append(np.frombuffer(data, kind, math.prod(shape), start).reshape(shape))
         start += arrays[-1].nbytes
-    columns, at, bars, changes, of_facts, values, marks = arrays
+    columns, at, bars, changes, fact_values, values, fingerprints = arrays
     parts = list(zip(files, map(int, sessions), strict=True))
-    return Kept(symbols, columns, at, bars, changes, of_facts, values, parts, marks)
+    return CachedResults(
+        symbols, columns, at, bars, changes, fact_values, values, parts, fingerprints
+    )

@@ -1,9 +1,11 @@
-"""Which symbols' data differs from what a result was worked out from, without gathering a panel.
+"""Find the symbols whose data differs from what a result was computed from, without a panel.
 
-1. Segments are immutable: one that is still there under its name has not changed (`Stand.parts`).
-2. Of the newest ones, which corrections and new bars replace, each column has a fingerprint; what
-   came and what went do not add up to the same where a column differs (`Stand.changed`).
-3. Moves, splits and dividends are told by one number of each symbol (`changes_of`).
+1. Segments are immutable: a segment that still exists under its name is unchanged
+   (`StoredBars.parts`).
+2. In the newest segments, which corrections and new bars replace, each column has a fingerprint.
+   The fingerprints added and those removed have different sums if the column changed
+   (`StoredBars.changed_columns`).
+3. Ticker changes, splits and dividends are compared by one hash per symbol (`adjustment_hashes`).
 """
 
 from __future__ import annotations
@@ -15,97 +17,101 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.panel.adjustments import Adjust, History, Past, in_chunks
 from marketsweep.kernels import cpu
-from marketsweep.scan.incremental.cache import Kept, Part
+from marketsweep.scan.incremental.cache import CachedResults, SegmentPart
 
 Numbers = NDArray[np.uint64]
 
 
-class Stand:
-    """The bars that a history holds, as files and as fingerprints of what is in them.
+class StoredBars:
+    """The stored bars of a history, as segment files and as fingerprints of their columns.
 
-    `parts` are its segments, the newest first; those that `depth` bars come from have fingerprints.
+    `parts` are the segments, newest first. Those that the last `depth` bars come from have
+    fingerprints.
     """
 
     def __init__(self, history: History, depth: int) -> None:
         self._history = history
         stored, sessions = history.snapshot.segments.parts, len(history.dates)
-        self._segments = [one for one in reversed(stored) if one.first < sessions]
-        self.parts: list[Part] = [
-            (one.path.name, min(one.count, sessions - one.first)) for one in self._segments
+        self._segments = [segment for segment in reversed(stored) if segment.first < sessions]
+        self.parts: list[SegmentPart] = [
+            (segment.path.name, min(segment.count, sessions - segment.first))
+            for segment in self._segments
         ]
         reached = history.reached(depth)
-        self._marked = sum(one.end > reached for one in self._segments)
+        self._fingerprinted = sum(segment.end > reached for segment in self._segments)
 
-    def marks(self, kept: Kept) -> Numbers:
-        """Fingerprints of the newest parts, [parts, columns]; taken over where they are kept."""
-        shape = self._marked, len(self._history.snapshot.symbols)
-        if kept.parts == self.parts and kept.marks.shape == shape:
-            return kept.marks
-        known = dict(zip(kept.parts, kept.marks, strict=False))
-        found = np.zeros(shape, dtype=np.uint64)
+    def fingerprints(self, cached: CachedResults) -> Numbers:
+        """Return the fingerprints of the newest parts, [parts, columns]. Cached ones are reused."""
+        shape = self._fingerprinted, len(self._history.snapshot.symbols)
+        if cached.parts == self.parts and cached.fingerprints.shape == shape:
+            return cached.fingerprints
+        cached_rows = dict(zip(cached.parts, cached.fingerprints, strict=False))
+        result = np.zeros(shape, dtype=np.uint64)
 
         def fill(first: int, last: int) -> None:
-            for place in range(first, last):
-                row, before = found[place], known.get(self.parts[place])
-                if before is None:
-                    self._add(place, row)
+            for index in range(first, last):
+                row, cached_row = result[index], cached_rows.get(self.parts[index])
+                if cached_row is None:
+                    self._compute(index, row)
                 else:
-                    row[: len(before)] = before
+                    row[: len(cached_row)] = cached_row
 
-        in_chunks([fill], self._marked, 1)
-        return found
+        in_chunks([fill], self._fingerprinted, 1)
+        return result
 
-    def _add(self, place: int, sums: Numbers) -> None:
-        segment, (_, sessions) = self._segments[place], self.parts[place]
+    def _compute(self, index: int, out: Numbers) -> None:
+        segment, (_, sessions) = self._segments[index], self.parts[index]
         days = [day.toordinal() for day in self._history.dates[segment.first :][:sessions]]
-        cpu.fingerprint(segment.values, np.array(days, dtype=np.int64), sums)
+        cpu.fingerprint(segment.values, np.array(days, dtype=np.int64), out)
 
-    def changed(self, kept: Kept, marks: Numbers) -> NDArray[np.bool_]:
-        """Which columns hold other bars than those that `kept` was worked out from."""
-        held, holding = set(kept.parts), set(self.parts)
-        went = [place for place, part in enumerate(kept.parts) if part not in holding]
-        came = [place for place, part in enumerate(self.parts) if part not in held]
-        columns = marks.shape[1]
-        if kept.marks.shape[1] > columns or max(went, default=-1) >= len(kept.marks):
+    def changed_columns(self, cached: CachedResults, fingerprints: Numbers) -> NDArray[np.bool_]:
+        """Return which columns hold other bars than those that `cached` was computed from."""
+        old_parts, new_parts = set(cached.parts), set(self.parts)
+        removed = [index for index, part in enumerate(cached.parts) if part not in new_parts]
+        added = [index for index, part in enumerate(self.parts) if part not in old_parts]
+        columns = fingerprints.shape[1]
+        if cached.fingerprints.shape[1] > columns or max(removed, default=-1) >= len(
+            cached.fingerprints
+        ):
             return np.ones(columns, dtype=bool)
-        if max(came, default=-1) >= len(marks):
+        if max(added, default=-1) >= len(fingerprints):
             return np.ones(columns, dtype=bool)
-        difference = marks[came].sum(axis=0)
-        difference[: kept.marks.shape[1]] -= kept.marks[went].sum(axis=0)
-        return self._followed(difference != 0)
+        difference = fingerprints[added].sum(axis=0)
+        difference[: cached.fingerprints.shape[1]] -= cached.fingerprints[removed].sum(axis=0)
+        return self._add_successors(difference != 0)
 
-    def _followed(self, changed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """With the columns whose earlier bars stand in one that changed."""
-        found = changed.copy()
+    def _add_successors(self, changed_columns: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Add the columns whose earlier bars are in a changed column."""
+        result = changed_columns.copy()
         for column, moves in self._history.moves.items():
-            if any(before >= 0 and changed[before] for _, before in moves):
-                found[column] = True
-        return found
+            if any(before >= 0 and changed_columns[before] for _, before in moves):
+                result[column] = True
+        return result
 
 
 _ROUNDS: Final = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)
 _SHIFT: Final = np.uint64(33)
 
 
-def changes_of(history: History, columns: NDArray[np.int64], adjust: Adjust) -> Numbers:
-    """A number of each column: equal where its moves and factors are, whatever else is stored."""
+def adjustment_hashes(history: History, columns: NDArray[np.int64], adjust: Adjust) -> Numbers:
+    """Return a hash per column: equal if its ticker changes and adjustment factors are equal."""
     changes = Past(history, columns, adjust).changes
-    found = np.zeros(len(columns), dtype=np.uint64)
+    hashes = np.zeros(len(columns), dtype=np.uint64)
     if not changes:
-        return found
+        return hashes
     position, session, before, price, volume = zip(*changes, strict=True)
-    # A session by its day: it gets another number where one before it is stored later.
-    days = [history.dates[one].toordinal() for one in session]
+    # A session is hashed by its day: its number changes if an earlier session is stored later.
+    days = [history.dates[index].toordinal() for index in session]
     mixed = np.zeros(len(changes), dtype=np.uint64)
     for part in (days, before):
-        mixed = _mixed(mixed + np.array(part, dtype=np.int64).view(np.uint64))
+        mixed = _mix(mixed + np.array(part, dtype=np.int64).view(np.uint64))
     for factor in (price, volume):
-        mixed = _mixed(mixed + np.array(factor, dtype=np.float64).view(np.uint64))
-    np.add.at(found, np.array(position), mixed)
-    return found
+        mixed = _mix(mixed + np.array(factor, dtype=np.float64).view(np.uint64))
+    np.add.at(hashes, np.array(position), mixed)
+    return hashes
 
 
-def _mixed(numbers: Numbers) -> Numbers:
+def _mix(numbers: Numbers) -> Numbers:
     """MurmurHash3's finalizer (Appleby), as in kernels/bars/fingerprints.hpp."""
     for factor in _ROUNDS:
         numbers = (numbers ^ (numbers >> _SHIFT)) * np.uint64(factor)

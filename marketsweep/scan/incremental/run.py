@@ -1,15 +1,17 @@
-"""Evaluates the symbols whose data has changed, and takes over what the others gave in the last
-scan of the same plan and session.
+"""Evaluate the symbols whose data has changed, and reuse the last results of all others.
 
-1. What was kept is laid beside what is looked at now; whose bars, splits, dividends, ticker or
-   reference data differ from what its result was worked out from has none (`_beside`).
-2. Those, whoever is always evaluated, whose result is too old, and a random sample of the rest make
-   a small panel, which is evaluated (`_values`).
-3. The sample must agree with what was kept, to the bit; else nothing that was kept is believed.
-4. All of it together is what a panel of everybody gives, and is kept for the next scan (`_write`).
+Results are reused from the last scan of the same plan and session.
 
-What compares symbols with each other or with another one is evaluated whole: there anybody's bars
-may change anybody's result.
+1. The cached results are aligned with the present data. A symbol has no valid result if its bars,
+   splits, dividends, ticker or reference data differ from what its result was computed from
+   (`_align`).
+2. These symbols, those that are always evaluated, those with a result that is too old, and a random
+   sample of the others make a small panel, which is evaluated (`_values`).
+3. The sample must equal the cached results to the bit; otherwise no cached result is used.
+4. Together the results are those of a panel of all symbols; they are cached (`_write`).
+
+A plan that compares symbols, or reads another symbol, is evaluated for all symbols: there the bars
+of one symbol may change the result of another.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ from marketsweep.engine.plan import Plan
 from marketsweep.errors import StoreError, UsageError
 from marketsweep.kernels import cpu
 from marketsweep.language import tree
-from marketsweep.scan.incremental.cache import NOT_KEPT, Kept, Results
-from marketsweep.scan.incremental.fingerprints import Stand, changes_of
+from marketsweep.scan.incremental.cache import NOT_CACHED, CachedResults, ResultsFolder
+from marketsweep.scan.incremental.fingerprints import StoredBars, adjustment_hashes
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.results import Reuse
 from marketsweep.universe.screen import Screen
@@ -53,29 +55,29 @@ _Number = TypeVar("_Number", np.int64, np.uint64, np.float64)
 
 @dataclass(frozen=True, slots=True)
 class Incremental:
-    """What an incremental scan evaluates beside the symbols whose data has changed.
+    """Which symbols an incremental scan evaluates besides those whose data has changed.
 
-    Raises UsageError for what is not a ticker, no number of seconds or no number of symbols.
+    Raises UsageError for an invalid ticker, number of seconds or number of symbols.
     """
 
     always: Sequence[str] = ()
-    """Symbols that are evaluated in any case."""
+    """Symbols that are always evaluated."""
     max_age: float = MAX_AGE
     """Seconds for which a result is reused."""
     sample: int = SAMPLE
-    """How many of the reused, drawn at random, are evaluated all the same and must agree."""
+    """How many symbols with a valid result, drawn at random, are evaluated and compared."""
 
     def __post_init__(self) -> None:
-        given = (self.always,) if isinstance(self.always, str) else self.always
-        object.__setattr__(self, "always", tuple(checked(given)) if given else ())
+        symbols = (self.always,) if isinstance(self.always, str) else self.always
+        object.__setattr__(self, "always", tuple(checked(symbols)) if symbols else ())
         if not isinstance(self.max_age, int | float) or not self.max_age >= 0:
             raise UsageError(f"max age {self.max_age!r} is not a number of seconds from 0 on")
         if not isinstance(self.sample, int) or self.sample < 0:
             raise UsageError(f"audit sample {self.sample!r} is not a whole number from 0 on")
 
 
-class Answer(NamedTuple):
-    """The results of a plan, [1, symbols] each, and the panel that they are of, less its bars."""
+class IncrementalResult(NamedTuple):
+    """The results of a plan, [1, symbols] each, with their panel, which has no bars."""
 
     panel: Panel
     results: list[Matrix]
@@ -83,169 +85,173 @@ class Answer(NamedTuple):
     warnings: list[str]
 
 
-class Reusing:
+class IncrementalRun:
     """A plan as of one session, evaluated incrementally over a loader's data."""
 
     def __init__(
         self, plan: Plan, loader: Loader, as_of: dt.date, adjust: Adjust, run: Executor
     ) -> None:
-        # All of it is kept: of whoever does not match, too.
+        # Results are cached for all symbols, also those that do not match.
         self._plan = plan = replace(plan, read_where=())
         self._loader = loader
         self._as_of = as_of
         self._adjust = adjust
         self._run = run
         self._day = loader.day(as_of)
-        self._folder = Results(loader.folder)
+        self._folder = ResultsFolder(loader.folder)
         self._key = _key(plan, as_of, adjust)
         self._facts = list(dict.fromkeys(_facts(plan)))
 
-    def answer(self, screen: Screen, wanted: Incremental) -> Answer:
-        """What the plan gives for the universe that passes `screen`."""
+    def answer(self, screen: Screen, options: Incremental) -> IncrementalResult:
+        """Return the results of the plan for the universe that passes `screen`."""
         columns = self._loader.universe(self._as_of, screen).columns
-        everybody = np.arange(len(columns))
+        indices = np.arange(len(columns))
         if not _is_of_single_symbols(self._plan):
-            panel = self._panel(columns, everybody, screen)
-            return Answer(panel, self._evaluated(panel), Reuse(len(columns), len(columns)), [])
+            panel = self._panel(columns, indices, screen)
+            return IncrementalResult(
+                panel, self._evaluate(panel), Reuse(len(columns), len(columns)), []
+            )
 
-        found, now = self._beside(columns), time.time()
-        names = found.symbols[: len(columns)]
-        warnings = list(_absent(wanted.always, names, self._as_of))
-        age = now - found.at[everybody]
+        merged, now = self._align(columns), time.time()
+        names = merged.symbols[: len(columns)]
+        warnings = list(_absent_warning(options.always, names, self._as_of))
+        age = now - merged.at[indices]
         fetched = int(np.count_nonzero(np.isinf(age)))
-        always = np.array([name in wanted.always for name in names], dtype=bool)
-        due = always | ~((age >= 0) & (age <= wanted.max_age))
-        sample = _sample(np.flatnonzero(~due), wanted.sample)
+        always = np.array([name in options.always for name in names], dtype=bool)
+        is_due = always | ~((age >= 0) & (age <= options.max_age))
+        sample = _draw_sample(np.flatnonzero(~is_due), options.sample)
 
-        looked_at = due.copy()
-        looked_at[sample] = True
-        places = np.flatnonzero(looked_at)
-        values, bars = self._values(columns, places, names, screen)
-        audited = np.searchsorted(places, sample)
-        agree = _alike(found.values[:, sample], values[:, audited])
-        agree &= found.bars[sample] == bars[audited]
-        if not agree.all():
-            warnings.append(_disagreement(names[sample[~agree][0]], agree))
-            found.at[:] = NOT_KEPT
-            due[:], places = True, everybody
-            values, bars = self._values(columns, places, names, screen)
+        is_evaluated = is_due.copy()
+        is_evaluated[sample] = True
+        evaluated_indices = np.flatnonzero(is_evaluated)
+        values, bars = self._values(columns, evaluated_indices, names, screen)
+        audited = np.searchsorted(evaluated_indices, sample)
+        agrees = _equal_columns(merged.values[:, sample], values[:, audited])
+        agrees &= merged.bars[sample] == bars[audited]
+        if not agrees.all():
+            warnings.append(_disagreement(names[sample[~agrees][0]], agrees))
+            merged.at[:] = NOT_CACHED
+            is_due[:], evaluated_indices = True, indices
+            values, bars = self._values(columns, evaluated_indices, names, screen)
 
-        found.values[:, places], found.bars[places] = values, bars
-        found.at[np.flatnonzero(due)] = now
-        if due.any():
-            warnings += self._write(found)
-        evaluated = int(np.count_nonzero(due))
+        merged.values[:, evaluated_indices], merged.bars[evaluated_indices] = values, bars
+        merged.at[np.flatnonzero(is_due)] = now
+        if is_due.any():
+            warnings += self._write(merged)
+        evaluated = int(np.count_nonzero(is_due))
         reuse = Reuse(fetched, evaluated, len(columns) - evaluated, len(sample))
-        bars = found.bars[everybody]
+        bars = merged.bars[indices]
         panel = Panel(self._as_of, names, 1, {}, bars, np.zeros_like(bars), self._day.reference)
-        results = [row[np.newaxis] for row in found.values[:, everybody]]
-        return Answer(panel, results, reuse, warnings)
+        results = [row[np.newaxis] for row in merged.values[:, indices]]
+        return IncrementalResult(panel, results, reuse, warnings)
 
-    def _beside(self, columns: NDArray[np.int64]) -> Kept:
-        """What was kept, of these columns and then of all others; as of now but for the results.
+    def _align(self, columns: NDArray[np.int64]) -> CachedResults:
+        """Return the cached results of these columns and then of all others, with the present data.
 
-        Who has no result that still holds is of the time NOT_KEPT.
+        Symbols without a valid result have the time NOT_CACHED.
         """
-        kept = self._folder.read(self._key, len(self._facts), len(self._plan.results))
-        stand = Stand(self._day.history, self._plan.history)
-        marks, axis = stand.marks(kept), self._day.history.snapshot.symbols
-        known = np.flatnonzero((kept.columns >= 0) & (kept.columns < len(axis)))
-        named = np.array(axis, dtype=object)[kept.columns[known]]
-        known = known[named == np.array(kept.symbols, dtype=object)[known]]
-        places = np.full(len(axis), -1)
-        places[kept.columns[known]] = known
-        elsewhere = places >= 0
-        elsewhere[columns] = False
-        columns = np.concatenate([columns, np.flatnonzero(elsewhere)])
-        symbols, places = [axis[column] for column in columns.tolist()], places[columns]
+        cached = self._folder.read(self._key, len(self._facts), len(self._plan.results))
+        stored_bars = StoredBars(self._day.history, self._plan.history)
+        fingerprints, axis = stored_bars.fingerprints(cached), self._day.history.snapshot.symbols
+        valid_indices = np.flatnonzero((cached.columns >= 0) & (cached.columns < len(axis)))
+        cached_tickers = np.array(axis, dtype=object)[cached.columns[valid_indices]]
+        valid_indices = valid_indices[
+            cached_tickers == np.array(cached.symbols, dtype=object)[valid_indices]
+        ]
+        cached_index = np.full(len(axis), -1)
+        cached_index[cached.columns[valid_indices]] = valid_indices
+        is_other = cached_index >= 0
+        is_other[columns] = False
+        columns = np.concatenate([columns, np.flatnonzero(is_other)])
+        symbols, cached_index = [axis[column] for column in columns.tolist()], cached_index[columns]
 
-        changes = changes_of(self._day.history, columns, self._adjust)
+        changes = adjustment_hashes(self._day.history, columns, self._adjust)
         facts = self._day.reference.columns(self._facts, symbols)
-        same = (places >= 0) & ~stand.changed(kept, marks)[columns]
-        same &= (_taken(kept.changes, places) == changes) & _alike(
-            _taken(kept.facts, places), facts
+        is_valid = (cached_index >= 0) & ~stored_bars.changed_columns(cached, fingerprints)[columns]
+        is_valid &= (_take(cached.changes, cached_index) == changes) & _equal_columns(
+            _take(cached.facts, cached_index), facts
         )
-        return Kept(
+        return CachedResults(
             symbols=symbols,
             columns=columns,
-            at=np.where(same, _taken(kept.at, places), NOT_KEPT),
-            bars=_taken(kept.bars, places),
+            at=np.where(is_valid, _take(cached.at, cached_index), NOT_CACHED),
+            bars=_take(cached.bars, cached_index),
             changes=changes,
             facts=facts,
-            values=_taken(kept.values, places),
-            parts=stand.parts,
-            marks=marks,
+            values=_take(cached.values, cached_index),
+            parts=stored_bars.parts,
+            fingerprints=fingerprints,
         )
 
     def _values(
         self, columns: NDArray[np.int64], places: Places, names: list[str], screen: Screen
     ) -> tuple[Matrix, NDArray[np.int64]]:
-        """Results [results, places], and how many bars were loaded for each."""
+        """Return results [results, places], and the number of bars loaded for each place."""
         if not len(places):
             return np.zeros((len(self._plan.results), 0)), np.zeros(0, dtype=np.int64)
         panel = self._panel(columns, places, screen)
-        results = np.vstack(self._evaluated(panel))
-        lanes = dict(zip(panel.symbols, range(len(panel.symbols)), strict=True))
-        order = [lanes[names[place]] for place in places.tolist()]
+        results = np.vstack(self._evaluate(panel))
+        index_of = dict(zip(panel.symbols, range(len(panel.symbols)), strict=True))
+        order = [index_of[names[index]] for index in places.tolist()]
         return results[:, order], panel.bars[order]
 
     def _panel(self, columns: NDArray[np.int64], places: Places, screen: Screen) -> Panel:
-        # With the plan's history and no more: a recursion's last bits tell where it began.
+        # With exactly the plan's history: the last bits of a recursion depend on its first bar.
         if len(places) == len(columns):
             return self._loader.panel(self._as_of, screen, self._plan, self._adjust, exact=True)
         return self._loader.panel_of(self._as_of, columns[places], self._plan, self._adjust)
 
-    def _evaluated(self, panel: Panel) -> list[Matrix]:
+    def _evaluate(self, panel: Panel) -> list[Matrix]:
         others = self._loader.others(self._as_of, self._adjust)
         return evaluate(self._plan, panel, self._run, others)
 
-    def _write(self, found: Kept) -> list[str]:
+    def _write(self, results: CachedResults) -> list[str]:
         try:
-            self._folder.write(self._key, found)
+            self._folder.write(self._key, results)
         except StoreError as error:
             return [f"the results are not kept for the next scan: {error}"]
         return []
 
 
 def _is_of_single_symbols(plan: Plan) -> bool:
-    """Whether a symbol's own bars and facts decide what a plan gives for it."""
+    """Return whether the result for a symbol depends on its own bars and facts alone."""
     return all(
-        isinstance(one.node, tree.Framed) and _is_of_single_symbols(one.plan)
-        for one in plan.derived
+        isinstance(derived.node, tree.Framed) and _is_of_single_symbols(derived.plan)
+        for derived in plan.derived
     )
 
 
 def _facts(plan: Plan) -> Iterator[tree.Node]:
-    """The reference data that a plan asks for, that of its passes too."""
+    """Yield the reference data that a plan and its derived passes use."""
     yield from plan.facts
-    for one in plan.derived:
-        yield from _facts(one.plan)
+    for derived in plan.derived:
+        yield from _facts(derived.plan)
 
 
 def _key(plan: Plan, as_of: dt.date, adjust: Adjust) -> str:
-    """Under what a plan's results are kept; another build of the kernels shares none."""
+    """Return the key of a plan's results; another build of the kernels has other keys."""
     build = Path(cpu.__file__).stat()
-    asked = plan, as_of, adjust, __version__, build.st_size, build.st_mtime_ns
-    return hashlib.blake2b(repr(asked).encode(), digest_size=16).hexdigest()
+    identity = plan, as_of, adjust, __version__, build.st_size, build.st_mtime_ns
+    return hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest()
 
 
-def _sample(places: Places, size: int) -> Places:
-    chosen = random.sample(range(len(places)), min(size, len(places)))
-    return places[np.sort(np.array(chosen, dtype=np.intp))]
+def _draw_sample(places: Places, size: int) -> Places:
+    drawn = random.sample(range(len(places)), min(size, len(places)))
+    return places[np.sort(np.array(drawn, dtype=np.intp))]
 
 
-def _taken(array: NDArray[_Number], places: Places) -> NDArray[_Number]:
-    """The columns at some places; zeros for -1."""
-    none = np.zeros((*array.shape[:-1], 1), dtype=array.dtype)
-    taken: NDArray[_Number] = np.concatenate([array, none], axis=-1)[..., places]
-    return taken
+def _take(array: NDArray[_Number], places: Places) -> NDArray[_Number]:
+    """Return the columns at some places; zeros for -1."""
+    zero_column = np.zeros((*array.shape[:-1], 1), dtype=array.dtype)
+    result: NDArray[_Number] = np.concatenate([array, zero_column], axis=-1)[..., places]
+    return result
 
 
-def _alike(some: Matrix, others: Matrix) -> NDArray[np.bool_]:
-    """Which columns of two matrices are equal to the bit, whatever the bits of NaN."""
-    equal = some.view(np.int64) == others.view(np.int64)
-    found: NDArray[np.bool_] = (equal | (np.isnan(some) & np.isnan(others))).all(axis=0)
-    return found
+def _equal_columns(first: Matrix, second: Matrix) -> NDArray[np.bool_]:
+    """Return which columns of two matrices are equal to the bit; all NaN are equal."""
+    equal = first.view(np.int64) == second.view(np.int64)
+    result: NDArray[np.bool_] = (equal | (np.isnan(first) & np.isnan(second))).all(axis=0)
+    return result
 
 
 def _disagreement(example: str, agree: NDArray[np.bool_]) -> str:
@@ -256,7 +262,7 @@ def _disagreement(example: str, agree: NDArray[np.bool_]) -> str:
     )
 
 
-def _absent(always: Sequence[str], names: list[str], as_of: dt.date) -> Iterator[str]:
+def _absent_warning(always: Sequence[str], names: list[str], as_of: dt.date) -> Iterator[str]:
     absent = sorted(set(always).difference(names))
     if absent:
         more = ", ..." if len(absent) > 3 else ""
