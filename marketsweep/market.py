@@ -27,16 +27,11 @@ from marketsweep.language.builder import Expression, node_of
 from marketsweep.language.parser import split_expressions
 from marketsweep.language.presets import Saved
 from marketsweep.scan.loader import Loader, Views
+from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import parse_condition
+from marketsweep.scan.receipt import require_coverage
 from marketsweep.scan.results import Hits
-from marketsweep.scan.scan import (
-    MinHistory,
-    Scan,
-    require_coverage,
-    resolve_session,
-    run,
-    run_together,
-)
+from marketsweep.scan.scan import MinHistory, Scan, run, run_together
 from marketsweep.store.store import Store
 from marketsweep.universe.screen import EVERYBODY, Screen
 

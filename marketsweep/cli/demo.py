@@ -17,8 +17,8 @@ from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.ingest.sync import Progress, sync
 from marketsweep.market import open_market
+from marketsweep.scan.receipt import require_coverage
 from marketsweep.scan.results import Hits
-from marketsweep.scan.scan import require_coverage
 from marketsweep.store.store import Store
 
 REFERENCE_SCAN: Final = (

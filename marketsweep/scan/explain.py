@@ -19,8 +19,8 @@ from marketsweep.language import tree
 from marketsweep.language.presets import Saved
 from marketsweep.language.tree import Kind, Node
 from marketsweep.scan.loader import Loader
+from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import parse_condition
-from marketsweep.scan.scan import resolve_session
 from marketsweep.universe.screen import EVERYBODY, written
 
 

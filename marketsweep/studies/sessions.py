@@ -16,7 +16,7 @@ from marketsweep.errors import CoverageError, UsageError
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
 from marketsweep.scan.loader import Loader
-from marketsweep.scan.scan import MIN_COVERAGE
+from marketsweep.scan.receipt import MIN_COVERAGE
 from marketsweep.studies.signals_result import SessionReceipt
 from marketsweep.universe.screen import Screen
 

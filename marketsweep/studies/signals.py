@@ -37,8 +37,8 @@ from marketsweep.language import tree
 from marketsweep.language.tree import Node
 from marketsweep.output.charts.drawing import Marks
 from marketsweep.output.charts.panes import has_past_values
-from marketsweep.scan.facts import absent_facts_warnings
 from marketsweep.scan.loader import Loader
+from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import (
     CLOSE,
     VOLUME,
@@ -49,8 +49,9 @@ from marketsweep.scan.query import (
     slowest,
 )
 from marketsweep.scan.ranking import order_within, suspicious_warning
+from marketsweep.scan.receipt import absent_facts_warnings, warn_of_current_facts
 from marketsweep.scan.results import Timing
-from marketsweep.scan.scan import Scan, resolve_session, run, warn_of_current_facts
+from marketsweep.scan.scan import Scan, run
 from marketsweep.studies.sessions import (
     are_complete,
     doubts,

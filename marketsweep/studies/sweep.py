@@ -33,9 +33,10 @@ from marketsweep.errors import UsageError
 from marketsweep.language import tree
 from marketsweep.language.templates import Template, Values, variants_of
 from marketsweep.language.tree import Node
-from marketsweep.scan.facts import absent_facts_warnings
 from marketsweep.scan.loader import Loader
-from marketsweep.scan.scan import Scan, resolve_session, warn_of_current_facts
+from marketsweep.scan.market_view import resolve_session
+from marketsweep.scan.receipt import absent_facts_warnings, warn_of_current_facts
+from marketsweep.scan.scan import Scan
 from marketsweep.studies.sessions import (
     are_complete,
     doubts,

@@ -22,7 +22,7 @@ from marketsweep.errors import CoverageError, UsageError
 from marketsweep.language.indicators.table import INDICATORS, SETTLED
 from marketsweep.language.parser import parse
 from marketsweep.output.formats import csv_file, table
-from marketsweep.scan.scan import require_coverage
+from marketsweep.scan.receipt import require_coverage
 from tests.helpers.command import refused, run
 from tests.helpers.markets import random_bars, store_of
 

@@ -21,7 +21,7 @@ from marketsweep.core.records import SessionBars
 from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.ingest.files import read_actions
 from marketsweep.market import Market, open_market
-from marketsweep.scan.scan import require_coverage
+from marketsweep.scan.receipt import require_coverage
 from marketsweep.store.store import Store
 from tests.helpers.command import run
 from tests.helpers.executors import IN_PROCESS

@@ -19,8 +19,8 @@ from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sync import sync
 from marketsweep.market import Market, open_market
+from marketsweep.scan.receipt import require_coverage
 from marketsweep.scan.results import Coverage
-from marketsweep.scan.scan import require_coverage
 from marketsweep.store.store import Store
 from tests.helpers import massive_server
 from tests.helpers.command import run

@@ -369,7 +369,7 @@ def write_answer(
 
     `report` makes it readable. Raises CoverageError, once that is done, where it covers too little.
     """
-    from marketsweep.scan.facts import require_facts
+    from marketsweep.scan.receipt import require_facts
     from marketsweep.studies.sessions import require_answers
 
     for warning in found.warnings:

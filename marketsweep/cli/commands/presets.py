@@ -110,7 +110,7 @@ def run(
     from marketsweep.cli.reports.text import receipt_report
     from marketsweep.language.presets import Saved
     from marketsweep.market import data_folder, open_market
-    from marketsweep.scan.scan import MIN_COVERAGE, require_coverage
+    from marketsweep.scan.receipt import MIN_COVERAGE, require_coverage
 
     folder = data_folder(data)
     saved = Saved.of(folder)

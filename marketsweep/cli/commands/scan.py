@@ -191,7 +191,7 @@ def scan(
     from marketsweep.cli.reports.text import clauses_report, receipt_report
     from marketsweep.market import data_folder, open_market
     from marketsweep.output.formats import writer
-    from marketsweep.scan.scan import require_coverage, require_recent
+    from marketsweep.scan.receipt import require_coverage, require_recent
 
     write = writer(format_, csv_safe=csv_safe)
     if near and format_ not in ("table", "json"):

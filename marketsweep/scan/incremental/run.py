@@ -41,9 +41,8 @@ from marketsweep.kernels import cpu
 from marketsweep.language import tree
 from marketsweep.scan.incremental.cache import NOT_CACHED, CachedResults, ResultsFolder
 from marketsweep.scan.incremental.fingerprints import StoredBars, adjustment_hashes
-from marketsweep.scan.loader import Loader
+from marketsweep.scan.market_view import MarketView
 from marketsweep.scan.results import Reuse
-from marketsweep.universe.screen import Screen
 
 MAX_AGE: Final = 3600.0
 SAMPLE: Final = 500
@@ -86,35 +85,31 @@ class IncrementalResult(NamedTuple):
 
 
 class IncrementalRun:
-    """A plan as of one session, evaluated incrementally over a loader's data."""
+    """A plan that is evaluated incrementally over one view of the market."""
 
-    def __init__(
-        self, plan: Plan, loader: Loader, as_of: dt.date, adjust: Adjust, run: Executor
-    ) -> None:
+    def __init__(self, plan: Plan, view: MarketView, run: Executor) -> None:
         # Results are cached for all symbols, also those that do not match.
         self._plan = plan = replace(plan, read_where=())
-        self._loader = loader
-        self._as_of = as_of
-        self._adjust = adjust
+        self._view = view
         self._run = run
-        self._day = loader.day(as_of)
-        self._folder = ResultsFolder(loader.folder)
-        self._key = _key(plan, as_of, adjust)
+        self._folder = ResultsFolder(view.loader.folder)
+        self._key = _key(plan, view.as_of, view.adjust)
         self._facts = list(dict.fromkeys(_facts(plan)))
 
-    def answer(self, screen: Screen, options: Incremental) -> IncrementalResult:
-        """Return the results of the plan for the universe that passes `screen`."""
-        columns = self._loader.universe(self._as_of, screen).columns
+    def answer(self, options: Incremental) -> IncrementalResult:
+        """Return the results of the plan for the universe of the view."""
+        view = self._view
+        columns = view.universe.columns
         indices = np.arange(len(columns))
         if not _is_of_single_symbols(self._plan):
-            panel = self._panel(columns, indices, screen)
+            panel = self._panel(columns, indices)
             return IncrementalResult(
                 panel, self._evaluate(panel), Reuse(len(columns), len(columns)), []
             )
 
         merged, now = self._align(columns), time.time()
         names = merged.symbols[: len(columns)]
-        warnings = list(_absent_warning(options.always, names, self._as_of))
+        warnings = list(_absent_warning(options.always, names, view.as_of))
         age = now - merged.at[indices]
         fetched = int(np.count_nonzero(np.isinf(age)))
         always = np.array([name in options.always for name in names], dtype=bool)
@@ -124,7 +119,7 @@ class IncrementalRun:
         is_evaluated = is_due.copy()
         is_evaluated[sample] = True
         evaluated_indices = np.flatnonzero(is_evaluated)
-        values, bars = self._values(columns, evaluated_indices, names, screen)
+        values, bars = self._values(columns, evaluated_indices, names)
         audited = np.searchsorted(evaluated_indices, sample)
         agrees = _equal_columns(merged.values[:, sample], values[:, audited])
         agrees &= merged.bars[sample] == bars[audited]
@@ -132,7 +127,7 @@ class IncrementalRun:
             warnings.append(_disagreement(names[sample[~agrees][0]], agrees))
             merged.at[:] = NOT_CACHED
             is_due[:], evaluated_indices = True, indices
-            values, bars = self._values(columns, evaluated_indices, names, screen)
+            values, bars = self._values(columns, evaluated_indices, names)
 
         merged.values[:, evaluated_indices], merged.bars[evaluated_indices] = values, bars
         merged.at[np.flatnonzero(is_due)] = now
@@ -141,7 +136,7 @@ class IncrementalRun:
         evaluated = int(np.count_nonzero(is_due))
         reuse = Reuse(fetched, evaluated, len(columns) - evaluated, len(sample))
         bars = merged.bars[indices]
-        panel = Panel(self._as_of, names, 1, {}, bars, np.zeros_like(bars), self._day.reference)
+        panel = Panel(view.as_of, names, 1, {}, bars, np.zeros_like(bars), view.reference)
         results = [row[np.newaxis] for row in merged.values[:, indices]]
         return IncrementalResult(panel, results, reuse, warnings)
 
@@ -151,8 +146,8 @@ class IncrementalRun:
         Symbols without a valid result have the time NOT_CACHED.
         """
         cached = self._folder.read(self._key, len(self._facts), len(self._plan.results))
-        stored_bars = StoredBars(self._day.history, self._plan.history)
-        fingerprints, axis = stored_bars.fingerprints(cached), self._day.history.snapshot.symbols
+        stored_bars = StoredBars(self._view.history, self._plan.history)
+        fingerprints, axis = stored_bars.fingerprints(cached), self._view.history.snapshot.symbols
         valid_indices = np.flatnonzero((cached.columns >= 0) & (cached.columns < len(axis)))
         cached_tickers = np.array(axis, dtype=object)[cached.columns[valid_indices]]
         valid_indices = valid_indices[
@@ -165,8 +160,8 @@ class IncrementalRun:
         columns = np.concatenate([columns, np.flatnonzero(is_other)])
         symbols, cached_index = [axis[column] for column in columns.tolist()], cached_index[columns]
 
-        changes = adjustment_hashes(self._day.history, columns, self._adjust)
-        facts = self._day.reference.columns(self._facts, symbols)
+        changes = adjustment_hashes(self._view.history, columns, self._view.adjust)
+        facts = self._view.reference.columns(self._facts, symbols)
         is_valid = (cached_index >= 0) & ~stored_bars.changed_columns(cached, fingerprints)[columns]
         is_valid &= (_take(cached.changes, cached_index) == changes) & _equal_columns(
             _take(cached.facts, cached_index), facts
@@ -184,26 +179,25 @@ class IncrementalRun:
         )
 
     def _values(
-        self, columns: NDArray[np.int64], places: Places, names: list[str], screen: Screen
+        self, columns: NDArray[np.int64], places: Places, names: list[str]
     ) -> tuple[Matrix, NDArray[np.int64]]:
         """Return results [results, places], and the number of bars loaded for each place."""
         if not len(places):
             return np.zeros((len(self._plan.results), 0)), np.zeros(0, dtype=np.int64)
-        panel = self._panel(columns, places, screen)
+        panel = self._panel(columns, places)
         results = np.vstack(self._evaluate(panel))
         index_of = dict(zip(panel.symbols, range(len(panel.symbols)), strict=True))
         order = [index_of[names[index]] for index in places.tolist()]
         return results[:, order], panel.bars[order]
 
-    def _panel(self, columns: NDArray[np.int64], places: Places, screen: Screen) -> Panel:
+    def _panel(self, columns: NDArray[np.int64], places: Places) -> Panel:
         # With exactly the plan's history: the last bits of a recursion depend on its first bar.
         if len(places) == len(columns):
-            return self._loader.panel(self._as_of, screen, self._plan, self._adjust, exact=True)
-        return self._loader.panel_of(self._as_of, columns[places], self._plan, self._adjust)
+            return self._view.panel(self._plan, exact=True)
+        return self._view.panel_of(columns[places], self._plan)
 
     def _evaluate(self, panel: Panel) -> list[Matrix]:
-        others = self._loader.others(self._as_of, self._adjust)
-        return evaluate(self._plan, panel, self._run, others)
+        return evaluate(self._plan, panel, self._run, self._view.others)
 
     def _write(self, results: CachedResults) -> list[str]:
         try:

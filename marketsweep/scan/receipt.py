@@ -1,0 +1,205 @@
+"""Say how much of the market a result covers and what is doubtful in it; refuse poor results."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketsweep.core.calendar import behind_today, sessions_from_to
+from marketsweep.engine.panel.facts import ticker_notes
+from marketsweep.engine.panel.panel import Panel
+from marketsweep.engine.plan import Plan
+from marketsweep.engine.settling import Unsettled
+from marketsweep.errors import CoverageError
+from marketsweep.language import tree
+from marketsweep.language.tree import Node
+from marketsweep.language.vocabulary import GROUPS
+from marketsweep.scan.market_view import MarketView
+from marketsweep.scan.query import PlannedQuery, slowest
+from marketsweep.scan.results import Coverage, Excluded, Hits
+from marketsweep.universe.screen import Screen
+
+MIN_COVERAGE: Final = 0.95
+
+
+def coverage_of(
+    view: MarketView,
+    panel: Panel,
+    plan: Plan,
+    truth: NDArray[np.float64],
+    suspect: NDArray[np.intp],
+    unsettled: Unsettled,
+    doubtful: NDArray[np.bool_],
+    facts: set[str],
+) -> Coverage:
+    """Return how many of the expected symbols a result covers, and why others were excluded.
+
+    `truth` and `doubtful` are [symbols of the panel]: the result of the condition, and whether it
+    may change over a longer history. `suspect` has the positions of the excluded suspicious
+    symbols; `facts` are those that the result depends on.
+    """
+    universe, sessions = view.universe, view.sessions
+    # If one branch of an `or` is true, the other may lack bars: the result is known.
+    short = (panel.bars < plan.bars[0]) & (truth != 1.0)
+    is_excluded = doubtful & np.isnan(truth)
+    short |= is_excluded
+    is_unsettled = unsettled.young & ~short
+    is_unsettled[suspect] = False
+    short[suspect] = False
+    excluded = Excluded(
+        prescreen=universe.prescreened,
+        stale=len(universe.stale),
+        short_history=int(np.count_nonzero(short)),
+        suspect=len(suspect),
+    )
+    scanned_sessions = sessions[-plan.bars[0] :]
+    span = 1 + sessions_from_to(scanned_sessions[0], scanned_sessions[-1])
+    return Coverage(
+        expected=universe.expected,
+        evaluated=len(panel.symbols) - excluded.short_history - excluded.suspect,
+        excluded=excluded,
+        bars_needed=max(plan.bars[0], unsettled.bars if is_excluded.any() else 0),
+        unknown=universe.unknown,
+        unknown_kept=universe.unknown_kept,
+        funnel=list(universe.funnel),
+        stale_symbols=list(universe.stale),
+        suspect_symbols=sorted(panel.symbols[place] for place in suspect.tolist()),
+        sessions=span,
+        sessions_missing=span - len(scanned_sessions),
+        settled_bars=unsettled.bars,
+        unsettled=int(np.count_nonzero(is_unsettled)),
+        unsettled_answers=int(np.count_nonzero(is_unsettled & doubtful)),
+        sessions_unadjusted=view.unadjusted(plan),
+        absent_facts=view.absent_facts(panel, facts),
+    )
+
+
+def warnings_of(
+    view: MarketView, panel: Panel, query: PlannedQuery, coverage: Coverage, lag: int
+) -> list[str]:
+    """Return the warnings about the data that a result rests on; `lag` is in sessions."""
+    screen_trees = [clause.node for clause in view.screen.where]
+    return [
+        *_lag_warning(lag, view.as_of),
+        *absent_facts_warnings(coverage.absent_facts),
+        *_unsettled_warning(coverage, query),
+        *_gap_warning(coverage, view.as_of),
+        *_partial_session_warning(view),
+        *view.warnings(panel, query.plan),
+        *ticker_notes([query.condition, *screen_trees], view.reference),
+        *warn_of_current_facts(query.condition, view.screen, view.as_of, view.newest),
+        *view.universe.warnings,
+    ]
+
+
+def _lag_warning(behind: int, as_of: dt.date) -> Iterator[str]:
+    if behind:
+        yield f"the newest stored session, {as_of}, is {behind_today(behind)}: run marketsweep sync"
+
+
+def absent_facts_warnings(facts: Sequence[str]) -> Iterator[str]:
+    """Yield a warning if there are facts that no symbol has."""
+    if facts:
+        yield (
+            f"{', '.join(facts)}: known of none of the symbols; a provider may not tell it; a "
+            "symbols file does (marketsweep sync --provider files --symbols FILE)"
+        )
+
+
+def require_facts(absent: Sequence[str]) -> None:
+    """Raise CoverageError for a result without matches if no symbol has the `absent` facts."""
+    for warning in absent_facts_warnings(absent):
+        raise CoverageError(f"nothing was found, and {warning}")
+
+
+def _gap_warning(coverage: Coverage, as_of: dt.date) -> Iterator[str]:
+    if coverage.sessions_missing:
+        yield _gap_text(coverage, as_of)
+
+
+def _partial_session_warning(view: MarketView) -> Iterator[str]:
+    if view.asked is not None:
+        yield (
+            f"of {view.as_of}, {len(view.asked):,} symbols alone were fetched, one by one: the "
+            "others are not looked at; marketsweep sync fetches the whole market"
+        )
+
+
+def _unsettled_warning(coverage: Coverage, query: PlannedQuery) -> Iterator[str]:
+    """Yield a warning if many symbols have too few bars for the recursions to settle."""
+    if coverage.unsettled <= (1.0 - MIN_COVERAGE) * coverage.evaluated:
+        return
+    yield (
+        f"{coverage.unsettled:,} symbols have fewer than the {coverage.settled_bars:,} bars that "
+        f"{slowest(query)} takes to settle: its values may be others over a longer history; run "
+        "marketsweep sync with an earlier --since, or leave them out with --min-history settled"
+    )
+
+
+def _gap_text(coverage: Coverage, as_of: dt.date) -> str:
+    return (
+        f"{coverage.sessions_missing:,} of the {coverage.sessions:,} sessions up to {as_of} that "
+        "the condition looks at are not stored, and indicators run over the gap: run marketsweep "
+        "sync; marketsweep status lists them"
+    )
+
+
+def warn_of_current_facts(
+    condition: Node, screen: Screen, as_of: dt.date, newest: dt.date
+) -> Iterator[str]:
+    """Yield a warning if a past scan uses facts that the store keeps only the newest value of."""
+    if as_of >= newest:
+        return
+    trees = [condition, *(clause.node for clause in screen.where)]
+    facts = tree.facts_of(trees) & set(GROUPS)
+    if facts:
+        yield (
+            f"{', '.join(sorted(facts))}: as last told, and not as of {as_of}; the store keeps no "
+            "history of reference data but for listings, tickers, shares, splits and dividends"
+        )
+
+
+def require_coverage(hits: Hits, minimum: float) -> None:
+    """Raise CoverageError if a result covers less than the share `minimum` of the symbols."""
+    coverage = hits.coverage
+    if coverage.unknown and coverage.excluded.prescreen == coverage.expected:
+        raise CoverageError(
+            f"nothing passes the pre-screen, and for {coverage.unknown:,} of {coverage.expected:,} "
+            "symbols the facts that it asks for are not stored: a provider may not tell them; "
+            "a symbols file does (marketsweep sync --provider files)"
+        )
+    if coverage.sessions_missing > (1.0 - minimum) * coverage.sessions:
+        raise CoverageError(_gap_text(coverage, hits.as_of))
+    if coverage.sessions_unadjusted > (1.0 - minimum) * coverage.sessions:
+        raise CoverageError(
+            f"splits are not known for {coverage.sessions_unadjusted:,} of the "
+            f"{coverage.sessions:,} sessions up to {hits.as_of} that the condition looks at: sync "
+            "with a plan that includes them, scan with --adjust none, or lower --min-coverage"
+        )
+    if not hits.symbols:
+        require_facts(coverage.absent_facts)
+    if coverage.evaluated == 0 and coverage.excluded.short_history:
+        raise CoverageError(
+            f"no symbol has the {coverage.bars_needed:,} bars that the condition needs up to "
+            f"{hits.as_of}: run marketsweep sync with an earlier --since"
+        )
+    if coverage.answered < minimum:
+        raise CoverageError(
+            f"only {coverage.answered:.1%} of the symbols asked for have a bar on {hits.as_of} "
+            f"({coverage.excluded.stale:,} stale; "
+            f"at least {minimum:.1%} wanted): run marketsweep sync, choose another --as-of, or "
+            "lower --min-coverage"
+        )
+
+
+def require_recent(hits: Hits, max_lag: int | None) -> None:
+    """Raise CoverageError if a result is more than `max_lag` sessions behind today."""
+    if max_lag is not None and hits.sessions_behind > max_lag:
+        raise CoverageError(
+            f"the newest stored session, {hits.as_of}, is {hits.sessions_behind:,} sessions "
+            f"behind today, and at most {max_lag:,} are allowed: run marketsweep sync"
+        )
