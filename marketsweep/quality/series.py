@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from marketsweep.core.fields import CLOSE, FIELDS, VOLUME
 from marketsweep.core.records import Dividend, Split
 from marketsweep.engine.panel.adjustments import History
-from marketsweep.store.companies.companies import POSSIBLE, Companies
+from marketsweep.store.companies.companies import POSSIBLE_PRICES, Companies
 from marketsweep.store.companies.rulings import Ruling
 from marketsweep.store.snapshot import Snapshot
 
@@ -139,7 +139,7 @@ def possible(bars: OwnBars) -> OwnBars:
     Bars before the first possible one get its prices; if no bar is possible, all cost a dollar.
     """
     prices = bars.values[:VOLUME]
-    least, most = POSSIBLE
+    least, most = POSSIBLE_PRICES
     wrong = np.any((prices < least) | (prices >= most), axis=0)
     if not wrong.any():
         return bars

@@ -234,7 +234,7 @@ class Snapshot:
         """The ticker on a day of the company that a line of the low-volume list is of."""
         companies = self._companies
         since, place = companies.place_on(line.since), companies.place_on(day)
-        return companies.moved(line.symbol, min(since, place), place)
+        return companies.ticker_in(line.symbol, min(since, place), place)
 
     @cached_property
     def _companies(self) -> Companies:
