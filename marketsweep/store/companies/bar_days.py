@@ -13,7 +13,7 @@ NEAR: Final = 20
 """Tolerance in sessions for a reported day; within it the bars decide."""
 
 CLEAN: Final = 5
-"""A gap of more than this many sessions without a bar before a start, or after an end, is clean."""
+"""A gap of at least this many sessions without a bar is clean: bars begin or end there."""
 
 
 class BarDays:
@@ -39,11 +39,11 @@ class BarDays:
         i = bisect_left(runs, first, key=_last_of)
         return i < len(runs) and runs[i][0] <= last
 
-    def common(self, one: str, other: str) -> int:
+    def common(self, symbol: str, other: str) -> int:
         """Return the number of sessions in which both tickers have a bar."""
         return sum(
             max(0, min(last, other_last) - max(first, other_first) + 1)
-            for first, last in self.runs(one)
+            for first, last in self.runs(symbol)
             for other_first, other_last in self._between(other, first, last)
         )
 

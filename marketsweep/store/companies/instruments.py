@@ -46,14 +46,14 @@ _DAY_TOLERANCE: Final = dt.timedelta(days=30)
 """Reported days of one company may be wrong by this much, so that its tickers seem to overlap."""
 
 _MAX_COMMON: Final = 10
-"""Sessions in which both tickers of a company may have a bar, for the same reason."""
+"""Sessions in which both tickers of a company may have a bar, as reported days may be wrong."""
 
 _DAY: Final = dt.timedelta(days=1)
 
 _MOST_TICKERS: Final = 8
 """Tickers of one FIGI; a FIGI reported for more tickers does not identify a company."""
 
-_MERGED_FIELDS: Final = {one.name for one in fields(Listing)} - {"last", "instrument"}
+_MERGED_FIELDS: Final = {field.name for field in fields(Listing)} - {"last", "instrument"}
 
 
 def identified(stored: Iterable[Listing], reported: Iterable[Listing]) -> list[Listing]:
@@ -330,7 +330,7 @@ def _complete(row: Listing, stored: Listing) -> Listing:
 
 
 class _Book:
-    """Listings by ticker and by company, as they become known."""
+    """The listings by ticker and by company, updated with each reported row."""
 
     def __init__(self, stored: Iterable[Listing], reported: Iterable[Listing] = ()) -> None:
         self._by_ticker: defaultdict[str, list[Listing]] = defaultdict(list)
@@ -480,7 +480,7 @@ class _Book:
                 return
 
     def merge_companies(self, first: int, second: int) -> None:
-        """Make one company of two; the lower number stays."""
+        """Make two companies one; the lower number stays."""
         if first == second:
             return
         both = sorted((*self._by_instrument[first], *self._by_instrument[second]), key=_last_day)

@@ -157,9 +157,9 @@ class _CompanySplits:
             if abs(placed.size + other.size) < _EQUAL_SIZE and placed in valid and other in valid:
                 shown = _clearly_shown(window, placed, other)
                 reason = "its inverse is told for the same day"
-                cancelled = [unshown for unshown in (placed, other) if unshown is not shown]
-                valid = [unshown for unshown in valid if unshown not in cancelled]
-                rulings += [_rejection(unshown, Verdict.CANCELLED, reason) for unshown in cancelled]
+                cancelled = [split for split in (placed, other) if split is not shown]
+                valid = [split for split in valid if split not in cancelled]
+                rulings += [_rejection(split, Verdict.CANCELLED, reason) for split in cancelled]
         if len(valid) < 2:
             return valid, rulings
         sizes = [placed.size for placed in valid]

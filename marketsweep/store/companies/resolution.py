@@ -190,9 +190,7 @@ class _Judge:
         changed = [self._catalog.drop_rulings("split", by_year)]
         series = Series(self._companies, self._bars.read)
         for year in by_year:
-            around = [
-                split for near in (year - 1, year, year + 1) for split in by_year.get(near, ())
-            ]
+            around = [split for y in (year - 1, year, year + 1) for split in by_year.get(y, ())]
             key = self._key(around)
             if not self._is_up_to_date("split", year, key):
                 rulings = judge_splits(around, self._companies, series, self._overrides)
@@ -209,8 +207,8 @@ class _Judge:
         splits_key = self._key(splits)
         for year in years:
             key = splits_key
-            for neighbor in (year - 1, year):
-                key = crc32(self._catalog.pack(f"dividends/{neighbor}") or b"", key)
+            for y in (year - 1, year):
+                key = crc32(self._catalog.pack(f"dividends/{y}") or b"", key)
             if not self._is_up_to_date("dividend", year, key):
                 # A dividend of January may be reported for December as well.
                 late = [

@@ -1,7 +1,7 @@
-"""Frozen sessions: most of their bars are flat or repeat the session before, so they are not real.
+"""Frozen sessions: most of their bars are flat or repeat the session before.
 
-Sources have given whole sessions of flat bars at a few hundredths of the usual volume, and sessions
-that repeat the one before. Such bars are called still.
+Such bars, called still, are not what was traded. Sources have given whole sessions of flat bars at
+a few hundredths of the usual volume, and sessions that repeat the one before.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Change(NamedTuple):
 
     place: int
     rule: Rule
-    told: dt.date | None = None
+    reported_day: dt.date | None = None
     """The reported day, if it lies outside the stored sessions."""
 
 
@@ -159,8 +159,8 @@ class _Evidence:
         if ends and starts and starts[0] < ends[0]:
             # Both tickers are reported for some days: any day among them fits.
             return Change(min(max(first, starts[0]), ends[0]), Rule.TOLD)
-        off, place, rule = near_edges[0]
-        return Change(place, Rule.TOLD if not off else rule)
+        shift, place, rule = near_edges[0]
+        return Change(place, Rule.TOLD if not shift else rule)
 
     def only_adjacent(self) -> Change | None:
         """Return the only place where the old ticker ends and the new one begins soon after."""
@@ -297,7 +297,7 @@ def _company_tenures(
             starts.append((None, None))
             continue
         since = change.place
-        starts.append((change.told or bars.day(change.place), change.rule))
+        starts.append((change.reported_day or bars.day(change.place), change.rule))
     for i, listing in enumerate(listings):
         first, rule = starts[i]
         last = listing.last
@@ -372,9 +372,9 @@ def _find_handover(
         if (i := bisect_left(runs, start, key=first_of)) > 0
     ]
     if days:
-        near = [(max(0, end + 1 - days[-1], days[0] - start), end, start) for end, start in gaps]
-        if near and min(near)[0] <= NEAR:
-            distance, end, start = min(near)
+        ranked = [(max(0, end + 1 - days[-1], days[0] - start), end, start) for end, start in gaps]
+        if ranked and min(ranked)[0] <= NEAR:
+            distance, end, start = min(ranked)
             return bars.day(start), bars.day(end), Rule.GAP if distance else Rule.TOLD
         if earlier.last and (later.first is None or later.first <= earlier.last):
             # Sources report a company's first day as the first day of its ticker.
