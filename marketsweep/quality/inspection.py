@@ -1,4 +1,4 @@
-"""The rules of quality over a store, block by block: what `status --quality` and scans ask for."""
+"""Runs the rules of quality over a store, block by block, for `status --quality` and scans."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from marketsweep.core.completeness import is_thin
-from marketsweep.quality.rules import RULES, Flag, Judged, Rule
-from marketsweep.quality.series import Company, companies, company, read_blocks
+from marketsweep.quality.rules import RULES, Flag, Rule, RuleInput
+from marketsweep.quality.series import Company, companies_in, find_company, read_blocks
 from marketsweep.store.catalog.rows import SetAside
 from marketsweep.store.companies.companies import Companies
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 
 Progress = Callable[[int, int, int], None]
-"""Told after each block: symbols judged, symbols to judge, bars so far."""
+"""Called after each block with the symbols judged, the symbols to judge, and the bars so far."""
 
 
 class Quality(Struct, frozen=True):
-    """What is suspicious in a store, by the rules of `quality.RULES`."""
+    """The suspicious bars of a store, by the rules of `rules.RULES`."""
 
     path: Path
     version: int
     last: dt.date | None
-    """The newest session judged; None where none is stored."""
+    """The newest session judged; None if none is stored."""
     symbol: str | None
-    """The only one that was asked for; None where all were."""
+    """The only symbol that was requested; None for all."""
     symbols: int
     flags: list[Flag]
     """By rule in the order of the table, then by symbol and day."""
     thin: list[dt.date]
     """Sessions with far fewer bars than those around them."""
     set_aside: list[SetAside]
-    """Rows that never became bars: of holidays, incomplete, duplicate."""
+    """Rows that are not bars: of holidays, incomplete, duplicate."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data: the JSON of `marketsweep status --quality --json`."""
+        """Return plain data: the JSON of `marketsweep status --quality --json`."""
         counts = {rule.name: sum(flag.rule == rule.name for flag in self.flags) for rule in RULES}
         return {
             "path": str(self.path),
@@ -74,30 +74,30 @@ def read_quality(
     symbol: str | None = None,
     progress: Progress = lambda done, total, bars: None,
 ) -> Quality:
-    """Judge every bar of a store, or of one symbol. Raises UsageError where that is not stored."""
+    """Judge every bar of a store, or of one symbol. Raises UsageError if it is not stored."""
     with store.snapshot() as snapshot:
-        partial, wanted = set(snapshot.partial), list[Company]()
+        partial, companies = set(snapshot.partial), list[Company]()
         if snapshot.sessions and symbol is None:
-            wanted = companies(snapshot, snapshot.sessions)
+            companies = companies_in(snapshot, snapshot.sessions)
         elif snapshot.sessions and symbol is not None:
-            wanted = [company(snapshot, snapshot.sessions, symbol)]
-        found: dict[str, list[Flag]] = {rule.name: [] for rule in RULES}
-        for flag in find_flags(snapshot, snapshot.sessions, wanted, RULES, progress):
-            found[flag.rule].append(flag)
+            companies = [find_company(snapshot, snapshot.sessions, symbol)]
+        flags_by_rule: dict[str, list[Flag]] = {rule.name: [] for rule in RULES}
+        for flag in find_flags(snapshot, snapshot.sessions, companies, RULES, progress):
+            flags_by_rule[flag.rule].append(flag)
         return Quality(
             path=store.path,
             version=snapshot.version,
             last=snapshot.sessions[-1] if snapshot.sessions else None,
             symbol=symbol,
-            symbols=len(wanted),
+            symbols=len(companies),
             flags=[
                 flag
-                for flags in found.values()
-                for flag in sorted(flags, key=lambda one: (one.symbol, one.first))
+                for flags in flags_by_rule.values()
+                for flag in sorted(flags, key=lambda flag: (flag.symbol, flag.first))
             ],
             thin=[
                 day
-                for day, thin in zip(snapshot.sessions, _thin(snapshot), strict=True)
+                for day, thin in zip(snapshot.sessions, _thin_sessions(snapshot), strict=True)
                 if thin and symbol is None and day not in partial
             ],
             set_aside=[
@@ -107,7 +107,7 @@ def read_quality(
 
 
 class Suspicion(NamedTuple):
-    """A rule that finds bars of a company suspicious, and how many bars it has had since them."""
+    """A rule that suspects bars of a company, and the number of its bars since then."""
 
     rule: str
     since: int
@@ -115,58 +115,58 @@ class Suspicion(NamedTuple):
     """The day of the first suspicious bar."""
 
 
-def suspicions(
-    snapshot: Snapshot, dates: Sequence[dt.date], wanted: Sequence[Company], first: int
+def find_suspicions(
+    snapshot: Snapshot, dates: Sequence[dt.date], companies: Sequence[Company], first: int
 ) -> dict[str, list[Suspicion]]:
-    """Return what is suspicious of companies in sessions from number `first` on, up to `dates`.
+    """Return the suspicions about companies, by symbol, in `dates` from session number `first` on.
 
-    Only rules for which a scan can leave a symbol out count. A scan that looks at no more bars
-    than a symbol has had since is not misled.
+    Only rules for which a scan can exclude a symbol are used. A scan is not misled if it uses no
+    more bars than the symbol has had since.
     """
     rules = [rule for rule in RULES if rule.excludes]
-    found: dict[str, list[Suspicion]] = {}
-    for flag in find_flags(snapshot, dates, wanted, rules, first=first):
-        found.setdefault(flag.symbol, []).append(Suspicion(flag.rule, flag.since, flag.first))
-    return found
+    by_symbol: dict[str, list[Suspicion]] = {}
+    for flag in find_flags(snapshot, dates, companies, rules, first=first):
+        by_symbol.setdefault(flag.symbol, []).append(Suspicion(flag.rule, flag.since, flag.first))
+    return by_symbol
 
 
 def find_flags(
     snapshot: Snapshot,
     dates: Sequence[dt.date],
-    wanted: Sequence[Company],
+    companies: Sequence[Company],
     rules: Sequence[Rule],
     progress: Progress = lambda done, total, bars: None,
     first: int = 0,
 ) -> Iterator[Flag]:
-    """What rules find in the bars of companies, in the first sessions, `dates`, of a store.
+    """Yield the flags of rules for companies, in the first sessions of a store, `dates`.
 
-    Sessions before number `first` are not looked at.
+    Sessions before number `first` are not judged.
     """
     if not dates:
         return
-    thin = np.array(_thin(snapshot, len(dates)))[first:]
+    thin = np.array(_thin_sessions(snapshot, len(dates)))[first:]
     tickers = Companies(snapshot.tenures(), dates, snapshot.symbols)
     dismissed = {
-        (tickers.latest(word.symbol, tickers.place(word.ex_date)), word.ex_date)
-        for word in snapshot.settled()
-        if word.kind == "split" and word.action is None
+        (tickers.latest(override.symbol, tickers.place(override.ex_date)), override.ex_date)
+        for override in snapshot.settled()
+        if override.kind == "split" and override.action is None
     }
-    done = bars = 0
-    for block in read_blocks(snapshot, dates, wanted, first):
-        judged = Judged(block, thin, dismissed)
+    judged_symbols = bars = 0
+    for block in read_blocks(snapshot, dates, companies, first):
+        data = RuleInput(block, thin, dismissed)
         for rule in rules:
-            yield from rule.find(judged)
-        done, bars = done + len(block.symbols), bars + int(block.count.sum())
-        progress(done, len(wanted), bars)
+            yield from rule.find(data)
+        judged_symbols, bars = judged_symbols + len(block.symbols), bars + int(block.count.sum())
+        progress(judged_symbols, len(companies), bars)
 
 
-def _thin(snapshot: Snapshot, sessions: int | None = None) -> list[bool]:
+def _thin_sessions(snapshot: Snapshot, sessions: int | None = None) -> list[bool]:
     """Return whether each of the first sessions is thin; later sessions are not used.
 
-    So are those of single symbols: who is missing from them was not asked for.
+    Sessions of single symbols count as thin: the other symbols were not requested.
     """
     rows = snapshot.session_rows()[:sessions]
     partial = set(snapshot.partial)
-    whole = [row.counts["bars"] for row in rows if row.date not in partial]
-    thin = iter([is_thin(whole, place) for place in range(len(whole))])
+    bar_counts = [row.counts["bars"] for row in rows if row.date not in partial]
+    thin = iter([is_thin(bar_counts, place) for place in range(len(bar_counts))])
     return [row.date in partial or next(thin) for row in rows]

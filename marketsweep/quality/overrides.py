@@ -1,6 +1,6 @@
-"""The user's word on splits and dividends: read, checked, stored, taken back.
+"""The user's overrides of splits and dividends: read, checked, stored, removed.
 
-It wins over the provider's of the same symbol, day and kind, and no sync undoes it.
+An override replaces the provider's actions of the same symbol, day and kind, and no sync undoes it.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from marketsweep.core.records import Dividend, Settled, Split
 from marketsweep.errors import UsageError
 from marketsweep.quality.inspection import find_flags
 from marketsweep.quality.rules import RULES
-from marketsweep.quality.series import company
+from marketsweep.quality.series import find_company
 from marketsweep.store.companies.rulings import Kind, Ruling, Verdict
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 
-_RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)-for-(\d+(?:\.\d+)?)", re.IGNORECASE)
-_LARGEST: Final = 10_000
-"""Shares for one, or for one share: a split beyond it is a slip of the keyboard."""
+_RATIO_PATTERN: Final = re.compile(r"(\d+(?:\.\d+)?)-for-(\d+(?:\.\d+)?)", re.IGNORECASE)
+_MAX_RATIO: Final = 10_000
+"""Largest ratio of a split, either way: a larger one is a typing error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What holds of a symbol's splits or dividends on one day, and by whose word."""
+    """What applies to a symbol's splits or dividends on one day, and who said so."""
 
     symbol: str
     ex_date: dt.date
     action: str
-    """In words: "split 1-for-10", "dividend 0.25", "no split"."""
+    """As text: "split 1-for-10", "dividend 0.25", "no split"."""
     by: str
     """"provider" or "you"."""
     instead_of: str
-    """What a provider told and the user overruled; empty where nothing."""
+    """The provider's action that the user replaced; empty if there is none."""
     ruling: str = ""
-    """What becomes of it and why, if it does not count just as it is told."""
+    """The decision and its reason, if the action is not applied exactly as reported."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data: an element of the JSON of `marketsweep actions list --json`."""
+        """Return plain data: an element of the JSON of `marketsweep actions list --json`."""
         return {
             "symbol": self.symbol,
             "ex_date": self.ex_date.isoformat(),
@@ -54,10 +54,10 @@ class Entry:
 
 
 def entries(snapshot: Snapshot, symbol: str | None = None) -> list[Entry]:
-    """Every told split and dividend, what becomes of it, and the user's word, by symbol and day.
+    """Return every reported action with its ruling, and the user's overrides, by symbol and day.
 
-    Of a symbol, those that are told under another ticker of its company are included. Raises
-    UsageError for a symbol of which nothing is stored.
+    For one symbol, actions reported under other tickers of its company are included. Raises
+    UsageError if nothing is stored for the symbol.
     """
     rulings = {
         ruling.action: ruling
@@ -70,30 +70,39 @@ def entries(snapshot: Snapshot, symbol: str | None = None) -> list[Entry]:
         ruling = rulings.get(action)
         return symbol in (None, action.symbol, ruling and ruling.ticker)
 
-    words = [one for one in snapshot.settled() if symbol in (None, one.symbol)]
-    told = [one for one in snapshot.told() if concerns(one)]
-    if symbol is not None and not words and not told:
+    overrides = [override for override in snapshot.settled() if symbol in (None, override.symbol)]
+    reported = [action for action in snapshot.told() if concerns(action)]
+    if symbol is not None and not overrides and not reported:
         ticker = snapshot.ticker(symbol)
         if ticker != symbol:
             return entries(snapshot, ticker)
-    settled = {(one.symbol, one.ex_date, one.kind) for one in words}
-    found = [
-        Entry(one.symbol, one.ex_date, in_words(one), "provider", "", _becomes(rulings.get(one)))
-        for one in told
-        if (one.symbol, one.ex_date, _kind(one)) not in settled
+    overridden = {(override.symbol, override.ex_date, override.kind) for override in overrides}
+    listed = [
+        Entry(
+            action.symbol,
+            action.ex_date,
+            in_words(action),
+            "provider",
+            "",
+            _ruling_text(rulings.get(action)),
+        )
+        for action in reported
+        if (action.symbol, action.ex_date, _kind_of(action)) not in overridden
     ]
-    for word in words:
-        action = in_words(word.action) if word.action else f"no {word.kind}"
-        place = (word.symbol, word.ex_date, word.kind)
+    for override in overrides:
+        action = in_words(override.action) if override.action else f"no {override.kind}"
+        key = (override.symbol, override.ex_date, override.kind)
         overruled = [
-            in_words(one) for one in told if (one.symbol, one.ex_date, _kind(one)) == place
+            in_words(action)
+            for action in reported
+            if (action.symbol, action.ex_date, _kind_of(action)) == key
         ]
-        found.append(Entry(word.symbol, word.ex_date, action, "you", ", ".join(overruled)))
-    return sorted(found, key=lambda entry: (entry.symbol, entry.ex_date, entry.action))
+        listed.append(Entry(override.symbol, override.ex_date, action, "you", ", ".join(overruled)))
+    return sorted(listed, key=lambda entry: (entry.symbol, entry.ex_date, entry.action))
 
 
-def _becomes(ruling: Ruling | None) -> str:
-    """What becomes of a told action, in words."""
+def _ruling_text(ruling: Ruling | None) -> str:
+    """Return the decision about a reported action, as text."""
     if ruling is None:
         return ""
     if ruling.ticker and ruling.day:
@@ -102,19 +111,23 @@ def _becomes(ruling: Ruling | None) -> str:
 
 
 def in_words(action: Split | Dividend) -> str:
-    """An action as the command line takes it: split 2-for-1, dividend 0.25."""
+    """Return an action as the command line takes it: split 2-for-1, dividend 0.25."""
     if isinstance(action, Split):
         return f"split {action.new:.10g}-for-{action.old:.10g}"
     return f"dividend {action.cash:.10g}"
 
 
 def add(store: Store, symbol: str, ex_date: dt.date, kind: Kind, value: str) -> str:
-    """Store the user's split ("1-for-10") or dividend ("0.25"); what is known then, in words.
+    """Store the user's split ("1-for-10") or dividend ("0.25"), and return the new state as text.
 
-    Raises UsageError, before anything is written, for an unknown symbol, a day without trading
-    or to come, and a value that is none; StoreLocked while another process writes.
+    Raises UsageError, before anything is written, for an unknown symbol, a day that is in the
+    future or not a session, and an invalid value. Raises StoreLocked while another process writes.
     """
-    action = _split(symbol, ex_date, value) if kind == "split" else _cash(symbol, ex_date, value)
+    action = (
+        _parse_split(symbol, ex_date, value)
+        if kind == "split"
+        else _parse_cash(symbol, ex_date, value)
+    )
     with store.snapshot() as snapshot:
         symbol = snapshot.ticker(symbol)
     _check_day(ex_date)
@@ -124,31 +137,31 @@ def add(store: Store, symbol: str, ex_date: dt.date, kind: Kind, value: str) -> 
 
 
 def dismiss(store: Store, symbol: str, ex_date: dt.date, kind: Kind) -> str:
-    """Store that there was no split or dividend; what is known then, in words.
+    """Store that there was no split or dividend, and return the new state as text.
 
-    Raises UsageError where neither a provider tells one nor a rule suspects one.
+    Raises UsageError if neither a provider reports one nor a rule suspects one.
     """
     with store.snapshot() as snapshot:
         symbol = snapshot.ticker(symbol)
         _check_day(ex_date)
-        word = Settled(symbol, ex_date, kind, None)
-        suspected = kind == "split" and _is_suspected(snapshot, symbol, ex_date)
-        told = _is_told(snapshot, symbol, ex_date, kind)
-        if not (told or suspected or word in snapshot.settled()):
+        override = Settled(symbol, ex_date, kind, None)
+        is_suspected = kind == "split" and _is_suspected(snapshot, symbol, ex_date)
+        is_reported = _is_reported(snapshot, symbol, ex_date, kind)
+        if not (is_reported or is_suspected or override in snapshot.settled()):
             raise UsageError(
                 f"no {kind} of {symbol} is told or suspected on {ex_date}: marketsweep actions "
                 f"list {symbol} and marketsweep status --quality --symbol {symbol} show what is"
             )
     with store.writer() as writer:
-        writer.settle(word)
+        writer.settle(override)
     return f"{symbol}: no {kind} on {ex_date}, by your word"
 
 
 def remove(store: Store, symbol: str, ex_date: dt.date, kind: Kind) -> str:
-    """Forget the user's word, so that the provider's holds again; what is known then, in words."""
+    """Remove an override, and return the new state as text; the provider's action counts again."""
     with store.snapshot() as snapshot:
-        words = {(one.symbol, one.ex_date, one.kind) for one in snapshot.settled()}
-    if (symbol, ex_date, kind) not in words:
+        overridden = {(entry.symbol, entry.ex_date, entry.kind) for entry in snapshot.settled()}
+    if (symbol, ex_date, kind) not in overridden:
         raise UsageError(
             f"you have said nothing of a {kind} of {symbol} on {ex_date}: marketsweep actions list "
             "shows what you have"
@@ -158,20 +171,20 @@ def remove(store: Store, symbol: str, ex_date: dt.date, kind: Kind) -> str:
     return f"{symbol}: your word on a {kind} on {ex_date} is taken back"
 
 
-def _split(symbol: str, ex_date: dt.date, value: str) -> Split:
-    match = _RATIO.fullmatch(value.strip())
+def _parse_split(symbol: str, ex_date: dt.date, value: str) -> Split:
+    match = _RATIO_PATTERN.fullmatch(value.strip())
     new, old = map(float, match.groups()) if match else (0.0, 0.0)
     if not (new > 0 and old > 0):
         raise UsageError(
             f"{value!r} is not a valid split: write NEW-for-OLD, as 2-for-1, or 1-for-10 for a "
             "reverse split"
         )
-    if new == old or max(new / old, old / new) > _LARGEST:
+    if new == old or max(new / old, old / new) > _MAX_RATIO:
         raise UsageError(f"a split of {value} cannot be: it changes nothing, or more than 10,000x")
     return Split(symbol, ex_date, old, new)
 
 
-def _cash(symbol: str, ex_date: dt.date, value: str) -> Dividend:
+def _parse_cash(symbol: str, ex_date: dt.date, value: str) -> Dividend:
     try:
         cash = float(value)
     except ValueError:
@@ -193,17 +206,19 @@ def _check_day(ex_date: dt.date) -> None:
         )
 
 
-def _kind(action: Split | Dividend) -> Kind:
+def _kind_of(action: Split | Dividend) -> Kind:
     return "split" if isinstance(action, Split) else "dividend"
 
 
-def _is_told(snapshot: Snapshot, symbol: str, ex_date: dt.date, kind: Kind) -> bool:
-    place = (symbol, ex_date, kind)
-    return any((one.symbol, one.ex_date, _kind(one)) == place for one in snapshot.told())
+def _is_reported(snapshot: Snapshot, symbol: str, ex_date: dt.date, kind: Kind) -> bool:
+    key = (symbol, ex_date, kind)
+    return any(
+        (action.symbol, action.ex_date, _kind_of(action)) == key for action in snapshot.told()
+    )
 
 
 def _is_suspected(snapshot: Snapshot, symbol: str, ex_date: dt.date) -> bool:
     rules = [rule for rule in RULES if rule.name == "missing split"]
-    wanted = [company(snapshot, snapshot.sessions, symbol)]
-    flags = find_flags(snapshot, snapshot.sessions, wanted, rules)
+    companies = [find_company(snapshot, snapshot.sessions, symbol)]
+    flags = find_flags(snapshot, snapshot.sessions, companies, rules)
     return any(flag.first == ex_date for flag in flags)

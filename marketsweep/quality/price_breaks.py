@@ -1,12 +1,12 @@
 """Price levels that break overnight: decimal slips, wrong instruments, missing splits.
 
-1. Splits that count are applied, so that what is left over is unexplained (`_Series`).
+1. Splits that count are applied, so that the remaining breaks are unexplained (`_Series`).
 2. A jump is a bar whose open and close are both far from the close before (`_jumps`).
-3. A jump that a later one undoes is a decimal slip, or another instrument's bars (`_excursion`).
-4. One that stays, though trading did not take notice, is a split that was not told, or another
-   instrument that has not left yet (`_lasting`). News is what takes the market's notice.
+3. A jump that a later one undoes is a decimal slip, or bars of another instrument (`_excursion`).
+4. A jump that stays without unusual trading is a split that was not reported, or another instrument
+   that has not left yet (`_lasting_break`). A jump with unusual trading is news.
 
-The thresholds come from the market of 2016; docs/guide/quality.md has the figures.
+The thresholds are calibrated on the market of 2016; docs/guide/quality.md has the figures.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ from numpy import log, log10
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import CLOSE, OPEN, VOLUME
-from marketsweep.quality.series import AROUND, LOT, OwnBars
+from marketsweep.quality.series import LOT, NEIGHBORS, BarSeries
 
-_JUMP: Final = log(1.4)
-"""Below the smallest common split, 3 for 2."""
+_MIN_JUMP: Final = log(1.4)
+"""Smallest jump, in logs: just below the smallest common split, 3 for 2."""
 
-_REVERSE: Final = log(1.7)
-"""Reverse splits are 1 for 2 or more, and never exact: these quotes move 10% overnight."""
+_MIN_REVERSE: Final = log(1.7)
+"""Smallest rise, in logs, that may be a reverse split: below 1 for 2, as quotes are never exact."""
 
-_FORWARD: Final = {1.5: 0.03} | dict.fromkeys((2.0, *range(3, 11)), 0.06)
-"""New shares for one, and how far from it, in logs, open and close of the first bar may be."""
+_FORWARD_TOLERANCES: Final = {1.5: 0.03} | dict.fromkeys((2.0, *range(3, 11)), 0.06)
+"""Ratio of a forward split to how far from it, in logs, the first open and close may be."""
 
-_SEASONED: Final = 5
-"""Bars until a listing is known: its first ones fall for many reasons, and may be another's."""
+_SEASONING_BARS: Final = 5
+"""Bars until a listing is known: the first ones may fall for many reasons."""
 
-_APART: Final = 1.14
-"""The prices before and after a split do not overlap: the higher lowest over the lower highest."""
+_MIN_RANGE_RATIO: Final = 1.14
+"""The higher range's low over the lower one's high, before and after a split, at least."""
 
-_STRANGE: Final = 1.25
-"""As `_APART`, for another instrument: its price is at least twice or at most half as high."""
+_MIN_FOREIGN_RATIO: Final = 1.25
+"""The same for another instrument, whose price is at least twice or at most half as high."""
 
-_INVERSE: Final = log(1.25)
-"""As near as this to its inverse a jump is undone."""
+_UNDO_TOLERANCE: Final = log(1.25)
+"""A jump is undone by one that is this near to its inverse, in logs."""
 
-_LONGEST: Final = 252
-"""Bars. An instrument that stays for a year has the ticker; 276 tickers changed hands."""
+_MAX_EXCURSION: Final = 252
+"""Most bars of another instrument: one that stays for a year has the ticker."""
 
 _SLIP_BARS: Final = 3
-_SLIP: Final = 0.06
-"""How far from a power of ten, in decimal logs, a slip may be."""
+_MAX_SLIP: Final = 0.06
+"""How far the ratio of a slip may be from a power of ten, in decimal logs."""
 
 _SHARES_OF_NEWS: Final = 5.0
 _DOLLARS_OF_NEWS: Final = 4.0
 _DOLLARS_OF_A_SPLIT: Final = 0.3
 _DOLLARS_OF_ANOTHER: Final = 0.1
-"""Part of the usual dollars of the bars before."""
+"""Share of the usual dollar volume of the bars before."""
 
 _REVERSE_RATIOS: Final = (
     *(2, 2.5, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 35, 40, 50, 60, 75, 80, 100, 150, 200),
 )
-"""Old shares for one: any is possible, so these only name what an overnight gap is near to."""
+"""Old shares for one, to name a gap by the nearest ratio; any other is possible."""
 
 
 class Kind(Enum):
-    """What a break looks like."""
+    """The kind of a break."""
 
     SLIP = "decimal slip"
     OTHER = "wrong instrument"
@@ -73,7 +73,7 @@ class Kind(Enum):
 
 
 class Break(Struct, frozen=True):
-    """A level that changed without a reason that is stored, in bars `first` to `last`."""
+    """A price level that changed without a stored reason, in bars `first` to `last`."""
 
     kind: Kind
     column: int
@@ -82,15 +82,15 @@ class Break(Struct, frozen=True):
     evidence: str
 
 
-def find_breaks(bars: OwnBars) -> Iterator[Break]:
-    """Every unexplained break of a price level, by symbol and bar.
+def find_breaks(bars: BarSeries) -> Iterator[Break]:
+    """Yield every unexplained break of a price level, by symbol and bar.
 
-    `bars` are possible ones (`series.possible`).
+    `bars` have possible prices only (`series.replace_impossible`).
     """
     factors = np.ones(bars.session.shape)
-    for column, told in enumerate(bars.splits):
-        for one in told:
-            factors[one.row, column] *= one.split.factor
+    for column, splits in enumerate(bars.splits):
+        for entry in splits:
+            factors[entry.row, column] *= entry.split.factor
     columns, rows = _jumps(bars, factors)
     # np.unique imports all of numpy.ma, which takes longer than a scan.
     for column in dict.fromkeys(columns.tolist()):
@@ -99,21 +99,24 @@ def find_breaks(bars: OwnBars) -> Iterator[Break]:
 
 
 def _jumps(
-    bars: OwnBars, factors: NDArray[np.float64]
+    bars: BarSeries, factors: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Columns and rows of the bars that open and close far from the close before, to one side."""
+    """Return columns and rows of the bars that open and close far from the close before.
+
+    Open and close are both above that close, or both below it.
+    """
     before = bars.values[CLOSE, :-1] * factors[1:]
     gap, move = log(bars.values[[OPEN, CLOSE], 1:] / before)
-    far = (np.minimum(gap, move) >= _JUMP) | (np.maximum(gap, move) <= -_JUMP)
-    columns, rows = np.nonzero(far.T)
+    is_jump = (np.minimum(gap, move) >= _MIN_JUMP) | (np.maximum(gap, move) <= -_MIN_JUMP)
+    columns, rows = np.nonzero(is_jump.T)
     return columns, rows + 1
 
 
 class _Series:
-    """One symbol's bars, told splits applied, and the rows of its jumps."""
+    """The bars of one symbol, with reported splits applied, and the rows of its jumps."""
 
     def __init__(
-        self, bars: OwnBars, factors: NDArray[np.float64], column: int, jumps: list[int]
+        self, bars: BarSeries, factors: NDArray[np.float64], column: int, jumps: list[int]
     ) -> None:
         count = int(bars.count[column])
         self.bars = bars
@@ -126,34 +129,34 @@ class _Series:
         self.volume = bars.values[VOLUME, :count, column] * self.scale
 
     def breaks(self) -> Iterator[Break]:
-        """The breaks among the jumps; one that is undone takes those on its way with it."""
-        passed = 0
-        for place, row in enumerate(self.jumps):
-            if row < passed:
+        """Yield the breaks among the jumps; a break that is undone includes the jumps inside it."""
+        next_row = 0
+        for i, row in enumerate(self.jumps):
+            if row < next_row:
                 continue
-            later = self.jumps[place + 1 : bisect_right(self.jumps, row + _LONGEST)]
+            later = self.jumps[i + 1 : bisect_right(self.jumps, row + _MAX_EXCURSION)]
             end = next((jump for jump in later if self._undoes(row, jump)), None)
-            found = self._excursion(row, end) if end is not None else None
-            if found and end is not None:
-                passed = end + 1
+            price_break = self._excursion(row, end) if end is not None else None
+            if price_break and end is not None:
+                next_row = end + 1
             else:
-                found = self._lasting(row)
-            if found:
-                yield found
+                price_break = self._lasting_break(row)
+            if price_break:
+                yield price_break
 
     def _undoes(self, row: int, later: int) -> bool:
-        """Whether a later jump is the inverse of this one; in between the price may drift."""
-        there = log(self.open[row] / self.close[row - 1])
-        back = log(self.open[later] / self.close[later - 1])
-        return bool(abs(there + back) <= _INVERSE)
+        """Return whether a later jump is the inverse of a jump; the price may drift in between."""
+        jump = log(self.open[row] / self.close[row - 1])
+        later_jump = log(self.open[later] / self.close[later - 1])
+        return bool(abs(jump + later_jump) <= _UNDO_TOLERANCE)
 
     def _excursion(self, row: int, end: int) -> Break | None:
-        """The bars from `row` to `end` as a decimal slip or another instrument, else None."""
+        """Return the bars from `row` up to `end` as a slip or another instrument, else None."""
         inside = self.close[row:end]
         outside = np.sqrt(self.close[row - 1] * self.close[end])
         power = np.round(log10(np.median(inside) / outside))
-        off = np.abs(np.log10(inside / outside) - power)
-        if end - row <= _SLIP_BARS and abs(power) in (1, 2) and (off <= _SLIP).all():
+        errors = np.abs(np.log10(inside / outside) - power)
+        if end - row <= _SLIP_BARS and abs(power) in (1, 2) and (errors <= _MAX_SLIP).all():
             return self._break(
                 Kind.SLIP,
                 row,
@@ -161,11 +164,15 @@ class _Series:
                 f"{_count(end - row)} at {_times(10.0**power)} of its neighbours: {self._turn(row)}"
                 f", {self._turn(end)}",
             )
-        apart = min(
-            _apart(self.low, self.high, self._before(row), slice(row, min(end, row + AROUND))),
-            _apart(self.low, self.high, slice(max(row, end - AROUND), end), self._after(end)),
+        ratio = min(
+            _range_ratio(
+                self.low, self.high, self._before(row), slice(row, min(end, row + NEIGHBORS))
+            ),
+            _range_ratio(
+                self.low, self.high, slice(max(row, end - NEIGHBORS), end), self._after(end)
+            ),
         )
-        if apart < _STRANGE or not self._doubles(row) or self._is_news(row):
+        if ratio < _MIN_FOREIGN_RATIO or not self._is_double(row) or self._is_news(row):
             return None
         return self._break(
             Kind.OTHER,
@@ -175,94 +182,103 @@ class _Series:
             f"{self._turn(end)}; {self._trade(row, slice(row, end))}",
         )
 
-    def _lasting(self, row: int) -> Break | None:
-        """A break that nothing has undone as a split or another instrument; None for neither."""
+    def _lasting_break(self, row: int) -> Break | None:
+        """Return a break that is not undone as a split or another instrument, else None."""
         before, after = self._before(row), self._after(row)
-        apart = _apart(self.low, self.high, before, after)
+        ratio = _range_ratio(self.low, self.high, before, after)
         gap = log(self.open[row] / self.close[row - 1])
-        dollars = self._dollars(row, after)
-        if gap < 0 and apart >= _STRANGE and self._doubles(row) and dollars <= _DOLLARS_OF_ANOTHER:
-            return self._other(row)
-        quoted = min(np.median(self.volume[before]), np.median(self.volume[after])) < LOT
-        if apart < _APART or quoted or self._is_news(row):
+        dollars = self._dollar_ratio(row, after)
+        if (
+            gap < 0
+            and ratio >= _MIN_FOREIGN_RATIO
+            and self._is_double(row)
+            and dollars <= _DOLLARS_OF_ANOTHER
+        ):
+            return self._other_instrument(row)
+        is_thin = min(np.median(self.volume[before]), np.median(self.volume[after])) < LOT
+        if ratio < _MIN_RANGE_RATIO or is_thin or self._is_news(row):
             return None
-        words = self._reverse(gap) if gap > 0 else self._forward(row, gap)
-        if words is None:
+        split_text = self._reverse_split(gap) if gap > 0 else self._forward_split(row, gap)
+        if split_text is None:
             return None
         return self._break(
             Kind.SPLIT,
             row,
             row,
-            f"{self._turn(row)}, {np.exp(gap):.4g} times, about {words}; "
+            f"{self._turn(row)}, {np.exp(gap):.4g} times, about {split_text}; "
             f"{self._trade(row, after)}; before {self._range(row, before)}, "
             f"since {self._range(row, after)}",
         )
 
-    def _reverse(self, gap: float) -> str | None:
-        """The reverse split that a rise is near to, in words: 1-for-10."""
-        if gap < _REVERSE:
+    def _reverse_split(self, gap: float) -> str | None:
+        """Return the reverse split that a rise is closest to, as text: 1-for-10."""
+        if gap < _MIN_REVERSE:
             return None
-        old = min(_REVERSE_RATIOS, key=lambda one: abs(log(one) - gap))
-        return "2-for-5" if old == 2.5 else f"1-for-{old}"
+        ratio = min(_REVERSE_RATIOS, key=lambda candidate: abs(log(candidate) - gap))
+        return "2-for-5" if ratio == 2.5 else f"1-for-{ratio}"
 
-    def _forward(self, row: int, gap: float) -> str | None:
-        """The forward split that a fall is exactly, in words: 2-for-1."""
-        new = min(_FORWARD, key=lambda one: abs(log(one) + gap))
+    def _forward_split(self, row: int, gap: float) -> str | None:
+        """Return the forward split that a fall matches exactly, as text: 2-for-1."""
+        ratio = min(_FORWARD_TOLERANCES, key=lambda candidate: abs(log(candidate) + gap))
         move = log(self.close[row] / self.close[row - 1])
-        off = max(abs(gap + log(new)), abs(move + log(new)))
-        traded = self._dollars(row, slice(row, row + 1))
-        if off > _FORWARD[new] or row < _SEASONED or traded < _DOLLARS_OF_A_SPLIT:
+        error = max(abs(gap + log(ratio)), abs(move + log(ratio)))
+        dollars = self._dollar_ratio(row, slice(row, row + 1))
+        if (
+            error > _FORWARD_TOLERANCES[ratio]
+            or row < _SEASONING_BARS
+            or dollars < _DOLLARS_OF_A_SPLIT
+        ):
             return None
-        return "3-for-2" if new == 1.5 else f"{new:g}-for-1"
+        return "3-for-2" if ratio == 1.5 else f"{ratio:g}-for-1"
 
-    def _other(self, row: int) -> Break:
-        """The bars since a break; or those before it, where they are the first few of a listing."""
+    def _other_instrument(self, row: int) -> Break:
+        """Return the bars since a break, or those before it at the start of a listing."""
         start, end = self._level_before(row), self._level_after(row)
         evidence = f"{self._turn(row)}, and has not come back; {self._trade(row, self._after(row))}"
-        if start == 0 and row < min(_SEASONED, end - row):
+        if start == 0 and row < min(_SEASONING_BARS, end - row):
             return self._break(Kind.OTHER, 0, row - 1, evidence)
-        return self._break(Kind.OTHER, row, min(end, row + _LONGEST) - 1, evidence)
+        return self._break(Kind.OTHER, row, min(end, row + _MAX_EXCURSION) - 1, evidence)
 
     def _level_before(self, row: int) -> int:
-        """Where the level before a jump began."""
+        """Return the row at which the level before a jump begins."""
         place = bisect_left(self.jumps, row)
         return self.jumps[place - 1] if place else 0
 
     def _level_after(self, row: int) -> int:
-        """Where the level that a jump led to ended."""
+        """Return the row at which the level after a jump ends."""
         place = bisect_right(self.jumps, row)
         return self.jumps[place] if place < len(self.jumps) else self.count
 
     def _before(self, row: int) -> slice:
-        """Up to ten bars of the level before a jump."""
-        return slice(max(self._level_before(row), row - AROUND), row)
+        """Return up to ten bars of the level before a jump."""
+        return slice(max(self._level_before(row), row - NEIGHBORS), row)
 
     def _after(self, row: int) -> slice:
-        """Up to ten bars of the level that a jump led to."""
-        return slice(row, min(self._level_after(row), row + AROUND))
+        """Return up to ten bars of the level after a jump."""
+        return slice(row, min(self._level_after(row), row + NEIGHBORS))
 
-    def _doubles(self, row: int) -> bool:
+    def _is_double(self, row: int) -> bool:
         return bool(abs(log(self.open[row] / self.close[row - 1])) >= log(2.0))
 
     def _is_news(self, row: int) -> bool:
-        """Whether the market took notice: many more shares, or dollars where the price fell."""
+        """Return whether trading was unusual: many more shares, or dollars if the price fell."""
         if self.close[row] > self.close[row - 1]:
             usual = float(np.median(self.volume[self._before(row)]))
             return bool((self.volume[row] + LOT) / (usual + LOT) >= _SHARES_OF_NEWS)
-        return self._dollars(row, slice(row, row + 1)) >= _DOLLARS_OF_NEWS
+        return self._dollar_ratio(row, slice(row, row + 1)) >= _DOLLARS_OF_NEWS
 
-    def _dollars(self, row: int, bars: slice) -> float:
-        """The dollar volume of some bars over that of the bars before a row, both medians."""
-        traded = self.close * (self.volume + LOT)
-        return float(np.median(traded[bars]) / np.median(traded[self._before(row)]))
+    def _dollar_ratio(self, row: int, bars: slice) -> float:
+        """Return the median dollar volume of bars over that of the bars before a row."""
+        dollars = self.close * (self.volume + LOT)
+        return float(np.median(dollars[bars]) / np.median(dollars[self._before(row)]))
 
     def _turn(self, row: int) -> str:
         before, now = self.close[row - 1] * self.scale[row], self.open[row] * self.scale[row]
         return f"from {before:,.4g} to {now:,.4g}"
 
     def _trade(self, row: int, bars: slice) -> str:
-        traded = (np.median(self.volume[one]) for one in (self._before(row), bars))
-        before, after = (float(volume) / self.scale[row] for volume in traded)
+        medians = (np.median(self.volume[part]) for part in (self._before(row), bars))
+        before, after = (float(volume) / self.scale[row] for volume in medians)
         return f"shares a day {before:,.0f}, then {after:,.0f}"
 
     def _range(self, row: int, bars: slice) -> str:
@@ -273,9 +289,11 @@ class _Series:
         return Break(kind, self.column, first, last, evidence)
 
 
-def _apart(low: NDArray[np.float64], high: NDArray[np.float64], one: slice, other: slice) -> float:
-    """The higher of two ranges' lowest price over the lower one's highest; above 1 where apart."""
-    return float(max(low[one].min() / high[other].max(), low[other].min() / high[one].max()))
+def _range_ratio(
+    low: NDArray[np.float64], high: NDArray[np.float64], first: slice, second: slice
+) -> float:
+    """Return the higher range's low over the lower range's high; above 1 if they are apart."""
+    return float(max(low[first].min() / high[second].max(), low[second].min() / high[first].max()))
 
 
 def _count(bars: int) -> str:

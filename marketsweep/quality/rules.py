@@ -1,7 +1,7 @@
-"""The rules for suspicious bars, in one table; nothing is repaired, and nothing left out unasked.
+"""The rules for suspicious bars, in one table; nothing is repaired or excluded by default.
 
-A rule looks at the bars of a block of symbols up to one session and at nothing later, so that
-what it says of a day in the past is what it would have said then.
+A rule sees the bars of a block of symbols up to one session and nothing later, so that its answer
+for a past day is the answer that it would have given then.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from numpy.typing import NDArray
 
 from marketsweep.core.fields import CLOSE, FIELDS, VOLUME
 from marketsweep.quality.price_breaks import Break, Kind, find_breaks
-from marketsweep.quality.series import AROUND, LOT, OwnBars, possible
+from marketsweep.quality.series import LOT, NEIGHBORS, BarSeries, replace_impossible
 from marketsweep.store.companies.rulings import said
 from marketsweep.store.validation import doubts
 
-_FROZEN: Final = 10
-"""Bars alike in all fields."""
+_MIN_FROZEN_BARS: Final = 10
+"""Smallest number of consecutive bars that are equal in all fields."""
 
-_HOLE: Final = 20
-"""Sessions. After as many a symbol of which no reference data tells does not count as listed."""
+_MIN_HOLE: Final = 20
+"""Sessions without a bar; a symbol without reference data then no longer counts as listed."""
 
-_RESTATED: Final = log(1.4)
-"""Smaller splits move the volume by less than it moves by itself."""
+_MIN_RESTATED_SPLIT: Final = log(1.4)
+"""Smallest split that is judged, in logs: others move the volume less than its usual changes."""
 
-_FOREIGN: Final = 3
-"""Bars in whole steps of `_STEP` from which a price is taken for one in another currency."""
+_MIN_FOREIGN_BARS: Final = 3
+"""Number of bars in whole steps of `_STEP` that are taken for another currency."""
 
 _STEP: Final = 5.0
-"""US shares trade in cents. From 1,000 on, won trade in steps of 5 or more."""
+"""Price step: US shares trade in cents, shares in won from 1,000 on in steps of 5 or more."""
 
-_DEAR: Final = 1000.0
-_MANY: Final = 1000.0
-"""Shares. BRK.A was quoted in steps of 25 dollars and more when fewer of it changed hands."""
+_MIN_PRICE: Final = 1000.0
+_MIN_VOLUME: Final = 1000.0
+"""Smallest volume in shares: below it BRK.A was quoted in steps of 25 dollars and more."""
 
-_ENOUGH: Final = 5
-"""Bars that say what volume is usual."""
+_MIN_USUAL_BARS: Final = 5
+"""Number of bars needed to know the usual volume."""
 
 
 class Flag(Struct, frozen=True):
-    """Suspicious bars of one symbol, from day `first` to day `last`, and why."""
+    """Suspicious bars of one symbol, from day `first` to day `last`, with the evidence."""
 
     symbol: str
     rule: str
@@ -54,43 +54,43 @@ class Flag(Struct, frozen=True):
     last: dt.date
     evidence: str
     since: int
-    """How many bars of its own the symbol has had after them."""
+    """Number of the symbol's own bars after the suspicious ones."""
 
 
-class Judged:
-    """What the rules look at: a block of bars, and what they share of its study."""
+class RuleInput:
+    """The input of the rules: a block of bars, and results that several rules share."""
 
     def __init__(
         self,
-        bars: OwnBars,
+        bars: BarSeries,
         thin: NDArray[np.bool_],
         dismissed: Set[tuple[str, dt.date]] = frozenset(),
     ) -> None:
         self.bars = bars
         self.thin = thin
-        """Whether the whole market had few bars, by session."""
+        """Whether the whole market had few bars, bool [sessions]."""
         self.dismissed = dismissed
-        """Symbols and days of which the user says that no split was there."""
+        """Symbols and days for which the user says that there was no split."""
 
     @cached_property
     def doubts(self) -> dict[str, NDArray[np.bool_]]:
-        """Bars that cannot be, by kind."""
+        """Masks of impossible bars, by kind."""
         return doubts(self.bars.values)
 
     @cached_property
     def breaks(self) -> list[Break]:
-        """Price levels that change without a reason that is stored."""
+        """Price levels that change without a stored reason."""
         with np.errstate(all="ignore"):
-            return list(find_breaks(self._possible))
+            return list(find_breaks(self._possible_bars))
 
     @cached_property
-    def _possible(self) -> OwnBars:
-        return possible(self.bars)
+    def _possible_bars(self) -> BarSeries:
+        return replace_impossible(self.bars)
 
     def flag(
         self, rule: str, column: int, first: int, last: int, evidence: str, since: int | None = None
     ) -> Flag:
-        """A flag on the bars `first` to `last` of a column."""
+        """Return a flag for the bars `first` to `last` of a column."""
         return Flag(
             self.bars.symbols[column],
             rule,
@@ -102,81 +102,81 @@ class Judged:
 
 
 class Rule(Struct, frozen=True):
-    """One row of the table: what is suspicious, and whether a scan can leave it out."""
+    """One row of the table: what is suspicious, and whether a scan can exclude it."""
 
     name: str
     doc: str
     excludes: bool
-    """Whether `--exclude-suspect` leaves a symbol out for it."""
-    find: Callable[[Judged], Iterable[Flag]]
+    """Whether `--exclude-suspect` excludes a symbol for it."""
+    find: Callable[[RuleInput], Iterable[Flag]]
 
 
-def _breaks(kind: Kind, judged: Judged) -> Iterator[Flag]:
-    for one in judged.breaks:
-        # A lasting break lies between two bars: whoever looks at no bar before it is not misled.
-        before = int(judged.bars.count[one.column]) - one.first if kind is Kind.SPLIT else None
-        flag = judged.flag(kind.value, one.column, one.first, one.last, one.evidence, before)
-        dismissed = kind is Kind.SPLIT and (flag.symbol, flag.first) in judged.dismissed
-        if one.kind is kind and not dismissed:
+def _breaks(kind: Kind, data: RuleInput) -> Iterator[Flag]:
+    for match in data.breaks:
+        # A lasting break is between two bars: a scan that uses no bar before it is not misled.
+        since = int(data.bars.count[match.column]) - match.first if kind is Kind.SPLIT else None
+        flag = data.flag(kind.value, match.column, match.first, match.last, match.evidence, since)
+        dismissed = kind is Kind.SPLIT and (flag.symbol, flag.first) in data.dismissed
+        if match.kind is kind and not dismissed:
             yield flag
 
 
-def _premature(judged: Judged) -> Iterator[Flag]:
-    for column, doubtful in enumerate(judged.bars.doubtful):
-        for one in doubtful:
-            evidence = f"told as {said(one.ruling.action)}: {one.ruling.evidence}"
-            since = int(judged.bars.count[column]) - one.row
-            yield judged.flag("premature split", column, one.row, one.row, evidence, since)
+def _find_premature(data: RuleInput) -> Iterator[Flag]:
+    for column, doubtful in enumerate(data.bars.doubtful):
+        for split in doubtful:
+            evidence = f"told as {said(split.ruling.action)}: {split.ruling.evidence}"
+            since = int(data.bars.count[column]) - split.row
+            yield data.flag("premature split", column, split.row, split.row, evidence, since)
 
 
-def _restated(judged: Judged) -> Iterator[Flag]:
-    bars = judged.bars
+def _find_restated(data: RuleInput) -> Iterator[Flag]:
+    bars = data.bars
     for column, splits in enumerate(bars.splits):
-        for told in splits:
-            usual = bars.values[VOLUME, max(0, told.row - 1 - AROUND) : told.row - 1, column]
-            size = -log(told.split.factor)
-            if abs(size) < _RESTATED or len(usual) < _ENOUGH:
+        for entry in splits:
+            usual = bars.values[VOLUME, max(0, entry.row - 1 - NEIGHBORS) : entry.row - 1, column]
+            size = -log(entry.split.factor)
+            if abs(size) < _MIN_RESTATED_SPLIT or len(usual) < _MIN_USUAL_BARS:
                 continue
-            volume, median = bars.values[VOLUME, told.row - 1, column], float(np.median(usual))
+            volume, median = bars.values[VOLUME, entry.row - 1, column], float(np.median(usual))
             if min(volume, median) < 0 or log((volume + LOT) / (median + LOT)) / size < 0.5:
                 continue
-            row = told.row - 1
+            row = entry.row - 1
             evidence = (
-                f"volume {volume:,.0f} before the {told.split.new:g}-for-{told.split.old:g} split, "
-                f"where {median:,.0f} was usual: in new shares already, and the close is not"
+                f"volume {volume:,.0f} before the {entry.split.new:g}-for-{entry.split.old:g} split"
+                f", where {median:,.0f} was usual: in new shares already, and the close is not"
             )
-            yield judged.flag("restated volume", column, row, row, evidence)
+            yield data.flag("restated volume", column, row, row, evidence)
 
 
-def _frozen(judged: Judged) -> Iterator[Flag]:
-    values = judged.bars.values
+def _find_frozen(data: RuleInput) -> Iterator[Flag]:
+    values = data.bars.values
     same = (values[:, 1:] == values[:, :-1]).all(axis=0)
     for column, first, last in _runs(same):
-        if last - first + 2 >= _FROZEN:
+        if last - first + 2 >= _MIN_FROZEN_BARS:
             close, volume = values[[CLOSE, VOLUME], first, column]
             evidence = f"{last - first + 2} bars at {close:,.4g} with volume {volume:,.0f}"
-            yield judged.flag("frozen", column, first, last + 1, evidence)
+            yield data.flag("frozen", column, first, last + 1, evidence)
 
 
-def _foreign(judged: Judged) -> Iterator[Flag]:
-    prices, volume = judged.bars.values[:VOLUME], judged.bars.values[VOLUME]
-    coarse = ((prices >= _DEAR) & (prices % _STEP == 0)).all(axis=0) & (volume >= _MANY)
-    coarse[:, coarse.sum(axis=0) < _FOREIGN] = False
+def _find_foreign(data: RuleInput) -> Iterator[Flag]:
+    prices, volume = data.bars.values[:VOLUME], data.bars.values[VOLUME]
+    coarse = ((prices >= _MIN_PRICE) & (prices % _STEP == 0)).all(axis=0) & (volume >= _MIN_VOLUME)
+    coarse[:, coarse.sum(axis=0) < _MIN_FOREIGN_BARS] = False
     for column, first, last in _runs(coarse):
-        close, shares = judged.bars.values[[CLOSE, VOLUME], last, column]
+        close, shares = data.bars.values[[CLOSE, VOLUME], last, column]
         evidence = (
             f"{last - first + 1} bars in whole steps of {_STEP:g}, the last at {close:,.6g} with "
             f"volume {shares:,.0f}: not prices in dollars"
         )
-        yield judged.flag("foreign currency", column, first, last, evidence)
+        yield data.flag("foreign currency", column, first, last, evidence)
 
 
-def _holes(judged: Judged) -> Iterator[Flag]:
-    bars = judged.bars
-    whole = np.concatenate([[0], np.cumsum(~judged.thin)])
-    missed = whole[bars.session[1:]] - whole[bars.session[:-1] + 1]
-    there = np.arange(1, len(bars.session))[:, None] < bars.count
-    for row, column in np.argwhere(there & (missed >= _HOLE)).tolist():
+def _find_holes(data: RuleInput) -> Iterator[Flag]:
+    bars = data.bars
+    full_sessions = np.concatenate([[0], np.cumsum(~data.thin)])
+    missed = full_sessions[bars.session[1:]] - full_sessions[bars.session[:-1] + 1]
+    has_bar = np.arange(1, len(bars.session))[:, None] < bars.count
+    for row, column in np.argwhere(has_bar & (missed >= _MIN_HOLE)).tolist():
         first = bars.dates[int(bars.session[row, column]) + 1]
         last = bars.dates[int(bars.session[row + 1, column]) - 1]
         closes = bars.values[CLOSE, [row, row + 1], column]
@@ -188,19 +188,19 @@ def _holes(judged: Judged) -> Iterator[Flag]:
         yield Flag(bars.symbols[column], "hole", first, last, evidence, since)
 
 
-def _doubtful(name: str, judged: Judged) -> Iterator[Flag]:
-    values = judged.bars.values
-    for column, first, last in _runs(judged.doubts[name]):
+def _find_impossible(name: str, data: RuleInput) -> Iterator[Flag]:
+    values = data.bars.values
+    for column, first, last in _runs(data.doubts[name]):
         bar = ", ".join(
             f"{field} {value:,.6g}"
             for field, value in zip(FIELDS, values[:, last, column], strict=True)
         )
         evidence = bar if first == last else f"{last - first + 1} bars, the last: {bar}"
-        yield judged.flag(name.replace("_", " "), column, first, last, evidence)
+        yield data.flag(name.replace("_", " "), column, first, last, evidence)
 
 
 def _runs(marks: NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
-    """Column, first and last row of every unbroken run of marks [rows, columns]."""
+    """Yield column, first and last row of every unbroken run of marks, bool [rows, columns]."""
     padded = np.zeros((marks.shape[1], marks.shape[0] + 2), np.int8)
     padded[:, 1:-1] = marks.T
     turns = np.diff(padded, axis=1)
@@ -220,7 +220,7 @@ RULES: Final = (
         "premature split",
         "A split is told, and the price does not show it on its ex-date.",
         True,
-        _premature,
+        _find_premature,
     ),
     Rule(
         "wrong instrument",
@@ -237,42 +237,49 @@ RULES: Final = (
     ),
     Rule(
         "foreign currency",
-        f"Prices of {_DEAR:,.0f} or more in whole steps of {_STEP:g}, and not few shares: bars of "
-        "another exchange, as in won.",
+        f"Prices of {_MIN_PRICE:,.0f} or more in whole steps of {_STEP:g}, and not few shares: "
+        "bars of another exchange, as in won.",
         True,
-        _foreign,
+        _find_foreign,
     ),
     Rule(
         "hole",
-        f"No bar in {_HOLE} sessions or more in which the rest of the market was there.",
+        f"No bar in {_MIN_HOLE} sessions or more in which the rest of the market was there.",
         True,
-        _holes,
+        _find_holes,
     ),
-    Rule("nonpositive", "A price at or below zero.", True, partial(_doubtful, "nonpositive")),
-    Rule("inverted", "The high is below the low.", True, partial(_doubtful, "inverted")),
+    Rule(
+        "nonpositive", "A price at or below zero.", True, partial(_find_impossible, "nonpositive")
+    ),
+    Rule("inverted", "The high is below the low.", True, partial(_find_impossible, "inverted")),
     Rule(
         "outside",
         "The open or the close is not between low and high.",
         True,
-        partial(_doubtful, "outside"),
+        partial(_find_impossible, "outside"),
     ),
-    Rule("absurd", "A price of ten million dollars or more.", True, partial(_doubtful, "absurd")),
+    Rule(
+        "absurd",
+        "A price of ten million dollars or more.",
+        True,
+        partial(_find_impossible, "absurd"),
+    ),
     Rule(
         "negative volume",
         "A volume below zero.",
         True,
-        partial(_doubtful, "negative_volume"),
+        partial(_find_impossible, "negative_volume"),
     ),
     Rule(
         "restated volume",
         "The volume of the bar before a split is in new shares already, and the close is not.",
         False,
-        _restated,
+        _find_restated,
     ),
     Rule(
         "frozen",
-        f"{_FROZEN} bars or more alike in all fields: a quote that nobody traded on.",
+        f"{_MIN_FROZEN_BARS} bars or more alike in all fields: a quote that nobody traded on.",
         False,
-        _frozen,
+        _find_frozen,
     ),
 )

@@ -1,8 +1,8 @@
-"""Raw bars of companies, gaps closed up, for the rules of quality: read block by block.
+"""Raw bars of companies without gaps, for the rules of quality; read in blocks.
 
-A rule compares a bar with the company's bars before and after it, whatever sessions lie between and
-whatever its ticker was. A block is a few hundred companies over all sessions up to one of them, so
-that memory stays bounded however large the store is.
+A rule compares a bar with the company's bars before and after it, across gaps and changes of
+ticker. A block is a few hundred companies over all sessions up to one of them, so that memory stays
+bounded for any size of store.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from numpy.typing import NDArray
 from marketsweep.core.fields import CLOSE, FIELDS, VOLUME
 from marketsweep.core.records import Dividend, Split
 from marketsweep.engine.panel.adjustments import History
-from marketsweep.store.companies.companies import POSSIBLE, Companies
+from marketsweep.store.companies.companies import POSSIBLE_PRICES, Companies
 from marketsweep.store.companies.rulings import Ruling
 from marketsweep.store.snapshot import Snapshot
 
 _CELLS: Final = 500_000
-"""Sessions times symbols of a block: 20 MB of five fields."""
+"""Sessions times symbols of a block: 20 MB for five fields."""
 
 
-AROUND: Final = 10
-"""Bars on either side that say what is usual around one."""
+NEIGHBORS: Final = 10
+"""Bars on either side that define what is usual around a bar."""
 
 LOT: Final = 100.0
-"""Added to volumes that are compared, since sources round them to lots of as many shares."""
+"""Shares added to volumes before comparing them, since sources round volumes to such lots."""
 
 
 class Piece(NamedTuple):
-    """A company's bars stand in `column` in the sessions from `first` up to `beyond`."""
+    """A part of a company's history: bars in `column`, in sessions `first` up to `beyond`."""
 
     column: int
     first: int
@@ -46,36 +46,36 @@ class Piece(NamedTuple):
 
 
 class Company(NamedTuple):
-    """A company by its ticker of the last session, and where its bars stand."""
+    """A company, named by its ticker in the last session, and the pieces of its history."""
 
     symbol: str
     pieces: Sequence[Piece]
 
     @property
     def is_plain(self) -> bool:
-        """Whether all bars of its ticker are its own, and it has no others."""
+        """Whether the company has all bars of its ticker, and no others."""
         return len(self.pieces) == 1 and self.pieces[0].first == 0
 
 
-class Told(Struct, frozen=True):
+class AppliedSplit(Struct, frozen=True):
     """A split that counts; `row` is the company's first bar on or after its ex-date."""
 
     row: int
     split: Split
 
 
-class Doubtful(Struct, frozen=True):
-    """A told split that prices contradict; `row` is the first bar on or after its ex-date."""
+class DoubtfulSplit(Struct, frozen=True):
+    """A reported split that prices contradict; `row` is the first bar on or after its ex-date."""
 
     row: int
     ruling: Ruling
 
 
-class OwnBars(Struct, frozen=True, eq=False):
-    """Bars of some companies; row i of a column is the company's i-th bar.
+class BarSeries(Struct, frozen=True, eq=False):
+    """Bars of companies without gaps: row i of a column is the company's i-th bar.
 
-    `values` is float64 [5 fields, rows, symbols], raw, NaN below row `count[i]` of symbol i.
-    `session` [rows, symbols] is the place of each bar's day in `dates`.
+    `values` is float64 [5 fields, rows, symbols], raw, NaN from row `count[i]` of symbol i on.
+    `session`, intp [rows, symbols], is the index of each bar's day in `dates`.
     """
 
     symbols: Sequence[str]
@@ -83,91 +83,93 @@ class OwnBars(Struct, frozen=True, eq=False):
     values: NDArray[np.float64]
     session: NDArray[np.intp]
     count: NDArray[np.intp]
-    splits: Sequence[Sequence[Told]]
-    """Splits of each company, ascending; a split on the first bar is left out."""
-    doubtful: Sequence[Sequence[Doubtful]]
-    """Doubtful actions of each company, by ex-date."""
+    splits: Sequence[Sequence[AppliedSplit]]
+    """Splits of each company, ascending, except splits on its first bar."""
+    doubtful: Sequence[Sequence[DoubtfulSplit]]
+    """Doubtful splits of each company, by ex-date."""
 
     def day(self, row: int, column: int) -> dt.date:
-        """The day of a bar."""
+        """Return the day of a bar."""
         return self.dates[int(self.session[row, column])]
 
 
-def own_bars(
+def to_series(
     symbols: Sequence[str],
     dates: Sequence[dt.date],
     raw: NDArray[np.float64],
     splits: Mapping[str, Sequence[Split]] | None = None,
     rulings: Mapping[str, Sequence[Ruling]] | None = None,
-) -> OwnBars:
-    """Bars by session [5, sessions, symbols], NaN where there is none, as each company's own.
+) -> BarSeries:
+    """Return the bars of companies without gaps, from bars by session with gaps.
 
-    `splits` that count and `rulings` on others are given by the symbols.
+    `raw` is float64 [5, sessions, symbols], NaN without a bar. `splits` are those that count, and
+    `rulings` those on doubtful splits, both by symbol.
     """
-    there = ~np.isnan(raw[CLOSE])
-    count = there.sum(axis=0)
+    has_bar = ~np.isnan(raw[CLOSE])
+    count = has_bar.sum(axis=0)
     rows = int(count.max(initial=0))
-    session = np.argsort(~there, axis=0, kind="stable")[:rows]
+    session = np.argsort(~has_bar, axis=0, kind="stable")[:rows]
 
     def row_of(column: int, day: dt.date) -> int | None:
         row = int(np.searchsorted(session[: count[column], column], bisect_left(dates, day)))
         return row if 0 < row < count[column] else None
 
-    told = [
+    applied_splits = [
         [
-            Told(row, split)
-            for split in sorted((splits or {}).get(symbol, ()), key=lambda one: one.ex_date)
+            AppliedSplit(row, split)
+            for split in sorted((splits or {}).get(symbol, ()), key=lambda split: split.ex_date)
             if 0.0 < split.factor < inf and (row := row_of(column, split.ex_date)) is not None
         ]
         for column, symbol in enumerate(symbols)
     ]
     doubtful = [
         [
-            Doubtful(row, ruling)
+            DoubtfulSplit(row, ruling)
             for ruling in (rulings or {}).get(symbol, ())
             if (row := row_of(column, ruling.ex_date)) is not None
         ]
         for column, symbol in enumerate(symbols)
     ]
     values = np.take_along_axis(raw, session[None], axis=1)
-    return OwnBars(symbols, dates, values, session, count, told, doubtful)
+    return BarSeries(symbols, dates, values, session, count, applied_splits, doubtful)
 
 
-def possible(bars: OwnBars) -> OwnBars:
-    """Replace impossible prices (`companies.POSSIBLE`) by those of the bar before.
+def replace_impossible(bars: BarSeries) -> BarSeries:
+    """Replace impossible prices (`POSSIBLE_PRICES`) by those of the bar before.
 
-    Bars before the first possible one get its prices; if no bar is possible, all cost a dollar.
+    Bars before the first possible one get its prices; if no bar is possible, all prices are 1.0.
     """
     prices = bars.values[:VOLUME]
-    least, most = POSSIBLE
-    wrong = np.any((prices < least) | (prices >= most), axis=0)
-    if not wrong.any():
+    lowest, highest = POSSIBLE_PRICES
+    is_impossible = np.any((prices < lowest) | (prices >= highest), axis=0)
+    if not is_impossible.any():
         return bars
-    rows = np.arange(len(wrong))[:, None]
-    last = np.maximum.accumulate(np.where(wrong, -1, rows), axis=0)
-    first = np.argmin(wrong, axis=0)
+    rows = np.arange(len(is_impossible))[:, None]
+    last = np.maximum.accumulate(np.where(is_impossible, -1, rows), axis=0)
+    first = np.argmin(is_impossible, axis=0)
     values = bars.values.copy()
     values[:VOLUME] = np.take_along_axis(prices, np.where(last < 0, first, last)[None], axis=1)
-    values[:VOLUME, :, wrong[first, np.arange(wrong.shape[1])]] = 1.0
+    values[:VOLUME, :, is_impossible[first, np.arange(is_impossible.shape[1])]] = 1.0
     return replace(bars, values=values)
 
 
-def companies(snapshot: Snapshot, dates: Sequence[dt.date]) -> list[Company]:
-    """The companies with bars in the first sessions, `dates`, each under its ticker of the last.
+def companies_in(snapshot: Snapshot, dates: Sequence[dt.date]) -> list[Company]:
+    """Return the companies with bars in `dates`, each under its ticker in the last of them.
 
-    A former ticker is left out: its bars are those of the ticker that the company has now.
+    `dates` are the first sessions of the store. Former tickers are left out: their bars belong to
+    the company's present ticker.
     """
     moves = History(snapshot, dates[-1]).moves
     tickers = Companies(snapshot.tenures(), dates, snapshot.symbols)
     return [
-        Company(symbol, list(_pieces(column, moves.get(column, ()), len(dates))))
+        Company(symbol, list(_pieces_of(column, moves.get(column, ()), len(dates))))
         for column, symbol in enumerate(snapshot.symbols)
         if tickers.latest(symbol) == symbol
     ]
 
 
-def company(snapshot: Snapshot, dates: Sequence[dt.date], symbol: str) -> Company:
-    """The company that has a ticker in the last of `dates`, or had it last.
+def find_company(snapshot: Snapshot, dates: Sequence[dt.date], symbol: str) -> Company:
+    """Return the company that has a ticker in the last of `dates`, or had it last.
 
     Raises UsageError if no bars of the ticker are stored.
     """
@@ -179,37 +181,40 @@ def company_of(history: History, symbol: str) -> Company:
     """Return the company that has a stored ticker in the last session of a history."""
     column = history.snapshot.index[symbol]
     moves = history.moves.get(column, ())
-    return Company(symbol, list(_pieces(column, moves, len(history.dates))))
+    return Company(symbol, list(_pieces_of(column, moves, len(history.dates))))
 
 
-def _pieces(column: int, moves: Sequence[tuple[int, int]], sessions: int) -> Iterator[Piece]:
-    """Where the bars of a ticker's company stand, newest first."""
-    beyond = sessions
-    for session, before in moves:
-        yield Piece(column, session, beyond)
-        column, beyond = before, session
+def _pieces_of(column: int, moves: Sequence[tuple[int, int]], sessions: int) -> Iterator[Piece]:
+    """Yield the pieces of the company that has a column now, newest first."""
+    end = sessions
+    for session, earlier_column in moves:
+        yield Piece(column, session, end)
+        column, end = earlier_column, session
     if column >= 0:
-        yield Piece(column, 0, beyond)
+        yield Piece(column, 0, end)
 
 
-def count_bars(snapshot: Snapshot, wanted: Sequence[Company], places: range) -> list[int]:
-    """Return how many bars each company has in some sessions."""
+def count_bars(snapshot: Snapshot, companies: Sequence[Company], places: range) -> list[int]:
+    """Return the number of bars of each company in the sessions `places`."""
     segments = snapshot.segments
-    columns = np.array([one.pieces[0].column if one.is_plain else -1 for one in wanted], np.int64)
+    columns = np.array(
+        [company.pieces[0].column if company.is_plain else -1 for company in companies], np.int64
+    )
     counts: list[int] = segments.holds(places, columns).sum(axis=0).tolist()
-    for at, one in enumerate(wanted):
-        for piece in () if one.is_plain else one.pieces:
-            some = range(max(piece.first, places.start), min(piece.beyond, places.stop))
-            counts[at] += int(segments.holds(some, np.array([piece.column])).sum())
+    for i, company in enumerate(companies):
+        for piece in () if company.is_plain else company.pieces:
+            sessions = range(max(piece.first, places.start), min(piece.beyond, places.stop))
+            counts[i] += int(segments.holds(sessions, np.array([piece.column])).sum())
     return counts
 
 
 def read_blocks(
-    snapshot: Snapshot, dates: Sequence[dt.date], wanted: Sequence[Company], first: int = 0
-) -> Iterator[OwnBars]:
-    """The bars of companies in the first sessions of the store, `dates`, from number `first` on.
+    snapshot: Snapshot, dates: Sequence[dt.date], companies: Sequence[Company], first: int = 0
+) -> Iterator[BarSeries]:
+    """Yield the bars of companies in `dates`, from session number `first` on, block by block.
 
-    Raises StoreDamaged where a segment does not fit its checksum.
+    `dates` are the first sessions of the store. Raises StoreDamaged if a segment does not match its
+    checksum.
     """
     recent = dates[first:]
     splits = by_ticker(snapshot.splits())
@@ -220,16 +225,16 @@ def read_blocks(
         if ruling.verdict.is_suspect and place < len(dates):
             doubtful[tickers.latest(ruling.symbol, place)].append(ruling)
     width = max(1, _CELLS // max(1, len(recent)))
-    for begin in range(0, len(wanted), width):
-        block = wanted[begin : begin + width]
-        symbols = [one.symbol for one in block]
-        raw = _read(snapshot, first, len(dates), block)
-        yield own_bars(
+    for start in range(0, len(companies), width):
+        block = companies[start : start + width]
+        symbols = [company.symbol for company in block]
+        raw = _read_raw(snapshot, first, len(dates), block)
+        yield to_series(
             symbols,
             recent,
             raw,
-            {one.symbol: actions_of(snapshot, dates, one, splits) for one in block},
-            {one.symbol: doubtful.get(one.symbol, ()) for one in block},
+            {company.symbol: actions_of(snapshot, dates, company, splits) for company in block},
+            {company.symbol: doubtful.get(company.symbol, ()) for company in block},
         )
 
 
@@ -237,44 +242,46 @@ _Action = TypeVar("_Action", Split, Dividend)
 
 
 def by_ticker(actions: Iterable[_Action]) -> Mapping[str, Sequence[_Action]]:
-    """Return splits or dividends by the ticker that they are told under."""
-    found: defaultdict[str, list[_Action]] = defaultdict(list)
+    """Return splits or dividends by the ticker under which they are reported."""
+    actions_by_ticker: defaultdict[str, list[_Action]] = defaultdict(list)
     for action in actions:
-        found[action.symbol].append(action)
-    return found
+        actions_by_ticker[action.symbol].append(action)
+    return actions_by_ticker
 
 
 def actions_of(
     snapshot: Snapshot,
     dates: Sequence[dt.date],
-    one: Company,
+    company: Company,
     actions: Mapping[str, Sequence[_Action]],
 ) -> list[_Action]:
-    """Return the splits or dividends of a company, whatever its tickers were on their ex-dates.
+    """Return the splits or dividends of a company under all of its tickers.
 
     `actions` has those of every ticker.
     """
     return [
         action
-        for piece in one.pieces
+        for piece in company.pieces
         if piece.column >= 0
         for action in actions.get(snapshot.symbols[piece.column], ())
         if piece.first <= bisect_left(dates, action.ex_date) < piece.beyond
     ]
 
 
-def _read(
-    snapshot: Snapshot, first: int, beyond: int, block: Sequence[Company]
+def _read_raw(
+    snapshot: Snapshot, first: int, stop: int, block: Sequence[Company]
 ) -> NDArray[np.float64]:
-    """Raw bars of the sessions from number `first` up to `beyond`: [5, sessions, companies]."""
+    """Return raw bars of sessions `first` up to `beyond`, float64 [5, sessions, companies]."""
     segments, fields = snapshot.segments, range(len(FIELDS))
     # The bars of a company with several tickers are read piece by piece.
-    columns = np.array([one.pieces[0].column if one.is_plain else -1 for one in block], np.int64)
-    raw = segments.read(fields, range(first, beyond), columns)
-    for place, one in enumerate(block):
-        for piece in () if one.is_plain else one.pieces:
-            begin, end = max(piece.first, first), min(piece.beyond, beyond)
-            if begin < end:
-                bars = segments.read(fields, range(begin, end), np.array([piece.column]))
-                raw[:, begin - first : end - first, place] = bars[:, :, 0]
+    columns = np.array(
+        [company.pieces[0].column if company.is_plain else -1 for company in block], np.int64
+    )
+    raw = segments.read(fields, range(first, stop), columns)
+    for i, company in enumerate(block):
+        for piece in () if company.is_plain else company.pieces:
+            start, end = max(piece.first, first), min(piece.beyond, stop)
+            if start < end:
+                bars = segments.read(fields, range(start, end), np.array([piece.column]))
+                raw[:, start - first : end - first, i] = bars[:, :, 0]
     return raw

@@ -1,4 +1,4 @@
-"""What a scan must say of the data that it rests on, such as splits that prices contradict."""
+"""What a scan must say about its data, such as splits that prices contradict."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from marketsweep.store.missing_actions import MissingActions, of_notes
 from marketsweep.store.session_notes import NOT_LISTED
 from marketsweep.store.snapshot import Snapshot
 
-_SHOWN: Final = 3
-"""Examples that are named."""
+_MAX_SHOWN: Final = 3
+"""Number of examples that are named."""
 
 
 class _Placed(NamedTuple):
@@ -24,18 +24,20 @@ class _Placed(NamedTuple):
     place: int
     """The session from which the action counts."""
     symbol: str
-    """The company's ticker in the session that the scan stands on."""
+    """The company's ticker in the last session of the scan."""
     ruling: Ruling
 
 
 class DataWarnings:
-    """What is doubtful in the data of one version, and whom it concerns."""
+    """What is doubtful in the data of one version, and which symbols it concerns."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         rulings = [*snapshot.rulings("split"), *snapshot.rulings("dividend")]
         self._rulings = [
-            one for one in rulings if one.verdict.is_suspect or one.verdict is Verdict.UNPLACED
+            ruling
+            for ruling in rulings
+            if ruling.verdict.is_suspect or ruling.verdict is Verdict.UNPLACED
         ]
         self._unresolved = len(snapshot.changed_days())
         self._frozen = snapshot.frozen()
@@ -47,16 +49,19 @@ class DataWarnings:
     def of_scan(
         self, history: History, symbols: Callable[[], Container[str]], bars: int, adjust: Adjust
     ) -> Iterator[str]:
-        """The warnings of a scan that stands on the last session of a history.
+        """Yield the warnings of a scan at the last session of a history.
 
-        `symbols` are those that it looks at, and `bars` how many of each.
+        `symbols` returns the symbols of the scan, and `bars` is the number of bars that it uses of
+        each.
         """
         if adjust != "none":
-            yield from self._of_actions(history, symbols, bars, adjust)
-        looked_at = history.dates[-bars:]
-        yield from self._of_missing(looked_at, adjust)
-        if frozen := [day for day in self._frozen if looked_at[0] <= day <= looked_at[-1]]:
-            named = ", ".join(map(str, frozen[:_SHOWN])) + (", ..." if len(frozen) > _SHOWN else "")
+            yield from self._action_warnings(history, symbols, bars, adjust)
+        sessions = history.dates[-bars:]
+        yield from self._missing_warnings(sessions, adjust)
+        if frozen := [day for day in self._frozen if sessions[0] <= day <= sessions[-1]]:
+            named = ", ".join(map(str, frozen[:_MAX_SHOWN])) + (
+                ", ..." if len(frozen) > _MAX_SHOWN else ""
+            )
             yield (
                 f"most of the market stands still in {_count(len(frozen), 'session')} of those "
                 f"looked at ({named}): its bars are not what was traded; marketsweep sync asks "
@@ -74,61 +79,63 @@ class DataWarnings:
                 "marketsweep sync does it"
             )
 
-    def unadjusted(self, looked_at: Sequence[dt.date], adjust: Adjust) -> int:
-        """How many of the sessions looked at may lack splits, since those of the day are unknown.
+    def unadjusted(self, sessions: Sequence[dt.date], adjust: Adjust) -> int:
+        """Return how many sessions may lack splits, because the splits of the day are unknown.
 
-        With adjust "total" dividends too; without adjustment none. A split of the first of them
-        changes nothing.
+        With adjust "total" dividends count too; with "none" nothing does. A split of the first
+        session changes nothing.
         """
         return sum(
-            any(one.since <= day <= one.until for one in self._missing_of_all(adjust))
-            for day in looked_at[1:]
+            any(gap.since <= day <= gap.until for gap in self._missing_for_all(adjust))
+            for day in sessions[1:]
         )
 
-    def _missing_of_all(self, adjust: Adjust) -> list[MissingActions]:
-        """Missing actions of every stored symbol that an adjustment needs."""
+    def _missing_for_all(self, adjust: Adjust) -> list[MissingActions]:
+        """Return missing actions that an adjustment needs and that concern every stored symbol."""
         stored = self._snapshot.index.keys()
         return [
-            one
-            for one in self._missing_for(adjust)
-            if one.symbols is None or stored <= frozenset(one.symbols)
+            gap
+            for gap in self._needed_missing(adjust)
+            if gap.symbols is None or stored <= frozenset(gap.symbols)
         ]
 
-    def _missing_for(self, adjust: Adjust) -> list[MissingActions]:
+    def _needed_missing(self, adjust: Adjust) -> list[MissingActions]:
         needed = {"none": (), "splits": ("split",), "total": ("split", "dividend")}[adjust]
-        return [one for kind, one in self._missing.items() if kind in needed]
+        return [gap for kind, gap in self._missing.items() if kind in needed]
 
-    def _of_missing(self, looked_at: Sequence[dt.date], adjust: Adjust) -> Iterator[str]:
-        for one in self._missing_for(adjust):
-            if one.since <= looked_at[-1] and looked_at[0] < one.until:
-                whose = "" if one.symbols is None else f" of {_count(len(one.symbols), 'symbol')}"
+    def _missing_warnings(self, sessions: Sequence[dt.date], adjust: Adjust) -> Iterator[str]:
+        for gap in self._needed_missing(adjust):
+            if gap.since <= sessions[-1] and sessions[0] < gap.until:
+                whose = "" if gap.symbols is None else f" of {_count(len(gap.symbols), 'symbol')}"
                 yield (
-                    f"{one.kind}s{whose} from {one.since} to {one.until} are not known "
-                    f"({one.reason}): prices before may be off by a factor; marketsweep sync asks "
+                    f"{gap.kind}s{whose} from {gap.since} to {gap.until} are not known "
+                    f"({gap.reason}): prices before may be off by a factor; marketsweep sync asks "
                     "for them again"
                 )
 
-    def _of_actions(
+    def _action_warnings(
         self, history: History, symbols: Callable[[], Container[str]], bars: int, adjust: Adjust
     ) -> Iterator[str]:
         # Some bars further back, as symbols have holes.
         oldest = len(history.dates) - 1 - bars - bars // 4
-        within = [
-            one
-            for one in self._until(history)
-            if one.place > oldest and (adjust == "total" or one.ruling.kind == "split")
+        in_reach = [
+            placed
+            for placed in self._placed_rulings(history)
+            if placed.place > oldest and (adjust == "total" or placed.ruling.kind == "split")
         ]
-        unplaced = [one.ruling for one in within if one.ruling.verdict is Verdict.UNPLACED]
-        doubtful = [one for one in within if one.ruling.verdict.is_suspect]
+        unplaced = [
+            placed.ruling for placed in in_reach if placed.ruling.verdict is Verdict.UNPLACED
+        ]
+        doubtful = [placed for placed in in_reach if placed.ruling.verdict.is_suspect]
         if doubtful:
-            there = symbols()
-            doubtful = [one for one in doubtful if one.symbol in there]
+            scanned = symbols()
+            doubtful = [placed for placed in doubtful if placed.symbol in scanned]
         if doubtful:
             yield (
                 f"{_count(len(doubtful), 'told split')} that prices contradict lie within what is "
-                f"looked at: {_named([one.ruling for one in doubtful])}; prices before may be "
-                "wrong by the ratio: marketsweep actions list shows what holds, --exclude-suspect "
-                "leaves them out"
+                f"looked at: {_named([placed.ruling for placed in doubtful])}; prices before may "
+                "be wrong by the ratio: marketsweep actions list shows what holds, "
+                "--exclude-suspect leaves them out"
             )
         if unplaced:
             yield (
@@ -136,23 +143,23 @@ class DataWarnings:
                 f"{_named(unplaced)}; a change of ticker may not be told"
             )
 
-    def _until(self, history: History) -> list[_Placed]:
-        """The rulings on actions up to the last session of a history."""
+    def _placed_rulings(self, history: History) -> list[_Placed]:
+        """Return the rulings on actions up to the last session of a history."""
         last = history.dates[-1]
         if last not in self._placed:
             tenures = self._snapshot.tenures() if self._rulings else []
             companies = Companies(tenures, history.dates, self._snapshot.symbols)
             self._placed[last] = [
-                _Placed(place, companies.latest(one.symbol, place), one)
-                for one in self._rulings
-                if (place := companies.place(one.ex_date)) < len(history.dates)
+                _Placed(place, companies.latest(ruling.symbol, place), ruling)
+                for ruling in self._rulings
+                if (place := companies.place(ruling.ex_date)) < len(history.dates)
             ]
         return self._placed[last]
 
 
 def _named(rulings: Sequence[Ruling]) -> str:
-    return some_of([ruling.said for ruling in rulings], _SHOWN, last=", and")
+    return some_of([ruling.said for ruling in rulings], _MAX_SHOWN, last=", and")
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Committing in batches what comes one by one, beside the fetching of more."""
+"""Commits items in batches while more are being fetched."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from time import perf_counter
 from typing import Final, Generic, TypeVar
 
 _PATIENCE_S: Final = 2.0
-"""Seconds that an item waits for its batch to fill, at the least."""
+"""Shortest time in seconds that an item waits for its batch to fill."""
 
-_SHARE: Final = 0.1
-"""Part of the time for commits: items wait longer if commits take long."""
+_COMMIT_SHARE: Final = 0.1
+"""Largest share of the time for commits: items wait longer if commits take long."""
 
 _Item = TypeVar("_Item")
 
@@ -20,8 +20,8 @@ _Item = TypeVar("_Item")
 class Batches(Generic[_Item]):
     """Hands items to `commit`, in the one thread of `pool`, and takes more meanwhile.
 
-    `is_full` is asked with the items and the bars that are waiting. One batch is under way at a
-    time: who adds to the next one while that is full, waits.
+    `is_full` gets the numbers of waiting items and bars. One batch is written at a time: a caller
+    that adds to a full batch waits for the one before.
     """
 
     def __init__(
@@ -36,29 +36,29 @@ class Batches(Generic[_Item]):
         self._waiting: list[_Item] = []
         self._bars = 0
         self._since = perf_counter()
-        self._patience = _PATIENCE_S
-        self._under_way: Future[float] | None = None
+        self._max_wait_s = _PATIENCE_S
+        self._pending: Future[float] | None = None
 
     async def add(self, item: _Item, bars: int) -> None:
-        """Take one item; raises what an earlier commit raised."""
+        """Add one item; raises the error of an earlier commit."""
         self._waiting.append(item)
         self._bars += bars
         waited = perf_counter() - self._since
-        if self._is_full(len(self._waiting), self._bars) or waited > self._patience:
-            if self._under_way:
-                # Shielded: what is handed over is written, whatever becomes of who waits for it.
-                seconds = await asyncio.shield(asyncio.wrap_future(self._under_way))
-                self._patience = max(_PATIENCE_S, seconds / _SHARE)
-            self._under_way = self._hand_over()
+        if self._is_full(len(self._waiting), self._bars) or waited > self._max_wait_s:
+            if self._pending:
+                # Shielded: a submitted batch is written even if the waiting task is cancelled.
+                seconds = await asyncio.shield(asyncio.wrap_future(self._pending))
+                self._max_wait_s = max(_PATIENCE_S, seconds / _COMMIT_SHARE)
+            self._pending = self._submit()
 
     def finish(self) -> None:
-        """Commit what is left, and wait until all is; raises the first commit's error."""
-        last = self._hand_over()
-        if self._under_way:
-            self._under_way.result()
+        """Commit the remaining items and wait for all commits; raises the first commit's error."""
+        last = self._submit()
+        if self._pending:
+            self._pending.result()
         last.result()
 
-    def _hand_over(self) -> Future[float]:
+    def _submit(self) -> Future[float]:
         batch, self._waiting, self._bars = self._waiting, [], 0
         self._since = perf_counter()
         return self._pool.submit(self._timed, batch)

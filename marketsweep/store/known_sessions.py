@@ -1,4 +1,4 @@
-"""Which sessions of a symbol are known, where symbols were fetched one by one."""
+"""Which sessions of a symbol are stored, for symbols that were fetched one by one."""
 
 from __future__ import annotations
 
@@ -13,27 +13,31 @@ from marketsweep.core.records import Span
 
 
 class Asked(NamedTuple):
-    """What a fetch by symbol asked for: the sessions that it brings hold these symbols alone."""
+    """The request of a fetch by symbol: the sessions that it brings hold these symbols only."""
 
     spans: Sequence[Span]
     final: Sequence[Span]
-    """The part of them that no late correction will change."""
+    """The part of `spans` that no late correction will change."""
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:
     """Return the sessions in as few spans as possible, by symbol and first day."""
-    found: list[Span] = []
+    merged: list[Span] = []
     for span in sorted(spans):
-        before = found[-1] if found else None
-        if before and before.symbol == span.symbol and span.first <= next_session(before.last):
-            found[-1] = Span(span.symbol, before.first, max(before.last, span.last))
+        previous = merged[-1] if merged else None
+        if (
+            previous
+            and previous.symbol == span.symbol
+            and span.first <= next_session(previous.last)
+        ):
+            merged[-1] = Span(span.symbol, previous.first, max(previous.last, span.last))
         else:
-            found.append(span)
-    return found
+            merged.append(span)
+    return merged
 
 
 class Known:
-    """The sessions that are known: `whole` ones of every symbol, spans of one symbol each."""
+    """The stored sessions: `whole` ones of every symbol, and spans of one symbol each."""
 
     def __init__(self, whole: Collection[dt.date], spans: Iterable[Span]) -> None:
         self._whole = frozenset(whole)
@@ -44,14 +48,14 @@ class Known:
     def missing(self, symbols: Iterable[str], days: Sequence[dt.date]) -> list[Span]:
         """Return one span per symbol around those of `days` (ascending) that are not stored."""
         open_days = [day for day in days if day not in self._whole]
-        found: list[Span] = []
+        spans: list[Span] = []
         for symbol in symbols:
-            left = self._unknown(symbol, open_days)
-            if left:
-                found.append(Span(symbol, left[0], left[-1]))
-        return found
+            missing_days = self._missing_days(symbol, open_days)
+            if missing_days:
+                spans.append(Span(symbol, missing_days[0], missing_days[-1]))
+        return spans
 
-    def _unknown(self, symbol: str, days: list[dt.date]) -> list[dt.date]:
+    def _missing_days(self, symbol: str, days: list[dt.date]) -> list[dt.date]:
         for span in self._spans.get(symbol, ()):
             days = days[: bisect_left(days, span.first)] + days[bisect_right(days, span.last) :]
         return days

@@ -1,4 +1,4 @@
-"""Splits and dividends that a source did not give: days over which none are known, rows gone."""
+"""Splits and dividends that a source did not give: days without data, and rows that are gone."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from marketsweep.store.companies.rulings import Kind, said
 NOTE: Final = "missing actions"
 
 KINDS: Final[dict[str, Kind]] = {"splits": "split", "dividends": "dividend"}
-"""The kind of an action by the name of all of them."""
+"""The kind of an action by its plural."""
 
 
-_SHOWN: Final = 3
-"""Actions that are named."""
+_MAX_SHOWN: Final = 3
+"""Number of actions that a warning names."""
 
 _Action = Split | Dividend
 
 
 class MissingActions(Struct, frozen=True):
-    """Actions of a kind with an ex-date from `since` to `until` are not known, and why."""
+    """Actions of a kind with an ex-date from `since` to `until` are unknown, for `reason`."""
 
     kind: Kind
     since: dt.date
     until: dt.date
     reason: str
     symbols: tuple[str, ...] | None = None
-    """Whose; None for the whole market."""
+    """The symbols concerned; None for the whole market."""
 
 
 def of_notes(notes: Mapping[str, str]) -> dict[Kind, MissingActions]:
-    """What was noted."""
+    """Return the missing actions that the notes of a store record, by kind."""
     return {
         row["kind"]: MissingActions(
             row["kind"],
@@ -52,59 +52,61 @@ def of_notes(notes: Mapping[str, str]) -> dict[Kind, MissingActions]:
 
 
 def as_note(missing: Iterable[MissingActions]) -> str:
-    """As a note of the store."""
-    return msgspec.json.encode([to_dict(one) for one in missing]).decode()
+    """Return missing actions as the text of a note."""
+    return msgspec.json.encode([to_dict(actions) for actions in missing]).decode()
 
 
-def to_dict(one: MissingActions) -> dict[str, object]:
-    """As JSON has it."""
-    facts = asdict(one)
-    return facts | {"since": one.since.isoformat(), "until": one.until.isoformat()}
+def to_dict(missing: MissingActions) -> dict[str, object]:
+    """Return missing actions as plain data for JSON."""
+    facts = asdict(missing)
+    return facts | {"since": missing.since.isoformat(), "until": missing.until.isoformat()}
 
 
-def joined(known: MissingActions | None, new: MissingActions) -> MissingActions:
-    """What is missing after more of the same kind could not be had."""
-    if known is None:
+def joined(stored: MissingActions | None, new: MissingActions) -> MissingActions:
+    """Return what is missing in all, after more of the same kind could not be fetched."""
+    if stored is None:
         return new
     symbols = None
-    if known.symbols is not None and new.symbols is not None:
-        symbols = tuple(sorted({*known.symbols, *new.symbols}))
+    if stored.symbols is not None and new.symbols is not None:
+        symbols = tuple(sorted({*stored.symbols, *new.symbols}))
     return MissingActions(
         new.kind,
-        min(known.since, new.since),
-        max(known.until, new.until),
+        min(stored.since, new.since),
+        max(stored.until, new.until),
         new.reason,
         symbols,
     )
 
 
-def is_given(known: MissingActions, since: dt.date, symbols: Iterable[str] | None) -> bool:
-    """Whether actions of some symbols (None: all) since a day are all that was missing."""
-    if since > known.since:
+def is_given(missing: MissingActions, since: dt.date, symbols: Iterable[str] | None) -> bool:
+    """Return whether actions of `symbols` (None: all) since a day cover all that was missing."""
+    if since > missing.since:
         return False
-    return symbols is None or (known.symbols is not None and {*symbols}.issuperset(known.symbols))
+    return symbols is None or (
+        missing.symbols is not None and {*symbols}.issuperset(missing.symbols)
+    )
 
 
-def no_longer_told(told: Iterable[_Action], stored: Iterable[_Action]) -> list[_Action]:
-    """Stored actions that a file which tells most of those of its days does not tell.
+def no_longer_told(reported: Iterable[_Action], stored: Iterable[_Action]) -> list[_Action]:
+    """Return stored actions that a file lacks although it has most of the actions of its days.
 
-    A file of a few symbols, or of what is new, tells few of them: then there are none.
+    A file with few symbols, or with recent actions only, has few of them: then the list is empty.
     """
-    names = {_name(one) for one in told}
-    days = sorted(day for _, _, day in names)
-    within = [one for one in stored if days and days[0] <= one.ex_date <= days[-1]]
-    gone = [one for one in within if _name(one) not in names]
-    return gone if len(within) > 2 * len(gone) else []
+    keys = {_key(action) for action in reported}
+    days = sorted(day for _, _, day in keys)
+    in_range = [action for action in stored if days and days[0] <= action.ex_date <= days[-1]]
+    absent = [action for action in in_range if _key(action) not in keys]
+    return absent if len(in_range) > 2 * len(absent) else []
 
 
-def _name(action: _Action) -> tuple[type, str, dt.date]:
+def _key(action: _Action) -> tuple[type, str, dt.date]:
     return type(action), action.symbol, action.ex_date
 
 
-def in_words(gone: Sequence[_Action]) -> str:
-    """A warning of actions that are stored and no longer told."""
-    named = some_of([f"{one.symbol} {one.ex_date} {said(one)}" for one in gone], _SHOWN)
+def in_words(rows: Sequence[_Action]) -> str:
+    """Return a warning about stored actions that the source no longer reports."""
+    named = some_of([f"{row.symbol} {row.ex_date} {said(row)}" for row in rows], _MAX_SHOWN)
     return (
-        f"{len(gone):,} stored splits and dividends are not in the file, which tells most of its "
+        f"{len(rows):,} stored splits and dividends are not in the file, which tells most of its "
         f"days, and still count: {named}. marketsweep actions dismiss takes one out"
     )

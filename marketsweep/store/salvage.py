@@ -1,8 +1,8 @@
-"""What can be read of a damaged data folder: the good parts of its catalog, the good segments.
+"""Reads what is good in a damaged data folder: parts of its catalog, and segments.
 
-A part of the catalog (`packs`) is good where it fits the checksum beside it, and that of the root
-where the root is good. A segment is good where its bytes fit the checksum in its name. Its label
-says which sessions and tickers it holds.
+A part of the catalog (`packs`) is good if it matches its own checksum, and also the root's if the
+root is good. A segment is good if its bytes match the checksum in its name. Its label names its
+sessions and tickers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from marketsweep.store.segments.files import SUFFIX, files_in
 from marketsweep.store.segments.labels import label_of
 
 _UNREADABLE: Final = (sqlite3.Error, OSError, ValueError)
-"""What reading a damaged catalog raises: SQLite quotes bytes that are not text, too."""
+"""Errors from reading a damaged catalog; SQLite also quotes bytes that are not text."""
 
 _decode_root: Final = msgspec.msgpack.Decoder(dict[str, int]).decode
 
@@ -36,32 +36,32 @@ class Salvage(NamedTuple):
     """The good parts of a catalog."""
 
     version: int
-    """The data version; 0 where it is not known."""
+    """The data version; 0 if unknown."""
     format: int
-    """The number of the format that the catalog names; 0 where it cannot be read."""
+    """The number of the format that the catalog names; 0 if it cannot be read."""
     packs: dict[str, bytes]
     lost: list[str]
-    """Names of the parts that are damaged or gone."""
+    """Names of the parts that are damaged or missing."""
     journals: dict[str, list[Row]]
-    """The rows of each journal, as far as they can be read."""
+    """The readable rows of each journal."""
     complete: bool
-    """Whether `lost` names all that is lost."""
+    """Whether `lost` names everything that is lost."""
 
 
 def salvage(folder: Path, journals: Sequence[str]) -> Salvage:
-    """Return the good parts of a folder's catalog; nothing where there is none. Never raises."""
+    """Return the good parts of a folder's catalog; empty if there is no catalog. Never raises."""
     try:
         connection = connect_reader(folder / FILE)
     except _UNREADABLE:
         return Salvage(0, 0, {}, [], {}, complete=False)
     with closing(connection):
-        version, checksums = _root(connection)
-        named = 0
+        version, checksums = _read_root(connection)
+        format_number = 0
         with suppress(*_UNREADABLE):
-            (named,) = connection.execute("PRAGMA user_version").fetchone()
+            (format_number,) = connection.execute("PRAGMA user_version").fetchone()
         packs: dict[str, bytes] = {}
         lost: set[str] = set()
-        rows, in_order = _read(connection, "packs")
+        rows, in_order = _readable_rows(connection, "packs")
         for name, data, checksum in rows:
             if not isinstance(name, str):
                 continue
@@ -71,14 +71,14 @@ def salvage(folder: Path, journals: Sequence[str]) -> Salvage:
             else:
                 lost.add(name)
         lost |= {name for name in checksums if not name.startswith(SUM)} - packs.keys()
-        of_journals = {table: _read(connection, table)[0] for table in journals}
+        journal_rows = {table: _readable_rows(connection, table)[0] for table in journals}
     lost -= packs.keys()
     complete = in_order or version > 0
-    return Salvage(version, named, packs, sorted(lost), of_journals, complete)
+    return Salvage(version, format_number, packs, sorted(lost), journal_rows, complete)
 
 
-def _root(connection: sqlite3.Connection) -> tuple[int, dict[str, int]]:
-    """The version, and the checksum of each part; 0 and none where that is damaged."""
+def _read_root(connection: sqlite3.Connection) -> tuple[int, dict[str, int]]:
+    """Return the version and the checksum of each part; 0 and none if the root is damaged."""
     with suppress(*_UNREADABLE, msgspec.MsgspecError, TypeError):
         row = connection.execute("SELECT version, packs, checksum FROM root").fetchone()
         version, packs, checksum = row
@@ -87,59 +87,59 @@ def _root(connection: sqlite3.Connection) -> tuple[int, dict[str, int]]:
     return 0, {}
 
 
-def _read(connection: sqlite3.Connection, table: str) -> tuple[list[Row], bool]:
-    """The rows of a table that can be read, by their numbers, and whether that is all of them."""
-    found: dict[int, Row] = {}
+def _readable_rows(connection: sqlite3.Connection, table: str) -> tuple[list[Row], bool]:
+    """Return the readable rows of a table, by row number, and whether these are all rows."""
+    rows: dict[int, Row] = {}
 
-    def read(end: str, *values: object) -> None:
-        for number, *row in connection.execute(f"SELECT rowid, * FROM {table} {end}", values):
-            found[number] = tuple(row)
+    def read_into(clause: str, *values: object) -> None:
+        for number, *row in connection.execute(f"SELECT rowid, * FROM {table} {clause}", values):
+            rows[number] = tuple(row)
 
     in_order = True
     try:
-        read("ORDER BY rowid")
+        read_into("ORDER BY rowid")
     except _UNREADABLE:
         in_order = False
-        # A damaged page is met from both sides, and passed by with the numbers of the index.
+        # Read up to a damaged page from both sides, and skip it by the row numbers of the index.
         with suppress(*_UNREADABLE):
-            read("ORDER BY rowid DESC")
-        for number in _indexed(connection) if table == "packs" else ():
+            read_into("ORDER BY rowid DESC")
+        for number in _row_numbers_from_index(connection) if table == "packs" else ():
             with suppress(*_UNREADABLE):
-                read("WHERE rowid = ?", number)
-    return [row for _, row in sorted(found.items())], in_order
+                read_into("WHERE rowid = ?", number)
+    return [row for _, row in sorted(rows.items())], in_order
 
 
-def _indexed(connection: sqlite3.Connection) -> list[int]:
-    """The numbers of the packs, from the index of their names."""
-    found: list[int] = []
+def _row_numbers_from_index(connection: sqlite3.Connection) -> list[int]:
+    """Return the row numbers of the packs, from the index of their names."""
+    numbers: list[int] = []
     with suppress(*_UNREADABLE):
-        found.extend(n for (n,) in connection.execute("SELECT rowid FROM packs ORDER BY name"))
-    return found
+        numbers.extend(n for (n,) in connection.execute("SELECT rowid FROM packs ORDER BY name"))
+    return numbers
 
 
 class Found(NamedTuple):
-    """A good segment file, and what its label says."""
+    """A good segment file, and the sessions and tickers of its label."""
 
     row: SegmentRow
     days: Sequence[dt.date]
     tickers: Sequence[str]
     at: int
-    """When it was written, in nanoseconds."""
+    """The time of writing, in nanoseconds."""
 
 
 def find_segments(folder: Path) -> tuple[list[Found], list[str]]:
     """Return the good segments of a folder, and the names of the other files in it."""
-    found, others = [], []
+    good, others = [], []
     for name in sorted(files_in(folder)) if folder.is_dir() else []:
-        one = _segment(folder / name)
-        if one is None:
+        segment = _read_segment(folder / name)
+        if segment is None:
             others.append(name)
         else:
-            found.append(one)
-    return found, others
+            good.append(segment)
+    return good, others
 
 
-def _segment(path: Path) -> Found | None:
+def _read_segment(path: Path) -> Found | None:
     period, _, checksum = path.name.removesuffix(SUFFIX).rpartition(".")
     if not path.name.endswith(SUFFIX):
         return None
@@ -150,14 +150,14 @@ def _segment(path: Path) -> Found | None:
     label = label_of(data)
     if label is None or f"{crc32(data):08x}" != checksum or not label.days:
         return None
-    shape = _shape_of(data)
+    shape = _array_shape(data)
     if shape is None or shape[:2] != (len(FIELDS), len(label.days)):
         return None
     row = SegmentRow(period, path.name, len(label.days), shape[2], len(data), int(checksum, 16))
     return Found(row, label.days, label.tickers, at) if shape[2] == len(label.tickers) else None
 
 
-def _shape_of(data: bytes) -> tuple[int, ...] | None:
+def _array_shape(data: bytes) -> tuple[int, ...] | None:
     with suppress(ValueError):
         file = io.BytesIO(data[:4096])
         np.lib.format.read_magic(file)
@@ -166,26 +166,26 @@ def _shape_of(data: bytes) -> tuple[int, ...] | None:
     return None
 
 
-def _weight(one: Found) -> tuple[bool, int, int]:
-    return "." not in one.row.period, len(one.days), one.at
+def _priority(segment: Found) -> tuple[bool, int, int]:
+    return "." not in segment.row.period, len(segment.days), segment.at
 
 
-def choose(found: Sequence[Found]) -> tuple[list[Found], list[str]]:
+def choose(segments: Sequence[Found]) -> tuple[list[Found], list[str]]:
     """Return segments that hold each session once, by period, and the names of the others.
 
-    A month outweighs its weeks, which it was made of, more sessions outweigh fewer, and of as many
-    the newer file does. Files of another list of tickers than most cannot be used.
+    A month is preferred to its weeks, more sessions to fewer, and the newer of two equal files.
+    Files with a different list of tickers than most cannot be used.
     """
-    axis = max((one.tickers for one in found), key=len, default=[])
+    axis = max((segment.tickers for segment in segments), key=len, default=[])
     chosen: dict[str, Found] = {}
-    taken: set[dt.date] = set()
-    for one in sorted(found, key=_weight)[::-1]:
-        fits = list(one.tickers) == list(axis[: len(one.tickers)])
-        if fits and one.row.period not in chosen and taken.isdisjoint(one.days):
-            chosen[one.row.period] = one
-            taken.update(one.days)
-    kept = {one.row.file for one in chosen.values()}
+    days_covered: set[dt.date] = set()
+    for segment in sorted(segments, key=_priority)[::-1]:
+        fits = list(segment.tickers) == list(axis[: len(segment.tickers)])
+        if fits and segment.row.period not in chosen and days_covered.isdisjoint(segment.days):
+            chosen[segment.row.period] = segment
+            days_covered.update(segment.days)
+    chosen_files = {segment.row.file for segment in chosen.values()}
     return (
-        sorted(chosen.values(), key=lambda one: one.row.period),
-        [one.row.file for one in found if one.row.file not in kept],
+        sorted(chosen.values(), key=lambda segment: segment.row.period),
+        [segment.row.file for segment in segments if segment.row.file not in chosen_files],
     )

@@ -1,8 +1,8 @@
-"""What a store remembers of sessions between syncs: which ones are fetched again, and when.
+"""What a store remembers about sessions between syncs: which are fetched again, and when.
 
-A session is asked for again while it is *provisional* (late corrections still come in), after it
-was *put aside* (it could not be had, or most of the market stands still in it), and from time to
-time to see corrections that come days later (*checked*).
+A session is requested again while it is *provisional* (late corrections still arrive), after it was
+*put aside* (it could not be fetched, or it is frozen), and at intervals to see corrections after
+days (*checked*).
 """
 
 from __future__ import annotations
@@ -15,57 +15,57 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 ACTIONS: Final = "actions"
-"""A note in the store: the first and the last day of which all actions are known."""
+"""Note: first and last day for which all actions are known."""
 LISTED: Final = "listed"
-"""When a source last told what is listed."""
+"""Note: when a source last reported its listings."""
 NOT_LISTED: Final = "not listed"
-"""Why the last sync that asked for the list of tickers did not get it; empty where it did."""
+"""Note: why the last sync did not get the requested list of tickers; empty if it did."""
 LISTED_ON: Final = "listed_on"
-"""Which session was the newest then."""
+"""Note: the newest session at that time."""
 
 PROVISIONAL: Final = "provisional"
 PUT_ASIDE: Final = "put aside"
 CHECKED: Final = "checked"
 
-_LONGEST: Final = dt.timedelta(days=7)
-"""Time after which a session that was put aside is asked for again, at the most."""
+_MAX_PAUSE: Final = dt.timedelta(days=7)
+"""Longest time until a session that was put aside is requested again."""
 
-_CHECKED: Final = 30
-"""The newest sessions among which one is fetched again by each sync."""
+_CHECK_RANGE: Final = 30
+"""Number of newest sessions, one of which is fetched again by each sync."""
 
 
 class PutAside(NamedTuple):
-    """A session that is asked for again later, and not by each sync."""
+    """A session that is requested again later, but not by each sync."""
 
     session: dt.date
     reason: str
     tries: int
-    """Times that it was asked for in vain."""
+    """Number of failed requests."""
     again: dt.datetime
-    """Not asked for before, UTC."""
+    """Earliest time of the next request, UTC."""
 
     def is_due(self, now: dt.datetime) -> bool:
-        """Whether it is asked for; also where the clock was wrong when it was put aside."""
-        return now >= self.again or self.again - now > _LONGEST
+        """Return whether the session is due; also if the clock was wrong when it was put aside."""
+        return now >= self.again or self.again - now > _MAX_PAUSE
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the fields as plain data for JSON."""
         again = self.again.isoformat(timespec="seconds")
         return self._asdict() | {"session": self.session.isoformat(), "again": again}
 
 
 @dataclass
 class SessionNotes:
-    """Which sessions are fetched again, though they may be stored."""
+    """Which sessions are fetched again although they may be stored."""
 
     provisional: set[dt.date] = field(default_factory=set)
     put_aside: dict[dt.date, PutAside] = field(default_factory=dict)
     checked: dt.date | None = None
-    """The session that was fetched last to see late corrections."""
+    """The session that was last fetched to see late corrections."""
 
     @classmethod
     def of(cls, notes: Mapping[str, str]) -> SessionNotes:
-        """As they were noted."""
+        """Return the session notes that the notes of a store hold."""
         rows = msgspec.json.decode(notes.get(PUT_ASIDE, "[]"))
         aside = [
             PutAside(
@@ -79,12 +79,12 @@ class SessionNotes:
         checked = notes.get(CHECKED)
         return cls(
             set(map(dt.date.fromisoformat, msgspec.json.decode(notes.get(PROVISIONAL, "[]")))),
-            {one.session: one for one in aside},
+            {entry.session: entry for entry in aside},
             dt.date.fromisoformat(checked) if checked else None,
         )
 
     def texts(self) -> dict[str, str]:
-        """As notes of the store."""
+        """Return the session notes as notes of the store."""
         aside = [self.put_aside[day].to_dict() for day in sorted(self.put_aside)]
         return {
             PROVISIONAL: msgspec.json.encode(sorted(map(str, self.provisional))).decode(),
@@ -93,17 +93,17 @@ class SessionNotes:
         }
 
     def waiting(self, now: dt.datetime) -> set[dt.date]:
-        """The sessions put aside that are not asked for yet."""
-        return {day for day, one in self.put_aside.items() if not one.is_due(now)}
+        """Return the sessions put aside that are not yet due."""
+        return {day for day, entry in self.put_aside.items() if not entry.is_due(now)}
 
-    def to_check(self, whole: Sequence[dt.date], asked: Collection[dt.date]) -> dt.date | None:
-        """The one of the newest sessions that is fetched again by turns, of those asked for.
+    def to_check(self, whole: Sequence[dt.date], requested: Collection[dt.date]) -> dt.date | None:
+        """Return the one of the newest sessions, among those requested, that is fetched again.
 
-        `whole` are all that are stored, ascending. Each sync takes the one before that of the sync
-        before; None if there is none.
+        `whole` are all stored sessions, ascending. Each sync takes the session before that of the
+        previous sync. None if there is none.
         """
-        away = {*self.provisional, *self.put_aside}
-        choices = [day for day in whole[-_CHECKED:] if day in asked and day not in away]
+        excluded = {*self.provisional, *self.put_aside}
+        choices = [day for day in whole[-_CHECK_RANGE:] if day in requested and day not in excluded]
         earlier = [day for day in choices if self.checked is None or day < self.checked]
         return max(earlier or choices, default=None)
 
@@ -112,16 +112,16 @@ class SessionNotes:
     ) -> None:
         """Put sessions aside: they are due after 1, 2, 4 hours and so on, up to a week.
 
-        With `due` at once: the source as a whole may have failed.
+        With `due` they are due at once, as the source as a whole may have failed.
         """
         for session, reason in sessions:
-            known = self.put_aside.get(session)
-            tries = 1 + (known.tries if known else 0)
-            pause = min(dt.timedelta(hours=2.0 ** min(tries - 1, 20)), _LONGEST)
+            previous = self.put_aside.get(session)
+            tries = 1 + (previous.tries if previous else 0)
+            pause = min(dt.timedelta(hours=2.0 ** min(tries - 1, 20)), _MAX_PAUSE)
             again = now if due else now + pause
             self.put_aside[session] = PutAside(session, reason, tries, again.astimezone(dt.UTC))
 
     def came(self, sessions: Collection[dt.date]) -> None:
-        """Note that sessions came: they are no longer put aside."""
+        """Note that sessions were fetched: they are no longer put aside."""
         for session in sessions:
             self.put_aside.pop(session, None)

@@ -34,7 +34,7 @@ _Action = TypeVar("_Action", Split, Dividend)
 
 
 class Counts(NamedTuple):
-    """What `marketsweep status` shows of a store."""
+    """The figures that `marketsweep status` shows of a store."""
 
     version: int
     sessions: int
@@ -45,12 +45,12 @@ class Counts(NamedTuple):
     quality: dict[str, int]
     """Doubtful bars by kind: nonpositive, inverted, outside, absurd, no_volume, negative_volume."""
     set_aside: dict[str, int]
-    """Rows kept out of the segments, by reason."""
+    """Rows that are not in the segments, by reason."""
     revisions: int
     splits: int
     dividends: int
     settled: int
-    """Days of a symbol on whose splits or dividends the user has the last word."""
+    """Number of the user's overrides of splits or dividends."""
     listings: int
     segments: int
     bytes: int
@@ -60,7 +60,7 @@ class Counts(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """What a check of the whole store found; no damages means that it holds."""
+    """The result of checking the whole store; it is sound if there are no damages."""
 
     segments: int
     bytes: int
@@ -69,27 +69,27 @@ class Verification(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether everything holds."""
+        """Whether the store is sound."""
         return not self.damages
 
 
 class Snapshot:
     """An immutable view of one version of the store.
 
-    The big lists are read at once; the rest is read on demand, from the same transaction.
-    Segments that a later commit replaces stay on disk for ten minutes: map what you need of an
-    old snapshot within that time, and take a new one when `Store.version` has moved.
+    The big lists are read at once; the rest is read on demand, from the same transaction. Segments
+    that a later commit replaces stay on disk for ten minutes: map what you need of an old snapshot
+    within that time, and take a new one when `Store.version` has changed.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._catalog = catalog = Catalog.open(path)
-        # Whoever holds a snapshot need not know when it was last used.
+        # The catalog is closed when the snapshot is garbage-collected.
         self._end = weakref.finalize(self, catalog.close)
         catalog.begin_read()
         self.version = catalog.version()
         self.state = catalog.version_and_whether_resolved()
-        """As `Store.state`."""
+        """See `Store.state`."""
         self.sessions = catalog.dates()
         self.partial = catalog.partial()
         """The sessions that hold some symbols only, fetched one by one; ascending."""
@@ -100,7 +100,7 @@ class Snapshot:
             raise StoreDamaged(f"{path}: the catalog's sessions do not fit its segments")
 
     def close(self) -> None:
-        """End the transaction; what is loaded or mapped stays good."""
+        """End the transaction; what is loaded or mapped stays valid."""
         self._end()
 
     def __enter__(self) -> Self:
@@ -117,12 +117,12 @@ class Snapshot:
 
     @property
     def newest(self) -> dt.date | None:
-        """The newest session that is whole; where none is, the newest that is stored at all."""
+        """The newest whole session; if there is none, the newest stored session."""
         sessions = self.whole or self.sessions
         return sessions[-1] if sessions else None
 
     def asked_on(self, day: dt.date) -> frozenset[str] | None:
-        """The symbols that were asked for in a session that is not whole; None where it is."""
+        """Return the symbols requested in a session that is not whole; None if it is whole."""
         if day not in self.partial:
             return None
         return frozenset(span.symbol for span in self.spans() if span.first <= day <= span.last)
@@ -133,37 +133,40 @@ class Snapshot:
         return dict(zip(self.symbols, range(len(self.symbols)), strict=True))
 
     def bars(self, day: dt.date) -> NDArray[np.float64] | None:
-        """A session's bars, [5, symbols] read-only, NaN where there is none; None if not stored."""
+        """Return a session's bars, float64 [5, symbols], NaN without a bar; None if not stored.
+
+        The array is read-only.
+        """
         place = bisect_left(self.sessions, day)
         if self.sessions[place : place + 1] != [day]:
             return None
         return self.segments.session(place)
 
     def spans(self, *, final: bool = False) -> list[Span]:
-        """Sessions known of single symbols; with `final` those that will not be corrected."""
+        """Return the stored spans of single symbols; with `final` those that will not change."""
         return self._catalog.spans(final=final)
 
     def ticker(self, symbol: str) -> str:
-        """Return the stored ticker that a symbol means, in whichever spelling: BRK-B is BRK.B.
+        """Return the stored ticker of a symbol in any spelling: BRK-B is BRK.B.
 
-        Raises UsageError, with names near it, where it has no bars.
+        Raises UsageError, with similar names, if no bars of the symbol are stored.
         """
-        found = known_as(symbol, self.index) if isinstance(symbol, str) else None
-        if found is None:
-            near = names_near(str(symbol), self.symbols, cutoff=0.5)
-            hint = f": did you mean {' or '.join(near)}?" if near else ""
+        ticker = known_as(symbol, self.index) if isinstance(symbol, str) else None
+        if ticker is None:
+            similar = names_near(str(symbol), self.symbols, cutoff=0.5)
+            hint = f": did you mean {' or '.join(similar)}?" if similar else ""
             raise UsageError(f"no bars of {symbol!r} are stored{hint}")
-        return found
+        return ticker
 
     def tickers(self, symbols: Iterable[str]) -> tuple[list[str], dict[str, str]]:
-        """Return symbols in the store's spelling, each once, and those read otherwise than written.
+        """Return symbols in the store's spelling, each once, and a map of respelled ones.
 
-        A symbol that is neither stored nor listed is put in the spelling that providers use.
+        A symbol that is neither stored nor listed gets the spelling that providers use.
         """
 
         def meaning(symbol: str) -> str:
-            known = known_as(symbol, self.index) or known_as(symbol, self._listed)
-            return known or usual(symbol)
+            spelling = known_as(symbol, self.index) or known_as(symbol, self._listed)
+            return spelling or usual(symbol)
 
         return read_as(symbols, meaning)
 
@@ -172,110 +175,110 @@ class Snapshot:
         return frozenset(symbol for symbol, *_ in self.lives())
 
     def column_of(self, symbol: str) -> int:
-        """Return the column of a symbol in any spelling. Raises UsageError where it has no bars."""
+        """Return the column of a symbol in any spelling. Raises UsageError if it has no bars."""
         return self.index[self.ticker(symbol)]
 
     def splits(self) -> list[Split]:
-        """Every split that counts, by symbol and ex-date, under the ticker of its day."""
+        """Return every split that counts, by symbol and ex-date, under the ticker of its day."""
         return self._effective("split", self._catalog.splits())
 
     def dividends(self) -> list[Dividend]:
-        """Every dividend that counts, by symbol and ex-date, under the ticker of its day."""
+        """Return every dividend that counts, by symbol and ex-date, under the ticker of its day."""
         return self._effective("dividend", self._catalog.dividends())
 
-    def _effective(self, kind: Kind, told: list[_Action]) -> list[_Action]:
-        words = [word for word in self.settled() if word.kind == kind]
-        return effective(told, self.rulings(kind), words, self._catalog.word_tickers())
+    def _effective(self, kind: Kind, reported: list[_Action]) -> list[_Action]:
+        overrides = [override for override in self.settled() if override.kind == kind]
+        return effective(reported, self.rulings(kind), overrides, self._catalog.word_tickers())
 
     def rulings(self, kind: Kind) -> list[Ruling]:
-        """What becomes of the told actions that do not count just as they are told."""
+        """Return the rulings on reported actions that are not applied exactly as reported."""
         return self._catalog.rulings(kind)
 
     def tenures(self) -> list[Tenure]:
-        """When companies had tickers, of those with several and of tickers that several had."""
+        """Return tenures of companies with several tickers, and of tickers with several owners."""
         return self._catalog.tenures()
 
     def doubts(self) -> list[Doubt]:
-        """Renames that are told and cannot be used."""
+        """Return reported renames that cannot be used."""
         return self._catalog.doubts()
 
     def frozen(self) -> list[dt.date]:
-        """Sessions in which most of the market stands still."""
+        """Return the frozen sessions: most of their bars are flat or repeat the session before."""
         return self._catalog.frozen()
 
     def changed_days(self) -> list[dt.date]:
-        """Sessions of which bars came since companies and actions were worked out."""
+        """Return sessions with bars newer than the last resolution of companies and actions."""
         return self._catalog.changed_days()
 
     def actions_aside(self) -> list[ActionAside]:
-        """Told actions that cannot be used, by symbol and day."""
+        """Return reported actions that cannot be used, by symbol and day."""
         return self._catalog.actions_aside()
 
     def told(self) -> list[Split | Dividend]:
-        """Every split and dividend as providers tell them."""
+        """Return every split and dividend as reported by providers."""
         return [*self._catalog.splits(), *self._catalog.dividends()]
 
     def settled(self) -> list[Settled]:
-        """What the user says of splits and dividends, by symbol and ex-date."""
+        """Return the user's overrides of splits and dividends, by symbol and ex-date."""
         return self._catalog.settled()
 
     def low_volume(self) -> list[LowVolume]:
-        """The kept low-volume list, by symbol; what was built before the user's word."""
+        """Return the stored low-volume list, by symbol; built lines come before the user's."""
         return self._catalog.low_volume()
 
     def low_volume_on(self, day: dt.date) -> frozenset[str]:
-        """The symbols that the list leaves out on a day; the user's word is counted in."""
-        # The user's word comes last of a symbol's lines.
+        """Return the symbols that the list excludes on a day, with the user's lines applied."""
+        # The user's lines come last among a symbol's lines.
         lines = [line for line in self.low_volume() if line.holds_on(day)]
-        last = {ticker: line.out for line in lines if (ticker := self.ticker_on(line, day))}
-        return frozenset(symbol for symbol, out in last.items() if out)
+        is_out = {ticker: line.out for line in lines if (ticker := self.ticker_on(line, day))}
+        return frozenset(symbol for symbol, out in is_out.items() if out)
 
     def ticker_on(self, line: LowVolume, day: dt.date) -> str | None:
-        """The ticker on a day of the company that a line of the low-volume list is of."""
+        """Return the ticker, on a day, of the company of a low-volume line."""
         companies = self._companies
         since, place = companies.place_on(line.since), companies.place_on(day)
-        return companies.moved(line.symbol, min(since, place), place)
+        return companies.ticker_in(line.symbol, min(since, place), place)
 
     @cached_property
     def _companies(self) -> Companies:
         return Companies(self.tenures(), self.sessions, self.symbols)
 
     def lives(self) -> list[tuple[str, str | None, str | None, int]]:
-        """Symbol, first and last day (ISO text) and instrument of every listing.
+        """Return symbol, first and last day (ISO text) and instrument of every listing.
 
-        A fifth of the cost of all that is known of them.
+        This takes a fifth of the time of `listings`.
         """
         return self._catalog.lives()
 
     def shared_lives(self) -> list[Life]:
-        """Return the lives of instruments with several tickers and of tickers of several owners."""
+        """Return lives of instruments with several tickers and of tickers with several owners."""
         return self._catalog.shared_lives()
 
     def listings(self, symbols: Container[str] | None = None) -> list[Listing]:
-        """The listings of some symbols, or of all."""
+        """Return the listings of some symbols, or of all."""
         return self._catalog.listings(symbols)
 
     def session_rows(self) -> list[SessionRow]:
-        """Every session with its source, its bars and how many of them are doubtful."""
+        """Return every session with its source, its number of bars and its doubtful bars."""
         return self._catalog.session_rows()
 
     def set_aside(self, reason: str | None = None, limit: int | None = None) -> list[SetAside]:
-        """Rows kept out of the segments, by session and ticker."""
+        """Return rows that are not in the segments, by session and ticker."""
         return self._catalog.set_aside(reason, limit)
 
     def revisions(self, symbol: str | None = None, limit: int | None = None) -> list[Revision]:
-        """Bars that a later fetch changed, by session, ticker and time."""
+        """Return bars that a later fetch changed, by session, ticker and time."""
         return self._catalog.revisions(symbol, limit)
 
     def notes(self) -> dict[str, str]:
-        """What was noted, by key."""
+        """Return the notes, by key."""
         return self._catalog.notes()
 
     def counts(self) -> Counts:
-        """The store in figures."""
+        """Return the figures of the store."""
         catalog, doubts = self._catalog, self._catalog.quality()
         with disk_errors(self._path):
-            own = (self._path / FILE).stat().st_size
+            catalog_bytes = (self._path / FILE).stat().st_size
         return Counts(
             version=self.version,
             sessions=len(self.sessions),
@@ -291,13 +294,13 @@ class Snapshot:
             settled=len(catalog.settled()),
             listings=catalog.count_listings(),
             segments=len(self._rows),
-            bytes=own + sum(row.bytes for row in self._rows),
+            bytes=catalog_bytes + sum(row.bytes for row in self._rows),
             last_sync=catalog.last_sync(),
             notes=catalog.notes(),
         )
 
     def verify(self) -> Verification:
-        """Read every byte of this version and check it; damages come back in words."""
+        """Read and check every byte of this version; damages are returned as text."""
         damages = self._catalog.damages()
         if len(self.index) != len(self.symbols):
             damages.append(f"{self._path}: a ticker stands twice on the axis")
@@ -314,9 +317,9 @@ class Snapshot:
 
 
 def _check_bars(segment: Segment, expected: Sequence[int]) -> None:
-    absent = np.isnan(segment.values)
-    found = np.count_nonzero(~absent[0], axis=1).tolist()
-    if found != list(expected):
-        raise StoreDamaged(f"{segment.path} has {found} bars where the catalog has {expected}")
-    if (absent != absent[0]).any() or np.isinf(segment.values).any():
+    is_missing = np.isnan(segment.values)
+    actual = np.count_nonzero(~is_missing[0], axis=1).tolist()
+    if actual != list(expected):
+        raise StoreDamaged(f"{segment.path} has {actual} bars where the catalog has {expected}")
+    if (is_missing != is_missing[0]).any() or np.isinf(segment.values).any():
         raise StoreDamaged(f"{segment.path} holds bars that are not complete")

@@ -1,4 +1,4 @@
-"""What a data folder holds, and whether it holds: the facts of `marketsweep status`."""
+"""What a data folder holds, and whether it is sound: the facts of `marketsweep status`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from marketsweep.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The store in figures, its gaps, its age and its damages."""
+    """Figures, gaps, age and damages of a store."""
 
     path: Path
     counts: Counts
@@ -31,47 +31,47 @@ class Status:
     thin: list[dt.date]
     """Sessions with far fewer bars than those around them."""
     put_aside: list[PutAside]
-    """Sessions that could not be had and are asked for again later."""
+    """Sessions that could not be fetched and are requested again later."""
     frozen: list[dt.date]
-    """Sessions in which most of the market stands still."""
+    """Frozen sessions: most of their bars are flat or repeat the session before."""
     missing_actions: list[MissingActions]
-    """Splits or dividends that could not be had."""
+    """Splits or dividends that could not be fetched."""
     rulings: list[Ruling]
-    """What becomes of told actions that do not count just as they are told."""
+    """Decisions about reported actions that are not applied exactly as reported."""
     not_listed: str
-    """Why the last sync did not get the list of tickers; empty where it did."""
+    """Why the last sync did not get the list of tickers; empty if it did."""
     unusable: list[ActionAside]
-    """Told actions that cannot be used."""
+    """Reported actions that cannot be used."""
     doubts: list[Doubt]
-    """Renames that are told and cannot be used."""
+    """Reported renames that cannot be used."""
     renames: int
-    """Changes of tickers of which the day is known."""
+    """Number of ticker changes with a known day."""
     sessions_behind: int
-    """How many sessions have closed since the newest one that is whole, if any is."""
+    """Number of sessions that closed after the newest whole session, if any."""
     verified: bool
     damages: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data: the JSON of `marketsweep status --json`."""
-        facts = self.counts._asdict()
-        notes = facts.pop("notes")
+        """Return the status as plain data: the JSON of `marketsweep status --json`."""
+        counts = self.counts._asdict()
+        notes = counts.pop("notes")
         return {
             "path": str(self.path),
             **{
                 key: value.isoformat() if isinstance(value, dt.date) else value
-                for key, value in facts.items()
+                for key, value in counts.items()
             },
             "missing": [day.isoformat() for day in self.missing],
             "partial": [day.isoformat() for day in self.partial],
             "thin": [day.isoformat() for day in self.thin],
-            "put_aside": [one.to_dict() for one in self.put_aside],
+            "put_aside": [aside.to_dict() for aside in self.put_aside],
             "frozen": [day.isoformat() for day in self.frozen],
-            "missing_actions": [to_dict(one) for one in self.missing_actions],
+            "missing_actions": [to_dict(missing) for missing in self.missing_actions],
             "not_listed": self.not_listed,
-            "actions": [_plain(one) for one in self.rulings],
-            "unusable_actions": [_plain(one) for one in self.unusable],
+            "actions": [_to_plain(ruling) for ruling in self.rulings],
+            "unusable_actions": [_to_plain(action) for action in self.unusable],
             "renames": self.renames,
-            "doubtful_tickers": [one._asdict() for one in self.doubts],
+            "doubtful_tickers": [doubt._asdict() for doubt in self.doubts],
             "sessions_behind": self.sessions_behind,
             "verified": self.verified,
             "damages": self.damages,
@@ -80,44 +80,46 @@ class Status:
 
 
 def read_status(store: Store, *, verify: bool, now: dt.datetime | None = None) -> Status:
-    """The state of a store; with `verify` every byte is checked against its checksum."""
+    """Return the status of a store; with `verify`, compare every byte with its checksum."""
     with store.snapshot() as snapshot:
         counts = snapshot.counts()
         damages = snapshot.verify().damages if verify else []
         notes = snapshot.notes()
-        newest = last_closed_session(now or dt.datetime.now(dt.UTC))
+        last_closed = last_closed_session(now or dt.datetime.now(dt.UTC))
         return Status(
             path=store.path,
             counts=counts,
             missing=_missing(snapshot.sessions),
             partial=snapshot.partial,
             thin=_thin(snapshot),
-            put_aside=[one for _, one in sorted(SessionNotes.of(notes).put_aside.items())],
+            put_aside=[aside for _, aside in sorted(SessionNotes.of(notes).put_aside.items())],
             frozen=snapshot.frozen(),
             missing_actions=list(of_notes(notes).values()),
             rulings=[*snapshot.rulings("split"), *snapshot.rulings("dividend")],
             not_listed=notes.get(NOT_LISTED, ""),
             unusable=snapshot.actions_aside(),
             doubts=snapshot.doubts(),
-            renames=sum(1 for one in snapshot.tenures() if one.before and one.first),
-            sessions_behind=sessions_from_to(snapshot.newest, newest) if snapshot.newest else 0,
+            renames=sum(1 for tenure in snapshot.tenures() if tenure.before and tenure.first),
+            sessions_behind=sessions_from_to(snapshot.newest, last_closed)
+            if snapshot.newest
+            else 0,
             verified=verify,
             damages=damages,
         )
 
 
-def _plain(one: Ruling | ActionAside) -> dict[str, Any]:
+def _to_plain(record: Ruling | ActionAside) -> dict[str, Any]:
     return {
         name: value.isoformat() if isinstance(value, dt.date) else value
-        for name, value in one._asdict().items()
+        for name, value in record._asdict().items()
     }
 
 
 def _missing(stored: list[dt.date]) -> list[dt.date]:
     if not stored:
         return []
-    there = set(stored)
-    return [day for day in sessions_between(stored[0], stored[-1]) if day not in there]
+    stored_days = set(stored)
+    return [day for day in sessions_between(stored[0], stored[-1]) if day not in stored_days]
 
 
 def _thin(snapshot: Snapshot) -> list[dt.date]:

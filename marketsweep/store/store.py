@@ -2,9 +2,9 @@
 
     catalog.sqlite    what is stored, in transactions (`catalog`)
     segments/         immutable `.npy` files of a month each, or a week of the newest (`segments`)
-    writer.lock       held by the one writer (`writer`)
+    writer.lock       held by the current writer (`writer`)
 
-A reader sees one transaction's state (`Store.snapshot`) and waits for nobody.
+A reader sees the state of one transaction (`Store.snapshot`) and never waits.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from marketsweep.store.writer import Writer
 
 _LOCK: Final = "writer.lock"
-_LINE: Final = 100
-"""Bytes of the lock file: who holds it, and since when."""
+_LOCK_BYTES: Final = 100
+"""Bytes of the lock file: which process holds it, and since when."""
 
-_LOOKS: Final = 50
+_HOLDER_TRIES: Final = 50
 
 
 class Store:
-    """A data folder. Made by `open` or `create`; a context manager that closes itself."""
+    """A data folder, made by `open` or `create`; a context manager that closes itself."""
 
     def __init__(self, path: Path, catalog: Catalog, disk: Disk) -> None:
         self.path = path
@@ -45,9 +45,9 @@ class Store:
 
     @classmethod
     def open(cls, path: Path, disk: Disk | None = None) -> Self:
-        """The store in a folder, for reading; writes nothing.
+        """Open the store in a folder for reading; writes nothing.
 
-        Raises UsageError if there is none, StoreDamaged if its catalog is gone or damaged.
+        Raises UsageError if there is none, StoreDamaged if its catalog is missing or damaged.
         """
         try:
             return cls(path, Catalog.open(path), disk or Disk())
@@ -58,9 +58,9 @@ class Store:
 
     @classmethod
     def create(cls, path: Path, disk: Disk | None = None) -> Self:
-        """The store in a folder, made where there is none, and brought up to date where it is old.
+        """Open the store in a folder; make it if there is none, and upgrade an old one.
 
-        Raises StoreError where it cannot be.
+        Raises StoreError if that fails.
         """
         try:
             return cls.open(path, disk)
@@ -69,7 +69,7 @@ class Store:
         return cls.open(path, disk)
 
     def close(self) -> None:
-        """Let go of the catalog; snapshots live on."""
+        """Close the catalog; snapshots stay open."""
         self._catalog.close()
 
     def __enter__(self) -> Self:
@@ -79,24 +79,24 @@ class Store:
         self.close()
 
     def version(self) -> int:
-        """The version now: cheap to ask, to learn whether a snapshot is the newest."""
+        """Return the current version; this is a cheap test of whether a snapshot is the newest."""
         return self._catalog.version()
 
     def state(self) -> tuple[int, bool]:
-        """The version, and whether companies and actions are worked out for it.
+        """Return the version, and whether companies and actions are worked out for it.
 
-        Answers may differ, by their warnings at least, where either does.
+        Answers, or at least their warnings, may differ if either does.
         """
         return self._catalog.version_and_whether_resolved()
 
     def snapshot(self) -> Snapshot:
-        """One consistent view of everything that is committed now."""
+        """Return a consistent view of everything that is committed now."""
         return Snapshot(self.path)
 
     @contextmanager
     def writer(self) -> Iterator[Writer]:
-        """The right to write, for one at a time. Raises StoreLocked, naming who has it."""
-        from marketsweep.store.writer import Writer  # readers do without it
+        """Hold the right to write, one writer at a time. Raises StoreLocked, naming the holder."""
+        from marketsweep.store.writer import Writer  # readers do not need it
 
         with ExitStack() as stack:
             stack.enter_context(locked(self.path))
@@ -106,7 +106,7 @@ class Store:
             try:
                 yield writer
             except Exception:
-                # What was committed before the error is worked out as well; the error is told.
+                # Work out what was committed before the error, which is raised in any case.
                 with suppress(MarketsweepError):
                     writer.resolve()
                 raise
@@ -114,15 +114,15 @@ class Store:
             catalog.empty_log()
 
     def verify(self) -> Verification:
-        """Read every byte and check it; damages come back in words, none is raised."""
+        """Read and check every byte; damages are returned as text, none is raised."""
         return _verify(self.path)
 
 
 def store_of(path: Path) -> Path | None:
-    """Return the data folder that a file is a part of; None for any other file."""
-    whole = path.expanduser().resolve()
-    for folder in (whole.parent, whole.parent.parent):
-        name = whole.relative_to(folder).parts[0]
+    """Return the data folder that a file is part of, or None for any other file."""
+    full_path = path.expanduser().resolve()
+    for folder in (full_path.parent, full_path.parent.parent):
+        name = full_path.relative_to(folder).parts[0]
         if (name.startswith(FILE) or name in (_LOCK, FOLDER)) and (folder / FILE).exists():
             return folder
     return None
@@ -143,35 +143,36 @@ def _make(path: Path) -> None:
 
 
 def _check_no_segments(path: Path) -> None:
-    """Raise StoreDamaged if a folder without a catalog holds segments: they must not be lost."""
+    """Raise StoreDamaged if a folder without a catalog has segments: they must not be lost."""
     folder = path / FOLDER
     if not folder.is_dir():
         return
     with disk_errors(path):
-        held = sorted(name for name in files_in(folder) if name.endswith(SUFFIX))
-    if held:
+        files = sorted(name for name in files_in(folder) if name.endswith(SUFFIX))
+    if files:
         raise StoreDamaged(
-            f"{path / FILE} is gone or empty, and {len(held):,} segments of bars are still there "
-            f"({held[0]} to {held[-1]}): run marketsweep repair --data {path}, which rebuilds the "
-            "catalog from them; nothing was deleted"
+            f"{path / FILE} is gone or empty, and {len(files):,} segments of bars are still there "
+            f"({files[0]} to {files[-1]}): run marketsweep repair --data {path}, which rebuilds "
+            "the catalog from them; nothing was deleted"
         )
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the right to write. Raises StoreLocked, naming who has it."""
+    """Hold the right to write. Raises StoreLocked, naming the holder."""
     with disk_errors(path):
         handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _lock(path, handle)
+        _acquire(path, handle)
         yield
     finally:
-        # A child forked meanwhile shares the handle, and closing ours alone would not unlock it.
+        # A child process forked meanwhile shares the handle; closing ours alone would not unlock
+        # it.
         fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
 
 
-def _lock(path: Path, handle: int) -> None:
+def _acquire(path: Path, handle: int) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -179,14 +180,14 @@ def _lock(path: Path, handle: int) -> None:
     now = dt.datetime.now(dt.UTC)
     line = f"process {os.getpid()} since {now:%Y-%m-%d %H:%M:%S} UTC"
     with disk_errors(path):
-        # All of one length, as cutting a file short costs more than writing it.
-        os.pwrite(handle, line.ljust(_LINE - 1).encode() + b"\n", 0)
+        # All lines have one length: truncating a file costs more than writing it.
+        os.pwrite(handle, line.ljust(_LOCK_BYTES - 1).encode() + b"\n", 0)
 
 
 def _holder(handle: int) -> str:
-    """Who has the lock. It says so once it has it: who asks in between waits a little."""
-    for _ in range(_LOOKS):
-        if holder := os.pread(handle, _LINE, 0).decode(errors="replace").strip():
+    """Return who holds the lock; wait a little if the holder has not yet written its name."""
+    for _ in range(_HOLDER_TRIES):
+        if holder := os.pread(handle, _LOCK_BYTES, 0).decode(errors="replace").strip():
             return holder
         time.sleep(0.01)
     return "another process"

@@ -1,15 +1,16 @@
-"""The one writer of a data folder. A commit goes in this order, so that a kill at any moment
-loses nothing and tears nothing:
+"""The writer of a data folder. A kill at any moment loses and damages nothing.
+
+A commit runs in this order:
 
 1. every session is judged: rows become bars or are set aside, new tickers join the axis
    (`validation.judge`);
-2. every period, a month or a week of the newest one, is merged from what is stored and the new
-   bars (`validation.merge`), and written under a new name, durably (`segments.write_segment`);
+2. every period, a month or a week of the newest one, is merged from the stored and the new bars
+   (`validation.merge`), and written under a new name, durably (`segments.write_segment`);
 3. the folder is synced: the new names would survive a power cut;
 4. one transaction of the catalog points to the new segments (`Catalog.apply`). This is the commit.
 
-What was superseded stays for a while, as a reader may be about to open it; the next writer
-after that deletes it, with whatever a killed writer left behind (`segments.sweep`).
+Superseded files stay for a while, as a reader may be about to open them; a later writer deletes
+them, and whatever a killed writer left behind (`segments.sweep`).
 """
 
 from __future__ import annotations
@@ -73,33 +74,33 @@ if TYPE_CHECKING:
     )
     from marketsweep.store.known_sessions import Asked
 
-_GRACE: Final = dt.timedelta(minutes=10)
-"""How long a superseded segment stays for the readers who know of it but have not opened it."""
+_GRACE_PERIOD: Final = dt.timedelta(minutes=10)
+"""How long a superseded segment stays for readers that know it but have not opened it."""
 
 
 @dataclass(slots=True)
 class CommitReceipt:
-    """What became of the rows of a commit: new + revised + unchanged + set aside is all of them."""
+    """What happened to a commit's rows: new + revised + unchanged + set aside is all of them."""
 
     version: int
-    """The store's version after it; the same as before where nothing changed."""
+    """The store's version after the commit; unchanged if nothing changed."""
     sessions: int = 0
     """Sessions that brought at least one bar."""
     new: int = 0
     revised: int = 0
     unchanged: int = 0
     kept: int = 0
-    """Bars stored before and absent from this fetch: they stay."""
+    """Stored bars that are absent from this fetch: they stay."""
     revisions: list[Revision] = field(default_factory=list, compare=False)
     """The revised bars, old and new."""
     contradicted: list[Revision] = field(default_factory=list, compare=False)
-    """Bars of rows that a later row of the same session contradicts, and those that count."""
+    """Bars of rows that a later row of the same session contradicts, and the bars that count."""
     set_aside: dict[str, int] = field(default_factory=dict)
-    """Rows by reason, those that an earlier fetch had set aside already included."""
+    """Rows set aside by reason, including rows that an earlier fetch had set aside already."""
 
 
 class Writer:
-    """The one writer of a store; made by `Store.writer`."""
+    """The only writer of a store; made by `Store.writer`."""
 
     def __init__(self, path: Path, catalog: Catalog, disk: Disk) -> None:
         self._path = path
@@ -107,12 +108,12 @@ class Writer:
         self._catalog = catalog
         self._disk = disk
         self._axis = Axis(catalog.tickers())
-        self._unresolved = False
-        """Whether companies and actions may differ from what was worked out."""
+        self._needs_resolving = False
+        """Whether companies and actions may be out of date."""
         self._sweep()
 
     def _sweep(self) -> None:
-        since = dt.datetime.now(dt.UTC) - _GRACE
+        since = dt.datetime.now(dt.UTC) - _GRACE_PERIOD
         with disk_errors(self._path):
             if self._catalog.in_use(since).issuperset(files_in(self._folder)):
                 return
@@ -126,15 +127,14 @@ class Writer:
         today: dt.date | None = None,
         asked: Asked | None = None,
     ) -> CommitReceipt:
-        """Store these sessions, all or none, durably; `asked` where they do not come whole.
+        """Store all of the sessions or none, durably; `asked` is None if they are whole sessions.
 
-        Those after `today` (None: by our clock, in New York) are set aside.
+        Sessions after `today` (None: by our clock, in New York) are set aside.
 
-        The result depends on the sessions and their order, not on how they are spread over
-        commits; within a commit they are taken by ascending date. A bar that is stored already
-        is replaced where it differs and kept where the fetch lacks it.
-        Raises StoreFull where the disk is full, StoreDamaged where a segment that the bars
-        belong to is; nothing is changed then.
+        The result depends on the sessions and their order, not on how they are split into commits;
+        within a commit they are taken by ascending date. A stored bar is replaced if it differs,
+        and kept if the fetch lacks it. Raises StoreFull if the disk is full, and StoreDamaged if a
+        segment to be merged is damaged; then nothing is changed.
         """
         length = len(self._axis)
         try:
@@ -150,7 +150,7 @@ class Writer:
     ) -> CommitReceipt:
         intakes = [self._judge(bars, draft, today) for bars in sessions]
         with disk_errors(self._path):
-            self._merge([intake for intake in intakes if intake.columns.size], draft)
+            self._merge_all([intake for intake in intakes if intake.columns.size], draft)
             if draft.segments:
                 self._disk.sync_folder(self._folder)
         change = draft.change()
@@ -160,50 +160,50 @@ class Writer:
             if change.sessions:
                 days = [row.date for row in change.sessions]
                 self._catalog.put_changed_days([*self._catalog.changed_days(), *days])
-                self._unresolved = True
+                self._needs_resolving = True
         return draft.receipt
 
     def resolve(self) -> None:
-        """Work out companies and actions, if what they rest on has changed (`resolution`)."""
-        if self._unresolved or self._catalog.changed_days():
+        """Work out companies and actions if their inputs have changed (`resolution`)."""
+        if self._needs_resolving or self._catalog.changed_days():
             with self._catalog.transaction():
                 if resolve(self._catalog, self._path):
                     self._catalog.bump()
-            self._unresolved = False
+            self._needs_resolving = False
 
     def _judge(self, bars: SessionBars, draft: _Draft, today: dt.date) -> Intake:
         intake = judge(bars, self._axis, today)
-        draft.take_judged(intake)
+        draft.add_judged(intake)
         return intake
 
-    def _merge(self, intakes: Sequence[Intake], draft: _Draft) -> None:
+    def _merge_all(self, intakes: Sequence[Intake], draft: _Draft) -> None:
         if not intakes:
             return
         before = self._catalog.newest() or intakes[-1].session
         newest = max(before, intakes[-1].session)
-        # What was the newest month may be over now.
+        # The month of the newest stored session may be over now.
         months = {f"{day:%Y-%m}" for day in (before, *(intake.session for intake in intakes))}
         for month in sorted(months):
             stored = self._stored(month)
-            held = {day for days, _ in stored.values() for day in days}
-            mine = [intake for intake in intakes if f"{intake.session:%Y-%m}" == month]
-            dates = sorted({*held, *(intake.session for intake in mine)})
-            periods = groupby(dates, key=lambda day: period_of(day, newest))
-            wanted = {period: list(days) for period, days in periods}
-            for period, days in wanted.items():
-                new = [intake for intake in mine if intake.session in days]
+            stored_days = {day for days, _ in stored.values() for day in days}
+            own_intakes = [intake for intake in intakes if f"{intake.session:%Y-%m}" == month]
+            dates = sorted({*stored_days, *(intake.session for intake in own_intakes)})
+            grouped = groupby(dates, key=lambda day: period_of(day, newest))
+            periods = {period: list(days) for period, days in grouped}
+            for period, days in periods.items():
+                new = [intake for intake in own_intakes if intake.session in days]
                 if new or period not in stored:
                     self._merge_period(period, days, new, stored, draft)
-            draft.superseded += [period for period in stored if period not in wanted]
+            draft.superseded += [period for period in stored if period not in periods]
 
     def _stored(self, month: str) -> dict[str, tuple[list[dt.date], Segment]]:
-        """The sessions and the segment of each stored period of a month."""
-        found: dict[str, tuple[list[dt.date], Segment]] = {}
+        """Return the sessions and the segment of each stored period of a month."""
+        periods: dict[str, tuple[list[dt.date], Segment]] = {}
         dates = self._catalog.dates(month)
         for row in self._catalog.segments(month):
             days, dates = dates[: row.sessions], dates[row.sessions :]
-            found[row.period] = days, segment_of(0, self._folder, row)
-        return found
+            periods[row.period] = days, segment_of(0, self._folder, row)
+        return periods
 
     def _merge_period(
         self,
@@ -213,10 +213,10 @@ class Writer:
         stored: Mapping[str, tuple[list[dt.date], Segment]],
         draft: _Draft,
     ) -> None:
-        # As wide as its newest symbol, however long the axis is by now: the file is a function
-        # of its bars alone.
+        # As wide as its newest symbol, however long the axis is: the file depends on its bars
+        # alone.
         width = max((1 + int(intake.columns.max()) for intake in intakes), default=0)
-        values = _room(dates, width, stored.values())
+        values = _stored_values(dates, width, stored.values())
         changed: set[dt.date] = set()
         frozen = self._catalog.frozen() if draft.whole else []
         for intake in intakes:
@@ -224,13 +224,13 @@ class Writer:
             if intake.session in frozen and self._drop_echoes(row, intake, draft):
                 changed.add(intake.session)
             merged = merge(row, intake)
-            draft.take_merged(intake, merged, self._axis.symbols)
+            draft.add_merged(intake, merged, self._axis.symbols)
             if merged.changed:
                 changed.add(intake.session)
         if not changed and period in stored:
             return
         if period not in stored or frozen:
-            values = _trimmed(values)
+            values = _trim_columns(values)
         size = len(dates), values.shape[2]
         label = Label(dates, self._axis.symbols[: size[1]])
         written = write_segment(self._disk, self._folder, period, values, label)
@@ -238,21 +238,21 @@ class Writer:
             SegmentRow(period, written.file, *size, written.bytes, written.checksum)
         )
         draft.superseded.append(period)
-        draft.take_sessions(
+        draft.add_sessions(
             {day: quality(values[:, row]) for row, day in enumerate(dates) if day in changed}
         )
 
     def _drop_echoes(self, row: NDArray[np.float64], intake: Intake, draft: _Draft) -> bool:
-        """Set bars aside that a session had from the one before, and no longer has."""
+        """Set aside bars that repeat the session before and that the new fetch lacks."""
         bars = row.copy()
-        columns = drop_echoes(row, self._stored_before(intake.session), intake)
+        columns = drop_echoes(row, self._bars_before(intake.session), intake)
         for column in columns.tolist():
             values = tuple(bars[:, column].tolist())
-            draft.take_aside(intake.session, self._axis.symbols[column], ECHO, values)
+            draft.add_set_aside(intake.session, self._axis.symbols[column], ECHO, values)
         return bool(columns.size)
 
-    def _stored_before(self, session: dt.date) -> NDArray[np.float64]:
-        """The stored bars [5, symbols] of the session before one."""
+    def _bars_before(self, session: dt.date) -> NDArray[np.float64]:
+        """Return the stored bars [5, symbols] of the session before the given one."""
         earlier = [day for day in self._catalog.dates() if day < session]
         for days, segment in self._stored(f"{earlier[-1]:%Y-%m}").values() if earlier else ():
             if earlier[-1] in days:
@@ -266,9 +266,9 @@ class Writer:
         since: dt.date | None = None,
         symbols: Collection[str] | None = None,
     ) -> list[ActionAside]:
-        """Make these the splits on or after `since` (None: ever) of `symbols` (None: of all).
+        """Replace the splits on or after `since` (None: all days) of `symbols` (None: all).
 
-        Return those that cannot be, which are left out.
+        Return the splits that are invalid; they are not stored.
         """
         good, aside = judge_splits(splits)
         self._change(self._catalog.replace_splits, good, since, symbols)
@@ -280,27 +280,27 @@ class Writer:
         since: dt.date | None = None,
         symbols: Collection[str] | None = None,
     ) -> list[ActionAside]:
-        """Make these the dividends on or after `since` (None: ever) of `symbols` (None: of all).
+        """Replace the dividends on or after `since` (None: all days) of `symbols` (None: all).
 
-        Return those that cannot be, which are left out.
+        Return the dividends that are invalid; they are not stored.
         """
         good, aside = judge_dividends(dividends)
         self._change(self._catalog.replace_dividends, good, since, symbols)
         return aside
 
     def add_splits(self, splits: Iterable[Split]) -> list[ActionAside]:
-        """Put these beside the stored splits, in the place of any of the same symbol and day.
+        """Add splits, replacing stored ones of the same symbol and day.
 
-        Return those that cannot be, which are left out.
+        Return the splits that are invalid; they are not stored.
         """
         good, aside = judge_splits(splits)
         self._change(self._catalog.merge_splits, good)
         return aside
 
     def add_dividends(self, dividends: Iterable[Dividend]) -> list[ActionAside]:
-        """Put these beside the stored ones, in the place of those of the same symbol and day.
+        """Add dividends, replacing stored ones of the same symbol and day.
 
-        Return those that cannot be, which are left out.
+        Return the dividends that are invalid; they are not stored.
         """
         good, aside = judge_dividends(dividends)
         self._change(self._catalog.merge_dividends, good)
@@ -312,42 +312,50 @@ class Writer:
         since: dt.date | None = None,
         symbols: Collection[str] | None = None,
     ) -> None:
-        """Make these the unusable actions on or after `since` of `symbols` (None: of all)."""
+        """Replace the unusable actions on or after `since` of `symbols` (None: all)."""
         self._change(self._catalog.replace_aside, rows, since, symbols)
 
     def add_actions_aside(self, rows: Iterable[ActionAside]) -> None:
-        """Put these beside the unusable actions that are stored."""
+        """Add unusable actions to the stored ones."""
         self._change(self._catalog.merge_aside, rows)
 
     def told(self) -> list[Split | Dividend]:
-        """The stored splits and dividends, without those on which the user gave his word."""
-        words = {(word.kind, word.symbol, word.ex_date) for word in self._catalog.settled()}
-        splits = [one for one in self._catalog.splits() if ("split", *one[:2]) not in words]
+        """Return the stored splits and dividends without those that the user has overridden."""
+        overridden = {
+            (override.kind, override.symbol, override.ex_date)
+            for override in self._catalog.settled()
+        }
+        splits = [
+            split for split in self._catalog.splits() if ("split", *split[:2]) not in overridden
+        ]
         dividends = self._catalog.dividends()
-        return [*splits, *(one for one in dividends if ("dividend", *one[:2]) not in words)]
+        return [
+            *splits,
+            *(dividend for dividend in dividends if ("dividend", *dividend[:2]) not in overridden),
+        ]
 
-    def settle(self, one: Settled) -> None:
-        """Keep the user's word on a symbol's splits or dividends of a day; no sync undoes it."""
-        self._change(self._catalog.settle, one, at_once=True)
+    def settle(self, override: Settled) -> None:
+        """Store the user's override for a symbol's actions of a day; no sync undoes it."""
+        self._change(self._catalog.settle, override, at_once=True)
 
     def unsettle(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
-        """Forget the user's word, so that the provider's holds again; whether there was one."""
+        """Remove an override, and return whether it existed; then the provider's action counts."""
         return self._change(self._catalog.unsettle, symbol, ex_date, kind, at_once=True)
 
     def put_low_volume(self, lines: Iterable[LowVolume]) -> None:
-        """Make these the whole low-volume list."""
+        """Replace the whole low-volume list."""
         self._change(self._catalog.replace_low_volume, lines)
 
     def put_listings(self, listings: Iterable[Listing]) -> None:
-        """Put these in the place of the stored listings of their symbols; the others stay."""
+        """Replace the stored listings of the symbols given; the others stay."""
         self._change(self._catalog.upsert_listings, listings)
 
     def _change(
         self, change: Callable[..., bool], *arguments: object, at_once: bool = False
     ) -> bool:
-        """One transaction of the catalog, and a new version if it changes anything.
+        """Run one transaction of the catalog, and raise the version if it changes anything.
 
-        What follows from it is worked out when the writer is done, or `at_once`.
+        Companies and actions are worked out when the writer closes, or immediately with `at_once`.
         """
         with self._catalog.transaction():
             changed = change(*arguments)
@@ -356,7 +364,7 @@ class Writer:
                 if at_once:
                     resolve(self._catalog, self._path)
                 else:
-                    self._unresolved = True
+                    self._needs_resolving = True
         return changed
 
     def log_sync(self, **facts: object) -> None:
@@ -364,77 +372,77 @@ class Writer:
         self._catalog.add_sync(facts)
 
     def note(self, key: str, value: str) -> None:
-        """Keep a text under a key, in the place of what was there."""
+        """Store a text under a key, replacing an earlier one."""
         self._catalog.put_note(key, value)
 
 
-def _room(
+def _stored_values(
     dates: Sequence[dt.date], width: int, stored: Iterable[tuple[list[dt.date], Segment]]
 ) -> NDArray[np.float64]:
-    """The bars of some sessions as stored, with room for further sessions and symbols."""
+    """Return the stored bars of sessions, with room for new sessions and symbols."""
     places = {day: place for place, day in enumerate(dates)}
-    held = [(days, segment) for days, segment in stored if not places.keys().isdisjoint(days)]
-    widest = max((segment.width for _, segment in held), default=0)
+    needed = [(days, segment) for days, segment in stored if not places.keys().isdisjoint(days)]
+    widest = max((segment.width for _, segment in needed), default=0)
     values = np.empty((len(FIELDS), len(dates), max(width, widest)))
-    absent = set(dates)
-    for days, segment in held:
-        # A damaged segment must not get a fresh checksum by being copied into a new one.
+    missing = set(dates)
+    for days, segment in needed:
+        # A damaged segment must not get a new checksum by being copied into a new one.
         segment.check()
         for row, day in enumerate(days):
             if day in places:
                 values[:, places[day], : segment.width] = segment.values[:, row]
                 values[:, places[day], segment.width :] = np.nan
-                absent.remove(day)
-    for day in absent:
+                missing.remove(day)
+    for day in missing:
         values[:, places[day]] = np.nan
     return values
 
 
-def _trimmed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Without the symbols after the last one that has a bar."""
+def _trim_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values without the symbols after the last one that has a bar."""
     present = ~np.isnan(values[CLOSE]).all(axis=0)
     return values[:, :, : 1 + int(np.flatnonzero(present)[-1])]
 
 
 class _Draft:
-    """What a commit has gathered so far: its receipt, and its change of the catalog."""
+    """What a commit has collected so far: its receipt and its change to the catalog."""
 
-    def __init__(self, version: int, source: str, asked: Asked | None) -> None:
+    def __init__(self, version: int, source: str, request: Asked | None) -> None:
         self.receipt = CommitReceipt(version)
         self.at = dt.datetime.now(dt.UTC).replace(microsecond=0)
         self.segments: list[SegmentRow] = []
         self.superseded: list[str] = []
         self._source = source
-        self._asked = asked
-        self.whole = asked is None
-        """Whether its sessions come with the whole market."""
+        self._asked = request
+        self.whole = request is None
+        """Whether its sessions cover the whole market."""
         self._days: list[dt.date] = []
         self._tickers: list[str] = []
         self._sessions: list[SessionRow] = []
         self._revisions: list[Revision] = []
-        self._set_aside: list[SetAside] = []
+        self._rows_set_aside: list[SetAside] = []
 
-    def take_judged(self, intake: Intake) -> None:
-        """Note a session's new tickers and its rows set aside."""
+    def add_judged(self, intake: Intake) -> None:
+        """Add a session's new tickers and its rows set aside."""
         self._tickers += intake.new
-        self._set_aside += [SetAside(intake.session, *row) for row in intake.set_aside]
+        self._rows_set_aside += [SetAside(intake.session, *row) for row in intake.set_aside]
         counts = Counter(self.receipt.set_aside)
         counts.update(reason for _, reason, _ in intake.set_aside)
         self.receipt.set_aside = dict(counts)
         self.receipt.contradicted += [
-            Revision(intake.session, symbol, self.at, told, kept)
-            for symbol, told, kept in intake.contradicted
+            Revision(intake.session, symbol, self.at, old, new)
+            for symbol, old, new in intake.contradicted
         ]
 
-    def take_aside(
+    def add_set_aside(
         self, session: dt.date, symbol: str, reason: str, values: tuple[float, ...]
     ) -> None:
-        """Note a stored bar that is set aside."""
-        self._set_aside.append(SetAside(session, symbol, reason, values))
+        """Add a stored bar that is set aside."""
+        self._rows_set_aside.append(SetAside(session, symbol, reason, values))
         self.receipt.set_aside[reason] = 1 + self.receipt.set_aside.get(reason, 0)
 
-    def take_merged(self, intake: Intake, merged: Merged, symbols: Sequence[str]) -> None:
-        """Note what became of a session's bars."""
+    def add_merged(self, intake: Intake, merged: Merged, symbols: Sequence[str]) -> None:
+        """Add the result of merging a session's bars."""
         self.receipt.sessions += 1
         self._days.append(intake.session)
         self.receipt.new += merged.new
@@ -448,12 +456,14 @@ class _Draft:
                 Revision(intake.session, symbols[column], self.at, tuple(before), tuple(after))
             )
 
-    def take_sessions(self, counts: Mapping[dt.date, Mapping[str, int]]) -> None:
-        """Note the counts of the sessions that changed."""
-        self._sessions += [SessionRow(day, self._source, found) for day, found in counts.items()]
+    def add_sessions(self, counts: Mapping[dt.date, Mapping[str, int]]) -> None:
+        """Add the counts of the sessions that changed."""
+        self._sessions += [
+            SessionRow(day, self._source, quality_counts) for day, quality_counts in counts.items()
+        ]
 
     def change(self) -> Change:
-        """All of it, for the catalog."""
+        """Return the whole change for the catalog."""
         self.receipt.revisions = self._revisions
         return Change(
             self.at,
@@ -462,7 +472,7 @@ class _Draft:
             self.segments,
             self.superseded,
             self._revisions,
-            self._set_aside,
+            self._rows_set_aside,
             self._days,
             self._asked,
         )

@@ -27,7 +27,7 @@ from marketsweep.market import Market, open_market
 from marketsweep.quality import inspection
 from marketsweep.quality import series as own_bars
 from marketsweep.quality.inspection import Quality, find_flags, read_quality
-from marketsweep.quality.rules import RULES, Flag, Judged
+from marketsweep.quality.rules import RULES, Flag, RuleInput
 from marketsweep.scan.results import Coverage, Excluded
 from marketsweep.store.companies.companies import Companies, Series
 from marketsweep.store.companies.judging import judge_splits
@@ -50,14 +50,14 @@ def judge(raw: Array, splits: Sequence[Split] = (), days: Sequence[dt.date] = DA
     series = Series(companies, lambda name, first, beyond: raw[:, first:beyond, int(name[1:])])
     rulings = judge_splits(splits, companies, series, [])
     counted = effective(splits, rulings, [], {})
-    bars = own_bars.own_bars(
+    bars = own_bars.to_series(
         symbols,
         days,
         raw,
         {name: [one for one in counted if one.symbol == name] for name in symbols},
         {name: [one for one in rulings if one.symbol == name] for name in symbols},
     )
-    judged = Judged(bars, np.zeros(raw.shape[1], bool))
+    judged = RuleInput(bars, np.zeros(raw.shape[1], bool))
     return [flag for rule in RULES for flag in rule.find(judged)]
 
 
@@ -281,7 +281,7 @@ def test_later_bars_are_not_seen(
 def _flags(store: Store, as_of: dt.date, names: Sequence[str]) -> list[Flag]:
     with store.snapshot() as snapshot:
         dates = [day for day in snapshot.sessions if day <= as_of]
-        wanted = [own_bars.company(snapshot, dates, name) for name in names]
+        wanted = [own_bars.find_company(snapshot, dates, name) for name in names]
         found = find_flags(snapshot, dates, wanted, RULES)
         return sorted(found, key=lambda flag: (flag.symbol, flag.rule, flag.first))
 
@@ -465,8 +465,8 @@ def test_sessions_that_the_whole_market_lacks_make_no_hole() -> None:
     raw[:, 40:65] = np.nan
     thin = np.zeros(120, bool)
     thin[40:46] = True
-    bars = own_bars.own_bars(["S0"], DAYS[:120], raw)
-    assert [flag for rule in RULES for flag in rule.find(Judged(bars, thin))] == []
+    bars = own_bars.to_series(["S0"], DAYS[:120], raw)
+    assert [flag for rule in RULES for flag in rule.find(RuleInput(bars, thin))] == []
 
 
 @pytest.mark.parametrize(
@@ -632,8 +632,8 @@ def test_prices_in_another_currency(closes: list[float], volume: float, *, found
     values[:VOLUME] = np.array(closes)[:, None]
     values[VOLUME] = volume
     days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 1, 6))
-    bars = own_bars.own_bars(["A"], days, values)
-    rules = {flag.rule for rule in RULES for flag in rule.find(Judged(bars, np.zeros(3, bool)))}
+    bars = own_bars.to_series(["A"], days, values)
+    rules = {flag.rule for rule in RULES for flag in rule.find(RuleInput(bars, np.zeros(3, bool)))}
     assert ("foreign currency" in rules) is found
 
 
@@ -646,7 +646,7 @@ def test_a_stranger_is_known_while_it_is_there(market: Market) -> None:
     rules = [rule for rule in RULES if rule.name == "wrong instrument"]
     with market.view() as view:
         dates = [day for day in view.sessions if day <= dt.date(2016, 2, 22)]
-        wanted = [own_bars.company(view.snapshot, dates, "TCO")]
+        wanted = [own_bars.find_company(view.snapshot, dates, "TCO")]
         (flag,) = find_flags(view.snapshot, dates, wanted, rules)
     assert (flag.first, flag.last) == (dt.date(2016, 1, 19), dt.date(2016, 2, 22))
     hits = market.scan("roc(5) > -1000", as_of="2016-02-22", exclude_suspect=True)
@@ -689,7 +689,7 @@ def test_what_is_suspicious_is_asked_for_anew_where_the_data_changes(tmp_path: P
 def test_suspects_of_the_first_sessions(example_data: Path) -> None:
     with Store.open(example_data) as store, store.snapshot() as snapshot:
         days = snapshot.sessions[:30]
-        found = inspection.suspicions(snapshot, days, own_bars.companies(snapshot, days), 0)
+        found = inspection.find_suspicions(snapshot, days, own_bars.companies_in(snapshot, days), 0)
     assert "TCO" in found
     assert "GALE" not in found
 

@@ -1,4 +1,4 @@
-"""Splits and dividends as providers tell them, and the user's word on them."""
+"""Splits and dividends as providers report them, and the user's overrides."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from marketsweep.core.records import ActionAside, Dividend, Settled, Split
 from marketsweep.store.catalog.packs import Packs
 
 _Action = TypeVar("_Action", Split, Dividend)
-_Word = tuple[str, dt.date, Literal["split", "dividend"], float | None, float | None, float | None]
+_OverrideRow = tuple[
+    str, dt.date, Literal["split", "dividend"], float | None, float | None, float | None
+]
 
-_SETTLED: Final = "settled"
+_OVERRIDES: Final = "settled"
 _ASIDE: Final = "actions aside"
 
 
-class _Kind(Generic[_Action]):
-    """Where the actions of a kind are kept: a pack a year."""
+class _ActionPacks(Generic[_Action]):
+    """Where the actions of a kind are stored: one pack per year."""
 
     def __init__(self, prefix: str, action: type[_Action]) -> None:
         self.prefix = prefix
@@ -28,46 +30,46 @@ class _Kind(Generic[_Action]):
         )
 
     def pack(self, year: int | str) -> str:
-        """The name of the pack of a year."""
+        """Return the name of the pack of a year."""
         return f"{self.prefix}{year}"
 
 
-_SPLITS: Final = _Kind("splits/", Split)
-_DIVIDENDS: Final = _Kind("dividends/", Dividend)
+_SPLITS: Final = _ActionPacks("splits/", Split)
+_DIVIDENDS: Final = _ActionPacks("dividends/", Dividend)
 _decode_aside: Final = msgspec.msgpack.Decoder(list[ActionAside])
-_decode_words: Final = msgspec.msgpack.Decoder(list[_Word])
+_decode_overrides: Final = msgspec.msgpack.Decoder(list[_OverrideRow])
 _decode_rows: Final[msgspec.msgpack.Decoder[list[msgspec.Raw]]] = msgspec.msgpack.Decoder(
     list[msgspec.Raw]
 )
 
 
 class Actions(Packs):
-    """Splits, dividends and the user's word."""
+    """Splits, dividends and the user's overrides."""
 
     def splits(self, since: dt.date | None = None) -> list[Split]:
-        """Splits with an ex-date on or after `since`, by symbol and ex-date."""
+        """Return splits with an ex-date on or after `since`, by symbol and ex-date."""
         return self._actions(_SPLITS, since)
 
     def dividends(self, since: dt.date | None = None) -> list[Dividend]:
-        """Dividends with an ex-date on or after `since`, by symbol and ex-date."""
+        """Return dividends with an ex-date on or after `since`, by symbol and ex-date."""
         return self._actions(_DIVIDENDS, since)
 
     def dividends_of(self, year: int) -> list[Dividend]:
-        """The dividends with an ex-date in a year, by symbol and ex-date."""
+        """Return the dividends with an ex-date in a year, by symbol and ex-date."""
         return self.decoded(_DIVIDENDS.pack(year), _DIVIDENDS.decoder) or []
 
     def count_splits(self) -> int:
-        """The number of stored splits."""
+        """Return the number of stored splits."""
         return self._count(_SPLITS)
 
     def count_dividends(self) -> int:
-        """The number of stored dividends."""
+        """Return the number of stored dividends."""
         return self._count(_DIVIDENDS)
 
     def replace_splits(
         self, splits: Iterable[Split], since: dt.date | None, symbols: Iterable[str] | None = None
     ) -> bool:
-        """Make these the splits on or after `since`, of `symbols` or all; whether any changed."""
+        """Replace the splits since a day, of `symbols` or all; return whether any changed."""
         return self._replace(_SPLITS, splits, since, symbols)
 
     def replace_dividends(
@@ -76,122 +78,124 @@ class Actions(Packs):
         since: dt.date | None,
         symbols: Iterable[str] | None = None,
     ) -> bool:
-        """Make these the dividends since a day, of `symbols` or all; whether any changed."""
+        """Replace the dividends since a day, of `symbols` or all; return whether any changed."""
         return self._replace(_DIVIDENDS, dividends, since, symbols)
 
     def merge_splits(self, splits: Iterable[Split]) -> bool:
-        """Put these in the place of those of the same symbol and day; whether that changed any."""
+        """Add splits, replacing those of the same symbol and day; return whether any changed."""
         return self._merge(_SPLITS, splits)
 
     def merge_dividends(self, dividends: Iterable[Dividend]) -> bool:
-        """Put these in the place of those of the same symbol and day; whether that changed any."""
+        """Add dividends, replacing those of the same symbol and day; return whether any changed."""
         return self._merge(_DIVIDENDS, dividends)
 
     def actions_aside(self) -> list[ActionAside]:
-        """Told actions that cannot be used, by symbol and day."""
+        """Return reported actions that cannot be used, by symbol and day."""
         return self.decoded(_ASIDE, _decode_aside) or []
 
     def replace_aside(
         self, rows: Iterable[ActionAside], since: dt.date | None, symbols: Iterable[str] | None
     ) -> bool:
-        """Make these the unusable actions on or after `since`, of `symbols` or all."""
-        of = None if symbols is None else frozenset(symbols)
-        kept = [
+        """Replace the unusable actions on or after `since`, of `symbols` or all."""
+        replaced_symbols = None if symbols is None else frozenset(symbols)
+        remaining = [
             row
             for row in self.actions_aside()
-            if (of is not None and row.symbol not in of)
+            if (replaced_symbols is not None and row.symbol not in replaced_symbols)
             or (since is not None and row.ex_date is not None and row.ex_date < since)
         ]
-        return self._put_aside([*kept, *rows])
+        return self._put_aside([*remaining, *rows])
 
     def merge_aside(self, rows: Iterable[ActionAside]) -> bool:
-        """Put these beside the unusable actions that are stored."""
+        """Add unusable actions to the stored ones."""
         return self._put_aside([*self.actions_aside(), *rows])
 
     def _put_aside(self, rows: Iterable[ActionAside]) -> bool:
         return self.put_rows(_ASIDE, sorted(set(rows), key=repr))
 
     def settled(self) -> list[Settled]:
-        """The user's word on splits and dividends, by symbol, ex-date and kind."""
-        return [_settled(*word) for word in self.decoded(_SETTLED, _decode_words) or []]
+        """Return the user's overrides of splits and dividends, by symbol, ex-date and kind."""
+        return [_override_of(*row) for row in self.decoded(_OVERRIDES, _decode_overrides) or []]
 
-    def settle(self, one: Settled) -> bool:
-        """Keep the user's word in the place of an earlier one; whether that changed anything."""
-        others = [word for word in self.settled() if word[:3] != one[:3]]
-        return self._put_words([*others, one])
+    def settle(self, override: Settled) -> bool:
+        """Store an override, replacing an earlier one, and return whether that changed anything."""
+        stored = [row for row in self.settled() if row[:3] != override[:3]]
+        return self._put_overrides([*stored, override])
 
     def unsettle(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
-        """Forget the user's word; whether there was one."""
-        words = self.settled()
-        left = [word for word in words if word[:3] != (symbol, ex_date, kind)]
-        return len(left) < len(words) and self._put_words(left)
+        """Remove an override, and return whether it existed."""
+        overrides = self.settled()
+        remaining = [override for override in overrides if override[:3] != (symbol, ex_date, kind)]
+        return len(remaining) < len(overrides) and self._put_overrides(remaining)
 
-    def _put_words(self, words: Iterable[Settled]) -> bool:
-        rows = sorted(map(_word, words), key=lambda word: word[:3])
-        return self.put_rows(_SETTLED, rows)
+    def _put_overrides(self, overrides: Iterable[Settled]) -> bool:
+        rows = sorted(map(_override_row, overrides), key=lambda row: row[:3])
+        return self.put_rows(_OVERRIDES, rows)
 
-    def _actions(self, kind: _Kind[_Action], since: dt.date | None) -> list[_Action]:
+    def _actions(self, kind: _ActionPacks[_Action], since: dt.date | None) -> list[_Action]:
         first = kind.pack("" if since is None else since.year)
-        found = [
+        actions = [
             action
             for name in self.pack_names(kind.prefix)
             if name >= first
             for action in self.decoded(name, kind.decoder) or []
             if since is None or action.ex_date >= since
         ]
-        return sorted(found)
+        return sorted(actions)
 
-    def _count(self, kind: _Kind[_Action]) -> int:
+    def _count(self, kind: _ActionPacks[_Action]) -> int:
         packs = (self.decoded(name, _decode_rows) for name in self.pack_names(kind.prefix))
         return sum(len(pack or ()) for pack in packs)
 
     def _replace(
         self,
-        kind: _Kind[_Action],
+        kind: _ActionPacks[_Action],
         actions: Iterable[_Action],
         since: dt.date | None,
         symbols: Iterable[str] | None,
     ) -> bool:
-        given = set(actions)
-        of = None if symbols is None else frozenset(symbols)
-        stored = {
-            action for action in self._actions(kind, since) if of is None or action.symbol in of
-        }
-        return self._change(kind, stored - given, given - stored)
-
-    def _merge(self, kind: _Kind[_Action], actions: Iterable[_Action]) -> bool:
-        given = set(actions)
-        places = {(action.symbol, action.ex_date) for action in given}
-        first = min((action.ex_date for action in given), default=None)
+        new = set(actions)
+        chosen_symbols = None if symbols is None else frozenset(symbols)
         stored = {
             action
-            for action in (self._actions(kind, first) if given else ())
-            if (action.symbol, action.ex_date) in places
+            for action in self._actions(kind, since)
+            if chosen_symbols is None or action.symbol in chosen_symbols
         }
-        return self._change(kind, stored - given, given - stored)
+        return self._change(kind, stored - new, new - stored)
+
+    def _merge(self, kind: _ActionPacks[_Action], actions: Iterable[_Action]) -> bool:
+        new = set(actions)
+        keys = {(action.symbol, action.ex_date) for action in new}
+        first = min((action.ex_date for action in new), default=None)
+        stored = {
+            action
+            for action in (self._actions(kind, first) if new else ())
+            if (action.symbol, action.ex_date) in keys
+        }
+        return self._change(kind, stored - new, new - stored)
 
     def _change(
-        self, kind: _Kind[_Action], gone: Collection[_Action], new: Collection[_Action]
+        self, kind: _ActionPacks[_Action], removed: Collection[_Action], added: Collection[_Action]
     ) -> bool:
         changed = False
-        for year in sorted({action.ex_date.year for action in (*gone, *new)}):
+        for year in sorted({action.ex_date.year for action in (*removed, *added)}):
             name = kind.pack(year)
-            kept = set(self.decoded(name, kind.decoder) or ()).difference(gone)
-            kept.update(action for action in new if action.ex_date.year == year)
-            changed |= self.put_rows(name, sorted(kept))
+            actions = set(self.decoded(name, kind.decoder) or ()).difference(removed)
+            actions.update(action for action in added if action.ex_date.year == year)
+            changed |= self.put_rows(name, sorted(actions))
         return changed
 
 
-def _word(one: Settled) -> _Word:
+def _override_row(override: Settled) -> _OverrideRow:
     old = new = cash = None
-    if isinstance(one.action, Split):
-        old, new = one.action.old, one.action.new
-    elif one.action is not None:
-        cash = one.action.cash
-    return one.symbol, one.ex_date, one.kind, old, new, cash
+    if isinstance(override.action, Split):
+        old, new = override.action.old, override.action.new
+    elif override.action is not None:
+        cash = override.action.cash
+    return override.symbol, override.ex_date, override.kind, old, new, cash
 
 
-def _settled(
+def _override_of(
     symbol: str,
     ex_date: dt.date,
     kind: Literal["split", "dividend"],

@@ -1,4 +1,4 @@
-"""Bars: the sessions, the axis of symbols and the segments; what was revised or set aside."""
+"""Bars: the sessions, the axis of symbols and the segments; also revisions and rows set aside."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from marketsweep.store.catalog.rows import (
 from marketsweep.store.known_sessions import joined
 
 _AXIS: Final = "axis"
-"""The tickers, joined by newlines: a ticker never holds one."""
+"""The tickers, joined by newlines, which no ticker contains."""
 _DAYS: Final = "days"
 """The stored sessions as ISO dates, joined by spaces."""
 _COUNTS: Final = "counts/"
-"""A pack a year: the source of each session and the counts of its bars."""
+"""One pack per year: the source of each session and the counts of its bars."""
 _SEGMENTS: Final = "segments"
 _PARTIAL: Final = "partial"
 _SPANS: Final = "spans"
@@ -42,55 +42,55 @@ _decode_counts: Final = msgspec.msgpack.Decoder(list[_Counts])
 
 
 class Bars(Packs):
-    """What the segments hold."""
+    """What the segments contain."""
 
-    # What a snapshot is made of
+    # Contents of a snapshot
 
     def dates(self, month: str = "") -> list[dt.date]:
-        """The stored sessions, ascending; of one month ("2016-01") if it is given."""
+        """Return the stored sessions, ascending; only those of `month` ("2016-01") if given."""
         days = (self.pack(_DAYS) or b"").decode().split()
         return [dt.date.fromisoformat(day) for day in days if day.startswith(month)]
 
     def tickers(self) -> list[str]:
-        """The axis: a ticker's place in it is its column in every segment."""
+        """Return the axis: the place of a ticker in it is its column in every segment."""
         axis = self.pack(_AXIS)
         return axis.decode().split("\n") if axis else []
 
     def segments(self, month: str = "") -> list[SegmentRow]:
-        """The segments, ascending; of one month ("2016-01") if it is given."""
+        """Return the segments, ascending; only those of `month` ("2016-01") if given."""
         rows = self.decoded(_SEGMENTS, _decode_segments) or []
         return [row for row in rows if row.period.startswith(month)]
 
     def newest(self) -> dt.date | None:
-        """The newest stored session."""
+        """Return the newest stored session."""
         days = self.pack(_DAYS)
         return dt.date.fromisoformat(days[-10:].decode()) if days else None
 
     def partial(self) -> list[dt.date]:
-        """The stored sessions of which only some symbols were asked for, ascending."""
+        """Return the stored sessions for which only some symbols were requested, ascending."""
         return self.decoded(_PARTIAL, _decode_days) or []
 
     def spans(self, *, final: bool) -> list[Span]:
-        """What is known of single symbols, by symbol; with `final` what will not change."""
+        """Return the stored spans by symbol; with `final` those that will not change."""
         rows = self.decoded(_SPANS, _decode_spans) or []
         return [span for span, is_final in rows if is_final == final]
 
     # A commit
 
     def apply(self, change: Change) -> bool:
-        """Write a commit, inside a transaction; whether it changed anything."""
-        known = self._learn(change)
+        """Write a commit inside a transaction, and return whether it changed anything."""
+        is_news = self._update_known(change)
         if change.tickers:
             axis = [*self.tickers(), *change.tickers]
             self.put_pack(_AXIS, "\n".join(axis).encode())
         self._put_sessions(change.sessions)
         self._point_to(change)
         self.append("revisions", list(map(_revision, change.revisions)))
-        added = self._set_aside(change.set_aside)
-        return bool(change.segments) or added or known
+        has_added = self._set_aside(change.set_aside)
+        return bool(change.segments) or has_added or is_news
 
-    def _learn(self, change: Change) -> bool:
-        """Note which sessions are whole, or what is known of them; whether that is news."""
+    def _update_known(self, change: Change) -> bool:
+        """Store which sessions are whole or what is known of them; return whether that changed."""
         days, partial = set(change.days), self.partial()
         if change.asked is None:
             return self.put_rows(_PARTIAL, [day for day in partial if day not in days])
@@ -100,7 +100,7 @@ class Bars(Packs):
             False: joined([*self.spans(final=False), *change.asked.spans]),
             True: joined([*self.spans(final=True), *change.asked.final]),
         }
-        rows = [(span, final) for final, some in spans.items() for span in some]
+        rows = [(span, is_final) for is_final, kind_spans in spans.items() for span in kind_spans]
         return self.put_rows(_SPANS, rows)
 
     def _put_sessions(self, rows: Sequence[SessionRow]) -> None:
@@ -120,7 +120,7 @@ class Bars(Packs):
     def rebuild(
         self, axis: Sequence[str], segments: Sequence[SegmentRow], sessions: Sequence[SessionRow]
     ) -> None:
-        """Make these all that is stored, inside a transaction."""
+        """Replace all sessions and segments, inside a transaction."""
         for name in [_DAYS, *self.pack_names(_COUNTS)]:
             self.put_pack(name, None)
         self.put_pack(_AXIS, "\n".join(axis).encode() or None)
@@ -130,7 +130,7 @@ class Bars(Packs):
         self.put_rows(_PARTIAL, [day for day in self.partial() if day in stored])
 
     def _point_to(self, change: Change) -> None:
-        """Let the catalog point to the new segments; those that they replace are retired."""
+        """Point the catalog to the new segments; the replaced ones are retired."""
         if not (change.segments or change.superseded):
             return
         rows = {row.period: row for row in self.segments()}
@@ -141,27 +141,27 @@ class Bars(Packs):
                     "INSERT OR REPLACE INTO retired VALUES (?, ?)", (rows.pop(period).file, at)
                 )
         for row in change.segments:
-            # A period that is revised and then revised back has a name which was retired before.
+            # A period that is revised and revised back has a file name that was retired before.
             self._connection.execute("DELETE FROM retired WHERE file = ?", (row.file,))
             rows[row.period] = row
         self.put_rows(_SEGMENTS, [row for _, row in sorted(rows.items())])
 
     def _set_aside(self, rows: Sequence[SetAside]) -> bool:
-        # A fetch that is repeated sets the same rows aside again.
-        given = dict.fromkeys(
-            (row.session.isoformat(), row.symbol, row.reason, *map(_stored, row.values))
+        # A repeated fetch sets the same rows aside again.
+        new_rows = dict.fromkeys(
+            (row.session.isoformat(), row.symbol, row.reason, *map(_to_sqlite, row.values))
             for row in rows
         )
-        for day in {row[0] for row in given}:
-            for stored in self._rows("SELECT * FROM set_aside WHERE date = ?", day):
-                given.pop(stored, None)
-        self.append("set_aside", list(given))
-        return bool(given)
+        for day in {row[0] for row in new_rows}:
+            for stored_row in self._rows("SELECT * FROM set_aside WHERE date = ?", day):
+                new_rows.pop(stored_row, None)
+        self.append("set_aside", list(new_rows))
+        return bool(new_rows)
 
     # Files that are no longer in use
 
     def in_use(self, since: dt.datetime) -> set[str]:
-        """Names of the segment files that are current, or were at that time."""
+        """Return the names of segment files that are current, or were at that time."""
         rows = self._rows("SELECT file FROM retired WHERE at >= ?", text_of(since))
         return {row.file for row in self.segments()} | {file for (file,) in rows}
 
@@ -169,15 +169,15 @@ class Bars(Packs):
         """Forget the superseded files that were retired before that time."""
         with self.transaction():
             self._connection.execute("DELETE FROM retired WHERE at < ?", (text_of(before),))
-            # The root is written even where nothing was retired. A transaction whose last fsync
-            # failed may be whole in the log, and would come back to life after a crash; the
-            # write below overwrites it, so that its files can go.
+            # The root is written even if nothing was retired. A transaction whose last fsync failed
+            # may be whole in the log, and would come back to life after a crash; the write below
+            # overwrites it, so that its files can go.
             self._write_root()
 
-    # Accounts
+    # Reports
 
     def session_rows(self) -> list[SessionRow]:
-        """Every stored session, ascending."""
+        """Return every stored session, ascending."""
         return [
             SessionRow(dt.date.fromisoformat(day), source, dict(zip(QUALITY, counts, strict=True)))
             for name in self.pack_names(_COUNTS)
@@ -185,41 +185,43 @@ class Bars(Packs):
         ]
 
     def quality(self) -> dict[str, int]:
-        """The `QUALITY` counts over all sessions."""
+        """Return the `QUALITY` counts over all sessions."""
         rows = [row.counts for row in self.session_rows()]
         return {name: sum(counts[name] for counts in rows) for name in QUALITY}
 
     def set_aside_counts(self) -> dict[str, int]:
-        """Rows set aside, by reason."""
+        """Return the number of rows set aside, by reason."""
         return dict(
             self._rows("SELECT reason, count(*) FROM set_aside GROUP BY reason ORDER BY reason")
         )
 
     def set_aside(self, reason: str | None, limit: int | None) -> list[SetAside]:
-        """Rows set aside, by session and ticker."""
+        """Return rows set aside, by session and ticker."""
         rows = self._rows(
             "SELECT date, ticker, reason, open, high, low, close, volume FROM set_aside"
             " WHERE ?1 IS NULL OR reason = ?1 ORDER BY date, ticker, rowid LIMIT ?2",
             reason,
-            _limit(limit),
+            _sql_limit(limit),
         )
         return [
-            SetAside(dt.date.fromisoformat(day), ticker, why, tuple(map(_float, values)))
-            for day, ticker, why, *values in rows
+            SetAside(
+                dt.date.fromisoformat(day), ticker, row_reason, tuple(map(_from_sqlite, values))
+            )
+            for day, ticker, row_reason, *values in rows
         ]
 
     def count_revisions(self) -> int:
-        """The number of changed bars."""
+        """Return the number of changed bars."""
         count: int = self._value("SELECT count(*) FROM revisions")
         return count
 
     def revisions(self, symbol: str | None, limit: int | None) -> list[Revision]:
-        """Changed bars, by session, ticker and time."""
+        """Return changed bars, by session, ticker and time."""
         rows = self._rows(
             "SELECT * FROM revisions WHERE ?1 IS NULL OR ticker = ?1"
             " ORDER BY date, ticker, rowid LIMIT ?2",
             symbol,
-            _limit(limit),
+            _sql_limit(limit),
         )
         return [
             Revision(
@@ -234,18 +236,18 @@ class Bars(Packs):
 
 
 def _revision(row: Revision) -> tuple[object, ...]:
-    values = map(_stored, (*row.old, *row.new))
+    values = map(_to_sqlite, (*row.old, *row.new))
     return row.session.isoformat(), row.symbol, text_of(row.at), *values
 
 
-def _limit(limit: int | None) -> int:
-    return -1 if limit is None else limit  # SQLite's own way to say all
+def _sql_limit(limit: int | None) -> int:
+    return -1 if limit is None else limit  # SQLite's value for no limit
 
 
-def _stored(value: float) -> float | None:
-    """A value as SQLite gives it back: it has no NaN, and no sign of a zero."""
+def _to_sqlite(value: float) -> float | None:
+    """Return a value as SQLite returns it: SQLite has no NaN and no sign of a zero."""
     return None if math.isnan(value) else value + 0.0
 
 
-def _float(value: float | None) -> float:
+def _from_sqlite(value: float | None) -> float:
     return math.nan if value is None else value

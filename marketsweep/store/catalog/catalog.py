@@ -1,7 +1,7 @@
-"""The catalog of a data folder: its tables, and typed queries, those of its folder.
+"""The catalog of a data folder: its tables, and typed queries.
 
-It knows nothing of the segments' contents and takes its values as they come; what the rows mean
-is `store`'s. A commit is one transaction here: before it nothing has happened, after it all has.
+It does not read segments and stores values as given; `store` gives the rows their meaning. A commit
+is one transaction here: it happens whole or not at all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from marketsweep.store.catalog.upgrade import packs_of_rows
 
 
 class Catalog(Bars, Actions, Listings, LowVolumeList, Journal):
-    """What is stored, as typed rows."""
+    """The stored data as typed rows."""
 
     JOURNALS = ("set_aside", "revisions", "sync_log")
     UPGRADES = UPGRADES
@@ -25,12 +25,12 @@ class Catalog(Bars, Actions, Listings, LowVolumeList, Journal):
         self._execute_all(JOURNALS)
         super()._make_tables()
 
-    def _upgrade_from(self, found: int) -> None:
-        if found != 4:
-            super()._upgrade_from(found)
+    def _upgrade_from(self, number: int) -> None:
+        if number != 4:
+            super()._upgrade_from(number)
             return
-        # Format 4 kept rows where packs are now.
+        # Format 4 had rows instead of packs.
         version, packs = packs_of_rows(self._rows)
-        super()._upgrade_from(found)
+        super()._upgrade_from(number)
         super()._make_tables()
         self.fill(version, packs)

@@ -1,4 +1,4 @@
-"""Notes by key, and the log of syncs."""
+"""The notes of a store by key, and its log of syncs."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class Journal(Packs):
     """Notes, and the log of syncs."""
 
     def put_note(self, key: str, value: str) -> None:
-        """Keep a text under a key."""
+        """Store a text under a key."""
         with self.transaction():
-            self._put({**self.notes(), key: value})
+            self._store_notes({**self.notes(), key: value})
 
     def put_notes(self, notes: Mapping[str, str]) -> None:
-        """Make these all notes."""
+        """Replace all notes."""
         with self.transaction():
-            self._put(notes)
+            self._store_notes(notes)
 
-    def _put(self, notes: Mapping[str, str]) -> None:
+    def _store_notes(self, notes: Mapping[str, str]) -> None:
         self.put_pack(_NOTES, msgspec.msgpack.encode(dict(sorted(notes.items()))))
 
     def notes(self) -> dict[str, str]:
-        """Every note."""
+        """Return every note."""
         return self.decoded(_NOTES, _decode_notes) or {}
 
     def add_sync(self, facts: Mapping[str, object]) -> None:
-        """Write a line of the sync log; values that JSON lacks become text."""
-        import json  # scans do without
+        """Write a line of the sync log; values that JSON cannot hold become text."""
+        import json  # scans do not need it
 
         with self.transaction():
             last = self._value("SELECT coalesce(max(id), 0) FROM sync_log")
@@ -46,7 +46,7 @@ class Journal(Packs):
             self.append("sync_log", [(last + 1, at, json.dumps(facts, default=str))])
 
     def last_sync(self) -> dict[str, object] | None:
-        """The facts of the last sync, and when it ended (`at`, UTC)."""
+        """Return the facts of the last sync, and its end (`at`, UTC)."""
         import json  # as above
 
         rows = self._rows("SELECT at, facts FROM sync_log ORDER BY id DESC LIMIT 1")

@@ -1,4 +1,4 @@
-"""The kept low-volume list."""
+"""The stored low-volume list."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from marketsweep.core.records import LowVolume
 from marketsweep.store.catalog.packs import Packs
 
-_LIST: Final = "low volume"
+_PACK: Final = "low volume"
 
 _decode: Final = msgspec.msgpack.Decoder(list[LowVolume])
 
@@ -19,14 +19,14 @@ class LowVolumeList(Packs):
     """The low-volume list."""
 
     def low_volume(self) -> list[LowVolume]:
-        """The kept low-volume list, by symbol; what was built before the user's word."""
-        return self.decoded(_LIST, _decode) or []
+        """Return the list by symbol; built lines come before the user's."""
+        return self.decoded(_PACK, _decode) or []
 
     def replace_low_volume(self, lines: Iterable[LowVolume]) -> bool:
-        """Make these the whole list; whether that changed anything."""
-        whole: list[LowVolume] = sorted(set(lines), key=_place)
-        return self.put_rows(_LIST, whole)
+        """Replace the whole list, and return whether that changed anything."""
+        rows: list[LowVolume] = sorted(set(lines), key=_sort_key)
+        return self.put_rows(_PACK, rows)
 
 
-def _place(line: LowVolume) -> tuple[str, bool]:
+def _sort_key(line: LowVolume) -> tuple[str, bool]:
     return line.symbol, line.manual

@@ -1,4 +1,4 @@
-"""What the tables of the catalog hold, as records, and how records become rows."""
+"""The records in the catalog's tables, and how records become rows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from marketsweep.store.segments.reading import Segments
 
 
 class SegmentRow(NamedTuple):
-    """One file as the catalog knows it; `checksum` is the CRC-32 of the whole file."""
+    """One segment file in the catalog; `checksum` is the CRC-32 of the whole file."""
 
     period: str
-    """The month that it holds, or the part of one (`segments.period_of`)."""
+    """The month in it, or the part of one (`segments.period_of`)."""
     file: str
     sessions: int
     width: int
@@ -28,7 +28,7 @@ class SegmentRow(NamedTuple):
 
 
 def segments_of(folder: Path, rows: Iterable[SegmentRow]) -> Segments:
-    """Return the segments of a folder as their rows say, from the first session on."""
+    """Return the segments of a folder from their rows, starting at the first session."""
     parts: list[Segment] = []
     for row in rows:
         parts.append(segment_of(parts[-1].end if parts else 0, folder, row))
@@ -36,7 +36,7 @@ def segments_of(folder: Path, rows: Iterable[SegmentRow]) -> Segments:
 
 
 def segment_of(first: int, folder: Path, row: SegmentRow) -> Segment:
-    """The file of a row; `first` is the place of its first session among the stored ones."""
+    """Return the segment of a row; `first` is the place of its first session in the store."""
     return Segment(
         first, row.sessions, row.width, folder, row.file, bytes=row.bytes, checksum=row.checksum
     )
@@ -55,7 +55,7 @@ QUALITY: Final = (
 
 
 class SessionRow(NamedTuple):
-    """One stored session, its `QUALITY` counts, and the source that last changed a bar of it."""
+    """One stored session, its `QUALITY` counts, and the last source that changed a bar of it."""
 
     date: dt.date
     source: str
@@ -63,7 +63,7 @@ class SessionRow(NamedTuple):
 
 
 class SetAside(NamedTuple):
-    """A row that was kept out of the segments; `values` as `fields.FIELDS`, NaN where absent."""
+    """A row that is not in the segments; `values` as `fields.FIELDS`, NaN for missing values."""
 
     session: dt.date
     symbol: str
@@ -82,29 +82,29 @@ class Revision(NamedTuple):
 
 
 class Change(NamedTuple):
-    """Everything that one commit does to the catalog."""
+    """Everything that one commit changes in the catalog."""
 
     at: dt.datetime
     tickers: Sequence[str]
-    """New on the axis, in its order."""
+    """New tickers of the axis, in its order."""
     sessions: Sequence[SessionRow]
     segments: Sequence[SegmentRow]
     superseded: Sequence[str]
-    """Periods whose segments these take the place of."""
+    """Periods whose segments are replaced."""
     revisions: Sequence[Revision]
     set_aside: Sequence[SetAside]
     days: Sequence[dt.date]
-    """Sessions of which bars came, be they new or not."""
+    """Sessions with fetched bars, new or not."""
     asked: Asked | None
-    """None where those sessions came whole."""
+    """The request if the sessions are partial; None if they are whole."""
 
 
 values_of: Final[Callable[[Listing], tuple[object, ...]]] = attrgetter(
     *(field.name for field in fields(Listing))
 )
-"""The fields of a listing, in their order."""
+"""Return the fields of a listing, in their order."""
 
 
 def text_of(moment: dt.datetime) -> str:
-    """A moment as text."""
+    """Return a UTC time as text."""
     return moment.isoformat(timespec="seconds")  # all UTC: as text they sort by time

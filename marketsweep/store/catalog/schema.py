@@ -1,12 +1,12 @@
-"""The tables of a data folder's catalog, as SQL: what makes them, and brings older ones to them."""
+"""The tables of a data folder's catalog, as SQL: statements that make and upgrade them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-# What decides an answer is kept in packs (`packs`). These tables decide none: what was set aside
-# or revised, what each sync did, and which superseded files may be deleted.
+# Everything that affects an answer is stored in packs (`packs`). These tables do not: they record
+# what was set aside or revised, what each sync did, and which superseded files may be deleted.
 # Dates and times are ISO text. Tickers compare byte by byte (BINARY, the default).
 JOURNALS: Final = """
 CREATE TABLE retired (file TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
@@ -40,7 +40,7 @@ CREATE TABLE settled (
     old REAL, new REAL, cash REAL, PRIMARY KEY (symbol, ex_date, kind)) WITHOUT ROWID;
 """
 
-# A day that is not known is '' where it is a part of the key.
+# An unknown day is '' where it is part of the key.
 _TO_3: Final = """
 ALTER TABLE spans RENAME COLUMN settled TO final;
 DROP INDEX listings_of;
@@ -80,7 +80,7 @@ DROP TABLE spans;
 DROP TABLE settled;
 DROP TABLE low_volume
 """
-"""After their rows have become packs (`upgrade`)."""
+"""Runs after the rows have become packs (`upgrade`)."""
 
 UPGRADES: Final[Mapping[int, str]] = {1: _TO_2, 2: _TO_3, 3: _TO_4, 4: _TO_5}
-"""Statements that bring a catalog of that format to the next one."""
+"""Statements that upgrade a catalog of that format to the next one."""

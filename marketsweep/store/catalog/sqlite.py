@@ -1,6 +1,6 @@
 """One connection to the SQLite file of a data folder: open, check, read, write in transactions.
 
-SQLite's errors become ours here; what the tables mean is `catalog`'s.
+SQLite's errors are translated here; `catalog` gives the tables their meaning.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ _APPLICATION: Final = 0x6D737770  # "mswp", in the database's header
 
 
 class Outdated(StoreError):
-    """A folder of an earlier format, which the next writer brings up to date."""
+    """The folder has an earlier format, which the next writer upgrades."""
 
 
 @contextmanager
 def _translated(folder: Path) -> Iterator[None]:
-    """Raise SQLite's errors as ours, naming the folder."""
+    """Translate SQLite's errors into StoreError, naming the folder."""
     try:
         yield
     except sqlite3.Error as error:
-        raise _translate(error, folder) from error
+        raise _store_error(error, folder) from error
     except UnicodeDecodeError as error:
-        # SQLite quotes damaged bytes in its message, and Python cannot read that.
+        # SQLite quotes damaged bytes in its message, and Python cannot decode them.
         raise StoreDamaged(f"{folder / FILE} is damaged: it holds text that is not text") from error
 
 
-def _translate(error: sqlite3.Error, folder: Path) -> StoreError:
+def _store_error(error: sqlite3.Error, folder: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    # A write cut short for another reason than a full disk (a quota, a limit on file size).
+    # Also a write that failed for another reason than a full disk (a quota, a file size limit).
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC):
         return StoreFull(f"{folder}: the disk refused to write the catalog ({error})")
     match code & 0xFF:  # the primary code; the rest is detail
@@ -54,7 +54,7 @@ class Database(ABC):
     """One connection to the catalog; safe to share between threads."""
 
     UPGRADES: ClassVar[Mapping[int, str]] = {}
-    """Statements that bring a catalog of that format to the next one, separated by semicolons."""
+    """Statements that upgrade a catalog of that format to the next one, separated by semicolons."""
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self._connection = connection
@@ -64,12 +64,12 @@ class Database(ABC):
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open for reading. Raises UsageError if there is no store, and StoreDamaged."""
+        """Open for reading. Raises UsageError if there is no store, or StoreDamaged."""
         file = folder / FILE
         try:
             file.stat()
         except (FileNotFoundError, NotADirectoryError):
-            raise _nothing_in(folder) from None
+            raise _no_data_error(folder) from None
         except OSError as error:
             raise StoreError(f"{file} cannot be read ({error.strerror})") from error
         with _translated(folder):
@@ -78,20 +78,20 @@ class Database(ABC):
 
     @classmethod
     def create(cls, folder: Path) -> Self:
-        """A writer, on a catalog that is made where there is none.
+        """Open for writing; the catalog is made if there is none.
 
-        The caller holds the folder's writer lock if there is none yet.
+        The caller holds the folder's writer lock if there is no catalog yet.
         """
         with _translated(folder):
             catalog = cls(_connect_writer(folder / FILE), folder)
             if catalog._is_blank():
-                catalog._make()
+                catalog._initialize()
             catalog._upgrade()
             return catalog._checked()
 
     @classmethod
     def is_absent(cls, folder: Path) -> bool:
-        """Whether a folder has no catalog, or an empty one, as a killed first sync leaves it."""
+        """Return whether a folder has no catalog, or an empty one left by a killed first sync."""
         file = folder / FILE
         if not file.exists():
             return True
@@ -103,15 +103,15 @@ class Database(ABC):
                 catalog.close()
 
     def close(self) -> None:
-        """End the connection, and with it a read transaction."""
+        """Close the connection, and with it a read transaction."""
         self._connection.close()
 
     def empty_log(self) -> None:
         """Move the log of writes into the file.
 
-        SQLite ignores a damaged end of its log without a word, so that an older state would look
-        like the newest one. A reader of an older state keeps the log from being emptied, and so
-        does a full disk: what is in the log is safe there as well.
+        SQLite silently ignores a damaged end of its log, so that an older state would look like the
+        newest one. A reader of an older state prevents emptying the log, and so does a full disk:
+        the data in the log is safe there as well.
         """
         if _log_size(self._file) > 0:
             with suppress(sqlite3.Error):
@@ -128,29 +128,29 @@ class Database(ABC):
 
     def _check(self) -> None:
         if self._is_blank():
-            raise _nothing_in(self._folder)
+            raise _no_data_error(self._folder)
         if self._value("PRAGMA application_id") != _APPLICATION:
             raise StoreDamaged(f"{self._file} is a database of another program")
-        found = self._format()
-        if found in self.UPGRADES:
+        number = self._format()
+        if number in self.UPGRADES:
             raise Outdated(
                 f"{self._file} is of an earlier marketsweep: run marketsweep sync, which "
                 "brings it up to date and loses nothing"
             )
-        if found != FORMAT:
+        if number != FORMAT:
             raise StoreDamaged(
-                f"{self._file} has format {found}, and this marketsweep reads {FORMAT}"
+                f"{self._file} has format {number}, and this marketsweep reads {FORMAT}"
             )
 
     def _format(self) -> int:
-        found: int = self._value("PRAGMA user_version")
-        return found
+        number: int = self._value("PRAGMA user_version")
+        return number
 
     def _is_blank(self) -> bool:
-        # What a process leaves that is killed while it makes the catalog.
+        # A process that is killed while it makes the catalog leaves this.
         return not self._value("SELECT count(*) FROM sqlite_master")
 
-    def _make(self) -> None:
+    def _initialize(self) -> None:
         with self._atomic():
             self._make_tables()
             self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
@@ -161,14 +161,14 @@ class Database(ABC):
         """Make the tables of an empty catalog."""
 
     def _upgrade(self) -> None:
-        while (found := self._format()) in self.UPGRADES:
+        while (number := self._format()) in self.UPGRADES:
             with self._atomic():
-                self._upgrade_from(found)
-                self._connection.execute(f"PRAGMA user_version = {found + 1}")
+                self._upgrade_from(number)
+                self._connection.execute(f"PRAGMA user_version = {number + 1}")
 
-    def _upgrade_from(self, found: int) -> None:
-        """Bring a catalog of an earlier format to the next one."""
-        self._execute_all(self.UPGRADES[found])
+    def _upgrade_from(self, number: int) -> None:
+        """Upgrade a catalog of an earlier format to the next one."""
+        self._execute_all(self.UPGRADES[number])
 
     def _execute_all(self, statements: str) -> None:
         for statement in statements.split(";"):
@@ -184,30 +184,30 @@ class Database(ABC):
     # Transactions
 
     def begin_read(self) -> None:
-        """Hold the present state: what is read from now on belongs together, until `close`."""
+        """Keep the present state until `close`: everything read from now on is consistent."""
         self._rows("BEGIN")
 
     @contextmanager
     def _atomic(self) -> Iterator[None]:
-        """All of the block's writes, durable when it ends, or none of them."""
+        """Commit all writes of the block durably when it ends, or none of them."""
         with _translated(self._folder):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._connection.execute("COMMIT")
             except BaseException:
-                # SQLite has rolled back by itself after some of its errors.
+                # SQLite rolls back by itself after some errors.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
 
 
-def _nothing_in(folder: Path) -> UsageError:
+def _no_data_error(folder: Path) -> UsageError:
     return UsageError(f"no data in {folder}: run marketsweep sync")
 
 
 def _connect_writer(file: Path) -> sqlite3.Connection:
-    # Absolute: SQLite takes a name that begins with `file:` for an address.
+    # Absolute: SQLite takes a name that begins with `file:` as a URI.
     connection = sqlite3.connect(file.absolute(), isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -220,12 +220,12 @@ def _connect_writer(file: Path) -> sqlite3.Connection:
 
 
 def connect_reader(file: Path) -> sqlite3.Connection:
-    """Return a connection that only reads. Raises sqlite3.Error."""
+    """Return a read-only connection. Raises sqlite3.Error."""
     try:
         return _connect_at(file, "mode=ro")
     except sqlite3.OperationalError as error:
-        # A reader of a database in WAL mode shares an index file with its writers, and cannot
-        # make one in a read-only folder. Where there is no log either, nobody is writing.
+        # A reader of a database in WAL mode shares an index file with its writers, and cannot make
+        # one in a read-only folder. If there is no log either, nobody is writing.
         refused = error.sqlite_errorcode & 0xFF in (
             sqlite3.SQLITE_READONLY,
             sqlite3.SQLITE_CANTOPEN,
@@ -247,6 +247,6 @@ def _connect_at(file: Path, options: str) -> sqlite3.Connection:
 
 
 def _log_size(file: Path) -> int:
-    """Bytes of the log of writes; 0 where there is none."""
+    """Return the bytes of the log of writes; 0 if there is none."""
     log = file.with_name(file.name + "-wal")
     return log.stat().st_size if log.exists() else 0

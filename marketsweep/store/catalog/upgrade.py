@@ -1,4 +1,4 @@
-"""The rows of a catalog of format 4 as the packs that replace them."""
+"""Converts the rows of a catalog of format 4 into packs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Query = Callable[..., list[tuple[Any, ...]]]
 
 
 def packs_of_rows(rows: Query) -> tuple[int, dict[str, bytes]]:
-    """The data version, and the packs by name; `rows` gives the rows of a query."""
+    """Return the data version, and the packs by name; `rows` runs a query and returns its rows."""
     ((version,),) = rows("SELECT data_version FROM meta")
     axis = "\n".join(text for (text,) in rows("SELECT tickers FROM axis ORDER BY first"))
     days = " ".join(day for (day,) in rows("SELECT date FROM sessions ORDER BY date"))
@@ -33,8 +33,8 @@ def packs_of_rows(rows: Query) -> tuple[int, dict[str, bytes]]:
         "lives": [(row[0], row[8], row[9], row[12]) for row in listings],
         "settled": rows("SELECT * FROM settled ORDER BY symbol, ex_date, kind"),
         "low volume": [
-            (symbol, bool(manual), bool(out), *rest)
-            for symbol, manual, out, *rest in rows("SELECT * FROM low_volume ORDER BY 1, 2")
+            (symbol, bool(manual), bool(out), *values)
+            for symbol, manual, out, *values in rows("SELECT * FROM low_volume ORDER BY 1, 2")
         ],
         "notes": dict(rows("SELECT key, value FROM notes ORDER BY key")),
         **_by_year("splits/", rows("SELECT * FROM splits ORDER BY 1, 2, 3, 4"), day=1),
@@ -50,15 +50,15 @@ def packs_of_rows(rows: Query) -> tuple[int, dict[str, bytes]]:
             day=0,
         ),
     }
-    whole = {name: msgspec.msgpack.encode(pack) for name, pack in packs.items() if pack}
+    encoded = {name: msgspec.msgpack.encode(pack) for name, pack in packs.items() if pack}
     texts = {"axis": axis.encode(), "days": days.encode()}
-    return version, whole | {name: text for name, text in texts.items() if text}
+    return version, encoded | {name: text for name, text in texts.items() if text}
 
 
 def _by_year(
     prefix: str, rows: list[tuple[Any, ...]], day: int
 ) -> dict[str, list[tuple[Any, ...]]]:
-    found: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    by_year: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for row in rows:
-        found[f"{prefix}{dt.date.fromisoformat(row[day]).year}"].append(row)
-    return found
+        by_year[f"{prefix}{dt.date.fromisoformat(row[day]).year}"].append(row)
+    return by_year

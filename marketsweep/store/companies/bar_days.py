@@ -1,4 +1,4 @@
-"""On which sessions tickers have bars: where their bars begin, end and pause."""
+"""Bar coverage of tickers: on which sessions their bars begin, end and pause."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Final
 from marketsweep.core.calendar import next_session
 
 NEAR: Final = 20
-"""Sessions by which a told day may be off: bars decide within them."""
+"""Tolerance in sessions for a reported day; within it the bars decide."""
 
 CLEAN: Final = 5
-"""Sessions without a bar before the first, or after the last, of a company's bars."""
+"""A gap of at least this many sessions without a bar is clean: bars begin or end there."""
 
 
 class BarDays:
-    """On which sessions some tickers have bars: runs of consecutive stored sessions.
+    """Sessions on which tickers have bars, as runs of consecutive stored sessions.
 
-    `sessions` are all that are stored, ascending. `runs[symbol]` are ascending pairs of the places
-    of the first and last session of a run.
+    `sessions` are all stored sessions, ascending. `runs[symbol]` are ascending pairs: the places of
+    the first and the last session of a run.
     """
 
     def __init__(
@@ -30,21 +30,21 @@ class BarDays:
         self._runs = runs
 
     def runs(self, symbol: str) -> Sequence[tuple[int, int]]:
-        """The runs of a ticker's bars, none where it has no bar."""
+        """Return the runs of a ticker's bars, or none if it has no bar."""
         return self._runs.get(symbol, ())
 
     def has(self, symbol: str, first: int, last: int) -> bool:
-        """Whether a ticker has a bar in the sessions from `first` to `last`."""
+        """Return whether a ticker has a bar in the sessions from `first` to `last`."""
         runs = self.runs(symbol)
-        at = bisect_left(runs, first, key=_last_of)
-        return at < len(runs) and runs[at][0] <= last
+        i = bisect_left(runs, first, key=_last_of)
+        return i < len(runs) and runs[i][0] <= last
 
-    def common(self, one: str, other: str) -> int:
-        """The number of sessions in which both tickers have a bar."""
+    def common(self, symbol: str, other: str) -> int:
+        """Return the number of sessions in which both tickers have a bar."""
         return sum(
-            max(0, min(last, b) - max(first, a) + 1)
-            for first, last in self.runs(one)
-            for a, b in self._between(other, first, last)
+            max(0, min(last, other_last) - max(first, other_first) + 1)
+            for first, last in self.runs(symbol)
+            for other_first, other_last in self._between(other, first, last)
         )
 
     def _between(self, symbol: str, first: int, last: int) -> Sequence[tuple[int, int]]:
@@ -53,38 +53,38 @@ class BarDays:
         return runs[start : bisect_right(runs, last, key=first_of)]
 
     def ends(self, symbol: str) -> list[int]:
-        """The last bars before each clean gap; not a bar of the newest session."""
+        """Return the last bar before each clean gap, except a bar of the newest session."""
         runs, newest = self.runs(symbol), len(self.sessions) - 1
-        following = [*(first for first, _ in runs), newest + CLEAN + 1][1:]
+        next_firsts = [*(first for first, _ in runs), newest + CLEAN + 1][1:]
         return [
             last
-            for (_, last), after in zip(runs, following, strict=True)
-            if after > last + CLEAN and last < newest
+            for (_, last), next_first in zip(runs, next_firsts, strict=True)
+            if next_first > last + CLEAN and last < newest
         ]
 
     def starts(self, symbol: str) -> list[int]:
-        """The first bars after each clean gap; not a bar of the oldest session."""
+        """Return the first bar after each clean gap, except a bar of the oldest session."""
         runs = self.runs(symbol)
-        before = [-CLEAN - 1, *(last for _, last in runs)][:-1]
+        previous_lasts = [-CLEAN - 1, *(last for _, last in runs)][:-1]
         return [
             first
-            for (first, _), end in zip(runs, before, strict=True)
-            if end < first - CLEAN and first > 0
+            for (first, _), previous_last in zip(runs, previous_lasts, strict=True)
+            if previous_last < first - CLEAN and first > 0
         ]
 
     def place(self, day: dt.date) -> int:
-        """The place of the first stored session on or after a day."""
+        """Return the place of the first stored session on or after a day."""
         return bisect_left(self.sessions, day)
 
     def day(self, place: int) -> dt.date:
-        """The session at a place; the next one of the calendar after the newest."""
+        """Return the session at a place; after the newest one, the next session of the calendar."""
         if place < len(self.sessions):
             return self.sessions[place]
         return next_session(self.sessions[-1])
 
 
 def first_of(run: tuple[int, int]) -> int:
-    """The place where a run of bars begins."""
+    """Return the place where a run of bars begins."""
     return run[0]
 
 

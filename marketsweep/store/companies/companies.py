@@ -1,4 +1,7 @@
-"""Companies through their tickers: who had which one when, and their bars around a session."""
+"""Look up companies by ticker and session, and read the bars of a company around a session.
+
+A place is the index of a session among the stored sessions.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ from numpy.typing import NDArray
 from marketsweep.core.fields import CLOSE, OPEN, VOLUME
 from marketsweep.store.companies.tenures import Tenure
 
-POSSIBLE: Final = (1e-6, 1e7)
-"""Dollars between which the price of a share can be."""
+POSSIBLE_PRICES: Final = (1e-6, 1e7)
+"""Lowest and highest possible price of a share, in dollars."""
 
-_REACH: Final = 60
-"""Sessions around an ex-date in which its bars are looked for."""
+_WINDOW_SESSIONS: Final = 60
+"""Sessions to read before and after an ex-date."""
 
 
 class Companies:
-    """Who had which ticker when, as sessions by their places."""
+    """Which company had which ticker when; sessions are given by their places."""
 
     def __init__(
         self, tenures: Iterable[Tenure], sessions: Sequence[dt.date], symbols: Iterable[str]
@@ -31,81 +34,83 @@ class Companies:
         self._traded = frozenset(symbols)
         self._of_symbol: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
         self._of_company: defaultdict[int, list[tuple[int, int, str]]] = defaultdict(list)
-        beyond = len(sessions)
+        end = len(sessions)
         for tenure in tenures:
             first = 0 if tenure.first is None else self.place(tenure.first)
-            last = beyond if tenure.last is None else bisect_right(sessions, tenure.last) - 1
+            last = end if tenure.last is None else bisect_right(sessions, tenure.last) - 1
             self._of_symbol[tenure.symbol].append((first, last, tenure.instrument))
             self._of_company[tenure.instrument].append((first, last, tenure.symbol))
 
     def place(self, day: dt.date) -> int:
-        """The place of the first stored session on or after a day."""
+        """Return the place of the first stored session on or after a day."""
         return bisect_left(self.sessions, day)
 
     def place_on(self, day: dt.date) -> int:
-        """The place of the last stored session on or before a day; of the first if none is."""
+        """Return the place of the last stored session on or before a day, or 0 if there is none."""
         return max(0, bisect_right(self.sessions, day) - 1)
 
     def is_shared(self, symbol: str) -> bool:
-        """Whether a ticker is not that of one company for all time."""
+        """Return whether a ticker had several companies, or its company had several tickers."""
         return symbol in self._of_symbol
 
-    def of(self, symbol: str, place: int) -> list[tuple[str, int | str]]:
-        """Tickers and companies that an action under a ticker in a session may be of.
+    def candidates(self, symbol: str, place: int) -> list[tuple[str, int | str]]:
+        """Return the tickers and companies to which an action under a ticker may belong.
 
-        First whoever has the ticker in that session, then those that had it at another time.
+        The company that has the ticker in that session comes first, then companies that had it at
+        another time. Each company comes with its ticker in that session.
         """
         if symbol not in self._of_symbol:
             return [(symbol, symbol)] if symbol in self._traded else []
-        owners = self._of_symbol[symbol]
-        numbers = [n for first, last, n in owners if first <= place <= last]
-        numbers += [n for _, _, n in owners if n not in numbers]
+        tenures = self._of_symbol[symbol]
+        companies = [number for first, last, number in tenures if first <= place <= last]
+        companies += [number for _, _, number in tenures if number not in companies]
         return [
-            (ticker, number)
-            for number in dict.fromkeys(numbers)
-            for first, last, ticker in self._of_company[number]
+            (ticker, company)
+            for company in dict.fromkeys(companies)
+            for first, last, ticker in self._of_company[company]
             if first <= place <= last and ticker in self._traded
         ]
 
     def latest(self, symbol: str, place: int | None = None) -> str:
-        """The newest ticker of the company that an action under a ticker in a session is of.
+        """Return the newest ticker of the company to which an action under a ticker belongs.
 
-        Without a session, of the company that had the ticker last.
+        `place` is the action's session. Without it, the company is the last one that had the
+        ticker.
         """
         if symbol not in self._of_symbol:
             return symbol
         if place is None:
             _, _, company = max(self._of_symbol[symbol])
         else:
-            choices = self.of(symbol, place)
-            if not choices or isinstance(choices[0][1], str):
+            candidates = self.candidates(symbol, place)
+            if not candidates or isinstance(candidates[0][1], str):
                 return symbol
-            company = choices[0][1]
-        began = [piece for piece in self._of_company[company] if piece[0] < len(self.sessions)]
-        return max(began)[2] if began else symbol
+            company = candidates[0][1]
+        started = [piece for piece in self._of_company[company] if piece[0] < len(self.sessions)]
+        return max(started)[2] if started else symbol
 
-    def moved(self, symbol: str, since: int, place: int) -> str | None:
-        """The ticker in a session of the company that had a ticker in an earlier one.
+    def ticker_in(self, symbol: str, since: int, place: int) -> str | None:
+        """Return the ticker at `place` of the company that had `symbol` at the place `since`.
 
-        None if the company has no ticker in that session.
+        Return None if the company has no ticker in that session.
         """
         if symbol not in self._of_symbol:
             return symbol
-        owners = [n for first, last, n in self._of_symbol[symbol] if first <= since <= last]
-        if not owners:
+        companies = [n for first, last, n in self._of_symbol[symbol] if first <= since <= last]
+        if not companies:
             return None
-        pieces = self._of_company[owners[0]]
-        return next((name for first, last, name in pieces if first <= place <= last), None)
+        pieces = self._of_company[companies[0]]
+        return next((ticker for first, last, ticker in pieces if first <= place <= last), None)
 
     def pieces(self, company: int | str) -> Sequence[tuple[int, int, str]]:
-        """Where the bars of a company stand: first and last place, and ticker."""
+        """Return the parts of a company's history: first place, last place and ticker of each."""
         if isinstance(company, str):
             return [(0, len(self.sessions) - 1, company)]
         return self._of_company[company]
 
 
 class Window(NamedTuple):
-    """Bars of one company around a session; `at` is the first bar on or after it."""
+    """Bars of one company around a session; `at` is the index of the first bar on or after it."""
 
     places: NDArray[np.int64]
     open: NDArray[np.float64]
@@ -114,34 +119,34 @@ class Window(NamedTuple):
     at: int
 
 
-Read = Callable[[str, int, int], NDArray[np.float64]]
-"""Raw bars of a ticker in the sessions from one place up to another: [5, sessions]."""
+ReadBars = Callable[[str, int, int], NDArray[np.float64]]
+"""Return raw bars of a ticker from one place up to another, float64 [5, sessions]."""
 
 
 class Series:
-    """Bars of companies around a session, whatever their tickers were."""
+    """Reads the bars of companies around a session, across changes of ticker."""
 
-    def __init__(self, companies: Companies, read: Read) -> None:
+    def __init__(self, companies: Companies, read: ReadBars) -> None:
         self._companies = companies
         self._read = read
 
     def around(self, company: int | str, place: int) -> Window:
-        """The bars in the sessions around one of them."""
-        low = max(0, place - _REACH)
-        high = min(len(self._companies.sessions), place + _REACH)
+        """Return the bars of a company around a session that have a possible close."""
+        low = max(0, place - _WINDOW_SESSIONS)
+        high = min(len(self._companies.sessions), place + _WINDOW_SESSIONS)
         raw = np.full((5, high - low), np.nan)
         for first, last, ticker in self._companies.pieces(company):
             begin, end = max(first, low), min(last + 1, high)
             if begin < end:
                 raw[:, begin - low : end - low] = self._read(ticker, begin, end)
-        there = np.flatnonzero(_are_possible(raw[CLOSE]))
-        at = int(np.searchsorted(there, place - low))
-        close = raw[CLOSE, there]
-        opened = np.where(_are_possible(raw[OPEN, there]), raw[OPEN, there], close)
-        return Window(there + low, opened, close, raw[VOLUME, there], at)
+        offsets = np.flatnonzero(_is_possible_price(raw[CLOSE]))
+        at = int(np.searchsorted(offsets, place - low))
+        close = raw[CLOSE, offsets]
+        open_price = np.where(_is_possible_price(raw[OPEN, offsets]), raw[OPEN, offsets], close)
+        return Window(offsets + low, open_price, close, raw[VOLUME, offsets], at)
 
 
-def _are_possible(prices: NDArray[np.float64]) -> NDArray[np.bool_]:
-    least, most = POSSIBLE
-    found: NDArray[np.bool_] = (prices >= least) & (prices < most)
-    return found
+def _is_possible_price(prices: NDArray[np.float64]) -> NDArray[np.bool_]:
+    lowest, highest = POSSIBLE_PRICES
+    is_possible: NDArray[np.bool_] = (prices >= lowest) & (prices < highest)
+    return is_possible

@@ -1,19 +1,19 @@
-"""Which listing is of which company: renames join, and a ticker that is used again does not.
+"""Which listing belongs to which company: renames join listings, reuse of a ticker does not.
 
-A *company* is an instrument with a number that stays. A *listing* is what a source tells of a
+A *company* is an instrument with a permanent number. A *listing* is what a source reports about a
 company under one ticker.
 
-1. A told listing is a stored one of its ticker where their FIGIs agree, or else their last days,
-   their times, or where the stored one has not ended (`_Book.known`).
-2. A new one continues a company under another ticker where its FIGI says so, or where the source
-   names the ticker that it had before (`_Book.add`).
-3. Whatever else comes is another company, though the ticker may have been seen. Where a source says
-   later that two companies are one, they become one (`_Book.join`).
-4. Where days are missing or wrong, the bars show whether two listings follow each other
+1. A reported listing matches a stored one of its ticker if their FIGIs are equal, or else their
+   last days, or their periods, or if the stored one has not ended (`_Book.match_rows`).
+2. A new listing continues a company under another ticker if its FIGI says so, or if the source
+   names its previous ticker (`_Book.add_new`).
+3. Any other listing is a new company, even if its ticker is known. If a source reports later that
+   two companies are one, they become one (`_Book.join_candidates`).
+4. If days are missing or wrong, the bars show whether two listings follow each other
    (`joined_by_bars`).
 
-Of two companies that become one, the lower number stays. Bars stand under the ticker of their day;
-`tenures` works out when a company had which ticker, and `moves_of` where its earlier bars are.
+When two companies become one, the lower number stays. Bars are stored under the ticker of their
+day; `tenures` finds when a company had which ticker, and `moves_of` where its earlier bars are.
 """
 
 from __future__ import annotations
@@ -31,243 +31,265 @@ from marketsweep.store.companies.bar_days import BarDays
 from marketsweep.store.companies.returning import comes_back
 from marketsweep.store.companies.tenures import (
     Change,
-    Close,
     Doubt,
+    ReadClose,
     change_between,
-    follows,
-    in_order,
-    is_one_price,
+    has_same_price,
+    is_successor,
+    sort_listings,
 )
 
-_OVERLAP: Final = dt.timedelta(days=7)
-"""Both tickers of a rename may be told for some days: sources see it at different times."""
+_RENAME_OVERLAP: Final = dt.timedelta(days=7)
+"""Both tickers of a rename may be reported for some days: sources see it at different times."""
 
-_SIDE_BY_SIDE: Final = dt.timedelta(days=30)
-"""Told days of one company may be off by so much that its tickers seem to overlap."""
+_DAY_TOLERANCE: Final = dt.timedelta(days=30)
+"""Reported days of one company may be wrong by this much, so that its tickers seem to overlap."""
 
-_TOGETHER: Final = 10
-"""Sessions in which both tickers of a company may have a bar, for the same reason."""
+_MAX_COMMON: Final = 10
+"""Sessions in which both tickers of a company may have a bar, as reported days may be wrong."""
 
 _DAY: Final = dt.timedelta(days=1)
 
 _MOST_TICKERS: Final = 8
-"""Tickers of one FIGI; one that is told of more stands for no company."""
+"""Tickers of one FIGI; a FIGI reported for more tickers does not identify a company."""
 
-_KEPT: Final = {one.name for one in fields(Listing)} - {"last", "instrument"}
+_MERGED_FIELDS: Final = {field.name for field in fields(Listing)} - {"last", "instrument"}
 
 
-def identified(stored: Iterable[Listing], told: Iterable[Listing]) -> list[Listing]:
-    """Return every listing after a source has told some, each with the number of its company.
+def identified(stored: Iterable[Listing], reported: Iterable[Listing]) -> list[Listing]:
+    """Return all listings after a source has reported some, each with the number of its company.
 
-    Days are as told. If a ticker is told several times, the listings are of one owner after the
-    other.
+    Days are as reported. If a ticker is reported several times, its listings belong to successive
+    owners.
     """
-    told = _with_real_figis(told)
-    book = _Book(stored, told)
-    unknown: list[Listing] = []
-    corrected: list[Listing] = []
-    for symbol, told_rows in groupby(sorted(told, key=_by_ticker_and_end), attrgetter("symbol")):
-        rows = _different(told_rows)
-        for row, known in zip(rows, book.known(symbol, rows), strict=True):
+    reported = _with_real_figis(reported)
+    book = _Book(stored, reported)
+    new_rows: list[Listing] = []
+    updated_rows: list[Listing] = []
+    for symbol, group in groupby(sorted(reported, key=_by_ticker_and_end), attrgetter("symbol")):
+        rows = _distinct(group)
+        for row, known in zip(rows, book.match_rows(symbol, rows), strict=True):
             if known is None:
-                unknown.append(row)
+                new_rows.append(row)
             else:
-                corrected.append(book.correct(known, _completed(row, known)))
+                updated_rows.append(book.update(known, _complete(row, known)))
     # A company's new ticker comes after its old one.
-    unknown.sort(key=lambda row: (row.last or dt.date.max, row.first or dt.date.min, row.symbol))
-    for row in [book.after_its_old_ticker(row) for row in unknown]:
-        book.add(row)
-    for row in corrected:
-        book.join(row)
+    new_rows.sort(key=lambda row: (row.last or dt.date.max, row.first or dt.date.min, row.symbol))
+    for row in [book.with_previous_ticker(row) for row in new_rows]:
+        book.add_new(row)
+    for row in updated_rows:
+        book.join_candidates(row)
     return book.listings()
 
 
 def joined_by_bars(
-    listings: Iterable[Listing], bars: BarDays, close: Close
+    listings: Iterable[Listing], bars: BarDays, close: ReadClose
 ) -> tuple[list[Listing], list[Doubt]]:
-    """Return the listings, joined where the bars show that one follows the other.
+    """Return the listings, joined where the bars show that one follows the other, and the doubts.
 
-    `close` is the raw close of a ticker in a session, by its place; NaN where it has no bar. A
-    rename from a ticker of which no listing is told adds a listing of that ticker.
+    `close` returns the raw close of a ticker in a session (given by place); NaN without a bar. A
+    rename from a ticker without a listing adds a listing of that ticker.
     """
     book = _Book(listings)
     while True:
         before, doubts = book.listings(), list[Doubt]()
-        for instruments in book.of_equal_figis():
-            doubts += _join_equal(book, instruments, bars)
-        for row in [one for one in book.listings() if one.renamed_to]:
-            doubts += _follow(book, row, bars, close)
-        for row in [one for one in book.listings() if one.renamed_from]:
-            doubts += _join_renamed(book, row, bars, close)
-        # What was joined may tell more of the others.
-        if list(map(_place, book.listings())) == list(map(_place, before)):
+        for instruments in book.equal_figis():
+            doubts += _join_same_figi(book, instruments, bars)
+        for row in [listing for listing in book.listings() if listing.renamed_to]:
+            doubts += _join_next_ticker(book, row, bars, close)
+        for row in [listing for listing in book.listings() if listing.renamed_from]:
+            doubts += _join_previous_ticker(book, row, bars, close)
+        # A joined listing may connect further ones.
+        if list(map(_identity, book.listings())) == list(map(_identity, before)):
             return before, doubts
 
 
-def _join_equal(book: _Book, instruments: Iterable[int], bars: BarDays) -> Iterator[Doubt]:
+def _join_same_figi(book: _Book, instruments: Iterable[int], bars: BarDays) -> Iterator[Doubt]:
     """Join companies of one FIGI, unless their tickers are traded side by side."""
-    listings = [one for number in instruments for one in book.of_instrument(number)]
-    for one, other in pairwise(in_order(listings, bars)):
-        number, another = book.number_of(one), book.number_of(other)
-        if number is None or another is None or number == another:
+    listings = [listing for number in instruments for listing in book.of_company(number)]
+    for earlier, later in pairwise(sort_listings(listings, bars)):
+        number, other_number = book.number_of(earlier), book.number_of(later)
+        if number is None or other_number is None or number == other_number:
             continue
-        together = bars.common(one.symbol, other.symbol)
-        alone = book.is_only_owner(one) and book.is_only_owner(other)
-        in_turn = together <= _TOGETHER or follows(one.symbol, other.symbol, bars)
-        if (alone and not in_turn) or _overlaps(one, other, bars):
-            reason = f"they share the FIGI {one.figi}, and both are traded in {together} sessions"
-            yield Doubt(other.symbol, one.symbol, reason)
-        elif bars.runs(one.symbol) and bars.runs(other.symbol):
-            book.merge(number, another)
+        common = bars.common(earlier.symbol, later.symbol)
+        single_owners = book.is_only_owner(earlier) and book.is_only_owner(later)
+        in_sequence = common <= _MAX_COMMON or is_successor(earlier.symbol, later.symbol, bars)
+        if (single_owners and not in_sequence) or _days_conflict(earlier, later, bars):
+            reason = f"they share the FIGI {earlier.figi}, and both are traded in {common} sessions"
+            yield Doubt(later.symbol, earlier.symbol, reason)
+        elif bars.runs(earlier.symbol) and bars.runs(later.symbol):
+            book.merge_companies(number, other_number)
 
 
-def _follow(book: _Book, row: Listing, bars: BarDays, close: Close) -> Iterator[Doubt]:
-    """Join a company with the one that has the ticker which it is told to have had afterwards."""
+def _join_next_ticker(
+    book: _Book, row: Listing, bars: BarDays, close: ReadClose
+) -> Iterator[Doubt]:
+    """Join a company with the owner of the ticker that it is reported to have had afterwards."""
     new, number = row.renamed_to, book.number_of(row)
     if new is None or number is None or new == row.symbol or not bars.runs(new):
         return
-    if any(one.symbol == new for one in book.of_instrument(number)):
+    if any(other.symbol == new for other in book.of_company(number)):
         return
-    if any(one.renamed_from == row.symbol for one in book.of_ticker(new)):
+    if any(other.renamed_from == row.symbol for other in book.of_ticker(new)):
         return
-    change = change_between(row, Listing(new, first=_told_start(book, row, new, bars)), bars)
+    change = change_between(row, Listing(new, first=_start_of_new(book, row, new, bars)), bars)
     if change is None:
         yield Doubt(new, row.symbol, f"nothing shows when {row.symbol} was renamed")
         return
     if (
-        book.is_alone(row)
-        and _goes_on(row.symbol, change, bars)
-        and not is_one_price(row.symbol, new, change.place, close)
+        book.is_only_listing(row)
+        and _is_traded_on(row.symbol, change, bars)
+        and not has_same_price(row.symbol, new, change.place, close)
     ):
         reason = f"{row.symbol} is traded on at another price than {new}"
         yield Doubt(new, row.symbol, reason)
         return
-    later = [
-        one
-        for one in book.of_ticker(new)
-        if (one.last is None or bars.place(one.last) >= change.place)
-        and not _overlaps(row, one, bars)
-        and not _has_left(one, change, bars)
+    successors = [
+        other
+        for other in book.of_ticker(new)
+        if (other.last is None or bars.place(other.last) >= change.place)
+        and not _days_conflict(row, other, bars)
+        and not _left_before(other, change, bars)
     ]
-    later.sort(key=lambda one: (one.renamed_to != row.symbol, _begins_at(one, change, bars)))
-    if later and later[-1].renamed_from and not _leads_to(row.symbol, book, later[-1], bars):
-        return  # its own word counts
-    if later:
-        book.merge(number, book.number_of(later[-1]) or number)
+    successors.sort(
+        key=lambda other: (other.renamed_to != row.symbol, _starts_at_change(other, change, bars))
+    )
+    if (
+        successors
+        and successors[-1].renamed_from
+        and not _bars_lead_to(row.symbol, book, successors[-1], bars)
+    ):
+        return  # its own report counts
+    if successors:
+        book.merge_companies(number, book.number_of(successors[-1]) or number)
     else:
         # The new ticker has no listing of its own.
-        book.put(Listing(new, renamed_from=row.symbol, instrument=number))
+        book.add_listing(Listing(new, renamed_from=row.symbol, instrument=number))
 
 
-def _has_left(listing: Listing, change: Change, bars: BarDays) -> bool:
-    """Whether a company had given its ticker up for another one before a change."""
-    after = listing.renamed_to
-    if after is None or not bars.runs(after):
+def _left_before(listing: Listing, change: Change, bars: BarDays) -> bool:
+    """Return whether a company had left its ticker for another one before a change."""
+    next_ticker = listing.renamed_to
+    if next_ticker is None or not bars.runs(next_ticker):
         return False
-    left = change_between(listing, Listing(after), bars)
-    return left is not None and left.place < change.place
+    own_change = change_between(listing, Listing(next_ticker), bars)
+    return own_change is not None and own_change.place < change.place
 
 
-def _begins_at(listing: Listing, change: Change, bars: BarDays) -> bool:
+def _starts_at_change(listing: Listing, change: Change, bars: BarDays) -> bool:
     return listing.first is not None and bars.place(listing.first) == change.place
 
 
-def _told_start(book: _Book, row: Listing, new: str, bars: BarDays) -> dt.date | None:
-    """Return since when another company is told to have a ticker, if a listing has no end.
+def _start_of_new(book: _Book, row: Listing, new: str, bars: BarDays) -> dt.date | None:
+    """Return the day since which another company has the new ticker, if a listing has no end.
 
-    Days before the first stored session tell nothing of the bars.
+    Days before the first stored session say nothing about the bars.
     """
     if row.last is not None:
         return None
-    days = [one.first for one in book.of_ticker(new) if one.first and bars.place(one.first)]
+    days = [
+        listing.first
+        for listing in book.of_ticker(new)
+        if listing.first and bars.place(listing.first)
+    ]
     return max(days, default=None)
 
 
-def _leads_to(symbol: str, book: _Book, later: Listing, bars: BarDays) -> bool:
-    """Whether a ticker's bars end where those of a company begin, or one of its tickers does."""
-    tickers = {one.symbol for one in book.of_instrument(book.number_of(later) or 0)}
-    alone = not any(bars.common(symbol, ticker) for ticker in tickers)
-    return alone and any(follows(symbol, ticker, bars) for ticker in tickers)
+def _bars_lead_to(symbol: str, book: _Book, successor: Listing, bars: BarDays) -> bool:
+    """Return whether a ticker's bars end where the bars of a company's ticker begin."""
+    tickers = {listing.symbol for listing in book.of_company(book.number_of(successor) or 0)}
+    is_apart = not any(bars.common(symbol, ticker) for ticker in tickers)
+    return is_apart and any(is_successor(symbol, ticker, bars) for ticker in tickers)
 
 
-def _join_renamed(book: _Book, row: Listing, bars: BarDays, close: Close) -> Iterator[Doubt]:
-    """Join a company with the one that had the ticker which it is told to have had before."""
+def _join_previous_ticker(
+    book: _Book, row: Listing, bars: BarDays, close: ReadClose
+) -> Iterator[Doubt]:
+    """Join a company with the owner of the ticker that it is reported to have had before."""
     old, number = row.renamed_from, book.number_of(row)
     if old is None or number is None:
         return
     if old == row.symbol:
         yield Doubt(old, old, "it is told to have had its own ticker before")
         return
-    if any(one.symbol == old for one in book.of_instrument(number)):
+    if any(listing.symbol == old for listing in book.of_company(number)):
         return
     if not bars.runs(row.symbol):
-        return  # it will be looked at once it is traded
+        return  # checked once it is traded
     if not bars.runs(old):
         yield Doubt(row.symbol, old, f"{old} has no bars")
         return
-    before = _before(book, row, old, bars)
-    change = change_between(before or Listing(old), row, bars)
-    if before is not None and before.first and change and bars.place(before.first) > change.place:
-        before = None  # who took the ticker over later
+    previous = _previous_listing(book, row, old, bars)
+    change = change_between(previous or Listing(old), row, bars)
+    if (
+        previous is not None
+        and previous.first
+        and change
+        and bars.place(previous.first) > change.place
+    ):
+        previous = None  # the company that took the ticker over later
     if change is None or not bars.has(old, 0, change.place - 1):
         yield Doubt(row.symbol, old, f"no bar of {old} comes before those of {row.symbol}")
         return
-    goes_on = _goes_on(old, change, bars)
-    same = before is not None and bool(
-        (before.last and not book.is_alone(before)) or (row.figi and before.figi == row.figi)
+    trades_on = _is_traded_on(old, change, bars)
+    is_same = previous is not None and bool(
+        (previous.last and not book.is_only_listing(previous))
+        or (row.figi and previous.figi == row.figi)
     )
-    if goes_on and not same and not is_one_price(old, row.symbol, change.place, close):
+    if trades_on and not is_same and not has_same_price(old, row.symbol, change.place, close):
         reason = f"{old} is traded on at another price than {row.symbol}"
         yield Doubt(row.symbol, old, reason)
-    elif before is not None and (
-        before.last is not None or not goes_on or comes_back(old, row.symbol, bars)
+    elif previous is not None and (
+        previous.last is not None or not trades_on or comes_back(old, row.symbol, bars)
     ):
-        book.merge(number, book.number_of(before) or number)
+        book.merge_companies(number, book.number_of(previous) or number)
     else:
-        # Whoever has the old ticker now took it over.
-        book.put(Listing(old, instrument=number))
+        # The present owner of the old ticker took it over.
+        book.add_listing(Listing(old, instrument=number))
 
 
-def _before(book: _Book, row: Listing, old: str, bars: BarDays) -> Listing | None:
-    """The listing of the old ticker that a renamed company may have had; None for none."""
-    owners = [one for one in book.of_ticker(old) if book.number_of(one) != book.number_of(row)]
-    fitting = [one for one in owners if not _overlaps(one, row, bars)]
-    fitting.sort(key=lambda one: (one.figi == row.figi, _end(one)))
-    return fitting[-1] if fitting else None
+def _previous_listing(book: _Book, row: Listing, old: str, bars: BarDays) -> Listing | None:
+    """Return the listing of the old ticker that a renamed company may have had, or None."""
+    owners = [
+        other for other in book.of_ticker(old) if book.number_of(other) != book.number_of(row)
+    ]
+    candidates = [other for other in owners if not _days_conflict(other, row, bars)]
+    candidates.sort(key=lambda other: (other.figi == row.figi, _last_day(other)))
+    return candidates[-1] if candidates else None
 
 
-def _overlaps(one: Listing, other: Listing, bars: BarDays) -> bool:
-    """Whether the told days of two listings say that they cannot be of one company."""
-    if one.first is None or other.first is None:
+def _days_conflict(listing: Listing, other: Listing, bars: BarDays) -> bool:
+    """Return whether the reported days of two listings exclude that they are of one company."""
+    if listing.first is None or other.first is None:
         return False
-    first = max(one.first, other.first)
-    last = min(one.last or dt.date.max, other.last or dt.date.max)
-    return first + _SIDE_BY_SIDE < last and bars.common(one.symbol, other.symbol) > _TOGETHER
+    first = max(listing.first, other.first)
+    last = min(listing.last or dt.date.max, other.last or dt.date.max)
+    return first + _DAY_TOLERANCE < last and bars.common(listing.symbol, other.symbol) > _MAX_COMMON
 
 
-def _goes_on(old: str, change: Change, bars: BarDays) -> bool:
-    """Whether the old ticker is traded on after a company is said to have left it."""
-    return bars.has(old, change.place + _TOGETHER, len(bars.sessions) - 1)
+def _is_traded_on(old: str, change: Change, bars: BarDays) -> bool:
+    """Return whether the old ticker is still traded after a company is said to have left it."""
+    return bars.has(old, change.place + _MAX_COMMON, len(bars.sessions) - 1)
 
 
-def _place(listing: Listing) -> tuple[Listing, int | None]:
+def _identity(listing: Listing) -> tuple[Listing, int | None]:
     return listing, listing.instrument
 
 
 def key_of(listing: Listing) -> tuple[str, int, str]:
-    """What tells a listing from all others of a store: a company may come back to a ticker."""
+    """Return the unique key of a stored listing: a company may return to a ticker later."""
     assert listing.instrument is not None
     first = "" if listing.first is None else listing.first.isoformat()
     return listing.symbol, listing.instrument, first
 
 
 def _by_ticker_and_end(listing: Listing) -> tuple[str, dt.date]:
-    return listing.symbol, _end(listing)
+    return listing.symbol, _last_day(listing)
 
 
-def _with_real_figis(told: Iterable[Listing]) -> list[Listing]:
-    """The rows without FIGIs that are told of more tickers than a company ever had."""
-    rows = list(told)
+def _with_real_figis(reported: Iterable[Listing]) -> list[Listing]:
+    """Return the rows, without FIGIs that are reported for more tickers than a company ever had."""
+    rows = list(reported)
     tickers: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows:
         tickers[row.figi or ""].add(row.symbol)
@@ -275,21 +297,21 @@ def _with_real_figis(told: Iterable[Listing]) -> list[Listing]:
     return [replace(row, figi=None) if row.figi in shared else row for row in rows]
 
 
-def _different(rows: Iterable[Listing]) -> list[Listing]:
-    """The rows of one ticker without those that tell what another of them tells."""
-    found: dict[object, Listing] = {}
+def _distinct(rows: Iterable[Listing]) -> list[Listing]:
+    """Return the rows of one ticker, without those that repeat what another row says."""
+    distinct: dict[object, Listing] = {}
     for row in rows:
-        found[(row.figi, row.first, row.last, row.renamed_from) if row.figi else row] = row
-    different = list(found.values())
+        distinct[(row.figi, row.first, row.last, row.renamed_from) if row.figi else row] = row
+    unique_rows = list(distinct.values())
     return [
-        one
-        for one in different
-        if not any(_says_less(one, other) for other in different if other is not one)
+        row
+        for row in unique_rows
+        if not any(_is_redundant(row, other) for other in unique_rows if other is not row)
     ]
 
 
-def _says_less(row: Listing, other: Listing) -> bool:
-    """Whether a row has nothing that could make it another company's than a second row."""
+def _is_redundant(row: Listing, other: Listing) -> bool:
+    """Return whether a row says nothing that could make it a different company than another row."""
     return (
         not any((row.figi, row.first, row.last, row.renamed_from, row.renamed_to))
         and (other.renamed_from or other.renamed_to) is not None
@@ -298,201 +320,208 @@ def _says_less(row: Listing, other: Listing) -> bool:
     )
 
 
-def _completed(row: Listing, known: Listing) -> Listing:
-    """What is told, and of what was known the parts that are not told: None is unknown.
+def _complete(row: Listing, stored: Listing) -> Listing:
+    """Return a reported row with its unknown (None) fields taken from the stored listing.
 
-    But for the end of the listing, of which None is news.
+    The last day is not taken: None is news there, as the listing has not ended.
     """
-    kept = {name: getattr(known, name) for name in _KEPT if getattr(row, name) is None}
-    return replace(row, instrument=known.instrument, **kept)
+    known = {name: getattr(stored, name) for name in _MERGED_FIELDS if getattr(row, name) is None}
+    return replace(row, instrument=stored.instrument, **known)
 
 
 class _Book:
-    """Listings by ticker and by company, as they become known."""
+    """The listings by ticker and by company, updated with each reported row."""
 
-    def __init__(self, stored: Iterable[Listing], told: Iterable[Listing] = ()) -> None:
-        self._of_ticker: defaultdict[str, list[Listing]] = defaultdict(list)
-        self._of_instrument: defaultdict[int, list[Listing]] = defaultdict(list)
-        self._of_figi: defaultdict[str, set[int]] = defaultdict(set)
-        self._told: defaultdict[str, set[str]] = defaultdict(set)
-        """Tickers of which a FIGI is told now."""
+    def __init__(self, stored: Iterable[Listing], reported: Iterable[Listing] = ()) -> None:
+        self._by_ticker: defaultdict[str, list[Listing]] = defaultdict(list)
+        self._by_instrument: defaultdict[int, list[Listing]] = defaultdict(list)
+        self._by_figi: defaultdict[str, set[int]] = defaultdict(set)
+        self._reported_tickers: defaultdict[str, set[str]] = defaultdict(set)
+        """Tickers for which a FIGI is reported now."""
         self._figis: defaultdict[str, set[str]] = defaultdict(set)
-        """FIGIs, or empty texts, that are told of a ticker now."""
+        """FIGIs (or empty texts) that are reported for a ticker now."""
         for listing in stored:
-            self.put(listing)
-        for row in told:
-            self._told[row.figi or ""].add(row.symbol)
+            self.add_listing(listing)
+        for row in reported:
+            self._reported_tickers[row.figi or ""].add(row.symbol)
             self._figis[row.symbol].add(row.figi or "")
-        self._last = max(self._of_instrument, default=0)
+        self._last_number = max(self._by_instrument, default=0)
 
     def listings(self) -> list[Listing]:
-        """All of them, by ticker, company and time."""
-        every = chain.from_iterable(self._of_ticker.values())
-        return sorted(every, key=key_of)
+        """Return all listings, by ticker, company and time."""
+        all_listings = chain.from_iterable(self._by_ticker.values())
+        return sorted(all_listings, key=key_of)
 
     def of_ticker(self, symbol: str) -> Sequence[Listing]:
-        """The listings of a ticker."""
-        return self._of_ticker.get(symbol, ())
+        """Return the listings of a ticker."""
+        return self._by_ticker.get(symbol, ())
 
-    def of_instrument(self, number: int) -> Sequence[Listing]:
-        """The listings of a company."""
-        return tuple(self._of_instrument.get(number, ()))
+    def of_company(self, number: int) -> Sequence[Listing]:
+        """Return the listings of a company."""
+        return tuple(self._by_instrument.get(number, ()))
 
-    def of_equal_figis(self) -> list[list[int]]:
-        """Companies that share a FIGI and are not one yet."""
-        return [sorted(some) for figi, some in self._of_figi.items() if figi and len(some) > 1]
+    def equal_figis(self) -> list[list[int]]:
+        """Return groups of companies that share a FIGI and are not yet joined."""
+        return [
+            sorted(numbers) for figi, numbers in self._by_figi.items() if figi and len(numbers) > 1
+        ]
 
     def number_of(self, listing: Listing) -> int | None:
-        """The number of a listing's company now: companies may have been joined meanwhile."""
-        found = (one.instrument for one in self._of_ticker[listing.symbol] if one == listing)
-        return next(found, None)
+        """Return the current number of a listing's company, which may have been joined since."""
+        numbers = (
+            other.instrument for other in self._by_ticker[listing.symbol] if other == listing
+        )
+        return next(numbers, None)
 
-    def is_alone(self, listing: Listing) -> bool:
-        """Whether no other listing of its ticker is told."""
-        return len(self._of_ticker[listing.symbol]) == 1
+    def is_only_listing(self, listing: Listing) -> bool:
+        """Return whether the ticker has no other listing."""
+        return len(self._by_ticker[listing.symbol]) == 1
 
     def is_only_owner(self, listing: Listing) -> bool:
-        """Whether no other company had the ticker of a listing."""
-        return len({one.instrument for one in self._of_ticker[listing.symbol]}) == 1
+        """Return whether no other company had the ticker of a listing."""
+        return len({other.instrument for other in self._by_ticker[listing.symbol]}) == 1
 
-    def put(self, listing: Listing) -> None:
-        """Note a listing of the company whose number it has."""
+    def add_listing(self, listing: Listing) -> None:
+        """Add a listing to the company whose number it has."""
         assert listing.instrument is not None
-        self._of_ticker[listing.symbol].append(listing)
-        self._of_instrument[listing.instrument].append(listing)
+        self._by_ticker[listing.symbol].append(listing)
+        self._by_instrument[listing.instrument].append(listing)
         if listing.figi:
-            self._of_figi[listing.figi].add(listing.instrument)
+            self._by_figi[listing.figi].add(listing.instrument)
 
-    def _forget(self, listing: Listing) -> None:
+    def _remove(self, listing: Listing) -> None:
         assert listing.instrument is not None
-        tickers = self._of_instrument[listing.instrument]
-        for some in (self._of_ticker[listing.symbol], tickers):
-            some[:] = [one for one in some if one is not listing]
-        if listing.figi not in {one.figi for one in tickers}:
-            self._of_figi[listing.figi or ""].discard(listing.instrument)
+        company_listings = self._by_instrument[listing.instrument]
+        for listings in (self._by_ticker[listing.symbol], company_listings):
+            listings[:] = [known for known in listings if known is not listing]
+        if listing.figi not in {known.figi for known in company_listings}:
+            self._by_figi[listing.figi or ""].discard(listing.instrument)
 
-    def known(self, symbol: str, rows: Sequence[Listing]) -> list[Listing | None]:
-        """The listing that each told one of a ticker is, None for a new one."""
-        free = list(self._of_ticker[symbol])
-        found: list[Listing | None] = [None] * len(rows)
-        for agrees in (self._same_figi, _same_end, _same_time, self._still_open):
-            for place, row in enumerate(rows):
-                if found[place] is None:
-                    found[place] = next((one for one in free if agrees(one, row)), None)
-                    free = [one for one in free if one is not found[place]]
-        return found
+    def match_rows(self, symbol: str, rows: Sequence[Listing]) -> list[Listing | None]:
+        """Return the stored listing that each reported row matches, None for a new one."""
+        free = list(self._by_ticker[symbol])
+        matches: list[Listing | None] = [None] * len(rows)
+        for is_match in (self._same_figi, _same_end, _same_time, self._may_continue):
+            for i, row in enumerate(rows):
+                if matches[i] is None:
+                    matches[i] = next((stored for stored in free if is_match(stored, row)), None)
+                    free = [stored for stored in free if stored is not matches[i]]
+        return matches
 
-    def _still_open(self, stored: Listing, row: Listing) -> bool:
-        """Whether it can be nobody else: nothing says that the stored one has ended."""
+    def _may_continue(self, stored: Listing, row: Listing) -> bool:
+        """Return whether the row may be the stored listing, which is not reported to have ended."""
         if stored.figi and row.figi and stored.figi != row.figi:
-            # A FIGI may be corrected, unless one of the two is of a company with another ticker.
+            # A FIGI may be corrected, unless one of the two FIGIs belongs to a company with another
+            # ticker.
             figis = (stored.figi, row.figi)
-            if any(self._tickers_of(figi) - {row.symbol} for figi in figis):
+            if any(self._tickers_of_figi(figi) - {row.symbol} for figi in figis):
                 return False
         return stored.last is None and _begins_by(stored.first, row.last)
 
-    def _tickers_of(self, figi: str) -> set[str]:
-        numbers = self._of_figi.get(figi, ())
-        stored = {one.symbol for number in numbers for one in self._of_instrument[number]}
-        return stored | self._told.get(figi, set())
+    def _tickers_of_figi(self, figi: str) -> set[str]:
+        numbers = self._by_figi.get(figi, ())
+        stored = {listing.symbol for number in numbers for listing in self._by_instrument[number]}
+        return stored | self._reported_tickers.get(figi, set())
 
-    def after_its_old_ticker(self, row: Listing) -> Listing:
-        """A new row with the ticker that its FIGI had, where one of the two changed its owner."""
+    def with_previous_ticker(self, row: Listing) -> Listing:
+        """Return a new row with the previous ticker of its FIGI, if a ticker changed owner."""
         if not row.figi or row.renamed_from:
             return row
-        taken = any(one.figi not in (None, row.figi) for one in self._of_ticker[row.symbol])
-        numbers = self._of_figi.get(row.figi, ())
-        left = [
-            one.symbol
+        is_taken = any(other.figi not in (None, row.figi) for other in self._by_ticker[row.symbol])
+        numbers = self._by_figi.get(row.figi, ())
+        left_tickers = [
+            listing.symbol
             for number in numbers
-            for one in self._of_instrument[number]
-            if one.figi == row.figi
-            and one.last is None
-            and row.figi not in self._figis[one.symbol]
-            and (taken or self._figis[one.symbol])
+            for listing in self._by_instrument[number]
+            if listing.figi == row.figi
+            and listing.last is None
+            and row.figi not in self._figis[listing.symbol]
+            and (is_taken or self._figis[listing.symbol])
         ]
-        return replace(row, renamed_from=left[-1]) if left else row
+        return replace(row, renamed_from=left_tickers[-1]) if left_tickers else row
 
     def _same_figi(self, stored: Listing, row: Listing) -> bool:
         if stored.figi is None or stored.figi != row.figi:
             return False
-        # A company that went on under another ticker may have come back to this one.
+        # A company that continued under another ticker may have returned to this one.
         assert stored.instrument is not None
-        tickers = self._of_instrument[stored.instrument]
-        if max(tickers, key=_end) is stored:
+        company_listings = self._by_instrument[stored.instrument]
+        if max(company_listings, key=_last_day) is stored:
             return True
         return row.last is not None and _begins_by(row.first, stored.last)
 
-    def correct(self, known: Listing, told: Listing) -> Listing:
-        """Put what is told in the place of what was known of the same."""
-        self._forget(known)
-        self.put(told)
-        return told
+    def update(self, stored: Listing, reported: Listing) -> Listing:
+        """Replace a stored listing by the reported one."""
+        self._remove(stored)
+        self.add_listing(reported)
+        return reported
 
-    def add(self, row: Listing) -> None:
-        """Note a listing that is new, of the company that it continues or of a new one."""
-        row = replace(row, instrument=None)  # a number that another store gave means nothing here
+    def add_new(self, row: Listing) -> None:
+        """Add a new listing to the company that it continues, or to a new company."""
+        row = replace(row, instrument=None)  # a number of another store means nothing here
         for instrument in self._candidates(row):
-            tickers = self._of_instrument[instrument]
-            if all(_in_turn(other, row) for other in tickers):
-                self.put(replace(_returned(row, tickers), instrument=instrument))
+            listings = self._by_instrument[instrument]
+            if all(_in_sequence(other, row) for other in listings):
+                self.add_listing(replace(_with_return_day(row, listings), instrument=instrument))
                 return
-        self._last += 1
-        self.put(replace(row, instrument=self._last))
+        self._last_number += 1
+        self.add_listing(replace(row, instrument=self._last_number))
 
-    def join(self, row: Listing) -> None:
-        """Make one of two companies that a listing tells are one, later than they came."""
-        # Its number may be another by now: one of its other tickers was joined.
-        row = next(one for one in self._of_ticker[row.symbol] if one == row)
+    def join_candidates(self, row: Listing) -> None:
+        """Join two companies that a listing reports to be one, after both were added."""
+        # Its number may have changed: one of its other tickers was joined.
+        row = next(known for known in self._by_ticker[row.symbol] if known == row)
         assert row.instrument is not None
-        mine = self._of_instrument[row.instrument]
+        own = self._by_instrument[row.instrument]
         for instrument in self._candidates(row):
-            others = self._of_instrument[instrument]
-            if all(_in_turn(one, other) for one in mine for other in others):
-                self.merge(instrument, row.instrument)
+            others = self._by_instrument[instrument]
+            if all(_in_sequence(listing, other) for listing in own for other in others):
+                self.merge_companies(instrument, row.instrument)
                 return
 
-    def merge(self, one: int, other: int) -> None:
-        """Make one company of two; the lower number stays."""
-        if one == other:
+    def merge_companies(self, first: int, second: int) -> None:
+        """Make two companies one; the lower number stays."""
+        if first == second:
             return
-        both = sorted((*self._of_instrument[one], *self._of_instrument[other]), key=_end)
-        number, kept = min(one, other), list[Listing]()
+        both = sorted((*self._by_instrument[first], *self._by_instrument[second]), key=_last_day)
+        number, merged = min(first, second), list[Listing]()
         for listing in both:
-            self._forget(listing)
+            self._remove(listing)
         for listing in both:
-            same = [other for other in both if other.symbol == listing.symbol]
-            if len(same) > 1 and _is_bare(listing):
-                continue  # a listing that was only inferred, and is told now
-            kept.append(replace(_returned(listing, kept), instrument=number))
-            self.put(kept[-1])
+            same_ticker = [other for other in both if other.symbol == listing.symbol]
+            if len(same_ticker) > 1 and _is_ticker_only(listing):
+                continue  # an inferred listing, which is reported now
+            merged.append(replace(_with_return_day(listing, merged), instrument=number))
+            self.add_listing(merged[-1])
 
     def _candidates(self, row: Listing) -> list[int]:
-        """The companies that a listing says it is of, itself not counted."""
-        same = self._of_figi.get(row.figi or "", set()) - {row.instrument}
-        if same:
-            return sorted(filter(None, same))
-        if any(_is_over(one, row) for one in self._of_instrument.get(row.instrument or 0, [])):
-            return []  # what it was before is known
-        earlier = [
-            one
-            for one in self._of_ticker.get(row.renamed_from or "", [])
-            if not (one.figi and row.figi) and _is_over(one, row)
+        """Return the other companies to which a listing may belong."""
+        same_figi = self._by_figi.get(row.figi or "", set()) - {row.instrument}
+        if same_figi:
+            return sorted(filter(None, same_figi))
+        if any(
+            _ends_before(other, row) for other in self._by_instrument.get(row.instrument or 0, [])
+        ):
+            return []  # its previous listing is known
+        previous = [
+            other
+            for other in self._by_ticker.get(row.renamed_from or "", [])
+            if not (other.figi and row.figi) and _ends_before(other, row)
         ]
-        found = [one.instrument for one in sorted(earlier, key=_end, reverse=True)]
-        return [instrument for instrument in found if instrument not in (None, row.instrument)]
+        numbers = [other.instrument for other in sorted(previous, key=_last_day, reverse=True)]
+        return [number for number in numbers if number not in (None, row.instrument)]
 
 
-def _returned(row: Listing, earlier: Iterable[Listing]) -> Listing:
-    """A listing after others of its company; one may come back to a ticker that it had."""
-    ends = [one.last for one in earlier if one.last]
-    if row.first is None and ends and row.symbol in {one.symbol for one in earlier}:
-        return replace(row, first=max(ends) + _DAY)
+def _with_return_day(row: Listing, earlier: Iterable[Listing]) -> Listing:
+    """Return a listing with a first day if its company returns to a ticker that it had."""
+    last_days = [listing.last for listing in earlier if listing.last]
+    if row.first is None and last_days and row.symbol in {listing.symbol for listing in earlier}:
+        return replace(row, first=max(last_days) + _DAY)
     return row
 
 
-def _is_bare(listing: Listing) -> bool:
-    """Whether nothing but its ticker is known of a listing."""
+def _is_ticker_only(listing: Listing) -> bool:
+    """Return whether nothing but its ticker is known of a listing."""
     return listing == Listing(listing.symbol)
 
 
@@ -510,17 +539,17 @@ def _begins_by(first: dt.date | None, last: dt.date | None) -> bool:
     return first is None or last is None or first <= last
 
 
-def _in_turn(one: Listing, other: Listing) -> bool:
-    """Whether both can be of one company, which has one ticker at a time."""
-    return _is_over(one, other) or _is_over(other, one)
+def _in_sequence(listing: Listing, other: Listing) -> bool:
+    """Return whether both can be of one company, which has one ticker at a time."""
+    return _ends_before(listing, other) or _ends_before(other, listing)
 
 
-def _is_over(listing: Listing, by: Listing) -> bool:
-    """Whether a listing makes room for another."""
-    if listing.last is None or listing.last >= _end(by):
+def _ends_before(listing: Listing, later: Listing) -> bool:
+    """Return whether a listing ends before another begins, give or take some days."""
+    if listing.last is None or listing.last >= _last_day(later):
         return False
-    return by.first is None or listing.last < by.first + _OVERLAP
+    return later.first is None or listing.last < later.first + _RENAME_OVERLAP
 
 
-def _end(listing: Listing) -> dt.date:
+def _last_day(listing: Listing) -> dt.date:
     return listing.last or dt.date.max

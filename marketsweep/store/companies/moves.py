@@ -1,4 +1,4 @@
-"""Where the earlier bars of a company stand: the tickers that it had before."""
+"""Ticker changes of a company: under which earlier ticker its older bars are stored."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _DAY: Final = dt.timedelta(days=1)
 
 
 class Move(Struct, frozen=True):
-    """Before `day` the bars of an instrument stand under the ticker `before`.
+    """Before `day` the bars of an instrument are stored under the ticker `before`.
 
-    None for none: what stands there under its own ticker is of another instrument.
+    If `before` is None, there are none: older bars under the ticker belong to another instrument.
     """
 
     day: dt.date
@@ -25,43 +25,45 @@ class Move(Struct, frozen=True):
 
 
 def moves_of(lives: Iterable[Life], as_of: dt.date) -> dict[str, list[Move]]:
-    """Return, by ticker, the moves of the company that has it on a day or had it last.
+    """Return, by ticker, the moves of the company that has the ticker on `as_of` or had it last.
 
-    Newest first. `lives` are those of instruments that had several tickers, and of tickers that
-    several had.
+    Moves are newest first. `lives` are the lives of instruments with several tickers, and of
+    tickers with several instruments.
     """
-    of_ticker: defaultdict[str, list[Life]] = defaultdict(list)
-    of_instrument: defaultdict[int, list[Life]] = defaultdict(list)
+    by_ticker: defaultdict[str, list[Life]] = defaultdict(list)
+    by_instrument: defaultdict[int, list[Life]] = defaultdict(list)
     for life in lives:
         if life.first is None or life.first <= as_of:
-            of_ticker[life.symbol].append(life)
-            of_instrument[life.instrument].append(life)
-    found = {}
-    for symbol, owners in of_ticker.items():
-        life = max(owners, key=_end)
-        moves = list(_moves(life, of_instrument[life.instrument], of_ticker))
-        # Nobody has a ticker before whoever had it, or what it was, has given it up.
+            by_ticker[life.symbol].append(life)
+            by_instrument[life.instrument].append(life)
+    moves_by_symbol = {}
+    for symbol, symbol_lives in by_ticker.items():
+        life = max(symbol_lives, key=_last_day)
+        moves = list(_moves_back(life, by_instrument[life.instrument], by_ticker))
+        # A company has a ticker only after the previous owner, or its own old ticker, has ended.
         if moves and moves[0].day <= as_of:
-            found[symbol] = moves
-    return found
+            moves_by_symbol[symbol] = moves
+    return moves_by_symbol
 
 
-def _moves(
-    life: Life, tickers: Sequence[Life], of_ticker: Mapping[str, Sequence[Life]]
+def _moves_back(
+    life: Life, company_lives: Sequence[Life], by_ticker: Mapping[str, Sequence[Life]]
 ) -> Iterator[Move]:
-    for earlier in sorted(tickers, key=_end, reverse=True):
-        if earlier.last is None or life.first is None or _end(earlier) >= _end(life):
+    for earlier in sorted(company_lives, key=_last_day, reverse=True):
+        if earlier.last is None or life.first is None or _last_day(earlier) >= _last_day(life):
             continue
-        # Told of both tickers for some days, the new one counts from its first on.
-        after = earlier.last + _DAY
-        day = min(after, life.first) if life.first > earlier.last else life.first
+        # If both tickers are reported for some days, the new one counts from its first day.
+        next_day = earlier.last + _DAY
+        day = min(next_day, life.first) if life.first > earlier.last else life.first
         yield Move(day, earlier.symbol)
         life = earlier
-    others = [one for one in of_ticker[life.symbol] if one.instrument != life.instrument]
-    before = [one.last for one in others if one.last and _end(one) < _end(life)]
-    if before:
-        yield Move(max(before) + _DAY, None)
+    others = [other for other in by_ticker[life.symbol] if other.instrument != life.instrument]
+    last_days = [
+        other.last for other in others if other.last and _last_day(other) < _last_day(life)
+    ]
+    if last_days:
+        yield Move(max(last_days) + _DAY, None)
 
 
-def _end(life: Life) -> dt.date:
+def _last_day(life: Life) -> dt.date:
     return life.last or dt.date.max

@@ -1,4 +1,4 @@
-"""In which sessions some tickers have bars: kept as runs, and extended by what is committed."""
+"""Sessions in which tickers have bars: stored as runs of days, and extended by each commit."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from numpy.typing import NDArray
 from marketsweep.store.companies.bar_days import BarDays
 from marketsweep.store.segments.reading import Segments
 
-Days = Mapping[str, Sequence[tuple[dt.date, dt.date]]]
-"""Runs of a ticker's bars as their first and last days: every stored session in between has one."""
+DayRuns = Mapping[str, Sequence[tuple[dt.date, dt.date]]]
+"""Runs of a ticker's bars as first and last day; every stored session in between has a bar."""
 
 
-def bar_days(sessions: Sequence[dt.date], runs: Days) -> BarDays:
-    """The runs of some tickers as places among the stored sessions."""
+def bar_days(sessions: Sequence[dt.date], runs: DayRuns) -> BarDays:
+    """Return the stored runs of tickers as `BarDays`, by the places of the sessions."""
     places = {day: place for place, day in enumerate(sessions)}
     return BarDays(
         sessions,
         {
-            symbol: _joined([(places[first], places[last]) for first, last in some])
-            for symbol, some in runs.items()
+            symbol: _merge_runs([(places[first], places[last]) for first, last in day_runs])
+            for symbol, day_runs in runs.items()
         },
     )
 
 
 def days_of(bars: BarDays, symbols: Iterable[str]) -> dict[str, list[tuple[dt.date, dt.date]]]:
-    """The runs of some tickers as days, to be kept."""
+    """Return the runs of tickers as days, as the catalog stores them."""
     return {
         symbol: [(bars.day(first), bars.day(last)) for first, last in bars.runs(symbol)]
         for symbol in symbols
@@ -40,52 +40,57 @@ def read_runs(
     sessions: Sequence[dt.date],
     segments: Segments,
     columns: Mapping[str, int],
-    kept: Days,
+    stored: DayRuns,
     changed: Iterable[dt.date] | None,
 ) -> BarDays:
-    """The runs of tickers with their columns on the axis.
+    """Return the runs of the tickers in `columns` (ticker to column of the axis).
 
-    Those in `kept` are read again in the sessions that changed since (None: in all); the others
-    are read in all sessions. Bars are added to a store and not taken away. Raises StoreDamaged.
+    Runs in `stored` are updated from the sessions in `changed`, or read anew in all sessions if
+    `changed` is None. Other tickers are read in all sessions. Bars are only added to a store, never
+    removed. Raises StoreDamaged if a segment does not match its checksum.
     """
-    known = {} if changed is None else {s: runs for s, runs in kept.items() if s in columns}
-    fresh = [symbol for symbol in columns if symbol not in known]
-    runs = dict(_read(range(len(sessions)), segments, {s: columns[s] for s in fresh}))
-    if known:
+    usable = {} if changed is None else {s: runs for s, runs in stored.items() if s in columns}
+    new_symbols = [symbol for symbol in columns if symbol not in usable]
+    runs = dict(_read_runs(range(len(sessions)), segments, {s: columns[s] for s in new_symbols}))
+    if usable:
         places = [bisect_left(sessions, day) for day in sorted(set(changed or ()))]
-        before = bar_days(sessions, known)
-        added = dict(_read(places, segments, {s: columns[s] for s in known}))
-        for symbol in known:
-            # A session that was stored meanwhile may lie within a run.
-            held = _without(before.runs(symbol), places)
-            runs[symbol] = _joined(sorted([*held, *added.get(symbol, ())]))
+        stored_bars = bar_days(sessions, usable)
+        added_runs = dict(_read_runs(places, segments, {s: columns[s] for s in usable}))
+        for symbol in usable:
+            # A session that was stored since may lie within a run.
+            unchanged = _remove_places(stored_bars.runs(symbol), places)
+            runs[symbol] = _merge_runs(sorted([*unchanged, *added_runs.get(symbol, ())]))
     return BarDays(sessions, runs)
 
 
-def _read(
+def _read_runs(
     places: range | Sequence[int], segments: Segments, columns: Mapping[str, int]
 ) -> Iterable[tuple[str, list[tuple[int, int]]]]:
-    """The runs of tickers in some sessions, by their places, ascending."""
+    """Yield the runs of each ticker within `places`, which are ascending."""
     symbols = list(columns)
-    of = np.fromiter((columns[symbol] for symbol in symbols), np.int64, len(symbols))
+    column_numbers = np.fromiter((columns[symbol] for symbol in symbols), np.int64, len(symbols))
     if not symbols or not len(places):
         return
-    wanted = np.asarray(places, dtype=np.int64)
-    there = segments.holds(places if isinstance(places, range) else wanted, of)
-    yield from zip(symbols, _runs(there, wanted), strict=True)
+    place_array = np.asarray(places, dtype=np.int64)
+    has_bar = segments.holds(places if isinstance(places, range) else place_array, column_numbers)
+    yield from zip(symbols, _column_runs(has_bar, place_array), strict=True)
 
 
-def _runs(there: NDArray[np.bool_], places: NDArray[np.int64]) -> Iterable[list[tuple[int, int]]]:
-    for column in there.T:
-        held = places[column]
+def _column_runs(
+    has_bar: NDArray[np.bool_], places: NDArray[np.int64]
+) -> Iterable[list[tuple[int, int]]]:
+    for mask in has_bar.T:
+        held = places[mask]
         breaks = np.flatnonzero(np.diff(held) > 1) + 1
         firsts = held[np.concatenate([[0], breaks])] if held.size else held
         lasts = held[np.concatenate([breaks - 1, [len(held) - 1]])] if held.size else held
         yield list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
-def _without(runs: Sequence[tuple[int, int]], places: Sequence[int]) -> Iterable[tuple[int, int]]:
-    """Ascending runs without some places, ascending."""
+def _remove_places(
+    runs: Sequence[tuple[int, int]], places: Sequence[int]
+) -> Iterable[tuple[int, int]]:
+    """Yield ascending runs without the given places, which are ascending."""
     for run in runs:
         first, last = run
         for place in places[bisect_left(places, first) : bisect_right(places, last)]:
@@ -96,12 +101,12 @@ def _without(runs: Sequence[tuple[int, int]], places: Sequence[int]) -> Iterable
             yield first, last
 
 
-def _joined(runs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ascending runs, those that touch or overlap made one."""
-    found: list[tuple[int, int]] = []
+def _merge_runs(runs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Merge ascending runs that touch or overlap."""
+    merged: list[tuple[int, int]] = []
     for first, last in runs:
-        if found and first <= found[-1][1] + 1:
-            found[-1] = found[-1][0], max(found[-1][1], last)
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(merged[-1][1], last)
         else:
-            found.append((first, last))
-    return found
+            merged.append((first, last))
+    return merged

@@ -1,7 +1,7 @@
 """Tickers that a company gives up for a while: XYZ is XYZD for twenty sessions, then XYZ again.
 
-Sources tell such a ticker once, with the days of its last return or with none. The bars show the
-rest: a stretch of one ticker lies in a gap of the other, and begins where that gap begins.
+Sources report such a ticker once, with the days of its last return or without days. The bars show
+the rest: a stretch of one ticker lies in a gap of the other and begins where that gap begins.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from marketsweep.store.companies.bar_days import CLEAN, NEAR, BarDays
 
 
 class _Stretch(NamedTuple):
-    """Bars of a ticker between two clean gaps, by the places of their sessions."""
+    """Bars of a ticker between two clean gaps; `first` and `last` are places of sessions."""
 
     first: int
     last: int
@@ -26,82 +26,87 @@ class _Stretch(NamedTuple):
 def with_returns(
     listings: Sequence[Listing], shared: Container[str], bars: BarDays
 ) -> list[Listing]:
-    """The listings of one company in their order, one for each time under a ticker.
+    """Return the listings of one company in order, one for each period under a ticker.
 
-    `listings` are in their order. `shared` are tickers that other companies had too. A ticker that
-    is told for each of its times, or never returns, keeps the listings that it has.
+    `listings` are in order. `shared` are tickers that other companies had too. A ticker keeps its
+    listings if each of its periods is reported, or if it never returns.
     """
-    told = Counter(one.symbol for one in listings)
-    left = {one.renamed_from for one in listings}
-    usable = {symbol for symbol in told if symbol not in shared or symbol in left}
-    stretches = _in_turn(usable, bars)
-    while stretches and _has_ended(stretches[-1], listings, bars):
+    reported = Counter(listing.symbol for listing in listings)
+    left_tickers = {listing.renamed_from for listing in listings}
+    usable = {symbol for symbol in reported if symbol not in shared or symbol in left_tickers}
+    stretches = _alternating(usable, bars)
+    while stretches and _is_after_departure(stretches[-1], listings, bars):
         stretches.pop()
-    times = Counter(one.symbol for one in stretches)
-    if max(times.values(), default=1) == 1 or any(told[symbol] > 1 for symbol in times):
+    counts = Counter(stretch.symbol for stretch in stretches)
+    if max(counts.values(), default=1) == 1 or any(reported[symbol] > 1 for symbol in counts):
         return list(listings)
-    of_symbol = {
-        one.symbol: _times(one, stretches, bars) for one in listings if one.symbol in times
+    by_symbol = {
+        listing.symbol: _split_listing(listing, stretches, bars)
+        for listing in listings
+        if listing.symbol in counts
     }
-    newest = max(place for place, one in enumerate(listings) if one.symbol in times)
+    last_index = max(i for i, listing in enumerate(listings) if listing.symbol in counts)
     return [
-        *(one for one in listings[:newest] if one.symbol not in times),
-        *(next(of_symbol[one.symbol]) for one in stretches),
-        *listings[newest + 1 :],
+        *(listing for listing in listings[:last_index] if listing.symbol not in counts),
+        *(next(by_symbol[stretch.symbol]) for stretch in stretches),
+        *listings[last_index + 1 :],
     ]
 
 
 def comes_back(old: str, new: str, bars: BarDays) -> bool:
-    """Whether the bars of one ticker go on where those of another, which followed them, end."""
-    stretches = _in_turn({old, new}, bars)
+    """Return whether the old ticker's bars resume where the bars of the new ticker end."""
+    stretches = _alternating({old, new}, bars)
     return len(stretches) > 1 and stretches[-1].symbol == old
 
 
-def _in_turn(symbols: Iterable[str], bars: BarDays) -> list[_Stretch]:
-    """The stretches of bars that lead from one ticker to the next, the oldest first."""
-    found: list[_Stretch] = []
-    for one in sorted(stretch for symbol in symbols for stretch in _stretches(symbol, bars)):
-        if found and found[-1].symbol == one.symbol:
-            found[-1] = found[-1]._replace(last=one.last)
+def _alternating(symbols: Iterable[str], bars: BarDays) -> list[_Stretch]:
+    """Return the stretches that lead from one ticker to the next, oldest first."""
+    chain: list[_Stretch] = []
+    for stretch in sorted(stretch for symbol in symbols for stretch in _stretches_of(symbol, bars)):
+        if chain and chain[-1].symbol == stretch.symbol:
+            chain[-1] = chain[-1]._replace(last=stretch.last)
             continue
-        if found and not _follows(one, found[-1]):
-            found.clear()
-        found.append(one)
-    return found
+        if chain and not _starts_at_end(stretch, chain[-1]):
+            chain.clear()
+        chain.append(stretch)
+    return chain
 
 
-def _follows(one: _Stretch, before: _Stretch) -> bool:
-    """Whether a stretch begins where another ends; both tickers may have bars for some days."""
-    return -CLEAN <= one.first - before.last <= NEAR and one.last > before.last
+def _starts_at_end(stretch: _Stretch, previous: _Stretch) -> bool:
+    """Return whether a stretch begins where another ends; both may have bars for some days."""
+    return -CLEAN <= stretch.first - previous.last <= NEAR and stretch.last > previous.last
 
 
-def _stretches(symbol: str, bars: BarDays) -> Iterable[_Stretch]:
+def _stretches_of(symbol: str, bars: BarDays) -> Iterable[_Stretch]:
     runs = bars.runs(symbol)
-    begin = 0
-    for at, (_, last) in enumerate(runs, start=1):
-        if at == len(runs) or runs[at][0] > last + CLEAN:
-            yield _Stretch(runs[begin][0], last, symbol)
-            begin = at
+    start = 0
+    for i, (_, last) in enumerate(runs, start=1):
+        if i == len(runs) or runs[i][0] > last + CLEAN:
+            yield _Stretch(runs[start][0], last, symbol)
+            start = i
 
 
-def _has_ended(stretch: _Stretch, listings: Sequence[Listing], bars: BarDays) -> bool:
-    """Whether the company is told to have left a ticker for good before a stretch of its bars."""
-    symbols = {one.symbol for one in listings}
-    mine = [one for one in listings if one.symbol == stretch.symbol]
-    is_back = any(one.renamed_from in symbols for one in mine) or any(
-        one.renamed_to == stretch.symbol for one in listings
+def _is_after_departure(stretch: _Stretch, listings: Sequence[Listing], bars: BarDays) -> bool:
+    """Return whether the company is reported to have left a ticker for good before a stretch."""
+    symbols = {listing.symbol for listing in listings}
+    own = [listing for listing in listings if listing.symbol == stretch.symbol]
+    is_resumed = any(listing.renamed_from in symbols for listing in own) or any(
+        listing.renamed_to == stretch.symbol for listing in listings
     )
-    return not is_back and all(
-        one.last is not None and bars.place(one.last) + NEAR < stretch.first for one in mine
+    return not is_resumed and all(
+        listing.last is not None and bars.place(listing.last) + NEAR < stretch.first
+        for listing in own
     )
 
 
-def _times(listing: Listing, stretches: Iterable[_Stretch], bars: BarDays) -> Iterator[Listing]:
-    """A listing for each of its ticker's stretches; days that contradict the bars are left out."""
-    mine = [one for one in stretches if one.symbol == listing.symbol]
-    for at, stretch in enumerate(mine):
-        first = listing.first if at == 0 else bars.day(stretch.first)
-        last = listing.last if at + 1 == len(mine) else bars.day(stretch.last)
+def _split_listing(
+    listing: Listing, stretches: Iterable[_Stretch], bars: BarDays
+) -> Iterator[Listing]:
+    """Yield a listing for each stretch of its ticker, without days that contradict the bars."""
+    own = [stretch for stretch in stretches if stretch.symbol == listing.symbol]
+    for i, stretch in enumerate(own):
+        first = listing.first if i == 0 else bars.day(stretch.first)
+        last = listing.last if i + 1 == len(own) else bars.day(stretch.last)
         yield replace(
             listing,
             first=first if first is None or bars.place(first) <= stretch.last else None,

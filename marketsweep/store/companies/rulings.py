@@ -1,7 +1,7 @@
-"""What becomes of a told split or dividend, and the ones that count.
+"""Rulings on reported splits and dividends, and the actions that count.
 
-A told action is never changed: a *ruling* says whether it counts, for which ticker and on which
-day, and why. `judging` makes the rulings. Actions without one count just as they are told.
+A reported action is never changed: a *ruling* says whether it counts, for which ticker and on which
+day, and why. `judging` makes the rulings. An action without a ruling counts as reported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _Action = TypeVar("_Action", Split, Dividend)
 
 
 class Verdict(StrEnum):
-    """What becomes of a told action."""
+    """The decision about a reported action."""
 
     APPLIED = "applied"
     OTHER_TICKER = "applied to the ticker of that day"
@@ -36,20 +36,20 @@ class Verdict(StrEnum):
 
     @property
     def is_suspect(self) -> bool:
-        """Whether prices contradict the action, so that a scan that rests on it must warn."""
-        return self in _SUSPECT
+        """Whether prices contradict the action, so that a scan that depends on it must warn."""
+        return self in _SUSPECT_VERDICTS
 
     @property
     def is_told(self) -> bool:
-        """Whether a sync tells of such actions one by one."""
+        """Whether a sync lists such actions one by one."""
         return self not in (Verdict.OTHER_TICKER, Verdict.TOLD_TWICE, Verdict.OVERRULED)
 
 
-_SUSPECT: Final = {Verdict.MOVED, Verdict.REPEATED, Verdict.CONTRADICTED}
+_SUSPECT_VERDICTS: Final = {Verdict.MOVED, Verdict.REPEATED, Verdict.CONTRADICTED}
 
 
 class Ruling(NamedTuple):
-    """What becomes of a told action; `value` and `other` are its ratio, or its cash and 0."""
+    """The decision about a reported action; `value` and `other` are its ratio, or cash and 0."""
 
     kind: Kind
     symbol: str
@@ -58,58 +58,58 @@ class Ruling(NamedTuple):
     other: float
     verdict: Verdict
     ticker: str | None
-    """The ticker that it is applied to; None if it is not applied."""
+    """The ticker to which the action is applied; None if it is not applied."""
     day: dt.date | None
-    """The ex-date that it is applied on."""
+    """The ex-date on which the action is applied."""
     evidence: str
 
     @property
     def action(self) -> Split | Dividend:
-        """The action as told."""
+        """The action as reported."""
         if self.kind == "split":
             return Split(self.symbol, self.ex_date, self.value, self.other)
         return Dividend(self.symbol, self.ex_date, self.value)
 
     @property
     def said(self) -> str:
-        """The action in words, as `NFX 2024-09-06 split 1-for-50`."""
+        """The action as text: `NFX 2024-09-06 split 1-for-50`."""
         return f"{self.symbol} {self.ex_date} {said(self.action)}"
 
 
 def said(action: Split | Dividend) -> str:
-    """An action in words, without its ticker and day."""
+    """Return an action as text, without its ticker and day."""
     if isinstance(action, Split):
         return f"split {action.new:g}-for-{action.old:g}"
     return f"dividend {action.cash:g}"
 
 
 def effective(
-    told: Iterable[_Action],
+    reported: Iterable[_Action],
     rulings: Iterable[Ruling],
-    words: Iterable[Settled],
-    places: Mapping[tuple[str, dt.date], str],
+    overrides: Iterable[Settled],
+    override_tickers: Mapping[tuple[str, dt.date], str],
 ) -> list[_Action]:
-    """The actions of one kind that count, by symbol and ex-date, under the tickers of their days.
+    """Return the actions of one kind that count, by symbol and ex-date, under that day's ticker.
 
-    `rulings` and `words` are those of this kind. `places` gives the ticker of that day for the
-    symbol and day of a word that the user gave under another one.
+    `rulings` and the user's `overrides` are of the same kind. `override_tickers` gives the ticker
+    of that day for each override that was entered under another ticker.
     """
-    ruled = {ruling.action: ruling for ruling in rulings}
-    spoken = {(word.symbol, word.ex_date) for word in words}
-    spoken |= {(places[place], place[1]) for place in spoken if place in places}
-    found: list[_Action] = []
-    for action in told:
-        ruling = ruled.get(action)
+    ruling_of = {ruling.action: ruling for ruling in rulings}
+    overridden = {(override.symbol, override.ex_date) for override in overrides}
+    overridden |= {(override_tickers[key], key[1]) for key in overridden if key in override_tickers}
+    counted: list[_Action] = []
+    for action in reported:
+        ruling = ruling_of.get(action)
         if ruling is None:
-            one = action
+            applied = action
         elif ruling.ticker is None or ruling.day is None:
             continue
         else:
-            one = action._replace(symbol=ruling.ticker, ex_date=ruling.day)
-        if (one.symbol, one.ex_date) not in spoken:
-            found.append(one)
-    for word in words:
-        if word.action is not None:
-            ticker = places.get((word.symbol, word.ex_date), word.symbol)
-            found.append(cast("_Action", word.action._replace(symbol=ticker)))
-    return sorted(found)
+            applied = action._replace(symbol=ruling.ticker, ex_date=ruling.day)
+        if (applied.symbol, applied.ex_date) not in overridden:
+            counted.append(applied)
+    for override in overrides:
+        if override.action is not None:
+            ticker = override_tickers.get((override.symbol, override.ex_date), override.symbol)
+            counted.append(cast("_Action", override.action._replace(symbol=ticker)))
+    return sorted(counted)

@@ -1,4 +1,4 @@
-"""What the bars say against tenures that were worked out: each is named, and none is hidden."""
+"""Checks tenures against the bars, and reports every contradiction."""
 
 from __future__ import annotations
 
@@ -11,70 +11,70 @@ from operator import itemgetter
 from typing import Final
 
 from marketsweep.store.companies.bar_days import NEAR, BarDays
-from marketsweep.store.companies.tenures import Close, Doubt, Rule, Tenure
+from marketsweep.store.companies.tenures import Doubt, ReadClose, Rule, Tenure
 
-_JUMP: Final = log(1.6)
-"""A price that moves further at a rename than this is doubtful, in logs."""
+_MAX_PRICE_JUMP: Final = log(1.6)
+"""A price that moves by more than this at a rename, in logs, is doubtful."""
 
-_Piece = tuple[int, int, Tenure]
+_PlacedTenure = tuple[int, int, Tenure]
 
 
-def doubts_of(
+def find_doubts(
     tenures: Sequence[Tenure],
     bars: BarDays,
-    close: Close,
+    close: ReadClose,
     is_split: Callable[[str, int], bool],
 ) -> list[Doubt]:
-    """Return what is doubtful of tenures, by ticker.
+    """Return the doubts about tenures, by ticker.
 
-    `close` is the raw close of a ticker in a session, by its place. `is_split` says whether a
-    split of one of the tickers of a company is told near a session.
+    `close` returns the raw close of a ticker in a session (given by place). `is_split` returns
+    whether a split of a ticker is reported near a session.
     """
-    of_ticker: defaultdict[str, list[_Piece]] = defaultdict(list)
-    of_company: defaultdict[int, list[_Piece]] = defaultdict(list)
+    by_ticker: defaultdict[str, list[_PlacedTenure]] = defaultdict(list)
+    by_company: defaultdict[int, list[_PlacedTenure]] = defaultdict(list)
     for tenure in tenures:
-        piece = (_first(tenure, bars), _last(tenure, bars), tenure)
-        of_ticker[tenure.symbol].append(piece)
-        of_company[tenure.instrument].append(piece)
-    found = [doubt for pieces in of_ticker.values() for doubt in _of_ticker(pieces, bars)]
-    for pieces in of_company.values():
-        for earlier, later in pairwise(sorted(pieces, key=itemgetter(0, 1))):
-            found += _of_change(earlier, later, bars, close, is_split)
-    return sorted(dict.fromkeys(found))
+        placed = (_first_place(tenure, bars), _last_place(tenure, bars), tenure)
+        by_ticker[tenure.symbol].append(placed)
+        by_company[tenure.instrument].append(placed)
+    doubts = [doubt for placed in by_ticker.values() for doubt in _doubts_of_ticker(placed, bars)]
+    for company_tenures in by_company.values():
+        for earlier, later in pairwise(sorted(company_tenures, key=itemgetter(0, 1))):
+            doubts += _doubts_of_change(earlier, later, bars, close, is_split)
+    return sorted(dict.fromkeys(doubts))
 
 
-def _of_ticker(pieces: Iterable[_Piece], bars: BarDays) -> Iterator[Doubt]:
-    """What is doubtful of the owners of one ticker."""
-    ordered = sorted(pieces, key=itemgetter(0, 1))
+def _doubts_of_ticker(tenures: Iterable[_PlacedTenure], bars: BarDays) -> Iterator[Doubt]:
+    """Yield doubts about the owners of one ticker."""
+    ordered = sorted(tenures, key=itemgetter(0, 1))
     symbol = ordered[0][2].symbol
-    for (first, last, earlier), (after, _, later) in pairwise(ordered):
-        untold = earlier.last is None or later.first is None or later.rule is Rule.NEXT
-        unclear = untold or first > last or last >= after
-        if unclear and earlier.instrument != later.instrument:
+    for (first, last, earlier), (next_first, _, later) in pairwise(ordered):
+        is_unreported = earlier.last is None or later.first is None or later.rule is Rule.NEXT
+        is_unclear = is_unreported or first > last or last >= next_first
+        if is_unclear and earlier.instrument != later.instrument:
             yield Doubt(symbol, symbol, "several companies had it, and nothing tells when")
-    free, lost = 0, list[tuple[int, int]]()
+    next_free, orphan_runs = 0, list[tuple[int, int]]()
     for first, last, _ in [*ordered, (len(bars.sessions), 0, None)]:
-        lost += [
-            (max(since, free), min(until, first - 1))
-            for since, until in bars.runs(symbol)
-            if max(since, free) <= min(until, first - 1)
+        orphan_runs += [
+            (max(run_first, next_free), min(run_last, first - 1))
+            for run_first, run_last in bars.runs(symbol)
+            if max(run_first, next_free) <= min(run_last, first - 1)
         ]
-        free = max(free, last + 1)
-    count = sum(last - first + 1 for first, last in lost)
+        next_free = max(next_free, last + 1)
+    count = sum(last - first + 1 for first, last in orphan_runs)
     if count > NEAR:
-        begin, end = bars.day(lost[0][0]), bars.day(lost[-1][1])
-        reason = f"{count:,} bars from {begin} to {end} are of no known company"
+        first_day, last_day = bars.day(orphan_runs[0][0]), bars.day(orphan_runs[-1][1])
+        reason = f"{count:,} bars from {first_day} to {last_day} are of no known company"
         yield Doubt(symbol, symbol, reason)
 
 
-def _of_change(
-    earlier: _Piece,
-    later: _Piece,
+def _doubts_of_change(
+    earlier: _PlacedTenure,
+    later: _PlacedTenure,
     bars: BarDays,
-    close: Close,
+    close: ReadClose,
     is_split: Callable[[str, int], bool],
 ) -> Iterator[Doubt]:
-    """What is doubtful of a company's change from one ticker to another."""
+    """Yield doubts about a company's change from one ticker to another."""
     (old_first, old_last, old), (first, last, new) = earlier, later
     if first > last or old_first > old_last:
         yield Doubt(new.symbol, old.symbol, "the days of the rename leave no time for one of them")
@@ -86,7 +86,7 @@ def _of_change(
         reason = f"the day of the rename is not known: both are traded in {common:,} sessions"
         yield Doubt(new.symbol, old.symbol, reason)
         return
-    before, after = _bar_before(old.symbol, old_last, bars), _bar_from(new.symbol, first, bars)
+    before, after = _last_bar(old.symbol, old_last, bars), _first_bar(new.symbol, first, bars)
     if before is None or after is None or before < old_first or after > last:
         yield Doubt(new.symbol, old.symbol, "one of them has no bar on its side of the rename")
         return
@@ -94,30 +94,32 @@ def _of_change(
         reason = f"{after - before - 1:,} sessions without a bar lie between them"
         yield Doubt(new.symbol, old.symbol, reason)
     prices = close(old.symbol, before), close(new.symbol, after)
-    moved = prices[1] / prices[0] if prices[0] else 0
-    if not (isfinite(moved) and moved > 0):
+    ratio = prices[1] / prices[0] if prices[0] else 0
+    if not (isfinite(ratio) and ratio > 0):
         return
-    if abs(log(moved)) > _JUMP and not (is_split(old.symbol, after) or is_split(new.symbol, after)):
+    if abs(log(ratio)) > _MAX_PRICE_JUMP and not (
+        is_split(old.symbol, after) or is_split(new.symbol, after)
+    ):
         reason = f"the price moves from {prices[0]:,.4g} to {prices[1]:,.4g} where they meet"
         yield Doubt(new.symbol, old.symbol, reason)
 
 
-def _first(tenure: Tenure, bars: BarDays) -> int:
+def _first_place(tenure: Tenure, bars: BarDays) -> int:
     return 0 if tenure.first is None else bars.place(tenure.first)
 
 
-def _last(tenure: Tenure, bars: BarDays) -> int:
+def _last_place(tenure: Tenure, bars: BarDays) -> int:
     newest = len(bars.sessions) - 1
     return newest if tenure.last is None else bisect_right(bars.sessions, tenure.last) - 1
 
 
-def _bar_before(symbol: str, place: int, bars: BarDays) -> int | None:
-    """The last session up to a place with a bar."""
-    found = [min(last, place) for first, last in bars.runs(symbol) if first <= place]
-    return found[-1] if found else None
+def _last_bar(symbol: str, place: int, bars: BarDays) -> int | None:
+    """Return the last session up to a place that has a bar."""
+    last_bars = [min(last, place) for first, last in bars.runs(symbol) if first <= place]
+    return last_bars[-1] if last_bars else None
 
 
-def _bar_from(symbol: str, place: int, bars: BarDays) -> int | None:
-    """The first session from a place on with a bar."""
-    found = (max(first, place) for first, last in bars.runs(symbol) if last >= place)
-    return next(found, None)
+def _first_bar(symbol: str, place: int, bars: BarDays) -> int | None:
+    """Return the first session from a place on that has a bar."""
+    first_bars = (max(first, place) for first, last in bars.runs(symbol) if last >= place)
+    return next(first_bars, None)

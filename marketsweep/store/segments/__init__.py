@@ -1,5 +1,5 @@
-"""Segments: the immutable files that hold the bars, a month or a part of one each.
+"""Segments: the immutable files of bars, each for a month or a part of one.
 
 `files.Segment` is one of them, checked and mapped into memory; `labels.Label` is what a segment
-says of itself, so that a lost catalog can be made again.
+says about itself, so that a lost catalog can be rebuilt.
 """

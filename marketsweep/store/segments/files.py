@@ -1,11 +1,11 @@
 """Segment files: a month of bars or a part of one, written whole, checked, mapped into memory.
 
 A segment is a plain `.npy`, float64 [5 fields, sessions, symbols], C order, with a label at its end
-(`labels`). It is never changed: a period that gets another bar gets another file. Its name holds
-the period and the CRC-32 of its bytes, so that the same bars have the same name however they came.
+(`labels`). It is never changed: a period with a new bar gets a new file. Its name holds the period
+and the CRC-32 of its bytes, so that equal bars always have the same file name.
 
-`whole_files.Disk` holds every operation on which durability rests, in one place and in the order in
-which they are done; the tests cut the power at each of them.
+`whole_files.Disk` has every operation that durability depends on, in one place and in order; the
+tests cut the power at each of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from marketsweep.errors import StoreDamaged, StoreError
 from marketsweep.store.segments.labels import Label
 
 try:
-    from isal.isal_zlib import crc32  # eight times as fast, to the same number
+    from isal.isal_zlib import crc32  # eight times as fast, with the same result
 except ImportError:
     from zlib import crc32
 
@@ -51,10 +51,10 @@ class Written(NamedTuple):
 
 
 def period_of(session: dt.date, newest: dt.date) -> str:
-    """The period of the segment that holds a session: its month, or a week of the newest month.
+    """Return the period of a session's segment: its month, or a week of the newest month.
 
-    It follows from the sessions that are stored alone, however they came. A session that is
-    appended so writes a week anew and not a month, which is put together when it is over.
+    It depends only on which sessions are stored. Appending a session therefore rewrites a week and
+    not a month; the weeks are joined when the month is over.
     """
     month = f"{session:%Y-%m}"
     if month != f"{newest:%Y-%m}":
@@ -65,48 +65,48 @@ def period_of(session: dt.date, newest: dt.date) -> str:
 def write_segment(
     disk: Disk, folder: Path, period: str, values: NDArray[np.float64], label: Label
 ) -> Written:
-    """Write a period's bars [5, sessions, symbols] under their final name.
+    """Write a period's bars, float64 [5, sessions, symbols], and return the name and checksum.
 
     The name is durable only after `Disk.sync_folder`, which serves many segments at once.
     """
-    header, end = _header(values.shape), label.pack()
+    header, label_bytes = _header(values.shape), label.pack()
     body = np.ascontiguousarray(values).data.cast("B")
-    checksum = crc32(end, crc32(body, crc32(header)))
+    checksum = crc32(label_bytes, crc32(body, crc32(header)))
     unfinished = folder / f"{period}{_UNFINISHED}"
     name = f"{period}.{checksum:08x}{SUFFIX}"
     try:
         with unfinished.open("wb", buffering=0) as file:
             disk.write(file, memoryview(header))
             disk.write(file, body)
-            disk.write(file, memoryview(end))
+            disk.write(file, memoryview(label_bytes))
             disk.sync(file)
         disk.rename(unfinished, folder / name)
     except OSError:
-        with suppress(OSError):  # the first error is the one to tell
+        with suppress(OSError):  # report the first error
             disk.unlink(unfinished)
         raise
-    return Written(name, len(header) + len(body) + len(end), checksum)
+    return Written(name, len(header) + len(body) + len(label_bytes), checksum)
 
 
 def files_in(folder: Path) -> set[str]:
-    """The names of what is in a folder; a sixth of the cost of paths."""
+    """Return the names of a folder's files; this takes a sixth of the time of paths."""
     with os.scandir(folder) as entries:
         return {entry.name for entry in entries}
 
 
 def sweep(disk: Disk, folder: Path, keep: Collection[str]) -> int:
-    """Delete every file but those; how many there were."""
-    rest = sorted(files_in(folder).difference(keep))
-    for name in rest:
+    """Delete every file that is not in `keep`, and return the number of deleted files."""
+    unused = sorted(files_in(folder).difference(keep))
+    for name in unused:
         disk.unlink(folder / name)
-    return len(rest)
+    return len(unused)
 
 
 @dataclass(frozen=True)
 class Segment:
     """A period of a snapshot: sessions `first` to `first + count` of its list, `width` symbols.
 
-    The axis may be longer than `width`: symbols that came later have no bar here.
+    The axis may be longer than `width`: later symbols have no bar here.
     """
 
     first: int
@@ -120,34 +120,34 @@ class Segment:
 
     @property
     def path(self) -> Path:
-        """Where it is; most segments of a snapshot are never looked at."""
+        """The path of the file; computed on demand, as most segments of a snapshot are not read."""
         return self.folder / self.file
 
     @property
     def end(self) -> int:
-        """The place of the first session after it."""
+        """The place of the first session after this segment."""
         return self.first + self.count
 
     @property
     def is_checked(self) -> bool:
-        """Whether the bars were compared with their checksum."""
+        """Whether the bars have been compared with their checksum."""
         return "values" in self.__dict__
 
     @cached_property
     def values(self) -> NDArray[np.float64]:
-        """The bars, float64 [5, count, width], read-only, mapped; NaN where there is none.
+        """The bars, float64 [5, count, width], read-only, memory-mapped; NaN without a bar.
 
         The first access reads the whole file. Raises StoreDamaged if a byte differs from what was
-        written, or the file is not what the catalog says.
+        written, or if the file is not as the catalog says.
         """
         self.check()
         return self.unchecked
 
     @cached_property
     def unchecked(self) -> NDArray[np.float64]:
-        """Bars before the checksum is compared: for their addresses.
+        """The bars before their checksum is compared; use them only for their addresses.
 
-        Raises StoreDamaged if the file's length or header is not what the catalog says.
+        Raises StoreDamaged if the file's length or header is not as the catalog says.
         """
         header, data = _header(self._shape), self._data
         if data[: len(header)] != header:
@@ -161,14 +161,14 @@ class Segment:
 
     @cached_property
     def _data(self) -> mmap.mmap:
-        length = self.bytes
-        if length < len(_header(self._shape)) + 8 * len(FIELDS) * self.count * self.width:
+        expected = self.bytes
+        if expected < len(_header(self._shape)) + 8 * len(FIELDS) * self.count * self.width:
             raise StoreDamaged(f"{self.path} is too short for what the catalog says that it holds")
         try:
             with self.path.open("rb", buffering=0) as file:
-                found = os.fstat(file.fileno()).st_size
-                if found == length:
-                    return mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ)
+                actual = os.fstat(file.fileno()).st_size
+                if actual == expected:
+                    return mmap.mmap(file.fileno(), expected, access=mmap.ACCESS_READ)
         except FileNotFoundError:
             raise StoreDamaged(
                 f"{self.path} is missing: it was removed, or it was superseded while this"
@@ -176,22 +176,22 @@ class Segment:
             ) from None
         except OSError as error:
             raise StoreError(f"{self.path} cannot be read ({error.strerror})") from error
-        raise StoreDamaged(f"{self.path} has {found:,} bytes where {length:,} belong")
+        raise StoreDamaged(f"{self.path} has {actual:,} bytes where {expected:,} belong")
 
     def check(self) -> None:
-        """Read the whole file. Raises StoreDamaged where a byte differs from what was written."""
-        _ = self.unchecked  # its header fits
-        found = crc32(memoryview(self._data))
-        if found != self.checksum:
+        """Read the whole file. Raises StoreDamaged if a byte differs from what was written."""
+        _ = self.unchecked  # checks the header
+        actual = crc32(memoryview(self._data))
+        if actual != self.checksum:
             raise StoreDamaged(
-                f"{self.path} has checksum {found:08x} where {self.checksum:08x} was written"
+                f"{self.path} has checksum {actual:08x} where {self.checksum:08x} was written"
             )
 
 
 @lru_cache(maxsize=1024)
 def _header(shape: tuple[int, ...]) -> bytes:
-    """What NumPy writes before the bytes of such an array; it fills whole lines of 64 bytes."""
-    text = io.BytesIO()
-    facts = {"descr": "<f8", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(text, facts)
-    return text.getvalue()
+    """Return the header that NumPy writes before such an array, padded to lines of 64 bytes."""
+    buffer = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue()

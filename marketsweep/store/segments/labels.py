@@ -1,8 +1,8 @@
 """The label at the end of a segment file: its sessions and its tickers.
 
-The catalog holds both as well. The label is read only when the catalog is gone or damaged, so that
-`marketsweep repair` can rebuild it. NumPy reads a `.npy` file as far as its array goes, and never
-sees the label.
+The catalog has both as well. The label is read only if the catalog is lost or damaged, so that
+`marketsweep repair` can rebuild it. NumPy reads a `.npy` file to the end of its array, and ignores
+the label.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 _MAGIC: Final = b"mswlabel"
 _FOOTER: Final = len(_MAGIC) + 8
-"""Bytes: the length of the label, and the magic."""
+"""Bytes of the footer: the length of the label, and the magic."""
 
 
 class Label(NamedTuple):
@@ -25,7 +25,7 @@ class Label(NamedTuple):
     tickers: Sequence[str]
 
     def pack(self) -> bytes:
-        """The label as the bytes that end a segment file."""
+        """Return the label as the last bytes of a segment file."""
         days = " ".join(map(dt.date.isoformat, self.days))
         body = msgspec.msgpack.encode((days, "\n".join(self.tickers)))
         return body + len(body).to_bytes(8, "little") + _MAGIC
@@ -35,7 +35,7 @@ _decode: Final = msgspec.msgpack.Decoder(tuple[str, str]).decode
 
 
 def label_of(data: bytes | memoryview) -> Label | None:
-    """The label at the end of a segment file's bytes, None where there is none."""
+    """Return the label at the end of a segment file's bytes, or None if there is none."""
     footer = bytes(data[-_FOOTER:])
     if len(footer) < _FOOTER or footer[8:] != _MAGIC:
         return None

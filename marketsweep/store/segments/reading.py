@@ -1,4 +1,4 @@
-"""Read bars: the one place that knows in which segment a session lies, and how wide that is."""
+"""Reads bars: the only module that knows a session's segment and the segment's width."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 
 class Layout(NamedTuple):
-    """Where the bars of each session lie in memory, int64 [sessions]."""
+    """Where the bars of each session are in memory, int64 [sessions]."""
 
     addresses: NDArray[np.int64]
-    """Addresses of the first field of the first symbol."""
+    """Address of the first field of the first symbol."""
     widths: NDArray[np.int64]
     """Number of symbols."""
     strides: NDArray[np.int64]
-    """Numbers from one field to the next."""
+    """Distance from one field to the next, in numbers."""
 
 
 class Segments:
-    """The bars of all stored sessions, in segments one after the other.
+    """The bars of all stored sessions, in consecutive segments.
 
-    A session has a number, which counts from the oldest one; a symbol has a column. Every method
+    A session has a number, counted from the oldest one; a symbol has a column. Every method
     compares the segments that it reads with their checksums once, and raises StoreDamaged.
     """
 
@@ -53,7 +53,7 @@ class Segments:
     def session(self, place: int) -> NDArray[np.float64]:
         """Return the bars of a session, float64 [5, symbols], read-only; NaN without a bar.
 
-        Symbols that came later are not in it.
+        Later symbols are not included.
         """
         segment = self.parts[bisect_right(self._firsts, place) - 1]
         return segment.values[:, place - segment.first]
@@ -63,70 +63,72 @@ class Segments:
     ) -> NDArray[np.float64]:
         """Return raw bars, float64 [fields, places, columns]; NaN without a bar.
 
-        A column below zero has no bars.
+        A negative column has no bars.
         """
         bars = np.full((len(fields), len(places), len(columns)), np.nan)
-        for segment, into, rows in self._touching(places):
-            known = np.flatnonzero((columns >= 0) & (columns < segment.width))
-            for field, found in zip(fields, bars, strict=True):
-                found[_crossing(into, known)] = segment.values[field][rows][:, columns[known]]
+        for segment, target, rows in self._overlapping(places):
+            present = np.flatnonzero((columns >= 0) & (columns < segment.width))
+            for field, target_field in zip(fields, bars, strict=True):
+                target_field[_cross_index(target, present)] = segment.values[field][rows][
+                    :, columns[present]
+                ]
         return bars
 
     def holds(self, places: Places, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which sessions have a bar of which column, bool [places, columns]."""
-        there = np.zeros((len(places), len(columns)), dtype=bool)
-        for segment, into, rows in self._touching(places):
-            known = np.flatnonzero((columns >= 0) & (columns < segment.width))
-            closes = segment.values[CLOSE][rows][:, columns[known]]
-            there[_crossing(into, known)] = ~np.isnan(closes)
-        return there
+        """Return which sessions have a bar in which column, bool [places, columns]."""
+        has_bar = np.zeros((len(places), len(columns)), dtype=bool)
+        for segment, target, rows in self._overlapping(places):
+            present = np.flatnonzero((columns >= 0) & (columns < segment.width))
+            closes = segment.values[CLOSE][rows][:, columns[present]]
+            has_bar[_cross_index(target, present)] = ~np.isnan(closes)
+        return has_bar
 
     def last_close(self, place: int, column: int) -> tuple[int, float] | None:
-        """Return the session and the raw close of a column's last bar up to a session."""
+        """Return session number and raw close of a column's last bar up to a session, or None."""
         for segment in reversed(self.parts):
             if segment.first > place or not 0 <= column < segment.width:
                 continue
             closes = segment.values[CLOSE, : place + 1 - segment.first, column]
-            there = np.flatnonzero(~np.isnan(closes))
-            if len(there):
-                return segment.first + int(there[-1]), float(closes[there[-1]])
+            held = np.flatnonzero(~np.isnan(closes))
+            if len(held):
+                return segment.first + int(held[-1]), float(closes[held[-1]])
         return None
 
     def check(self, places: range) -> None:
         """Compare the segments of some sessions with their checksums, several at once."""
-        unchecked = [part for part, *_ in self._touching(places) if not part.is_checked]
+        unchecked = [segment for segment, *_ in self._overlapping(places) if not segment.is_checked]
         if unchecked:
             with ThreadPoolExecutor(WORKERS) as pool:
                 all(pool.map(lambda segment: segment.values.size, unchecked))
 
     def layout(self, sessions: int) -> Layout:
-        """Return where the bars of the first sessions lie. They are not checked: see `check`."""
+        """Return where the bars of the first sessions are, without checking them: see `check`."""
         rows = []
-        for segment, _, _ in self._touching(range(sessions)):
+        for segment, _, _ in self._overlapping(range(sessions)):
             values = segment.unchecked
-            within = np.arange(min(segment.count, sessions - segment.first))
-            strides = np.full(len(within), values.strides[0] // values.itemsize)
-            widths = np.full(len(within), segment.width)
-            rows.append((values.ctypes.data + within * values.strides[1], widths, strides))
-        none = np.zeros(0, dtype=np.int64)
-        return Layout(*map(np.concatenate, zip((none, none, none), *rows, strict=True)))
+            row_numbers = np.arange(min(segment.count, sessions - segment.first))
+            strides = np.full(len(row_numbers), values.strides[0] // values.itemsize)
+            widths = np.full(len(row_numbers), segment.width)
+            rows.append((values.ctypes.data + row_numbers * values.strides[1], widths, strides))
+        empty = np.zeros(0, dtype=np.int64)
+        return Layout(*map(np.concatenate, zip((empty, empty, empty), *rows, strict=True)))
 
-    def _touching(self, places: Places) -> Iterator[tuple[Segment, Rows, Rows]]:
-        """Segments with some of the sessions: where among `places`, and where in the segment."""
+    def _overlapping(self, places: Places) -> Iterator[tuple[Segment, Rows, Rows]]:
+        """Yield segments with any of the sessions: rows in `places`, and rows in the segment."""
         for segment in self.parts:
             if isinstance(places, range):
                 begin, end = max(places.start, segment.first), min(places.stop, segment.end)
                 if begin < end:
-                    into = slice(begin - places.start, end - places.start)
-                    yield segment, into, slice(begin - segment.first, end - segment.first)
+                    target = slice(begin - places.start, end - places.start)
+                    yield segment, target, slice(begin - segment.first, end - segment.first)
             else:
                 inside = np.flatnonzero((places >= segment.first) & (places < segment.end))
                 if len(inside):
                     yield segment, inside, places[inside] - segment.first
 
 
-def _crossing(rows: Rows, columns: NDArray[np.intp]) -> tuple[Rows, NDArray[np.intp]]:
-    """Index rows and columns of a table, where rows may be numbers as well."""
+def _cross_index(rows: Rows, columns: NDArray[np.intp]) -> tuple[Rows, NDArray[np.intp]]:
+    """Return an index for rows and columns of a table; `rows` may be a slice or numbers."""
     if isinstance(rows, slice):
         return rows, columns
     return rows[:, None], columns
