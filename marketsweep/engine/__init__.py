@@ -1,6 +1,7 @@
-"""Tree and bars to columns of values: the same numbers by every executor.
+"""Evaluate conditions: a tree and stored bars become columns of values.
 
-`plan` orders the operations and finds the history that they need, `panel` gathers adjusted bars,
-`lowering` makes a native program of the plan, `executors` run it. `derived` works out what single
-symbols cannot tell: longer bars, other symbols, cross-sections.
+`plan` orders the operations and finds how much history they need, `panel` gathers adjusted bars,
+`lowering` turns the plan into a native program, and `executors` run it. Every executor returns the
+same bits. `derived` computes fields that need more than one symbol's daily bars: weekly and monthly
+bars, other symbols, cross-sections.
 """

@@ -1,7 +1,7 @@
-"""The clauses that a condition joins by `and`: whom each lets through, and who fails by how little.
+"""Explain a condition by its clauses: how many symbols pass each, and which symbols almost pass.
 
-A distance is how far the nearer side of a comparison would have to move, as a share of the larger
-side's size: 0 where the clause holds, NaN where that cannot be measured.
+A distance says how far the nearer side of a comparison has to move, as a share of the larger side's
+size. It is 0 where the clause holds and NaN where it cannot be measured.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from marketsweep.language.tree import Kind, Node
 Column = NDArray[np.float64]
 
 MayDiffer = Callable[[Node], NDArray[np.bool_]]
-"""For which symbols a node may have another value over a longer history: bool [symbols]."""
+"""Tells for which symbols a node may have another value over a longer history: bool [symbols]."""
 
 _TOUCHING: Final = 1e-12
-"""The distance of two equal numbers of which one must be the larger."""
+"""Distance of two equal numbers where the comparison needs one to be larger."""
 
 _FAILS: Final = {
     "<": np.greater_equal,
@@ -34,18 +34,18 @@ _FAILS: Final = {
 
 
 class ClauseCount(NamedTuple):
-    """How many of the evaluated symbols a clause lets through."""
+    """How many of the evaluated symbols pass a clause."""
 
     clause: str
     alone: int
     together: int
-    """With every clause before it."""
+    """Symbols that pass this clause and every clause before it."""
     unsettled: int = 0
     """Symbols for which the clause may have another answer over a longer history."""
 
 
 class NearMiss(NamedTuple):
-    """A symbol that fails one clause alone, and by how much."""
+    """A symbol that fails exactly one clause, and the distance by which it fails."""
 
     symbol: str
     clause: str
@@ -53,18 +53,18 @@ class NearMiss(NamedTuple):
     unsettled: bool = False
     """Whether the clause may have another answer over a longer history."""
     suspicious: str = ""
-    """The rules that suspect bars it rests on: "decimal slip, hole", or ""."""
+    """Names of the rules that doubt bars of this symbol: "decimal slip, hole", or ""."""
 
 
 def clauses_of(condition: Node) -> list[Node]:
-    """The parts that a condition joins by `and`, in order."""
+    """Return the clauses that a condition joins by `and`, in order."""
     if isinstance(condition, tree.Join) and condition.operator == "and":
         return list(condition.operands)
     return [condition]
 
 
 def parts_of(node: Node) -> Iterator[Node]:
-    """A truth and the nodes below it that explain it: truths, and the numbers that they compare."""
+    """Yield a truth, the truths below it, and the numbers that they compare."""
     yield node
     if isinstance(node, tree.Join):
         for clause in node.operands:
@@ -78,44 +78,47 @@ def parts_of(node: Node) -> Iterator[Node]:
 
 
 def distance(node: Node, values: Mapping[Node, Column]) -> Column:
-    """How far each symbol is from passing; `values` has the columns of `parts_of(node)`."""
+    """Return each symbol's distance from passing; `values` has the columns of `parts_of(node)`."""
     match node:
         case tree.Join(operator=operator, operands=operands):
             join = np.maximum if operator == "and" else np.fmin
-            away = join.reduce([distance(clause, values) for clause in operands])
+            distances = join.reduce([distance(clause, values) for clause in operands])
         case tree.Compare() if node.operands[0].kind is Kind.NUMBER:
-            links = zip(node.operators, node.operands, node.operands[1:], strict=False)
-            away = np.maximum.reduce(
-                [_apart(values[a], values[b], fails=_FAILS[o]) for o, a, b in links]
+            comparisons = zip(node.operators, node.operands, node.operands[1:], strict=False)
+            distances = np.maximum.reduce(
+                [_relative_gap(values[a], values[b], fails=_FAILS[o]) for o, a, b in comparisons]
             )
         case tree.Cross(left=left, right=right, direction=direction):
-            wrong = _FAILS[">" if direction == "above" else "<"]
-            away = _apart(values[left], values[right], fails=wrong)
-            away = np.where(away == 0, np.nan, away)  # on the right side, for longer
+            fails = _FAILS[">" if direction == "above" else "<"]
+            distances = _relative_gap(values[left], values[right], fails=fails)
+            distances = np.where(distances == 0, np.nan, distances)  # it crossed on an earlier bar
         case _:
-            away = np.full(values[node].shape, np.nan)
-    return np.where(values[node] == 1.0, 0.0, away)
+            distances = np.full(values[node].shape, np.nan)
+    return np.where(values[node] == 1.0, 0.0, distances)
 
 
-def _apart(a: Column, b: Column, *, fails: np.ufunc) -> Column:
+def _relative_gap(a: Column, b: Column, *, fails: np.ufunc) -> Column:
     with np.errstate(invalid="ignore", divide="ignore"):
         gap = np.abs(a - b) / np.maximum(np.abs(a), np.abs(b))
     gap = np.where(a == b, _TOUCHING, gap)
-    known = ~(np.isnan(a) | np.isnan(b))
-    return np.where(known, np.where(fails(a, b), gap, 0.0), np.nan)
+    is_known = ~(np.isnan(a) | np.isnan(b))
+    return np.where(is_known, np.where(fails(a, b), gap, 0.0), np.nan)
 
 
 def funnel(
     clauses: Mapping[Node, str], values: Mapping[Node, Column], may_differ: MayDiffer
 ) -> list[ClauseCount]:
-    """Return how many symbols pass each clause alone, and with those before it."""
+    """Count the symbols that pass each clause alone, and those that pass it and all before it.
+
+    `clauses` maps each clause to its text, `values` maps it to its column.
+    """
     together: NDArray[np.bool_] | None = None
     counts = []
     for node, text in clauses.items():
         holds = values[node] == 1.0
         together = holds if together is None else together & holds
-        of_clause = (holds, together, may_differ(node))
-        counts.append(ClauseCount(text, *(int(np.count_nonzero(some)) for some in of_clause)))
+        masks = (holds, together, may_differ(node))
+        counts.append(ClauseCount(text, *(int(np.count_nonzero(mask)) for mask in masks)))
     return counts
 
 
@@ -126,19 +129,19 @@ def near_misses(
     most: int,
     may_differ: MayDiffer,
 ) -> list[NearMiss]:
-    """Return the symbols that fail one of the clauses alone, the nearest first; at most `most`."""
+    """Return the symbols that fail exactly one clause, the nearest first; at most `most`."""
     if not most:
         return []
     truths = np.stack([values[node] for node in clauses])
-    alone = np.count_nonzero(truths != 1.0, axis=0) == 1
+    fails_one = np.count_nonzero(truths != 1.0, axis=0) == 1
     misses: list[NearMiss] = []
     for (node, text), truth in zip(clauses.items(), truths, strict=True):
-        away = distance(node, values)
+        distances = distance(node, values)
         unsettled = may_differ(node)
-        # What is unknown fails as well, but by no distance.
-        places = np.flatnonzero(alone & (truth == 0.0) & ~np.isnan(away)).tolist()
+        # An unknown value fails the clause too, but has no distance.
+        positions = np.flatnonzero(fails_one & (truth == 0.0) & ~np.isnan(distances)).tolist()
         misses += [
-            NearMiss(symbols[place], text, float(away[place]), bool(unsettled[place]))
-            for place in places
+            NearMiss(symbols[position], text, float(distances[position]), bool(unsettled[position]))
+            for position in positions
         ]
     return sorted(misses, key=lambda miss: (miss.distance, miss.symbol))[:most]

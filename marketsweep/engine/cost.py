@@ -1,6 +1,6 @@
-"""What a plan costs, roughly: one of hours is refused before it begins.
+"""Estimate the processor time of a plan, and refuse a plan that would take hours.
 
-Most kernels cost the same for any length of window. The exceptions add up what each window holds.
+Most kernels take the same time for every window length; `_WINDOW_NS` has the exceptions.
 """
 
 from __future__ import annotations
@@ -13,34 +13,37 @@ from marketsweep.engine.plan import Plan
 from marketsweep.engine.time_limit import time_left
 from marketsweep.errors import UsageError
 
-MOST_S: Final = 1800.0
-"""Seconds of one processor that a plan may be estimated to take."""
+MAX_S: Final = 1800.0
+"""Largest estimate that is allowed, in seconds of one processor."""
 
 _ROW_NS: Final = 150.0
-"""What one operation takes for a row of a tile, on a processor of 2024."""
+"""Nanoseconds that one operation takes for a row of a tile, on a processor of 2024."""
 
 _WINDOW_NS: Final = {"sma": 1.5, "bbands": 4.0, "median": 7.0}
-"""What each bar in the window of a row adds, for the kernels that look at each."""
+"""Nanoseconds added per bar of the window, for kernels that read every bar of it."""
 
 
-def estimated_s(plan: Plan, panel: Panel) -> float:
-    """Return the seconds that a plan over a panel takes of one processor, passes included."""
-    inside = sum(estimated_s(one.plan, panel) for one in plan.derived)
-    row_ns = sum(
+def estimate_seconds(plan: Plan, panel: Panel) -> float:
+    """Return the estimated seconds of one processor for a plan, its derived fields included."""
+    derived_s = sum(estimate_seconds(derived.plan, panel) for derived in plan.derived)
+    tile_ns = sum(
         min(rows, panel.rows)
-        * (_ROW_NS + _WINDOW_NS.get(one.kernel, 0.0) * min(1 + one.lookback, panel.rows))
-        for one, rows in zip(plan.operations, plan.rows, strict=True)
+        * (
+            _ROW_NS
+            + _WINDOW_NS.get(operation.kernel, 0.0) * min(1 + operation.lookback, panel.rows)
+        )
+        for operation, rows in zip(plan.operations, plan.rows, strict=True)
     )
-    return inside + row_ns * panel.tiles / 1e9
+    return derived_s + tile_ns * panel.tiles / 1e9
 
 
 def check_cost(plan: Plan, panel: Panel) -> None:
-    """Raise UsageError for a plan that would take absurdly long, unless a time limit is set."""
-    seconds = estimated_s(plan, panel)
-    if seconds > MOST_S and time_left() == math.inf:
-        longest = max(plan.operations, key=lambda one: one.lookback)
+    """Raise UsageError if a plan would take too long and no time limit is set."""
+    seconds = estimate_seconds(plan, panel)
+    if seconds > MAX_S and time_left() == math.inf:
+        longest = max(plan.operations, key=lambda operation: operation.lookback)
         raise UsageError(
             f"this would take some {seconds / 60:,.0f} minutes of a processor, by estimate, and "
-            f"{MOST_S / 60:,.0f} are allowed: shorten its windows (one of {longest.kernel} reaches "
+            f"{MAX_S / 60:,.0f} are allowed: shorten its windows (one of {longest.kernel} reaches "
             f"over {longest.lookback + 1:,} bars), or scan from Python with a timeout"
         )

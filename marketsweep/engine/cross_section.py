@@ -1,6 +1,7 @@
-"""Numbers of symbols, compared within groups: rank, percentile, zscore; mean, median, ...
+"""Compare the symbols of a session with each other: rank, percentile, zscore; mean, median, ...
 
-A group is all that have the same key, of a session and perhaps a sector. NaN is in no group.
+Values with the same key form a group: a session, or a sector within a session. NaN belongs to no
+group.
 """
 
 from __future__ import annotations
@@ -11,73 +12,80 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 
 
-def standing(function: str, values: Matrix, keys: Matrix) -> Matrix:
-    """Where each value stands in its group, in the shape of `values`; NaN for what is in none.
+def rank_in_groups(function: str, values: Matrix, keys: Matrix) -> Matrix:
+    """Return the rank, percentile or zscore of each value in its group, in the shape of `values`.
 
-    rank: 1 is the highest, equal ones share the better place. percentile: the mean rank from
-    below, of equal ones, as a share of the group; the highest has 1. zscore: distance from the
-    mean in population standard deviations, unknown where all are equal.
+    - rank: 1 is the highest value; equal values share the better rank.
+    - percentile: the mean rank from below of equal values, divided by the group's size; the highest
+      value has 1.
+    - zscore: (value - mean) / population standard deviation; NaN if all values are equal.
+
+    A value that belongs to no group gets NaN.
     """
-    order, value, starts, sizes = _grouped(values, keys)
+    positions, ordered, starts, sizes = _sort_into_groups(values, keys)
     group = np.repeat(np.arange(len(starts)), sizes)
     if function == "zscore":
         with np.errstate(all="ignore"):
-            mean = np.add.reduceat(value, starts) / sizes if len(starts) else value
-            away = value - mean[group]
-            deviation = np.sqrt(np.add.reduceat(away**2, starts) / sizes) if len(starts) else value
-            found = away / deviation[group]
-        found[~np.isfinite(found)] = np.nan
-        return _back(found, order, values)
-    # Values ascend within a group: those that are equal make runs.
-    first_of_run = np.ones(len(value), dtype=bool)
-    first_of_run[1:] = (value[1:] != value[:-1]) | (group[1:] != group[:-1])
+            mean = np.add.reduceat(ordered, starts) / sizes if len(starts) else ordered
+            differences = ordered - mean[group]
+            deviation = (
+                np.sqrt(np.add.reduceat(differences**2, starts) / sizes) if len(starts) else ordered
+            )
+            result = differences / deviation[group]
+        result[~np.isfinite(result)] = np.nan
+        return _restore_shape(result, positions, values)
+    # Values ascend within a group, so equal values form a run.
+    first_of_run = np.ones(len(ordered), dtype=bool)
+    first_of_run[1:] = (ordered[1:] != ordered[:-1]) | (group[1:] != group[:-1])
     run = np.cumsum(first_of_run) - 1
-    begins = np.flatnonzero(first_of_run)
-    ends = np.append(begins[1:], len(value))
-    within = starts[group]
+    run_starts = np.flatnonzero(first_of_run)
+    run_ends = np.append(run_starts[1:], len(ordered))
+    group_start = starts[group]
     if function == "rank":
-        found = (within + sizes[group] - ends[run] + 1).astype(float)
+        result = (group_start + sizes[group] - run_ends[run] + 1).astype(float)
     else:
-        found = ((begins[run] + ends[run] + 1) / 2 - within) / sizes[group]
-    return _back(found, order, values)
+        result = ((run_starts[run] + run_ends[run] + 1) / 2 - group_start) / sizes[group]
+    return _restore_shape(result, positions, values)
 
 
-def aggregated(function: str, values: Matrix, keys: Matrix) -> Matrix:
-    """One number of each group, at all that have its key, in the shape of `values`.
+def aggregate_groups(function: str, values: Matrix, keys: Matrix) -> Matrix:
+    """Return the aggregate of each group at every position with its key, in the shape of `values`.
 
-    pct: the share of truths among those that are known; count: how many hold; mean, median, sum.
+    - pct: the share of known truths that hold.
+    - count: how many truths hold.
+    - mean, median, sum: of the known numbers.
     """
-    _, value, starts, sizes = _grouped(values, keys)
-    names = np.unique(keys[~np.isnan(keys) & ~np.isnan(values)])
-    if not len(names):
+    _, ordered, starts, sizes = _sort_into_groups(values, keys)
+    group_keys = np.unique(keys[~np.isnan(keys) & ~np.isnan(values)])
+    if not len(group_keys):
         return np.full(values.shape, np.nan)
-    sums = np.add.reduceat(value, starts)
+    sums = np.add.reduceat(ordered, starts)
     if function in ("count", "sum"):
-        of_group = sums
+        group_values = sums
     elif function == "median":
         last = starts + sizes - 1
         middle = starts + (sizes - 1) // 2
         upper = np.minimum(middle + (sizes % 2 == 0), last)
-        of_group = (value[middle] + value[upper]) / 2
+        group_values = (ordered[middle] + ordered[upper]) / 2
     else:
-        of_group = sums / sizes
-    places = np.minimum(np.searchsorted(names, keys), len(names) - 1)
-    found: Matrix = np.where(names[places] == keys, of_group[places], np.nan)
-    return found
+        group_values = sums / sizes
+    groups = np.minimum(np.searchsorted(group_keys, keys), len(group_keys) - 1)
+    result: Matrix = np.where(group_keys[groups] == keys, group_values[groups], np.nan)
+    return result
 
 
-def _grouped(
+def _sort_into_groups(
     values: Matrix, keys: Matrix
 ) -> tuple[NDArray[np.intp], Matrix, NDArray[np.intp], NDArray[np.intp]]:
-    """Places of the known values by group and value, these, and each group's start and size."""
-    flat, key = values.ravel(), keys.ravel()
-    places = np.flatnonzero(~(np.isnan(flat) | np.isnan(key)))
-    order = places[np.lexsort((flat[places], key[places]))]
-    _, starts, sizes = np.unique(key[order], return_index=True, return_counts=True)
-    return order, flat[order], starts, sizes
+    """Return positions of known values by group and value, these values, group starts and sizes."""
+    flat, flat_keys = values.ravel(), keys.ravel()
+    known = np.flatnonzero(~(np.isnan(flat) | np.isnan(flat_keys)))
+    positions = known[np.lexsort((flat[known], flat_keys[known]))]
+    _, starts, sizes = np.unique(flat_keys[positions], return_index=True, return_counts=True)
+    return positions, flat[positions], starts, sizes
 
 
-def _back(found: Matrix, order: NDArray[np.intp], values: Matrix) -> Matrix:
-    whole = np.full(values.size, np.nan)
-    whole[order] = found
-    return whole.reshape(values.shape)
+def _restore_shape(result: Matrix, positions: NDArray[np.intp], values: Matrix) -> Matrix:
+    flat = np.full(values.size, np.nan)
+    flat[positions] = result
+    return flat.reshape(values.shape)

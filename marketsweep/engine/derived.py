@@ -1,12 +1,13 @@
-"""What single symbols' bars cannot tell: longer bars, other symbols, and where a symbol stands.
+"""Compute derived fields: weekly and monthly bars, other symbols, and cross-sections.
 
-A plan names what it needs of these as fields that are derived. Each is worked out here in a pass of
-its own, in the order of the plan, before the pass over the symbols:
+A plan lists the derived fields that it reads. Each is computed in a pass of its own, in the plan's
+order, before the pass over the symbols:
 
-1. what is inside it is evaluated, by the same executor (`evaluate`, which so may go deeper);
-2. `_framed` puts values of weeks or months at the daily bars, `_other` those of another symbol;
-   `_compared` ranks the symbols of a session, or sums them up;
-3. the panel keeps the field, for the next scan of the same bars.
+1. The same executor evaluates the expression inside the field (`evaluate`; the expression may
+   contain derived fields itself).
+2. `_resample` places weekly or monthly values on the daily bars, `_read_other_symbol` those of
+   another symbol; `_compare_symbols` ranks or aggregates the symbols of a session.
+3. The panel caches the field for the next scan of the same bars.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from marketsweep.core.calendar import next_session
 from marketsweep.core.fields import FIELDS
 from marketsweep.engine.cost import check_cost
-from marketsweep.engine.cross_section import aggregated, standing
+from marketsweep.engine.cross_section import aggregate_groups, rank_in_groups
 from marketsweep.engine.executors.registry import Executor
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Derivation, Plan, make_plan
@@ -32,7 +33,7 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.language import tree
 
 Others = Callable[[str, Plan], Panel]
-"""The panel of one other symbol, with the bars that a plan needs. Raises UsageError for none."""
+"""Returns the panel of one other symbol with the bars that a plan needs, or raises UsageError."""
 
 Matrix = NDArray[np.float64]
 
@@ -40,42 +41,42 @@ Matrix = NDArray[np.float64]
 def evaluate(
     plan: Plan, panel: Panel, run: Executor, others: Others, before: Executor | None = None
 ) -> list[Matrix]:
-    """The results of a plan, float64 [rows, symbols] each, its passes included.
+    """Return the results of a plan, float64 [rows, symbols] each, its derived fields included.
 
-    These are evaluated by `before`, where that is another executor. Raises UsageError for what
-    would take absurdly long.
+    `before` is the executor for the derived fields, if it is not `run`. Raises UsageError for a
+    plan that would take far too long.
     """
     check_cost(plan, panel)
     return run(plan, prepared(plan, panel, before or run, others))
 
 
 def prepared(plan: Plan, panel: Panel, run: Executor, others: Others) -> Panel:
-    """The panel with the fields that are derived for a plan."""
+    """Return the panel with the derived fields that a plan reads."""
     fields = dict(panel.fields)
     for derived in plan.derived:
         key = derived.node, derived.rows
         if key not in panel.kept:
             check_time()
-            panel.kept[key] = _derived(derived, panel, run, others)
+            panel.kept[key] = _compute_field(derived, panel, run, others)
         fields[derived.name] = panel.kept[key]
     return replace(panel, fields=fields) if plan.derived else panel
 
 
-def _derived(derived: Derivation, panel: Panel, run: Executor, others: Others) -> Matrix:
-    """The newest rows of what is derived, [tiles, rows, TILE]."""
-    # Where few bars are stored, rows further back than the panel's hold nothing.
+def _compute_field(derived: Derivation, panel: Panel, run: Executor, others: Others) -> Matrix:
+    """Return the newest rows of a derived field, float64 [tiles, rows, TILE]."""
+    # If few bars are stored, rows further back than the panel's are empty.
     inside = replace(derived.plan, result_rows=min(derived.plan.result_rows, panel.rows))
     derived = replace(derived, rows=min(derived.rows, panel.rows), plan=inside)
     match derived.node:
         case tree.Framed():
-            return _framed(derived, derived.node, panel, run, others)
+            return _resample(derived, derived.node, panel, run, others)
         case tree.Other():
-            return _tiled(_other(derived, derived.node, panel, run, others))
-    return _tiled(_compared(derived, panel, run, others))
+            return _to_tiles(_read_other_symbol(derived, derived.node, panel, run, others))
+    return _to_tiles(_compare_symbols(derived, panel, run, others))
 
 
-def _tiled(rows: Matrix) -> Matrix:
-    """[rows, symbols] as [tiles, rows, TILE]."""
+def _to_tiles(rows: Matrix) -> Matrix:
+    """Convert [rows, symbols] to [tiles, rows, TILE]."""
     count, symbols = rows.shape
     tiles = max(1, -(-symbols // TILE))
     padded = np.full((count, tiles * TILE), np.nan)
@@ -86,42 +87,48 @@ def _tiled(rows: Matrix) -> Matrix:
 # -- weeks and months
 
 
-def _framed(
+def _resample(
     derived: Derivation, node: tree.Framed, panel: Panel, run: Executor, others: Others
 ) -> Matrix:
-    number, complete = _periods(tuple(panel.dates), node.unit)
-    longer = _longer(panel, number, [name for name in derived.plan.loads if name != SESSION])
+    periods, is_last = _periods_of(tuple(panel.dates), node.unit)
+    longer = _merge_bars(panel, periods, [name for name in derived.plan.loads if name != SESSION])
     (values,) = evaluate(derived.plan, longer, run, others)
-    found = np.empty((panel.tiles, derived.rows, TILE))
-    cpu.spread_periods(panel.fields[SESSION], number, complete, node.running, _tiled(values), found)
-    return found
+    result = np.empty((panel.tiles, derived.rows, TILE))
+    cpu.spread_periods(
+        panel.fields[SESSION], periods, is_last, node.running, _to_tiles(values), result
+    )
+    return result
 
 
-def _longer(panel: Panel, number: NDArray[np.int64], names: list[str]) -> Panel:
-    """The panel of longer bars, `number` being the period of each session."""
+def _merge_bars(panel: Panel, period_of: NDArray[np.int64], names: list[str]) -> Panel:
+    """Return the panel of longer bars; `period_of` is the period number of each session."""
     session = panel.fields[SESSION]
     oldest = int(np.nanmin(session)) if len(panel.symbols) else 0
-    periods = 1 + int(number[-1] - number[oldest])
+    rows = 1 + int(period_of[-1] - period_of[oldest])
     counts = np.zeros(panel.tiles * TILE, dtype=np.int64)
     fields = {}
     for name in names:
-        fields[name] = np.empty((panel.tiles, periods, TILE))
-        how = FIELDS.index(name)
-        cpu.merge_periods(session, panel.fields[name], how, number, fields[name], counts)
+        fields[name] = np.empty((panel.tiles, rows, TILE))
+        field_number = FIELDS.index(name)
+        cpu.merge_periods(
+            session, panel.fields[name], field_number, period_of, fields[name], counts
+        )
     bars = counts[: len(panel.symbols)]
-    return replace(panel, rows=periods, fields=fields, bars=bars, dates=[], still=None, kept={})
+    return replace(panel, rows=rows, fields=fields, bars=bars, dates=[], still=None, kept={})
 
 
 @lru_cache(maxsize=8)
-def _periods(dates: tuple[dt.date, ...], unit: str) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Return the period of each session, and whether it is the last session of its period."""
-    # A session's period is over by the calendar, and not by what happens to be stored.
-    after = np.array([next_session(day) for day in dates], dtype="datetime64[D]")
-    number = _number(np.array(dates, dtype="datetime64[D]"), unit)
-    return number, (_number(after, unit) != number).astype(np.uint8)
+def _periods_of(
+    dates: tuple[dt.date, ...], unit: str
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return each session's period number, and whether the session is the last of its period."""
+    # The calendar decides when a period is over, not the sessions that are stored.
+    next_days = np.array([next_session(day) for day in dates], dtype="datetime64[D]")
+    periods = _period_numbers(np.array(dates, dtype="datetime64[D]"), unit)
+    return periods, (_period_numbers(next_days, unit) != periods).astype(np.uint8)
 
 
-def _number(days: NDArray[np.datetime64], unit: str) -> NDArray[np.int64]:
+def _period_numbers(days: NDArray[np.datetime64], unit: str) -> NDArray[np.int64]:
     if unit == "monthly":
         return days.astype("datetime64[M]").astype(np.int64)
     return (days.astype(np.int64) + 3) // 7  # 1970-01-01 was a Thursday; weeks begin on Mondays
@@ -130,41 +137,44 @@ def _number(days: NDArray[np.datetime64], unit: str) -> NDArray[np.int64]:
 # -- another symbol
 
 
-def _other(
+def _read_other_symbol(
     derived: Derivation, node: tree.Other, panel: Panel, run: Executor, others: Others
 ) -> Matrix:
-    sessions = _sessions(panel, derived.rows)
-    oldest = int(np.nanmin(sessions, initial=len(panel.dates) - 1))
-    rows = max(derived.rows, len(panel.dates) - oldest)
+    sessions = _session_numbers(panel, derived.rows)
+    oldest_session = int(np.nanmin(sessions, initial=len(panel.dates) - 1))
+    rows = max(derived.rows, len(panel.dates) - oldest_session)
     plan = make_plan([node.of], rows)
-    other = others(node.symbol, plan)
-    (values,) = evaluate(plan, other, run, others)
-    known = _sessions(other, rows)[:, 0]
-    series = values[len(values) - len(known) :, 0]  # it may have fewer bars than rows
-    there = ~np.isnan(known)
-    known, series = known[there], series[there]
-    # The other's last bar at or before the session of ours.
-    places = np.searchsorted(known, sessions, side="right") - 1
-    found = np.where(places >= 0, series[places] if len(series) else np.nan, np.nan)
-    found[np.isnan(sessions)] = np.nan
-    return found
+    other_panel = others(node.symbol, plan)
+    (values,) = evaluate(plan, other_panel, run, others)
+    other_sessions = _session_numbers(other_panel, rows)[:, 0]
+    # The other symbol may have fewer bars than rows.
+    other_values = values[len(values) - len(other_sessions) :, 0]
+    is_known = ~np.isnan(other_sessions)
+    other_sessions, other_values = other_sessions[is_known], other_values[is_known]
+    # Take the other symbol's last bar at or before each session of this symbol.
+    positions = np.searchsorted(other_sessions, sessions, side="right") - 1
+    result = np.where(
+        positions >= 0, other_values[positions] if len(other_values) else np.nan, np.nan
+    )
+    result[np.isnan(sessions)] = np.nan
+    return result
 
 
-def _sessions(panel: Panel, rows: int) -> Matrix:
-    """The session of each of the newest bars, [rows, symbols]; NaN where there is not a bar."""
+def _session_numbers(panel: Panel, rows: int) -> Matrix:
+    """Return each newest bar's session number, [rows, symbols]; NaN if a bar is missing."""
     if SESSION in panel.fields:
         return panel.matrix(SESSION)[-rows:]
-    # One row is of the session that the panel is of: nobody in it is stale.
+    # A panel without the session field has one row, for its own session: no symbol is stale.
     return np.full((1, len(panel.symbols)), float(len(panel.dates) - 1))
 
 
 # -- all symbols of a session
 
 
-def _compared(derived: Derivation, panel: Panel, run: Executor, others: Others) -> Matrix:
+def _compare_symbols(derived: Derivation, panel: Panel, run: Executor, others: Others) -> Matrix:
     (values,) = evaluate(derived.plan, panel, run, others)
-    # Further back a session holds the bars of a few, of whoever was not traded every day.
-    sessions = _sessions(panel, len(values))
+    # Sessions further back are incomplete: only symbols that miss sessions reach them.
+    sessions = _session_numbers(panel, len(values))
     sessions = np.vstack(
         [np.full((len(values) - len(sessions), values.shape[1]), np.nan), sessions]
     )
@@ -174,12 +184,12 @@ def _compared(derived: Derivation, panel: Panel, run: Executor, others: Others) 
         sessions[(sessions < first) | (sessions > last)] = np.nan
     node = derived.node
     assert isinstance(node, tree.Standing | tree.Breadth)
-    everyone = np.zeros(len(panel.symbols), dtype=np.int64)
-    groups = panel.groups(node.by) if node.by else everyone
+    one_group = np.zeros(len(panel.symbols), dtype=np.int64)
+    groups = panel.groups(node.by) if node.by else one_group
     keys = sessions * (1 + groups.max(initial=0)) + groups
     keys[:, groups < 0] = np.nan
     if isinstance(node, tree.Standing):
-        found = standing(node.function, values, keys)
+        result = rank_in_groups(node.function, values, keys)
     else:
-        found = aggregated(node.aggregate, values, keys)
-    return found[-derived.rows :]
+        result = aggregate_groups(node.aggregate, values, keys)
+    return result[-derived.rows :]

@@ -1,11 +1,13 @@
-"""Tree to plan: each sub-expression once, in order, with the bars of history that it needs.
+"""Turn a tree into a plan: each sub-expression once, in order, with the history that it needs.
 
-1. Every node becomes an operation on columns; equal ones are one (`_Builder.add`).
-2. What other symbols or longer bars decide becomes a field that a pass of its own makes
-   (`_Builder.derived`).
-3. From the results back, each operation learns how many of its newest rows are read (`_demand`).
-4. What is derived is planned likewise, for the rows that are read of it (`_derivation`).
-5. From the fields on, each learns how many bars stand before its first valid one (`_lookbacks`).
+1. Every node becomes an operation on columns; equal operations are shared (`_Builder.add`).
+2. Expressions of other symbols, longer bars or cross-sections become derived fields
+   (`_Builder.derive`).
+3. From the results backwards, each operation gets the number of its newest rows that are read
+   (`_required_rows`).
+4. Each derived field gets a plan of its own, for the rows that are read of it (`_plan_derived`).
+5. From the fields forwards, each result gets the number of bars before its first valid bar
+   (`_lookbacks`).
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ _OPERATORS: Final = {
 
 
 class Source(IntEnum):
-    """Where a column comes from, as in `Source` of kernels/runtime/program.hpp."""
+    """Where a column comes from; the numbers equal `Source` of kernels/runtime/program.hpp."""
 
     OPERATION = 0
     FIELD = 1
@@ -52,7 +54,7 @@ class Source(IntEnum):
 
 
 class Column(NamedTuple):
-    """A column that an operation reads: that `number` of its source, `shift` bars earlier."""
+    """A column that an operation reads: number `number` of its source, `shift` bars earlier."""
 
     source: Source
     number: int
@@ -60,14 +62,17 @@ class Column(NamedTuple):
     shift: int = 0
 
     def earlier(self, bars: int) -> Column:
-        """Return this column a number of bars earlier; constants and facts stay as they are."""
+        """Return this column some bars earlier; constants and facts do not change."""
         if self.source in (Source.CONSTANT, Source.FACT):
             return self
         return Column(self.source, self.number, self.output, self.shift + bars)
 
 
 class Operation(NamedTuple):
-    """A kernel over columns; `lookback` is its own, `reach` the earlier rows it must be fed."""
+    """A kernel and the columns that it reads.
+
+    `lookback` is the kernel's own; `reach` is how many earlier rows its inputs must have.
+    """
 
     kernel: str
     inputs: tuple[Column, ...]
@@ -78,16 +83,16 @@ class Operation(NamedTuple):
 
 
 SESSION: Final = "session"
-"""A field beside those of a bar: the number of the session that it is of."""
+"""Name of the field that holds the session number of each bar."""
 
 _PERIOD: Final = {"weekly": (5, 4.8), "monthly": (23, 20.0)}
-"""The most sessions of a week or month, and how many it has at the least, on average."""
+"""By unit: the most sessions of a period, and the fewest that periods have on average."""
 
 
 class Derivation(Struct, frozen=True):
-    """A field that is worked out before: the newest `rows` of `node`, by the plan of its inside.
+    """A derived field: the newest `rows` of `node`. Its own plan computes it beforehand.
 
-    `session` is whether the sessions of the bars must be known for it.
+    `session` says whether the session numbers of the bars are needed to compute it.
     """
 
     node: tree.Derived
@@ -97,20 +102,20 @@ class Derivation(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The field's name in the plan that reads it."""
+        """Name of the field in the plan that reads it."""
         return str(self.node)
 
 
 class Plan(Struct, frozen=True):
-    """What to compute for some expressions, over any panel.
+    """The operations that compute some expressions, over any panel.
 
-    `results[i]` is the column of expression i. `rows[i]` is how many newest rows of operation i
-    are read. `fields` are what operations read, `derived` those of them that are made in passes
-    before, in this order, and `loads` what must be stored bars. `history` is how many bars of
-    these suffice for all; `bars[i]` is how many a symbol must have for expression i to be valid at
-    the newest bar. `read_where[i]` is the number of the expression that must hold wherever anyone
-    looks at expression i, None where all of it is looked at; () stands for None throughout.
-    `watched` is at how many of the newest bars more history is needed where a quote stands still.
+    `results[i]` is the column of expression i, `rows[i]` how many newest rows of operation i are
+    read. `fields` are what operations read, `derived` those of them that are computed before, in
+    this order, and `loads` the stored fields to load. `history` is how many stored bars are enough
+    for all expressions, and `bars[i]` how many a symbol needs for expression i to be valid at the
+    newest bar. `read_where[i]` is the expression that must hold wherever expression i is read;
+    None: all of it is read; (): None for every expression. `watched` is at how many of the newest
+    bars an unchanged quote makes more history necessary.
     """
 
     operations: tuple[Operation, ...]
@@ -127,50 +132,53 @@ class Plan(Struct, frozen=True):
     watched: int = 1
     read_where: tuple[int | None, ...] = ()
 
-    def within(self, most: int) -> Plan:
-        """Return the plan for panels with at most so many rows: earlier ones are not worked out."""
-        return replace(self, rows=tuple(max(1, min(rows, most)) for rows in self.rows))
+    def within(self, max_rows: int) -> Plan:
+        """Return the plan for panels with at most `max_rows` rows; older rows are not computed."""
+        return replace(self, rows=tuple(max(1, min(rows, max_rows)) for rows in self.rows))
 
 
 def make_plan(
     expressions: Sequence[Node], rows: int = 1, read_where: tuple[int | None, ...] = ()
 ) -> Plan:
-    """The plan of several expressions at once, for their newest `rows` rows."""
+    """Return the plan of several expressions at once, for their newest `rows` rows.
+
+    Raises ConditionError for an expression that cannot be evaluated at earlier bars.
+    """
     builder = _Builder()
     results = tuple(builder.column(node) for node in expressions)
     operations = tuple(builder.operations)
-    demand, field_rows = _demand(operations, results, rows, len(builder.fields))
+    op_rows, field_rows = _required_rows(operations, results, rows, len(builder.fields))
     derived = {
-        name: _derivation(node, field_rows[builder.fields[name]])
+        name: _plan_derived(node, field_rows[builder.fields[name]])
         for name, node in builder.derived.items()
     }
-    loads = {name: field_rows[at] for name, at in builder.fields.items() if name not in derived}
-    inside = [one.plan for one in derived.values() if not isinstance(one.node, tree.Other)]
-    needed = {*loads, *(name for plan in inside for name in plan.loads)}
-    if any(one.session for one in derived.values()):
-        needed.add(SESSION)
-    lookbacks = [_lookback(derived[name]) if name in derived else 0 for name in builder.fields]
+    loads = {name: field_rows[i] for name, i in builder.fields.items() if name not in derived}
+    inner = [field.plan for field in derived.values() if not isinstance(field.node, tree.Other)]
+    loaded = {*loads, *(name for plan in inner for name in plan.loads)}
+    if any(field.session for field in derived.values()):
+        loaded.add(SESSION)
+    lookbacks = [_lookback_of(derived[name]) if name in derived else 0 for name in builder.fields]
     return Plan(
         operations=operations,
-        rows=tuple(demand),
+        rows=tuple(op_rows),
         results=results,
         result_rows=rows,
         fields=tuple(builder.fields),
         derived=tuple(derived.values()),
-        loads=tuple(sorted(needed)),
+        loads=tuple(sorted(loaded)),
         constants=tuple(builder.constants),
         facts=tuple(builder.facts),
-        history=max([1, *loads.values(), *map(_history, derived.values())]),
-        bars=tuple(one + rows for one in _lookbacks(operations, results, lookbacks)),
+        history=max([1, *loads.values(), *map(_daily_bars, derived.values())]),
+        bars=tuple(n + rows for n in _lookbacks(operations, results, lookbacks)),
         watched=max(
-            [rows, *map(_watched, operations, demand), *map(_watched_in, derived.values())]
+            [rows, *map(_flat_window, operations, op_rows), *map(_flat_window_of, derived.values())]
         ),
         read_where=read_where,
     )
 
 
-def _derivation(node: tree.Derived, rows: int) -> Derivation:
-    """How to make the newest `rows` of what is derived."""
+def _plan_derived(node: tree.Derived, rows: int) -> Derivation:
+    """Return how to compute the newest `rows` of a derived node."""
     match node:
         case tree.Framed(running=True) if rows > 1:
             raise ConditionError(
@@ -178,16 +186,16 @@ def _derivation(node: tree.Derived, rows: int) -> Derivation:
                 "every bar: take no offset of it, and no earlier bars"
             )
         case tree.Framed(of=of):
-            # At the worst every bar is of another period; one more is still running.
+            # In the worst case every bar lies in another period; the newest period is incomplete.
             return Derivation(node, rows, make_plan([of], rows + 1), session=True)
         case tree.Standing(of=of) | tree.Breadth(of=of) if rows > 1:
-            # Bars of whoever was not traded every day are of sessions further back.
+            # Symbols that miss sessions have bars of sessions further back.
             return Derivation(node, rows, make_plan([of], 2 * rows + 20), session=True)
     return Derivation(node, rows, make_plan([node.of], rows), session=rows > 1)
 
 
-def _history(derived: Derivation) -> int:
-    """Daily bars that it is made of."""
+def _daily_bars(derived: Derivation) -> int:
+    """Return how many daily bars a derived field needs."""
     match derived.node:
         case tree.Framed(unit=unit):
             return (derived.plan.history + 1) * _PERIOD[unit][0]
@@ -196,38 +204,39 @@ def _history(derived: Derivation) -> int:
     return max(derived.rows, derived.plan.history)
 
 
-def _watched(operation: Operation, rows: int) -> int:
-    """At how many of its newest bars an operation's values rest on moves there.
+def _flat_window(operation: Operation, rows: int) -> int:
+    """Return at how many of its newest bars an operation depends on price changes there.
 
-    Those of averages do nowhere: their start is forgotten whatever comes. A ratio of moves, such as
-    RSI, keeps what it was while nothing moves; so does what is fed by one.
+    0 for averages: the weight of their first bars shrinks whether prices change or not. A ratio of
+    price changes, such as RSI, keeps its value while the price does not change; so does a second
+    stage that reads such a ratio.
     """
-    row = INDICATORS.get(operation.kernel)
-    if row is None or row.recursion is None or row.scale != "own":
+    indicator = INDICATORS.get(operation.kernel)
+    if indicator is None or indicator.recursion is None or indicator.scale != "own":
         return 0
-    one_stage = row.recursion(*operation.parameters).stages == 1
+    one_stage = indicator.recursion(*operation.parameters).stages == 1
     return rows if one_stage else rows + operation.reach
 
 
-def _watched_in(derived: Derivation) -> int:
-    """Return the lookback of a derived field, in daily bars."""
-    days = _PERIOD[derived.node.unit][0] if isinstance(derived.node, tree.Framed) else 1
-    return derived.plan.watched * days
+def _flat_window_of(derived: Derivation) -> int:
+    """Return the flat window of a derived field, in daily bars."""
+    bars_each = _PERIOD[derived.node.unit][0] if isinstance(derived.node, tree.Framed) else 1
+    return derived.plan.watched * bars_each
 
 
-def _lookback(derived: Derivation) -> int:
-    """Daily bars that stand before its first valid one, or few less."""
-    inside = derived.plan.bars[0] - derived.plan.result_rows
+def _lookback_of(derived: Derivation) -> int:
+    """Return the daily bars before a derived field's first valid bar, or slightly fewer."""
+    lookback = derived.plan.bars[0] - derived.plan.result_rows
     match derived.node:
         case tree.Framed(unit=unit):
-            return int((inside + 1) * _PERIOD[unit][1])
+            return int((lookback + 1) * _PERIOD[unit][1])
         case tree.Standing():
-            return inside
+            return lookback
     return 0
 
 
 class _Builder:
-    """Turns nodes into columns; whatever was asked for before is not added again."""
+    """Turns nodes into columns; equal nodes share one column."""
 
     def __init__(self) -> None:
         self.operations: dict[Operation, int] = {}
@@ -235,8 +244,11 @@ class _Builder:
         self.constants: dict[float, int] = {}
         self.facts: dict[Node, int] = {}
         self.derived: dict[str, tree.Derived] = {}
-        self.known: dict[int, tuple[Column, Node]] = {}
-        """By a node's identity, since trees of one template share nodes; keeps it alive."""
+        self.columns_by_id: dict[int, tuple[Column, Node]] = {}
+        """Columns by id of their node, because trees of one template share nodes.
+
+        The node is stored too, so that its id stays in use.
+        """
 
     def add(self, operation: Operation, output: int = 0) -> Column:
         index = self.operations.setdefault(operation, len(self.operations))
@@ -261,10 +273,10 @@ class _Builder:
         return Column(Source.FIELD, self.fields.setdefault(str(node), len(self.fields)))
 
     def column(self, node: Node) -> Column:
-        found = self.known.get(id(node))
-        if found is None:
-            found = self.known[id(node)] = self.build(node), node
-        return found[0]
+        entry = self.columns_by_id.get(id(node))
+        if entry is None:
+            entry = self.columns_by_id[id(node)] = self.build(node), node
+        return entry[0]
 
     def build(self, node: Node) -> Column:  # noqa: C901, PLR0911, PLR0912, a line for each kind of node
         match node:
@@ -277,7 +289,7 @@ class _Builder:
             case tree.Other() | tree.Standing() | tree.Breadth() | tree.Framed():
                 return self.derive(node)
             case tree.Occurred():
-                return self.occurred(node)
+                return self.event(node)
             case tree.Frozen(extremes=extremes):
                 return self.column(extremes)
             case tree.Shift(of=of, bars=bars):
@@ -289,7 +301,7 @@ class _Builder:
             case tree.Function(name=name, arguments=arguments):
                 return self.apply(name, *map(self.column, arguments))
             case tree.Join(operator=operator, operands=operands):
-                return self.joined(operator, map(self.column, operands))
+                return self.join(operator, map(self.column, operands))
             case tree.Binary(operator=operator, left=left, right=right):
                 return self.apply(_OPERATORS[operator], self.column(left), self.column(right))
             case tree.Compare():
@@ -297,9 +309,9 @@ class _Builder:
             case tree.Cross():
                 return self.cross(node)
             case tree.Within(condition=condition, bars=bars):
-                return self.over("or", self.column(condition), bars)
+                return self.combine_bars("or", self.column(condition), bars)
             case tree.For(condition=condition, bars=bars):
-                return self.over("and", self.column(condition), bars)
+                return self.combine_bars("and", self.column(condition), bars)
             case tree.Call():
                 return self.call(node)
         raise TypeError(f"no operation for {type(node).__name__}")
@@ -311,96 +323,96 @@ class _Builder:
         if node.operands[0].kind is tree.Kind.TEXT:
             return self.fact(node)
         columns = [self.column(operand) for operand in node.operands]
-        links = [
+        comparisons = [
             self.apply(_OPERATORS[operator], columns[i], columns[i + 1])
             for i, operator in enumerate(node.operators)
         ]
-        return self.joined("and", links)
+        return self.join("and", comparisons)
 
-    def joined(self, operator: str, columns: Iterable[Column]) -> Column:
-        return reduce(lambda held, column: self.apply(operator, held, column), columns)
+    def join(self, operator: str, columns: Iterable[Column]) -> Column:
+        return reduce(lambda result, column: self.apply(operator, result, column), columns)
 
     def cross(self, node: tree.Cross) -> Column:
-        now, before = (
+        now, earlier = (
             ("greater", "less_equal") if node.direction == "above" else ("less", "greater_equal")
         )
         left, right = self.column(node.left), self.column(node.right)
         return self.apply(
             "and",
             self.apply(now, left, right),
-            self.apply(before, left.earlier(1), right.earlier(1)),
+            self.apply(earlier, left.earlier(1), right.earlier(1)),
         )
 
-    def over(self, operator: str, held: Column, bars: int) -> Column:
-        # Either may count a bar twice, so each round doubles the bars that are covered.
+    def combine_bars(self, operator: str, result: Column, bars: int) -> Column:
+        # `and` and `or` may count a bar twice, so each round doubles the bars that are covered.
         covered = 1
         while covered < bars:
             step = min(covered, bars - covered)
-            held = self.apply(operator, held, held.earlier(step))
+            result = self.apply(operator, result, result.earlier(step))
             covered += step
-        return held
+        return result
 
-    def occurred(self, node: tree.Occurred) -> Column:
-        row, given = OCCURRENCES[node.name], tuple(map(int, node.parameters))
+    def event(self, node: tree.Occurred) -> Column:
+        event, parameters = OCCURRENCES[node.name], tuple(map(int, node.parameters))
         operation = Operation(
-            kernel=row.name,
+            kernel=event.name,
             inputs=tuple(map(self.column, node.operands)),
             parameters=node.parameters,
-            reach=row.reach(*given),
+            reach=event.reach(*parameters),
         )
         return self.add(operation)
 
     def call(self, node: tree.Call) -> Column:
         row = INDICATORS[node.name]
         sources = [node.source] if node.source else [tree.Field(name) for name in row.inputs]
-        given = tuple(
+        parameters = tuple(
             int(value) if parameter.whole else value
             for parameter, value in zip(row.parameters, node.parameters, strict=True)
         )
-        lookback = row.lookback(*given)
+        lookback = row.lookback(*parameters)
         operation = Operation(
             kernel=row.name,
             inputs=tuple(map(self.column, sources)),
-            parameters=tuple(map(float, given)),
+            parameters=tuple(map(float, parameters)),
             outputs=max(1, len(row.outputs)),
             lookback=lookback,
-            reach=row.recursion(*given).bars(FORGOTTEN) if row.recursion else lookback,
+            reach=row.recursion(*parameters).bars(FORGOTTEN) if row.recursion else lookback,
         )
         return self.add(operation, row.outputs.index(node.output) if node.output else 0)
 
 
-def _demand(
+def _required_rows(
     operations: Sequence[Operation], results: Sequence[Column], rows: int, fields: int
 ) -> tuple[list[int], list[int]]:
-    """Newest rows that are read of each operation, and of each field."""
-    demand, of_field = [0] * len(operations), [0] * fields
+    """Return how many newest rows are read of each operation, and of each field."""
+    operation_rows, field_rows = [0] * len(operations), [0] * fields
 
-    def ask(column: Column, wanted: int) -> None:
+    def require(column: Column, count: int) -> None:
         if column.source is Source.OPERATION:
-            demand[column.number] = max(demand[column.number], wanted + column.shift)
+            operation_rows[column.number] = max(operation_rows[column.number], count + column.shift)
         elif column.source is Source.FIELD:
-            of_field[column.number] = max(of_field[column.number], wanted + column.shift)
+            field_rows[column.number] = max(field_rows[column.number], count + column.shift)
 
     for column in results:
-        ask(column, rows)
+        require(column, rows)
     for index in range(len(operations) - 1, -1, -1):
         for column in operations[index].inputs:
-            ask(column, demand[index] + operations[index].reach)
-    return demand, of_field
+            require(column, operation_rows[index] + operations[index].reach)
+    return operation_rows, field_rows
 
 
 def _lookbacks(
     operations: Sequence[Operation], results: Sequence[Column], fields: Sequence[int]
 ) -> list[int]:
-    """Bars before the first at which each result is valid, given those of the fields."""
+    """Return the bars before each result's first valid bar, given those of the fields."""
     lookbacks: list[int] = []
 
-    def of(column: Column) -> int:
+    def lookback_of(column: Column) -> int:
         if column.source is Source.OPERATION:
             return lookbacks[column.number] + column.shift
         return fields[column.number] + column.shift if column.source is Source.FIELD else 0
 
     for operation in operations:
-        fed = max(map(of, operation.inputs), default=0)
-        lookbacks += [fed + operation.lookback]
-    return [of(column) for column in results]
+        of_inputs = max(map(lookback_of, operation.inputs), default=0)
+        lookbacks += [of_inputs + operation.lookback]
+    return [lookback_of(column) for column in results]

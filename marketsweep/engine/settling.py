@@ -1,11 +1,11 @@
-"""Values that may still depend on where the stored history begins.
+"""Find values that may still depend on where the stored history begins.
 
-A recursion, such as an exponential average, begins with its first bars and forgets them slowly.
-TA-Lib gives its values from the lookback on. Over a longer history they come out otherwise, until
-the start weighs less than `SETTLED`.
+A recursion, such as an exponential average, starts with its first bars and forgets them slowly.
+Like TA-Lib, the program gives values from the lookback on. Over a longer history these values
+differ, until the weight of the first bars is below `SETTLED`.
 
-`settled` writes a condition so that such values are unknown. Where its answer is another one then,
-it may depend on bars that are not stored.
+`settled` rewrites a condition so that such values are unknown. If the answer changes, it may depend
+on bars that are not stored.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ from marketsweep.language.tree import Node
 
 Column = NDArray[np.float64]
 
-_NOTHING: Final = tree.Number(0.0)
+_ZERO: Final = tree.Number(0.0)
 
 
 def recursions(node: Node) -> dict[str, int]:
-    """Return the recursive indicators that a node has, by their text, and the bars each takes."""
-    return {str(part): bars + 1 for part in node.walk() if (bars := _bars(part))}
+    """Return the recursive indicators of a node by text, and the bars that each needs to settle."""
+    return {str(part): bars + 1 for part in node.walk() if (bars := _settling_bars(part))}
 
 
 def settled(node: Node) -> Node:
-    """Return an expression in which each recursion is unknown until its start is forgotten."""
+    """Return the expression with every recursion unknown until its first bars are forgotten."""
     match node:
-        case tree.Call(name=name, source=source) if bars := _bars(node):
-            return _known(node, tree.Shift(settled(source or _first_input(name)), bars))
+        case tree.Call(name=name, source=source) if bars := _settling_bars(node):
+            return _unknown_where(node, tree.Shift(settled(source or _first_input(name)), bars))
         case tree.Standing(of=of) if recursions(of):
-            return _known(node, settled(of))
-    return tree.mapped(node, settled)
+            return _unknown_where(node, settled(of))
+    return tree.map_children(node, settled)
 
 
 class Unsettled(NamedTuple):
-    """What may depend on bars before the stored ones."""
+    """Which symbols and values may depend on bars before the stored ones."""
 
     bars: int
-    """Bars at which every recursion has settled; 0 where there is none."""
+    """Bars until every recursion has settled; 0 without recursions."""
     young: NDArray[np.bool_]
-    """Which symbols have fewer: bool [symbols]."""
+    """Which symbols have fewer bars than that: bool [symbols]."""
     differs: dict[Node, NDArray[np.bool_]]
     """Whether a value or answer may differ over a longer history, bool [symbols]."""
 
     def of(self, node: Node) -> NDArray[np.bool_]:
-        """Return of which symbols a value or answer may be another one."""
+        """Return for which symbols a node may have another value, bool [symbols]."""
         return self.differs.get(node, np.zeros_like(self.young))
 
     def removed(self, columns: Mapping[Node, Column]) -> dict[Node, Column]:
-        """Return the columns of what may differ, unknown where it may."""
-        return {node: np.where(some, np.nan, columns[node]) for node, some in self.differs.items()}
+        """Return the columns of nodes that may differ, with NaN where they may."""
+        return {node: np.where(mask, np.nan, columns[node]) for node, mask in self.differs.items()}
 
     def names(self, shown: Mapping[str, Node], places: NDArray[np.int64]) -> list[tuple[str, ...]]:
-        """Return of some symbols the names of the shown values that may be others."""
+        """Return the names of the shown values that may differ, for the symbols at `places`."""
         return names_of(shown, self.differs, places)
 
 
@@ -69,14 +69,14 @@ def names_of(
     may_differ: Mapping[Node, NDArray[np.bool_]],
     places: NDArray[np.int64],
 ) -> list[tuple[str, ...]]:
-    """Return the names of the shown values that may be others, at some places of the columns."""
+    """Return the names of the shown values that may differ, for the symbols at `places`."""
     names = [name for name, node in shown.items() if node in may_differ]
     if not names:
         return [()] * len(places)
-    table = np.stack([may_differ[shown[name]][places] for name in names], axis=1)
-    # Few sets of names occur: each is made once, however many places there are.
+    masks = np.stack([may_differ[shown[name]][places] for name in names], axis=1)
+    # Few different sets of names occur, so each tuple is made once.
     sets: dict[tuple[bool, ...], tuple[str, ...]] = {}
-    rows = map(tuple, table.tolist())
+    rows = map(tuple, masks.tolist())
     return [sets.get(row) or sets.setdefault(row, tuple(compress(names, row))) for row in rows]
 
 
@@ -86,32 +86,35 @@ def find_unsettled(
     columns: Mapping[Node, Column],
     settled_nodes: Mapping[Node, Node],
 ) -> Unsettled:
-    """Return what may depend on earlier bars.
+    """Return which values may depend on earlier bars.
 
-    `bars` is what all recursions take to settle, `of_symbols` what each symbol has. `settled_nodes`
-    has what `settled` makes of nodes, and `columns` the values of both.
+    `bars` is the number of bars until all recursions settle, `of_symbols` the number that each
+    symbol has. `settled_nodes` maps each node to its settled form, and `columns` has the values of
+    both.
     """
-    may_differ = {node: differs(columns[node], columns[one]) for node, one in settled_nodes.items()}
+    may_differ = {
+        node: differs(columns[node], columns[form]) for node, form in settled_nodes.items()
+    }
     return Unsettled(bars, of_symbols < bars, may_differ)
 
 
 def differs(column: Column, settled_column: Column) -> NDArray[np.bool_]:
-    """Return where values are known and their settled form is unknown or another one."""
+    """Return where values are known and their settled form is unknown or different."""
     may_differ: NDArray[np.bool_] = ~np.isnan(column) & (settled_column != column)
     return may_differ
 
 
-def _known(node: Node, where: Node) -> Node:
-    """Return a number that is unknown where another one is."""
-    return tree.Binary("+", node, tree.Binary("*", _NOTHING, where))
+def _unknown_where(node: Node, other: Node) -> Node:
+    """Return a number that is unknown wherever the other one is unknown."""
+    return tree.Binary("+", node, tree.Binary("*", _ZERO, other))
 
 
 def _first_input(indicator: str) -> Node:
     return tree.Field(INDICATORS[indicator].inputs[0])
 
 
-def _bars(node: Node) -> int:
-    """Bars before the first that a recursion has settled at; 0 for everything else."""
+def _settling_bars(node: Node) -> int:
+    """Return the bars before a recursion has settled; 0 for any other node."""
     if not isinstance(node, tree.Call):
         return 0
     recursion = INDICATORS[node.name].recursion

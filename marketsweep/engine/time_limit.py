@@ -1,4 +1,4 @@
-"""How long the work of a call may take: a limit that its caller gave, looked at between pieces."""
+"""Limit how long one call may work: the caller sets a limit, and the work checks it in between."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ends: Final = ContextVar("ends", default=math.inf)
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """Let what is done within take so long; None is as long as it takes.
+    """Limit the work inside the `with` block to a number of seconds; None sets no limit.
 
-    Raises UsageError unless it is a number of seconds above 0.
+    Raises UsageError unless `seconds` is None or a number above 0.
     """
     if seconds is None:
         yield
@@ -33,11 +33,11 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 
 def time_left() -> float:
-    """Return the seconds that are left; infinite without a limit, 0 where the time is over."""
+    """Return the seconds left: infinity without a limit, 0 after the limit."""
     return max(0.0, _ends.get() - monotonic())
 
 
 def check_time() -> None:
-    """Raise TimedOut where the time is over."""
+    """Raise TimedOut if the time limit is over."""
     if monotonic() > _ends.get():
         raise TimedOut("the time limit (timeout) was reached: nothing was found out")

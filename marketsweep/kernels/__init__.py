@@ -1,1 +1,1 @@
-"""Native kernels: arrays in, arrays out; they know nothing of the rest."""
+"""Native kernels: they take arrays and return arrays, and import no other package."""

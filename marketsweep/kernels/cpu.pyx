@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, embedsignature=True
-"""Runs programs of kernel steps over tiles of symbols, and gathers panels, without the GIL."""
+"""Run programs of kernel steps over tiles of symbols, and gather panels, without the GIL."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 from libcpp cimport bool as cbool
@@ -152,10 +152,10 @@ cdef extern from "bars/fingerprints.hpp" namespace "marketsweep" nogil:
 
 
 SESSION_FIELD = -1
-"""What to gather for the number of the session of each bar."""
+"""Field number that gathers the session number of each bar."""
 
 SAME_COLUMN, NO_COLUMN = -2, -1
-"""Of a change: that a symbol's earlier bars stand where the later do, and that there are none."""
+"""Column of a change if earlier bars are in the same column, and if there are none."""
 
 TILE = _TILE
 """Symbols evaluated together; the last axis of every matrix."""
@@ -176,12 +176,12 @@ cdef dict _machines():
 cdef dict MACHINES = _machines()
 
 ISAS = tuple(MACHINES)
-"""Instruction sets that this processor runs, the widest last; the first is one double a lane."""
+"""Instruction sets of this processor, the widest last; the first has one double per lane."""
 
 KERNELS = {
     machine_baseline().kernels[i].name.decode(): i for i in range(machine_baseline().count)
 }
-"""Number of each kernel by name; the same in every instruction set."""
+"""Number of each kernel by name, equal in all instruction sets."""
 
 
 cdef Operand _operand(tuple given) except *:
@@ -197,9 +197,9 @@ cdef class Program:
 
     `steps`: (kernel, gapless, rows, lookback, operands, outs, parameters) each; an operand is
     (source, index, shift, rows) with source 0 buffer, 1 field, 2 constant, 3 fact; `outs` are row
-    offsets of a scratch buffer of `scratch_rows`. `results`: operands, of which the newest
-    `result_rows` rows are copied out. `due`: (step, result) in the order of the steps, where results
-    are only to be counted, each after its step; of step -1 are those that no step makes. See
+    offsets of a scratch buffer of `scratch_rows`. `results`: operands, whose newest `result_rows`
+    rows are copied out. `due`: if results are only counted, (step, result) in the order of the
+    steps: each result is counted after its step, or at step -1 if no step computes it. See
     program.hpp.
     """
 
@@ -245,7 +245,7 @@ cdef class Sweep:
     """One evaluation of a program; any number of threads may call `work` until it returns.
 
     `fields`: float64 [tiles, n, TILE] each, `depths`: int64 [tiles], how many of each tile's newest
-    rows to look at, `facts`: float64 [n, tiles * TILE], `results`: writable float64
+    rows to read, `facts`: float64 [n, tiles * TILE], `results`: writable float64
     [result_rows, tiles * TILE] each. `isa` is one of ISAS.
     """
 
@@ -279,24 +279,24 @@ cdef class Sweep:
             self.c.rows = max(self.c.rows, depths[i])
 
     def work(self):
-        """Takes tiles until none is left."""
+        """Take tiles until none is left."""
         cdef double[::1] scratch = self._scratch()
         with nogil:
             self.c.work(&scratch[0])
 
     def stop(self):
-        """Let no further tile be taken: who works finishes the one at hand."""
+        """Take no further tile; each thread finishes its current one."""
         self.c.stop()
 
     def search(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans,
                const int64_t[::1] needed, long sessions):
-        """Takes tiles until none is left, and tells where the first result holds.
+        """Take tiles until none is left, and return where the first result holds.
 
-        `session`: float64 [tiles, n, TILE], the number of each bar's, less than `sessions`. `spans`:
-        int64 [3, tiles * TILE], of each symbol the first and last session to look at, and how many
-        bars it has up to its newest; from `needed` [results] on there is an answer. Gives places and sessions
-        of the hits, float64 [hits, results - 1], in no order, and of each session how many symbols
-        have an answer; of the tiles that were taken here.
+        `session`: float64 [tiles, n, TILE], each bar's session number, less than `sessions`.
+        `spans`: int64 [3, tiles * TILE], each symbol's first and last session to evaluate, and its
+        number of bars. `needed`: int64 [results], the bars from which a result is known. Returns,
+        for the tiles taken by this call: places and sessions of the hits, the other results there,
+        float64 [hits, results - 1], in no order, and how many symbols are known by session.
         """
         cdef double[::1] scratch = self._scratch()
         cdef Wanted wanted = self._wanted(session, spans, needed, 0, sessions)
@@ -312,11 +312,11 @@ cdef class Sweep:
 
     def tally(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans,
               const int64_t[::1] needed, long first, long sessions):
-        """Takes tiles until none is left, and counts where each result holds.
+        """Take tiles until none is left, and count where each result holds.
 
-        As `search`; of a program with results that are due, and from session `first` on. Gives int64
-        [results, sessions - first, 2]: for how many symbols each holds, and for how many it is
-        known, of the tiles that were taken here.
+        The program must have a due step for each result. Arguments are as for `search`; sessions
+        are counted from `first` on. Returns int64 [results, sessions - first, 2]: for how many
+        symbols each result holds, and for how many it is known, in the tiles taken by this call.
         """
         cdef double[::1] scratch = self._scratch()
         cdef Wanted wanted = self._wanted(session, spans, needed, first, sessions)
@@ -354,10 +354,10 @@ cdef class Sweep:
 
 
 cdef class Changes:
-    """What is different before a session, of some positions of a panel.
+    """Changes of the bars before a session, for positions of a panel.
 
     `places`: [n, 3] of position, session and column (or SAME_COLUMN, NO_COLUMN), `factors`: [n, 2]
-    of price and volume; sorted by position, then newest first. `positions`: how many there are.
+    of price and volume; sorted by position, then newest first. `positions`: number of positions.
     """
 
     cdef vector[Change] c
@@ -376,7 +376,7 @@ cdef class Changes:
 
 
 cdef class Sessions:
-    """Stored sessions, oldest first, as addresses that the caller keeps alive.
+    """Stored sessions, oldest first, as addresses; the caller keeps their memory alive.
 
     `rows`: address of each session's row of field 0, `widths`: symbols in it, `field_strides`:
     doubles from one field to the next.
@@ -397,9 +397,9 @@ cdef class Sessions:
     def survey(self, const int64_t[::1] columns, Changes changes, long first, long last,
                long depth, long watched, long oldest, long asked, int64_t[::1] bars,
                int64_t[::1] age, int64_t[::1] still):
-        """Fill the last three for positions [first, last) of `columns`; see gather.hpp.
+        """Fill `bars`, `age` and `still` for positions [first, last) of `columns`; see gather.hpp.
 
-        Return the oldest session that was looked at.
+        Return the oldest session that was read.
         """
         cdef int64_t reached = self.c.count
         if first < last:
@@ -412,7 +412,7 @@ cdef class Sessions:
     def gather(self, int field, cbool is_volume, const int64_t[::1] columns,
                const int64_t[::1] bars, Changes changes, long first_tile, long last_tile,
                double[:, :, ::1] to):
-        """Fills tiles [first_tile, last_tile) of `to` with one field; see gather.hpp."""
+        """Fill tiles [first_tile, last_tile) of `to` with one field; see gather.hpp."""
         if columns.shape[0] == 0:
             return
         with nogil:
@@ -423,9 +423,10 @@ cdef class Sessions:
 
 def merge_periods(const double[:, :, ::1] session, const double[:, :, ::1] field, int how,
                   const int64_t[::1] period, double[:, :, ::1] to, int64_t[::1] counts):
-    """Fills `to` [tiles, periods, TILE] with longer bars, `counts` [tiles * TILE] with how many.
+    """Fill `to` [tiles, periods, TILE] with longer bars, `counts` [tiles * TILE] with their count.
 
-    `how` is a field's number, which says how its longer bars are made; see frames.hpp.
+    `how` is the number of the field, which decides how its longer bars are computed; see
+    periods.hpp.
     """
     cdef int64_t tiles = session.shape[0], rows = session.shape[1]
     if field.shape[0] != tiles or field.shape[1] != rows or to.shape[0] != tiles:
@@ -440,7 +441,7 @@ def merge_periods(const double[:, :, ::1] session, const double[:, :, ::1] field
 def spread_periods(const double[:, :, ::1] session, const int64_t[::1] period,
                    const uint8_t[::1] complete, cbool running, const double[:, :, ::1] values,
                    double[:, :, ::1] to):
-    """Fills `to` [tiles, shown, TILE], the newest daily rows, with values of longer bars."""
+    """Fill `to` [tiles, shown, TILE], the newest daily rows, with values of longer bars."""
     cdef int64_t tiles = session.shape[0], rows = session.shape[1]
     if values.shape[0] != tiles or to.shape[0] != tiles or to.shape[1] > rows:
         raise ValueError("values, sessions and daily bars differ in shape")
@@ -450,9 +451,9 @@ def spread_periods(const double[:, :, ::1] session, const int64_t[::1] period,
 
 
 def fingerprint(const double[:, :, ::1] values, const int64_t[::1] days, uint64_t[::1] sums):
-    """Adds the fingerprint of each column of a segment [fields, sessions, columns] to `sums`.
+    """Add the fingerprint of each column of a segment [fields, sessions, columns] to `sums`.
 
-    `days` numbers its first sessions, which alone are looked at; see fingerprints.hpp.
+    `days` has the day numbers of the first sessions; only these are read. See fingerprints.hpp.
     """
     if days.shape[0] > values.shape[1] or sums.shape[0] < values.shape[2]:
         raise ValueError("more days than sessions, or more columns than sums")

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, embedsignature=True
-"""Where texts stand in a list: a dictionary's work, without waiting for a dictionary's memory."""
+"""Find the positions of texts in a list: a hash table that is faster than a dictionary here."""
 
 from libc.stdint cimport uint64_t, uintptr_t
 from libc.string cimport memcmp
@@ -14,7 +14,7 @@ cdef extern from "Python.h":
 
 
 cdef enum:
-    _AHEAD = 4  # texts that may have gone since, one after the other
+    _AHEAD = 4  # consecutive texts that may have been removed
 
 
 cdef struct Text:
@@ -23,11 +23,11 @@ cdef struct Text:
 
 
 cdef class Places:
-    """The places of the texts of a list that grows at its end, each text once."""
+    """The positions of the texts of a list that grows at its end; each text occurs once."""
 
-    cdef list texts  # what `views` are of
+    cdef list texts  # keeps the memory of `views` alive
     cdef vector[Text] views
-    cdef vector[int] slots  # a power of two of them: the place after a text's, 0 for none
+    cdef vector[int] slots  # size is a power of two; a text's position + 1, or 0 if free
 
     def __init__(self, list texts):
         self.texts = []
@@ -35,7 +35,7 @@ cdef class Places:
         self.extend(texts)
 
     def extend(self, list texts):
-        """Give texts the next places."""
+        """Append texts."""
         cdef Py_ssize_t first = self.views.size()
         self.texts += texts
         for text in texts:
@@ -46,13 +46,13 @@ cdef class Places:
             self._insert(first)
 
     def cut(self, Py_ssize_t length):
-        """Take back the places from `length` on."""
+        """Remove the texts from position `length` on."""
         del self.texts[length:]
         self.views.resize(length)
         self._rebuild()
 
     def find(self, list texts):
-        """The place of each text, intp [texts]; -1 where it has none."""
+        """Return the position of each text, intp [texts]; -1 if it is missing."""
         found = np.empty(len(texts), np.intp)
         cdef Py_ssize_t* places = <Py_ssize_t*> <uintptr_t> found.ctypes.data
         cdef Py_ssize_t row
@@ -60,7 +60,7 @@ cdef class Places:
         for row in range(len(texts)):
             try:
                 view = _view(texts[row])
-            except UnicodeEncodeError:  # half a character, which no text of ours has
+            except UnicodeEncodeError:  # a lone surrogate, which no stored text has
                 places[row] = -1
                 continue
             places[row] = self.slots[self._slot(view)] - 1
@@ -79,7 +79,7 @@ cdef class Places:
             self.slots[self._slot(self.views[place])] = place + 1
 
     cdef size_t _slot(self, Text text) noexcept nogil:
-        """The slot of a text, or the one that it would have."""
+        """Return the slot of a text, or the free slot where it belongs."""
         cdef size_t mask = self.slots.size() - 1
         cdef size_t slot = _hash(text) & mask
         cdef Text* there
@@ -98,7 +98,7 @@ cdef Text _view(text) except *:
 
 
 cdef uint64_t _hash(Text text) noexcept nogil:
-    """FNV-1a, with its high bits brought down."""
+    """Return the FNV-1a hash, with its high bits mixed into the low ones."""
     cdef uint64_t found = 0xCBF29CE484222325u
     cdef Py_ssize_t i
     for i in range(text.size):
@@ -107,9 +107,9 @@ cdef uint64_t _hash(Text text) noexcept nogil:
 
 
 def places_near(list texts, list known):
-    """Where each of the texts is in `known`, intp [texts]; -1 where it is not at hand.
+    """Return the position in `known` of each text, intp [texts]; -1 if it is not near the last one.
 
-    Both have mostly the same objects, in the same order: none is read, only its address is.
+    Both lists hold mostly the same objects in the same order, so only addresses are compared.
     """
     found = np.empty(len(texts), np.intp)
     cdef Py_ssize_t* places = <Py_ssize_t*> <uintptr_t> found.ctypes.data

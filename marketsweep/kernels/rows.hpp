@@ -1,8 +1,8 @@
-// JSON rows of numbers into columns: [{"T":"KO","o":41.2,"v":7.1e6}, ...].
+// Parse JSON rows of numbers into columns: [{"T":"KO","o":41.2,"v":7.1e6}, ...].
 //
-// Only what such bodies are made of in practice is read here, several times as fast as by a general
-// decoder. Whatever else may come (an escaped ticker, a nested value, bad syntax) is left to one:
-// `read` then says no, and has no opinion on what is wrong.
+// This reads only what such bodies contain in practice, several times faster than a general
+// decoder. For anything else (an escaped ticker, a nested value, bad syntax) `read` returns 0, and
+// the caller uses a general decoder, which reports what is wrong.
 #pragma once
 
 #include <bit>
@@ -19,7 +19,7 @@ namespace marketsweep {
 
 inline constexpr uint64_t TENS[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
 
-// Eight characters as one number, the first in its lowest byte where that comes first in memory.
+// Whether eight characters can be read as one number with the first in the lowest byte.
 inline constexpr bool WORDS = std::endian::native == std::endian::little;
 
 inline uint64_t eight(const char* at) {
@@ -30,43 +30,44 @@ inline uint64_t eight(const char* at) {
 
 inline constexpr uint64_t each(uint8_t byte) { return uint64_t{0x0101010101010101} * byte; }
 
-// The high bit of each byte that is not below `limit`, which is 128 at most.
+// Mark (with the high bit) each byte that is not below `limit`, which is at most 128.
 inline constexpr uint64_t not_below(uint64_t text, uint8_t limit) {
   return (text | ((text & each(0x7F)) + each(128 - limit))) & each(0x80);
 }
 
-// How many bytes come before the first that is marked; 8 where none is.
+// Number of bytes before the first marked one; 8 if none is marked.
 inline constexpr int before(uint64_t marks) { return std::countr_zero(marks) >> 3; }
 
-// Of the values of eight digits.
+// The number made of eight digit values.
 inline constexpr uint64_t value_of(uint64_t digits) {
   digits = (10 * digits + (digits >> 8)) & 0x00FF00FF00FF00FF;
   digits = (100 * digits + (digits >> 16)) & 0x0000FFFF0000FFFF;
   return (10000 * digits + (digits >> 32)) & 0xFFFFFFFF;
 }
 
-// Powers of ten that a double holds exactly.
+// Powers of ten that are exact doubles.
 inline constexpr double EXACT_TENS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                         1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                         1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-// Every step takes the place where it starts and gives the one after it, null where it cannot.
-// The text ends in a zero byte, which fits nowhere: so no step asks whether it is at the end.
+// Every method takes the position where it starts and returns the one after it, or null on failure.
+// The text ends in a zero byte, which matches nothing, so no method checks for the end.
 class RowReader {
 public:
-  // `keys[0]` has the text of a row, each other one a number.
+  // `keys[0]` is the name of the text of a row; each other key is the name of a number.
   explicit RowReader(std::vector<std::string> keys) : keys_(std::move(keys)) {}
 
-  std::vector<std::string_view> texts;  // of each row, empty where it has none
+  std::vector<std::string_view> texts;  // one per row, empty if missing
 
-  // The bytes that the rows at `text` take, of a text that ends at `end`; 0 for no plain rows.
+  // Return the number of bytes of the rows at `text`, in a body that ends at `end`; 0 if it cannot
+  // be read here.
   size_t read(const char* text, const char* end) {
     end_ = end;
     const char* const after = rows(text);
     return after ? static_cast<size_t>(after - text) : 0;
   }
 
-  // The numbers as [keys - 1][rows], NaN where null or absent.
+  // Write the numbers as [keys - 1][rows]; NaN for null or missing.
   void transpose(double* out) const {
     const size_t count = texts.size(), width = keys_.size() - 1;
     for (size_t row = 0; row != count; ++row) {
@@ -78,8 +79,8 @@ private:
   static constexpr size_t UNKNOWN = static_cast<size_t>(-1), NO_MORE = static_cast<size_t>(-2);
   static constexpr double ABSENT = std::numeric_limits<double>::quiet_NaN();
 
-  // What led to a value of the last row, from the value before: mark, name and colon. Rows mostly
-  // have the same names in order, and up to eight bytes are compared in one go.
+  // The text before a value of the last row: mark, name and colon. Rows mostly have the same names
+  // in the same order, and up to eight bytes are compared at once.
   struct Lead {
     Lead(const char* text, size_t size, size_t key) : key(key) {
       if (size > 8) return;
@@ -90,7 +91,7 @@ private:
     }
 
     size_t key, length = 0;
-    uint64_t bytes = 1, mask = 0;  // which nothing equals
+    uint64_t bytes = 1, mask = 0;  // matches no text
   };
 
   std::vector<std::string> keys_;
@@ -106,7 +107,7 @@ private:
     return at;
   }
 
-  // Past a mark, and the room around it.
+  // Skip a mark and the spaces around it.
   static const char* mark(const char* at, char wanted) {
     if (*at == wanted) return space(at + 1);
     at = space(at);
@@ -145,7 +146,7 @@ private:
     }
   }
 
-  // Past all that leads to a value, and which key that has; or past the end of the row.
+  // Skip the text before a value, and set its key; or skip the end of the row.
   const char* lead(const char* at, size_t position, size_t& key) {
     if (position < order_.size() && end_ - at >= 8) {
       const Lead& last = order_[position];
@@ -221,20 +222,20 @@ private:
     return at + 1;
   }
 
-  // Marks a quote, and what no plain string has.
+  // Mark a quote, and every byte that a plain string does not have.
   static uint64_t not_plain(uint64_t text) {
     const uint64_t quotes = not_below(text ^ each('"'), 1), escapes = not_below(text ^ each('\\'), 1);
     return (~(quotes & escapes & not_below(text, 0x20)) | text) & each(0x80);
   }
 
-  // Eight digits at a time: their count is what a loop over them would mispredict.
+  // Read eight digits at a time: a loop over them would mispredict their count.
   const char* digits(const char* at, uint64_t& value) const {
     if constexpr (WORDS) {
       while (end_ - at >= 8) {
-        const uint64_t text = eight(at) ^ each('0');  // a digit's byte is now its value
+        const uint64_t text = eight(at) ^ each('0');  // each digit's byte becomes its value
         const int count = before(not_below(text, 10));
         if (count == 0) return at;
-        value = TENS[count] * value + value_of(text << 8 * (8 - count));  // zeros in front
+        value = TENS[count] * value + value_of(text << 8 * (8 - count));  // adds leading zeros
         at += count;
         if (count < 8) return at;
       }
@@ -245,8 +246,8 @@ private:
 
   static bool ends_value(char c) { return c == ',' || c == '}'; }
 
-  // A decimal of up to eight characters, as nearly all prices and volumes are: both of its parts
-  // in one go. Null where it is something else, or no number.
+  // Read a decimal of up to eight characters, as nearly all prices and volumes are: both parts at
+  // once. Return null if it is anything else.
   const char* decimal(const char* at, double& found) const {
     if (!WORDS || end_ - at < 8) return nullptr;
     uint64_t text = eight(at) ^ each('0');
@@ -267,7 +268,7 @@ private:
     return at + length;
   }
 
-  // Past a number of up to 16 digits that nobody asks for, as times and counts are.
+  // Skip a number of up to 16 digits that is not requested, such as a time or a count.
   const char* unwanted(const char* at) const {
     if (!WORDS || end_ - at < 16 || *at == '0') return nullptr;
     int length = before(not_below(eight(at) ^ each('0'), 10));
@@ -301,8 +302,8 @@ private:
       if (at == power || at - power > 4) return nullptr;
       exponent += down ? -static_cast<int>(tens) : static_cast<int>(tens);
     }
-    // A product or quotient of two exact doubles is rounded once, and so correctly
-    // (W. D. Clinger, How to Read Floating Point Numbers Accurately, 1990).
+    // A product or quotient of two exact doubles is rounded once, and so correctly (W. D. Clinger,
+    // How to Read Floating Point Numbers Accurately, 1990).
     if (count <= 19 && mantissa <= (uint64_t{1} << 53) && -22 <= exponent && exponent <= 22) {
       const double whole = static_cast<double>(mantissa);
       found = exponent < 0 ? whole / EXACT_TENS[-exponent] : whole * EXACT_TENS[exponent];

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, embedsignature=True
-"""JSON rows of numbers into columns."""
+"""Parse JSON rows of numbers into columns."""
 
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcmp
@@ -24,7 +24,7 @@ cdef extern from "rows.hpp" namespace "marketsweep" nogil:
 
 
 cdef enum:
-    _AHEAD = 4  # texts that may have gone since `known`, one after the other
+    _AHEAD = 4  # consecutive texts of `known` that may be missing
 
 
 cdef extern from "Python.h":
@@ -33,10 +33,11 @@ cdef extern from "Python.h":
 
 
 def columns_of_json(bytes body, size_t start, str text, tuple numbers, list known):
-    """The rows at `start`: the `text` of each, float64 [numbers, rows], NaN for none, and the end.
+    """Parse the rows at `start`; return each row's `text`, float64 [numbers, rows], and the end.
 
-    None where they are not the plain case: a general decoder is to say what they are then.
-    Texts that come in nearly the order of `known` are its very objects, their hashes included.
+    Missing numbers are NaN. Return None if the rows are not plain, so that the caller uses a
+    general decoder. Texts in nearly the order of `known` are its own objects, which have their
+    hashes computed.
     """
     cdef vector[string] keys
     keys.push_back(text.encode())

@@ -1,6 +1,6 @@
-"""The condition language: text or Python to a tree (`tree.Node`).
+"""The condition language: turn text or Python expressions into a tree (`tree.Node`).
 
-`lexer` cuts the text, `parser` and `calls` build the tree, `builder` builds the same one from
-Python's operators. `indicators` are the tables of what a condition can compute; `presets` are
-conditions by name, and `templates` conditions with values to sweep.
+`lexer` cuts the text into tokens, `parser` and `calls` build the tree, and `builder` builds the
+same tree from Python operators. `indicators` are the tables of what a condition can compute,
+`presets` are conditions by name, and `templates` are conditions with values to sweep.
 """

@@ -1,4 +1,4 @@
-"""Names and calls of the condition language: fields, facts, indicators, and every function."""
+"""Parse what begins with a name: fields, facts, and calls of indicators and functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from marketsweep.language import tree
 from marketsweep.language.indicators.events import OCCURRENCES, Occurrence
 from marketsweep.language.indicators.table import INDICATORS, Indicator, Parameter
 from marketsweep.language.lexer import Token
-from marketsweep.language.token_stream import Reader
+from marketsweep.language.token_stream import TokenStream
 from marketsweep.language.tree import FACTS, Kind, Node
 from marketsweep.language.vocabulary import (
     AGGREGATES,
@@ -35,23 +35,23 @@ _KINDS = {"condition": Kind.TRUTH, "x": Kind.NUMBER}
 _Build = Callable[[str, list[Node], Token], Node]
 
 
-class Calls(Reader, ABC):
-    """What begins with a name. `lets` are the names that the text itself has given so far."""
+class CallParser(TokenStream, ABC):
+    """Parser of names and calls; `lets` are the expressions that the text has named so far."""
 
-    def __init__(self, source: str, cut: list[Token] | None = None) -> None:
-        super().__init__(source, cut)
+    def __init__(self, source: str, token_list: list[Token] | None = None) -> None:
+        super().__init__(source, token_list)
         self.lets: dict[str, Node] = {}
 
     @abstractmethod
     def expression(self, floor: int) -> Node:
-        """An expression whose operators bind more tightly than `floor`."""
+        """Parse an expression whose operators bind more tightly than `floor`."""
 
     @abstractmethod
-    def saved(self, name: str) -> Node | None:
-        """The condition that is saved under a name, if one is."""
+    def saved_condition(self, name: str) -> Node | None:
+        """Return the tree of the saved condition of that name, or None."""
 
-    def name(self) -> Node:
-        """A field, a fact, a name of the text's own, or a call."""
+    def parse_name(self) -> Node:
+        """Parse a field, a fact, a name that the text defines, or a call."""
         token = self.advance()
         name = token.text.lower()
         if self.is_mark("("):
@@ -60,22 +60,22 @@ class Calls(Reader, ABC):
             return tree.Field(name, span=token.span)
         if name in FACTS:
             return tree.Fact(name, span=token.span)
-        if (given := self.lets.get(name) or self.saved(name)) is not None:
-            return replace(given, span=token.span)
+        if (node := self.lets.get(name) or self.saved_condition(name)) is not None:
+            return replace(node, span=token.span)
         signature = _signature(name)
         if signature:
             self.fail(f"{name} needs its parameters: {signature}", token.span)
         return self.fail(_unknown(token.text, self.lets), token.span)
 
     def _call(self, token: Token, name: str) -> Node:
-        with_grammar = {
+        special = {
             "symbol": self._other,
             "market": self._breadth,
             "rs": self._relative_strength,
             **dict.fromkeys(FRAMES, self._framed),
         }
-        if name in with_grammar:
-            return with_grammar[name](token, name)
+        if name in special:
+            return special[name](token, name)
         families: tuple[tuple[Container[str], _Build], ...] = (
             (INDICATORS, self._indicator),
             (OCCURRENCES, self._occurred),
@@ -100,50 +100,55 @@ class Calls(Reader, ABC):
         self.advance()
         return arguments
 
-    def _need_count(
-        self, name: str, arguments: Sequence[Node], wanted: int, token: Token, what: str = "numbers"
+    def _require_count(
+        self, name: str, arguments: Sequence[Node], count: int, token: Token, noun: str = "numbers"
     ) -> None:
-        if len(arguments) != wanted:
-            span = self.since(token.span)
-            self.fail(f"{name} takes {wanted} {what}, not {len(arguments)}", span)
+        if len(arguments) != count:
+            span = self.span_from(token.span)
+            self.fail(f"{name} takes {count} {noun}, not {len(arguments)}", span)
 
     # -- of a symbol's own bars
 
     def _function(self, name: str, arguments: list[Node], token: Token) -> Node:
-        self._need_count(name, arguments, FUNCTIONS[name], token)
+        self._require_count(name, arguments, FUNCTIONS[name], token)
         for argument in arguments:
-            self.need(argument, Kind.NUMBER, f"what {name} takes")
-        return tree.Function(name, tuple(arguments), span=self.since(token.span))
+            self.require_kind(argument, Kind.NUMBER, f"what {name} takes")
+        return tree.Function(name, tuple(arguments), span=self.span_from(token.span))
 
     def _indicator(self, name: str, arguments: list[Node], token: Token) -> Node:
         row = INDICATORS[name]
         source: Node | None = None
         if row.series:
             source = tree.Field(row.inputs[0], span=token.span)
-            if arguments and not is_literal(arguments[0]):
-                source = self.need(arguments.pop(0), Kind.NUMBER, f"what {row.name} reads")
+            if arguments and not is_number_literal(arguments[0]):
+                source = self.require_kind(arguments.pop(0), Kind.NUMBER, f"what {row.name} reads")
         parameters = [parameter.default for parameter in row.parameters]
         hint = "" if row.series else f" ({row.name} reads {', '.join(row.inputs)} by itself)"
         for i, argument in enumerate(arguments[: len(parameters)]):
             parameters[i] = self._parameter(row.name, row.parameters[i], argument, hint)
         if len(arguments) > len(parameters):
-            span = self.since(token.span)
+            span = self.span_from(token.span)
             self.fail(f"{len(arguments)} parameters are too many: {row.signature}", span)
         problem = row.problem(*parameters) if row.problem else None
         if problem:
-            self.fail(f"{row.name}: {problem}", self.since(token.span))
+            self.fail(f"{row.name}: {problem}", self.span_from(token.span))
         output = self._output(row, token)
-        return tree.Call(row.name, source, tuple(parameters), output, span=self.since(token.span))
+        return tree.Call(
+            row.name, source, tuple(parameters), output, span=self.span_from(token.span)
+        )
 
-    def _parameter(self, name: str, wanted: Parameter, argument: Node, hint: str = "") -> float:
-        number = f"a {'whole ' if wanted.whole else ''}number"
-        limits = f"{number} from {wanted.minimum:,g} to {wanted.maximum:,g}"
-        if not is_literal(argument):
-            self.fail(f"parameter {wanted.name} of {name} must be {limits}{hint}", argument.span)
-        value = literal(argument)
-        if not wanted.minimum <= value <= wanted.maximum or (wanted.whole and value != int(value)):
+    def _parameter(self, name: str, parameter: Parameter, argument: Node, hint: str = "") -> float:
+        number = f"a {'whole ' if parameter.whole else ''}number"
+        limits = f"{number} from {parameter.minimum:,g} to {parameter.maximum:,g}"
+        if not is_number_literal(argument):
+            self.fail(f"parameter {parameter.name} of {name} must be {limits}{hint}", argument.span)
+        value = literal_value(argument)
+        if not parameter.minimum <= value <= parameter.maximum or (
+            parameter.whole and value != int(value)
+        ):
             self.fail(
-                f"parameter {wanted.name} of {name} must be {limits}, not {value:g}", argument.span
+                f"parameter {parameter.name} of {name} must be {limits}, not {value:g}",
+                argument.span,
             )
         return value
 
@@ -153,7 +158,7 @@ class Calls(Reader, ABC):
                 self.fail(
                     f"{row.name} has several outputs: add one of "
                     + ", ".join(f".{name}" for name in row.outputs),
-                    self.since(token.span),
+                    self.span_from(token.span),
                 )
             return row.name if row.outputs else ""
         self.advance()
@@ -171,41 +176,41 @@ class Calls(Reader, ABC):
         row = OCCURRENCES[name]
         needed = len(row.operands)
         if not needed <= len(arguments) <= needed + len(row.parameters):
-            span = self.since(token.span)
+            span = self.span_from(token.span)
             self.fail(f"{row.name} takes other arguments: {row.signature}", span)
         for operand, node in zip(row.operands, arguments, strict=False):
-            self.need(node, _KINDS[operand], f"{operand} of {row.name}")
+            self.require_kind(node, _KINDS[operand], f"{operand} of {row.name}")
         parameters = [parameter.default for parameter in row.parameters]
         for i, argument in enumerate(arguments[needed:]):
             parameters[i] = self._parameter(row.name, row.parameters[i], argument)
         operands = tuple(arguments[:needed])
-        return tree.Occurred(row.name, operands, tuple(parameters), span=self.since(token.span))
+        return tree.Occurred(row.name, operands, tuple(parameters), span=self.span_from(token.span))
 
     def _trend(self, name: str, arguments: list[Node], token: Token) -> Node:
-        self._need_count(name, arguments, 2, token, "arguments, a number and how many bars")
-        x = self.need(arguments[0], Kind.NUMBER, f"what {name} takes")
+        self._require_count(name, arguments, 2, token, "arguments, a number and how many bars")
+        x = self.require_kind(arguments[0], Kind.NUMBER, f"what {name} takes")
         bars = self._parameter(name, Parameter("n", 3, 1), arguments[1])
         moved = tree.Compare((x, tree.Shift(x, 1)), (TRENDS[name],))
-        return tree.For(moved, int(bars), span=self.since(token.span))
+        return tree.For(moved, int(bars), span=self.span_from(token.span))
 
     def _frozen(self, name: str, arguments: list[Node], token: Token) -> Node:
-        self._need_count(name, arguments, 1, token, "argument, how many bars")
+        self._require_count(name, arguments, 1, token, "argument, how many bars")
         bars = self._parameter(name, Parameter("n", 15, 1), arguments[0])
-        return tree.Frozen(int(bars), span=self.since(token.span))
+        return tree.Frozen(int(bars), span=self.span_from(token.span))
 
     def _joined(self, name: str, arguments: list[Node], token: Token) -> Node:
         if not arguments:
-            self.fail(f"{name} takes conditions, and there is none", self.since(token.span))
+            self.fail(f"{name} takes conditions, and there is none", self.span_from(token.span))
         for argument in arguments:
-            self.need(argument, Kind.TRUTH, f"what {name} takes")
-        span = self.since(token.span)
+            self.require_kind(argument, Kind.TRUTH, f"what {name} takes")
+        span = self.span_from(token.span)
         return replace(tree.joined(JOINS[name], arguments, span), span=span)
 
-    # -- worked out in a pass of its own
+    # -- derived fields
 
     def _other(self, token: Token, _: str) -> Node:
         self.advance()
-        symbol = self.text('the ticker in quotes, as in symbol("QQQ").close').value
+        symbol = self.parse_text('the ticker in quotes, as in symbol("QQQ").close').value
         if self.is_mark(","):
             self.advance()
             of = self.expression(0)
@@ -214,28 +219,32 @@ class Calls(Reader, ABC):
             self.expect(")", "after the ticker")
             self.expect(".", 'after symbol("..."), as in symbol("QQQ").close')
             if self.token.kind != "name":
-                self.fail(f"expected a field or an indicator after the point, found {self.found()}")
-            of = self.name()
-        self._need_single(of, "what is asked of another symbol", tree.Other, tree.Standing)
+                self.fail(
+                    f"expected a field or an indicator after the point, found {self.token_text()}"
+                )
+            of = self.parse_name()
+        self._require_single_symbol(
+            of, "what is asked of another symbol", tree.Other, tree.Standing
+        )
         if of.kind is Kind.TEXT:
             self.fail("of another symbol there are bars, and no texts such as sector", of.span)
-        return tree.Other(symbol, of, span=self.since(token.span))
+        return tree.Other(symbol, of, span=self.span_from(token.span))
 
     def _relative_strength(self, token: Token, _: str) -> Node:
         self.advance()
-        bars = self.whole_number("the number of bars that rs looks back", least=1)
+        bars = self.parse_whole_number("the number of bars that rs looks back", least=1)
         self.expect(",", 'and the ticker to compare with, as in rs(63, "QQQ")')
-        symbol = self.text('the ticker in quotes, as in rs(63, "QQQ")').value
+        symbol = self.parse_text('the ticker in quotes, as in rs(63, "QQQ")').value
         self.expect(")", "to close the parenthesis")
         close = tree.Field("close")
         growth = tree.Binary("/", close, tree.Shift(close, bars))
         other = tree.Other(symbol, growth)
-        return tree.Binary("/", growth, other, span=self.since(token.span))
+        return tree.Binary("/", growth, other, span=self.span_from(token.span))
 
     def _standing(self, name: str, arguments: list[Node], token: Token) -> Node:
-        self._need_count(name, arguments, 1, token, "number")
-        of = self.need(arguments[0], Kind.NUMBER, f"what {name} takes")
-        return tree.Standing(name, of, self._by(), span=self.since(token.span))
+        self._require_count(name, arguments, 1, token, "number")
+        of = self.require_kind(arguments[0], Kind.NUMBER, f"what {name} takes")
+        return tree.Standing(name, of, self._by(), span=self.span_from(token.span))
 
     def _breadth(self, token: Token, _: str) -> Node:
         self.advance()
@@ -243,16 +252,18 @@ class Calls(Reader, ABC):
         if self.token.kind != "name" or aggregate not in AGGREGATES:
             self.fail(
                 f"market takes one of {', '.join(f'{name}(...)' for name in AGGREGATES)}, "
-                f"found {self.found()}"
+                f"found {self.token_text()}"
             )
         inner = self.advance()
         if not self.is_mark("("):
-            self.fail(f"expected '(' after {aggregate}, found {self.found()}")
+            self.fail(f"expected '(' after {aggregate}, found {self.token_text()}")
         arguments = self._arguments(aggregate)
-        self._need_count(aggregate, arguments, 1, inner, AGGREGATES[aggregate])
-        of = self.need(arguments[0], _KINDS[AGGREGATES[aggregate]], f"what {aggregate} takes")
+        self._require_count(aggregate, arguments, 1, inner, AGGREGATES[aggregate])
+        of = self.require_kind(
+            arguments[0], _KINDS[AGGREGATES[aggregate]], f"what {aggregate} takes"
+        )
         self.expect(")", "to close the parenthesis of market")
-        return tree.Breadth(aggregate, of, self._by(), span=self.since(token.span))
+        return tree.Breadth(aggregate, of, self._by(), span=self.span_from(token.span))
 
     def _by(self) -> str:
         if not self.is_word("by"):
@@ -260,7 +271,7 @@ class Calls(Reader, ABC):
         self.advance()
         if not self.is_word(*GROUPS):
             groups = ", ".join(GROUPS)
-            self.fail(f"expected what to group by ({groups}), found {self.found()}")
+            self.fail(f"expected what to group by ({groups}), found {self.token_text()}")
         return self.advance().text.lower()
 
     def _framed(self, token: Token, unit: str) -> Node:
@@ -273,30 +284,32 @@ class Calls(Reader, ABC):
         self.expect(")", f"to close {unit}(...)")
         if of.kind is Kind.TEXT:
             self.fail(f"what {unit} takes must be a number or a condition", of.span)
-        self._need_single(of, f"what {unit} takes", tree.Other, tree.Standing, tree.Framed)
-        return tree.Framed(unit, of, running, span=self.since(token.span))
+        self._require_single_symbol(
+            of, f"what {unit} takes", tree.Other, tree.Standing, tree.Framed
+        )
+        return tree.Framed(unit, of, running, span=self.span_from(token.span))
 
-    def _need_single(self, of: Node, what: str, *barred: type[Node]) -> None:
-        """Fail where an expression has something in it that other symbols' bars decide."""
+    def _require_single_symbol(self, of: Node, role: str, *forbidden: type[Node]) -> None:
+        """Raise ConditionError if an expression depends on the bars of other symbols."""
         for node in of.walk():
-            if isinstance(node, (*barred, tree.Breadth)):
+            if isinstance(node, (*forbidden, tree.Breadth)):
                 self.fail(
-                    f"{what} is worked out of one symbol's bars, and {node} is not; put it outside",
+                    f"{role} is worked out of one symbol's bars, and {node} is not; put it outside",
                     of.span,
                 )
 
 
-def is_literal(node: Node) -> bool:
-    """Whether a node is a number as written, with or without a minus."""
+def is_number_literal(node: Node) -> bool:
+    """Return whether a node is a number as written, with or without a minus."""
     return isinstance(node, tree.Number) or (
         isinstance(node, tree.Negate) and isinstance(node.operand, tree.Number)
     )
 
 
-def literal(node: Node) -> float:
-    """The value of a literal number."""
+def literal_value(node: Node) -> float:
+    """Return the value of a literal number."""
     if isinstance(node, tree.Negate):
-        return -literal(node.operand)
+        return -literal_value(node.operand)
     assert isinstance(node, tree.Number)
     return node.value
 
@@ -307,15 +320,16 @@ def _signature(name: str) -> str:
 
 
 def _unknown(name: str, lets: dict[str, Node], *, calls: bool = False) -> str:
-    known = CALLS | {"symbol"} if calls else WORDS
+    words = CALLS | {"symbol"} if calls else WORDS
     name = name if len(name) <= 40 else name[:37] + "..."
-    near = names_near(name.lower(), [*lets, *sorted(known)])
-    near.sort(key=lambda one: abs(len(one) - len(name)))  # most slips keep the length
-    what = "indicator or function" if calls else "name"
+    near = names_near(name.lower(), [*lets, *sorted(words)])
+    # Most typing errors keep the length.
+    near.sort(key=lambda word: abs(len(word) - len(name)))
+    noun = "indicator or function" if calls else "name"
     hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists what there is"
-    return f"unknown {what} {name!r}: {hint}"
+    return f"unknown {noun} {name!r}: {hint}"
 
 
-def is_free(name: str) -> bool:
-    """Whether a name means nothing yet, so that a text may give it a meaning."""
+def is_unused_name(name: str) -> bool:
+    """Return whether a name has no meaning yet, so that a text may define it."""
     return name not in WORDS and name not in KEYWORDS

@@ -1,4 +1,4 @@
-"""Text to tokens: the words, numbers, texts and marks of the condition language."""
+"""Cut a condition's text into tokens: names, numbers, texts and marks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLACEHOLDER: Final = "placeholder"
 class Token(NamedTuple):
     """A piece of the text.
 
-    Its kind is number, name, text, operator, placeholder, `LINE_END` or `END`.
+    `kind` is number, name, text, operator, placeholder, `LINE_END` or `END`.
     """
 
     kind: str
@@ -41,50 +41,50 @@ class Token(NamedTuple):
 
     @property
     def span(self) -> Span:
-        """Where it stands."""
+        """Position of the token in the text."""
         return Span(self.column, max(1, len(self.text)))
 
 
-def tokens(source: str) -> Iterator[Token]:
-    """The tokens of a text, with those that end a line outside parentheses, and the end itself.
+def tokenize(source: str) -> Iterator[Token]:
+    """Yield the tokens of a text, the line ends outside parentheses, and the end of the text.
 
-    Raises ConditionError at what is none.
+    Raises ConditionError at a character that starts no token.
     """
-    at = depth = 0
-    while at < len(source):
-        match = _TOKEN.match(source, at)
+    position = depth = 0
+    while position < len(source):
+        match = _TOKEN.match(source, position)
         if match is None:
-            raise ConditionError(_unreadable(source, at), source, at)
+            raise ConditionError(_lexer_error(source, position), source, position)
         kind, text = match.lastgroup or "", match.group()
         if kind == "suffix":
             kind = "number"
         depth += (text in ("(", "[")) - (text in (")", "]"))
         if kind == "end" and (text == ";" or depth <= 0):
-            yield Token(LINE_END, text, at)
+            yield Token(LINE_END, text, position)
         elif kind not in ("space", "end"):
-            yield Token(kind, text, at)
-        at = match.end()
-    yield Token(END, "", at)
+            yield Token(kind, text, position)
+        position = match.end()
+    yield Token(END, "", position)
 
 
 def number_of(text: str) -> float:
-    """The value of a number, its suffix counted in."""
+    """Return the value of a number, with its suffix applied."""
     if text.endswith("%"):
-        return float(text[:-1]) / 100  # not * 0.01, which is not a hundredth
+        return float(text[:-1]) / 100  # 0.01 is not exactly a hundredth
     scale = _SUFFIX.get(text[-1].lower())
     return float(text) if scale is None else float(text[:-1]) * scale
 
 
 def text_of(quoted: str) -> str:
-    """The text between quotes, its backslashes resolved."""
+    """Return the text between quotes, with backslashes resolved."""
     return re.sub(r"\\(.)", r"\1", quoted[1:-1])
 
 
-def _unreadable(source: str, at: int) -> str:
-    mark = source[at]
-    if mark in "\"'":
+def _lexer_error(source: str, position: int) -> str:
+    character = source[position]
+    if character in "\"'":
         return "the text that begins here has no closing quote"
-    if mark.isdigit() or mark == ".":
+    if character.isdigit() or character == ".":
         return "this number cannot be read (write 20000000, 2e7 or 20M)"
     hints = {
         "&": "write and",
@@ -93,4 +93,6 @@ def _unreadable(source: str, at: int) -> str:
         "%": "a percent sign belongs right after its number, as in 5%",
         "{": "a name in braces, as in {n}, stands for the values of a sweep",
     }
-    return f"{mark!r} has no meaning here" + (f": {hints[mark]}" if mark in hints else "")
+    return f"{character!r} has no meaning here" + (
+        f": {hints[character]}" if character in hints else ""
+    )

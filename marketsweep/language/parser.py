@@ -1,14 +1,14 @@
-"""Text to tree: a Pratt parser for the condition language, and the checks of names and kinds.
+"""Parse a condition's text into a tree, and check names and kinds: a Pratt parser.
 
     rsi(14) < 30 and close > sma(200) and volume > 2 * sma(volume, 20)
     sma(50) crosses above sma(200) within 5 bars
 
-1. `lexer` cuts the text.
-2. Operators climb by how tightly they bind (`Parser.expression`); what stands between them is a
-   literal, a parenthesis, or a name or call (`calls`).
-3. Lines that begin with `let` name expressions, which later lines may use (`Parser.whole`).
+1. `lexer` cuts the text into tokens.
+2. Operators are parsed by precedence (`Parser.expression`). Between them stand literals,
+   parentheses, names and calls (`calls`).
+3. Lines that begin with `let` name expressions, which later lines may use (`Parser.parse_all`).
 
-Every error is a `ConditionError` that points at its column. Nothing of the text is ever executed.
+Every error is a `ConditionError` that points at its column. No part of the text is ever executed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Final
 
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.calls import Calls, is_free, is_literal, literal
-from marketsweep.language.lexer import END, LINE_END, Token, tokens
+from marketsweep.language.calls import CallParser, is_number_literal, is_unused_name, literal_value
+from marketsweep.language.lexer import END, LINE_END, Token, tokenize
 from marketsweep.language.token_stream import MAX_LENGTH
 from marketsweep.language.tree import Kind, Node
 from marketsweep.language.vocabulary import KEYWORDS
@@ -30,9 +30,9 @@ MAX_DEPTH: Final = 64
 MAX_OPERATORS: Final = 250
 MAX_PARTS: Final = 2000
 MAX_HEIGHT: Final = 300
-"""Height of the whole tree, with names written out."""
+"""Greatest height of the tree, with names replaced by their expressions."""
 MAX_SAVED: Final = 50
-"""Saved conditions that use each other, one within the other."""
+"""Most saved conditions that use each other, one inside the other."""
 
 _COMPARISONS: Final = ("<=", ">=", "==", "!=", "<", ">", "=")
 _MARKS: Final = {"+": tree.SUM, "-": tree.SUM, "*": tree.PRODUCT, "/": tree.PRODUCT} | {
@@ -43,13 +43,13 @@ _WORDS: Final = {"or": tree.OR, "and": tree.AND, "within": tree.WITHIN, "for": t
 )
 
 Saved = Callable[[str], str | None]
-"""The text of the condition that is saved under a name; None where none is."""
+"""Returns the text of the saved condition of that name, or None."""
 
 
 def parse(source: str, saved: Saved | None = None) -> Node:
-    """The tree of a condition: true or false at each bar of a symbol.
+    """Return the tree of a condition, which is true or false at each bar of a symbol.
 
-    Raises `ConditionError`, with the column, for whatever is wrong with it.
+    Raises ConditionError, with the column, for any error in the text.
     """
     node = parse_expression(source, saved)
     if node.kind is not Kind.TRUTH:
@@ -64,34 +64,34 @@ def parse(source: str, saved: Saved | None = None) -> Node:
 
 
 def parse_expression(source: str, saved: Saved | None = None) -> Node:
-    """The tree of any expression: a condition, or a number to sort by or show."""
-    return Parser(source, saved, ()).whole()
+    """Return the tree of any expression: a condition, or a number to sort by or show."""
+    return Parser(source, saved, ()).parse_all()
 
 
 def parse_with(source: str, nodes: dict[str, Node]) -> Node:
-    """The tree of an expression in which names stand for trees, which may be of any size."""
+    """Return the tree of an expression in which names stand for trees of any size."""
     parser = Parser(source, None, ())
     parser.lets = nodes
-    return parser.rest()
+    return parser.parse_rest()
 
 
 def require_size(node: Node, most: int = MAX_PARTS) -> None:
-    """Raise ConditionError for a tree of too many parts, or one that is too deep."""
-    parts, height, level = 0, 0, [node]
-    while level:
-        parts, height = parts + len(level), height + 1
+    """Raise ConditionError for a tree that has too many parts or is too deep."""
+    parts, height, nodes = 0, 0, [node]
+    while nodes:
+        parts, height = parts + len(nodes), height + 1
         if parts > most or height > MAX_HEIGHT:
             raise ConditionError(
                 f"with its names written out, the condition has more than {most:,} parts or is "
                 f"nested more than {MAX_HEIGHT} deep",
             )
-        level = [child for one in level for child in one.children()]
+        nodes = [child for parent in nodes for child in parent.children()]
 
 
 def split_expressions(source: str) -> tuple[str, ...]:
-    """The expressions of a list: cut at the commas that stand in no parenthesis or bracket."""
+    """Return the expressions of a list, cut at the commas outside parentheses and brackets."""
     parts, depth, start = [], 0, 0
-    for token in tokens(source):
+    for token in tokenize(source):
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
         if token.kind == END or (token.text == "," and depth == 0):
             parts.append(source[start : token.column].strip())
@@ -104,44 +104,44 @@ def _shorten(source: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-class Parser(Calls):
-    """Precedence climbing over the tokens; one method a construct."""
+class Parser(CallParser):
+    """Parses tokens by operator precedence; it has one method per construct."""
 
     def __init__(
         self,
         source: str,
         saved: Saved | None,
-        within: tuple[str, ...],
-        cut: list[Token] | None = None,
+        enclosing: tuple[str, ...],
+        token_list: list[Token] | None = None,
     ) -> None:
-        super().__init__(source, cut)
+        super().__init__(source, token_list)
         self._saved = saved
-        self._within = within
-        """Names of the saved conditions that this one is a part of."""
+        self._enclosing = enclosing
+        """Names of the saved conditions that contain this one, outermost first."""
         self.depth = 0
         self.operators = 0
 
-    def whole(self) -> Node:
-        """All of the text: lines that begin with `let`, and the expression."""
+    def parse_all(self) -> Node:
+        """Parse all of the text: lines that begin with `let`, and then the expression."""
         self._skip_line_ends()
         while self.is_word("let"):
             self._let()
             self._skip_line_ends()
-        # What follows the names is one expression, over as many lines as it takes.
-        rest = [token for token in self.tokens[self.at :] if token.kind != LINE_END]
-        self.tokens[self.at :] = rest
+        # After the names comes one expression, over as many lines as it takes.
+        remaining = [token for token in self.tokens[self.position :] if token.kind != LINE_END]
+        self.tokens[self.position :] = remaining
         if self.token.kind == END:
-            missing = "after the names comes a condition, and there is none" if self.lets else ""
-            self.fail(missing or "the condition is empty: write, for example, rsi(14) < 30")
-        node = self.rest()
-        self.need_size(node)
+            message = "after the names comes a condition, and there is none" if self.lets else ""
+            self.fail(message or "the condition is empty: write, for example, rsi(14) < 30")
+        node = self.parse_rest()
+        self.check_size(node)
         return node
 
-    def rest(self) -> Node:
-        """The expression that the rest of the text is."""
+    def parse_rest(self) -> Node:
+        """Parse the remaining text as one expression."""
         node = self.expression(0)
         if self.token.kind != END:
-            self.fail(f"expected and, or or the end of the condition, found {self.found()}")
+            self.fail(f"expected and, or or the end of the condition, found {self.token_text()}")
         return node
 
     def _skip_line_ends(self) -> None:
@@ -154,53 +154,57 @@ class Parser(Calls):
         name = token.text.lower()
         if token.kind != "name":
             self.fail("expected a name after let, as in let trend = sma(50)", token.span)
-        if not is_free(name) or name in self.lets:
-            taken = "is given twice" if name in self.lets else "has a meaning of its own"
-            self.fail(f"{token.text} {taken}: choose another name", token.span)
+        if not is_unused_name(name) or name in self.lets:
+            problem = "is given twice" if name in self.lets else "has a meaning of its own"
+            self.fail(f"{token.text} {problem}: choose another name", token.span)
         self.expect("=", "after the name, as in let trend = sma(50)")
         node = self.expression(0)
-        if not self.is_over():
-            self.fail(f"expected the end of the line after let {name} = ..., found {self.found()}")
-        self.need_size(node)
+        if not self.is_line_end():
+            self.fail(
+                f"expected the end of the line after let {name} = ..., found {self.token_text()}"
+            )
+        self.check_size(node)
         self.lets[name] = node
 
-    def need_size(self, node: Node) -> None:
-        """Names within names grow as powers do: what they stand for is bounded as well."""
+    def check_size(self, node: Node) -> None:
+        """Raise ConditionError if a tree is too large: names inside names grow exponentially."""
         try:
             require_size(node)
         except ConditionError as error:
             self.fail(str(error), node.span)
 
-    def saved(self, name: str) -> Node | None:
-        """The tree of a saved condition, which may use others."""
+    def saved_condition(self, name: str) -> Node | None:
+        """Return the tree of a saved condition, which may use other saved conditions."""
         text = self._saved(name) if self._saved else None
         if text is None:
             return None
-        if name in self._within:
-            chain = " -> ".join([*self._within, name])
+        if name in self._enclosing:
+            chain = " -> ".join([*self._enclosing, name])
             raise ConditionError(f"the saved condition {name} is a part of itself: {chain}")
-        if len(self._within) >= MAX_SAVED:
-            first = " -> ".join([*self._within[:3], "..."])
+        if len(self._enclosing) >= MAX_SAVED:
+            first = " -> ".join([*self._enclosing[:3], "..."])
             raise ConditionError(
                 f"saved conditions use each other more than {MAX_SAVED} deep: {first}"
             )
         try:
-            return tree.unplaced(Parser(text, self._saved, (*self._within, name)).whole())
+            return tree.without_spans(
+                Parser(text, self._saved, (*self._enclosing, name)).parse_all()
+            )
         except ConditionError as error:
-            if self._within:
+            if self._enclosing:
                 raise
             raise ConditionError(f"in the saved condition {name}: {error}") from error
 
     # -- operators
 
     def expression(self, floor: int) -> Node:
-        """An expression whose operators bind more tightly than `floor`."""
+        """Parse an expression whose operators bind more tightly than `floor`."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.fail(f"parentheses and operators are nested more than {MAX_DEPTH} deep")
         left = self.operand()
         while (binding := self._binding()) > floor:
-            # A chain of operators nests to the left without nesting in the text.
+            # A chain of operators makes a deep tree without nesting in the text.
             self.operators += 1
             if self.operators > MAX_OPERATORS:
                 self.fail(f"the condition has more than {MAX_OPERATORS} operators")
@@ -209,7 +213,7 @@ class Parser(Calls):
         return left
 
     def _binding(self) -> int:
-        """How tightly the operator at hand binds what stands before it; 0: it is none."""
+        """Return how tightly the current operator binds its left side; 0: no operator."""
         if self.token.kind == "operator":
             return _MARKS.get(
                 self.token.text, tree.COMPARE if self.token.text in _COMPARISONS else 0
@@ -220,15 +224,15 @@ class Parser(Calls):
         if binding == tree.POSTFIX:
             return self._shift(left)
         if binding == tree.WITHIN:
-            return self._stretch(left)
+            return self._window(left)
         if binding == tree.COMPARE:
             return self._comparison(left)
         token = self.advance()
         operator = token.text.lower()
         kind = Kind.TRUTH if operator in ("and", "or") else Kind.NUMBER
-        self.need(left, kind, f"the left side of {operator}")
-        right = self.need(self.expression(binding), kind, f"the right side of {operator}")
-        span = self.since(left.span)
+        self.require_kind(left, kind, f"the left side of {operator}")
+        right = self.require_kind(self.expression(binding), kind, f"the right side of {operator}")
+        span = self.span_from(left.span)
         if kind is Kind.TRUTH:
             return tree.joined(operator, (left, right), span)
         return tree.Binary(operator, left, right, span=span)
@@ -250,7 +254,7 @@ class Parser(Calls):
             self._check_comparison(operands[-2], operands[-1], token)
             if len(operands) > 2 and left.kind is Kind.TEXT:
                 self.fail("texts are compared by twos: join comparisons by and", token.span)
-        return tree.Compare(tuple(operands), tuple(operators), span=self.since(left.span))
+        return tree.Compare(tuple(operands), tuple(operators), span=self.span_from(left.span))
 
     def _check_comparison(self, left: Node, right: Node, token: Token) -> None:
         for side in (left, right):
@@ -269,16 +273,16 @@ class Parser(Calls):
         self.expect_word("and", "between the two limits")
         high = self.expression(tree.COMPARE)
         for node in (left, low, high):
-            self.need(node, Kind.NUMBER, "each part of between")
-        return tree.Compare((low, left, high), ("<=", "<="), span=self.since(left.span))
+            self.require_kind(node, Kind.NUMBER, "each part of between")
+        return tree.Compare((low, left, high), ("<=", "<="), span=self.span_from(left.span))
 
     def _match(self, left: Node) -> Node:
         how = self.token.text.lower()
         if not isinstance(left, tree.Fact) or left.kind is not Kind.TEXT:
             self.fail(f"what stands before {how} must be a text, such as name", left.span)
         self.advance()
-        pattern = self.text(f'a text in quotes after {how}, as in name {how} "Bio"')
-        return tree.Match(left, how, pattern, span=self.since(left.span))
+        pattern = self.parse_text(f'a text in quotes after {how}, as in name {how} "Bio"')
+        return tree.Match(left, how, pattern, span=self.span_from(left.span))
 
     def _membership(self, left: Node) -> Node:
         if left.kind is Kind.TRUTH:
@@ -292,8 +296,8 @@ class Parser(Calls):
             choices.append(self._choice(left.kind))
         self.advance()
         if not choices:
-            self.fail("the list is empty, so nothing could match", self.since(left.span))
-        span = self.since(left.span)
+            self.fail("the list is empty, so nothing could match", self.span_from(left.span))
+        span = self.span_from(left.span)
         if left.kind is Kind.TEXT:
             texts = tuple(choice for choice in choices if isinstance(choice, tree.Text))
             return tree.In(left, texts, span=span)
@@ -302,58 +306,58 @@ class Parser(Calls):
 
     def _choice(self, kind: Kind) -> Node:
         if kind is Kind.TEXT:
-            return self.text('a text in quotes, as in ["Energy"]')
+            return self.parse_text('a text in quotes, as in ["Energy"]')
         choice = self.expression(tree.SUM)
-        if not is_literal(choice):
+        if not is_number_literal(choice):
             self.fail("expected a number, as in [1, 2]", choice.span)
-        value = literal(choice)
+        value = literal_value(choice)
         return tree.Negate(tree.Number(-value)) if value < 0 else tree.Number(value)
 
     def _cross(self, left: Node) -> Node:
         self.advance()
         if not self.is_word("above", "below"):
-            self.fail(f"expected above or below after crosses, found {self.found()}")
+            self.fail(f"expected above or below after crosses, found {self.token_text()}")
         direction = self.advance().text.lower()
         right = self.expression(tree.COMPARE)
         for side in (left, right):
-            self.need(side, Kind.NUMBER, "what crosses")
-        return tree.Cross(left, right, direction, span=self.since(left.span))
+            self.require_kind(side, Kind.NUMBER, "what crosses")
+        return tree.Cross(left, right, direction, span=self.span_from(left.span))
 
-    def _stretch(self, left: Node) -> Node:
+    def _window(self, left: Node) -> Node:
         word = self.token.text.lower()
-        self.need(left, Kind.TRUTH, f"what stands before {word}")
+        self.require_kind(left, Kind.TRUTH, f"what stands before {word}")
         self.advance()
-        bars = self.whole_number(f"the number of bars after {word}", least=1)
+        bars = self.parse_whole_number(f"the number of bars after {word}", least=1)
         if not self.is_word("bar", "bars"):
-            self.fail(f"expected bars after the number, found {self.found()}")
+            self.fail(f"expected bars after the number, found {self.token_text()}")
         self.advance()
         node = tree.Within if word == "within" else tree.For
-        return node(left, bars, span=self.since(left.span))
+        return node(left, bars, span=self.span_from(left.span))
 
     def _shift(self, left: Node) -> Node:
         if left.kind is Kind.TEXT:
             self.fail("a text is the same at every bar: leave the brackets out", left.span)
         self.advance()
-        bars = self.whole_number("the number of bars back, in brackets,", least=0)
+        bars = self.parse_whole_number("the number of bars back, in brackets,", least=0)
         self.expect("]", "after the number of bars back")
-        return tree.Shift(left, bars, span=self.since(left.span))
+        return tree.Shift(left, bars, span=self.span_from(left.span))
 
-    # -- what stands between operators
+    # -- operands
 
     def operand(self) -> Node:
-        """A literal, a parenthesis, or what begins with a name, a minus or `not`."""
+        """Parse a literal, a parenthesis, a name or call, or an operand of a minus or `not`."""
         token = self.token
         if token.kind == "number":
-            return self.number(self.advance())
+            return self.parse_number(self.advance())
         if token.kind == "text":
-            return self.text("a text")
+            return self.parse_text("a text")
         if self.is_mark("("):
             return self._parenthesis()
         if self.is_mark("-") or self.is_word("not"):
             return self._unary()
         if token.kind == "name" and token.text.lower() not in KEYWORDS:
-            return self.name()
-        return self.fail(f"expected a number, a name or a parenthesis, found {self.found()}")
+            return self.parse_name()
+        return self.fail(f"expected a number, a name or a parenthesis, found {self.token_text()}")
 
     def _parenthesis(self) -> Node:
         self.advance()
@@ -364,7 +368,7 @@ class Parser(Calls):
     def _unary(self) -> Node:
         token = self.advance()
         if token.text == "-":
-            operand = self.need(self.expression(tree.NEGATE), Kind.NUMBER, "what follows -")
-            return tree.Negate(operand, span=self.since(token.span))
-        operand = self.need(self.expression(tree.NOT), Kind.TRUTH, "what follows not")
-        return tree.Not(operand, span=self.since(token.span))
+            operand = self.require_kind(self.expression(tree.NEGATE), Kind.NUMBER, "what follows -")
+            return tree.Negate(operand, span=self.span_from(token.span))
+        operand = self.require_kind(self.expression(tree.NOT), Kind.TRUTH, "what follows not")
+        return tree.Not(operand, span=self.span_from(token.span))

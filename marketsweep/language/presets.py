@@ -1,7 +1,7 @@
-"""Conditions by name: the presets that come with marketsweep, and a user's own.
+"""Conditions by name: the presets of the program, and the user's own.
 
-Each is a text file, `NAME.scan`: comments at the top say what it is, then comes the condition. A
-user's own lie in the folder `conditions` of the data folder.
+Each is a text file NAME.scan: comments at the top describe it, then the condition follows. The
+user's files are in the folder `conditions` of the data folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import Struct
 from marketsweep.core.suggest import names_near
 from marketsweep.core.whole_files import read_small
 from marketsweep.errors import StoreError, UsageError
-from marketsweep.language.calls import is_free
+from marketsweep.language.calls import is_unused_name
 from marketsweep.language.parser import parse
 
 PRESETS: Final = Path(__file__).parent / "preset_files"
@@ -27,19 +27,20 @@ _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,63}")
 
 
 class SavedCondition(NamedTuple):
-    """One of them: what it is, in a sentence, and its text."""
+    """A saved condition: its name, its description, and its text."""
 
     name: str
     doc: str
     condition: str
     own: bool
-    """Whether the user saved it; else it is a preset."""
+    """Whether the user saved it; otherwise it is a preset."""
 
 
 class Saved(Struct, frozen=True):
-    """Conditions of a data folder at one moment; called with a name, it returns the text.
+    """The conditions of a data folder at one moment; a call with a name returns the text.
 
-    It compares by what is in it, so that it may stand in the key of a cache.
+    Two objects are equal if names, times and sizes of their files are, so it can be part of a cache
+    key.
     """
 
     folder: Path | None = None
@@ -47,22 +48,22 @@ class Saved(Struct, frozen=True):
 
     @classmethod
     def of(cls, data: Path) -> Saved:
-        """Return the conditions of a data folder as they are now."""
+        """Return the conditions of a data folder as they are now. Raises UsageError."""
         folder = data / FOLDER
-        found = []
+        files = []
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    with suppress(OSError):  # a link to nowhere, as editors make for their locks
-                        found.append((entry.name, entry.stat()))
+                    with suppress(OSError):  # a broken link, such as an editor's lock
+                        files.append((entry.name, entry.stat()))
         except (FileNotFoundError, NotADirectoryError):
             return cls()
         except OSError as error:
             raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
-        return cls(folder, tuple(sorted((n, s.st_mtime_ns, s.st_size) for n, s in found)))
+        return cls(folder, tuple(sorted((n, s.st_mtime_ns, s.st_size) for n, s in files)))
 
     def __call__(self, name: str) -> str | None:
-        """The text that is saved under a name; None where none is. Presets go first."""
+        """Return the text saved under a name, or None. A preset comes before the user's own."""
         if not _NAME.fullmatch(name):
             return None
         return _read(PRESETS / f"{name}{_SUFFIX}") or (
@@ -70,18 +71,18 @@ class Saved(Struct, frozen=True):
         )
 
     def names(self) -> list[str]:
-        """Every name whose file can be read, presets first."""
-        return [*presets(), *(name for name in self._own() if self._fault(name) is None)]
+        """Return every name whose file can be read, presets first."""
+        return [*presets(), *(name for name in self._own_names() if self._read_error(name) is None)]
 
     def faults(self) -> list[str]:
-        """Why own conditions cannot be read, in words; a faulty one does not stop the others."""
-        return [fault for name in self._own() if (fault := self._fault(name))]
+        """Return why own conditions cannot be read; one bad file does not affect others."""
+        return [error for name in self._own_names() if (error := self._read_error(name))]
 
-    def _own(self) -> list[str]:
-        own = (Path(file).stem for file, *_ in self.stamp if file.endswith(_SUFFIX))
-        return [name for name in own if _NAME.fullmatch(name)]
+    def _own_names(self) -> list[str]:
+        names = (Path(file).stem for file, *_ in self.stamp if file.endswith(_SUFFIX))
+        return [name for name in names if _NAME.fullmatch(name)]
 
-    def _fault(self, name: str) -> str | None:
+    def _read_error(self, name: str) -> str | None:
         try:
             self(name)
         except UsageError as error:
@@ -89,56 +90,56 @@ class Saved(Struct, frozen=True):
         return None
 
     def one(self, name: str) -> SavedCondition:
-        """The one of that name. Raises UsageError, with names near it, where there is none."""
+        """Return a condition by name. Raises UsageError, with similar names, if it is missing."""
         text = self(name)
         if text is None:
             near = names_near(name.lower(), self.names())
             hint = f"did you mean {' or '.join(near)}?" if near else "marketsweep presets list"
             raise UsageError(f"no condition is saved as {name!r}: {hint}")
         lines = text.splitlines()
-        top = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
-        doc = " ".join(line.lstrip("# ").rstrip() for line in lines[:top])
+        first = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+        doc = " ".join(line.lstrip("# ").rstrip() for line in lines[:first])
         own = not (PRESETS / f"{name}{_SUFFIX}").exists()
-        return SavedCondition(name, doc, "\n".join(lines[top:]).strip(), own)
+        return SavedCondition(name, doc, "\n".join(lines[first:]).strip(), own)
 
     def everyone(self) -> list[SavedCondition]:
-        """All of them, presets first."""
+        """Return all conditions, presets first."""
         return [self.one(name) for name in self.names()]
 
 
 def presets() -> list[str]:
-    """The names of the presets, in order."""
+    """Return the names of the presets, sorted."""
     return sorted(path.stem for path in PRESETS.glob(f"*{_SUFFIX}"))
 
 
 def save(data: Path, name: str, condition: str, doc: str = "") -> SavedCondition:
-    """Keep a condition under a name, in the place of an earlier one of the user's.
+    """Save a condition under a name; an earlier one of the user's with that name is replaced.
 
-    Raises UsageError for a name that cannot be, ConditionError for what is not a condition.
+    Raises UsageError for an invalid name, ConditionError for an invalid condition.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} is not a name for a condition: use letters a to z, digits and _, "
             "as in my_breakout"
         )
-    if not is_free(name) or name in presets():
+    if not is_unused_name(name) or name in presets():
         raise UsageError(f"{name} has a meaning of its own: choose another name")
     saved = Saved.of(data)
     parse(condition, lambda other: condition if other == name else saved(other))
     folder = data / FOLDER
     comment = "".join(f"# {line}\n" for line in doc.splitlines())
-    unfinished = folder / f"{name}.tmp"
+    temporary = folder / f"{name}.tmp"
     try:
         folder.mkdir(exist_ok=True)
-        unfinished.write_text(f"{comment}{condition.strip()}\n")
-        unfinished.replace(folder / f"{name}{_SUFFIX}")
+        temporary.write_text(f"{comment}{condition.strip()}\n")
+        temporary.replace(folder / f"{name}{_SUFFIX}")
     except OSError as error:
         raise StoreError(f"{folder} cannot be written to ({error.strerror})") from error
     return Saved.of(data).one(name)
 
 
 def remove(data: Path, name: str) -> None:
-    """Forget a condition of the user's own. Raises UsageError where there is none."""
+    """Delete a condition of the user's own. Raises UsageError if there is none."""
     if not Saved.of(data).one(name).own:
         raise UsageError(f"{name} is a preset, and stays")
     try:

@@ -1,7 +1,7 @@
 """Conditions with placeholders: `rsi({n}) < {t}` is one condition for each pair of values.
 
-A template is cut into tokens once, and each part of it is read once for all that it depends on: so
-the trees of a thousand variants share their nodes, and a plan meets each part once.
+A template is cut into tokens once. Each part of it is parsed once per combination of the values
+that it contains. So the trees of a thousand variants share nodes, and a plan sees each part once.
 """
 
 from __future__ import annotations
@@ -13,66 +13,71 @@ from numbers import Real
 from typing import Final
 
 from marketsweep.errors import ConditionError, UsageError
-from marketsweep.language.lexer import PLACEHOLDER, Token, tokens
+from marketsweep.language.lexer import PLACEHOLDER, Token, tokenize
 from marketsweep.language.parser import Parser, Saved, parse
 from marketsweep.language.tree import Kind, Node
 
 MOST_VARIANTS: Final = 1_000_000
 
 _OPERAND: Final = -1
-"""Beside the floors of expressions: what stands between operators."""
+"""Key of the cache for operands; expressions have their floor, which is at least 0."""
 
 Values = tuple[float, ...]
-"""A number for each placeholder, in the order of the `names` of a template."""
+"""A number for each placeholder, in the order of the template's `names`."""
 
 
 class Template:
-    """A condition some of whose numbers are placeholders. Raises ConditionError for what is none.
+    """A condition in which some numbers are placeholders. Raises ConditionError for invalid tokens.
 
-    `names` are those of the placeholders, in the order in which they first stand in the text.
+    `names` are the names of the placeholders, in the order of their first use in the text.
     """
 
     def __init__(self, source: str, saved: Saved | None = None) -> None:
         self.source = source
         self.saved = saved
-        self._tokens = list(tokens(source))
-        found = {
-            at: one.text[1:-1] for at, one in enumerate(self._tokens) if one.kind == PLACEHOLDER
+        self._tokens = list(tokenize(source))
+        placeholders = {
+            i: token.text[1:-1] for i, token in enumerate(self._tokens) if token.kind == PLACEHOLDER
         }
-        self.names = list(dict.fromkeys(found.values()))
-        self._places = {at: self.names.index(name) for at, name in found.items()}
-        """Number of the name, by the place of a placeholder among the tokens."""
-        self.places = {self._tokens[at].column: place for at, place in self._places.items()}
-        """Number of the name, by the column of a placeholder."""
-        self.parts = _Parts()
+        self.names = list(dict.fromkeys(placeholders.values()))
+        self._name_at_token = {i: self.names.index(name) for i, name in placeholders.items()}
+        """Index of the name, by the index of the placeholder among the tokens."""
+        self.name_at_column = {
+            self._tokens[i].column: number for i, number in self._name_at_token.items()
+        }
+        """Index of the name, by the column of the placeholder."""
+        self.cache = _ParseCache()
 
     def written(self, values: Values) -> str:
-        """The text of a variant."""
+        """Return the text of a variant."""
         parts, end = [], 0
-        for at, place in self._places.items():
-            token = self._tokens[at]
-            parts += [self.source[end : token.column], _written(values[place])]
+        for i, name in self._name_at_token.items():
+            token = self._tokens[i]
+            parts += [self.source[end : token.column], _format_number(values[name])]
             end = token.column + len(token.text)
         return "".join([*parts, self.source[end:]])
 
     def tree(self, values: Values) -> Node:
-        """The condition of a variant. Raises ConditionError, which shows the variant's text."""
-        bound = self._tokens.copy()
-        for at, place in self._places.items():
-            bound[at] = Token("number", _written(values[place]), bound[at].column)
+        """Return the tree of a variant. Raises ConditionError, which shows the variant's text."""
+        variant_tokens = self._tokens.copy()
+        for i, name in self._name_at_token.items():
+            variant_tokens[i] = Token(
+                "number", _format_number(values[name]), variant_tokens[i].column
+            )
         try:
-            node = _Bound(self, bound, values).whole()
+            node = _VariantParser(self, variant_tokens, values).parse_all()
             if node.kind is Kind.TRUTH:
                 return node
         except ConditionError:
             pass
-        return parse(self.written(values), self.saved)  # which says what is wrong, and where
+        return parse(self.written(values), self.saved)  # raises an error that points at the fault
 
 
 def variants_of(template: Template, values: Mapping[str, Iterable[float]]) -> list[Values]:
-    """Every combination of the values, those of the last name changing fastest.
+    """Return every combination of the values; those of the last name change fastest.
 
-    Raises UsageError for names that are not those of the template, and for what is not a number.
+    Raises UsageError for names that the template does not have, and for values that are not
+    numbers.
     """
     names = ", ".join(f"{{{name}}}" for name in template.names)
     if not names:
@@ -80,98 +85,102 @@ def variants_of(template: Template, values: Mapping[str, Iterable[float]]) -> li
             "there is nothing to vary in the condition: put a name in braces where a number "
             "stands, as in rsi({n}) < 30"
         )
-    given = {name: _numbers(name, some) for name, some in values.items()}
+    numbers = {name: _numbers(name, name_values) for name, name_values in values.items()}
     for name in template.names:
-        if name not in given:
-            raise _no_values(name)
-    for name in given:
+        if name not in numbers:
+            raise _missing_values_error(name)
+    for name in numbers:
         if name not in template.names:
             raise UsageError(f"there is no {{{name}}} in the condition, which has {names}")
-    count = math.prod(map(len, given.values()))
+    count = math.prod(map(len, numbers.values()))
     if count > MOST_VARIANTS:
         raise UsageError(f"these are {count:,} variants, and at most {MOST_VARIANTS:,} are swept")
-    return list(product(*(given[name] for name in template.names)))
+    return list(product(*(numbers[name] for name in template.names)))
 
 
 def _numbers(name: str, values: Iterable[float]) -> list[float]:
-    found = []
+    numbers = []
     if not isinstance(values, Iterable):
         raise UsageError(f"{{{name}}} stands for several numbers, and {values!r} is not several")
     for value in values:
         if not _is_finite(value):
             raise UsageError(f"{{{name}}} stands for numbers, and {value!r} is none")
-        found.append(float(value))
-    if not found:
-        raise _no_values(name)
-    return found
+        numbers.append(float(value))
+    if not numbers:
+        raise _missing_values_error(name)
+    return numbers
 
 
 def _is_finite(value: object) -> bool:
-    if isinstance(value, bool):  # which Python counts as a number
+    if isinstance(value, bool):  # a bool is a Real in Python
         return False
     return isinstance(value, Real) and math.isfinite(value)
 
 
-def _no_values(name: str) -> UsageError:
+def _missing_values_error(name: str) -> UsageError:
     example = f"{name}=range(5, 30), or --vary {name}=5..29"
     return UsageError(f"{{{name}}} has no values: write, for example, {example}")
 
 
-def _written(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
-class _Parts:
-    """What was read of a template before, by where it begins and the values in it."""
+class _ParseCache:
+    """Parsed parts of a template, by their first token and the values in them."""
 
     def __init__(self) -> None:
         self.extents: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = {}
-        """Token after what begins at a token, and the placeholders in between."""
+        """Token after the part that begins at a token, and the placeholders in the part."""
         self.nodes: dict[tuple[int, int, Values], Node] = {}
-        self.measured = False
+        self.size_checked = False
 
 
-class _Bound(Parser):
-    """A parser of the tokens of a template, with values in place of its placeholders."""
+class _VariantParser(Parser):
+    """A parser of a template's tokens, with values in place of the placeholders."""
 
-    def __init__(self, template: Template, bound: list[Token], values: Values) -> None:
-        super().__init__(template.source, template.saved, (), bound)
-        self._places = template.places
-        self._parts = template.parts
+    def __init__(self, template: Template, variant_tokens: list[Token], values: Values) -> None:
+        super().__init__(template.source, template.saved, (), variant_tokens)
+        self._name_at_column = template.name_at_column
+        self._cache = template.cache
         self._values = values
 
     def expression(self, floor: int) -> Node:
-        return self._once(floor, super().expression, floor)
+        return self._parse_cached(floor, super().expression, floor)
 
     def operand(self) -> Node:
-        return self._once(_OPERAND, super().operand)
+        return self._parse_cached(_OPERAND, super().operand)
 
-    def need_size(self, node: Node) -> None:
-        if not self._parts.measured:  # all variants are of one size
-            super().need_size(node)
+    def check_size(self, node: Node) -> None:
+        if not self._cache.size_checked:  # all variants have the same size
+            super().check_size(node)
 
-    def whole(self) -> Node:
-        node = super().whole()
-        self._parts.measured = True
+    def parse_all(self) -> Node:
+        node = super().parse_all()
+        self._cache.size_checked = True
         return node
 
-    def _once(self, what: int, read: Callable[..., Node], *arguments: int) -> Node:
-        begin, parts = self.at, self._parts
-        extent = parts.extents.get((begin, what))
+    def _parse_cached(self, key: int, parse_part: Callable[..., Node], *arguments: int) -> Node:
+        start, cache = self.position, self._cache
+        extent = cache.extents.get((start, key))
         if extent is not None:
-            values = tuple([self._values[place] for place in extent[1]])
-            found = parts.nodes.get((begin, what, values))
-            if found is not None:
-                self.at = extent[0]
-                return found
-        node = read(*arguments)
-        # A name of the text's own may stand for anything that varies.
+            values = tuple([self._values[i] for i in extent[1]])
+            node_of_values = cache.nodes.get((start, key, values))
+            if node_of_values is not None:
+                self.position = extent[0]
+                return node_of_values
+        node = parse_part(*arguments)
+        # A name defined by `let` may stand for any placeholder.
         columns = (
-            self._places if self.lets else [one.column for one in self.tokens[begin : self.at]]
+            self._name_at_column
+            if self.lets
+            else [token.column for token in self.tokens[start : self.position]]
         )
-        inside = {self._places[column] for column in columns if column in self._places}
-        parts.extents[begin, what] = self.at, tuple(sorted(inside))
-        if len(inside) < len(self._values):  # what all of them decide is never met again
-            values = tuple([self._values[place] for place in sorted(inside)])
-            parts.nodes[begin, what, values] = node
+        placeholders = {
+            self._name_at_column[column] for column in columns if column in self._name_at_column
+        }
+        cache.extents[start, key] = self.position, tuple(sorted(placeholders))
+        if len(placeholders) < len(self._values):  # a part with all placeholders occurs only once
+            values = tuple([self._values[i] for i in sorted(placeholders)])
+            cache.nodes[start, key, values] = node
         return node

@@ -1,7 +1,7 @@
-"""The tree that a condition becomes, and its canonical text.
+"""The tree of a condition, and its canonical text.
 
-Nodes compare by meaning: where in the text they stood (`span`) does not count. `str(node)` is the
-canonical text, and parsing that gives an equal tree.
+Nodes are equal if they mean the same; their position in the text (`span`) does not count.
+`str(node)` is the canonical text, and parsing that text gives an equal tree.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from marketsweep.language.vocabulary import NUMBER_FACTS, TEXT_FACTS
 
 
 class Kind(Enum):
-    """What a node stands for, at each bar of a symbol."""
+    """The type of a node's value at each bar of a symbol."""
 
     NUMBER = "a number"
     TRUTH = "true or false"
@@ -26,9 +26,9 @@ class Kind(Enum):
 
 
 class Span(NamedTuple):
-    """Where a node stood in the text it came from.
+    """Position of a node in the text that it was parsed from.
 
-    All places are equal, so that nodes compare by meaning.
+    All spans are equal, so that nodes are compared without them.
     """
 
     column: int = 0
@@ -47,18 +47,18 @@ class Span(NamedTuple):
 NOWHERE: Final = Span()
 
 FACTS: Final = dict.fromkeys(TEXT_FACTS, Kind.TEXT) | dict.fromkeys(NUMBER_FACTS, Kind.NUMBER)
-"""Reference data that a condition may name, and what kind of thing each is."""
+"""Facts that a condition may name, with their kind."""
 
-# How tightly an operator binds; printing puts parentheses by it, and parsing reads by it.
+# How tightly an operator binds. Printing adds parentheses by it, and parsing reads by it.
 OR, AND, NOT, WITHIN, COMPARE, SUM, PRODUCT, NEGATE, POSTFIX = range(10, 100, 10)
 _ATOM: Final = 100
 _BINDING: Final = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT}
 
 
 class Node(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
-    """One part of a condition."""
+    """A part of a condition."""
 
-    # Structs take a tenth of the time of dataclasses to import, and compare natively.
+    # Structs are imported in a tenth of the time of dataclasses, and compare natively.
     span: Span = NOWHERE
 
     _kind: ClassVar = Kind.NUMBER
@@ -66,7 +66,7 @@ class Node(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
 
     @property
     def kind(self) -> Kind:
-        """What it stands for."""
+        """The type of its value."""
         return self._kind
 
     @property
@@ -75,7 +75,7 @@ class Node(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
         return self._binding
 
     def children(self) -> Iterator[Node]:
-        """The nodes directly below, in the order of the text."""
+        """Yield the nodes directly below, in the order of the text."""
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if isinstance(value, Node):
@@ -84,25 +84,25 @@ class Node(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
                 yield from (item for item in value if isinstance(item, Node))
 
     def walk(self) -> Iterator[Node]:
-        """This node and all below it."""
+        """Yield this node and all nodes below it."""
         yield self
         for child in self.children():
             yield from child.walk()
 
-    def _wrap(self, child: Node, *, tighter: bool = False) -> str:
-        loose = child.binding <= self.binding if tighter else child.binding < self.binding
-        return f"({child})" if loose else str(child)
+    def _embed(self, child: Node, *, tighter: bool = False) -> str:
+        is_loose = child.binding <= self.binding if tighter else child.binding < self.binding
+        return f"({child})" if is_loose else str(child)
 
 
 def facts_of(nodes: Iterable[Node]) -> set[str]:
-    """Return the names of the reference data that trees read or group by."""
+    """Return the names of the facts that trees read or group by."""
     parts = [part for node in nodes for part in node.walk()]
-    read = {part.name for part in parts if isinstance(part, Fact)}
-    return read | {part.by for part in parts if isinstance(part, Standing | Breadth) and part.by}
+    facts = {part.name for part in parts if isinstance(part, Fact)}
+    return facts | {part.by for part in parts if isinstance(part, Standing | Breadth) and part.by}
 
 
-def mapped(node: Node, change: Callable[[Node], Node], **changes: Any) -> Node:  # noqa: ANN401
-    """Return a node with each of its children changed; `changes` are of its other fields."""
+def map_children(node: Node, change: Callable[[Node], Node], **changes: Any) -> Node:  # noqa: ANN401
+    """Return a node with `change` applied to its children; `changes` set its other fields."""
     for name in node.__struct_fields__:
         value = getattr(node, name)
         if isinstance(value, Node):
@@ -114,9 +114,9 @@ def mapped(node: Node, change: Callable[[Node], Node], **changes: Any) -> Node: 
     return replace(node, **changes)
 
 
-def unplaced(node: Node) -> Node:
-    """Return the tree without places in a text: it came from another text."""
-    return mapped(node, unplaced, span=NOWHERE)
+def without_spans(node: Node) -> Node:
+    """Return the tree without positions, because they refer to another text."""
+    return map_children(node, without_spans, span=NOWHERE)
 
 
 class Number(Node, frozen=True):
@@ -129,7 +129,7 @@ class Number(Node, frozen=True):
 
 
 class Text(Node, frozen=True):
-    """A literal text, in quotes."""
+    """A literal text in quotes."""
 
     value: str
 
@@ -141,7 +141,7 @@ class Text(Node, frozen=True):
 
 
 class Field(Node, frozen=True):
-    """A field of the bar, or one derived from it."""
+    """A stored field of the bar, or one computed from those."""
 
     name: str
 
@@ -150,7 +150,7 @@ class Field(Node, frozen=True):
 
 
 class Fact(Node, frozen=True):
-    """Reference data of the symbol; the same at every bar."""
+    """A fact of the symbol; the same at every bar."""
 
     name: str
 
@@ -163,7 +163,10 @@ class Fact(Node, frozen=True):
 
 
 class Call(Node, frozen=True):
-    """An indicator; `source` None where it reads fields of its own, `output` "" where it is one."""
+    """An indicator.
+
+    `source` is None if the indicator reads fixed fields; `output` is "" if it has one output.
+    """
 
     name: str
     source: Node | None
@@ -171,17 +174,17 @@ class Call(Node, frozen=True):
     output: str = ""
 
     def __str__(self) -> str:
-        given = [str(Number(value)) for value in self.parameters]
-        # Only the close goes without saying: `highest(252)` would leave a reader guessing.
-        unsaid = Field("close") if INDICATORS[self.name].inputs == ("close",) else None
-        if self.source is not None and self.source != unsaid:
-            given.insert(0, str(self.source))
-        chosen = f".{self.output}" if self.output not in ("", self.name) else ""
-        return f"{self.name}({', '.join(given)}){chosen}"
+        arguments = [str(Number(value)) for value in self.parameters]
+        # Only the close is left out: `highest(252)` would not tell which field it reads.
+        default = Field("close") if INDICATORS[self.name].inputs == ("close",) else None
+        if self.source is not None and self.source != default:
+            arguments.insert(0, str(self.source))
+        output = f".{self.output}" if self.output not in ("", self.name) else ""
+        return f"{self.name}({', '.join(arguments)}){output}"
 
 
 class Function(Node, frozen=True):
-    """Plain arithmetic of one bar: abs, min, max."""
+    """Arithmetic on one bar: abs, min, max."""
 
     name: str
     arguments: tuple[Node, ...]
@@ -191,7 +194,7 @@ class Function(Node, frozen=True):
 
 
 class Shift(Node, frozen=True):
-    """An expression, a number of bars earlier."""
+    """An expression some bars earlier."""
 
     of: Node
     bars: int
@@ -203,22 +206,22 @@ class Shift(Node, frozen=True):
     _binding: ClassVar = POSTFIX
 
     def __str__(self) -> str:
-        return f"{self._wrap(self.of)}[{self.bars}]"
+        return f"{self._embed(self.of)}[{self.bars}]"
 
 
 class Negate(Node, frozen=True):
-    """Minus."""
+    """The negative of a number."""
 
     operand: Node
 
     _binding: ClassVar = NEGATE
 
     def __str__(self) -> str:
-        return f"-{self._wrap(self.operand)}"
+        return f"-{self._embed(self.operand)}"
 
 
 class Not(Node, frozen=True):
-    """True where the operand is false."""
+    """True if the operand is false."""
 
     operand: Node
 
@@ -226,11 +229,11 @@ class Not(Node, frozen=True):
     _binding: ClassVar = NOT
 
     def __str__(self) -> str:
-        return f"not {self._wrap(self.operand)}"
+        return f"not {self._embed(self.operand)}"
 
 
 class Join(Node, frozen=True):
-    """Truths joined by `and` or `or`; made by `joined`, so that none joins others by the same."""
+    """Truths joined by `and` or `or`. `joined` makes it, and merges joins of the same operator."""
 
     operator: str
     operands: tuple[Node, ...]
@@ -242,11 +245,11 @@ class Join(Node, frozen=True):
         return _BINDING[self.operator]
 
     def __str__(self) -> str:
-        return f" {self.operator} ".join(map(self._wrap, self.operands))
+        return f" {self.operator} ".join(map(self._embed, self.operands))
 
 
 def joined(operator: str, operands: Iterable[Node], span: Span = NOWHERE) -> Node:
-    """Truths joined by `and` or `or`; the operands of one that is joined so already are taken."""
+    """Join truths by `and` or `or`; operands that are joins of the same operator are merged."""
     flat: list[Node] = []
     for node in operands:
         if isinstance(node, Join) and node.operator == operator:
@@ -257,7 +260,7 @@ def joined(operator: str, operands: Iterable[Node], span: Span = NOWHERE) -> Nod
 
 
 class Binary(Node, frozen=True):
-    """`+ - * /` on numbers."""
+    """`+ - * /` on two numbers."""
 
     operator: str
     left: Node
@@ -268,7 +271,7 @@ class Binary(Node, frozen=True):
         return _BINDING[self.operator]
 
     def __str__(self) -> str:
-        return f"{self._wrap(self.left)} {self.operator} {self._wrap(self.right, tighter=True)}"
+        return f"{self._embed(self.left)} {self.operator} {self._embed(self.right, tighter=True)}"
 
 
 class Compare(Node, frozen=True):
@@ -281,13 +284,13 @@ class Compare(Node, frozen=True):
     _binding: ClassVar = COMPARE
 
     def __str__(self) -> str:
-        first, *others = (self._wrap(operand, tighter=True) for operand in self.operands)
+        first, *others = (self._embed(operand, tighter=True) for operand in self.operands)
         pairs = zip(self.operators, others, strict=True)
         return first + "".join(f" {operator} {operand}" for operator, operand in pairs)
 
 
 class Cross(Node, frozen=True):
-    """The bar on which `left` comes to stand above (or below) `right`."""
+    """True on the bar on which `left` moves above (or below) `right`."""
 
     left: Node
     right: Node
@@ -297,12 +300,12 @@ class Cross(Node, frozen=True):
     _binding: ClassVar = COMPARE
 
     def __str__(self) -> str:
-        left, right = self._wrap(self.left, tighter=True), self._wrap(self.right, tighter=True)
+        left, right = self._embed(self.left, tighter=True), self._embed(self.right, tighter=True)
         return f"{left} crosses {self.direction} {right}"
 
 
 class Match(Node, frozen=True):
-    """Whether a text has another in it, or fits a pattern with `*` and `?`."""
+    """Whether a text contains another text, or matches a pattern with `*` and `?`."""
 
     operand: Node
     how: str
@@ -329,7 +332,7 @@ class In(Node, frozen=True):
 
 
 class Within(Node, frozen=True):
-    """Whether a condition held on any of the last bars, this one included."""
+    """Whether a condition was true on any of the last `bars` bars, this one included."""
 
     condition: Node
     bars: int
@@ -338,11 +341,11 @@ class Within(Node, frozen=True):
     _binding: ClassVar = WITHIN
 
     def __str__(self) -> str:
-        return f"{self._wrap(self.condition)} within {_bars(self.bars)}"
+        return f"{self._embed(self.condition)} within {_bars_text(self.bars)}"
 
 
 class For(Node, frozen=True):
-    """Whether a condition held on each of the last bars, this one included."""
+    """Whether a condition was true on each of the last `bars` bars, this one included."""
 
     condition: Node
     bars: int
@@ -351,27 +354,27 @@ class For(Node, frozen=True):
     _binding: ClassVar = WITHIN
 
     def __str__(self) -> str:
-        return f"{self._wrap(self.condition)} for {_bars(self.bars)}"
+        return f"{self._embed(self.condition)} for {_bars_text(self.bars)}"
 
 
-def _bars(count: int) -> str:
+def _bars_text(count: int) -> str:
     return f"{count} {'bar' if count == 1 else 'bars'}"
 
 
 class Occurred(Node, frozen=True):
-    """What a condition did over the last bars; a row of `indicators.events`."""
+    """An event function of a condition over the last bars; a row of `indicators.events`."""
 
     name: str
     operands: tuple[Node, ...]
     parameters: tuple[float, ...]
 
     def __str__(self) -> str:
-        given = [*self.operands, *map(Number, self.parameters)]
-        return f"{self.name}({', '.join(map(str, given))})"
+        arguments = [*self.operands, *map(Number, self.parameters)]
+        return f"{self.name}({', '.join(map(str, arguments))})"
 
 
 class Frozen(Node, frozen=True):
-    """Whether the quote stood still: one price in all of the last bars."""
+    """Whether the price was the same in all of the last `bars` bars."""
 
     bars: int
 
@@ -379,7 +382,7 @@ class Frozen(Node, frozen=True):
 
     @property
     def extremes(self) -> Compare:
-        """The comparison that it stands for."""
+        """The comparison that computes it: the highest high equals the lowest low."""
         high, low = (
             Call(name, Field(field), (float(self.bars),))
             for name, field in (("highest", "high"), ("lowest", "low"))
@@ -390,11 +393,11 @@ class Frozen(Node, frozen=True):
         return f"frozen({self.bars})"
 
 
-# Below: what is worked out before the pass over single symbols begins (`engine.derived`).
+# The nodes below are computed before the pass over single symbols (`engine.derived`).
 
 
 class Other(Node, frozen=True):
-    """An expression of another symbol, at the sessions of this one's bars."""
+    """An expression of another symbol, at the sessions of this symbol's bars."""
 
     symbol: str
     of: Node
@@ -411,34 +414,34 @@ class Other(Node, frozen=True):
 
 
 class Standing(Node, frozen=True):
-    """Where a symbol stands among all of a session: rank, percentile or zscore of a number."""
+    """The rank, percentile or zscore of a symbol among all symbols of a session."""
 
     function: str
     of: Node
     by: str = ""
-    """The fact that the symbols are grouped by, if any."""
+    """The fact that the symbols are grouped by, or ""."""
 
     def __str__(self) -> str:
-        return f"{self.function}({self.of}){_by(self.by)}"
+        return f"{self.function}({self.of}){_by_text(self.by)}"
 
 
 class Breadth(Node, frozen=True):
-    """One number of all symbols of a session: a share, a count, a mean, ..."""
+    """An aggregate over all symbols of a session: a share, a count, a mean, ..."""
 
     aggregate: str
     of: Node
     by: str = ""
 
     def __str__(self) -> str:
-        return f"market({self.aggregate}({self.of})){_by(self.by)}"
+        return f"market({self.aggregate}({self.of})){_by_text(self.by)}"
 
 
-def _by(fact: str) -> str:
+def _by_text(fact: str) -> str:
     return f" by {fact}" if fact else ""
 
 
 class Framed(Node, frozen=True):
-    """An expression of weekly or monthly bars: of the last complete one, or the running one."""
+    """An expression of weekly or monthly bars: of the last complete one, or of the running one."""
 
     unit: str
     of: Node
@@ -453,4 +456,4 @@ class Framed(Node, frozen=True):
 
 
 Derived = Other | Standing | Breadth | Framed
-"""What a pass of its own works out."""
+"""The nodes that are computed in a pass of their own."""

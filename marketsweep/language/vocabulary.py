@@ -1,4 +1,4 @@
-"""The words of the condition language. Cheap to import: the package asks it what is a word."""
+"""The words of the condition language. The package imports it, so it must load fast."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from marketsweep.language.indicators.events import OCCURRENCES
 from marketsweep.language.indicators.table import INDICATORS
 
 FUNCTIONS: Final = {"abs": 1, "min": 2, "max": 2}
-"""Plain arithmetic of one bar, and how many numbers each takes."""
+"""Arithmetic on one bar, and how many numbers each function takes."""
 
 TEXT_FACTS: Final = ("symbol", "name", "type", "exchange", "sector", "industry", "country")
 GROUPS: Final = tuple(fact for fact in TEXT_FACTS if fact != "symbol")
-"""What symbols may be grouped by."""
+"""Facts that symbols may be grouped by."""
 NUMBER_FACTS: Final = ("market_cap", "listing_age")
-"""Reference data; `listing_age` is in calendar days at the as-of date."""
+"""Facts that are numbers; `listing_age` is in calendar days at the as-of date."""
 
 TRENDS: Final = {"rising": ">", "falling": "<"}
-"""How a number compares with the one before, on each of the last n bars."""
+"""How a number compares with the previous one, on each of the last n bars."""
 
 JOINS: Final = {"any": "or", "all": "and"}
-"""Several conditions as one."""
+"""Functions that join several conditions, and the operator that each stands for."""
 
 STANDINGS: Final = ("rank", "percentile", "zscore")
-"""Where a symbol stands among all."""
+"""Functions that compare a symbol with all others."""
 
 AGGREGATES: Final = {"pct": "condition", "count": "condition"} | dict.fromkeys(
     ("mean", "median", "sum"), "x"
 )
-"""What `market(...)` makes of all symbols, and of what: truths or numbers."""
+"""Functions inside `market(...)`, and what each takes: a condition or a number (x)."""
 
 FRAMES: Final = ("weekly", "monthly")
-"""Longer bars, made of daily ones."""
+"""Longer bars, made of daily bars."""
 
 EXAMPLES: Final = {
     "abs": "abs(close - open)",
@@ -51,10 +51,10 @@ EXAMPLES: Final = {
     "market": "market(pct(close > sma(50)))",
     "rs": 'rs(63, "QQQ")',
 }
-"""A call of each function that has no row in a table."""
+"""An example call of each function that has no row in a table."""
 
 CALLS: Final = frozenset((*INDICATORS, *OCCURRENCES, *EXAMPLES))
-"""What is followed by a parenthesis; so is `symbol`, which has a meaning without one too."""
+"""Words that a parenthesis must follow. `symbol` may also stand without one."""
 
 KEYWORDS: Final = frozenset(
     (
@@ -62,7 +62,7 @@ KEYWORDS: Final = frozenset(
         *("below", "within", "for", "bar", "bars", "by", "running", "let"),
     )
 )
-"""Words that are part of the grammar, and so no names."""
+"""Words of the grammar, which cannot be names."""
 
 WORDS: Final = frozenset(
     (
@@ -73,4 +73,4 @@ WORDS: Final = frozenset(
         *NUMBER_FACTS,
     )
 )
-"""Every name that means something in a condition."""
+"""Every name that has a meaning in a condition."""

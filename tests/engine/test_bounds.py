@@ -1,4 +1,4 @@
-"""Work is bounded: by the bars that are there, by its estimate, by a time limit, by Ctrl-C."""
+"""Work is limited by the stored bars, by an estimate, by a time limit, and by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.engine.cost import estimated_s
+from marketsweep.engine.cost import estimate_seconds
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors import threads
 from marketsweep.engine.lowering import begin
@@ -37,9 +37,9 @@ def test_sliding_counts_equal_counts_one_by_one(n: int, rows: int, asked: int, s
     plan = make_plan([parse_expression(f"count(close > open, {n})")], asked)
     run = begin(plan, panel_of(bars))
     run.take()
-    held = np.where(bars["close"] > bars["open"], 1.0, 0.0)
+    truth = np.where(bars["close"] > bars["open"], 1.0, 0.0)
     for row in range(max(0, rows - asked), rows):
-        want = held[max(0, row - n + 1) : row + 1].sum(axis=0)
+        want = truth[max(0, row - n + 1) : row + 1].sum(axis=0)
         want = np.where(np.isnan(bars["close"][row]), np.nan, want)
         np.testing.assert_array_equal(run.results[0][row - rows], want)
 
@@ -57,11 +57,11 @@ def test_sliding_counts_equal_counts_one_by_one(n: int, rows: int, asked: int, s
         ("rank(close)[1000] <= 5 or close > 5", "close > 5"),
     ],
 )
-def test_windows_beyond_what_is_stored(long: str, short: str, market: ms.Market) -> None:
+def test_windows_longer_than_the_stored_history(long: str, short: str, market: ms.Market) -> None:
     assert set(market.scan(long).symbols) == set(market.scan(short).symbols)
 
 
-def test_nested_windows_take_no_more_than_what_is_stored(market: ms.Market) -> None:
+def test_nested_windows_read_only_stored_bars(market: ms.Market) -> None:
     text = "close > open"
     for _ in range(6):
         text = f"count({text}, 100000) > 2"
@@ -96,7 +96,7 @@ def test_a_time_limit_ends_the_loading_of_bars(real: Path) -> None:
 
 
 def wide_panel(rows: int, tiles: int) -> Panel:
-    """A panel of the largest size, all of whose bars are one in memory."""
+    """Return a panel of the largest size; all of its bars share one number in memory."""
     count = tiles * TILE
     bars = np.broadcast_to(np.float64(1.0), (tiles, rows, TILE))
     fields = dict.fromkeys(("open", "high", "low", "close", "volume"), bars)
@@ -105,14 +105,14 @@ def wide_panel(rows: int, tiles: int) -> Panel:
     return Panel(LAST, names, rows, fields, have, 0 * have, Reference([], list, LAST))
 
 
-def test_what_would_take_hours_is_refused_with_its_estimate() -> None:
+def test_a_plan_that_takes_hours_is_refused_with_its_estimate() -> None:
     panel = wide_panel(5000, 391)
     texts = [f"bbands({n}, 2).upper > close for 5000 bars" for n in range(4800, 5000)]
     plan = make_plan([parse_expression(text) for text in texts])
     with pytest.raises(ms.UsageError, match=r"some [\d,]+ minutes .* bbands reaches over 4,999"):
         evaluate(plan, panel, threads.run, _nobody)
     for text in ("rsi(14) < 30", "highest(high, 5000) == high for 5000 bars", "sma(200) > 1"):
-        assert estimated_s(make_plan([parse_expression(text)]), panel) < 60
+        assert estimate_seconds(make_plan([parse_expression(text)]), panel) < 60
 
 
 def _nobody(symbol: str, plan: Plan) -> Panel:
@@ -140,13 +140,13 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("executor", ["serial", "threads"])
 def test_ctrl_c_stops_a_long_evaluation(executor: str) -> None:
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", LONG.format(executor=executor)],
         capture_output=True,
         text=True,
         check=False,
         timeout=100,
     )
-    assert done.stdout.startswith("stopped after"), done.stderr
-    # It would take minutes.
-    assert float(done.stdout.split()[-1]) < 20
+    assert process.stdout.startswith("stopped after"), process.stderr
+    # Without the interruption it takes minutes.
+    assert float(process.stdout.split()[-1]) < 20

@@ -1,4 +1,4 @@
-"""Quotes that stand still: what indicators say of them, and how a scan leaves them out."""
+"""Unchanged quotes: the values of indicators, and how a scan excludes such symbols."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ STILL_FOR = (15, 16, 30, 60, 130, 200)
 
 
 def quotes() -> dict[str, np.ndarray]:
-    """Closes of quotes that stand still at the end, after having risen, fallen and wandered."""
+    """Return closes that stay unchanged at the end, after they rose, fell or moved randomly."""
     count = len(DAYS)
     up = np.linspace(5, 20, count)
     walks = random_bars(count, 4, seed=3, short=0)["close"]
     moves = {"UP": up, "DOWN": up[::-1], **{f"WALK{n}": walks[:, n] for n in range(4)}}
-    found = {"NEVER": np.full(count, 10.0)}
+    closes_of = {"NEVER": np.full(count, 10.0)}
     for name, closes in moves.items():
-        for still in STILL_FOR:
-            found[f"{name}.{still}"] = np.append(closes[:-still], [closes[-still]] * still)
-    return found
+        for length in STILL_FOR:
+            closes_of[f"{name}.{length}"] = np.append(closes[:-length], [closes[-length]] * length)
+    return closes_of
 
 
 @pytest.fixture(scope="module")
 def still(tmp_path_factory: pytest.TempPathFactory) -> ms.Market:
-    """Quotes that stand still, each day at one price, among others that move."""
+    """A market of unchanged quotes and of others that move."""
     frames = [
         pl.DataFrame({"symbol": [name] * len(DAYS), "date": DAYS, **dict.fromkeys(FIELDS, closes)})
         for name, closes in quotes().items()
     ]
     moving = random_bars(len(DAYS), 30, seed=5, short=0)
-    for place in range(30):
-        name = "QQQ" if place == 0 else f"MOVES{place}"
-        columns = {field: moving[field][:, place] for field in FIELDS}
+    for i in range(30):
+        name = "QQQ" if i == 0 else f"MOVES{i}"
+        columns = {field: moving[field][:, i] for field in FIELDS}
         frames.append(pl.DataFrame({"symbol": [name] * len(DAYS), "date": DAYS, **columns}))
     folder = tmp_path_factory.mktemp("still")
     store_of(folder, pl.concat(frames), reference=False).close()
     return ms.open(folder)
 
 
-def test_indicators_say_what_talib_says(still: ms.Market) -> None:
+def test_indicators_equal_talib_on_unchanged_quotes(still: ms.Market) -> None:
     names = [
         "rsi(14)",
         "stoch(14, 3, 3).k",
@@ -60,7 +60,7 @@ def test_indicators_say_what_talib_says(still: ms.Market) -> None:
     ]
     hits = still.scan("frozen(15)", columns=[*names, "bbands(10, 2).upper"])
     assert set(hits.symbols) == set(quotes())
-    found = hits.to_polars()
+    frame = hits.to_polars()
     for name, x in quotes().items():
         expected = [
             talib.RSI(x, 14)[-1],
@@ -70,19 +70,19 @@ def test_indicators_say_what_talib_says(still: ms.Market) -> None:
             talib.MACD(x, 12, 26, 9)[2][-1],
             0.0,
         ]
-        row = found.row(by_predicate=pl.col("symbol") == name, named=True)
-        assert [row[one] for one in names] == pytest.approx(expected, rel=1e-6, abs=1e-9)
+        row = frame.row(by_predicate=pl.col("symbol") == name, named=True)
+        assert [row[column] for column in names] == pytest.approx(expected, rel=1e-6, abs=1e-9)
         assert row["bbands(10, 2).upper"] == row["close"]
         if name == "NEVER":
-            assert [row[one] for one in names] == [0.0] * len(names)
+            assert [row[column] for column in names] == [0.0] * len(names)
 
 
 @pytest.mark.parametrize("bars", [1, 2, 14, 15, 16, 61, 252])
 def test_frozen_is_one_price_in_all_bars(still: ms.Market, bars: int) -> None:
-    held = {name for name, x in quotes().items() if (x[-bars:] == x[-1]).all()}
-    assert set(still.scan(f"frozen({bars})").symbols) == held
-    others = set(still.scan("close > 0").symbols) - held
-    assert set(still.scan(f"not frozen({bars})").symbols) == others
+    unchanged = {name for name, x in quotes().items() if (x[-bars:] == x[-1]).all()}
+    assert set(still.scan(f"frozen({bars})").symbols) == unchanged
+    changed = set(still.scan("close > 0").symbols) - unchanged
+    assert set(still.scan(f"not frozen({bars})").symbols) == changed
     assert still.scan(f"frozen({bars})").values == {}
 
 
@@ -93,13 +93,13 @@ def test_frozen_on_the_real_market(market: ms.Market, bars: int) -> None:
         pl.col("high").tail(bars).max() == pl.col("low").tail(bars).min(), pl.len().alias("bars")
     )
     expected = set(flat.filter(pl.col("high") & (pl.col("bars") >= bars))["symbol"])
-    found = set(market.scan(f"frozen({bars})", adjust="none").symbols)
-    assert found
-    assert found <= expected  # those that are not traded any more are not looked at
-    for symbol in found:
+    frozen = set(market.scan(f"frozen({bars})", adjust="none").symbols)
+    assert frozen
+    assert frozen <= expected  # symbols that are not traded any more are not scanned
+    for symbol in frozen:
         assert np.ptp(series(symbol)["close"][-bars:]) == 0
 
 
 @pytest.mark.parametrize("name", presets())
-def test_no_preset_matches_them(still: ms.Market, name: str) -> None:
+def test_no_preset_matches_unchanged_quotes(still: ms.Market, name: str) -> None:
     assert set(still.scan(name).symbols).isdisjoint(quotes())

@@ -32,7 +32,7 @@ ADJUST: tuple[Adjust, ...] = ("none", "splits", "total")
 
 @dataclass
 class Model:
-    """A market as its definition has it: the bars of each symbol, and what happened to it."""
+    """A market by definition: the bars of each symbol, and its splits and dividends."""
 
     days: list[dt.date]
     bars: dict[str, list[Bar]]
@@ -40,7 +40,7 @@ class Model:
     dividends: list[Dividend] = field(default_factory=list)
 
     def until(self, as_of: dt.date) -> Model:
-        """What was known on a day."""
+        """Return what was known on a day."""
         return Model(
             [day for day in self.days if day <= as_of],
             {s: [bar for bar in bars if bar[0] <= as_of] for s, bars in self.bars.items()},
@@ -49,49 +49,49 @@ class Model:
         )
 
     def adjusted(self, symbol: str, adjust: Adjust) -> list[Values]:
-        """Bars of a symbol, oldest first, each multiplied for what came after it."""
+        """Return a symbol's bars, oldest first, adjusted for all later splits and dividends."""
         splits = [s for s in self.splits if s.symbol == symbol and adjust != "none"]
         dividends = [d for d in self.dividends if d.symbol == symbol and adjust == "total"]
-        found = []
+        rows = []
         for day, values in self.bars[symbol]:
             price, shares = 1.0, 1.0
             for split in splits:
                 if day < split.ex_date:
                     price *= split.old / split.new
                     shares *= split.new / split.old
-            for same_day in self.by_session(dividends):
-                if day < same_day[0].ex_date:
-                    price *= self.kept(same_day)
-            found.append((*(value * price for value in values[:4]), values[4] * shares))
-        return found
+            for day_dividends in self.by_session(dividends):
+                if day < day_dividends[0].ex_date:
+                    price *= self.kept(day_dividends)
+            rows.append((*(value * price for value in values[:4]), values[4] * shares))
+        return rows
 
     def by_session(self, dividends: Sequence[Dividend]) -> list[list[Dividend]]:
-        """Dividends that count from one session, together."""
-        of: dict[dt.date, list[Dividend]] = {}
-        for dividend in sorted(dividends, key=lambda one: one.ex_date):
+        """Group dividends by the session from which they count."""
+        groups: dict[dt.date, list[Dividend]] = {}
+        for dividend in sorted(dividends, key=lambda paid: paid.ex_date):
             session = next((day for day in self.days if day >= dividend.ex_date), dt.date.max)
-            of.setdefault(session, []).append(dividend)
-        return list(of.values())
+            groups.setdefault(session, []).append(dividend)
+        return list(groups.values())
 
     def kept(self, dividends: Sequence[Dividend]) -> float:
-        """The share of its worth that a share kept; 1 if it cannot have paid that."""
+        """Return the share of a price that remains after dividends; 1 if they exceed the price."""
         paid = 0.0
         for dividend in dividends:
             bars = [bar for bar in self.bars[dividend.symbol] if bar[0] < dividend.ex_date]
-            worth = bars[-1][1][3]
+            price = bars[-1][1][3]
             for split in self.splits:
-                # The cash is paid on the shares of the ex-date.
-                mine = split.symbol == dividend.symbol
-                if mine and bars[-1][0] < split.ex_date <= dividend.ex_date:
-                    worth *= split.old / split.new
-            paid += dividend.cash / worth if dividend.cash < worth else 0.0
+                # The cash is paid per share of the ex-date.
+                is_own = split.symbol == dividend.symbol
+                if is_own and bars[-1][0] < split.ex_date <= dividend.ex_date:
+                    price *= split.old / split.new
+            paid += dividend.cash / price if dividend.cash < price else 0.0
         return 1 - paid if paid < 1 else 1.0
 
     def unchanged(self, symbol: str) -> int:
-        """How many bars before the newest have the same high, low and close."""
-        seen = [values[1:4] for _, values in self.bars[symbol]]
+        """Return how many bars before the newest have the same high, low and close."""
+        prices = [values[1:4] for _, values in self.bars[symbol]]
         count = 0
-        while count + 1 < len(seen) and seen[-2 - count] == seen[-1]:
+        while count + 1 < len(prices) and prices[-2 - count] == prices[-1]:
             count += 1
         return count
 
@@ -103,7 +103,9 @@ def random_bar(chance: random.Random) -> Values:
 
 
 def random_model(chance: random.Random, symbols: int) -> Model:
-    """Some months; symbols begin late, end early, pause, and some do not move at the end."""
+    """Create some months of bars: symbols begin late, end early, pause, or stay unchanged at the
+    end.
+    """
     start = dt.date(2015, 11, 1) + chance.randrange(60) * DAY
     days = sessions_between(start, start + chance.randrange(30, 130) * DAY)
     bars: dict[str, list[Bar]] = {}
@@ -112,17 +114,17 @@ def random_model(chance: random.Random, symbols: int) -> Model:
         last = chance.choice([len(days), len(days), chance.randrange(first, len(days)) + 1])
         density = chance.choice([1.0, 0.9, 0.4])
         rows = [(day, random_bar(chance)) for day in days[first:last] if chance.random() < density]
-        for place in range(chance.choice([0, 0, 1, 5, 30])):
-            if place + 1 < len(rows):
-                day, values = rows[-2 - place]
-                rows[-2 - place] = (day, (values[0], *rows[-1][1][1:4], values[4]))
+        for i in range(chance.choice([0, 0, 1, 5, 30])):
+            if i + 1 < len(rows):
+                day, values = rows[-2 - i]
+                rows[-2 - i] = (day, (values[0], *rows[-1][1][1:4], values[4]))
         if rows:
             bars[f"S{number}"] = rows
     return Model(days, bars)
 
 
 def add_actions(chance: random.Random, model: Model) -> None:
-    """On any day, weekends, days before the first session and after the last included.
+    """Add actions on any day: weekends, days before the first session and after the last included.
 
     Some dividends are on the day of a split, and some are larger than the price.
     """
@@ -138,18 +140,18 @@ def add_actions(chance: random.Random, model: Model) -> None:
             model.dividends.append(Dividend(symbol, day, cash))
 
 
-def sound(model: Model) -> Model:
-    """Without repeats, which a sync adds up, and dividends that no bar precedes."""
-    kept = []
-    for one in dict.fromkeys(model.dividends):
-        before = [day for day, _ in model.bars[one.symbol] if day < one.ex_date]
+def cleaned(model: Model) -> Model:
+    """Remove repeated dividends, which a sync adds up, or those before all bars."""
+    dividends = []
+    for dividend in dict.fromkeys(model.dividends):
+        before = [day for day, _ in model.bars[dividend.symbol] if day < dividend.ex_date]
         if before:
-            kept.append(one)
-    return Model(model.days, model.bars, model.splits, kept)
+            dividends.append(dividend)
+    return Model(model.days, model.bars, model.splits, dividends)
 
 
 def store_model(path: Path, model: Model, chance: random.Random) -> Store:
-    """The model in a store, committed in pieces of any size."""
+    """Store the model, committed in batches of random size."""
     sessions: dict[dt.date, list[tuple[str, Values]]] = {}
     for symbol, bars in model.bars.items():
         for day, values in bars:
@@ -191,15 +193,15 @@ def load(
 
 
 def assert_panel(panel: Panel, model: Model, depth: int, adjust: Adjust) -> None:
-    """The panel shows what the model knows, and nothing else."""
+    """Check that the panel holds what the model knows, and nothing else."""
     assert panel.as_of == model.days[-1]
     assert panel.rows == max(1, *panel.bars.tolist())
     for lane, symbol in enumerate(panel.symbols):
-        known = model.bars[symbol]
+        own_bars = model.bars[symbol]
         bars, age = int(panel.bars[lane]), int(panel.age[lane])
-        deep = depth + model.unchanged(symbol) if known else 0
-        assert min(len(known), deep) <= bars <= min(len(known), deep + 1)
-        newest = model.days.index(known[-1][0]) if known else -1
+        needed = depth + model.unchanged(symbol) if own_bars else 0
+        assert min(len(own_bars), needed) <= bars <= min(len(own_bars), needed + 1)
+        newest = model.days.index(own_bars[-1][0]) if own_bars else -1
         assert age == len(model.days) - 1 - newest
         expected = np.full((panel.rows, len(FIELDS)), np.nan)
         if bars:
@@ -210,7 +212,7 @@ def assert_panel(panel: Panel, model: Model, depth: int, adjust: Adjust) -> None
 
 
 def assert_layout(panel: Panel) -> None:
-    """Lanes without a symbol hold nothing, longer histories come first, nobody can write."""
+    """Check that empty lanes are NaN, longer histories come first, and arrays are read-only."""
     assert sorted(panel.bars.tolist(), reverse=True) == panel.bars.tolist()
     for name, tiles in panel.fields.items():
         assert tiles.dtype == np.float64
@@ -226,7 +228,7 @@ def test_panels_equal_the_model(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     model = random_model(chance, chance.choice([1, 9, 40]))
     add_actions(chance, model)
-    model = sound(model)
+    model = cleaned(model)
     with store_model(tmp_path, model, chance) as store:
         for as_of in {*chance.sample(model.days, min(3, len(model.days))), model.days[-1]}:
             known = model.until(as_of)
@@ -246,7 +248,7 @@ def test_a_past_session_sees_nothing_of_what_came_later(seed: int, tmp_path: Pat
     chance = random.Random(1000 + seed)
     model = random_model(chance, 25)
     add_actions(chance, model)
-    model = sound(model)
+    model = cleaned(model)
     with store_model(tmp_path / "whole", model, chance) as whole:
         as_of = model.days[len(model.days) * 2 // 3]
         known = model.until(as_of)
@@ -254,7 +256,7 @@ def test_a_past_session_sees_nothing_of_what_came_later(seed: int, tmp_path: Pat
         known.bars = {symbol: known.bars[symbol] for symbol in symbols}
         with store_model(tmp_path / "then", known, chance) as then:
             for adjust in ADJUST:
-                now, past = (load(one, as_of, symbols, 30, adjust) for one in (whole, then))
+                now, past = (load(store, as_of, symbols, 30, adjust) for store in (whole, then))
                 assert now.symbols == past.symbols
                 assert (now.age == past.age).all()
                 for name in FIELDS:
@@ -268,15 +270,15 @@ WEEK = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 1, 15))
 
 
 def flat(close: float, days: Sequence[dt.date] = WEEK) -> Model:
-    """One symbol that closes at the same price every day."""
+    """Return a model of one symbol with the same close every day."""
     bars: list[Bar] = [(day, (close, close, close, close, 100.0)) for day in days]
     return Model(list(days), {"A": bars})
 
 
 def closes(path: Path, model: Model, adjust: Adjust, as_of: dt.date = WEEK[-1]) -> list[float]:
     with store_model(path, model, random.Random(0)) as store:
-        found: list[float] = load(store, as_of, ["A"], 100, adjust).matrix("close")[:, 0].tolist()
-        return found
+        column: list[float] = load(store, as_of, ["A"], 100, adjust).matrix("close")[:, 0].tolist()
+        return column
 
 
 @pytest.mark.parametrize(
@@ -323,14 +325,14 @@ def test_ages_and_absence(tmp_path: Path) -> None:
     with store_model(tmp_path, model, random.Random(0)) as store, store.snapshot() as snapshot:
         columns = np.array([snapshot.index[s] for s in ("A", "OLD", "NEW")], dtype=np.int64)
         history = History(snapshot, WEEK[-1])
-        still = [10, 3, 2]  # none of them ever moves
-        found = [x.tolist() for x in history.survey(columns, 100)]
-        assert found == [[10, 3, 2], [0, 7, 0], still]
-        found = [x.tolist() for x in history.survey(columns, 100, sessions=4)]
-        assert found == [[4, 0, 2], [0, 10, 0], [4, 0, 2]]
+        still = [10, 3, 2]  # all quotes are unchanged
+        surveyed = [x.tolist() for x in history.survey(columns, 100)]
+        assert surveyed == [[10, 3, 2], [0, 7, 0], still]
+        surveyed = [x.tolist() for x in history.survey(columns, 100, sessions=4)]
+        assert surveyed == [[4, 0, 2], [0, 10, 0], [4, 0, 2]]
         past = History(snapshot, WEEK[4])
-        found = [x.tolist() for x in past.survey(columns, 100)]
-        assert found == [[5, 3, 0], [0, 2, 5], [5, 3, 0]]
+        surveyed = [x.tolist() for x in past.survey(columns, 100)]
+        assert surveyed == [[5, 3, 0], [0, 2, 5], [5, 3, 0]]
         panel = load(store, WEEK[4], ["NEW"], 100, "splits")
         assert panel.rows == 1
         assert np.isnan(panel.matrix("close")).all()
@@ -352,13 +354,13 @@ def test_volume_grows_as_prices_fall(tmp_path: Path) -> None:
             assert volume == [40.0] * 4 + [400.0] + [100.0] * 5
 
 
-# What a value is, however much history there is
+# Values do not depend on the length of the history
 
 SETTLED = ("ema(20)", "ema(50)", "rsi(14)", "adx(14)", "atr(14)")
 
 
 def walks(symbols: int, days: list[dt.date]) -> Model:
-    """Random walks, the last bars of which repeat: a halted stock's are reported unchanged."""
+    """Create random walks whose last bars repeat, as those of a halted stock."""
     r = np.random.default_rng(20160104)
     bars: dict[str, list[Bar]] = {}
     for number in range(symbols):
@@ -367,9 +369,9 @@ def walks(symbols: int, days: list[dt.date]) -> Model:
         frozen = len(days) - (0, 1, 2, 15, 60, 120)[number % 6]
         rows: list[Bar] = []
         for i, day in enumerate(days):
-            at = min(i, frozen)
+            source = min(i, frozen)
             if i == len(days) - 1 or r.random() < 0.97:
-                values = (close[at], high[at], low[at], close[at], 1000.0)
+                values = (close[source], high[source], low[source], close[source], 1000.0)
                 rows.append((day, tuple(map(float, values))))
         bars[f"S{number}"] = rows
     return Model(days, bars)
@@ -398,13 +400,13 @@ def test_values_do_not_depend_on_how_much_history_is_stored(tmp_path: Path) -> N
 
 
 def by_definition(bars: NDArray[np.float64]) -> dict[str, float]:
-    """The values over the whole history, from its first bar on."""
+    """Return the values over the whole history, from its first bar on."""
     _, high, low, close, _ = bars.T
-    found = {
+    values = {
         "ema(20)": reference.ema(close, 20),
         "ema(50)": reference.ema(close, 50),
         "rsi(14)": reference.rsi(close, 14),
         "adx(14)": reference.adx(high, low, close, 14),
         "atr(14)": reference.atr(high, low, close, 14),
     }
-    return {name: float(outputs[0][-1]) for name, outputs in found.items()}
+    return {name: float(outputs[0][-1]) for name, outputs in values.items()}

@@ -1,4 +1,4 @@
-"""Longer bars, other symbols, standings and breadth, against polars, SciPy's ranks and TA-Lib."""
+"""Longer bars, other symbols, ranks and market aggregates, against polars, SciPy and TA-Lib."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as npst
 
 import marketsweep as ms
 from marketsweep.core.calendar import is_session, next_session
-from marketsweep.engine.cross_section import aggregated, standing
+from marketsweep.engine.cross_section import aggregate_groups, rank_in_groups
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.ingest.files import read_symbols
 from tests.helpers.markets import EXAMPLE, example_bars, store_of
@@ -31,7 +31,7 @@ DAYS = [WEDNESDAY, FRIDAY, BEFORE_GOOD_FRIDAY, MONTH_END]
 
 @pytest.fixture(scope="module")
 def bars() -> pl.DataFrame:
-    """A tenth of the example market, whoever trades rarely included, and QQQ."""
+    """A tenth of the example market, with rarely traded symbols, and QQQ."""
     frame = example_bars()
     names = frame["symbol"].unique().sort().to_list()[::10]
     chosen = frame.filter(pl.col("symbol").is_in([*names, "QQQ"]))
@@ -42,35 +42,35 @@ def bars() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def small(bars: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ms.Market]:
-    """A market of these, without renames, so that a ticker's bars are one series."""
+    """A market of `bars` without renames, so that a ticker's bars are one series."""
     folder = tmp_path_factory.mktemp("small")
     with store_of(folder, bars, reference=False) as store, store.writer() as writer:
         listings = read_symbols(EXAMPLE / "symbols.parquet")
         names = set(bars["symbol"].unique())
-        plain = [replace(one, renamed_from=None, figi=None) for one in listings]
-        writer.put_listings(one for one in plain if one.symbol in names)
+        plain = [replace(listing, renamed_from=None, figi=None) for listing in listings]
+        writer.put_listings(listing for listing in plain if listing.symbol in names)
     with ms.open(folder) as market:
         yield market
 
 
 def values(market: ms.Market, expression: str, day: dt.date) -> dict[str, float]:
-    """An expression's value of every symbol that has one."""
+    """Return the value of an expression for every symbol that has one."""
     hits = market.scan("close > 0", as_of=day, columns=[expression], min_coverage=0)
-    found = hits.values[expression].tolist()
-    return {s: v for s, v in zip(hits.symbols, found, strict=True) if not np.isnan(v)}
+    column = hits.values[expression].tolist()
+    return {s: v for s, v in zip(hits.symbols, column, strict=True) if not np.isnan(v)}
 
 
 def assert_same(got: dict[str, float], want: dict[str, float | None], least: int = 100) -> None:
-    known = {s: v for s, v in want.items() if v is not None and not np.isnan(v)}
-    assert got.keys() == known.keys()
-    assert got == pytest.approx(known, rel=1e-9)
-    assert len(known) >= least
+    expected = {s: v for s, v in want.items() if v is not None and not np.isnan(v)}
+    assert got.keys() == expected.keys()
+    assert got == pytest.approx(expected, rel=1e-9)
+    assert len(expected) >= least
 
 
 def on(bars: pl.DataFrame, day: dt.date) -> pl.DataFrame:
-    """The bars up to a day of whoever was traded on it."""
-    there = bars.filter(pl.col("date") == day)["symbol"]
-    return bars.filter(pl.col("date") <= day, pl.col("symbol").is_in(there.to_list()))
+    """Return the bars up to a day of the symbols that were traded on it."""
+    traded = bars.filter(pl.col("date") == day)["symbol"]
+    return bars.filter(pl.col("date") <= day, pl.col("symbol").is_in(traded.to_list()))
 
 
 def last_values(frame: pl.DataFrame, value: pl.Expr) -> dict[str, float | None]:
@@ -83,7 +83,7 @@ def last_values(frame: pl.DataFrame, value: pl.Expr) -> dict[str, float | None]:
 
 
 def longer(frame: pl.DataFrame, every: str, day: dt.date) -> pl.DataFrame:
-    """The weeks or months that are over on a day."""
+    """Return the weeks or months that are complete on a day."""
     period = pl.col("date").dt.truncate(every)
     after = pl.Series([next_session(day)]).dt.truncate(every)[0]
     return (
@@ -107,22 +107,22 @@ def longer(frame: pl.DataFrame, every: str, day: dt.date) -> pl.DataFrame:
 def test_longer_bars(
     small: ms.Market, bars: pl.DataFrame, unit: str, every: str, day: dt.date
 ) -> None:
-    over = longer(on(bars, day), every, day)
+    periods = longer(on(bars, day), every, day)
     for field in ("open", "high", "low", "close", "volume"):
-        want = last_values(over, pl.col(field))
+        want = last_values(periods, pl.col(field))
         assert_same(values(small, f"{unit}({field})", day), want)
-    means = last_values(over, pl.col("close").rolling_mean(2))
+    means = last_values(periods, pl.col("close").rolling_mean(2))
     assert_same(values(small, f"{unit}(sma(2))", day), means)
-    truth = last_values(over, (pl.col("close") > pl.col("close").shift(1)).cast(pl.Float64))
+    truth = last_values(periods, (pl.col("close") > pl.col("close").shift(1)).cast(pl.Float64))
     hits = small.scan(f"{unit}(close > close[1])", as_of=day, min_coverage=0)
-    assert set(hits.symbols) == {symbol for symbol, held in truth.items() if held == 1.0}
+    assert set(hits.symbols) == {symbol for symbol, value in truth.items() if value == 1.0}
 
 
 def test_a_weekly_rsi_is_talibs_of_weekly_closes(small: ms.Market, bars: pl.DataFrame) -> None:
-    over = longer(on(bars, FRIDAY), "1w", FRIDAY).sort("symbol", "date")
+    weeks = longer(on(bars, FRIDAY), "1w", FRIDAY).sort("symbol", "date")
     want = {
         str(symbol): float(talib.RSI(rows["close"].to_numpy(), 14)[-1])
-        for (symbol,), rows in over.group_by("symbol", maintain_order=True)
+        for (symbol,), rows in weeks.group_by("symbol", maintain_order=True)
     }
     assert_same(values(small, "weekly(rsi(14))", FRIDAY), dict(want))
 
@@ -142,18 +142,18 @@ def test_an_offset_of_a_week_goes_back_in_bars(small: ms.Market, bars: pl.DataFr
     for (symbol,), rows in frame.group_by("symbol", maintain_order=True):
         if rows.height > 3:
             day = rows["date"][-4]
-            over = longer(rows.filter(pl.col("date") <= day), "1w", day)
-            want[str(symbol)] = over["close"][-1] if over.height else None
+            weeks = longer(rows.filter(pl.col("date") <= day), "1w", day)
+            want[str(symbol)] = weeks["close"][-1] if weeks.height else None
     assert_same(values(small, "weekly(close)[3]", WEDNESDAY), want)
-    # However many other rows are asked for meanwhile.
+    # The result does not depend on the rows that other expressions need.
     hits = small.scan(
         "close > 0 and weekly(close)[40] != -1",
         as_of=WEDNESDAY,
         columns=["weekly(close)[3]"],
         min_coverage=0,
     )
-    found = dict(zip(hits.symbols, hits.values["weekly(close)[3]"].tolist(), strict=True))
-    assert found == {symbol: want[symbol] for symbol in found}
+    got = dict(zip(hits.symbols, hits.values["weekly(close)[3]"].tolist(), strict=True))
+    assert got == {symbol: want[symbol] for symbol in got}
 
 
 # Other symbols
@@ -163,13 +163,13 @@ def test_another_symbol(small: ms.Market, bars: pl.DataFrame) -> None:
     qqq = bars.filter(pl.col("symbol") == "QQQ", pl.col("date") <= FRIDAY)
     close = qqq["close"].to_numpy()
     mean = float(np.mean(close[-50:]))
-    everyone = on(bars, FRIDAY)["symbol"].unique()
+    symbols = on(bars, FRIDAY)["symbol"].unique()
     got = values(small, 'symbol("QQQ").sma(50)', FRIDAY)
-    assert_same(got, dict.fromkeys(everyone, mean))
+    assert_same(got, dict.fromkeys(symbols, mean))
     growth = pl.col("close") / pl.col("close").shift(20)
-    mine = last_values(on(bars, FRIDAY), growth)
-    its = close[-1] / close[-21]
-    strength = {s: None if v is None else v / its for s, v in mine.items()}
+    growths = last_values(on(bars, FRIDAY), growth)
+    qqq_growth = close[-1] / close[-21]
+    strength = {s: None if v is None else v / qqq_growth for s, v in growths.items()}
     assert_same(values(small, 'rs(20, "QQQ")', FRIDAY), strength)
 
 
@@ -189,8 +189,8 @@ def test_another_symbol_with_gaps_keeps_its_last_value(
 ) -> None:
     counts = on(bars, FRIDAY).group_by("symbol").len().sort("len")
     rare = counts.filter(pl.col("len") > 60)["symbol"][0]
-    its = bars.filter(pl.col("symbol") == rare).select("date", pl.col("close").alias("its"))
-    frame = on(bars, FRIDAY).sort("date").join_asof(its.sort("date"), on="date")
+    other = bars.filter(pl.col("symbol") == rare).select("date", pl.col("close").alias("its"))
+    frame = on(bars, FRIDAY).sort("date").join_asof(other.sort("date"), on="date")
     want = last_values(frame, pl.col("its").shift(7))
     assert_same(values(small, f'symbol("{rare}").close[7]', FRIDAY), want)
 
@@ -213,7 +213,7 @@ def test_an_unknown_other_symbol_is_named(small: ms.Market) -> None:
 # All symbols of a session
 
 
-def test_standings_of_a_session(small: ms.Market, bars: pl.DataFrame) -> None:
+def test_ranks_of_a_session(small: ms.Market, bars: pl.DataFrame) -> None:
     change = last_values(on(bars, FRIDAY), 100 * (pl.col("close") / pl.col("close").shift(20) - 1))
     frame = pl.DataFrame({"symbol": list(change), "x": list(change.values())}).drop_nulls()
     x = pl.col("x")
@@ -227,8 +227,10 @@ def test_standings_of_a_session(small: ms.Market, bars: pl.DataFrame) -> None:
         assert_same(values(small, f"{name}(roc(20))", FRIDAY), dict(want))
 
 
-def test_standings_by_sector(small: ms.Market, bars: pl.DataFrame) -> None:
-    sectors = {one.symbol: one.sector for one in read_symbols(EXAMPLE / "symbols.parquet")}
+def test_ranks_by_sector(small: ms.Market, bars: pl.DataFrame) -> None:
+    sectors = {
+        listing.symbol: listing.sector for listing in read_symbols(EXAMPLE / "symbols.parquet")
+    }
     change = last_values(on(bars, FRIDAY), pl.col("close") / pl.col("close").shift(20))
     rows = [(s, v, sectors.get(s)) for s, v in change.items() if v is not None and sectors.get(s)]
     frame = pl.DataFrame(rows, schema=["symbol", "x", "sector"], orient="row")
@@ -253,9 +255,7 @@ def test_breadth(small: ms.Market, bars: pl.DataFrame) -> None:
     assert set(counted.values()) == {float(sum(known))}
 
 
-def test_a_standing_of_earlier_bars_is_of_their_session(
-    small: ms.Market, bars: pl.DataFrame
-) -> None:
+def test_a_rank_of_earlier_bars_is_of_their_session(small: ms.Market, bars: pl.DataFrame) -> None:
     """Whoever was not traded every day is compared with those of the day of its bar."""
     frame = bars.filter(pl.col("date") <= FRIDAY)
     there = on(bars, FRIDAY)["symbol"].unique()
@@ -279,7 +279,7 @@ matrices = npst.arrays(
 
 @settings(max_examples=200, deadline=None)
 @given(matrices, st.integers(0, 2))
-def test_standings_are_those_of_polars(x: np.ndarray, groups: int) -> None:
+def test_ranks_equal_those_of_polars(x: np.ndarray, groups: int) -> None:
     keys = np.where(np.arange(x.size).reshape(x.shape) % 7 == 6, np.nan, x.size % 2 * 1.0)
     keys = keys + np.arange(x.shape[1]) % (groups + 1)
     frame = pl.DataFrame({"x": x.ravel(), "key": keys.ravel()}).fill_nan(None)
@@ -298,7 +298,7 @@ def test_standings_are_those_of_polars(x: np.ndarray, groups: int) -> None:
         want = frame.join(column, on="index", how="left", maintain_order="left")["want"]
         expected = want.cast(pl.Float64).fill_null(np.nan).to_numpy()
         expected = np.where(np.isfinite(expected), expected, np.nan)
-        got = standing(name, x, keys).ravel()
+        got = rank_in_groups(name, x, keys).ravel()
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
     means = valid.group_by("key").agg(
         pct=x_.mean(), count=x_.sum(), mean=x_.mean(), median=x_.median(), sum=x_.sum()
@@ -306,7 +306,7 @@ def test_standings_are_those_of_polars(x: np.ndarray, groups: int) -> None:
     for name in ("pct", "count", "mean", "median", "sum"):
         of_key = dict(zip(means["key"], means[name], strict=True))
         expected = np.array([of_key.get(key, np.nan) for key in keys.ravel()])
-        np.testing.assert_allclose(aggregated(name, x, keys).ravel(), expected, rtol=1e-12)
+        np.testing.assert_allclose(aggregate_groups(name, x, keys).ravel(), expected, rtol=1e-12)
 
 
 # Together

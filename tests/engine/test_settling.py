@@ -1,4 +1,4 @@
-"""Values that may be others over a longer history; TA-Lib over all of it says what is right."""
+"""Values that may differ over a longer history; TA-Lib over all of it gives the right ones."""
 
 from __future__ import annotations
 
@@ -39,47 +39,47 @@ OVER_ALL = {
     "macd(12, 26, 9).hist": lambda b: talib.MACD(b["close"], 12, 26, 9)[2],
     "adx(7)": lambda b: talib.ADX(b["high"], b["low"], b["close"], 7),
 }
-"""Indicators, each by TA-Lib over one symbol's bars."""
+"""Indicators, each computed by TA-Lib over one symbol's bars."""
 
 
 @cache
 def over_all(name: str) -> np.ndarray:
-    """An indicator of each symbol at its newest bar, over all of its history."""
+    """Return an indicator's newest value for each symbol, over all of its history."""
     return np.array(
         [OVER_ALL[name]({field: BARS[field][:, n] for field in FIELDS})[-1] for n in range(SYMBOLS)]
     )
 
 
 def market_of(folder: Path, *, newest: int, young: dict[str, int] | None = None) -> ms.Market:
-    """A store of the newest bars of everybody, of some symbols fewer."""
+    """Create a store of the newest bars of all symbols; `young` symbols have fewer."""
     frames = []
-    for place, name in enumerate(NAMES):
+    for i, name in enumerate(NAMES):
         bars = (young or {}).get(name, newest)
-        columns = {field: BARS[field][-bars:, place] for field in FIELDS}
+        columns = {field: BARS[field][-bars:, i] for field in FIELDS}
         frames.append(pl.DataFrame({"symbol": [name] * bars, "date": DAYS[-bars:], **columns}))
     store_of(folder, pl.concat(frames), reference=False).close()
     return ms.open(folder)
 
 
 @pytest.mark.parametrize("newest", [50, 60, 120, 200, 400, LENGTH])
-def test_what_is_not_marked_is_as_over_all_history(tmp_path: Path, newest: int) -> None:
+def test_unmarked_values_equal_those_over_all_history(tmp_path: Path, newest: int) -> None:
     with market_of(tmp_path, newest=newest) as market:
         hits = market.scan("close > 0", columns=list(OVER_ALL))
     assert len(hits) == SYMBOLS
     for match in hits.matches:
         for name in OVER_ALL:
-            right = over_all(name)[NAMES.index(match.symbol)]
-            far = abs(match.values[name] - right)
+            expected = over_all(name)[NAMES.index(match.symbol)]
+            error = abs(match.values[name] - expected)
             if name not in match.unsettled:
                 scale = 100.0 if name.startswith(("rsi", "adx")) else match.close
-                assert far <= 20 * SETTLED * scale
+                assert error <= 20 * SETTLED * scale
     marked = {name for match in hits.matches for name in match.unsettled}
-    due = {n for n in OVER_ALL if newest < settled_bars(n)}
-    assert marked == due
-    assert hits.coverage.unsettled == (SYMBOLS if due else 0)
+    unsettled = {n for n in OVER_ALL if newest < settled_bars(n)}
+    assert marked == unsettled
+    assert hits.coverage.unsettled == (SYMBOLS if unsettled else 0)
     assert hits.coverage.share == 1.0  # the condition has no recursion
     warned = [warning for warning in hits.warnings if "to settle" in warning]
-    assert len(warned) == bool(due)
+    assert len(warned) == bool(unsettled)
 
 
 def settled_bars(name: str) -> int:
@@ -87,8 +87,8 @@ def settled_bars(name: str) -> int:
     return bars
 
 
-def test_the_bars_that_recursions_take() -> None:
-    """(1 - alpha) to the power of n is the weight of a start after n bars."""
+def test_settling_bars_of_recursions() -> None:
+    """After n bars the weight of the start is (1 - alpha) ** n."""
     decay = np.log(1e-4)
     wilder, exponential = np.log(1 - 1 / 14), np.log(1 - 2 / 21)
     assert settled_bars("rsi(14)") == 1 + 15 + int(np.ceil(decay / wilder))
@@ -122,18 +122,18 @@ def test_answers_that_more_history_changes_are_counted(
 ) -> None:
     with market_of(tmp_path / "short", newest=newest) as market:
         short = market.scan(condition)
-        sure = market.scan(condition, min_history="settled")
+        settled_hits = market.scan(condition, min_history="settled")
     with market_of(tmp_path / "long", newest=LENGTH) as market:
-        right = set(market.scan(condition, min_history="settled").symbols)
-    wrong = right ^ set(short.symbols)
-    assert len(wrong) <= short.coverage.unsettled_answers
+        expected = set(market.scan(condition, min_history="settled").symbols)
+    changed = expected ^ set(short.symbols)
+    assert len(changed) <= short.coverage.unsettled_answers
     assert short.coverage.share == pytest.approx(1 - short.coverage.unsettled_answers / SYMBOLS)
-    assert set(sure.symbols) <= right
-    assert sure.coverage.share == 1.0
-    assert sure.coverage.unsettled_answers == 0
+    assert set(settled_hits.symbols) <= expected
+    assert settled_hits.coverage.share == 1.0
+    assert settled_hits.coverage.unsettled_answers == 0
 
 
-def test_what_no_recursion_decides_has_settled(tmp_path: Path) -> None:
+def test_answers_that_no_recursion_decides_are_settled(tmp_path: Path) -> None:
     with market_of(tmp_path, newest=60) as market:
         for condition in ("close > 0 or rsi(14) > 50", "close < 0 and rsi(14) > 50"):
             coverage = market.scan(condition).coverage
@@ -145,15 +145,15 @@ def test_some_young_symbols(tmp_path: Path) -> None:
     young = {"S03": 30, "S07": 100, "S09": 140, "S11": 141}
     with market_of(tmp_path, newest=300, young=young) as market:
         hits = market.scan("rsi(14) > 0", limit=None)
-        sure = market.scan("rsi(14) > 0", min_history="settled")
-        told = run("scan", "rsi(14) > 0", "--format", "json", "--data", tmp_path)
-        json_ = json.loads(told.stdout)
+        settled_hits = market.scan("rsi(14) > 0", min_history="settled")
+        process = run("scan", "rsi(14) > 0", "--format", "json", "--data", tmp_path)
+        json_ = json.loads(process.stdout)
     few = {name for name, bars in young.items() if bars < settled_bars("rsi(14)")}
     assert {match.symbol for match in hits.matches if match.unsettled} == few
     assert few == {"S03", "S07", "S09"}
-    assert set(hits.symbols) - set(sure.symbols) == few
-    assert sure.coverage.excluded.short_history == len(few)
-    assert sure.coverage.bars_needed == settled_bars("rsi(14)")
+    assert set(hits.symbols) - set(settled_hits.symbols) == few
+    assert settled_hits.coverage.excluded.short_history == len(few)
+    assert settled_hits.coverage.bars_needed == settled_bars("rsi(14)")
     assert {m["symbol"] for m in json_["matches"] if m["unsettled"] == ["rsi(14)"]} == few
     assert json_["coverage"]["unsettled"] == {
         "bars": settled_bars("rsi(14)"), "symbols": len(few), "answers": len(few),
@@ -186,16 +186,16 @@ def test_a_store_in_which_nothing_settles(tmp_path: Path) -> None:
 
 
 def test_settled_conditions_change_no_value(market: ms.Market) -> None:
-    """On the real market: each value is the same in both modes, or unknown in one."""
+    """On the real market, each value is equal in both modes, or unknown in one."""
     condition = "rsi(14) < 60 and macd(12, 26, 9).hist > 0 and ema(rsi(5), 3) > 1"
     valid = market.scan(condition)
-    sure = market.scan(condition, min_history="settled")
-    assert 0 < len(sure) < len(valid)
-    places = [valid.symbols.index(symbol) for symbol in sure.symbols]
-    for name, column in sure.values.items():
-        assert (column == valid.values[name][places]).all()
+    settled_hits = market.scan(condition, min_history="settled")
+    assert 0 < len(settled_hits) < len(valid)
+    positions = [valid.symbols.index(symbol) for symbol in settled_hits.symbols]
+    for name, column in settled_hits.values.items():
+        assert (column == valid.values[name][positions]).all()
     unmarked = {match.symbol for match in valid.matches if not match.unsettled}
-    assert unmarked == set(sure.symbols)
+    assert unmarked == set(settled_hits.symbols)
 
 
 def test_the_text_of_a_settled_condition() -> None:

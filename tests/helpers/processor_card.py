@@ -19,7 +19,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.engine.executors.gpu.field_cache import KeptFields
+from marketsweep.engine.executors.gpu.field_cache import FieldCache
 from marketsweep.engine.executors.gpu.run import Memory
 from marketsweep.kernels.cpu import TILE
 from marketsweep.kernels.gpu import source as cuda
@@ -83,7 +83,7 @@ class ProcessorCard:
 
     def __init__(self, folder: Path, room: int = 1 << 40, to_keep: int = 1 << 40) -> None:
         self.folder, self.size, self.lock = folder, room, Lock()
-        self.kept = KeptFields(to_keep, self.upload)
+        self.kept = FieldCache(to_keep, self.upload)
         self.backwards = False
         self.launches: list[tuple[str, tuple[int, int, int], int]] = []
         self.memory: WeakSet[FencedMemory] = WeakSet()
@@ -119,7 +119,7 @@ class ProcessorCard:
     def keep(self, fields: list[NDArray[np.float64]]) -> list[Memory | None]:
         return self.kept.keep(fields)
 
-    def let_go(self) -> None:
+    def free_memory(self) -> None:
         self.kept.clear()
 
     def download(self, memory: Memory, to: NDArray[Any]) -> None:

@@ -15,13 +15,13 @@ from marketsweep.language.parser import parse_expression
 from tests.helpers.nvrtc import MISSING, compiled, library
 
 needs_nvrtc = pytest.mark.skipif(library() is None, reason=MISSING)
-CUPY = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # options of its own
+CUPY = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # options that CuPy adds
 EXPRESSIONS = [
     *launches_of(make_plan([parse_expression(REFERENCE_SCAN)])).fused.items(),
     *(
-        (f"fused_{name}", f"{name}_of(x(0))" if one else f"{name}_of(x(0), x(1))")
+        (f"fused_{name}", f"{name}_of(x(0))" if is_unary else f"{name}_of(x(0), x(1))")
         for name in sorted(cuda.elementwise())
-        for one in [name in ("negate", "abs", "not")]
+        for is_unary in [name in ("negate", "abs", "not")]
     ),
 ]
 
@@ -31,10 +31,10 @@ def test_every_kernel_is_driven_or_elementwise() -> None:
     assert not set(cuda.drivers()) & cuda.elementwise()
 
 
-def test_the_source_is_whole_in_itself() -> None:
+def test_the_source_includes_no_files() -> None:
     for source in (cuda.source(), cuda.fused_source([])):
         included = re.findall(r"^ *# *include.*", source, re.MULTILINE)
-        assert included == ["#include <cstdint>"]  # behind `#ifdef`, for processors
+        assert included == ["#include <cstdint>"]  # inside `#ifdef`, for processors
 
 
 @needs_nvrtc
@@ -51,7 +51,7 @@ def test_every_kernel_compiles_for_cards(architecture: str) -> None:
 
 @needs_nvrtc
 def test_no_product_is_added_without_rounding() -> None:
-    """With `fma` a card would round once where a processor rounds twice."""
+    """With `fma`, a card would round once where a processor rounds twice."""
     fused = cuda.fused_source([("fused_sum", "add_of(multiply_of(x(0), x(1)), x(2))")])
     for source in (cuda.source(), fused):
         assert not may_be_fused(source, cuda.OPTIONS)
@@ -61,6 +61,6 @@ def test_no_product_is_added_without_rounding() -> None:
 
 
 def may_be_fused(source: str, options: tuple[str, ...]) -> list[str]:
-    """Instructions that round a product and a sum at once, or leave it to the assembler to."""
+    """Return instructions that round a product and a sum once, or let the assembler do so."""
     text = compiled(source, ("--gpu-architecture=compute_80", *options)).decode()
     return re.findall(r"fma\.|(?:add|sub|mul)\.f64", text)

@@ -1,4 +1,4 @@
-"""One source of kernels, several builds: every one gives the same bits."""
+"""Every build of the kernels gives the same bits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_every_kernel_has_a_case() -> None:
     assert {case.kernel for case in CASES} == set(cpu.KERNELS)
 
 
-def test_one_double_a_lane_is_there_and_never_picked() -> None:
+def test_the_scalar_build_exists_and_is_never_the_default() -> None:
     assert cpu.ISAS[0] == "scalar"
     assert cpu.ISAS[-1] != "scalar"
 

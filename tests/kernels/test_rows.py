@@ -1,4 +1,4 @@
-"""The reader of JSON rows against a general decoder: it says the same, or nothing."""
+"""The reader of JSON rows against a general decoder: it returns the same rows, or None."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def general(text: bytes) -> tuple[list[str], list[list[float]]]:
 
 
 def agrees(text: bytes, before: bytes = b"", after: bytes = b"") -> bool:
-    """Whether the reader took all of it; what it took, the general decoder must agree with."""
-    found = columns_of_json(before + text + after, len(before), "T", NUMBERS, [])
-    if found is None:
+    """Return whether the reader took all rows; check them against the general decoder."""
+    result = columns_of_json(before + text + after, len(before), "T", NUMBERS, [])
+    if result is None:
         return False
-    symbols, values, end = found
+    symbols, values, end = result
     part = (before + text + after)[len(before) : end]
     expected, columns = general(part)
     assert symbols == expected
     assert values.shape == (2, len(symbols))
-    # To the bit, but for the sign of a zero.
+    # The bits are equal, except for the sign of zero.
     np.testing.assert_array_equal(values.T, np.array(columns).reshape(-1, 2))
     return part.strip() == text.strip()
 
@@ -66,7 +66,7 @@ def agrees(text: bytes, before: bytes = b"", after: bytes = b"") -> bool:
         '[{"T":"","o":1},{"o":2,"T":"TRUE"},{"v":3,"T":"BRK.B"},{"T":"KIMpL"}]',
     ],
 )
-def test_plain_rows_are_taken(text: str) -> None:
+def test_plain_rows_are_read(text: str) -> None:
     assert agrees(text.encode())
     assert agrees(text.encode(), b'{"results":', b',"status":"OK"}')
 
@@ -111,7 +111,7 @@ def test_plain_rows_are_taken(text: str) -> None:
         '[{"o":12345678',
     ],
 )
-def test_what_is_not_plain_is_left_to_others(text: str) -> None:
+def test_other_bodies_are_not_read(text: str) -> None:
     assert not agrees(text.encode())
 
 
@@ -133,9 +133,9 @@ plain_rows = st.lists(
 @given(plain_rows, st.sampled_from([None, 1]), st.booleans())
 def test_rows_of_all_kinds(rows: list[dict[str, Any]], indent: int | None, ascii: bool) -> None:
     text = json.dumps(rows, indent=indent, ensure_ascii=ascii).encode()
-    taken = agrees(text)
+    is_read = agrees(text)
     if all(value.isascii() for row in rows for value in row.values() if isinstance(value, str)):
-        assert taken or b"\\" in text or b"\x7f" in text
+        assert is_read or b"\\" in text or b"\x7f" in text
 
 
 @given(st.integers(0, 10**21), st.integers(0, 25), st.integers(-40, 40))
@@ -143,12 +143,14 @@ def test_rows_of_all_kinds(rows: list[dict[str, Any]], indent: int | None, ascii
 @example(2**53 + 1, 22, 0)
 @example(10**19 - 1, 19, 22)
 def test_decimals_are_rounded_as_python_rounds_them(digits: int, places: int, power: int) -> None:
-    whole = f"{digits:0{places + 1}d}"
-    number = f"{whole[: len(whole) - places]}{'.' if places else ''}{whole[len(whole) - places :]}"
+    padded = f"{digits:0{places + 1}d}"
+    number = (
+        f"{padded[: len(padded) - places]}{'.' if places else ''}{padded[len(padded) - places :]}"
+    )
     text = f"{number}e{power}"
-    found = columns_of_json(f'[{{"o":{text},"v":-{number}}}]'.encode(), 0, "T", NUMBERS, [])
-    assert found is not None
-    assert found[1][:, 0].tolist() == [float(text), -float(number)]
+    result = columns_of_json(f'[{{"o":{text},"v":-{number}}}]'.encode(), 0, "T", NUMBERS, [])
+    assert result is not None
+    assert result[1][:, 0].tolist() == [float(text), -float(number)]
 
 
 @given(
@@ -166,14 +168,16 @@ def test_decimals_are_rounded_as_python_rounds_them(digits: int, places: int, po
 def test_plain_decimals_are_read_wherever_they_end(
     digits: int, places: int, negative: bool, end: str, room: int
 ) -> None:
-    whole = f"{digits:0{places + 1}d}"
-    number = f"{whole[: len(whole) - places]}{'.' if places else ''}{whole[len(whole) - places :]}"
+    padded = f"{digits:0{places + 1}d}"
+    number = (
+        f"{padded[: len(padded) - places]}{'.' if places else ''}{padded[len(padded) - places :]}"
+    )
     number = f"{'-' if negative else ''}{number}{end}"
-    # The last one stands where fewer than eight or sixteen characters are left of the text.
+    # The last one has fewer than eight or sixteen characters after it.
     body = f'[{{"o":{number},"x":{number},"v":{number}}},{{"x":{number}}}]{" " * room}'.encode()
-    found = columns_of_json(body, 0, "T", NUMBERS, [])
-    assert found is not None
-    np.testing.assert_array_equal(found[1], [[float(number), math.nan]] * 2)
+    result = columns_of_json(body, 0, "T", NUMBERS, [])
+    assert result is not None
+    np.testing.assert_array_equal(result[1], [[float(number), math.nan]] * 2)
 
 
 def test_names_may_come_in_another_order_in_each_row() -> None:
@@ -182,8 +186,8 @@ def test_names_may_come_in_another_order_in_each_row() -> None:
     rows = []
     for number in range(300):
         chance.shuffle(names)
-        known = names[: chance.randrange(6)]
-        rows.append({name: f"S{number}" if name == "T" else number / 4 for name in known})
+        used = names[: chance.randrange(6)]
+        rows.append({name: f"S{number}" if name == "T" else number / 4 for name in used})
     assert agrees(json.dumps(rows, separators=(",", ":")).encode())
     assert agrees(json.dumps(rows).encode())
 
@@ -195,21 +199,23 @@ def test_a_mutated_body_is_never_misread() -> None:
         {"T": symbol, "v": volume, "o": opened, "t": 1482958800000, "n": None}
         for symbol, opened, volume in day.select("symbol", "open", "volume").iter_rows()
     ]
-    whole = json.dumps(rows, separators=(",", ":")).encode()
-    taken = 0
+    original = json.dumps(rows, separators=(",", ":")).encode()
+    count = 0
     for _ in range(4000):
-        body = bytearray(whole)
+        body = bytearray(original)
         for _ in range(chance.randrange(1, 3)):
-            at = chance.randrange(len(body))
+            start = chance.randrange(len(body))
             match chance.randrange(3):
                 case 0:
-                    body[at] = chance.choice(b'0123456789.,:{}[]"eE+-\\ntAZ \x00\xc3')
+                    body[start] = chance.choice(b'0123456789.,:{}[]"eE+-\\ntAZ \x00\xc3')
                 case 1:
-                    del body[at : at + chance.randrange(1, 9)]
+                    del body[start : start + chance.randrange(1, 9)]
                 case _:
-                    body[at:at] = chance.choice([b"0", b",", b'"', b"{}", b"null", b"1e5", b" "])
-        taken += agrees(bytes(body))
-    assert 100 < taken < 3900
+                    body[start:start] = chance.choice(
+                        [b"0", b",", b'"', b"{}", b"null", b"1e5", b" "]
+                    )
+        count += agrees(bytes(body))
+    assert 100 < count < 3900
 
 
 texts = st.lists(st.sampled_from(["", "A", "AA", "B", "BRK.B", "KIMpL", "Z"]), max_size=12)
@@ -217,21 +223,21 @@ texts = st.lists(st.sampled_from(["", "A", "AA", "B", "BRK.B", "KIMpL", "Z"]), m
 
 @given(texts, texts)
 def test_known_texts_are_shared_and_change_nothing(known: list[str], texts: list[str]) -> None:
-    known = [f"{text}!"[:-1] for text in known]  # objects of their own
+    known = [f"{text}!"[:-1] for text in known]  # new objects, equal to the literals
     body = json.dumps([{"T": text} for text in texts]).encode()
-    found = columns_of_json(body, 0, "T", NUMBERS, known)
-    assert found is not None
-    assert found[0] == texts
+    result = columns_of_json(body, 0, "T", NUMBERS, known)
+    assert result is not None
+    assert result[0] == texts
 
 
 def test_tickers_of_two_days_are_the_same_objects() -> None:
     first = [f"T{n}" for n in range(50)]
     second = first[:10] + first[12:30] + ["NEW"] + first[30:]
     body = json.dumps([{"T": text} for text in second]).encode()
-    found = columns_of_json(body, 0, "T", NUMBERS, first)
-    assert found is not None
-    known = set(map(id, first))
-    assert [text for text in found[0] if id(text) not in known] == ["NEW"]
+    result = columns_of_json(body, 0, "T", NUMBERS, first)
+    assert result is not None
+    first_ids = set(map(id, first))
+    assert [text for text in result[0] if id(text) not in first_ids] == ["NEW"]
 
 
 def test_a_start_beyond_the_body_is_no_rows() -> None:

@@ -1,4 +1,4 @@
-"""The condition language: what it means, what it refuses, and where it points."""
+"""The condition language: its meaning, its errors, and the columns that they point at."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_canonical_text(text: str, canonical: str) -> None:
         ("market(mean(close > 1)) > 1", 12, "must be a number"),
     ],
 )
-def test_errors_point(text: str, column: int, message: str) -> None:
+def test_errors_point_at_a_column(text: str, column: int, message: str) -> None:
     with pytest.raises(ConditionError) as caught:
         parse(text)
     assert message in str(caught.value)
@@ -406,19 +406,21 @@ def test_parsing_the_canonical_text_gives_the_same_tree(node: Node) -> None:
 
 
 def test_mutated_conditions_fail_cleanly_and_soon() -> None:
-    """Ten thousand damaged conditions: a ConditionError or a tree; never anything else."""
-    r = random.Random(7)
+    """Ten thousand damaged conditions give a ConditionError or a tree, and nothing else."""
+    chance = random.Random(7)
     alphabet = "abcxyz0123456789.,()[]<>=!+-*/ \"'#%&|_\n\\éKMB"
     for _ in range(10_000):
-        text = list(r.choice(EXAMPLES))
-        for _ in range(r.randint(1, 6)):
-            at = r.randrange(len(text))
-            text[at : at + r.randint(0, 3)] = r.choices(alphabet, k=r.randint(0, 3))
+        text = list(chance.choice(EXAMPLES))
+        for _ in range(chance.randint(1, 6)):
+            start = chance.randrange(len(text))
+            text[start : start + chance.randint(0, 3)] = chance.choices(
+                alphabet, k=chance.randint(0, 3)
+            )
             text = text or ["("]
         source = "".join(text)
-        # Of three, since a machine may have something else to do in between.
-        soon = any(seconds_to_parse(source) < 0.1 for _ in range(3))
-        assert soon, source
+        # One of three tries must be fast, because the machine may be busy.
+        is_fast = any(seconds_to_parse(source) < 0.1 for _ in range(3))
+        assert is_fast, source
 
 
 def seconds_to_parse(source: str) -> float:

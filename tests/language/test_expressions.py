@@ -1,4 +1,4 @@
-"""Conditions built in Python: trees without a detour through text, and the parser's errors."""
+"""Conditions built in Python: they give the parser's trees and the parser's errors."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ NAN = float("nan")
 
 
 def test_a_thousand_clauses(market: ms.Market) -> None:
-    """More than any text may have: the answers are those of the clauses, one by one."""
+    """More clauses than a text may have give the same answers as the clauses one by one."""
     days = range(2, 252)
     wide = [ms.close > level * ms.sma(n) for n in days for level in (0.5, 1.001, 0.7, 0.6)]
     assert len(wide) == 1000
     every = market.scan(reduce(operator.and_, wide))
-    some = market.scan(reduce(operator.or_, wide), min_coverage=0)
-    # Of each window the highest level counts for all, and the lowest for any.
+    either = market.scan(reduce(operator.or_, wide), min_coverage=0)
+    # For each window the highest level decides `and`, and the lowest decides `or`.
     tight = market.scan(reduce(operator.and_, [ms.close > 1.001 * ms.sma(n) for n in days]))
     loose = market.scan(ms.any(*[ms.close > 0.5 * ms.sma(n) for n in days]), min_coverage=0)
     assert sorted(every.symbols) == sorted(tight.symbols)
-    assert sorted(some.symbols) == sorted(loose.symbols)
-    assert 0 < len(every.symbols) < len(some.symbols)
+    assert sorted(either.symbols) == sorted(loose.symbols)
+    assert 0 < len(every.symbols) < len(either.symbols)
 
 
-def test_all_and_any_take_as_many() -> None:
+def test_all_and_any_take_a_thousand_clauses() -> None:
     clauses = [ms.close > ms.sma(2 + n % 200) for n in range(1000)]
     assert node_of(ms.all(*clauses)) == node_of(reduce(operator.and_, clauses))
     assert node_of(ms.any(*clauses)) == node_of(reduce(operator.or_, clauses))
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
-def test_a_tree_takes_part_in_others_as_its_text_would(text: str) -> None:
+def test_a_tree_inside_others_equals_its_text(text: str) -> None:
     node = Expression(parse(text))
     assert ((node & (ms.close > 1)) | ~node).node == parse(
         f"any(all({node}, close > 1), not ({node}))"
@@ -95,19 +95,19 @@ def test_direct_trees(built: Callable[[], Expression], text: str) -> None:
         (lambda: ms.sector[1] == "x", "the same at every bar"),
     ],
 )
-def test_what_does_not_fit_is_the_parsers_error(build: Callable[[], Any], says: str) -> None:
+def test_wrong_kinds_raise_the_parsers_error(build: Callable[[], Any], says: str) -> None:
     with pytest.raises(ConditionError, match=says):
         build()
 
 
-def test_an_error_names_the_parts_and_not_their_places() -> None:
+def test_an_error_shows_the_parts() -> None:
     with pytest.raises(ConditionError) as caught:
         _ = (ms.close > 1) + 1
     assert "close > 1" in str(caught.value)
     assert "_0" not in str(caught.value)
 
 
-def test_trees_without_end_are_refused() -> None:
+def test_very_large_trees_are_refused() -> None:
     deep = ms.close
     for _ in range(400):
         deep = deep + 1

@@ -1,4 +1,4 @@
-"""Every indicator against TA-Lib and against its slow twin, on real and on awkward bars."""
+"""Every indicator against TA-Lib and against its slow twin, on real and on difficult bars."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.helpers.reference import TWINS
 
 Series = NDArray[np.float64]
 
-# What TA-Lib computes for the indicator of each name, from the inputs of its row.
+# TA-Lib's function for each indicator, with the inputs of its row.
 TALIB: dict[str, Callable[..., Any]] = {
     "sma": lambda x, n: talib.SMA(x, n) if n > 1 else x,  # TA-Lib's shortest is 2
     "ema": lambda x, n: talib.EMA(x, n) if n > 1 else x,
@@ -38,7 +38,7 @@ TALIB: dict[str, Callable[..., Any]] = {
     "bbands": lambda x, n, width: talib.BBANDS(x, n, width, width),
     "highest": lambda x, n: talib.MAX(x, n) if n > 1 else x,
     "lowest": lambda x, n: talib.MIN(x, n) if n > 1 else x,
-    # TA-Lib has none.
+    # TA-Lib has no median.
     "median": lambda x, n: pd.Series(x).rolling(n).median().to_numpy(),
 }
 
@@ -58,10 +58,10 @@ CASES = [
 
 
 def evaluated(row: Indicator, periods: tuple[float, ...], bars: Bars, rows: int) -> list[Series]:
-    """Every output of an indicator, float64 [rows, symbols] each."""
-    given_ = ", ".join(f"{value:g}" for value in periods)
-    calls = [f"{row.name}({given_}).{output}" for output in row.outputs] or [
-        f"{row.name}({given_})"
+    """Return every output of an indicator, float64 [rows, symbols] each."""
+    arguments = ", ".join(f"{value:g}" for value in periods)
+    calls = [f"{row.name}({arguments}).{output}" for output in row.outputs] or [
+        f"{row.name}({arguments})"
     ]
     plan = make_plan([parse_expression(call) for call in calls], rows)
     run = begin(plan, panel_of(bars))
@@ -72,19 +72,21 @@ def evaluated(row: Indicator, periods: tuple[float, ...], bars: Bars, rows: int)
 def by_symbol(
     function: Callable[..., Any], row: Indicator, periods: tuple[float, ...], bars: Bars
 ) -> list[Series]:
-    """A function of one symbol's bars, over all symbols, short histories left out."""
+    """Apply a function of one symbol's bars to all symbols, each from its first bar on."""
     rows, symbols = bars["close"].shape
     outs = [np.full((rows, symbols), np.nan) for _ in range(max(1, len(row.outputs)))]
-    whole = [int(v) if p.whole else v for p, v in zip(row.parameters, periods, strict=True)]
+    parameters = [int(v) if p.whole else v for p, v in zip(row.parameters, periods, strict=True)]
     for symbol in range(symbols):
         columns = [bars[name][:, symbol] for name in row.inputs]
-        top = int(np.isnan(columns[0]).sum())
-        if top == rows:
+        first = int(np.isnan(columns[0]).sum())
+        if first == rows:
             continue
-        found = function(*(np.ascontiguousarray(column[top:]) for column in columns), *whole)
-        found = found if isinstance(found, tuple | list) else [found]
-        for out, values in zip(outs, found, strict=True):
-            out[top:, symbol] = values
+        result = function(
+            *(np.ascontiguousarray(column[first:]) for column in columns), *parameters
+        )
+        result = result if isinstance(result, tuple | list) else [result]
+        for out, values in zip(outs, result, strict=True):
+            out[first:, symbol] = values
     return outs
 
 
@@ -96,7 +98,7 @@ def assert_close(got: Series, want: Series, scale: Series, relative: float) -> N
 
 
 def scale_of(row: Indicator, bars: Bars) -> Series:
-    """What a difference is small against: the price for averages of prices, else one."""
+    """Return the size to compare errors with: the price for values in dollars, else 1."""
     in_dollars = row.scale != "own"
     return np.abs(bars[row.inputs[0]]) if in_dollars else np.ones(bars["close"].shape)
 
@@ -133,38 +135,40 @@ def test_equals_its_slow_twin(row: Indicator, periods: tuple[float, ...]) -> Non
 @pytest.mark.parametrize("name", INDICATORS)
 def test_equals_talib_on_real_bars(name: str, symbol: str) -> None:
     row = INDICATORS[name]
-    found = series(symbol)
-    assert len(found["close"]) > 150
-    bars = {field: values[:, None] for field, values in found.items()}
+    columns = series(symbol)
+    assert len(columns["close"]) > 150
+    bars = {field: values[:, None] for field, values in columns.items()}
     periods = tuple(parameter.default for parameter in row.parameters)
     want = by_symbol(TALIB[name], row, periods, bars)
-    for got, expected in zip(evaluated(row, periods, bars, len(found["close"])), want, strict=True):
+    for got, expected in zip(
+        evaluated(row, periods, bars, len(columns["close"])), want, strict=True
+    ):
         assert_close(got, expected, scale_of(row, bars), 1e-7 if name == "bbands" else 1e-10)
 
 
 @pytest.mark.parametrize("row", INDICATORS.values(), ids=list(INDICATORS))
 def test_settling_bars_are_enough(row: Indicator) -> None:
-    """The newest value does not depend on how much history there is beyond what a plan loads."""
+    """The newest value does not depend on history beyond what a plan loads."""
     periods = tuple(parameter.default for parameter in row.parameters)
-    whole = random_bars(rows=2000, symbols=64, seed=4, short=0)
+    full = random_bars(rows=2000, symbols=64, seed=4, short=0)
     calls = [f"{row.name}({', '.join(f'{p:g}' for p in periods)})"]
     calls = [f"{calls[0]}.{output}" for output in row.outputs] or calls
     history = make_plan([parse_expression(call) for call in calls]).history
-    cut = {name: matrix[-history:] for name, matrix in whole.items()}
+    cut = {name: matrix[-history:] for name, matrix in full.items()}
     for long, short in zip(
-        evaluated(row, periods, whole, 1), evaluated(row, periods, cut, 1), strict=True
+        evaluated(row, periods, full, 1), evaluated(row, periods, cut, 1), strict=True
     ):
-        assert_close(short, long, scale_of(row, {n: m[-1:] for n, m in whole.items()}), 1e-10)
+        assert_close(short, long, scale_of(row, {n: m[-1:] for n, m in full.items()}), 1e-10)
 
 
 @pytest.mark.parametrize("n", [511, 513, 900])
 def test_long_windows_of_many_rows(n: int) -> None:
-    """Extremes slide over windows of any length, and stoch on them."""
+    """Extremes slide over windows of any length, and so does stoch."""
     bars = random_bars(rows=1600, symbols=33, seed=6, short=0.2)
     for name, periods in (("highest", (n,)), ("lowest", (n,)), ("stoch", (n, 3, 3))):
         want = by_symbol(TALIB[name], INDICATORS[name], periods, bars)
-        found = evaluated(INDICATORS[name], periods, bars, 1600)
-        for got, expected in zip(found, want, strict=True):
+        outputs = evaluated(INDICATORS[name], periods, bars, 1600)
+        for got, expected in zip(outputs, want, strict=True):
             assert_close(got, expected, scale_of(INDICATORS[name], bars), 1e-10)
 
 
@@ -174,24 +178,24 @@ def test_a_flat_series_has_exactly_flat_averages(name: str, price: float) -> Non
     bars = {field: np.full((300, 3), price) for field in ("open", "high", "low", "close", "volume")}
     row = INDICATORS[name]
     for periods in [(7,), (20,), (199,)]:
-        given_ = (*periods, 2.0) if name == "bbands" else periods
-        for got in evaluated(row, given_, bars, 50):
+        parameters = (*periods, 2.0) if name == "bbands" else periods
+        for got in evaluated(row, parameters, bars, 50):
             assert (got == price).all()
 
 
 @pytest.mark.parametrize("name", ["sma", "bbands", "highest", "lowest", "median", "roc"])
 def test_a_window_forgets_what_has_left_it(name: str) -> None:
-    """A slip of ten orders of magnitude leaves no rounding behind once it is out of the window."""
+    """A price that is wrong by ten orders of magnitude leaves no rounding error behind."""
     clean = random_bars(rows=120, symbols=8, seed=5, short=0)
     slipped = {field: matrix.copy() for field, matrix in clean.items()}
     for field in ("high", "low", "close"):
         slipped[field][20] *= 1e10
     row = INDICATORS[name]
     periods = (20, 2.0) if name == "bbands" else (20,)
-    for one, other in zip(
+    for got, want in zip(
         evaluated(row, periods, clean, 60), evaluated(row, periods, slipped, 60), strict=True
     ):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(got, want)
 
 
 @settings(deadline=None, max_examples=60)
@@ -207,7 +211,7 @@ def test_any_shape_equals_the_twin(
     row: Indicator, rows: int, symbols: int, period: int, seed: int, asked: int
 ) -> None:
     bars = random_bars(rows, symbols, seed, short=0.5)
-    # Some quotes freeze, some volumes are zero, some steps are coarse: ties and zero ranges.
+    # Some quotes freeze, and prices are rounded: this gives ties and zero ranges.
     frozen = np.random.default_rng(seed).random(symbols) < 0.3
     for field in ("open", "high", "low", "close"):
         bars[field] = np.round(bars[field], 1)
@@ -223,7 +227,7 @@ def test_any_shape_equals_the_twin(
         np.testing.assert_array_equal(matrix, before[name])
 
 
-def test_the_table_is_whole() -> None:
+def test_the_table_is_complete() -> None:
     assert set(TALIB) == set(TWINS) == set(INDICATORS)
     for row in INDICATORS.values():
         assert row.name in cpu.KERNELS

@@ -1,4 +1,4 @@
-"""What a condition did over the last bars: every row of the table against its slow twin."""
+"""Every event function against its slow twin."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ from tests.helpers.reference import sma
 Series = NDArray[np.float64]
 
 
-def count(held: Series, n: int) -> list[float]:
+def count(truth: Series, n: int) -> list[float]:
     return [
-        np.nan if np.isnan(held[i]) else float(np.sum(held[max(0, i - n + 1) : i + 1] == 1))
-        for i in range(len(held))
+        np.nan if np.isnan(truth[i]) else float(np.sum(truth[max(0, i - n + 1) : i + 1] == 1))
+        for i in range(len(truth))
     ]
 
 
-def places(held: Series, i: int, most: int) -> list[int]:
-    """The bars on which it held, newest first, among the last `most`."""
-    return [j for j in range(i, max(-1, i - most), -1) if held[j] == 1]
+def hit_bars(truth: Series, i: int, most: int) -> list[int]:
+    """Return the bars on which the condition was true, newest first, among the last `most`."""
+    return [j for j in range(i, max(-1, i - most), -1) if truth[j] == 1]
 
 
-def bars_since(held: Series, most: int) -> list[float]:
-    found = [places(held, i, most) for i in range(len(held))]
-    return [float(i - some[0]) if some else np.nan for i, some in enumerate(found)]
+def bars_since(truth: Series, most: int) -> list[float]:
+    hits = [hit_bars(truth, i, most) for i in range(len(truth))]
+    return [float(i - bars[0]) if bars else np.nan for i, bars in enumerate(hits)]
 
 
-def streak(held: Series, most: int) -> list[float]:
-    found = []
-    for i in range(len(held)):
+def streak(truth: Series, most: int) -> list[float]:
+    streaks = []
+    for i in range(len(truth)):
         run = 0
-        while run < min(most, i + 1) and held[i - run] == 1:
+        while run < min(most, i + 1) and truth[i - run] == 1:
             run += 1
-        found.append(float(run))
-    return found
+        streaks.append(float(run))
+    return streaks
 
 
-def value_when(held: Series, x: Series, k: int, most: int) -> list[float]:
-    found = [places(held, i, most) for i in range(len(held))]
-    return [float(x[some[k]]) if len(some) > k else np.nan for some in found]
+def value_when(truth: Series, x: Series, k: int, most: int) -> list[float]:
+    hits = [hit_bars(truth, i, most) for i in range(len(truth))]
+    return [float(x[bars[k]]) if len(bars) > k else np.nan for bars in hits]
 
 
-def highest_since(held: Series, x: Series, most: int) -> list[float]:
-    found = [places(held, i, most) for i in range(len(held))]
-    return [float(max(x[some[0] : i + 1])) if some else np.nan for i, some in enumerate(found)]
+def highest_since(truth: Series, x: Series, most: int) -> list[float]:
+    hits = [hit_bars(truth, i, most) for i in range(len(truth))]
+    return [float(max(x[bars[0] : i + 1])) if bars else np.nan for i, bars in enumerate(hits)]
 
 
-def lowest_since(held: Series, x: Series, most: int) -> list[float]:
-    return [-value for value in highest_since(held, -x, most)]
+def lowest_since(truth: Series, x: Series, most: int) -> list[float]:
+    return [-value for value in highest_since(truth, -x, most)]
 
 
 TWINS: dict[str, Callable[..., list[float]]] = {
@@ -88,13 +88,13 @@ CASES = [
 CONDITION = "close > sma(close, 10)"
 
 
-def held_of(bars: Bars, symbol: int) -> tuple[int, Series, Series]:
-    """Where a symbol's bars begin, whether the condition held, and its volume."""
+def truth_of(bars: Bars, symbol: int) -> tuple[int, Series, Series]:
+    """Return the row of a symbol's first bar, the condition's truth, and the volume."""
     close, volume = bars["close"][:, symbol], bars["volume"][:, symbol]
-    top = int(np.isnan(close).sum())
-    mean = sma(close[top:], 10)[0]
-    held = np.where(np.isnan(mean), np.nan, close[top:] > mean)
-    return top, held, volume[top:]
+    first = int(np.isnan(close).sum())
+    mean = sma(close[first:], 10)[0]
+    truth = np.where(np.isnan(mean), np.nan, close[first:] > mean)
+    return first, truth, volume[first:]
 
 
 def call(name: str, parameters: str) -> str:
@@ -110,25 +110,25 @@ def evaluated(text: str, bars: Bars, rows: int, isa: str = cpu.ISAS[-1]) -> Seri
 
 @pytest.mark.parametrize(("name", "parameters"), CASES)
 def test_equals_its_slow_twin(name: str, parameters: str) -> None:
-    bars, given = random_bars(rows=300, symbols=40, seed=3), eval(f"({parameters},)")
+    bars, values = random_bars(rows=300, symbols=40, seed=3), eval(f"({parameters},)")
     got = evaluated(call(name, parameters), bars, 300)
     for symbol in range(40):
-        top, held, volume = held_of(bars, symbol)
-        operands = [held, volume][: len(OCCURRENCES[name].operands)]
+        first, truth, volume = truth_of(bars, symbol)
+        operands = [truth, volume][: len(OCCURRENCES[name].operands)]
         want = np.full(300, np.nan)
-        want[top:] = TWINS[name](*operands, *given)
-        want[top : top + 9] = np.nan  # the condition itself is not known yet
+        want[first:] = TWINS[name](*operands, *values)
+        want[first : first + 9] = np.nan  # the condition is unknown here
         np.testing.assert_array_equal(got[:, symbol], want)
 
 
 @pytest.mark.parametrize(("name", "parameters"), CASES)
-def test_neither_rows_nor_history_nor_processor_matters(name: str, parameters: str) -> None:
+def test_values_do_not_depend_on_rows_history_or_processor(name: str, parameters: str) -> None:
     bars, text = random_bars(rows=600, symbols=33, seed=4, short=0.0), call(name, parameters)
-    whole = evaluated(text, bars, 300)
+    full = evaluated(text, bars, 300)
     plan = make_plan([parse_expression(text)], 20)
     cut = {field: matrix[-plan.history :] for field, matrix in bars.items()}
     for isa in cpu.ISAS:
-        np.testing.assert_array_equal(evaluated(text, cut, 20, isa), whole[-20:])
+        np.testing.assert_array_equal(evaluated(text, cut, 20, isa), full[-20:])
 
 
 def test_every_row_has_its_twin_and_a_case() -> None:

@@ -1,4 +1,4 @@
-"""Conditions by name: the presets, and a user's own."""
+"""Conditions by name: the presets and the user's own."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from tests.helpers.markets import example_bars, store_of
 
 
 @pytest.mark.parametrize("name", presets())
-def test_a_preset_says_what_it_is_and_its_canonical_text_is_the_same(name: str) -> None:
-    one = Saved().one(name)
-    assert one.doc.endswith(".")
-    assert not one.own
+def test_a_preset_has_a_description_and_a_canonical_text(name: str) -> None:
+    preset = Saved().one(name)
+    assert preset.doc.endswith(".")
+    assert not preset.own
     tree = parse(name, Saved())
-    assert tree == parse(one.condition, Saved())
+    assert tree == parse(preset.condition, Saved())
     assert len(str(tree)) < MAX_LENGTH
     assert parse(str(tree)) == tree
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_forty_different_presets() -> None:
     assert len(presets()) >= 40
     assert len({Saved().one(name).condition for name in presets()}) == len(presets())
 
 
-def test_a_users_own(market: ms.Market, tmp_path: Path) -> None:
+def test_conditions_of_the_user(market: ms.Market, tmp_path: Path) -> None:
     save(tmp_path, "my_dip", "rsi(2) < 10 and uptrend", "A dip.\nTo buy.")
-    one = Saved.of(tmp_path).one("my_dip")
-    assert (one.doc, one.condition, one.own) == ("A dip. To buy.", "rsi(2) < 10 and uptrend", True)
+    dip = Saved.of(tmp_path).one("my_dip")
+    assert (dip.doc, dip.condition, dip.own) == ("A dip. To buy.", "rsi(2) < 10 and uptrend", True)
     save(tmp_path, "loud_dip", "my_dip and volume > 1M")
-    names = Saved.of(tmp_path)
-    assert parse("loud_dip", names) == parse("rsi(2) < 10 and uptrend and volume > 1M", Saved())
-    assert names.names()[-2:] == ["loud_dip", "my_dip"]
-    # One that changes is another key of whatever is cached by it.
+    saved = Saved.of(tmp_path)
+    assert parse("loud_dip", saved) == parse("rsi(2) < 10 and uptrend and volume > 1M", Saved())
+    assert saved.names()[-2:] == ["loud_dip", "my_dip"]
+    # A changed condition must give another cache key.
     save(tmp_path, "my_dip", "rsi(2) < 5")
-    assert Saved.of(tmp_path) != names
+    assert Saved.of(tmp_path) != saved
     assert parse("my_dip", Saved.of(tmp_path)) == parse("rsi(2) < 5")
     remove(tmp_path, "my_dip")
     assert Saved.of(tmp_path).names()[-1] == "loud_dip"
@@ -66,7 +66,9 @@ def test_a_users_own(market: ms.Market, tmp_path: Path) -> None:
         ("dip", "dip or close > 1", "is a part of itself"),
     ],
 )
-def test_what_cannot_be_saved(tmp_path: Path, name: str, condition: str, said: str) -> None:
+def test_invalid_conditions_are_not_saved(
+    tmp_path: Path, name: str, condition: str, said: str
+) -> None:
     with pytest.raises((UsageError, ConditionError), match=said):
         save(tmp_path, name, condition)
     assert not (tmp_path / "conditions").exists()
@@ -89,13 +91,13 @@ def test_the_command_line(tmp_path: Path, market: ms.Market) -> None:
     listed = run("presets", "list", "--data", data)
     assert "golden_cross " in listed.stdout
     facts = json.loads(run("presets", "list", "--json", "--data", data).stdout)
-    assert {one["name"] for one in facts} == set(presets())
+    assert {preset["name"] for preset in facts} == set(presets())
     shown = run("presets", "show", "darvas_box", "--data", data)
     assert Saved().one("darvas_box").condition in shown.stdout
     assert run("presets", "show", "darvis_box", "--data", data).returncode == 2
 
 
-def test_together_they_match_as_alone(market: ms.Market) -> None:
+def test_presets_in_one_pass_match_as_alone(market: ms.Market) -> None:
     names = presets()
     for name, hits in zip(names, market.scan_together(names, limit=50), strict=True):
         alone = market.scan(name, limit=50)
@@ -109,17 +111,17 @@ def test_together_they_match_as_alone(market: ms.Market) -> None:
 
 
 def test_all_presets_at_once_from_the_command_line(example_data: Path, market: ms.Market) -> None:
-    done = run("presets", "run", "--data", example_data)
-    assert done.returncode == 0, done.stderr
-    counts = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+    result = run("presets", "run", "--data", example_data)
+    assert result.returncode == 0, result.stderr
+    counts = {line.split()[0]: line.split()[1] for line in result.stdout.splitlines()}
     assert set(counts) == set(presets())
     assert counts["uptrend"] == f"{len(market.scan('uptrend')):,}"
-    some = run("presets", "run", "nr7", "NR7", "--json", "--data", example_data)
-    assert [one["condition"] for one in json.loads(some.stdout)] == ["nr7", "nr7"]
+    named = run("presets", "run", "nr7", "NR7", "--json", "--data", example_data)
+    assert [hits["condition"] for hits in json.loads(named.stdout)] == ["nr7", "nr7"]
     assert "did you mean nr7" in run("presets", "run", "nr77", "--data", example_data).stderr
 
 
-def test_a_condition_whose_parts_are_gone_is_left_out_of_a_run(
+def test_a_condition_with_missing_parts_is_skipped_in_a_run(
     example_data: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
@@ -127,37 +129,37 @@ def test_a_condition_whose_parts_are_gone_is_left_out_of_a_run(
     assert run("presets", "save", "my_dip", "rsi(2) < 10", "--data", data).returncode == 0
     assert run("presets", "save", "mine", "my_dip and close > 5", "--data", data).returncode == 0
     assert run("presets", "remove", "my_dip", "--data", data).returncode == 0
-    done = run("presets", "run", "--data", data)
-    assert done.returncode == 0, done.stderr
-    assert "mine is left out: " in done.stderr
-    assert "unknown name 'my_dip'" in done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == presets()
+    result = run("presets", "run", "--data", data)
+    assert result.returncode == 0, result.stderr
+    assert "mine is left out: " in result.stderr
+    assert "unknown name 'my_dip'" in result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines()] == presets()
 
 
 def test_presets_that_need_a_symbol_without_bars_are_named(tmp_path: Path) -> None:
     few = example_bars().filter(pl.col("symbol") < "AB")
     assert "QQQ" not in few["symbol"].unique().to_list()
     data = store_of(tmp_path, few, reference=False).path
-    done = run("presets", "run", "--data", data, "--json")
-    assert done.returncode == 0, done.stderr
-    answered = {hits["condition"] for hits in json.loads(done.stdout)}
-    gone = set(Saved().names()) - answered
-    assert gone
-    for name in gone:
+    result = run("presets", "run", "--data", data, "--json")
+    assert result.returncode == 0, result.stderr
+    evaluated = {hits["condition"] for hits in json.loads(result.stdout)}
+    skipped = set(Saved().names()) - evaluated
+    assert skipped
+    for name in skipped:
         assert "QQQ" in Saved().one(name).condition
-        assert f"{name} is left out: no bars of 'QQQ' are stored" in done.stderr
-    for name in answered:
+        assert f"{name} is left out: no bars of 'QQQ' are stored" in result.stderr
+    for name in evaluated:
         assert "QQQ" not in Saved().one(name).condition
-    named = run("presets", "run", *sorted(gone), "golden_cross", "--data", data)
+    named = run("presets", "run", *sorted(skipped), "golden_cross", "--data", data)
     assert named.returncode == 0
     assert "golden_cross" in named.stdout
-    none = run("presets", "run", *sorted(gone), "--data", data)
+    none = run("presets", "run", *sorted(skipped), "--data", data)
     assert none.returncode == 2
     assert "none of these conditions can be evaluated here" in none.stderr
 
 
 def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
-    """A lock file of an editor, a link to itself, a folder, UTF-16 and a device."""
+    """An editor's lock file, a link to itself, a folder, UTF-16 and a device."""
     folder = tmp_path / "conditions"
     folder.mkdir()
     (folder / "mine.scan").write_text("close > 5\n")
@@ -169,9 +171,9 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> 
     saved = Saved.of(tmp_path)
     assert saved("mine") == "close > 5\n"
     assert saved.names() == [*presets(), "mine"]
-    assert [one.name for one in saved.everyone() if one.own] == ["mine"]
+    assert [condition.name for condition in saved.everyone() if condition.own] == ["mine"]
     assert len(saved.faults()) == 3
-    assert all(str(folder) in fault for fault in saved.faults())
+    assert all(str(folder) in error for error in saved.faults())
 
 
 def test_a_folder_of_conditions_that_leads_to_itself_is_named(tmp_path: Path) -> None:

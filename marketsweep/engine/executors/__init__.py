@@ -1,1 +1,1 @@
-"""Ways to run a plan over a panel, one contract and one answer to the bit: see `registry`."""
+"""Executors evaluate a plan over a panel. They share one interface, and return the same bits."""

@@ -1,4 +1,4 @@
-"""Work on threads, while who asked for it looks at signals and at the time limit."""
+"""Run work on threads while the calling thread checks for signals and the time limit."""
 
 from __future__ import annotations
 
@@ -12,44 +12,49 @@ from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
 from marketsweep.engine.time_limit import check_time
 
-_LOOK: Final = 0.05
-"""Seconds between two looks at signals and the time limit."""
+_CHECK_S: Final = 0.05
+"""Seconds between two checks for signals and the time limit."""
 
-_SMALL: Final = 2_000_000
-"""Rows of tiles, some 20 ns each on one thread."""
+_SMALL_ROWS: Final = 2_000_000
+"""Rows of tiles below which a plan is small; one takes about 20 ns on one thread."""
 
 
-def by_all(
+def run_on_threads(
     plan: Plan,
     panel: Panel,
     take: Callable[[], Part],
     stop: Callable[[], None],
     threads: int,
 ) -> list[Part]:
-    """What each of so many threads takes of a plan's work; small work is not looked after."""
+    """Run `take` on each thread and return what the calls returned.
+
+    A small plan is not interrupted by a signal or the time limit.
+    """
     if _is_small(plan, panel):
         check_time()
         helpers = [_pool(threads).submit(take) for _ in range(threads - 1)]
         return [take(), *(helper.result() for helper in helpers)]
-    parts = [_pool(threads).submit(take) for _ in range(threads)]
+    jobs = [_pool(threads).submit(take) for _ in range(threads)]
     try:
-        while wait(parts, timeout=_LOOK).not_done:
+        while wait(jobs, timeout=_CHECK_S).not_done:
             check_time()
     except BaseException:
         stop()
-        wait(parts)
+        wait(jobs)
         raise
-    return [part.result() for part in parts]
+    return [job.result() for job in jobs]
 
 
 def _is_small(plan: Plan, panel: Panel) -> bool:
-    """Whether a plan takes a few milliseconds: then this thread takes part, and nobody waits."""
-    steps = zip(plan.operations, plan.rows, strict=True)
-    rows = sum(min(asked, panel.rows) * (1 + operation.lookback) for operation, asked in steps)
-    return rows * panel.tiles < _SMALL
+    """Return whether a plan takes only a few milliseconds."""
+    operations = zip(plan.operations, plan.rows, strict=True)
+    rows = sum(
+        min(needed, panel.rows) * (1 + operation.lookback) for operation, needed in operations
+    )
+    return rows * panel.tiles < _SMALL_ROWS
 
 
 @lru_cache(maxsize=1)
 def _pool(threads: int) -> ThreadPoolExecutor:
-    # Kept: starting threads costs more than a small scan. One that is let go of ends by itself.
+    # The pool is cached: starting threads takes longer than a small scan.
     return ThreadPoolExecutor(threads, thread_name_prefix="marketsweep")

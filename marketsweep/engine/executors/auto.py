@@ -1,13 +1,13 @@
-"""Threads or the GPU, whichever was faster on this machine for a job of that size.
+"""Run a plan on threads or on the GPU, whichever was measured to be faster for such a job.
 
-Nothing is taken for granted, and no machine but this one is measured:
+The measurements are from this process on this machine:
 
-1. A job runs on threads, unless jobs of its size took longer there than a card takes to be there.
-2. The GPU then gets the next two; the first of them waits for compilers and copies.
-3. From there on, who took less time does it.
+1. A job runs on threads, unless jobs of its size took longer than the GPU takes to start.
+2. The GPU then gets the next two jobs; the first of them includes compilation and copies.
+3. After that, the executor with the shorter time gets the job.
 
-So a lone scan is never sent to a GPU, and a sweep of many plans may be. Where the GPU fails,
-threads do its job and every later one.
+So a single scan never goes to the GPU, but a sweep of many plans may. If the GPU fails, threads do
+its job and every later one.
 """
 
 from __future__ import annotations
@@ -22,38 +22,40 @@ from numpy.typing import NDArray
 from marketsweep.engine.executors import threads as threads_executor
 from marketsweep.engine.executors.gpu import executor as gpu
 from marketsweep.engine.executors.options import Distribution
-from marketsweep.engine.lowering import Found, Tallies
+from marketsweep.engine.lowering import SearchResult, Tallies
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
 from marketsweep.errors import ExecutorError, UsageError
 
 WORTH: Final = 1.0
-"""Seconds on threads below which no job is worth a card: CuPy and its context take as long."""
+"""Seconds on threads below which the GPU is not used: CuPy needs as long to start."""
 
-_TRIES: Final = 2
+_GPU_TRIALS: Final = 2
 
 Measured = defaultdict[tuple[str, str, int], list[float]]
-"""By executor, kind of job, and size: seconds for each unit of work, of all jobs so far."""
+"""Seconds per unit of work of all jobs so far, by executor, kind of job, and size."""
 
 measured: Measured = defaultdict(list)
 failed: set[str] = set()
-"""Why the GPU is no longer asked."""
+"""Error messages of the GPU; once there is one, the GPU is not used any more."""
 
 
 def run(
     plan: Plan, panel: Panel, threads: int | None = None, done: Distribution | None = None
 ) -> list[NDArray[np.float64]]:
-    """The plan by whoever is faster, whose name is told in `done`. Raises as `threads` does."""
-    found: list[NDArray[np.float64]] = _by_the_faster("run", plan, panel, [], threads, done)
-    return found
+    """Return the results of a plan, and add the executor's name to `done.picked`. Raises as
+    `threads`.
+    """
+    result: list[NDArray[np.float64]] = _run_on_faster("run", plan, panel, [], threads, done)
+    return result
 
 
 def search(
     plan: Plan, panel: Panel, threads: int | None = None, done: Distribution | None = None
-) -> Found:
-    """Where the first result holds, as `run`."""
-    found: Found = _by_the_faster("search", plan, panel, [], threads, done)
-    return found
+) -> SearchResult:
+    """Return where the first result holds; see `run`."""
+    result: SearchResult = _run_on_faster("search", plan, panel, [], threads, done)
+    return result
 
 
 def tally(
@@ -63,50 +65,51 @@ def tally(
     threads: int | None = None,
     done: Distribution | None = None,
 ) -> Tallies:
-    """The counts of sessions from number `first` on, as `run`."""
-    found: Tallies = _by_the_faster("tally", plan, panel, [first], threads, done)
-    return found
+    """Return the counts of the sessions from number `first` on; see `run`."""
+    result: Tallies = _run_on_faster("tally", plan, panel, [first], threads, done)
+    return result
 
 
-def _by_the_faster(
+def _run_on_faster(
     kind: str,
     plan: Plan,
     panel: Panel,
-    more: list[int],
-    count: int | None,
+    arguments: list[int],
+    threads: int | None,
     done: Distribution | None,
-) -> Any:  # noqa: ANN401, what the job gives
-    work = _work(plan, panel)
-    name = _pick(kind, work)
+) -> Any:  # noqa: ANN401, depends on the kind
+    work = _work_units(plan, panel)
+    name = _pick_executor(kind, work)
     started = perf_counter()
     if name == "gpu":
         try:
-            found = getattr(gpu, kind)(plan, panel, *more)
+            result = getattr(gpu, kind)(plan, panel, *arguments)
         except (UsageError, ExecutorError) as error:
             failed.add(str(error))
-            return _by_the_faster(kind, plan, panel, more, count, done)
+            return _run_on_faster(kind, plan, panel, arguments, threads, done)
     else:
-        found = getattr(threads_executor, kind)(
-            plan, panel, *more, **({"threads": count} if count else {})
+        result = getattr(threads_executor, kind)(
+            plan, panel, *arguments, **({"threads": threads} if threads else {})
         )
     measured[name, kind, work.bit_length()].append((perf_counter() - started) / work)
     if done:
         done.picked.add(name)
-    return found
+    return result
 
 
-def _pick(kind: str, work: int) -> str:
+def _pick_executor(kind: str, work: int) -> str:
     by_threads, by_gpu = (measured[name, kind, work.bit_length()] for name in ("threads", "gpu"))
     if failed or not by_threads or min(by_threads) * work < WORTH:
         return "threads"
-    if len(by_gpu) < _TRIES:
+    if len(by_gpu) < _GPU_TRIALS:
         return "gpu"
     return "gpu" if min(by_gpu) < min(by_threads) else "threads"
 
 
-def _work(plan: Plan, panel: Panel) -> int:
-    """Rows that operations go through, of all tiles: what time grows with."""
+def _work_units(plan: Plan, panel: Panel) -> int:
+    """Return the rows that the operations compute over all tiles: the time grows with them."""
     rows = (
-        asked + operation.reach for operation, asked in zip(plan.operations, plan.rows, strict=True)
+        needed + operation.reach
+        for operation, needed in zip(plan.operations, plan.rows, strict=True)
     )
     return panel.tiles * max(1, sum(rows))

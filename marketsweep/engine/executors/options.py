@@ -1,4 +1,4 @@
-"""Where the ray executor works and how, and what it tells of that in the receipt."""
+"""Settings of the ray executor, and the report of what an executor did."""
 
 from __future__ import annotations
 
@@ -10,48 +10,49 @@ from marketsweep.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Ray:
-    """A Ray cluster to evaluate on; what is None, the executor chooses.
+    """A Ray cluster to evaluate on; the executor chooses each setting that is None.
 
-    Raises UsageError for a number that cannot be.
+    Raises UsageError for a number that is not a whole number from 1 on.
     """
 
     address: str | None = None
-    """host:port, or "auto" for the one that runs here. None: RAY_ADDRESS, else one is started."""
+    """host:port, or "auto" for the cluster on this machine. None: RAY_ADDRESS, else start a
+    cluster."""
     workers: int | None = None
-    """None: as many as the processors of the cluster hold."""
+    """Number of workers. None: as many as fit on the processors of the cluster."""
     threads: int | None = None
-    """Threads of a worker, which reserves as many cores; None: the cores of the smallest node."""
+    """Threads per worker, each on a reserved core. None: the cores of the smallest node."""
     block: int | None = None
-    """Symbols of a block in the object store, rounded up to whole tiles."""
+    """Symbols per block in the object store, rounded up to whole tiles."""
     pack: bool = False
-    """Whether workers share nodes where they can, instead of being spread over all."""
+    """Put workers on as few nodes as possible, instead of on as many as possible."""
     progress: Callable[[int, int, int], None] | None = field(default=None, compare=False)
-    """Told how many blocks are evaluated, of how many, and the bars in them."""
+    """Called with the blocks evaluated so far, all blocks, and the bars in the evaluated blocks."""
 
     def __post_init__(self) -> None:
         for name in ("workers", "threads", "block"):
-            given = getattr(self, name)
-            if given is not None and (not isinstance(given, int) or given < 1):
-                raise UsageError(f"{name} {given!r} is not a whole number from 1 on")
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name} {value!r} is not a whole number from 1 on")
 
 
 @dataclass(slots=True)
 class Distribution:
-    """What was done where; filled as the work goes on."""
+    """What an executor did and where; updated while the work goes on."""
 
     workers: int = 0
     nodes: set[str] = field(default_factory=set)
-    """Workers whose tasks gave an answer."""
+    """Nodes whose workers returned an answer."""
     tasks: int = 0
     sent_bytes: int = 0
-    """Bytes of fields put into the object store; 0 if all of them were there."""
+    """Bytes of fields put into the object store; 0 if all of them were there already."""
     run_again: int = 0
-    """Tasks that were run again, since their worker was lost."""
+    """Tasks that were run again because their worker was lost."""
     picked: set[str] = field(default_factory=set)
-    """Whom "auto" picked."""
+    """Names of the executors that "auto" picked."""
 
     def add(self, other: Distribution) -> None:
-        """Count what another one counted."""
+        """Add the figures of another report."""
         self.workers = max(self.workers, other.workers)
         self.nodes |= other.nodes
         self.tasks += other.tasks
@@ -60,20 +61,20 @@ class Distribution:
         self.picked |= other.picked
 
     def __str__(self) -> str:
-        def counted(number: int, what: str) -> str:
-            return f"{number:,} {what}{'s' if number != 1 else ''}"
+        def counted(number: int, noun: str) -> str:
+            return f"{number:,} {noun}{'s' if number != 1 else ''}"
 
-        told = (
+        text = (
             f"{counted(self.tasks, 'task')} by {counted(self.workers, 'worker')} on "
             f"{counted(len(self.nodes), 'node')}, {self.sent_bytes / 1e6:,.1f} MB put"
         )
         if self.run_again:
-            was = "was" if self.run_again == 1 else "were"
-            told += f"; {counted(self.run_again, 'task')} {was} run again, since a worker was lost"
-        return told
+            verb = "was" if self.run_again == 1 else "were"
+            text += f"; {counted(self.run_again, 'task')} {verb} run again, since a worker was lost"
+        return text
 
     def to_dict(self) -> dict[str, int]:
-        """As plain data."""
+        """Return the figures as plain data."""
         return {
             "workers": self.workers,
             "nodes": len(self.nodes),

@@ -1,30 +1,30 @@
-"""One thread: the reference that every other executor must equal."""
+"""Evaluate on one thread: the reference that every other executor must equal."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.engine.executors._watched import by_all
-from marketsweep.engine.lowering import Found, Tallies, begin, begin_search, begin_tally
+from marketsweep.engine.executors._watched import run_on_threads
+from marketsweep.engine.lowering import SearchResult, Tallies, begin, begin_search, begin_tally
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
 
 
 def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
-    """Every tile, one after the other."""
+    """Return the results of the plan, float64 [rows, symbols] each."""
     job = begin(plan, panel)
-    by_all(plan, panel, job.take, job.stop, 1)
+    run_on_threads(plan, panel, job.take, job.stop, 1)
     return job.results
 
 
-def search(plan: Plan, panel: Panel) -> Found:
-    """Every tile, one after the other, for where the first result holds."""
-    (found,) = by_all(plan, panel, *begin_search(plan, panel), 1)
-    return found
+def search(plan: Plan, panel: Panel) -> SearchResult:
+    """Return where the first result holds."""
+    (result,) = run_on_threads(plan, panel, *begin_search(plan, panel), 1)
+    return result
 
 
 def tally(plan: Plan, panel: Panel, first: int = 0) -> Tallies:
-    """Every tile, one after the other, for how often each result holds."""
-    (found,) = by_all(plan, panel, *begin_tally(plan, panel, first), 1)
-    return found
+    """Count where each result holds, in the sessions from number `first` on."""
+    (tallies,) = run_on_threads(plan, panel, *begin_tally(plan, panel, first), 1)
+    return tallies

@@ -1,6 +1,6 @@
-"""A thread a processor, or more or fewer, each taking the next tile; the default.
+"""Evaluate on several threads, by default one per processor; each takes the next tile.
 
-Kernels hold no GIL.
+The kernels run without the GIL.
 """
 
 from __future__ import annotations
@@ -9,26 +9,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.core.parallel import WORKERS
-from marketsweep.engine.executors._watched import by_all
-from marketsweep.engine.lowering import Found, Tallies, begin, begin_search, begin_tally, joined
+from marketsweep.engine.executors._watched import run_on_threads
+from marketsweep.engine.lowering import (
+    SearchResult,
+    Tallies,
+    begin,
+    begin_search,
+    begin_tally,
+    join_found,
+)
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
 
 
 def run(plan: Plan, panel: Panel, threads: int = WORKERS) -> list[NDArray[np.float64]]:
-    """Every tile, shared among the threads."""
+    """Return the results of the plan, float64 [rows, symbols] each."""
     job = begin(plan, panel)
-    by_all(plan, panel, job.take, job.stop, threads)
+    run_on_threads(plan, panel, job.take, job.stop, threads)
     return job.results
 
 
-def search(plan: Plan, panel: Panel, threads: int = WORKERS) -> Found:
-    """Every tile, shared among the threads, for where the first result holds."""
-    return joined(by_all(plan, panel, *begin_search(plan, panel), threads))
+def search(plan: Plan, panel: Panel, threads: int = WORKERS) -> SearchResult:
+    """Return where the first result holds."""
+    return join_found(run_on_threads(plan, panel, *begin_search(plan, panel), threads))
 
 
 def tally(plan: Plan, panel: Panel, first: int = 0, threads: int = WORKERS) -> Tallies:
-    """Every tile, shared among the threads, for how often each result holds."""
+    """Count where each result holds, in the sessions from number `first` on."""
     job = begin_tally(plan, panel, first)
-    found: Tallies = np.sum(by_all(plan, panel, *job, threads), axis=0)
-    return found
+    tallies: Tallies = np.sum(run_on_threads(plan, panel, *job, threads), axis=0)
+    return tallies

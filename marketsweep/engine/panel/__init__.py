@@ -1,5 +1,5 @@
-"""Stored bars as matrices, adjusted as of a session: `panel.Panel`.
+"""Gather stored bars into matrices, adjusted as of a session: `panel.Panel`.
 
-`adjustments` are splits, dividends and tickers of earlier bars, `vintages` the intervals over which
-what was known does not change, `facts` the reference data of a day.
+`adjustments` are splits, dividends and earlier tickers, `vintages` the sessions over which the
+known past does not change, and `facts` the reference data of a day.
 """

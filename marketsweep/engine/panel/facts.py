@@ -1,4 +1,4 @@
-"""Reference data by symbol, as the condition language sees it: facts, and who is listed when."""
+"""Look up reference data by symbol for conditions: facts, and who is listed when."""
 
 from __future__ import annotations
 
@@ -24,19 +24,17 @@ DATED: Final = frozenset({"listing_age", "market_cap"})
 """Facts that change from day to day by themselves."""
 
 Days = tuple[str, str | None, str | None, int]
-"""A symbol with the first and last day (ISO) of its listing, and its instrument.
-
-None for unknown, or still listed.
-"""
+"""A symbol, the first and last day of its listing (ISO; None: unknown, or still listed), and its
+company's number."""
 
 
 class Reference:
-    """Reference data by symbol, seen from one day.
+    """Reference data by symbol, as of one day.
 
-    `lives` is what every scan asks; `listings` is called when a fact is asked for the first time,
-    and `closes` (the last ones by symbol, raw dollars) and `splits` for the first market cap.
-    `known_on` (ISO) is the session at which a source told what is listed, without since when.
-    `stored` are the tickers with bars: a condition may name them in any spelling.
+    `lives` are needed by every scan. `listings` is called when a fact is read for the first time;
+    `closes` (last raw close by symbol, in dollars) and `splits` when a market cap is. `known_on`
+    (ISO) is the session on which a source reported the listings that have no first day. `stored`
+    are the tickers with bars: a condition may spell them in other ways.
     """
 
     def __init__(
@@ -66,26 +64,26 @@ class Reference:
 
     @cached_property
     def listings(self) -> dict[str, Listing]:
-        """The listing by symbol of whoever has it on the day, or had it last before."""
+        """The listing by symbol: of the company that has it on the day, or else had it last."""
 
-        def rank(one: Listing) -> tuple[bool, bool, str]:
-            is_owner = self._owners.get(one.symbol) == one.instrument
-            return is_owner, *self._rank(_iso(one.first), _iso(one.last))
+        def rank(listing: Listing) -> tuple[bool, bool, str]:
+            is_owner = self._owners.get(listing.symbol) == listing.instrument
+            return is_owner, *self._rank(_iso(listing.first), _iso(listing.last))
 
-        found: dict[str, Listing] = {}
+        result: dict[str, Listing] = {}
         for listing in self._load():
-            other = found.get(listing.symbol)
-            # Few tickers have several listings: only these are compared.
-            if other is None or rank(listing) >= rank(other):
-                found[listing.symbol] = listing
-        return found
+            previous = result.get(listing.symbol)
+            # Few tickers have several listings, so only those are compared.
+            if previous is None or rank(listing) >= rank(previous):
+                result[listing.symbol] = listing
+        return result
 
     def _rank(self, first: str | None, last: str | None) -> tuple[bool, str]:
-        """Return a sort key: the owner of a ticker on the day, or the last before it, is last."""
+        """Return a sort key: the listing of the day, or the most recent one, is last."""
         return first is None or first <= self._day, last or "9999"
 
     def is_listed(self, symbol: str) -> bool | None:
-        """Whether a symbol is listed on the day; None where the reference data does not say."""
+        """Return whether a symbol is listed on the day; None if the reference data does not say."""
         if symbol not in self.lives:
             return None
         first, last = self.lives[symbol]
@@ -96,11 +94,11 @@ class Reference:
         return first <= self._day
 
     def __contains__(self, symbol: object) -> bool:
-        """Whether a ticker is stored, or listed."""
+        """Return whether a ticker is stored or listed."""
         return symbol in self._stored or symbol in self.lives
 
     def fact(self, symbol: str, name: str) -> str | float | None:
-        """One fact of one symbol; None where it is unknown."""
+        """Return one fact of one symbol; None if it is unknown."""
         if name == "symbol":
             return symbol
         listing = self.listings.get(symbol)
@@ -115,35 +113,37 @@ class Reference:
 
     @cached_property
     def _caps(self) -> dict[str, float]:
-        """Shares times the last close, in dollars, of those of whom both are known.
+        """Market caps in dollars: shares times the last close, where both are known.
 
-        Splits between the day and the day of which the shares are told are counted in.
+        The shares are adjusted for splits between the day and the day for which they were reported.
         """
-        shares = {symbol: one.shares for symbol, one in self.listings.items() if one.shares}
+        shares = {
+            symbol: listing.shares for symbol, listing in self.listings.items() if listing.shares
+        }
         if not shares:
             return {}
         for split in self._splits():
-            told_on = self.listings[split.symbol].shares_on if split.symbol in shares else None
-            if told_on is None:
+            reported_on = self.listings[split.symbol].shares_on if split.symbol in shares else None
+            if reported_on is None:
                 continue
-            if told_on < split.ex_date <= self.as_of:
+            if reported_on < split.ex_date <= self.as_of:
                 shares[split.symbol] /= split.factor
-            elif self.as_of < split.ex_date <= told_on:
+            elif self.as_of < split.ex_date <= reported_on:
                 shares[split.symbol] *= split.factor
         closes = self._closes()
         return {symbol: n * closes[symbol] for symbol, n in shares.items() if symbol in closes}
 
     def told(self, symbols: Sequence[str], name: str) -> list[str | float | None]:
-        """One fact of several symbols; None where it is unknown."""
+        """Return one fact of several symbols; None where it is unknown."""
         return [self.fact(symbol, name) for symbol in symbols]
 
     def columns(self, nodes: Sequence[Node], symbols: Sequence[str]) -> NDArray[np.float64]:
-        """Float64 [nodes, symbols]: numbers as they are, truths as 1 and 0, NaN for unknown."""
-        found = np.empty((len(nodes), len(symbols)))
-        for row, node in zip(found, nodes, strict=True):
+        """Return node values, float64 [nodes, symbols]: truths are 1 and 0, unknown is NaN."""
+        result = np.empty((len(nodes), len(symbols)))
+        for row, node in zip(result, nodes, strict=True):
             spelled = respelled(node, self)
             row[:] = [self._value(symbol, spelled) for symbol in symbols]
-        return found
+        return result
 
     def _value(self, symbol: str, node: Node) -> float:
         match node:
@@ -151,7 +151,7 @@ class Reference:
                 number = self.fact(symbol, name)
                 return UNKNOWN if number is None else float(number)
             case tree.Match(operand=operand, how=how, pattern=pattern):
-                return self._fits(symbol, operand, how, pattern.value)
+                return self._matches(symbol, operand, how, pattern.value)
             case tree.In(operand=operand, choices=choices):
                 return self._is_one_of(symbol, operand, choices)
             case tree.Compare(operands=(left, right), operators=(operator,)):
@@ -159,7 +159,7 @@ class Reference:
                 return equal if operator == "==" else 1.0 - equal
         raise TypeError(f"{type(node).__name__} is not about reference data")
 
-    def _fits(self, symbol: str, operand: Node, how: str, pattern: str) -> float:
+    def _matches(self, symbol: str, operand: Node, how: str, pattern: str) -> float:
         text = self._text(symbol, operand)
         if text is None:
             return UNKNOWN
@@ -171,10 +171,10 @@ class Reference:
         text = self._text(symbol, operand)
         if text is None:
             return UNKNOWN
-        # Tickers differ by case alone; in names of sectors or exchanges case means nothing.
+        # Two tickers may differ by case alone; in names of sectors or exchanges case means nothing.
         exact = operand == tree.Fact("symbol")
-        among = (self._text(symbol, choice) for choice in choices)
-        return float(any(_same(text, choice, exact=exact) for choice in among))
+        texts = (self._text(symbol, choice) for choice in choices)
+        return float(any(_is_same_text(text, choice, exact=exact) for choice in texts))
 
     def _text(self, symbol: str, node: Node) -> str | None:
         if isinstance(node, tree.Text):
@@ -185,9 +185,10 @@ class Reference:
 
 
 class ReferenceByPlace:
-    """Reference data of a list of symbols, of which some were others' on earlier days.
+    """Reference data of a list of symbols, some of them as of an earlier day.
 
-    `apart` are those by their place in the list, as of their day; of the rest `newest` tells.
+    `apart` maps the position of such a symbol to the reference data of its day; `newest` has the
+    rest.
     """
 
     def __init__(self, newest: Reference, apart: Mapping[int, Reference]) -> None:
@@ -196,18 +197,18 @@ class ReferenceByPlace:
         self._apart = apart
 
     def told(self, symbols: Sequence[str], name: str) -> list[str | float | None]:
-        """As `Reference.told`; `symbols` is the whole list."""
-        found = self._newest.told(symbols, name)
-        for place, reference in self._apart.items():
-            found[place] = reference.fact(symbols[place], name)
-        return found
+        """Return one fact of each symbol of the list; None where it is unknown."""
+        values = self._newest.told(symbols, name)
+        for position, reference in self._apart.items():
+            values[position] = reference.fact(symbols[position], name)
+        return values
 
     def columns(self, nodes: Sequence[Node], symbols: Sequence[str]) -> NDArray[np.float64]:
-        """As `Reference.columns`; `symbols` is the whole list."""
-        found = self._newest.columns(nodes, symbols)
-        for place, reference in self._apart.items():
-            found[:, place] = reference.columns(nodes, [symbols[place]])[:, 0]
-        return found
+        """Return the values of nodes for the symbols of the list, as `Reference.columns`."""
+        result = self._newest.columns(nodes, symbols)
+        for position, reference in self._apart.items():
+            result[:, position] = reference.columns(nodes, [symbols[position]])[:, 0]
+        return result
 
 
 def tickers_of(node: Node) -> list[str]:
@@ -216,35 +217,39 @@ def tickers_of(node: Node) -> list[str]:
         case tree.In(operand=tree.Fact(name="symbol"), choices=choices):
             return [choice.value for choice in choices]
         case tree.Compare(operands=operands) if tree.Fact("symbol") in operands:
-            return [one.value for one in operands if isinstance(one, tree.Text)]
+            return [operand.value for operand in operands if isinstance(operand, tree.Text)]
     return []
 
 
 def ticker_notes(nodes: Iterable[Node], known: Container[str]) -> Iterator[str]:
-    """Yield what conditions name as tickers and is read otherwise, or is not known."""
+    """Yield notes on tickers in conditions that are read in another spelling, or are unknown."""
     parts = [part for node in nodes for part in node.walk()]
     texts = [text for part in parts for text in tickers_of(part)]
     texts += [part.symbol for part in parts if isinstance(part, tree.Other)]
-    ours = {text: known_as(text, known) for text in texts}
-    read = {text: one for text, one in ours.items() if one is not None and one != text}
-    if read:
-        yield note_of(read)
-    if absent := [text for text, one in ours.items() if one is None]:
-        yield f"neither stored nor listed, though a condition names it: {', '.join(absent[:3])}"
+    spellings = {text: known_as(text, known) for text in texts}
+    respellings = {
+        text: ticker for text, ticker in spellings.items() if ticker is not None and ticker != text
+    }
+    if respellings:
+        yield note_of(respellings)
+    if missing := [text for text, ticker in spellings.items() if ticker is None]:
+        yield f"neither stored nor listed, though a condition names it: {', '.join(missing[:3])}"
 
 
 def respelled(node: Node, known: Container[str]) -> Node:
-    """Return a node with the tickers that it compares the symbol with as the store spells them."""
-    ours = {text: known_as(text, known) or text for text in tickers_of(node)}
-    if all(text == ticker for text, ticker in ours.items()):
+    """Return a node with the tickers in it spelled as in the store."""
+    spellings = {text: known_as(text, known) or text for text in tickers_of(node)}
+    if all(text == spelling for text, spelling in spellings.items()):
         return node
     match node:
         case tree.In(choices=choices):
-            return replace(node, choices=tuple(tree.Text(ours[one.value]) for one in choices))
+            return replace(
+                node, choices=tuple(tree.Text(spellings[choice.value]) for choice in choices)
+            )
         case tree.Compare(operands=operands):
             texts = (
-                tree.Text(ours[one.value]) if isinstance(one, tree.Text) else one
-                for one in operands
+                tree.Text(spellings[operand.value]) if isinstance(operand, tree.Text) else operand
+                for operand in operands
             )
             return replace(node, operands=tuple(texts))
     return node
@@ -254,7 +259,7 @@ def _iso(day: dt.date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-def _same(text: str, choice: str | None, *, exact: bool) -> bool:
+def _is_same_text(text: str, choice: str | None, *, exact: bool) -> bool:
     if choice is None:
         return False
     return text == choice if exact else _fold(text) == _fold(choice)

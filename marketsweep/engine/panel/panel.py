@@ -1,9 +1,10 @@
-"""Store to time-major matrices: bars of a universe as of a session, adjusted, holes closed up.
+"""Gather the adjusted bars of a universe as of a session, as matrices without holes.
 
-1. `survey` walks each symbol back from the as-of session: how many bars, and how old the newest.
-2. Symbols are ordered by how many bars they have, so that short histories share tiles.
+1. `History.survey` walks back from the as-of session: how many bars each symbol has, and how old
+   the newest is.
+2. Symbols are sorted by number of bars, so that short histories share tiles.
 3. Splits (and dividends) become factors of the bars before their ex-date.
-4. `gather` copies each field, oldest bar first, every symbol's last bar in the last row.
+4. `gather` copies each field, oldest bar first; every symbol's newest bar is in the last row.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ from marketsweep.language.tree import Node
 
 
 class Panel(Struct, frozen=True, eq=False):
-    """Bars of some symbols up to one session, for kernels; read-only once built.
+    """Bars of some symbols up to one session, for the kernels; not changed once it is built.
 
-    `fields[name]` is float64 [tiles, rows, TILE], C order: `symbols[i]` is lane i % TILE of tile
-    i // TILE, a row is a bar of each symbol's own, and the last row its newest. `bars[i]` rows
-    from the bottom hold bars, the rest is NaN; `age[i]` is how many sessions before the as-of
-    session the newest of them lies.
+    `fields[name]` is float64 [tiles, rows, TILE] in C order: `symbols[i]` is lane i % TILE of tile
+    i // TILE. Each row is a bar of the symbol's own, the last row its newest. The last `bars[i]`
+    rows hold bars, earlier ones NaN. `age[i]` is how many sessions its newest bar lies before
+    the as-of session.
     """
 
     as_of: dt.date
@@ -49,48 +50,48 @@ class Panel(Struct, frozen=True, eq=False):
     age: NDArray[np.int64]
     reference: Reference | ReferenceByPlace
     dates: list[dt.date] = field(default_factory=list)
-    """The sessions that the numbers of the field "session" stand for."""
+    """The sessions, by the numbers in the field "session"."""
     spans: NDArray[np.int64] | None = None
-    """Where a symbol stands for some sessions: their first and last, and its bars; [3, symbols]."""
+    """int64 [3, symbols]: first and last session for which a symbol is evaluated, and its bars."""
     still: NDArray[np.int64] | None = None
-    """Bars that a symbol needs beyond those of a plan; None where all of its bars are to count."""
+    """Bars that a symbol needs beyond those of a plan; None if all of its bars count."""
     kept: dict[object, NDArray[np.float64]] = field(default_factory=dict)
-    """What passes over this panel have worked out."""
+    """Cache of the derived fields of this panel."""
 
     @property
     def tiles(self) -> int:
-        """How many tiles the symbols fill."""
-        return _tiles(len(self.symbols))
+        """Number of tiles."""
+        return _tile_count(len(self.symbols))
 
     def matrix(self, name: str) -> NDArray[np.float64]:
-        """A field as float64 [rows, symbols], copied out of the tiles."""
+        """Return a copy of a field as float64 [rows, symbols]."""
         flat = self.fields[name].transpose(1, 0, 2).reshape(self.rows, -1)
         return flat[:, : len(self.symbols)]
 
     def groups(self, fact: str) -> NDArray[np.int64]:
-        """The number of each symbol's group, of a sector or the like; -1 where it is not known."""
+        """Return the group number of each symbol, such as its sector; -1 if it is unknown."""
         texts = self.reference.told(self.symbols, fact)
         folded = [None if text is None else str(text).casefold() for text in texts]
         names = sorted({text for text in folded if text is not None})
         numbers = {name: number for number, name in enumerate(names)}
-        found = [-1 if text is None else numbers[text] for text in folded]
-        return np.array(found, dtype=np.int64)
+        groups = [-1 if text is None else numbers[text] for text in folded]
+        return np.array(groups, dtype=np.int64)
 
     def facts(self, nodes: Sequence[Node]) -> NDArray[np.float64]:
-        """Reference data of the symbols, float64 [nodes, tiles * TILE]."""
-        found = np.full((len(nodes), self.tiles * TILE), np.nan)
-        found[:, : len(self.symbols)] = self.reference.columns(nodes, self.symbols)
-        return found
+        """Return reference data of the symbols, float64 [nodes, tiles * TILE]."""
+        result = np.full((len(nodes), self.tiles * TILE), np.nan)
+        result[:, : len(self.symbols)] = self.reference.columns(nodes, self.symbols)
+        return result
 
 
-def _tiles(symbols: int) -> int:
+def _tile_count(symbols: int) -> int:
     return max(1, -(-symbols // TILE))
 
 
 def facts_panel(symbols: list[str], reference: Reference | ReferenceByPlace) -> Panel:
-    """A panel without bars, for conditions on reference data alone."""
-    none = np.zeros(len(symbols), dtype=np.int64)
-    return Panel(reference.as_of, symbols, 1, {}, none, none, reference)
+    """Return a panel without bars, for conditions on reference data alone."""
+    zeros = np.zeros(len(symbols), dtype=np.int64)
+    return Panel(reference.as_of, symbols, 1, {}, zeros, zeros, reference)
 
 
 def build_panel(
@@ -101,14 +102,14 @@ def build_panel(
     adjust: Adjust,
     reference: Reference,
 ) -> Panel:
-    """The panel of some columns of the axis, and what was found of them."""
+    """Return the panel of some columns of the axis; `survey` has their numbers of bars."""
     symbols = [history.snapshot.symbols[column] for column in columns.tolist()]
     lanes = Past(history, columns, adjust).lanes
     return gathered(history, lanes, symbols, survey, fields, reference)
 
 
 def longest_first(bars: NDArray[np.int64]) -> NDArray[np.intp]:
-    """The order of the symbols of a panel."""
+    """Return the order of a panel's symbols: most bars first."""
     return np.argsort(-bars, kind="stable")
 
 
@@ -120,15 +121,15 @@ def gathered(
     fields: Iterable[str],
     reference: Reference | ReferenceByPlace,
 ) -> Panel:
-    """The panel of lanes, with what their tickers are and what was found of them."""
+    """Return the panel of lanes; `symbols` are their tickers, `survey` their numbers of bars."""
     order = longest_first(survey.bars)
     columns, survey = lanes.columns[order], survey.taken(order)
     bars = survey.bars
-    rows, tiles = max(1, int(bars.max(initial=1))), _tiles(len(columns))
+    rows, tiles = max(1, int(bars.max(initial=1))), _tile_count(len(columns))
     changes = lanes.packed(order)
     matrices = {name: np.empty((tiles, rows, TILE)) for name in sorted(set(fields))}
 
-    def filler(name: str) -> Callable[[int, int], None]:
+    def make_fill(name: str) -> Callable[[int, int], None]:
         def fill(first: int, last: int) -> None:
             history.sessions.gather(
                 cpu.SESSION_FIELD if name == SESSION else FIELDS.index(name),
@@ -143,10 +144,10 @@ def gathered(
 
         return fill
 
-    in_chunks([filler(name) for name in matrices], tiles, CHUNK // TILE)
+    in_chunks([make_fill(name) for name in matrices], tiles, CHUNK // TILE)
     for matrix in matrices.values():
         matrix.flags.writeable = False
-    ordered = [symbols[place] for place in order.tolist()]
+    ordered = [symbols[position] for position in order.tolist()]
     return Panel(
         history.dates[-1],
         ordered,

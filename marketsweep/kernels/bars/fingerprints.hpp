@@ -1,4 +1,4 @@
-// Fingerprints of stored bars: a number of each column that tells whether any bar of it changed.
+// Fingerprints of stored bars: a number per column that changes when any bar of the column changes.
 #pragma once
 
 #include <cstdint>
@@ -6,16 +6,17 @@
 
 namespace marketsweep {
 
-// The finalizer of MurmurHash3 (Appleby, public domain): every bit depends on every other.
+// The finalizer of MurmurHash3 (Appleby, public domain): every output bit depends on every input
+// bit.
 inline uint64_t mixed(uint64_t x) {
   x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdull;
   x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ull;
   return x ^ (x >> 33);
 }
 
-// Adds the first `sessions` of a segment [fields, stored, width] to the sum of each column, modulo
-// 2^64. A value counts by its bits, field and day (`days`), what is missing counts for nothing: so
-// the sum is the same however the bars are spread over segments.
+// Add the first `sessions` of a segment [fields, stored, width] to the sum of each column, modulo
+// 2^64. A value counts by its bits, its field and its day (`days`); a missing value does not count.
+// So the sum does not depend on how the bars are spread over segments.
 inline void fingerprint(const double* values, int64_t fields, int64_t stored, int64_t width,
                         const int64_t* days, int64_t sessions, uint64_t* sums) {
   for (int64_t field = 0; field < fields; field++) {

@@ -1,5 +1,5 @@
-// Gathers bars from stored sessions into time-major matrices, each symbol's last bar in the last
-// row: a symbol's own bars count, so the holes that it has are closed up.
+// Gather bars from stored sessions into time-major matrices, with each symbol's newest bar in the
+// last row. A row is a bar of the symbol's own: sessions without a bar leave no hole.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,8 @@
 
 namespace marketsweep {
 
-// Stored sessions, oldest first: where each one's row of field 0 lies, how many symbols it
-// holds, and how far apart its fields are.
+// Stored sessions, oldest first: the address of each one's row of field 0, its number of symbols,
+// and the distance between its fields in doubles.
 struct Sessions {
   const double* const* row;
   const int64_t* width;
@@ -29,12 +29,12 @@ struct Sessions {
 
 inline constexpr int HIGH_FIELD = 1, LOW_FIELD = 2, CLOSE_FIELD = 3, VOLUME_FIELD = 4;
 
-// Not stored: gathered, it is the number of the session of each bar.
+// A field that is not stored: the session number of each bar.
 inline constexpr int SESSION_FIELD = -1;
 
-// What is different before `session`: a split or dividend multiplies the bars by the factors, and
-// where an instrument had another ticker, or its ticker another owner, they lie in `column`.
-// Ordered by position in the panel, then newest first.
+// A change of all bars before `session`: they are multiplied by the factors of a split or dividend,
+// and if the company had another ticker, or the ticker another company, they are in `column`.
+// Changes are sorted by position in the panel, then newest first.
 struct Change {
   int64_t position, session;
   double price, volume;
@@ -43,12 +43,12 @@ struct Change {
 
 inline constexpr int64_t SAME_COLUMN = -2, NO_COLUMN = -1;
 
-// A lane of `survey`, from the newest bar back.
+// The state of a lane in `survey`, which goes from the newest bar back.
 struct Survey {
-  int64_t column, next, beyond;  // `beyond` is the end of its changes
-  int64_t needed, age, watched;  // bars up to number `watched` are
+  int64_t column, next, beyond;  // `beyond` is the end of the lane's changes
+  int64_t needed, age, watched;  // the first `watched` bars are checked for flat runs
   int64_t found = 0;
-  // The last bar that was looked at, and what of it has stood still since a watched one.
+  // The last bar that was read, and which of its values have not changed since a watched bar.
   double high = 0, low = 0, close = 0, volume = 0;
   bool close_stands = false, range_stands = false, volume_stands = false;
 
@@ -69,7 +69,7 @@ struct Survey {
     if (found < watched || close_stands || range_stands || volume_stands) {
       const double h = s.at(session, HIGH_FIELD, column), l = s.at(session, LOW_FIELD, column);
       const double v = s.at(session, VOLUME_FIELD, column);
-      // Where it is another value, those before are of a run that begins here.
+      // A different value starts a new flat run, which counts if it starts at a watched bar.
       const bool is_new = found == 0, is_watched = found < watched;
       if (is_new || c != close) close_stands = is_watched;
       if (is_new || h != high || l != low) range_stands = is_watched;
@@ -81,17 +81,17 @@ struct Survey {
   }
 };
 
-// For each symbol, back to session `oldest`: how many bars a panel needs of it and there are
-// (`bars`), how many sessions before the last one its newest bar lies (`age`; the number of
-// sessions where it has none), and how many bars it needs beyond `depth` (`still`), whatever that
-// is. Answers are wanted at the newest bar, and at all since `asked`.
+// Count bars of each symbol, back to session `oldest`. `bars` is how many bars a panel loads: as
+// many as needed, or as there are. `age` is how many sessions the newest bar lies before the last
+// session, or the number of sessions if there is no bar. `still` is how many bars are needed beyond
+// `depth`. Results are requested at the newest bar, and at every session from `asked` on.
 //
-// `depth` bars let a recursion forget its start, measured against how far what it reads moves.
-// Where that has not moved at all for k bars, what is remembered has shrunk likewise: k more are
-// needed. So it is at an answer, and, of a ratio that is asked further back, at any of
-// the `watched` bars up to one.
+// With `depth` bars a recursion forgets its start, measured against how much its input moves. If
+// the input has not moved for k bars, the remembered value has shrunk as well, and k more bars are
+// needed. This counts at every bar with a result, and for ratios that are read further back also at
+// the `watched` bars up to it.
 //
-// Returns the oldest session that was looked at: `gather` reads none before it.
+// Return the oldest session that was read; `gather` reads none before it.
 inline int64_t survey(const Sessions& s, const int64_t* columns, const Change* changes,
                    const int64_t* starts, int64_t first, int64_t last, int64_t depth,
                    int64_t watched, int64_t oldest, int64_t asked, int64_t* bars, int64_t* age,
@@ -104,7 +104,7 @@ inline int64_t survey(const Sessions& s, const int64_t* columns, const Change* c
       const int64_t i = begin + lane;
       lanes[lane] = {columns[i], starts[i], starts[i + 1], depth, s.count, watched};
     }
-    // A row of all lanes at a time, as they lie side by side.
+    // Process all lanes of a session at a time, as they lie next to each other in memory.
     bool open = true;
     for (int64_t session = s.count - 1; open && session >= oldest; session--) {
       open = false;
@@ -124,17 +124,17 @@ inline int64_t survey(const Sessions& s, const int64_t* columns, const Change* c
   return reached;
 }
 
-// Where `gather` stands in a tile, lane by lane.
+// The state of `gather` in a tile, by lane.
 struct Lanes {
-  int64_t place[TILE];    // the column that the lane's bars lie in
-  int64_t missing[TILE];  // bars yet to be copied
+  int64_t place[TILE];    // column of the lane's bars
+  int64_t missing[TILE];  // bars not copied yet
   int64_t next[TILE];     // the next change
-  double factor[TILE];    // of the bars before the last change
-  double* cursor[TILE];   // where the next bar goes
+  double factor[TILE];    // factor of the bars before the last change
+  double* cursor[TILE];   // address of the next bar to write
 };
 
-// The part of `gather` that most rows of most tiles need: copies from `session` back as long as
-// every lane has a bar, needs it and meets no change; returns the session at which that ended.
+// The fast path of `gather`: copy from `session` back while every lane has a bar, needs it and
+// meets no change. Return the session at which this ended.
 inline int64_t copy_whole_rows(const Sessions& s, int64_t field, int64_t session, Lanes& lanes,
                                const int64_t* starts, const Change* changes) {
   int64_t whole = lanes.missing[0], stop = 0, widest = 0;
@@ -142,7 +142,7 @@ inline int64_t copy_whole_rows(const Sessions& s, int64_t field, int64_t session
     whole = std::min(whole, lanes.missing[lane]);
     widest = std::max(widest, lanes.place[lane]);
     if (lanes.place[lane] < 0) return session;
-    // A change counts from the session before its own.
+    // A change applies from the session before its own.
     if (lanes.next[lane] < starts[lane + 1])
       stop = std::max(stop, changes[lanes.next[lane]].session);
   }
@@ -164,14 +164,14 @@ inline int64_t copy_whole_rows(const Sessions& s, int64_t field, int64_t session
   return session;
 }
 
-// Fills some tiles of a matrix [tiles x rows x TILE] of `count` symbols with one field; NaN above a
-// symbol's oldest bar and in lanes without a symbol. `starts[i]` is the first change of
-// position i, `starts[i + 1]` the end of them.
+// Fill some tiles of a matrix [tiles x rows x TILE] of `count` symbols with one field; NaN above a
+// symbol's oldest bar and in lanes without a symbol. `starts[i]` is the first change of position i,
+// `starts[i + 1]` the end of its changes.
 inline void gather(const Sessions& s, int64_t field, bool is_volume, const int64_t* columns,
                    const int64_t* bars, int64_t count, const Change* changes,
                    const int64_t* starts, int64_t first_tile, int64_t last_tile, double* to,
                    int64_t rows) {
-  constexpr int64_t PAUSE = 8;  // rows before whole ones are tried for again
+  constexpr int64_t PAUSE = 8;  // rows until the fast path is tried again
   const bool is_session = field == SESSION_FIELD;
   const int64_t read = is_session ? CLOSE_FIELD : field;
   for (int64_t tile = first_tile; tile < last_tile; tile++) {

@@ -1,4 +1,4 @@
-// Daily bars into those of longer periods: a week, a month.
+// Merge daily bars into longer bars: weeks and months.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +7,12 @@
 
 namespace marketsweep {
 
-// How a field of a longer bar is made of those of its bars; in the order of the stored fields.
+// How a field of a longer bar is computed from its daily bars; in the order of the stored fields.
 enum class Merge : int32_t { first, highest, lowest, last, sum };
 
-// Fills a matrix [tiles x periods x TILE] with the longer bars of one field, the newest in the last
-// row and NaN above the oldest. `session` and `field` are [tiles x rows x TILE], `period[s]` the
-// number of the period that session s lies in, `counts` becomes how many each symbol has.
+// Fill a matrix [tiles x periods x TILE] with the longer bars of one field, newest in the last row,
+// and NaN above the oldest. `session` and `field` are [tiles x rows x TILE]; `period[s]` is the
+// period number of session s; `counts` becomes the number of longer bars of each symbol.
 inline void merge_periods(const double* session, const double* field, Merge how,
                              const int64_t* period, int64_t tiles, int64_t rows, double* to,
                              int64_t periods, int64_t* counts) {
@@ -46,9 +46,9 @@ inline void merge_periods(const double* session, const double* field, Merge how,
   }
 }
 
-// Puts values of longer bars [tiles x periods x TILE] at the newest `shown` daily bars: those of
-// the last period that was complete in a bar's session, or with `running` of its own period.
-// `complete[s]`: whether session s is the last of its period.
+// Place values of longer bars [tiles x periods x TILE] on the newest `shown` daily bars. A daily
+// bar gets the value of the last period that was complete in its session or, if `running`, of its
+// own period. `complete[s]` says whether session s is the last of its period.
 inline void spread_periods(const double* session, const int64_t* period, const uint8_t* complete,
                            bool running, const double* values, int64_t tiles, int64_t rows,
                            int64_t periods, double* to, int64_t shown) {

@@ -1,1 +1,1 @@
-"""The kernels for an NVIDIA GPU: `source` is their CUDA text, from the headers of the CPU."""
+"""The kernels for NVIDIA GPUs: `source` makes their CUDA text from the CPU's headers."""

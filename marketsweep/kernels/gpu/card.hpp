@@ -1,44 +1,45 @@
-// Drives the kernels on a GPU: a launch takes jobs of one kernel over all tiles at once.
+// Drives the kernels on a GPU: a launch runs many jobs of one kernel over all tiles at once.
 //
-// A block is 32 lanes of one tile, neighbouring threads are neighbouring symbols. A recursive kernel
-// has a thread a symbol, every other one a thread a row and symbol; blockIdx.x is the tile, blockIdx.z
-// the job. What a launch writes only later launches read, so nothing waits for anything within one.
+// A block is 32 lanes of one tile; neighbouring threads are neighbouring symbols. A recursive
+// kernel has one thread per symbol, any other kernel one thread per row and symbol. blockIdx.x is
+// the tile, blockIdx.z the job. Only later launches read what a launch writes, so threads never
+// wait.
 //
-// All addresses lie in one `Work`; the tables of jobs and operands are of the plan alone.
+// All addresses are in one `Work`; the tables of jobs and operands depend on the plan alone.
 #pragma once
 
 #include "runtime/drive.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
-// An input, as in program.hpp: `source` 0 a row of the scratch buffer, 1 a field, 2 a constant,
-// 3 a fact; `rows` that it has, where it is a buffer; read `shift` bars earlier.
+// An input, as in program.hpp: `source` 0 is a row of the scratch buffer, 1 a field, 2 a constant,
+// 3 a fact; `rows` is its number of rows if it is a buffer; it is read `shift` bars earlier.
 struct Operand {
   int64_t source, index, shift, rows;
 };
 
-// A call of a kernel: its operands begin at number `operands`; `out` are rows of the scratch buffer,
-// -1 where nobody reads it.
+// A call of a kernel: its operands start at number `operands`; `out` are rows of the scratch
+// buffer, -1 if not read.
 struct Job {
   int64_t operands, rows, lookback, gapless, out[MAX_OUTPUTS];
   double parameters[MAX_PARAMETERS];
 };
 
-// One evaluation of some tiles; the same order as in cuda.py.
+// An evaluation of some tiles; the fields are in the same order as in source.py.
 struct Work {
   const Operand* operands;
   const Job* jobs;
-  const double* const* fields;  // [tiles x field_rows x TILE], of each its newest rows
+  const double* const* fields;  // [tiles x field_rows x TILE] each
   const int64_t* field_rows;
-  const int64_t* depths;    // how many of each tile's newest rows to look at
+  const int64_t* depths;    // newest rows to read, by tile
   const double* constants;  // [constants x TILE]
   const double* facts;      // [facts x tiles x TILE]
   double* scratch;          // [tiles x scratch_rows x TILE]
   double* out;              // [results x result_rows x tiles x TILE]
-  int64_t tiles, rows, scratch_rows, results, result_rows;  // results: their first operand
+  int64_t tiles, rows, scratch_rows, results, result_rows;  // results: first operand of them
 
-  // Of a search and a tally: as Wanted, Found and Tally in program.hpp, `spans` being
-  // [3 x tiles x TILE]. What is counted of a session stands `first_session` places before its number.
+  // For search and tally: as Wanted, Found and Tally in program.hpp. `spans` is [3 x tiles x TILE].
+  // Counts start at session number `first_session`.
   const double* session;
   const int64_t *spans, *needed;
   unsigned long long *counts, *hits;
@@ -101,7 +102,7 @@ template <template <class> class K> LANE_FN void card_by_row(const Work& work, c
   if (back < job.rows) K<double>::row(call_of<K>(work, job, blockIdx.x), back, threadIdx.x);
 }
 
-// Of steps that are one kernel: what they read, and where the last one writes.
+// For fused kernels: read an operand, and write the result.
 LANE_FN double operand(const Work& work, const Job& job, int64_t i) {
   return value_at(view_of(work, work.operands[job.operands + i], blockIdx.x), row_of_thread(),
                   threadIdx.x);

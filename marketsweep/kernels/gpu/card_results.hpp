@@ -1,4 +1,4 @@
-// What leaves the card: the results, or of the first one where it holds.
+// Kernels for the results: copy them, search the first one, or count them.
 #pragma once
 
 #include "gpu/card.hpp"
@@ -9,7 +9,7 @@ LANE_FN double result(const Work& work, int64_t which, int64_t back) {
   return value_at(view_of(work, work.operands[work.results + which], blockIdx.x), back, threadIdx.x);
 }
 
-// Every row of some results, from number `first` on; blockIdx.z is which.
+// Copy every row of some results, from number `first` on; blockIdx.z is the result.
 extern "C" __global__ void card_results(const Work* given, int64_t first) {
   const Work& work = *given;
   const int64_t back = row_of_thread(), which = first + blockIdx.z;
@@ -18,13 +18,13 @@ extern "C" __global__ void card_results(const Work* given, int64_t first) {
   work.out[(row * work.tiles + blockIdx.x) * TILE + threadIdx.x] = result(work, which, back);
 }
 
-// The sessions of a tile's lanes, as many bars back.
+// The session numbers of a tile's lanes, `back` bars before the newest.
 LANE_FN const double* sessions_of(const Work& work, int64_t back) {
   return work.session + ((blockIdx.x + 1) * work.session_rows - 1 - back) * TILE;
 }
 
-// Where the first result holds, as Sweep::pick of program.hpp. It is launched twice: to count, and
-// where there are hits to keep them. The order of hits is nobody's.
+// Find where the first result holds, as Sweep::pick of program.hpp. It is launched twice: to count
+// the hits, and if there are any to store them. Hits have no particular order.
 extern "C" __global__ void card_search(const Work* given, int64_t keep) {
   const Work& work = *given;
   const int64_t back = row_of_thread(), lanes = work.tiles * TILE;
@@ -45,9 +45,9 @@ extern "C" __global__ void card_search(const Work* given, int64_t keep) {
     work.values[hit * (work.columns - 1) + i - 1] = result(work, i, back);
 }
 
-// Of each session, for how many symbols a result holds and is known, as Sweep::tally of program.hpp;
-// of some results, from number `first` on. A thread counts all lanes of one row: they are of one
-// session as a rule, and so are added once.
+// Count for each session for how many symbols a result holds and is known, as Sweep::tally of
+// program.hpp, for some results from number `first` on. A thread counts all lanes of one row: they
+// usually have the same session, so that one addition is enough.
 extern "C" __global__ void card_tally(const Work* given, int64_t first) {
   const Work& work = *given;
   const int64_t back = row_of_thread() * TILE + threadIdx.x, which = first + blockIdx.z;

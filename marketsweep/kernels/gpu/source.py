@@ -1,7 +1,7 @@
-"""The CPU's kernels as CUDA source: the headers as one text, and steps that become one kernel.
+"""The CPU's kernels as CUDA source: the headers as one text, and fused kernels from a plan's steps.
 
-The text is whole in itself, since CuPy's cache and NVRTC know of no other files. What is launched
-takes the address of a `Work` (card.hpp) and the number of its first job.
+The text includes no other files, since CuPy's cache and NVRTC know of none. A launched kernel takes
+the address of a `Work` (card.hpp) and the number of its first job.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 OPTIONS: Final = ("--fmad=false",)
-"""How NVRTC must compile it: what a processor rounds twice, a card rounds twice."""
+"""Options of NVRTC: without them, the card would round some results differently from the CPU."""
 
 OF_RESULTS: Final = ("results", "search", "tally")
 """The kernels of card_results.hpp."""
@@ -39,9 +39,9 @@ WORK: Final = np.dtype(
         )
     ]
 )
-"""The structs of card.hpp; an address is a number."""
+"""The struct `Work` of card.hpp; an address is a number."""
 
-# On a card there is nothing to include, and a lane is one double.
+# On a card nothing is included, and a lane is one double.
 _PRELUDE = """\
 #define MARKETSWEEP_CARD
 #define MARKETSWEEP_SCALAR
@@ -60,7 +60,7 @@ _OPERATORS: Final = "indicators/operators"
 
 @cache
 def source() -> str:
-    """Every kernel that is more than arithmetic, row by row, and what gives back results."""
+    """Return the source of every kernel except the elementwise ones, and of the result kernels."""
     families = ("averages", "extremes", "median", "momentum", "events", "trend", "volatility")
     headers = [f"indicators/{family}" for family in families]
     return _PRELUDE + _inlined([*headers, "gpu/card_results"])
@@ -68,20 +68,21 @@ def source() -> str:
 
 @cache
 def drivers() -> dict[str, str]:
-    """How each kernel of `source` is driven, by name: recursive, windowed or by_row."""
+    """Return how each kernel of `source` is driven, by name: recursive, windowed or by_row."""
     lines = re.findall(r"^(RECURSIVE|WINDOWED|BY_ROW)\((\w+),", source(), re.MULTILINE)
     return {name: driver.lower() for driver, name in lines}
 
 
 @cache
 def elementwise() -> frozenset[str]:
-    """Names of the kernels that a `fused_source` is made of."""
+    """Return the names of the kernels that `fused_source` combines."""
     rows = re.findall(r"^ELEMENTWISE\(\w+, (\w+),", _inlined([_OPERATORS]), re.MULTILINE)
     return frozenset(rows)
 
 
 def fused_source(expressions: Iterable[tuple[str, str]]) -> str:
-    """Kernels by name, each of an expression like `and_of(less_of(x(0), x(1)), x(2))`.
+    """Return the source of fused kernels: names, and expressions like `and_of(less_of(x(0), x(1)),
+    x(2))`.
 
     `x(i)` is operand i of the job, `<kernel>_of` an elementwise kernel.
     """
@@ -102,7 +103,7 @@ extern "C" __global__ void {name}(const Work* given, int64_t first) {{
 
 
 def _inlined(names: Iterable[str]) -> str:
-    """Headers in the order in which they include each other, each once."""
+    """Return headers as one text, each once, with included headers in place."""
     done: set[str] = set()
 
     def text(name: str) -> str:

@@ -5,8 +5,8 @@
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
-// The mean of `n` bars, as newest + mean(x - newest): a flat window has exactly its own value,
-// and no rounding makes `close > sma(50)` fire on a frozen quote.
+// The mean of `n` bars, computed as newest + mean(x - newest). A flat window then has exactly its
+// own value, and rounding cannot make `close > sma(50)` true on a frozen quote.
 template <class L, class Rows> LANE_FN L window_mean(const Rows& in, int input, int64_t n) {
   const L newest = in(input, 0);
   L sum = L{};
@@ -34,15 +34,16 @@ template <class L> struct Sma {
 };
 WINDOWED(sma, Sma, many_windows<Sma>)
 
-// The weight of a new bar in a running average: 1/1, 1/2 ... 1/n while the first n bars are
-// averaged (bar 0 is the first; before it, 1), then `alpha`.
+// The weight of a new bar in a running average: 1/1, 1/2 ... 1/n for the first n bars (bar 0 is the
+// first; it is 1 before it), then `alpha`.
 template <bool Seeded, class L> LANE_FN L weight(L bar, double n, double alpha) {
   if constexpr (Seeded) return all<L>(alpha);
   const L one = all<L>(1);
   return bar < all<L>(n) ? one / larger(bar + 1.0, one) : all<L>(alpha);
 }
 
-// Exponential: alpha = 2 / (n + 1), seeded with the mean of the first n bars, as TA-Lib's EMA.
+// Exponential moving average: alpha = 2 / (n + 1), seeded with the mean of the first n bars, as
+// TA-Lib's EMA.
 template <class L> struct Ema {
   static constexpr int inputs = 1, outputs = 1, interleave = 4;
   double n, alpha;

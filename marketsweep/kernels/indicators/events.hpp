@@ -1,14 +1,14 @@
-// What a condition did over the last bars: count, bars_since, streak, value_when, ...
+// Event functions of a condition over the last bars: count, bars_since, streak, value_when, ...
 //
-// All but `count` are recursions that forget: what lies `most` bars back or further is as if it
-// had never been. A bar on which the condition is unknown counts as one on which it did not hold.
+// All except `count` are recursions that forget: events `most` bars back or further are ignored. A
+// bar on which the condition is unknown counts as false.
 #pragma once
 
 #include "runtime/drive.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
-// Over the bars of the window that there are.
+// Count over the bars of the window that exist.
 template <class L> struct Count {
   static constexpr int inputs = 1, outputs = 1;
 
@@ -25,7 +25,7 @@ template <class L> struct Count {
     put(call, back, column, sum);
   }
 
-  // One where it held on a bar, else zero.
+  // 1 if the condition was true on a bar, else 0.
   LANE_FN static L held(const View& in, int64_t back, int64_t column) {
     return load<L>(in.newest - back * in.stride + column) == all<L>(1) ? all<L>(1) : L{};
   }
@@ -36,7 +36,7 @@ template <class L> struct Count {
   }
 };
 #ifndef MARKETSWEEP_CARD
-// A row differs from the one before it by the bar that comes in and the one that goes out.
+// A row differs from the one before by the bar that enters the window and the one that leaves it.
 inline void counted(const Call& call) {
   using K = Count<Lanes>;
   const View in = call.in[0];
@@ -60,7 +60,7 @@ inline void counted(const Call& call) {
 #endif
 BY_ROW(count, Count, counted)
 
-// Bars since the condition held; NaN before it ever did.
+// Bars since the condition was last true; NaN if it never was.
 template <class L, class M> LANE_FN L aged(M held, L age) { return held ? L{} : age + 1.0; }
 
 template <class L> struct BarsSince {
@@ -89,7 +89,7 @@ template <class L> struct Streak {
 };
 RECURSIVE(streak, Streak)
 
-// The last eight occurrences, newest first: value and age of each.
+// The last eight bars on which the condition was true, newest first: x and age of each.
 template <class L> struct ValueWhen {
   static constexpr int inputs = 2, outputs = 1, interleave = 1, KEPT = 8;  // condition, x
   int64_t k;
@@ -113,8 +113,8 @@ template <class L> struct ValueWhen {
 };
 RECURSIVE(value_when, ValueWhen)
 
-// The extreme of x since, and with, the bar on which the condition held last. An x that is not
-// known is passed over.
+// The extreme of x since the condition was last true, that bar included. Unknown values of x are
+// skipped.
 template <class L, bool High> struct ExtremeSince {
   static constexpr int inputs = 2, outputs = 1, interleave = 2;  // condition, x
   double most;

@@ -1,12 +1,12 @@
-// The highest and lowest of a number of bars.
+// The highest and lowest of the last bars.
 #pragma once
 
 #include "runtime/drive.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
-// The extreme of n bars, the newest of them `back` bars before the row at hand. A NaN among them
-// makes the result NaN, as in a sum: comparisons alone would pass it over.
+// The extreme of n bars, the newest of them `back` bars before the current row. A NaN among them
+// makes the result NaN; comparisons alone would skip it.
 template <class L, class Rows>
 LANE_FN L window_highest(const Rows& in, int input, int64_t n, int64_t back = 0) {
   L top = in(input, back), nans = top - top;
@@ -49,17 +49,18 @@ template <class L> struct Lowest {
 
 #ifndef MARKETSWEEP_CARD
 
-// The extreme of both, NaN where either is.
+// The extreme of both; NaN if either is NaN.
 template <bool High, class L> LANE_FN L further(L a, L b) {
   const L found = High ? larger(a, b) : smaller(a, b);
   return (a == a) & (b == b) ? found : nan<L>();
 }
 
-// The same for many rows in four steps a row, however long the window: the bars are cut into blocks
-// of n, and each window is the end of one block and the beginning of the next (M. van Herk, 1992;
-// J. Gil and M. Werman, 1993). Of `rows` windows, the newest ending at the newest bar, `put` gets
-// number (0 the oldest) and extreme; `column` is the first lane. `ends` has room for n times LANES:
-// of a block, the extreme from each of its bars to its last.
+// Sliding extremes over many rows, in four steps per row for any window length. The bars are cut
+// into blocks of n; each window is the end of one block and the start of the next (M. van Herk,
+// 1992; J. Gil and M. Werman, 1993). There are `rows` windows; the newest ends at the newest bar.
+// `put` receives the number (0 is the oldest) and the extreme of each. `column` is the first lane.
+// `ends` has room for n * LANES doubles: the extreme from each bar of a block to the block's last
+// bar.
 template <bool High, class Put>
 LANE_FN void slide(const View& in, int64_t column, int64_t n, int64_t rows, double* ends,
                    const Put& put) {
@@ -67,7 +68,7 @@ LANE_FN void slide(const View& in, int64_t column, int64_t n, int64_t rows, doub
   const auto end = [&](int64_t k) { return load<Lanes>(ends + k * LANES); };
   const auto bar = [&](int64_t row) {
     const Lanes x = value_at(in, total - 1 - row, column);
-    return x + (x - x);  // infinity is no extreme, here as in a window
+    return x + (x - x);  // infinity becomes NaN, as in window_highest
   };
   for (int64_t block = 0; block + n <= total; block += n) {
     Lanes kept = bar(block + n - 1);

@@ -1,12 +1,12 @@
-// The median of a number of bars.
+// The median of the last bars.
 #pragma once
 
 #include "runtime/drive.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
-// By counting: a bar is number r of n where at most r bars are lower, and more than r are not
-// higher. It needs no memory, and is the fastest there is for few bars; a NaN is no number at all.
+// The median by counting: a bar has rank r of n if at most r bars are lower and more than r are not
+// higher. This needs no memory, and is fastest for short windows. A NaN makes the result NaN.
 template <class L> struct Median {
   static constexpr int inputs = 1, outputs = 1;
   int64_t n;
@@ -33,15 +33,15 @@ template <class L> struct Median {
 
 #ifndef MARKETSWEEP_CARD
 
-// The longest window that counting is faster for.
+// The longest window for which counting is faster.
 inline constexpr int64_t COUNTED_MEDIAN = 32;
 
-// The numbers of a window in order.
+// The numbers of a window, sorted.
 class Ordered {
   double* const numbers_;
   int64_t count_ = 0, nans_ = 0;
 
-  // Where `x` is, or would be: the first number that is not lower.
+  // Position of `x`: the first number that is not lower.
   DRIVE_FN int64_t place(double x) const {
     int64_t first = 0, length = count_;
     while (length > 0) {
@@ -69,10 +69,10 @@ class Ordered {
   Ordered(const Ordered&) = delete;
   Ordered& operator=(const Ordered&) = delete;
 
-  // Infinity is no number here, as in other windows.
+  // Infinity counts as NaN, as in other windows.
   DRIVE_FN static bool is_number(double x) { return x - x == 0; }
 
-  // n numbers, by heap sort, since adding one by one takes long.
+  // Fill with n numbers by heap sort, because adding them one by one is slow.
   DRIVE_FN void fill(const double* newest, int64_t stride, int64_t n) {
     count_ = nans_ = 0;
     for (int64_t k = 0; k < n; k++) {
@@ -104,7 +104,7 @@ class Ordered {
 
   DRIVE_FN double median() const {
     if (nans_ || !count_) return quiet_nan();
-    // Plus zero, since a zero that is negative is the same number.
+    // Add zero, so that a negative zero becomes a positive one.
     return (numbers_[(count_ - 1) / 2] + numbers_[count_ / 2]) / 2 + 0.0;
   }
 };
@@ -113,12 +113,12 @@ inline void sliding_median(const Call& call) {
   const int64_t n = int64_t(call.parameters[0]);
   const View in = call.in[0];
   if (in.stride == 0 || n > in.rows || (call.rows < FEW && n <= COUNTED_MEDIAN)) {
-    Call whole = call;  // of a constant one bar is as good as many
+    Call whole = call;  // for a constant, one bar gives the same median
     if (in.stride == 0) whole.parameters[0] = 1;
     return windowed<Median>(whole);
   }
   Ordered window(n);
-  const int64_t reached = in.rows - n + 1;  // rows with a whole window behind them
+  const int64_t reached = in.rows - n + 1;  // rows with a whole window
   for (int64_t lane = 0; lane < TILE; lane++) {
     const double* const newest = in.newest + lane;
     int64_t back = call.rows - 1;

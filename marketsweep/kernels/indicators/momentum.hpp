@@ -34,7 +34,8 @@ template <class L> struct Rsi {
 };
 RECURSIVE(rsi, Rsi)
 
-// Gerald Appel's; both averages start so that their first values fall on one bar, as in TA-Lib.
+// Gerald Appel's MACD; both averages start so that their first values are on the same bar, as in
+// TA-Lib.
 template <class L> struct Macd {
   static constexpr int inputs = 1, outputs = 3, interleave = 4;
   double fast_n, slow_n, signal_n, fast_alpha, slow_alpha, signal_alpha;
@@ -77,7 +78,7 @@ template <class L> struct Roc {
 };
 WINDOWED(roc, Roc, windowed<Roc>)
 
-// George Lane's slow stochastic: where the close stands in the range of n bars, averaged twice.
+// George Lane's slow stochastic: the close's position in the range of n bars, averaged twice.
 template <class L> struct Stoch {
   static constexpr int inputs = 3, outputs = 2;  // high, low, close
   int64_t n, slow_k, slow_d;
@@ -106,7 +107,8 @@ template <class L> struct Stoch {
 
 #ifndef MARKETSWEEP_CARD
 
-// The same for many rows, bit for bit: each bar's place in its range is worked out once.
+// The stochastic for many rows, with the same bits: each bar's position in its range is computed
+// once.
 inline void sliding_stoch(const Call& call) {
   const int64_t n = int64_t(call.parameters[0]), slow_k = int64_t(call.parameters[1]),
                 slow_d = int64_t(call.parameters[2]);

@@ -1,8 +1,8 @@
 // Arithmetic, comparisons and logic, row by row.
 //
-// Truth is 1 or 0, and NaN where it cannot be known: a comparison with NaN is unknown, and logic
-// follows Kleene (false and unknown is false, true or unknown is true), so that `not (x > 5)`
-// does not hold where there is no x.
+// A truth is 1 or 0, and NaN if it is unknown. A comparison with NaN is unknown. Logic is Kleene's
+// (false and unknown is false, true or unknown is true), so `not (x > 5)` is not true if x is
+// unknown.
 #pragma once
 
 #include "runtime/drive.hpp"
@@ -11,10 +11,10 @@ namespace marketsweep::MARKETSWEEP_ISA {
 
 template <class L, class M> LANE_FN L truth(M mask) { return mask ? all<L>(1) : L{}; }
 
-// NaN where a or b is, else 0.
+// NaN if a or b is NaN, else 0.
 template <class L> LANE_FN L unknown(L a, L b) { return (a == a) & (b == b) ? L{} : nan<L>(); }
 
-// On a GPU these are functions, of which a plan's steps become one kernel.
+// On a GPU these are functions, and a tree of a plan's steps becomes one kernel.
 #ifdef MARKETSWEEP_CARD
 #define ELEMENTWISE_1(name, Name) \
   LANE_FN double name##_of(double a) { return Name<double>::of(&a); }
@@ -42,7 +42,7 @@ template <class L> LANE_FN L unknown(L a, L b) { return (a == a) & (b == b) ? L{
 ELEMENTWISE(Add, add, 2, a + b)
 ELEMENTWISE(Subtract, subtract, 2, a - b)
 ELEMENTWISE(Multiply, multiply, 2, a * b)
-// What is divided by zero has no value: an infinite one would match every "greater than".
+// Division by zero gives NaN: infinity would satisfy every "greater than".
 ELEMENTWISE(Divide, divide, 2, (b == L{}) ? nan<L>() : a / b)
 ELEMENTWISE(Negate, negate, 1, -a)
 ELEMENTWISE(Absolute, abs, 1, magnitude(a))

@@ -5,8 +5,8 @@
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
-// Wilder (1978), section IV. Directional movement and true range are summed over n - 1 bars, then
-// decay by 1/n a bar; the index of the two is averaged over n bars, then by 1/n.
+// Wilder (1978), section IV. Directional movement and true range are summed over n - 1 bars, and
+// then decay by 1/n per bar; their index is averaged over n bars, and then by 1/n.
 template <class L> struct Adx {
   static constexpr int inputs = 3, outputs = 1, interleave = 2;  // high, low, close
   double n, alpha;
@@ -25,7 +25,7 @@ template <class L> struct Adx {
     L reach = true_range(in[0], in[1], close);
     L decay = all<L>(alpha);
     if constexpr (!Seeded) {
-      const auto later = seen > zero;  // the first bar has nothing before it
+      const auto later = seen > zero;  // the first bar has no previous bar
       up = later ? up : zero;
       down = later ? down : zero;
       reach = later ? reach : zero;
@@ -34,7 +34,7 @@ template <class L> struct Adx {
     const L p = plus - plus * decay + up, m = minus - minus * decay + down;
     const L r = range - range * decay + reach;
 
-    // |p/r - m/r| / (p/r + m/r), where neither r nor the sum is too small to divide by (TA-Lib).
+    // |p/r - m/r| / (p/r + m/r), unless r or the sum is too small to divide by (TA-Lib).
     const L sum = p + m;
     const auto defined = (r >= all<L>(NOTHING)) & (sum >= (NOTHING / 100.0) * r);
     const L index = magnitude(p - m) / sum;

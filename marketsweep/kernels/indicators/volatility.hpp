@@ -32,7 +32,8 @@ template <class L> struct Atr {
 };
 RECURSIVE(atr, Atr)
 
-// John Bollinger's bands: the mean of n bars, and `width` population deviations either side.
+// John Bollinger's bands: the mean of n bars, and `width` population standard deviations to either
+// side.
 template <class L> struct Bbands {
   static constexpr int inputs = 1, outputs = 3;  // upper, middle, lower
   int64_t n;

@@ -1,11 +1,11 @@
 // Drives a kernel struct over a tile: recursive kernels forward in time, windowed ones per row.
 //
-// A recursive kernel (`step`, `value`) is stepped through every row; its value is only worked out
-// for the rows that are asked for. A windowed kernel (`value` over a Window) is worked out for
-// those rows alone, and sees nothing older than its lookback.
+// A recursive kernel (`step`, `value`) steps through every row; its value is computed only for the
+// requested rows. A windowed kernel (`value` over a Window) is computed only for the requested
+// rows, and reads nothing older than its lookback.
 //
-// On a GPU a thread does what is done here of one column, or of one row and column (card.hpp): what
-// loops over a tile, and what pays on a CPU alone, stands behind MARKETSWEEP_CARD.
+// On a GPU, one thread does the work of one column, or of one row and column (card.hpp). Loops over
+// a tile, and what is faster on a CPU only, are excluded there by MARKETSWEEP_CARD.
 #pragma once
 
 #include "runtime/lanes.hpp"
@@ -21,20 +21,20 @@ template <int N> LANE_FN Mask all_present(const Lanes (&x)[N]) {
   return present;
 }
 
-// U vectors of symbols advance together: a recursion is a chain of dependent operations, and
-// neighbours fill the pipeline while one of them waits.
+// U vectors of symbols advance together. A recursion is a chain of dependent operations; the other
+// vectors fill the pipeline while one of them waits.
 template <template <class> class K, int U> class Recursion {
   using Kernel = K<Lanes>;
   static constexpr int N = Kernel::inputs;
 
   const Call& call_;
-  const double* row_of_[N];  // where the next row's first lane of each input is
+  const double* row_of_[N];  // address of the next row's first lane, of each input
   int64_t column_, first_, total_, row_ = 0;
   Kernel state_[U];
-  Lanes seen_[U] = {};  // bars before this one
+  Lanes seen_[U] = {};  // bars before the current one
 
-  // Rows up to `end`. Everything that the loop touches is a local of it, or no compiler would
-  // dare to keep it in registers while it stores.
+  // Step through the rows up to `end`. All variables of the loop are local: a compiler keeps
+  // members in memory, because a store might change them.
   template <bool Seeded, bool Gapless, bool Emit> DRIVE_FN void advance(int64_t end) {
     Kernel state[U];
     Lanes seen[U];
@@ -48,7 +48,7 @@ template <template <class> class K, int U> class Recursion {
       for (int u = 0; u < U; u++) {
         Lanes x[N];
         for (int i = 0; i < N; i++) x[i] = load<Lanes>(at[i] + u * LANES);
-        // A constant mask where it is known: the compiler then drops every select on it.
+        // For gapless inputs the mask is constant, and the compiler removes every select on it.
         const Mask present = Gapless ? Lanes{} == Lanes{} : all_present(x);
         state[u].template step<Seeded>(x, seen[u], present);
         if constexpr (Emit) write(row, u, state[u], seen[u], present);
@@ -76,7 +76,7 @@ template <template <class> class K, int U> class Recursion {
     if (row_ < end) advance<Seeded, Gapless, true>(end);
   }
 
-  // Whether no lane is still within its seed, or ever will be: too short ones stay NaN.
+  // Whether every lane is past its lookback, or has too few bars to get past it (and stays NaN).
   DRIVE_FN bool seeded() const {
     const Lanes lookback = all<Lanes>(double(call_.lookback));
     bool yes = true;
@@ -94,7 +94,7 @@ template <template <class> class K, int U> class Recursion {
   }
 
   DRIVE_FN void run() {
-    constexpr int64_t STRETCH = 16;  // rows between two looks whether all lanes are seeded
+    constexpr int64_t STRETCH = 16;  // rows between two checks whether all lanes are seeded
     while (row_ < total_ && !seeded())
       advance_emitting<false, false>(row_ + STRETCH < total_ ? row_ + STRETCH : total_);
     if (call_.gapless)
@@ -104,7 +104,7 @@ template <template <class> class K, int U> class Recursion {
   }
 };
 
-// Of one tile, the U vectors of symbols from `column` on.
+// Run a recursive kernel on the U vectors of symbols from `column` on, in one tile.
 template <template <class> class K, int U> DRIVE_FN void recursion(const Call& call, int64_t column) {
   int64_t total = call.in[0].rows;
   for (int i = 1; i < K<Lanes>::inputs; i++)
@@ -122,7 +122,7 @@ template <template <class> class K, int U> DRIVE_FN void recursion(const Call& c
   Recursion<K, U>(reached, column, total).run();
 }
 
-// What a windowed kernel sees: input i, k bars before the row at hand.
+// The input of a windowed kernel: input i, k bars before the current row.
 struct Window {
   const double* at[MAX_INPUTS];
   int64_t stride[MAX_INPUTS];
@@ -130,7 +130,7 @@ struct Window {
   LANE_FN Lanes operator()(int i, int64_t k) const { return load<Lanes>(at[i] - k * stride[i]); }
 };
 
-// Whether the row that is `back` bars before the newest has a whole window behind it.
+// Whether the row `back` bars before the newest has a whole window of older rows.
 template <template <class> class K> LANE_FN bool window_reached(const Call& call, int64_t back) {
   bool reached = true;
   for (int i = 0; i < K<Lanes>::inputs; i++)
@@ -163,7 +163,7 @@ LANE_FN void window_row(const Call& call, const K<Lanes>& kernel, bool reached, 
     if (call.out[i]) store(call.out[i] + at, valid ? out[i] : nan<Lanes>());
 }
 
-// A value of a view, NaN beyond its rows.
+// Return a value of a view; NaN beyond its rows.
 LANE_FN Lanes value_at(const View& view, int64_t back, int64_t column) {
   if (view.stride != 0 && back >= view.rows) return nan<Lanes>();
   return load<Lanes>(view.newest - back * view.stride + column);
@@ -187,12 +187,13 @@ template <template <class> class K> void windowed(const Call& call) {
   }
 }
 
-// Where working on many rows at once pays.
+// Number of rows, or of bars in a window, from which computing many rows at once is faster.
 inline constexpr int64_t FEW = 8;
 
-// Sums over the windows of R rows that are neighbours, of `term(x, of the row)` for the bars from
-// `first` to `n` before each: a bar is loaded once for all of them. Row j is j bars before the newest
-// of `in`. The terms of a row are added in the order in which one row alone would add them.
+// Sum `term(x, of[j])` over the windows of R neighbouring rows. The window of row j has the bars
+// from `first` to `n` before it; row j is j bars before the newest of `in`. Each bar is loaded once
+// for all rows. The terms of a row are added in the same order as for one row alone, so that the
+// bits agree.
 template <int R, class Term>
 LANE_FN void neighbour_sums(const View& in, int64_t column, int64_t first, int64_t n,
                             const Lanes (&of)[R], const Term& term, Lanes (&sum)[R]) {
@@ -204,7 +205,7 @@ LANE_FN void neighbour_sums(const View& in, int64_t column, int64_t first, int64
         if (back - j >= first && back - j < n)
           sum[j] += term(load<Lanes>(at - back * in.stride), of[j]);
   };
-  const int64_t whole = first + R - 1;  // from here to n, all rows have the bar in their window
+  const int64_t whole = first + R - 1;  // from here to n, a bar is in the window of every row
   if (whole >= n) return some(first, n + R - 1);
   some(first, whole);
   for (int64_t back = whole; back < n; back++) {
@@ -215,13 +216,13 @@ LANE_FN void neighbour_sums(const View& in, int64_t column, int64_t first, int64
   some(n, n + R - 1);
 }
 
-// A windowed kernel of one input over many rows, some neighbours at a time (its `values`).
+// Compute a windowed kernel of one input over many rows, R neighbouring rows at a time (`values`).
 template <template <class> class K> void many_windows(const Call& call) {
   using Kernel = K<Lanes>;
   static_assert(Kernel::inputs == 1);
   constexpr int R = 4;
   View in = call.in[0];
-  const int64_t reached = in.rows - call.lookback;  // rows with a whole window behind them
+  const int64_t reached = in.rows - call.lookback;  // rows with a whole window
   const int64_t blocks = (reached < call.rows ? reached : call.rows) / R;
   if (call.rows < FEW || in.stride == 0 || blocks < 1) return windowed<K>(call);
   Kernel kernel;
@@ -248,7 +249,7 @@ template <template <class> class K> void many_windows(const Call& call) {
   if (older.rows > 0) windowed<K>(older);
 }
 
-// Row by row, without memory: arithmetic, comparisons, logic.
+// Compute arithmetic, comparisons and logic row by row; no row depends on another.
 template <template <class> class K> void elementwise(const Call& call) {
   constexpr int N = K<Lanes>::inputs;
   double* out = call.out[0];
@@ -269,14 +270,14 @@ template <template <class> class K> void elementwise(const Call& call) {
   }
 }
 
-// In how many lanes of a tile two rows have the same number; NaN equals nothing.
+// Count the lanes of a tile in which two rows have the same number; NaN equals nothing.
 static int64_t equal_lanes(const double* one, const double* other) {
   int64_t count = 0;
   for (int64_t lane = 0; lane < TILE; lane++) count += one[lane] == other[lane];
   return count;
 }
 
-// The table that machine.cpp hands out. Each header registers its kernels beside their structs.
+// The table that machine.cpp returns. Each header registers its kernels next to their structs.
 inline constexpr int MOST_KERNELS = 128;
 static Kernel kernel_table[MOST_KERNELS];
 static int kernel_count = 0;
@@ -286,8 +287,8 @@ template <template <class> class K> static bool add(const char* name, void (*run
   return true;
 }
 
-// What follows each struct: its name in the language, and what runs it. A kernel that is BY_ROW
-// works out one row of one column at a time (`row`); kernels/cuda.py reads these lines.
+// These lines follow each struct: its name in the language, and the function that runs it. A BY_ROW
+// kernel computes one row of one column at a time (`row`); kernels/gpu/source.py reads these lines.
 #define RECURSIVE(name, Kernel) static const bool name##_ = add<Kernel>(#name, recursive<Kernel>);
 #define WINDOWED(name, Kernel, run) static const bool name##_ = add<Kernel>(#name, run);
 #define BY_ROW(name, Kernel, run) static const bool name##_ = add<Kernel>(#name, run);

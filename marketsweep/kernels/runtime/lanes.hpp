@@ -1,14 +1,14 @@
-// The lane type: the only place that knows what a platform is.
+// The lane type: the only header that depends on the platform.
 //
-// A kernel is a template over a lane type L. On the CPU L is a vector of as many doubles as the
-// instruction set holds, each lane a symbol; on a GPU, and in the scalar build, L is one double.
-// Comparisons of either give a mask that `?:` and `&` accept, so a kernel is written once.
+// A kernel is a template over a lane type L. On the CPU, L is a vector of as many doubles as the
+// instruction set holds, one symbol per lane; on a GPU, and in the scalar build, L is one double.
+// Comparisons of both give a mask that `?:` and `&` accept, so a kernel is written once.
 //
-// Everything lies in a namespace named after the instruction set: this header is compiled once
-// for each, and two copies of an inline function must never be merged by the linker.
+// Everything is in a namespace named after the instruction set: this header is compiled once for
+// each, and the linker must never merge two copies of an inline function.
 #pragma once
 
-// LANE_FN is always inlined, DRIVE_FN where the compiler sees fit.
+// LANE_FN is always inlined; the compiler decides about DRIVE_FN.
 #ifdef __CUDACC__
 #define LANE_FN __device__ __forceinline__
 #define DRIVE_FN __device__
@@ -31,7 +31,7 @@ inline constexpr int LANES = 4;
 inline constexpr int LANES = 2;
 #endif
 
-// A wider vector than the instruction set holds is legal, and many times slower.
+// A vector wider than the instruction set's is legal, but many times slower.
 #if defined(MARKETSWEEP_SCALAR)
 typedef double Lanes;
 #else
@@ -55,7 +55,7 @@ template <class L> LANE_FN L nan() { return all<L>(quiet_nan()); }
 template <class L> LANE_FN L load(const double* p) { return *p; }
 template <class L> LANE_FN void store(double* p, L x) { *p = x; }
 #else
-// By copy, since rows need not be aligned; compilers make one unaligned move of it.
+// Rows need not be aligned, so copy bytes; compilers turn the copy into one unaligned move.
 template <class L> LANE_FN L load(const double* p) {
   L x;
   __builtin_memcpy(&x, p, sizeof x);
@@ -64,7 +64,7 @@ template <class L> LANE_FN L load(const double* p) {
 template <class L> LANE_FN void store(double* p, L x) { __builtin_memcpy(p, &x, sizeof x); }
 #endif
 
-// Where either side is NaN the second is returned: pass the running value second.
+// If either side is NaN, the second is returned: pass the running value second.
 template <class L> LANE_FN L larger(L a, L b) { return a > b ? a : b; }
 template <class L> LANE_FN L smaller(L a, L b) { return a < b ? a : b; }
 
@@ -88,7 +88,7 @@ template <class M> LANE_FN bool every(M mask) {
 }
 #endif
 
-// TA-Lib treats a smaller magnitude as zero (TA_EPSILON in ta_utility.h).
+// TA-Lib treats smaller magnitudes as zero (TA_EPSILON in ta_utility.h).
 inline constexpr double NOTHING = 1e-14;
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

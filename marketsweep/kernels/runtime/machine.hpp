@@ -1,4 +1,4 @@
-// What a program of kernel steps is, and what an instruction set offers to run it.
+// The types that kernels and programs share, and the kernel table of an instruction set.
 //
 // Nothing here depends on an instruction set; machine.cpp is compiled once for each.
 #pragma once
@@ -7,28 +7,28 @@
 
 namespace marketsweep {
 
-// The most that any kernel takes or gives.
+// Most inputs, outputs and parameters of a kernel.
 inline constexpr int MAX_INPUTS = 4, MAX_OUTPUTS = 3, MAX_PARAMETERS = 4;
 
-// Symbols evaluated together. A matrix is [tiles x rows x TILE]: within a tile the rows of one
-// field follow each other, so that a kernel reads memory in order.
+// Symbols that are evaluated together. A matrix is [tiles x rows x TILE]: the rows of a tile are
+// consecutive, so that a kernel reads memory in order.
 inline constexpr int64_t TILE = 32;
 
-// Rows of a tile of symbols, oldest first in memory, addressed from the newest.
-// A stride of 0 repeats one row for ever: constants and facts of a symbol.
+// Rows of a tile, oldest first in memory, addressed from the newest. A stride of 0 repeats one row
+// for ever, as for constants and facts.
 struct View {
   const double* newest;
   int64_t stride;
   int64_t rows;
 };
 
-// One call of a kernel on one tile.
+// A call of a kernel on a tile.
 struct Call {
   View in[MAX_INPUTS];
-  double* out[MAX_OUTPUTS];  // [rows x TILE], row 0 the oldest; null where nobody reads it
-  int64_t rows;              // newest rows that are asked for
+  double* out[MAX_OUTPUTS];  // [rows x TILE], oldest row first; null if it is not read
+  int64_t rows;              // newest rows to compute
   int64_t lookback;          // bars before the first valid one
-  bool gapless;              // inputs are NaN at the top only
+  bool gapless;              // inputs are NaN only before the oldest bar
   double parameters[MAX_PARAMETERS];
 };
 
@@ -40,7 +40,7 @@ struct Kernel {
   void (*run)(const Call&);
 };
 
-// One instruction set's build of every kernel, and of what counts where a column is as expected.
+// One instruction set's build of every kernel, and of `equal_lanes`.
 struct Machine {
   const char* isa;
   int lanes;

@@ -1,7 +1,7 @@
-// A plan lowered to steps, and the loop that runs them over a tile of symbols.
+// A plan as a list of steps, and the loop that runs them over a tile of symbols.
 //
-// The whole plan runs on one tile before the next is begun: what a step writes is still in the
-// cache when the next one reads it. Python is not entered between the first tile and the last.
+// All steps run on one tile before the next tile begins: what a step writes is still in the cache
+// when the next step reads it. Python does not run between the first tile and the last.
 #pragma once
 
 #include <algorithm>
@@ -15,8 +15,8 @@ namespace marketsweep {
 
 enum class Source : int32_t { buffer, field, constant, fact };
 
-// A step's input: `index` is a row offset of the scratch buffer, a field, a constant or a fact;
-// `shift` reads it that many bars earlier, at no cost.
+// The input of a step: `index` is a row offset of the scratch buffer, or the number of a field,
+// constant or fact. It is read `shift` bars earlier, at no cost.
 struct Operand {
   Source source;
   int64_t index, shift, rows;
@@ -27,43 +27,43 @@ struct Step {
   bool gapless;
   int64_t rows, lookback;
   std::vector<Operand> in;
-  std::vector<int64_t> out;  // row offsets of the scratch buffer; -1 where nobody reads it
+  std::vector<int64_t> out;  // row offsets of the scratch buffer; -1 if it is not read
   double parameters[MAX_PARAMETERS];
 };
 
-// A result to count as soon as step number `after` is done: its buffer may be another's then.
+// A result to count right after step number `after`: a later step may reuse its buffer.
 struct Due {
   int64_t after, result;
 };
 
 struct Program {
   int64_t scratch_rows = 0, result_rows = 0;
-  std::vector<Due> due;  // in the order of the steps; empty where results are kept
+  std::vector<Due> due;  // in the order of the steps; empty if results are copied out
   std::vector<Step> steps;
   std::vector<Operand> results;
   std::vector<double> constants;  // each repeated over a tile
 };
 
-// At which bars to look for what holds: of each symbol, those of sessions `first` to `last`.
+// The bars to evaluate: of each symbol, those of the sessions from `first` to `last`.
 struct Wanted {
-  const double* session;  // the number of each bar's, [tiles x session_rows x TILE]
+  const double* session;  // session number of each bar, [tiles x session_rows x TILE]
   int64_t session_rows;
   const int64_t *first, *last, *bars;  // [tiles x TILE]
-  const int64_t* needed;  // of each result: bars of a symbol for an answer that it does not hold
+  const int64_t* needed;  // bars that a symbol must have for a result to be known, by result
 };
 
-// The bars of a tile that are wanted, by rows back from the newest.
+// The wanted bars of a tile, by rows back from the newest.
 struct WantedRows {
   struct Row {
-    int64_t session;  // of all lanes that are wanted; MIXED where they differ
-    int64_t lanes;    // how many are wanted
-    int64_t bars;     // the fewest of these lanes
+    int64_t session;  // of all wanted lanes; MIXED if they differ
+    int64_t lanes;    // number of wanted lanes
+    int64_t bars;     // fewest bars of a wanted lane
     const double* sessions;
   };
   static constexpr int64_t MIXED = -1;
 
   std::vector<Row> rows;
-  std::vector<double> truth;  // [rows x TILE]: true where a lane is wanted, else NaN
+  std::vector<double> truth;  // [rows x TILE]: 1 if a lane is wanted, else NaN
   const int64_t* bars;
 
   void read(const Wanted& wanted, int64_t tile, int64_t count) {
@@ -89,13 +89,13 @@ struct WantedRows {
   }
 };
 
-// Of a result in a session: for how many symbols it holds, and for how many it is known.
+// For how many symbols a result holds in a session, and for how many it is known.
 struct Tally {
   int64_t holds, known;
 };
 
-// Where the first result of a program holds, and what the others are there, hit by hit; and of each
-// session, how many symbols have an answer.
+// The bars at which the first result of a program holds, with the other results there; and for each
+// session, for how many symbols the first result is known.
 struct Found {
   std::vector<int64_t> places, sessions, evaluated;
   std::vector<double> values;
@@ -106,17 +106,17 @@ struct Sweep {
   const Program* program;
   const Machine* machine;
   std::vector<const double*> fields;  // [tiles x rows x TILE]
-  std::vector<int64_t> field_rows;    // of each
+  std::vector<int64_t> field_rows;    // rows of each field
   std::vector<const double*> facts;   // [tiles x TILE]
   std::vector<double*> results;       // [result_rows x tiles x TILE]
-  std::vector<int64_t> depths;        // how many of a tile's newest rows to look at
-  int64_t rows;                       // the most of them
+  std::vector<int64_t> depths;        // newest rows to read, by tile
+  int64_t rows;                       // the largest depth
   std::atomic<int64_t> next{0};
 
   int64_t tiles() const { return int64_t(depths.size()); }
 
-  // The same, but for counting alone: adds to `tallies` [results x sessions], the first of which
-  // is session number `first`.
+  // Take tiles until none is left, and only count: add to `tallies` [results x sessions], whose
+  // first session is number `first`.
   void tally(double* scratch, const Wanted& wanted, int64_t first, int64_t sessions,
              Tally* tallies) {
     WantedRows rows;
@@ -134,11 +134,11 @@ struct Sweep {
     }
   }
 
-  // No further tile is taken; what is under way is finished.
+  // Stop: no further tile is taken, and each thread finishes its current one.
   void stop() { next = tiles(); }
 
-  // Takes tiles until none is left; any number of threads may share in it. `scratch` is a
-  // thread's own, of program->scratch_rows x TILE.
+  // Take tiles until none is left; any number of threads may take part. Each has its own `scratch`,
+  // of program->scratch_rows x TILE.
   void work(double* scratch) {
     for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
       run_tile(tile, scratch, [](int64_t) {});
@@ -147,7 +147,8 @@ struct Sweep {
     }
   }
 
-  // The same, but for keeping what is true alone: of a year of sessions that is little.
+  // Take tiles until none is left, and keep only the bars where the first result holds: over a year
+  // of sessions these are few.
   void search(double* scratch, const Wanted& wanted, Found& found) {
     for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
       run_tile(tile, scratch, [](int64_t) {});
@@ -221,9 +222,9 @@ struct Sweep {
     for (int64_t lane = 0; lane < TILE; lane++) {
       const int64_t place = tile * TILE + lane;
       first[lane] = double(wanted.first[place]), last[lane] = double(wanted.last[place]);
-      known[lane] = double(wanted.bars[place] - wanted.needed[0]);  // rows back with an answer
+      known[lane] = double(wanted.bars[place] - wanted.needed[0]);  // rows back with a known result
     }
-    double day = 0, count = 0;  // neighbours are of one session as a rule
+    double day = 0, count = 0;  // neighbouring lanes usually have the same session
     for (int64_t back = 0; back < program->result_rows && back < wanted.session_rows; back++) {
       for (int64_t lane = 0; lane < TILE; lane++) {
         const double session = newest[lane - back * TILE];

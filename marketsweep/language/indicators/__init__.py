@@ -1,1 +1,1 @@
-"""What a condition can compute: `table` has the indicators, `events` what a condition did."""
+"""What a condition can compute: `table` has the indicators, `events` the event functions."""

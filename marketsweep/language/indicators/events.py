@@ -1,7 +1,7 @@
-"""What a condition did over the last bars: one table, as `indicators` is for values.
+"""The table of event functions: what a condition did over the last bars.
 
-A row's kernel is the struct of the same name in `kernels/indicators/events.hpp`. None looks further
-back than its last parameter says, so that an answer never depends on how much history is stored.
+A row's kernel is the struct of the same name in `kernels/indicators/events.hpp`. No function looks
+further back than its last parameter, so its value never depends on how much history is stored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Operand = Literal["condition", "x"]
 
 
 class Occurrence(NamedTuple):
-    """One row of the table; `reach` gives, from the parameters, how many earlier bars it sees."""
+    """A row of the table; `reach(*parameters)` is how many earlier bars it reads."""
 
     name: str
     doc: str
@@ -27,7 +27,7 @@ class Occurrence(NamedTuple):
 
     @property
     def signature(self) -> str:
-        """The call with its defaults, as the docs show it."""
+        """The call with its defaults, as in the docs."""
         return f"{self.name}({', '.join([*self.operands, *(p.shown for p in self.parameters)])})"
 
 

@@ -1,6 +1,6 @@
-"""The indicators: one table, from which language, docs, command line and tests derive.
+"""The table of indicators, which the language, the docs, the command line and the tests read.
 
-A row's kernel is the struct of the same name in `kernels/`. First valid bars are TA-Lib's.
+A row's kernel is the struct of the same name in `kernels/`. The first valid bars equal TA-Lib's.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ MAX_PERIOD: Final = 100_000
 """The longest period that TA-Lib accepts."""
 
 FORGOTTEN: Final = 1e-12
-"""The start of a recursion is not read where it weighs less; a hundredth of what we promise."""
+"""Weight below which the first bars of a recursion are not read; 1% of the promised accuracy."""
 
 SETTLED: Final = 1e-4
-"""A recursion is settled where its start weighs less: tables show the same then."""
+"""Weight of the first bars below which a recursion has settled: shown values do not change."""
 
 
 class Parameter(NamedTuple):
-    """A number that an indicator takes; whole where `minimum` is an int."""
+    """A number that an indicator takes; it is whole if `minimum` is an int."""
 
     name: str
     default: float
@@ -29,20 +29,20 @@ class Parameter(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether it counts bars."""
+        """Whether it is a whole number, of bars."""
         return isinstance(self.minimum, int)
 
     @property
     def shown(self) -> str:
-        """Its default, as a call shows it."""
+        """Its default, as shown in a call."""
         return f"{self.default:g}"
 
 
 class Recursion(NamedTuple):
-    """How fast an indicator forgets where it began: each bar counts `alpha` after `seed` bars.
+    """How fast an indicator forgets its first bars: `seed` bars, then each new bar weighs `alpha`.
 
-    `stages` are recursions in a row, one fed by the other. One stage keeps (1 - alpha) ** n of its
-    start after n bars; a second one, fed by the first, n * alpha times as much.
+    `stages` is the number of recursions in a row, each fed by the one before. After n bars, one
+    stage keeps (1 - alpha) ** n of its start; a second stage keeps n * alpha times as much.
     """
 
     seed: int
@@ -50,7 +50,7 @@ class Recursion(NamedTuple):
     stages: int = 1
 
     def bars(self, weight: float) -> int:
-        """Return the bars after which the start weighs less than `weight`."""
+        """Return after how many bars the start weighs less than `weight`."""
         if self.alpha >= 1:
             return self.seed + self.stages
         per_bar = -math.log1p(-self.alpha)
@@ -61,12 +61,12 @@ class Recursion(NamedTuple):
 
 
 class Indicator(NamedTuple):
-    """One row of the table.
+    """A row of the table.
 
-    `inputs` are the fields that the kernel reads, in its order; where `series` is set there is
-    one, and a call may put any expression in its place. `lookback` gives, from the parameters,
-    how many bars stand before the first valid one; `recursion`, how its start is forgotten (None:
-    it sees nothing older than its lookback).
+    `inputs` are the fields that the kernel reads, in its order. If `series` is set there is one
+    input, and a call may put any expression in its place. `lookback` returns, for parameters, the
+    number of bars before the first valid one. `recursion` returns how the start is forgotten; it is
+    None if the kernel reads nothing older than its lookback.
     """
 
     name: str
@@ -78,16 +78,17 @@ class Indicator(NamedTuple):
     series: bool = False
     recursion: Callable[..., Recursion] | None = None
     problem: Callable[..., str | None] | None = None
-    """What is wrong with parameters that are each within their limits."""
+    """Returns what is wrong with parameters that are each within their limits."""
     scale: Literal["same", "difference", "own"] = "own"
-    """Where its values lie: among those that it reads, as an average does; around zero in their
-    unit, as a difference of averages does; or on a scale of its own, such as 0 to 100."""
+    """Range of its values: "same" as its inputs, as of an average; "difference": around zero in the
+    unit of its inputs, as of a difference of averages; "own": a scale of its own, such as 0 to
+    100."""
 
     @property
     def signature(self) -> str:
-        """The call with its defaults, as the docs show it."""
-        given = [self.inputs[0]] if self.series else []
-        return f"{self.name}({', '.join(given + [p.shown for p in self.parameters])})"
+        """The call with its defaults, as in the docs."""
+        source = [self.inputs[0]] if self.series else []
+        return f"{self.name}({', '.join(source + [p.shown for p in self.parameters])})"
 
 
 def _ema(n: int) -> float:
@@ -99,7 +100,7 @@ def _period(default: int, minimum: int = 2) -> tuple[Parameter, ...]:
 
 
 def _window(name: str, doc: str, field: str) -> Indicator:
-    """A value among those of the last n bars, of any series."""
+    """Return the row of an indicator whose values lie among the last n values of any series."""
     return Indicator(
         name,
         doc,

@@ -1,7 +1,7 @@
-"""What a GPU is given, run by a processor: no GPU is needed for these.
+"""The GPU's inputs, run on a processor: these tests need no GPU.
 
-The source of the kernels, the launches, their grids and what they are told are those of
-`--executor gpu`. What runs them is `processor_card`.
+The kernel source, the launches, their grids and their tables are those of `--executor gpu`.
+`processor_card` runs them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import marketsweep as ms
 from marketsweep.cli.demo import REFERENCE_SCAN
 from marketsweep.engine.executors import serial
 from marketsweep.engine.executors.gpu import launches
-from marketsweep.engine.executors.gpu import run as _on_card
-from marketsweep.engine.executors.gpu.field_cache import KeptFields
+from marketsweep.engine.executors.gpu import run as device_run
+from marketsweep.engine.executors.gpu.field_cache import FieldCache
 from marketsweep.engine.executors.gpu.launches import launches_of
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Derivation, Plan, make_plan
@@ -36,20 +36,20 @@ from tests.helpers.processor_card import FencedMemory, ProcessorCard
 
 
 def calls() -> list[str]:
-    """Every indicator and occurrence, each output, with the parameters of `kernel_cases`."""
-    found = []
+    """Return calls of every indicator and event function, each output, as in `kernel_cases`."""
+    texts = []
     for case in CASES:
-        given = ", ".join(f"{value:g}" for value in case.parameters)
+        parameters = ", ".join(f"{value:g}" for value in case.parameters)
         if case.kernel in INDICATORS:
-            call = f"{case.kernel}({given})"
-            found += [f"{call}.{out}" for out in INDICATORS[case.kernel].outputs] or [call]
+            call = f"{case.kernel}({parameters})"
+            texts += [f"{call}.{out}" for out in INDICATORS[case.kernel].outputs] or [call]
         elif case.kernel in OCCURRENCES:
             operands = ("close > sma(close, 10)", "volume")[: case.inputs]
-            found.append(f"{case.kernel}({', '.join(operands)}, {given})")
-    return found
+            texts.append(f"{case.kernel}({', '.join(operands)}, {parameters})")
+    return texts
 
 
-# Steps that become one kernel, and steps that must not: read twice, or of another bar.
+# Steps that are fused, and steps that must not be: read twice, or of another bar.
 ARITHMETIC = [
     "close > 5 and not (open < high) or abs(close - open) / close >= 0.01",
     "-min(high, low[3]) * max(2, volume) + close == open",
@@ -68,8 +68,8 @@ def planned(conditions: list[str], rows: int) -> Plan:
     return make_plan([*map(parse_expression, conditions)], rows)
 
 
-def same(card: _on_card.Card, plan: Plan, panel: Panel) -> None:
-    for got, want in zip(_on_card.run(card, plan, panel), serial.run(plan, panel), strict=True):
+def assert_same_bits(card: device_run.Card, plan: Plan, panel: Panel) -> None:
+    for got, want in zip(device_run.run(card, plan, panel), serial.run(plan, panel), strict=True):
         np.testing.assert_array_equal(bits(got), bits(want))
 
 
@@ -79,7 +79,7 @@ def test_every_indicator_equals_the_processor(
     processor_card: ProcessorCard, rows: int, backwards: bool
 ) -> None:
     processor_card.backwards = backwards
-    same(processor_card, planned(calls(), rows), panel_of(random_bars(300, 70, seed=5)))
+    assert_same_bits(processor_card, planned(calls(), rows), panel_of(random_bars(300, 70, seed=5)))
     used = {kernel.removeprefix("card_") for kernel, *_ in processor_card.launches}
     assert set(cuda.drivers()) <= used
 
@@ -96,7 +96,7 @@ def test_awkward_bars_equal_the_processor(processor_card: ProcessorCard, rows: i
         for name in plan.fields
     ]
     plan = replace(plan, derived=tuple(fields_as_derived))
-    same(processor_card, plan, replace(panel, fields=fields))
+    assert_same_bits(processor_card, plan, replace(panel, fields=fields))
 
 
 @pytest.mark.parametrize("backwards", [False, True])
@@ -107,8 +107,8 @@ def test_arithmetic_equals_the_processor(
     processor_card.backwards = backwards
     panel = panel_of(random_bars(120, 40, seed=6))
     for condition in ARITHMETIC:
-        same(processor_card, planned([condition], rows), panel)
-    same(processor_card, planned(ARITHMETIC, rows), panel)
+        assert_same_bits(processor_card, planned([condition], rows), panel)
+    assert_same_bits(processor_card, planned(ARITHMETIC, rows), panel)
 
 
 @pytest.mark.parametrize("room", [20_000, 1 << 40])
@@ -118,29 +118,29 @@ def test_facts_equal_the_processor(
     monkeypatch.setattr(processor_as_gpu, "size", room)
     condition = "market_cap > 1B and close > sma(20) or name matches 'A*' and rsi(2)[3] < 9"
     columns = ["market_cap * close", "atr(14)"]
-    found, want = (
+    got, want = (
         market.scan(condition, executor=name, columns=columns) for name in ("gpu", "serial")
     )
     assert len(want) > 20
-    assert found.symbols == want.symbols
-    assert found.coverage == want.coverage
+    assert got.symbols == want.symbols
+    assert got.coverage == want.coverage
     for name, column in want.values.items():
-        np.testing.assert_array_equal(bits(found.values[name]), bits(column))
+        np.testing.assert_array_equal(bits(got.values[name]), bits(column))
 
 
 def test_every_preset_equals_the_processor(
     processor_as_gpu: ProcessorCard, market: ms.Market
 ) -> None:
-    """Passes over longer bars, other symbols and ranks included."""
+    """The presets use longer bars, other symbols and ranks."""
     names, saved = presets(), Saved.of(market.store.path)
     with market.view() as view:
-        found, want = (
+        got, want = (
             run_together([Scan(name, executor=which, saved=saved) for name in names], view)
             for which in ("gpu", "serial")
         )
-    for name, one, other in zip(names, found, want, strict=True):
-        assert one.symbols == other.symbols, name
-        np.testing.assert_array_equal(bits(one.close), bits(other.close))
+    for name, left, right in zip(names, got, want, strict=True):
+        assert left.symbols == right.symbols, name
+        np.testing.assert_array_equal(bits(left.close), bits(right.close))
     assert processor_as_gpu.launches
 
 
@@ -148,9 +148,9 @@ def test_every_preset_equals_the_processor(
 
 
 def test_neighbouring_steps_become_one_kernel() -> None:
-    found = launches_of(planned(["close > 5 and volume * close > 20M and open < high"], 1))
-    assert [launch.jobs for launch in found.launches] == [1]
-    assert list(found.fused.values()) == [
+    tables = launches_of(planned(["close > 5 and volume * close > 20M and open < high"], 1))
+    assert [launch.jobs for launch in tables.launches] == [1]
+    assert list(tables.fused.values()) == [
         "and_of(and_of(greater_of(x(0), x(1)), greater_of(multiply_of(x(2), x(0)), x(3))), "
         "less_of(x(4), x(5)))"
     ]
@@ -167,25 +167,25 @@ def test_a_sweep_has_as_few_launches_as_one_variant() -> None:
 
 def test_jobs_of_one_level_read_nothing_of_each_other() -> None:
     plan = planned([*calls(), *ARITHMETIC], 30)
-    found = launches_of(plan)
-    written: dict[int, int] = {}  # by which launch each row of the scratch buffer was, at last
-    for number, launch in enumerate(found.launches):
-        for job in found.jobs[launch.first : launch.first + launch.jobs]:
+    tables = launches_of(plan)
+    written: dict[int, int] = {}  # number of the last launch that wrote each scratch row
+    for number, launch in enumerate(tables.launches):
+        for job in tables.jobs[launch.first : launch.first + launch.jobs]:
             for out in job["out"][job["out"] >= 0].tolist():
                 rows = range(out, out + int(job["rows"]))
                 assert all(written.get(row) != number for row in rows)
                 written |= dict.fromkeys(rows, number)
-    assert max(written) + 1 == found.scratch_rows
+    assert max(written) + 1 == tables.scratch_rows
 
 
 def test_more_jobs_than_a_grid_takes_are_more_launches(
     processor_card: ProcessorCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (launches, _on_card):
+    for module in (launches, device_run):
         monkeypatch.setattr(module, "MOST_JOBS", 3)
     card, plan = ProcessorCard(processor_card.folder), planned([*calls(), *ARITHMETIC], 2)
     launches_of.cache_clear()
-    same(card, plan, panel_of(random_bars(300, 70, seed=5)))
+    assert_same_bits(card, plan, panel_of(random_bars(300, 70, seed=5)))
     launches_of.cache_clear()
     assert max(grid[2] for _, grid, _ in card.launches) == 3
 
@@ -198,7 +198,7 @@ def test_blocks_of_tiles_give_the_same_as_all_at_once(processor_card: ProcessorC
     tiles = set()
     for room, to_keep in ((1, 1), (500_000, 1), (500_000, 1 << 40), (1 << 40, 1 << 40)):
         card = ProcessorCard(processor_card.folder, room, to_keep)
-        same(card, plan, panel)
+        assert_same_bits(card, plan, panel)
         tiles |= {grid[0] for _, grid, _ in card.launches}
     assert len(tiles) > 2
     assert max(tiles) == panel.tiles
@@ -208,19 +208,19 @@ def test_blocks_of_tiles_give_the_same_as_all_at_once(processor_card: ProcessorC
 def test_fields_are_copied_once_and_go_with_their_panel(processor_card: ProcessorCard) -> None:
     card = ProcessorCard(processor_card.folder)
     plan, panel = planned(["close > sma(20)", "open > 1"], 3), panel_of(random_bars(90, 70, seed=8))
-    same(card, plan, panel)
+    assert_same_bits(card, plan, panel)
     gc.collect()
-    kept = set(card.memory)
-    assert sum(memory.size for memory in kept) == 2 * panel.fields["close"].nbytes
-    same(card, plan, replace(panel, fields=dict(panel.fields)))
+    cached = set(card.memory)
+    assert sum(memory.size for memory in cached) == 2 * panel.fields["close"].nbytes
+    assert_same_bits(card, plan, replace(panel, fields=dict(panel.fields)))
     gc.collect()
-    assert set(card.memory) == kept
-    del panel, kept
+    assert set(card.memory) == cached
+    del panel, cached
     gc.collect()
     assert not card.memory
 
 
-def test_kept_fields_stay_within_their_room() -> None:
+def test_cached_fields_stay_within_their_room() -> None:
     uploaded: list[float] = []
 
     def upload(field: NDArray[np.float64]) -> FencedMemory:
@@ -228,22 +228,22 @@ def test_kept_fields_stay_within_their_room() -> None:
         return FencedMemory(field.nbytes)
 
     fields = [np.full(10, float(i)) for i in range(5)]
-    kept = KeptFields(240, upload)
-    first = kept.keep(fields[:3])
-    assert kept.keep(fields[:3]) == first
-    assert kept.keep(fields[:1]) == first[:1]
-    assert kept.keep([fields[2], fields[3]])[0] is first[2]  # 1, used before 0, makes room
-    assert kept.keep(fields[:1]) == first[:1]
+    cache = FieldCache(240, upload)
+    first = cache.keep(fields[:3])
+    assert cache.keep(fields[:3]) == first
+    assert cache.keep(fields[:1]) == first[:1]
+    assert cache.keep([fields[2], fields[3]])[0] is first[2]  # field 1 is the least recently used
+    assert cache.keep(fields[:1]) == first[:1]
     assert uploaded == [0, 1, 2, 3]
-    assert kept.keep(fields)[3:] == [None, None]
-    assert kept.keep([np.zeros(31)]) == [None]
+    assert cache.keep(fields)[3:] == [None, None]
+    assert cache.keep([np.zeros(31)]) == [None]
 
 
 # -- searches and tallies
 
 
 def with_sessions(panel: Panel) -> Panel:
-    """Every bar is of a session, and each symbol looked at in some of them."""
+    """Add session numbers, and evaluate each symbol in some sessions."""
     numbers = np.where(
         np.isnan(panel.fields["close"]), np.nan, np.arange(float(panel.rows))[:, None]
     )
@@ -265,13 +265,15 @@ def test_a_search_equals_the_processor(
     panel = with_sessions(panel_of(random_bars(90, 100, seed=3)))
     for columns in ([], ["close", "rsi(5)"]):
         plan = planned([condition, *columns], 60)
-        got, want = _on_card.search(card, plan, panel), serial.search(plan, panel)
+        got, want = device_run.search(card, plan, panel), serial.search(plan, panel)
         np.testing.assert_array_equal(got.evaluated, want.evaluated)
         assert len(got.places) == len(want.places) == len(got.values)
-        mine, theirs = (np.lexsort((one.sessions, one.places)) for one in (got, want))
-        np.testing.assert_array_equal(got.places[mine], want.places[theirs])
-        np.testing.assert_array_equal(got.sessions[mine], want.sessions[theirs])
-        np.testing.assert_array_equal(bits(got.values[mine]), bits(want.values[theirs]))
+        got_order, want_order = (
+            np.lexsort((result.sessions, result.places)) for result in (got, want)
+        )
+        np.testing.assert_array_equal(got.places[got_order], want.places[want_order])
+        np.testing.assert_array_equal(got.sessions[got_order], want.sessions[want_order])
+        np.testing.assert_array_equal(bits(got.values[got_order]), bits(want.values[want_order]))
     assert want.evaluated.sum() > 300
 
 
@@ -279,7 +281,7 @@ def test_a_search_equals_the_processor(
 def test_a_tally_equals_the_processor(processor_card: ProcessorCard, room: int) -> None:
     card = ProcessorCard(processor_card.folder, room)
     bars = panel_of(random_bars(90, 100, seed=3))
-    either = "close > 40 or rsi(80) > 50"  # of which one may be known without the other
+    either = "close > 40 or rsi(80) > 50"  # one side may be known without the other
     texts = ["close > sma(20)", "1 < 2", "close < 0", "rsi(80) > 50", either, "close > sma(20)"]
     for panel, rows, first in (
         (bars, 1, 0),
@@ -287,13 +289,13 @@ def test_a_tally_equals_the_processor(processor_card: ProcessorCard, room: int) 
         (some_spans(with_sessions(bars), 33), 57, 33),
     ):
         plan = planned(texts, rows)
-        got, want = _on_card.tally(card, plan, panel, first), serial.tally(plan, panel, first)
+        got, want = device_run.tally(card, plan, panel, first), serial.tally(plan, panel, first)
         np.testing.assert_array_equal(got, want)
         assert want.sum() > 200
 
 
 def some_spans(panel: Panel, first: int) -> Panel:
-    """With nothing looked at before a session."""
+    """Return the panel with no span before a session."""
     assert panel.spans is not None
     begin, end, bars = panel.spans
     return replace(panel, spans=np.array([np.maximum(begin, first), end, bars]))

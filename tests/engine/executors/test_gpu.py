@@ -1,4 +1,4 @@
-"""`--executor gpu` and `auto`: what is said without a card, and that one gives the same bits."""
+"""`--executor gpu` and `auto`: the errors without a card, and equal bits with one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ from marketsweep.errors import ExecutorError, UsageError
 from marketsweep.language.presets import Saved, presets
 from marketsweep.scan.scan import Scan, run_together
 from marketsweep.store.store import Store
-from tests.engine.executors.test_card import ARITHMETIC, calls, planned, same, with_sessions
+from tests.engine.executors.test_card import (
+    ARITHMETIC,
+    assert_same_bits,
+    calls,
+    planned,
+    with_sessions,
+)
 from tests.helpers.command import refused
 from tests.helpers.kernel_cases import bits
 from tests.helpers.markets import LAST, example_bars, panel_of, random_bars, sessions_of, store_of
@@ -33,8 +39,8 @@ from tests.helpers.processor_card import FencedMemory, ProcessorCard
 from tests.test_public_names import imported_by
 
 
-def why_not() -> str:
-    """Why there is no card to test on; empty where there is one."""
+def missing_card_reason() -> str:
+    """Return why there is no card to test on; "" if there is one."""
     try:
         gpu.card()
     except UsageError as error:
@@ -44,7 +50,7 @@ def why_not() -> str:
 
 @pytest.fixture
 def a_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """One whose card is looked for anew, and again after the test."""
+    """Forget the card before and after the test, so that it is looked up again."""
     gpu.card.cache_clear()
     yield monkeypatch
     gpu.card.cache_clear()
@@ -69,7 +75,7 @@ def test_without_a_driver_it_says_so(a_machine: pytest.MonkeyPatch, market: ms.M
 
 
 class CudaError(RuntimeError):
-    """As CuPy's are."""
+    """Stands for CuPy's errors."""
 
 
 def no_device() -> int:
@@ -83,10 +89,10 @@ def no_device() -> int:
         (12020, "finds no GPU .cudaErrorNoDevice: no CUDA-capable device is detected.: use --exec"),
     ],
 )
-def test_of_a_machine_without_a_usable_card(
+def test_a_machine_without_a_usable_card(
     a_machine: pytest.MonkeyPatch, driver: int, said: str
 ) -> None:
-    """What CuPy says of such machines, which this one is not."""
+    """Simulate what CuPy reports on such machines."""
     runtime = SimpleNamespace(
         driverGetVersion=lambda: driver,
         runtimeGetVersion=lambda: 12090,
@@ -106,7 +112,7 @@ def test_of_a_machine_without_a_usable_card(
         (RuntimeError('Failure finding "libnvrtc.so.12"'), "finds no NVRTC.*pip install"),
     ],
 )
-def test_a_card_that_fails_lets_go_of_all(
+def test_a_failed_card_frees_all_memory(
     processor_card: ProcessorCard, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
     class Failing(ProcessorCard):
@@ -145,7 +151,7 @@ def test_fields_stay_from_scan_to_scan_until_the_data_changes(
             writer.commit(sessions_of(days), "test")
         second = kept_after("close > sma(20)")
         assert len(second) == 2
-        assert not any(one() for one in first)
+        assert not any(reference() for reference in first)
 
 
 def test_nothing_of_it_is_imported_unasked(example_data: Path) -> None:
@@ -176,7 +182,7 @@ def test_auto_measures_and_says_what_it_picked(
     def picked() -> str:
         return market.scan(REFERENCE_SCAN, executor="auto").executor
 
-    assert [picked() for _ in range(3)] == ["auto: threads"] * 3  # too little to be worth a card
+    assert [picked() for _ in range(3)] == ["auto: threads"] * 3  # too little work for a GPU
     monkeypatch.setattr(auto, "WORTH", 1e-6)
     assert [picked() for _ in range(3)] == ["auto: gpu", "auto: gpu", "auto: threads"]
     for key, seconds in auto.measured.items():
@@ -205,36 +211,36 @@ def test_auto_stays_with_threads_where_the_gpu_fails(
 
 @pytest.fixture
 def card() -> Iterator[gpu.CudaCard]:
-    """The machine's, with memory that holds garbage."""
-    if reason := why_not():
+    """The machine's card, with garbage in its memory."""
+    if reason := missing_card_reason():
         pytest.skip(reason)
     card = gpu.card()
-    card.let_go()
-    garbage = card.upload(np.full(1 << 26, 7.2e286))  # 512 MB, of which the pool gives out next
+    card.free_memory()
+    garbage = card.upload(np.full(1 << 26, 7.2e286))  # 512 MB that the pool hands out next
     del garbage
     yield card
-    card.let_go()
+    card.free_memory()
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("rows", [1, 60, 400])
 def test_every_indicator_on_the_card(card: gpu.CudaCard, rows: int) -> None:
-    """To the bit: no kernel uses more than + - * / and square roots."""
-    same(card, planned(calls(), rows), panel_of(random_bars(300, 70, seed=5)))
-    same(card, planned(ARITHMETIC, rows), panel_of(random_bars(300, 70, seed=6)))
+    """Bits are equal: no kernel uses more than + - * / and square roots."""
+    assert_same_bits(card, planned(calls(), rows), panel_of(random_bars(300, 70, seed=5)))
+    assert_same_bits(card, planned(ARITHMETIC, rows), panel_of(random_bars(300, 70, seed=6)))
 
 
 @pytest.mark.gpu
 def test_every_preset_on_the_card(card: gpu.CudaCard, market: ms.Market) -> None:
     names, saved = presets(), Saved.of(market.store.path)
     with market.view() as view:
-        found, want = (
+        got, want = (
             run_together([Scan(name, executor=which, saved=saved) for name in names], view)
             for which in ("gpu", "serial")
         )
-    for name, one, other in zip(names, found, want, strict=True):
-        assert one.symbols == other.symbols, name
-        np.testing.assert_array_equal(bits(one.close), bits(other.close))
+    for name, left, right in zip(names, got, want, strict=True):
+        assert left.symbols == right.symbols, name
+        np.testing.assert_array_equal(bits(left.close), bits(right.close))
 
 
 @pytest.mark.gpu
@@ -244,15 +250,15 @@ def test_searches_and_tallies_on_the_card(card: gpu.CudaCard) -> None:
     np.testing.assert_array_equal(gpu.tally(plan, panel, 3), serial.tally(plan, panel, 3))
     got, want = gpu.search(plan, panel), serial.search(plan, panel)
     np.testing.assert_array_equal(got.evaluated, want.evaluated)
-    mine, theirs = (np.lexsort((one.sessions, one.places)) for one in (got, want))
-    np.testing.assert_array_equal(got.places[mine], want.places[theirs])
-    np.testing.assert_array_equal(bits(got.values[mine]), bits(want.values[theirs]))
+    got_order, want_order = (np.lexsort((result.sessions, result.places)) for result in (got, want))
+    np.testing.assert_array_equal(got.places[got_order], want.places[want_order])
+    np.testing.assert_array_equal(bits(got.values[got_order]), bits(want.values[want_order]))
 
 
 @pytest.mark.gpu
 def test_blocks_on_the_card(card: gpu.CudaCard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(card, "room", lambda: 500_000)
-    same(card, planned([REFERENCE_SCAN], 9), panel_of(random_bars(500, 330, seed=7)))
+    assert_same_bits(card, planned([REFERENCE_SCAN], 9), panel_of(random_bars(500, 330, seed=7)))
 
 
 @pytest.mark.gpu
@@ -260,9 +266,9 @@ def test_the_card_gets_its_memory_back(card: gpu.CudaCard) -> None:
     plan, panel = planned([REFERENCE_SCAN], 1), panel_of(random_bars(500, 330, seed=7))
     sizes = []
     for _ in range(3):
-        same(card, plan, panel)
+        assert_same_bits(card, plan, panel)
         gc.collect()
-        sizes.append(card._pool.used_bytes())  # it gives out steps of 512
+        sizes.append(card._pool.used_bytes())  # the pool allocates multiples of 512 bytes
     fields = sum(panel.fields[name].nbytes for name in plan.fields)
     assert sizes == sizes[:1] * 3
     assert fields <= sizes[0] <= fields + 512 * len(plan.fields)
@@ -276,4 +282,4 @@ def test_too_large_a_plan_is_one_sentence(card: gpu.CudaCard) -> None:
     with pytest.raises(MemoryError):
         card.empty(1 << 50)
     with pytest.raises(ExecutorError, match="too little free memory"):
-        gpu._asked(lambda device, *_: device.empty(1 << 50), planned(["close > 1"], 1), None)  # type: ignore[arg-type]
+        gpu._call_on_card(lambda device, *_: device.empty(1 << 50), planned(["close > 1"], 1), None)  # type: ignore[arg-type]

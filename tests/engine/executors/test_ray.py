@@ -1,4 +1,4 @@
-"""The ray executor on a cluster of two nodes, both on this machine."""
+"""The ray executor on a cluster of two nodes on this machine."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Nodes:
 
 @pytest.fixture(scope="module", autouse=True)
 def _token() -> Iterator[None]:
-    """A token of its own, or Ray writes one under the home folder."""
+    """Set a token, because Ray would write one under the home folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", TOKEN)
@@ -97,24 +97,24 @@ def nodes() -> Iterator[Nodes]:
     from marketsweep.engine.executors.ray.executor import close
 
     try:
-        found = Nodes()
+        pair = Nodes()
     except Exception as error:  # Ray's own, before anything of ours: no shared memory, no address
         pytest.skip(f"Ray starts no cluster on this machine: {error}")
-    yield found
+    yield pair
     close()
-    found.cluster.shutdown()
+    pair.cluster.shutdown()
 
 
 @pytest.fixture(autouse=True)
 def _many_tasks(_token: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small panels make as many tasks as large ones would."""
+    """Let small panels make as many tasks as large ones."""
     import marketsweep.engine.executors.ray.executor as module
 
     monkeypatch.setattr(module, "_TASK_S", 1e-9)
 
 
-def same_bits(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> None:
-    np.testing.assert_array_equal(mine.view(np.int64), theirs.view(np.int64))
+def assert_same_bits(got: NDArray[np.float64], want: NDArray[np.float64]) -> None:
+    np.testing.assert_array_equal(got.view(np.int64), want.view(np.int64))
 
 
 def plan_of(*expressions: str, rows: int = 1) -> Plan:
@@ -141,86 +141,91 @@ def panel() -> Panel:
     ],
 )
 def test_a_scan_is_the_same_to_the_bit(market: ms.Market, nodes: Nodes, condition: str) -> None:
-    here = market.scan(condition, executor="serial")
-    there = market.scan(condition, executor=nodes.ray())
-    assert there.symbols == here.symbols
-    assert there.coverage == here.coverage
-    assert there.executor == "ray"
-    for name, column in here.values.items():
-        same_bits(there.values[name], column)
-    told = there.distribution
-    assert told is not None
-    assert (told.workers, len(told.nodes), told.run_again) == (2, 2, 0)
-    assert f"{told.tasks} tasks by 2 workers on 2 nodes" in there.receipt
+    serial = market.scan(condition, executor="serial")
+    remote = market.scan(condition, executor=nodes.ray())
+    assert remote.symbols == serial.symbols
+    assert remote.coverage == serial.coverage
+    assert remote.executor == "ray"
+    for name, column in serial.values.items():
+        assert_same_bits(remote.values[name], column)
+    report = remote.distribution
+    assert report is not None
+    assert (report.workers, len(report.nodes), report.run_again) == (2, 2, 0)
+    assert f"{report.tasks} tasks by 2 workers on 2 nodes" in remote.receipt
 
 
 def test_signals_and_sweeps_are_the_same(market: ms.Market, nodes: Nodes) -> None:
-    here = market.signals("rank(roc(20)) <= 3 and rsi(14) < 70", since="2016-10-03")
-    there = market.signals(
+    serial = market.signals("rank(roc(20)) <= 3 and rsi(14) < 70", since="2016-10-03")
+    remote = market.signals(
         "rank(roc(20)) <= 3 and rsi(14) < 70", since="2016-10-03", executor=nodes.ray()
     )
-    assert there.symbols == here.symbols
-    assert there.sessions == here.sessions
-    assert "on 2 nodes" in there.receipt
+    assert remote.symbols == serial.symbols
+    assert remote.sessions == serial.sessions
+    assert "on 2 nodes" in remote.receipt
     values = {"n": range(5, 9), "t": range(20, 40, 5)}
     for days in ({}, {"since": "2016-12-01"}):
-        one = market.sweep("rsi({n}) < {t}", **values, **days)  # type: ignore[arg-type]
-        two = market.sweep("rsi({n}) < {t}", executor=nodes.ray(), **values, **days)  # type: ignore[arg-type]
-        np.testing.assert_array_equal(one.matches, two.matches)
-        np.testing.assert_array_equal(one.evaluated, two.evaluated)
-        assert " by 2 workers on " in two.receipt
-        assert two.to_dict()["ray"]["run_again"] == 0
+        serial_sweep = market.sweep("rsi({n}) < {t}", **values, **days)  # type: ignore[arg-type]
+        remote_sweep = market.sweep("rsi({n}) < {t}", executor=nodes.ray(), **values, **days)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(serial_sweep.matches, remote_sweep.matches)
+        np.testing.assert_array_equal(serial_sweep.evaluated, remote_sweep.evaluated)
+        assert " by 2 workers on " in remote_sweep.receipt
+        assert remote_sweep.to_dict()["ray"]["run_again"] == 0
 
 
-def test_whatever_an_executor_is_asked_for(panel: Panel, nodes: Nodes) -> None:
+def test_runs_searches_and_tallies_are_the_same(panel: Panel, nodes: Nodes) -> None:
     plan = plan_of("close > sma(20)", "rsi(14)", rows=50)
-    for mine, theirs in zip(
+    for got, want in zip(
         executor(nodes.ray())(plan, panel), executor("serial")(plan, panel), strict=True
     ):
-        same_bits(mine, theirs)
-    found, expected = searcher(nodes.ray())(plan, panel), searcher("serial")(plan, panel)
-    np.testing.assert_array_equal(found.evaluated, expected.evaluated)
+        assert_same_bits(got, want)
+    result, expected = searcher(nodes.ray())(plan, panel), searcher("serial")(plan, panel)
+    np.testing.assert_array_equal(result.evaluated, expected.evaluated)
     hits = [
         sorted(
-            zip(one.places.tolist(), one.sessions.tolist(), one.values[:, 0].tolist(), strict=True)
+            zip(
+                search.places.tolist(),
+                search.sessions.tolist(),
+                search.values[:, 0].tolist(),
+                strict=True,
+            )
         )
-        for one in (found, expected)
+        for search in (result, expected)
     ]
     assert hits[0] == hits[1]
     assert len(hits[0]) > 100
     np.testing.assert_array_equal(tallier(nodes.ray())(plan, panel), tallier("serial")(plan, panel))
 
 
-def test_what_is_read_at_matches_alone(panel: Panel, nodes: Nodes) -> None:
-    """Of two conditions, of which one has no match; of a third result everything is read."""
+def test_columns_that_are_read_only_at_matches(panel: Panel, nodes: Nodes) -> None:
+    """One of two conditions has no match; a third result is read everywhere."""
     expressions = "close < sma(20)", "volume", "close > 2 * sma(5)", "high", "rsi(14)"
     plan = replace(plan_of(*expressions), read_where=(0, 0, 2, 2, None))
-    found = executor(nodes.ray(block=32))(plan, panel)
-    everything = executor("serial")(plan, panel)
-    held, none = everything[0][0] == 1.0, everything[2][0] == 1.0
-    assert 0 < np.count_nonzero(held) < len(held)
-    assert not none.any()
-    for column, whole, where in zip(
-        found, everything, (held, held, none, none, held | True), strict=True
+    got = executor(nodes.ray(block=32))(plan, panel)
+    want = executor("serial")(plan, panel)
+    is_match, no_match = want[0][0] == 1.0, want[2][0] == 1.0
+    assert 0 < np.count_nonzero(is_match) < len(is_match)
+    assert not no_match.any()
+    for column, want_column, mask in zip(
+        got, want, (is_match, is_match, no_match, no_match, is_match | True), strict=True
     ):
-        same_bits(column, np.where(where, whole, np.nan))
+        assert_same_bits(column, np.where(mask, want_column, np.nan))
 
 
 def test_scans_that_need_more_than_their_matches(
     tmp_path: Path, market: ms.Market, nodes: Nodes
 ) -> None:
-    """One that is explained, several in one pass, an incremental one after one of threads."""
+    """A funnel, several scans in one pass, and an incremental scan after one on threads."""
     condition, conditions = "rsi(5) < 20 and close > sma(10)", ["close > sma(50)", "rsi(3) < 0"]
-    here = market.scan(condition, funnel=True, near=5)
-    there = market.scan(condition, funnel=True, near=5, executor=nodes.ray())
-    assert (there.symbols, there.funnel, there.near) == (here.symbols, here.funnel, here.near)
-    scans = [Scan(one, columns=("atr(5)",), executor=nodes.ray()) for one in conditions]
+    local = market.scan(condition, funnel=True, near=5)
+    remote = market.scan(condition, funnel=True, near=5, executor=nodes.ray())
+    assert (remote.symbols, remote.funnel, remote.near) == (local.symbols, local.funnel, local.near)
+    scans = [Scan(text, columns=("atr(5)",), executor=nodes.ray()) for text in conditions]
     with market.view() as view:
-        together = run_together(scans, view)
-    for one, alone in zip(together, conditions, strict=True):
-        two = market.scan(alone, columns="atr(5)")
-        assert (one.symbols, one.coverage) == (two.symbols, two.coverage)
-        same_bits(one.values["atr(5)"], two.values["atr(5)"])
+        results = run_together(scans, view)
+    for hits, text in zip(results, conditions, strict=True):
+        alone = market.scan(text, columns="atr(5)")
+        assert (hits.symbols, hits.coverage) == (alone.symbols, alone.coverage)
+        assert_same_bits(hits.values["atr(5)"], alone.values["atr(5)"])
     bars = example_bars().filter(pl.col("symbol").str.starts_with("A"))
     store_of(tmp_path, bars).close()
     with ms.open(tmp_path) as few:
@@ -232,10 +237,10 @@ def test_scans_that_need_more_than_their_matches(
         assert again.symbols == few.scan(condition).symbols
 
 
-def test_a_panel_of_nobody(nodes: Nodes) -> None:
-    nobody = panel_of({name: bars[:, :0] for name, bars in random_bars(30, 2).items()})
-    (found,) = executor(nodes.ray())(plan_of("close > sma(20)"), nobody)
-    assert found.shape == (1, 0)
+def test_a_panel_without_symbols(nodes: Nodes) -> None:
+    empty = panel_of({name: bars[:, :0] for name, bars in random_bars(30, 2).items()})
+    (result,) = executor(nodes.ray())(plan_of("close > sma(20)"), empty)
+    assert result.shape == (1, 0)
 
 
 def test_a_time_limit_ends_an_evaluation(panel: Panel, nodes: Nodes) -> None:
@@ -243,7 +248,7 @@ def test_a_time_limit_ends_an_evaluation(panel: Panel, nodes: Nodes) -> None:
     here = executor("serial")(plan, panel)
     with time_limit(1e-4), pytest.raises(ms.TimedOut):
         executor(nodes.ray())(plan, panel)
-    same_bits(executor(nodes.ray())(plan, panel)[0], here[0])
+    assert_same_bits(executor(nodes.ray())(plan, panel)[0], here[0])
 
 
 # -- what travels, and what stays
@@ -251,22 +256,22 @@ def test_a_time_limit_ends_an_evaluation(panel: Panel, nodes: Nodes) -> None:
 
 def test_only_what_a_plan_needs_is_put_and_once(panel: Panel, nodes: Nodes) -> None:
     def put(plan: Plan, cluster: Ray) -> int:
-        done = Distribution()
-        executor(cluster, done=done)(plan, panel)
-        return done.sent_bytes
+        report = Distribution()
+        executor(cluster, done=report)(plan, panel)
+        return report.sent_bytes
 
     cluster, field = nodes.ray(block=64), 8 * TILE * panel.tiles * panel.rows
     assert put(plan_of("close > sma(20)"), cluster) == field
     assert put(plan_of("close > sma(20)"), cluster) == 0
     assert put(plan_of("close > sma(50)"), cluster) == 0
-    # Nor the sessions, which the panel has as well, where matches alone are asked for.
+    # Session numbers, which the panel has too, are not sent if only matches are read.
     assert put(replace(plan_of("close > sma(30)"), read_where=(0,)), cluster) == 0
     assert put(plan_of("high > sma(20)"), cluster) == field
     assert put(plan_of("low > volume and low > high"), cluster) == 2 * field
 
 
 def test_only_the_rows_that_a_plan_needs_travel(market: ms.Market, nodes: Nodes) -> None:
-    """Of a panel, too, that was loaded for a plan that needs more."""
+    """This holds too for a panel that was loaded for a longer plan."""
 
     def put(condition: str) -> int:
         hits = market.scan(condition, executor=nodes.ray())
@@ -274,23 +279,23 @@ def test_only_the_rows_that_a_plan_needs_travel(market: ms.Market, nodes: Nodes)
         here = market.scan(condition)
         assert hits.symbols == here.symbols
         for name, column in here.values.items():
-            same_bits(hits.values[name], column)
+            assert_same_bits(hits.values[name], column)
         return hits.distribution.sent_bytes
 
     deep, middle, shallow = "close > 1.2 * sma(200)", "rsi(5) < 20", "close > sma(10) and open > 5"
     market.scan(deep, columns="open")
     bars = 8 * len(market.scan("close > 0", min_coverage=0).symbols)
     first = put(shallow)
-    # Of quotes that stand still it is more.
+    # Unchanged quotes need more bars.
     assert 3 * 11 * bars < first < 3 * 60 * bars
     assert put(shallow) == 0
     assert 2 * 100 * bars < put(middle) < 2 * 190 * bars
-    # Blocks with quotes that stood still for long have that many already.
+    # Blocks with long unchanged quotes have that many bars already.
     assert 2 * 100 * bars < put(deep) <= 2 * 252 * bars
     assert put(middle) == put(shallow) == 0
 
 
-def test_blocks_are_let_go_with_their_panel(nodes: Nodes) -> None:
+def test_blocks_are_freed_with_their_panel(nodes: Nodes) -> None:
     from marketsweep.engine.executors.ray.cluster import connected
 
     blocks = connected(nodes.ray()).blocks
@@ -304,7 +309,7 @@ def test_blocks_are_let_go_with_their_panel(nodes: Nodes) -> None:
     assert len(blocks) == before
 
 
-def test_new_data_is_put_and_the_old_let_go(tmp_path: Path, nodes: Nodes) -> None:
+def test_new_data_is_put_and_old_data_is_freed(tmp_path: Path, nodes: Nodes) -> None:
     from marketsweep.engine.executors.ray.cluster import connected
 
     bars = example_bars().filter(pl.col("symbol").is_in(["AAPL", "MSFT", "XOM", "GE"]))
@@ -319,8 +324,8 @@ def test_new_data_is_put_and_the_old_let_go(tmp_path: Path, nodes: Nodes) -> Non
         assert first.distribution is not None
         assert again.distribution is not None
         assert first.distribution.sent_bytes > 0 == again.distribution.sent_bytes
-        kept = len(blocks)
-        assert kept > before
+        stored = len(blocks)
+        assert stored > before
         with store_of(tmp_path, bars.filter(pl.col("date") == LAST)):
             pass
         newer = market.scan("close > 0", executor=nodes.ray())
@@ -328,7 +333,7 @@ def test_new_data_is_put_and_the_old_let_go(tmp_path: Path, nodes: Nodes) -> Non
         assert newer.distribution is not None
         assert newer.distribution.sent_bytes > 0
         gc.collect()
-        assert len(blocks) == kept
+        assert len(blocks) == stored
         assert newer.symbols == market.scan("close > 0").symbols
 
 
@@ -336,36 +341,36 @@ def test_an_object_store_that_is_full_spills(nodes: Nodes) -> None:
     import ray
 
     executor(nodes.ray())(plan_of("close > 1"), panel_of(random_bars(30, 40)))
-    held = [ray.put(np.full(10 * _MB // 8, float(n))) for n in range(9)]
+    references = [ray.put(np.full(10 * _MB // 8, float(n))) for n in range(9)]
     panel = panel_of(random_bars(400, 3200, seed=9))  # 10 MB a field
     plan = plan_of("close > sma(300)", "high + low * volume - open")
-    for mine, theirs in zip(
+    for got, want in zip(
         executor(nodes.ray())(plan, panel), executor("serial")(plan, panel), strict=True
     ):
-        same_bits(mine, theirs)
-    for n, reference in enumerate(held):
+        assert_same_bits(got, want)
+    for n, reference in enumerate(references):
         assert float(ray.get(reference)[-1]) == n
 
 
-# -- where workers are
+# -- placement of workers
 
 
-def places(nodes: Nodes, cluster: Ray) -> list[str]:
-    """The node of each worker."""
+def worker_nodes(nodes: Nodes, cluster: Ray) -> list[str]:
+    """Return the node of each worker."""
     from ray.util.placement_group import placement_group_table
 
     executor(cluster)(plan_of("close > 1"), panel_of(random_bars(30, 40)))
-    (group,) = (one for one in placement_group_table().values() if one["state"] != "REMOVED")
+    (group,) = (entry for entry in placement_group_table().values() if entry["state"] != "REMOVED")
     return list(group["bundles_to_node_id"].values())
 
 
 def test_workers_are_spread_or_packed(nodes: Nodes) -> None:
-    assert len(set(places(nodes, nodes.ray()))) == 2
-    assert len(set(places(nodes, nodes.ray(pack=True)))) == 1
+    assert len(set(worker_nodes(nodes, nodes.ray()))) == 2
+    assert len(set(worker_nodes(nodes, nodes.ray(pack=True)))) == 1
 
 
 def test_by_itself_it_takes_all_processors(nodes: Nodes) -> None:
-    assert len(set(places(nodes, Ray(nodes.address)))) == 2
+    assert len(set(worker_nodes(nodes, Ray(nodes.address)))) == 2
     from marketsweep.engine.executors.ray.cluster import connected
 
     cluster = connected(Ray(nodes.address))
@@ -383,11 +388,11 @@ def test_more_workers_than_there_is_room_for(nodes: Nodes) -> None:
         executor(nodes.ray(1, 3))(plan_of("close > 1"), panel_of(random_bars(30, 40)))
 
 
-# -- what is lost
+# -- lost workers and nodes
 
 
 def heavy() -> tuple[Plan, Panel]:
-    """Some seconds of work: so a task is under way for a while."""
+    """Return a plan and panel of some seconds of work, so that tasks run for a while."""
     lines = [f"close > bbands({n}, 2).upper" for n in range(10, 110)]
     return plan_of(*lines, rows=130), with_sessions(panel_of(random_bars(240, 4000, seed=4)))
 
@@ -406,46 +411,46 @@ def test_a_node_is_killed_in_mid_scan(nodes: Nodes) -> None:
             nodes.cluster.remove_node(nodes.second, allow_graceful=False)
 
     done = Distribution()
-    found = tallier(nodes.ray(progress=kill, block=64), done=done)(plan, panel)
-    np.testing.assert_array_equal(found, serial_tallies(plan, panel))
+    tallies = tallier(nodes.ray(progress=kill, block=64), done=done)(plan, panel)
+    np.testing.assert_array_equal(tallies, serial_tallies(plan, panel))
     assert killed[0] > 2
     assert done.run_again > 0
     assert f"{done.run_again} task" in str(done)
     assert "run again, since a worker was lost" in str(done)
     nodes.second = nodes.add()
     assert all_is_free(nodes)
-    # All the workers that were asked for are there again.
+    # All requested workers are available again.
     done = Distribution()
     executor(nodes.ray(), done=done)(plan_of("close > 1"), panel)
     assert (done.workers, len(done.nodes), done.run_again) == (2, 2, 0)
 
 
-def workers_of_ours() -> list[int]:
-    """Processes that evaluate now, on this test's own cluster."""
-    found = []
+def busy_workers() -> list[int]:
+    """Return the processes of this test's cluster that are evaluating now."""
+    processes = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            at_work = (folder / "cmdline").read_bytes().startswith(b"ray::Worker.work")
-            if at_work and TOKEN.encode() in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
+            is_working = (folder / "cmdline").read_bytes().startswith(b"ray::Worker.work")
+            if is_working and TOKEN.encode() in (folder / "environ").read_bytes():
+                processes.append(int(folder.name))
         except OSError:
             continue
-    return found
+    return processes
 
 
 class Killer(threading.Thread):
-    """Kills every process that evaluates, so many times or until it is stopped."""
+    """Kills evaluating processes, a number of times or until it is stopped."""
 
     def __init__(self, most: int) -> None:
         super().__init__(daemon=True)
-        self.left = most
+        self.remaining = most
         self.stopped = threading.Event()
 
     def run(self) -> None:
-        while self.left and not self.stopped.wait(0.02):
-            for worker in workers_of_ours()[: self.left]:
+        while self.remaining and not self.stopped.wait(0.02):
+            for worker in busy_workers()[: self.remaining]:
                 os.kill(worker, signal.SIGKILL)
-                self.left -= 1
+                self.remaining -= 1
 
     def __enter__(self) -> Killer:
         self.start()
@@ -458,16 +463,16 @@ class Killer(threading.Thread):
 
 def test_a_worker_is_killed_in_mid_scan(nodes: Nodes, capsys: pytest.CaptureFixture[str]) -> None:
     plan, panel = heavy()
-    done = Distribution()
+    report = Distribution()
     with Killer(1) as killer:
-        found = tallier(nodes.ray(block=1024), done=done)(plan, panel)
-    assert killer.left == 0
-    np.testing.assert_array_equal(found, serial_tallies(plan, panel))
-    assert done.run_again >= 1
+        tallies = tallier(nodes.ray(block=1024), done=report)(plan, panel)
+    assert killer.remaining == 0
+    np.testing.assert_array_equal(tallies, serial_tallies(plan, panel))
+    assert report.run_again >= 1
     assert capsys.readouterr().out == ""  # where answers go
 
 
-def test_what_is_lost_again_and_again_fails_it_all(nodes: Nodes) -> None:
+def test_a_task_lost_three_times_fails_the_evaluation(nodes: Nodes) -> None:
     plan, panel = heavy()
     with (
         Killer(1000),
@@ -477,7 +482,7 @@ def test_what_is_lost_again_and_again_fails_it_all(nodes: Nodes) -> None:
     assert ExecutorError.exit_code == 6
 
 
-def test_what_a_task_raises_fails_it_all(nodes: Nodes) -> None:
+def test_an_error_in_a_task_fails_the_evaluation(nodes: Nodes) -> None:
     panel = panel_of(random_bars(60, 40))
     broken = make_plan([parse_expression("sma(20)")])
     broken = replace(broken, operations=(broken.operations[0]._replace(kernel="none"),))
@@ -485,7 +490,7 @@ def test_what_a_task_raises_fails_it_all(nodes: Nodes) -> None:
         executor(nodes.ray())(broken, panel)
 
 
-# -- who answers at an address
+# -- addresses
 
 
 @pytest.fixture(scope="module")
@@ -497,7 +502,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_command(data: Path, nodes: Nodes) -> None:
-    done = process(
+    result = process(
         *("scan", "close > sma(20)", "--executor", "ray", "--ray-address", nodes.address),
         *(
             "--ray-workers",
@@ -512,8 +517,8 @@ def test_the_command(data: Path, nodes: Nodes) -> None:
             "0",
         ),
     )
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr
+    answer = json.loads(result.stdout)
     assert answer["executor"] == "ray"
     assert answer["ray"] == {
         "workers": 2,
@@ -525,20 +530,20 @@ def test_the_command(data: Path, nodes: Nodes) -> None:
         * TILE
         * 8,  # close and volume; one bar more, if the newest stood still
     }
-    assert "ray: 1 task by 2 workers on 1 node, 0.0 MB put" in done.stderr
+    assert "ray: 1 task by 2 workers on 1 node, 0.0 MB put" in result.stderr
     assert all_is_free(nodes)
 
 
 def all_is_free(nodes: Nodes) -> bool:
-    """Whether, after a while, no processor is reserved by anybody but this process."""
+    """Return True once no processor is reserved; fail after a while."""
     import ray
 
     from marketsweep.engine.executors.ray.cluster import connected
 
     connected(nodes.ray()).release()
-    patience = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _PATIENCE_S
     while ray.available_resources().get("CPU") != 4.0:  # type: ignore[no-untyped-call]
-        assert time.monotonic() < patience
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     return True
 
@@ -546,19 +551,19 @@ def all_is_free(nodes: Nodes) -> bool:
 def test_an_interruption_gives_everything_back(nodes: Nodes, tmp_path: Path) -> None:
     script = tmp_path / "long.py"
     script.write_text(LONG)
-    asking = subprocess.Popen(
+    child = subprocess.Popen(
         [sys.executable, script, nodes.address],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent.parent.parent.parent,
     )
-    assert asking.stdout is not None
-    assert asking.stdout.readline() == "under way\n"
-    asking.send_signal(signal.SIGINT)
-    out, err = asking.communicate(timeout=_PATIENCE_S)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "under way\n"
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=_PATIENCE_S)
     assert out == "interrupted\n", err
-    assert asking.returncode == 0, err
+    assert child.returncode == 0, err
     assert all_is_free(nodes)
 
 
@@ -582,15 +587,15 @@ except KeyboardInterrupt:
 
 
 def refused_at(data: Path, address: str, says: str, **environment: str) -> None:
-    done = process(
+    result = process(
         *("scan", "close > 1", "--executor", "ray", "--ray-address", address, "--data", data),
         **environment,
     )
-    assert_refused(done, 2, says)
-    assert done.stderr.count("\n") == 1
+    assert_refused(result, 2, says)
+    assert result.stderr.count("\n") == 1
 
 
-def test_addresses_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     from marketsweep.engine.executors.ray.executor import close
 
     def refused_there(address: str | None, says: str) -> None:
@@ -609,7 +614,7 @@ def test_addresses_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
                 line.sendall(b"SSH-2.0-x\r\n")
 
         threading.Thread(target=greet, daemon=True).start()
-        ports = [one.getsockname()[1] for one in (closed, silent, other)]
+        ports = [server.getsockname()[1] for server in (closed, silent, other)]
         refused_there(f"127.0.0.1:{ports[0]}", "no Ray cluster at 127.0.0.1")
         refused_there(f"127.0.0.1:{ports[1]}", "(no answer in 5 s)")
         refused_there(f"127.0.0.1:{ports[2]}", "is not a Ray cluster")
@@ -650,7 +655,7 @@ def test_a_process_has_one_cluster(nodes: Nodes) -> None:
         executor(Ray("127.0.0.1:1"))(plan_of("close > 1"), panel_of(random_bars(30, 40)))
 
 
-# -- what must be the same everywhere
+# -- versions
 
 
 @pytest.mark.parametrize(
@@ -676,27 +681,27 @@ def test_a_node_with_another_marketsweep(
     assert all_is_free(nodes)
 
 
-def test_threads_that_ask_at_the_same_time(nodes: Nodes, panel: Panel) -> None:
+def test_several_threads_evaluate_at_the_same_time(nodes: Nodes, panel: Panel) -> None:
     plans = [plan_of(f"close > sma({n})", f"rsi({n})") for n in range(5, 13)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda plan: executor(nodes.ray())(plan, panel), plans))
-    for plan, columns in zip(plans, found, strict=True):
-        for mine, theirs in zip(columns, executor("serial")(plan, panel), strict=True):
-            same_bits(mine, theirs)
+        results = list(pool.map(lambda plan: executor(nodes.ray())(plan, panel), plans))
+    for plan, columns in zip(plans, results, strict=True):
+        for got, want in zip(columns, executor("serial")(plan, panel), strict=True):
+            assert_same_bits(got, want)
 
 
-def test_what_must_be_the_same() -> None:
+def test_versions_must_be_equal() -> None:
     from marketsweep.engine.executors.ray.cluster import check_same
 
-    mine = {"marketsweep": "1.0", "Python": "3.12", "kernels": "ema, sma", "node": "a"}
-    check_same(mine, mine | {"node": "b"})
+    own = {"marketsweep": "1.0", "Python": "3.12", "kernels": "ema, sma", "node": "a"}
+    check_same(own, own | {"node": "b"})
     for name, says in {
         "marketsweep": "has marketsweep 9, and here is marketsweep 1.0",
         "Python": "has Python 9, and here is Python 3.12",
         "kernels": "other kernels",
     }.items():
         with pytest.raises(UsageError, match=says):
-            check_same(mine, mine | {name: "9"})
+            check_same(own, own | {name: "9"})
 
 
 def test_a_cluster_of_another_ray(
@@ -720,12 +725,12 @@ def test_options_of_ray_are_for_ray(data: Path) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"workers": 0}, {"threads": 1.5}, {"block": -1}])
-def test_numbers_that_cannot_be(settings: dict[str, Any]) -> None:
+def test_invalid_numbers(settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="is not a whole number from 1 on"):
         Ray(**settings)
 
 
-def test_what_the_folder_is_set_to(data: Path, tmp_path: Path, nodes: Nodes) -> None:
+def test_settings_of_the_data_folder(data: Path, tmp_path: Path, nodes: Nodes) -> None:
     folder = tmp_path / "data"
     shutil.copytree(data, folder)
     (folder / "config.toml").write_text("[ray]\nworkers = 1\nthreads = 2\nblock = 32\n")
@@ -733,9 +738,9 @@ def test_what_the_folder_is_set_to(data: Path, tmp_path: Path, nodes: Nodes) -> 
         hits = market.scan("close > 1", executor=Ray(nodes.address))
         assert hits.distribution is not None
         assert hits.distribution.workers == 1
-        asked = market.scan("close > 1", executor=nodes.ray())
-        assert asked.distribution is not None
-        assert asked.distribution.workers == 2
+        overridden = market.scan("close > 1", executor=nodes.ray())
+        assert overridden.distribution is not None
+        assert overridden.distribution.workers == 2
 
 
 def test_without_ray_it_says_what_to_install(data: Path) -> None:
@@ -744,38 +749,38 @@ def test_without_ray_it_says_what_to_install(data: Path) -> None:
         "from marketsweep.cli.main import main\n"
         f"main(['scan', 'close > 1', '--executor', 'ray', '--data', {str(data)!r}])"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2
-    assert "pip install 'marketsweep[ray]'" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert completed.returncode == 2
+    assert "pip install 'marketsweep[ray]'" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
-# -- what is best
+# -- tune
 
 
-def test_tuning_keeps_what_it_found(data: Path, tmp_path: Path, nodes: Nodes) -> None:
+def test_tuning_saves_its_choices(data: Path, tmp_path: Path, nodes: Nodes) -> None:
     folder = tmp_path / "data"
     shutil.copytree(data, folder)
-    done = run(
+    result = run(
         "tune", "--executor", "ray", "--ray-address", nodes.address, "--data", folder, "--json"
     )
-    assert done.returncode == 0, done.stderr
-    facts = json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
     assert list(facts["threads"]["rates"]) == ["1", "2"]
-    most = 4 // facts["threads"]["choice"]
-    assert list(facts["workers"]["rates"]) == [str(n) for n in (1, 2, 4) if n <= most]
+    max_workers = 4 // facts["threads"]["choice"]
+    assert list(facts["workers"]["rates"]) == [str(n) for n in (1, 2, 4) if n <= max_workers]
     assert list(facts["blocks"]["rates"]) == [*map(str, BLOCKS)]
     config = read_config(folder, {})
     assert config.ray_threads == facts["threads"]["choice"]
     assert config.ray_workers == facts["workers"]["choice"]
     assert config.ray_block == facts["blocks"]["choice"]
-    assert "ray: 2 nodes with 4 processors" in done.stderr
-    assert f"config.toml: [ray] workers = {config.ray_workers}" in done.stderr
+    assert "ray: 2 nodes with 4 processors" in result.stderr
+    assert f"config.toml: [ray] workers = {config.ray_workers}" in result.stderr
 
 
-def test_what_cannot_be_tuned(data: Path) -> None:
+def test_tune_refuses_other_executors(data: Path) -> None:
     refused(2, "tune", "--executor", "serial", "--data", data, says="choose threads or ray")
     refused(2, "tune", "--ray-address", "a:1", "--data", data, says="add --executor ray")
 
@@ -805,47 +810,52 @@ def test_the_settings_of_the_docs_are_read(tmp_path: Path) -> None:
     assert (config.ray_workers, config.ray_threads, config.ray_block) == (8, 4, 64)
 
 
-# -- how work is cut and handed out
+# -- tasks and queues
 
 
-def test_a_task_is_worth_its_trip() -> None:
-    from marketsweep.engine.executors.ray.executor import _tasks
+def test_sizes_of_tasks() -> None:
+    from marketsweep.engine.executors.ray.executor import _split_into_tasks
 
     blocks = [(n, n + 1) for n in range(40)]
 
-    def lots(seconds: float, workers: int) -> list[int]:
-        return [len(task.blocks) for task in _tasks(blocks, seconds, workers)]
+    def sizes(seconds: float, workers: int) -> list[int]:
+        return [len(task.blocks) for task in _split_into_tasks(blocks, seconds, workers)]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("marketsweep.engine.executors.ray.executor._TASK_S", 0.05)
-        assert lots(0.01, 8) == [40]  # less work than a task is worth
-        assert lots(0.16, 8) == [13, 13, 14]
-        assert lots(1.0, 2) == [5] * 8  # no more than four a worker
-        assert lots(100.0, 50) == [1] * 40
-        assert [b for task in _tasks(blocks, 0.16, 8) for b in task.blocks] == blocks
+        assert sizes(0.01, 8) == [40]  # less work than a task is worth
+        assert sizes(0.16, 8) == [13, 13, 14]
+        assert sizes(1.0, 2) == [5] * 8  # no more than four a worker
+        assert sizes(100.0, 50) == [1] * 40
+        assert [b for task in _split_into_tasks(blocks, 0.16, 8) for b in task.blocks] == blocks
 
 
 def test_tasks_are_handed_out_as_there_is_room() -> None:
     from marketsweep.engine.executors.ray.executor import _Queues, _Task
 
     tasks = [_Task(n, []) for n in range(8)]
-    queues, given = _Queues(tasks, 2), list[tuple[int, int]]()
+    queues, sent = _Queues(tasks, 2), list[tuple[int, int]]()
 
     def send(*resting: int) -> list[tuple[int, int]]:
-        given.clear()
-        queues.send(lambda worker, task: given.append((worker, task.number)), set(resting))
-        return given
+        sent.clear()
+        queues.send(lambda worker, task: sent.append((worker, task.number)), set(resting))
+        return sent
 
-    assert send() == [(0, 0), (1, 4), (0, 1), (1, 5)]  # each its own part, two at a time
+    assert send() == [
+        (0, 0),
+        (1, 4),
+        (0, 1),
+        (1, 5),
+    ]  # each worker gets its own part, two tasks at a time
     assert send() == []
     for _ in range(2):
         queues.answered(0)
     assert send() == [(0, 2), (0, 3)]
     for _ in range(2):
         queues.answered(0)
-    assert send() == [(0, 6)]  # whoever stands idle takes from the other, one at a time
+    assert send() == [(0, 6)]  # an idle worker takes one task at a time from the other
     queues.put_back(1, tasks[4])
-    assert send(1) == []  # a worker that rests gets nothing, and 0 is busy
+    assert send(1) == []  # worker 1 rests, and worker 0 is busy
     queues.answered(0)
     assert send(1) == [(0, 4)]
     queues.answered(0)

@@ -1,1 +1,1 @@
-"""One NVIDIA GPU through CuPy: `launches` of a plan, `run` on a device, fields kept there."""
+"""Evaluate on one NVIDIA GPU through CuPy: `launches` of a plan, `run` on a card, cached fields."""

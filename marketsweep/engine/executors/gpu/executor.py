@@ -1,7 +1,7 @@
-"""One NVIDIA GPU, by CuPy. A panel's fields stay on the card from scan to scan.
+"""Evaluate on one NVIDIA GPU through CuPy. A panel's fields stay on the card between scans.
 
-What is launched is in `_on_card`; here is the card: its memory, its kernels, and what to say where
-there is none.
+`run` decides what is launched. This module manages the card: its memory, its kernels, and the
+errors when it is missing or fails.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.engine.executors.gpu import run as _on_card
-from marketsweep.engine.executors.gpu.field_cache import KeptFields
+from marketsweep.engine.executors.gpu import run as device_run
+from marketsweep.engine.executors.gpu.field_cache import FieldCache
 from marketsweep.engine.executors.gpu.run import Card, Memory
-from marketsweep.engine.lowering import Found, Tallies
+from marketsweep.engine.lowering import SearchResult, Tallies
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
 from marketsweep.errors import ExecutorError, UsageError
@@ -26,7 +26,7 @@ from marketsweep.kernels.cpu import TILE
 from marketsweep.kernels.gpu import source as cuda
 
 SHARE: Final = 0.4
-"""Part of the free memory of the card for kept fields, and the same part for one evaluation."""
+"""Share of the card's free memory for cached fields, and the same share for one evaluation."""
 
 _INSTALL: Final = "pip install 'marketsweep[gpu]'"
 _OTHERWISE: Final = "use --executor threads on this machine"
@@ -34,37 +34,39 @@ _Answer = TypeVar("_Answer")
 
 
 def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
-    """The plan over all symbols at once.
+    """Return the results of the plan, float64 [rows, symbols] each.
 
-    Raises `UsageError` where there is no card to run it, `ExecutorError` where it fails.
+    Raises UsageError if there is no usable card, ExecutorError if the card fails.
     """
-    return _asked(_on_card.run, plan, panel)
+    return _call_on_card(device_run.run, plan, panel)
 
 
-def search(plan: Plan, panel: Panel) -> Found:
-    """Where the first result holds. Raises as `run` does."""
-    return _asked(_on_card.search, plan, panel)
+def search(plan: Plan, panel: Panel) -> SearchResult:
+    """Return where the first result holds. Raises as `run` does."""
+    return _call_on_card(device_run.search, plan, panel)
 
 
 def tally(plan: Plan, panel: Panel, first: int = 0) -> Tallies:
-    """Counts where each result holds, from session number `first` on. Raises as `run` does."""
-    return _asked(partial(_on_card.tally, first=first), plan, panel)
+    """Count where each result holds, from session number `first` on. Raises as `run` does."""
+    return _call_on_card(partial(device_run.tally, first=first), plan, panel)
 
 
-def _asked(function: Callable[[Card, Plan, Panel], _Answer], plan: Plan, panel: Panel) -> _Answer:
+def _call_on_card(
+    function: Callable[[Card, Plan, Panel], _Answer], plan: Plan, panel: Panel
+) -> _Answer:
     device = card()
     with device.lock:
         try:
             return function(device, plan, panel)
-        except (MemoryError, RuntimeError) as error:  # of which CuPy's are
-            # Frames of the evaluation hold memory of the card.
+        except (MemoryError, RuntimeError) as error:  # CuPy's errors are subclasses
+            # The traceback's frames hold memory of the card.
             failure = error.with_traceback(None)
-        with suppress(RuntimeError):  # a card that failed may refuse everything from then on
-            device.let_go()
-        raise ExecutorError(_said(failure)) from failure
+        with suppress(RuntimeError):  # a failed card may refuse every later call
+            device.free_memory()
+        raise ExecutorError(_error_text(failure)) from failure
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"the GPU has too little free memory for this plan: {_OTHERWISE}, or free some of it"
     if "libnvrtc" in str(error):
@@ -74,7 +76,7 @@ def _said(error: Exception) -> str:
 
 @cache
 def card() -> CudaCard:
-    """The first card that is visible. Raises `UsageError` where there is none, or no CuPy."""
+    """Return the first visible card. Raises UsageError if there is no card, driver or CuPy."""
     try:
         import cupy
     except ImportError as error:
@@ -102,7 +104,7 @@ def _version(number: int) -> str:
 
 
 class CudaMemory:
-    """Bytes of CuPy's pool, given back with the last reference."""
+    """Bytes of CuPy's memory pool, freed with the last reference."""
 
     def __init__(self, pointer: Any) -> None:  # noqa: ANN401, a cupy.cuda.MemoryPointer
         self._pointer = pointer
@@ -110,46 +112,46 @@ class CudaMemory:
 
 
 class CudaCard:
-    """See `_on_card.Card`. All is done on one stream, by whoever holds `lock`."""
+    """A CUDA device; see `run.Card`. All work is on one stream, by the thread that holds `lock`."""
 
     def __init__(self, cupy: Any) -> None:  # noqa: ANN401, the module
         self.lock = Lock()
         self._cupy, self._runtime = cupy, cupy.cuda.runtime
         self._pool = cupy.cuda.MemoryPool()
         self._functions: dict[str, Any] = {}
-        self._kept = KeptFields(self.room(), self.upload)
+        self._cache = FieldCache(self.room(), self.upload)
 
     def room(self) -> int:
-        """A share of what is free now."""
+        """Return the bytes that one evaluation may use: a share of what is free now."""
         return int(SHARE * (self._runtime.memGetInfo()[0] + self._pool.free_bytes()))
 
     def empty(self, size: int) -> CudaMemory:
-        """Bytes of the pool, at least one."""
+        """Return `size` bytes of the pool, at least one."""
         return CudaMemory(self._pool.malloc(max(1, size)))
 
     def upload(self, array: NDArray[Any]) -> CudaMemory:
-        """A copy of an array."""
+        """Return a copy of an array on the card."""
         memory, array = self.empty(array.nbytes), np.ascontiguousarray(array)
         direction = self._runtime.memcpyHostToDevice
         self._runtime.memcpy(memory.address, array.ctypes.data, array.nbytes, direction)
         return memory
 
     def download(self, memory: Memory, to: NDArray[Any]) -> None:
-        """Waits for all that was launched, and copies."""
+        """Wait for everything launched so far, and copy the memory to an array."""
         direction = self._runtime.memcpyDeviceToHost
         self._runtime.memcpy(to.ctypes.data, memory.address, to.nbytes, direction)
 
     def keep(self, fields: list[NDArray[np.float64]]) -> list[Memory | None]:
-        """See `KeptFields`."""
-        return self._kept.keep(fields)
+        """Return the cached copies of fields; see `FieldCache`."""
+        return self._cache.keep(fields)
 
-    def let_go(self) -> None:
-        """Gives back all memory that no evaluation is using; what was kept is copied anew."""
-        self._kept.clear()
+    def free_memory(self) -> None:
+        """Free all memory that no evaluation uses; cached fields are copied again later."""
+        self._cache.clear()
         self._pool.free_all_blocks()
 
     def prepare(self, fused: dict[str, str]) -> None:
-        """Compiles what was not compiled before; CuPy keeps that on disk."""
+        """Compile the kernels that are not compiled yet; CuPy caches them on disk."""
         missing = {name: text for name, text in fused.items() if name not in self._functions}
         if "card_results" not in self._functions:
             names = [f"card_{name}" for name in (*cuda.drivers(), *cuda.OF_RESULTS)]
@@ -169,6 +171,6 @@ class CudaCard:
     def launch(
         self, kernel: str, grid: tuple[int, int, int], rows: int, work: int, number: int
     ) -> None:
-        """Runs a kernel after what was launched before it."""
+        """Run a kernel after everything launched before it."""
         with self._cupy.cuda.Stream.null:
             self._functions[kernel](grid, (TILE, rows, 1), (np.uint64(work), np.int64(number)))

@@ -1,1 +1,1 @@
-"""A Ray cluster: `cluster` connects, `blocks` of a panel travel, `task` is a worker's work."""
+"""Evaluate on a Ray cluster: `cluster` connects, `blocks` stores blocks, workers run `task`."""

@@ -1,8 +1,8 @@
-"""Fields of panels in Ray's object store, cut into blocks of tiles.
+"""Store fields of panels in Ray's object store, cut into blocks of tiles.
 
-A block is put once, with the newest rows that a plan needs of it, and kept by reference as long as
-the array that it was cut from: the loader keeps panels until the data version changes, and with
-them these go. A plan that needs more rows has the block put anew.
+A block is put once, with the newest rows that a plan needs of it. Its reference is kept as long as
+the array that it was cut from: the loader keeps panels until the data version changes, and the
+blocks go with them. If a plan needs more rows, the block is put again.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from marketsweep.engine.executors.options import Distribution
 from marketsweep.errors import ExecutorError
 from marketsweep.kernels.cpu import TILE
 
-MOST: Final = 32
-"""Tiles of a block: 1,024 symbols."""
-_FEWEST: Final = 4
-_FOR_EACH: Final = 2
-"""Blocks for each worker at the least, so that they end at about the same time."""
+MAX_TILES: Final = 32
+"""Most tiles of a block: 1,024 symbols."""
+_MIN_TILES: Final = 4
+_BLOCKS_PER_WORKER: Final = 2
+"""Fewest blocks per worker, so that the workers end at about the same time."""
 
 
 def size_of(tiles: int, workers: int, symbols: int | None) -> int:
-    """Tiles of a block where nothing is asked for, else those of so many symbols."""
+    """Return the tiles of a block: those of `symbols` if given, else by the number of workers."""
     if symbols is not None:
         return -(-symbols // TILE)
-    return min(MOST, max(_FEWEST, -(-tiles // (_FOR_EACH * workers))))
+    return min(MAX_TILES, max(_MIN_TILES, -(-tiles // (_BLOCKS_PER_WORKER * workers))))
 
 
 def edges(tiles: int, size: int) -> list[tuple[int, int]]:
-    """The first tile of each block, and that of the next."""
+    """Return the first tile of each block, and that of the next block."""
     return list(pairwise([*range(0, tiles, size), tiles]))
 
 
 @dataclass(slots=True)
-class _Cut:
+class _CutField:
     size: int
     blocks: dict[int, tuple[int, ray.ObjectRef[Any]]] = field(default_factory=dict)
-    """By first tile, with the number of rows."""
+    """Number of rows and reference, by first tile."""
 
 
 class Blocks:
-    """What is in the object store of one connection."""
+    """The blocks in the object store of one connection."""
 
     def __init__(self) -> None:
-        self._cut: dict[int, _Cut] = {}
+        self._cuts: dict[int, _CutField] = {}
 
     def reference(
         self,
@@ -61,30 +61,30 @@ class Blocks:
         rows: int,
         done: Distribution,
     ) -> ray.ObjectRef[Any]:
-        """A block of a field with at least its newest `rows`, put where it is not there yet."""
-        kept = self._of(matrix, size)
+        """Return a block of a field with at least its newest `rows`; put it if it is missing."""
+        cut = self._cut_of(matrix, size)
         rows = min(rows, matrix.shape[1])
-        held, reference = kept.blocks.get(tiles[0], (0, None))
-        if reference is None or held < rows:
-            # What is not contiguous would be copied by each task that reads it.
+        stored_rows, reference = cut.blocks.get(tiles[0], (0, None))
+        if reference is None or stored_rows < rows:
+            # Each task that reads a non-contiguous array would copy it.
             block = np.ascontiguousarray(matrix[slice(*tiles), matrix.shape[1] - rows :])
             reference = _put(block)
-            kept.blocks[tiles[0]] = rows, reference
+            cut.blocks[tiles[0]] = rows, reference
             done.sent_bytes += block.nbytes
         return reference
 
-    def _of(self, matrix: NDArray[np.float64], size: int) -> _Cut:
-        kept = self._cut.get(id(matrix))
-        if kept is None:
-            # The number is another array's only after this one is gone.
-            weakref.finalize(matrix, self._cut.pop, id(matrix), None).atexit = False
-        elif kept.size == size:
-            return kept
-        found = self._cut[id(matrix)] = _Cut(size)
-        return found
+    def _cut_of(self, matrix: NDArray[np.float64], size: int) -> _CutField:
+        cut = self._cuts.get(id(matrix))
+        if cut is None:
+            # The id is not reused before this array is freed.
+            weakref.finalize(matrix, self._cuts.pop, id(matrix), None).atexit = False
+        elif cut.size == size:
+            return cut
+        new_cut = self._cuts[id(matrix)] = _CutField(size)
+        return new_cut
 
     def __len__(self) -> int:
-        return sum(len(kept.blocks) for kept in self._cut.values())
+        return sum(len(cut.blocks) for cut in self._cuts.values())
 
 
 def _put(block: NDArray[np.float64]) -> ray.ObjectRef[Any]:

@@ -1,16 +1,17 @@
-"""Tasks on a Ray cluster, each of which runs the threads executor over blocks of the panel.
+"""Run tasks on a Ray cluster; each runs the threads executor over blocks of the panel.
 
-1. The panel's fields are cut into blocks, which are kept in the object store (`_ray_blocks`).
-2. Blocks that lie side by side make a task, as many as are some 50 ms of work (`_tasks`): a small
-   plan is one task, and a large one as many as keep all workers busy.
-3. Tasks go to workers, actors that stay. Each is sent the same part of the panel again and again,
-   so that its node has the blocks; whoever has nothing left takes from the one with most
+1. The panel's fields are cut into blocks, which stay in the object store (`blocks`).
+2. Neighbouring blocks make a task of about 50 ms of work (`_split_into_tasks`). A small plan is one
+   task; a large one has enough tasks to keep all workers busy.
+3. Tasks go to workers, which are actors. Each gets the same part of the panel every time, so that
+   its node has the blocks. A worker without tasks takes one from the worker with the most
    (`_Queues`).
-4. A task whose worker was lost is run again, and counted (`_receive`); whose node was lost, by the
-   others. What is lost three times fails it all: an answer without some symbols would look whole.
+4. If a worker is lost, its task is run again and counted (`_receive`); if its node is lost, other
+   workers run the task. If a task is lost three times, the evaluation fails: a result without some
+   symbols would look complete.
 
-Only answers travel back: hits of a search, counts of a tally, and the columns of a run, of those
-that are read at matches alone (`Plan.read_where`) the matches.
+Only results travel back: hits of a search, counts of a tally, and columns of a run. Of columns that
+are read only at matches (`Plan.read_where`), only the matches travel.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ from marketsweep.engine.executors.ray.cluster import (
     first_line,
     processors_of,
 )
-from marketsweep.engine.executors.ray.task import Answer, Kind, Matches, Order, Outline, together
-from marketsweep.engine.lowering import Found, Tallies, depths
+from marketsweep.engine.executors.ray.task import Answer, Kind, Matches, Order, Outline, join_parts
+from marketsweep.engine.lowering import SearchResult, Tallies, tile_depths
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Plan
 from marketsweep.engine.time_limit import check_time, time_left
@@ -53,94 +54,97 @@ from marketsweep.kernels.cpu import TILE
 __all__ = ["close", "processors_of", "run", "search", "tally"]
 
 _TASK_S: Final = 0.05
-"""Seconds of work that make a task worth its cost."""
+"""Seconds of work per task, so that the cost of a task does not matter."""
 _TASKS_EACH: Final = 4
-"""Tasks of a worker, at the most: enough for all to end at about the same time."""
-_UNDER_WAY: Final = 2
-"""Tasks sent to a worker at once: the one that it works on, and the next."""
-_TRIES: Final = 3
-_LOOK_S: Final = 1.0
-"""After so long without an answer, whether all workers have their place is looked at."""
+"""Most tasks per worker: enough for all workers to end at about the same time."""
+_MAX_SENT: Final = 2
+"""Tasks sent to a worker at once: the current one and the next one."""
+_MAX_TRIES: Final = 3
+_CHECK_S: Final = 1.0
+"""Seconds without an answer after which the workers are checked."""
 
-_LOST: Final = (RayActorError, ObjectLostError, OutOfMemoryError)
+_LOSS_ERRORS: Final = (RayActorError, ObjectLostError, OutOfMemoryError)
 
-_ANY: Final = Ray()
+_DEFAULT: Final = Ray()
 
 _ONE_AT_A_TIME: Final = Lock()
-"""Threads that ask have the workers one after the other: each evaluation is for all of them."""
+"""Evaluations run one after the other, because each uses all workers."""
 
 
 def run(
-    plan: Plan, panel: Panel, cluster: Ray = _ANY, done: Distribution | None = None
+    plan: Plan, panel: Panel, cluster: Ray = _DEFAULT, done: Distribution | None = None
 ) -> list[NDArray[np.float64]]:
-    """Every tile, on one worker or another; NaN where what is read at matches alone has none."""
+    """Return the results of the plan, float64 [rows, symbols] each.
+
+    Results that are read only at matches are NaN elsewhere. Raises UsageError or ExecutorError.
+    """
     if plan.read_where:
-        return _spread(_answer("matches", {}, plan, panel, cluster, done), plan, panel)
-    found: list[NDArray[np.float64]] = _answer("run", {}, plan, panel, cluster, done)
-    return found
+        return _expand_matches(_evaluate("matches", {}, plan, panel, cluster, done), plan, panel)
+    results: list[NDArray[np.float64]] = _evaluate("run", {}, plan, panel, cluster, done)
+    return results
 
 
-def _spread(found: Matches, plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
-    """What was found at matches, at their places among all symbols."""
+def _expand_matches(matches: Matches, plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
+    """Return columns for all symbols from the values at matches."""
     columns = []
-    for values, guard in zip(found.columns, plan.read_where, strict=True):
+    for values, guard in zip(matches.columns, plan.read_where, strict=True):
         column = values
         if guard is not None:
             column = np.full(len(panel.symbols), np.nan)
-            column[found.places[guard]] = values
+            column[matches.places[guard]] = values
         columns.append(column[np.newaxis])
     return columns
 
 
 def search(
-    plan: Plan, panel: Panel, cluster: Ray = _ANY, done: Distribution | None = None
-) -> Found:
-    """Every tile, on one worker or another, for where the first result holds."""
-    found: Found = _answer("search", {}, plan, panel, cluster, done)
-    return found
+    plan: Plan, panel: Panel, cluster: Ray = _DEFAULT, done: Distribution | None = None
+) -> SearchResult:
+    """Return where the first result holds. Raises as `run` does."""
+    result: SearchResult = _evaluate("search", {}, plan, panel, cluster, done)
+    return result
 
 
 def tally(
     plan: Plan,
     panel: Panel,
     first: int = 0,
-    cluster: Ray = _ANY,
+    cluster: Ray = _DEFAULT,
     done: Distribution | None = None,
 ) -> Tallies:
-    """Every tile, on one worker or another, for how often each result holds."""
-    found: Tallies = _answer("tally", {"first": first}, plan, panel, cluster, done)
-    return found
+    """Count where each result holds, in the sessions from number `first` on. Raises as `run`."""
+    tallies: Tallies = _evaluate("tally", {"first": first}, plan, panel, cluster, done)
+    return tallies
 
 
-def _answer(
+def _evaluate(
     kind: Kind,
     settings: dict[str, int],
     plan: Plan,
     panel: Panel,
-    wanted: Ray,
+    options: Ray,
     done: Distribution | None,
-) -> Any:  # noqa: ANN401, it depends on the kind
+) -> Any:  # noqa: ANN401, depends on the kind
     names = list(plan.fields)
     if kind in ("search", "tally") and SESSION in panel.fields and SESSION not in names:
         names.append(SESSION)
     with _ONE_AT_A_TIME:
-        cluster = connected(wanted)
+        cluster = connected(options)
         settings = settings | {"threads": cluster.threads}
         order = Order(kind, settings, names, panel.rows, panel.as_of, panel.dates)
-        evaluation = _Evaluation(order, plan, panel, cluster, wanted, done or Distribution())
-        return together(kind, evaluation.answers())
+        evaluation = _Evaluation(order, plan, panel, cluster, options, done or Distribution())
+        return join_parts(kind, evaluation.answers())
 
 
 @dataclass(slots=True)
 class _Task:
     number: int
     blocks: list[tuple[int, int]]
-    """The first tile of each, and that of the next."""
+    """First tile of each block, and of the next block."""
     tries: int = 0
 
 
 class _Evaluation:
-    """One evaluation under way."""
+    """An evaluation in progress."""
 
     def __init__(
         self,
@@ -148,40 +152,40 @@ class _Evaluation:
         plan: Plan,
         panel: Panel,
         cluster: Cluster,
-        wanted: Ray,
+        options: Ray,
         done: Distribution,
     ) -> None:
         self.order, self.plan, self.panel = order, plan, panel
-        self.cluster, self.wanted, self.done = cluster, wanted, done
+        self.cluster, self.options, self.done = cluster, options, done
         self.facts = panel.facts(plan.facts)
-        self.depths = depths(plan, panel)
-        self.size = size_of(panel.tiles, cluster.workers, wanted.block)
+        self.depths = tile_depths(plan, panel)
+        self.size = size_of(panel.tiles, cluster.workers, options.block)
         self.blocks = edges(panel.tiles, self.size)
-        self.tasks = _tasks(self.blocks, self._forecast(), cluster.workers)
-        self.found: dict[int, Answer] = {}
-        self.under_way: dict[ray.ObjectRef[Any], tuple[int, Handle, _Task]] = {}
+        self.tasks = _split_into_tasks(self.blocks, self._estimate_seconds(), cluster.workers)
+        self.answers_by_task: dict[int, Answer] = {}
+        self.sent: dict[ray.ObjectRef[Any], tuple[int, Handle, _Task]] = {}
         self.queues = _Queues(self.tasks, cluster.workers)
 
     def answers(self) -> list[Any]:
-        """The answers of all tasks, in the order of the tiles."""
+        """Return the results of all tasks, in the order of the tiles."""
         try:
-            while len(self.found) < len(self.tasks):
+            while len(self.answers_by_task) < len(self.tasks):
                 self.queues.send(self._send, {*self.cluster.resting.values()})
                 check_time()
-                wanted = [*self.under_way, *self.cluster.resting]
-                ready, _ = ray.wait(wanted, timeout=min(_LOOK_S, time_left()))
+                references = [*self.sent, *self.cluster.resting]
+                ready, _ = ray.wait(references, timeout=min(_CHECK_S, time_left()))
                 for reference in ready:
                     if reference in self.cluster.resting:
                         self.cluster.wake(reference)
                     else:
                         self._receive(reference)
                 if not ready and not self.cluster.is_whole():
-                    self._placed_anew()
+                    self._place_again()
         except BaseException:
-            self.cluster.release()  # or else what is under way would be in the way of the next
+            self.cluster.release()  # so that tasks still running do not delay the next evaluation
             raise
-        self._tell_all()
-        return [self.found[number].found for number in sorted(self.found)]
+        self._report()
+        return [self.answers_by_task[number].found for number in sorted(self.answers_by_task)]
 
     def _send(self, worker: int, task: _Task) -> None:
         fields = [
@@ -189,12 +193,12 @@ class _Evaluation:
         ]
         actor = self.cluster.actors[worker]
         outlines = [self._outline(block) for block in task.blocks]
-        plan = [self.cluster.kept_plan(self.plan)]
+        plan = [self.cluster.plan_reference(self.plan)]
         reference = actor.work.remote(self.order, plan, outlines, *fields)
-        self.under_way[reference] = worker, actor, task
+        self.sent[reference] = worker, actor, task
 
     def _reference(self, name: str, block: tuple[int, int]) -> ray.ObjectRef[Any]:
-        """A field of a block, with the rows that the plan needs of its symbols."""
+        """Return a field of a block, with the rows that the plan needs of its symbols."""
         rows = int(self.depths[slice(*block)].max())
         matrix = self.panel.fields[name]
         return self.cluster.blocks.reference(matrix, self.size, block, rows, self.done)
@@ -211,15 +215,15 @@ class _Evaluation:
         )
 
     def _receive(self, reference: ray.ObjectRef[Any]) -> None:
-        """Take an answer, or see that the task is run again."""
-        worker, actor, task = self.under_way.pop(reference)
+        """Take an answer, or send the task again if its worker was lost. Raises ExecutorError."""
+        worker, actor, task = self.sent.pop(reference)
         try:
-            self.found[task.number] = ray.get(reference)
-        except _LOST as error:
+            self.answers_by_task[task.number] = ray.get(reference)
+        except _LOSS_ERRORS as error:
             task.tries += 1
-            if task.tries == _TRIES:
+            if task.tries == _MAX_TRIES:
                 raise ExecutorError(
-                    f"a task was lost {_TRIES} times on the Ray cluster ({first_line(error)}): "
+                    f"a task was lost {_MAX_TRIES} times on the Ray cluster ({first_line(error)}): "
                     "there is no answer; where memory runs out, a smaller block helps ([ray] block "
                     "in config.toml)"
                 ) from error
@@ -234,67 +238,69 @@ class _Evaluation:
         except RayError as error:
             raise ExecutorError(f"the Ray cluster failed: {first_line(error)}") from error
         self.queues.answered(worker)
-        if self.wanted.progress:
-            tiles = sum(last - first for task in self._done() for first, last in task.blocks)
+        if self.options.progress:
+            tiles = sum(
+                last - first for task in self._finished_tasks() for first, last in task.blocks
+            )
             bars = tiles * TILE * self.panel.rows
-            self.wanted.progress(len(self.found), len(self.tasks), bars)
+            self.options.progress(len(self.answers_by_task), len(self.tasks), bars)
 
-    def _done(self) -> list[_Task]:
-        return [task for task in self.tasks if task.number in self.found]
+    def _finished_tasks(self) -> list[_Task]:
+        return [task for task in self.tasks if task.number in self.answers_by_task]
 
-    def _placed_anew(self) -> None:
-        """Go on with the workers that there is still room for."""
-        self.done.run_again += len(self.under_way)
-        self.under_way.clear()
-        self.cluster.place_remaining(self.wanted)
-        rest = [task for task in self.tasks if task.number not in self.found]
-        self.queues = _Queues(rest, self.cluster.workers)
+    def _place_again(self) -> None:
+        """Go on with as many workers as the cluster still has room for."""
+        self.done.run_again += len(self.sent)
+        self.sent.clear()
+        self.cluster.place_remaining(self.options)
+        remaining = [task for task in self.tasks if task.number not in self.answers_by_task]
+        self.queues = _Queues(remaining, self.cluster.workers)
 
-    def _forecast(self) -> float:
-        """Seconds that one worker would take for everything."""
-        each = self.cluster.pace.of(self.plan)
-        return each * self.panel.tiles / self.cluster.threads
+    def _estimate_seconds(self) -> float:
+        """Return the seconds that one worker would take for all tasks."""
+        tile_s = self.cluster.pace.of(self.plan)
+        return tile_s * self.panel.tiles / self.cluster.threads
 
-    def _tell_all(self) -> None:
-        answers = self.found.values()
+    def _report(self) -> None:
+        answers = self.answers_by_task.values()
         self.done.workers = self.cluster.workers
         self.done.tasks += len(answers)
         self.done.nodes |= {answer.node for answer in answers}
         seconds = sum(answer.seconds for answer in answers) * self.cluster.threads
-        self.cluster.pace.measured(self.plan, seconds / self.panel.tiles)
+        self.cluster.pace.record(self.plan, seconds / self.panel.tiles)
 
 
-def _tasks(blocks: list[tuple[int, int]], seconds: float, workers: int) -> list[_Task]:
-    """Blocks side by side, in as many lots as are worth a task each."""
+def _split_into_tasks(blocks: list[tuple[int, int]], seconds: float, workers: int) -> list[_Task]:
+    """Split the blocks into tasks of neighbouring blocks, each worth its cost."""
     count = max(1, min(int(seconds / _TASK_S), _TASKS_EACH * workers, len(blocks)))
     ends = [len(blocks) * number // count for number in range(count + 1)]
     return [_Task(n, blocks[ends[n] : ends[n + 1]]) for n in range(count)]
 
 
 class _Queues:
-    """Which worker is to get which task, and how many each has been sent."""
+    """The tasks waiting for each worker, and how many it has been sent."""
 
     def __init__(self, tasks: list[_Task], workers: int) -> None:
         self._waiting: list[deque[_Task]] = [deque() for _ in range(workers)]
-        for place, task in enumerate(tasks):
-            self._waiting[place * workers // len(tasks)].append(task)
+        for i, task in enumerate(tasks):
+            self._waiting[i * workers // len(tasks)].append(task)
         self._sent = [0] * workers
 
     def send(self, give: Callable[[int, _Task], None], resting: set[int]) -> None:
-        """Give tasks to the workers that are not resting, of each no more than it should have."""
-        for most in range(1, _UNDER_WAY + 1):
-            for worker, own in enumerate(self._waiting):
-                # Whoever would stand idle takes from the one with most to do.
-                queue = own or (max(self._waiting, key=len) if most == 1 else own)
-                if queue and self._sent[worker] < most and worker not in resting:
+        """Give tasks to the workers that are not resting, at most `_MAX_SENT` to each."""
+        for max_sent in range(1, _MAX_SENT + 1):
+            for worker, waiting in enumerate(self._waiting):
+                # An idle worker without tasks takes one from the worker with the most.
+                queue = waiting or (max(self._waiting, key=len) if max_sent == 1 else waiting)
+                if queue and self._sent[worker] < max_sent and worker not in resting:
                     self._sent[worker] += 1
                     give(worker, queue.popleft())
 
     def answered(self, worker: int) -> None:
-        """A worker has room for another one."""
+        """Note that a worker has finished a task."""
         self._sent[worker] -= 1
 
     def put_back(self, worker: int, task: _Task) -> None:
-        """A task is to be sent again, before the others."""
+        """Return a task to the front of its worker's queue."""
         self._sent[worker] -= 1
         self._waiting[worker].appendleft(task)

@@ -1,4 +1,4 @@
-"""What a worker of a Ray cluster does: the threads executor, over blocks of a panel."""
+"""The work of a Ray worker: run the threads executor over blocks of a panel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from marketsweep import __version__
 from marketsweep.engine.executors import threads
-from marketsweep.engine.lowering import joined
+from marketsweep.engine.lowering import join_found
 from marketsweep.engine.panel.facts import Reference
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
@@ -23,15 +23,15 @@ from marketsweep.kernels.cpu import KERNELS, TILE
 from marketsweep.language.tree import Node
 
 Kind = Literal["run", "matches", "search", "tally"]
-"""Which function of an executor is asked for; matches are those of a run."""
+"""Function of an executor that is requested; `matches` returns the matches of a run."""
 
 Field = NDArray[np.float64]
 
-_PLANS_KEPT: Final = 16
+_MAX_PLANS: Final = 16
 
 
 class Order(NamedTuple):
-    """What all tasks of an evaluation have in common; `names` are those of the fields."""
+    """What all tasks of an evaluation share; `names` are the names of the fields."""
 
     kind: Kind
     settings: dict[str, int]
@@ -42,10 +42,10 @@ class Order(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """A block of a panel but for its fields, which come out of the object store.
+    """A block of a panel without its fields, which come from the object store.
 
-    `bars` and `still` are int64 [symbols], `facts` is float64 [facts, symbols], `spans` int64
-    [3, symbols].
+    `bars` and `still` are int64 [symbols], `facts` is float64 [facts, symbols], and `spans` is
+    int64 [3, symbols].
     """
 
     first_tile: int
@@ -56,7 +56,7 @@ class Outline(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a task gives back: the node that it ran on, how long it took, and what it found."""
+    """The result of a task: the node that it ran on, its seconds, and the values that it found."""
 
     node: str
     seconds: float
@@ -66,8 +66,9 @@ class Answer(NamedTuple):
 class Matches(NamedTuple):
     """Compact result of a run for the newest bars.
 
-    By the number of a result the places of the symbols for which it holds, int64 [matches]; and of
-    each result the values there where that one is asked about, else of all symbols.
+    `places[i]` are the positions of the symbols for which result i holds, int64 [matches].
+    `columns[j]` are the values of result j: at the matches of its guard if it has one, else at all
+    symbols.
     """
 
     places: dict[int, NDArray[np.int64]]
@@ -75,7 +76,7 @@ class Matches(NamedTuple):
 
 
 class Worker:
-    """An actor: a process that stays, with what it has imported; Ray ends idle ones of tasks."""
+    """An actor: a process that keeps its imports, unlike the processes of plain Ray tasks."""
 
     def __init__(self) -> None:
         self._plans: dict[ray.ObjectRef[Any], Plan] = {}
@@ -91,43 +92,44 @@ class Worker:
         outlines: list[Outline],
         *fields: Field,
     ) -> Answer:
-        """Evaluate blocks, of each of which there is one array a name; arrays are not copied.
+        """Evaluate blocks and return their joined results.
 
-        `plan` holds one reference: what is in a list, Ray leaves as it is.
+        `fields` has one array per block and name; Ray does not copy them. `plan` holds one
+        reference: Ray does not resolve references inside a list.
         """
         started = perf_counter()
-        found = [
-            _of_block(order, self._read(*plan), outline, arrays)
-            for outline, arrays in zip(outlines, _lots(fields, len(order.names)), strict=True)
+        parts = [
+            _evaluate_block(order, self._read(*plan), outline, arrays)
+            for outline, arrays in zip(outlines, _chunks(fields, len(order.names)), strict=True)
         ]
-        return Answer(_node(), perf_counter() - started, together(order.kind, found))
+        return Answer(_node(), perf_counter() - started, join_parts(order.kind, parts))
 
     def _read(self, reference: ray.ObjectRef[Any]) -> Plan:
-        """A plan, read once: one of a thousand variants takes a while."""
+        """Return the plan of a reference. It is read once: a plan of many variants takes long."""
         if reference not in self._plans:
-            if len(self._plans) >= _PLANS_KEPT:
+            if len(self._plans) >= _MAX_PLANS:
                 self._plans.clear()
             self._plans[reference] = ray.get(reference)
         return self._plans[reference]
 
 
-def together(kind: Kind, parts: list[Any]) -> Any:  # noqa: ANN401, it depends on the kind
-    """The answers of blocks, in their order, as one."""
+def join_parts(kind: Kind, parts: list[Any]) -> Any:  # noqa: ANN401, depends on the kind
+    """Join the results of blocks, in order."""
     if kind == "search":
-        return joined(parts)
+        return join_found(parts)
     if kind == "tally":
         return np.sum(parts, axis=0)
     if kind == "matches":
         places, columns = zip(*parts, strict=True)
         return Matches(
-            {guard: np.concatenate([one[guard] for one in places]) for guard in places[0]},
-            [np.concatenate(several) for several in zip(*columns, strict=True)],
+            {guard: np.concatenate([block[guard] for block in places]) for guard in places[0]},
+            [np.concatenate(block_columns) for block_columns in zip(*columns, strict=True)],
         )
     return [np.concatenate(columns, axis=1) for columns in zip(*parts, strict=True)]
 
 
 def versions() -> dict[str, str]:
-    """What must be the same everywhere, by name; `node` is where this is."""
+    """Return what must be equal on all nodes, by name, and the id of this node."""
     return {
         "marketsweep": __version__,
         "kernels": ", ".join(KERNELS),
@@ -136,34 +138,34 @@ def versions() -> dict[str, str]:
     }
 
 
-def _lots(fields: Sequence[Field], size: int) -> Iterator[Sequence[Field]]:
+def _chunks(fields: Sequence[Field], size: int) -> Iterator[Sequence[Field]]:
     for first in range(0, len(fields), size):
         yield fields[first : first + size]
 
 
-def _of_block(order: Order, plan: Plan, outline: Outline, arrays: Sequence[Field]) -> Any:  # noqa: ANN401, as above
+def _evaluate_block(order: Order, plan: Plan, outline: Outline, arrays: Sequence[Field]) -> Any:  # noqa: ANN401, as above
     fields = dict(zip(order.names, arrays, strict=True))
-    how = "run" if order.kind == "matches" else order.kind
-    found = getattr(threads, how)(plan, _panel(order, outline, fields), **order.settings)
+    function = "run" if order.kind == "matches" else order.kind
+    result = getattr(threads, function)(plan, _make_panel(order, outline, fields), **order.settings)
     first = outline.first_tile * TILE
     if order.kind == "search":
-        return found._replace(places=found.places + first)
-    return _read_of(found, plan, first) if order.kind == "matches" else found
+        return result._replace(places=result.places + first)
+    return _select_matches(result, plan, first) if order.kind == "matches" else result
 
 
-def _read_of(results: list[NDArray[np.float64]], plan: Plan, first: int) -> Matches:
+def _select_matches(results: list[NDArray[np.float64]], plan: Plan, first: int) -> Matches:
     newest = [result[0] for result in results]
     guards = {guard for guard in plan.read_where if guard is not None}
-    held = {guard: np.flatnonzero(newest[guard] == 1.0) for guard in guards}
+    positions = {guard: np.flatnonzero(newest[guard] == 1.0) for guard in guards}
     columns = [
-        column if guard is None else column[held[guard]]
+        column if guard is None else column[positions[guard]]
         for column, guard in zip(newest, plan.read_where, strict=True)
     ]
-    return Matches({guard: places + first for guard, places in held.items()}, columns)
+    return Matches({guard: lanes + first for guard, lanes in positions.items()}, columns)
 
 
-def _panel(order: Order, outline: Outline, fields: dict[str, Field]) -> Panel:
-    """A panel of symbols without names: a plan asks for what is told of them alone."""
+def _make_panel(order: Order, outline: Outline, fields: dict[str, Field]) -> Panel:
+    """Return a panel whose symbols have no names: a plan reads only their facts."""
     return Panel(
         as_of=order.as_of,
         symbols=[""] * len(outline.bars),
@@ -171,7 +173,7 @@ def _panel(order: Order, outline: Outline, fields: dict[str, Field]) -> Panel:
         fields=fields,
         bars=outline.bars,
         age=np.zeros_like(outline.bars),
-        reference=cast(Reference, _Told(outline.facts)),
+        reference=cast(Reference, _GivenFacts(outline.facts)),
         dates=order.dates,
         spans=outline.spans,
         still=outline.still,
@@ -179,8 +181,8 @@ def _panel(order: Order, outline: Outline, fields: dict[str, Field]) -> Panel:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Told:
-    """Reference data, in so far as a plan asks for it."""
+class _GivenFacts:
+    """The facts that a plan reads."""
 
     facts: NDArray[np.float64]
 
