@@ -396,7 +396,6 @@ class Market:
         """
         from marketsweep.output.charts.drawing import draw, indicator_lines
         from marketsweep.output.charts.page import Chart
-        from marketsweep.studies.signals import marks_of  # a scan needs none of them
 
         saved = Saved.of(self.store.path)
         tree = None if condition is None else parse_condition(node_of(condition), saved)
@@ -407,11 +406,8 @@ class Market:
         ]
         with self.view() as view:
             session = resolve_session(view.snapshot, _date(as_of))
-            marks = None if tree is None else marks_of(tree, view, session, adjust)
             ticker = view.snapshot.ticker(symbol)
-            drawings = draw(
-                view, session, [ticker], tree, lines, marks=marks, adjust=adjust, bars=bars
-            )
+            drawings = draw(view, session, [ticker], tree, lines, adjust=adjust, bars=bars)
         return Chart(drawings[0])
 
     def _executor(self, executor: str | Ray, threads: int | None) -> tuple[str | Ray, int | None]:

@@ -21,8 +21,8 @@ ALLOWED: dict[str, str] = {
     "quality": "core store engine",
     "universe": "core language store engine",
     "scan": "core kernels language store quality engine universe",
-    "studies": "core language store engine universe scan output",
-    "output": "core language store engine scan",
+    "studies": "core language store engine universe scan",
+    "output": "core language store engine scan studies",
     "arguments": "",
     "price_history": "core store ingest engine",
     "market": "arguments core language store ingest engine universe scan studies output "

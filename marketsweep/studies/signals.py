@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,13 +29,11 @@ from numpy.typing import NDArray
 from marketsweep.engine.derived import prepared
 from marketsweep.engine.executors.options import Distribution
 from marketsweep.engine.executors.registry import executor_of_passes, name_of, searcher
-from marketsweep.engine.panel.adjustments import Adjust, check_adjust
+from marketsweep.engine.panel.adjustments import check_adjust
 from marketsweep.engine.plan import SESSION, Plan, make_plan
 from marketsweep.engine.settling import Column, differs, names_of
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
-from marketsweep.output.charts.drawing import Marks
-from marketsweep.output.charts.panes import has_past_values
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import (
@@ -154,23 +151,6 @@ def signals(
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
     )
-
-
-def marks_of(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) -> Marks | None:
-    """Return, for charts, the days of the last year on which a condition held.
-
-    Returns None if a symbol's own bars decide the condition, or if it would take a scan of each
-    session.
-    """
-    scan = Scan(condition, adjust=adjust)
-    query = plan_query(Query(condition, saved=scan.saved))
-    if has_past_values(condition) or not _is_of_one_pass(scan, scan.screen, query):
-        return None
-    result = signals(scan, loader, until=as_of)
-    days: defaultdict[str, set[dt.date]] = defaultdict(set)
-    for symbol, day in zip(result.symbols, result.days.tolist(), strict=True):
-        days[symbol].add(day)
-    return Marks(result.sessions[0].session, days)
 
 
 def _is_of_one_pass(scan: Scan, screen: Screen, query: PlannedQuery) -> bool:

@@ -277,15 +277,13 @@ def _seconds(text: str) -> float:
 
 def _draw(hits: Hits, market: Market, folder: Path, adjust: Adjust) -> None:
     from marketsweep.output.charts.folder import MAX_CHARTS, write_charts
-    from marketsweep.studies.signals import marks_of
 
     drawn = min(len(hits), MAX_CHARTS)
     with (
         market.view() as view,
         click.progressbar(length=drawn, label="drawing charts", file=sys.stderr) as bar,
     ):
-        marks = marks_of(hits.tree, view, hits.as_of, adjust)
-        index = write_charts(hits, view, folder, adjust, bar.update, marks)
+        index = write_charts(hits, view, folder, adjust, bar.update)
     if not drawn:
         echo(f"no match to draw; {index} says so", err=True)
         return

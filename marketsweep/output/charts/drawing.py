@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,7 @@ from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse_expression
 from marketsweep.language.presets import Saved
 from marketsweep.language.tree import Kind, Node
+from marketsweep.output.charts.match_days import match_days
 from marketsweep.output.charts.panes import (
     Pane,
     Shape,
@@ -96,19 +97,6 @@ class Drawing:
         return 100.0 * float(closes[-1] / closes[-2] - 1.0) if len(closes) > 1 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """The days on which a condition held, by symbol; unknown before `since`."""
-
-    since: dt.date
-    days: Mapping[str, Collection[dt.date]]
-
-    def held(self, symbol: str, days: Sequence[dt.date]) -> NDArray[np.float64]:
-        """Return 1 where the condition held, 0 where not, NaN where unknown: float64 [days]."""
-        held_days = self.days.get(symbol, ())
-        return np.array([np.nan if day < self.since else float(day in held_days) for day in days])
-
-
 def draw(
     loader: Loader,
     as_of: dt.date,
@@ -116,14 +104,12 @@ def draw(
     condition: Node | None,
     indicators: Sequence[Node] = (),
     *,
-    marks: Marks | None = None,
     adjust: Adjust = "splits",
     bars: int = BARS,
 ) -> list[Drawing]:
     """Return the drawings of symbols, in their order, up to a stored session.
 
-    `marks` has the days on which the condition held if the bars drawn do not decide that. Raises
-    UsageError for a symbol without bars, with similar names, and for invalid arguments.
+    Raises UsageError for a symbol without bars, with similar names, and for invalid arguments.
     """
     if not isinstance(bars, int) or bars < 1:
         raise UsageError(f"bars {bars!r} is not a whole number from 1 on")
@@ -139,6 +125,7 @@ def draw(
     panes = panes_of(condition, indicators)
     nodes: list[Node] = [tree.Field(name) for name in FIELDS]
     evaluated = condition if condition and has_past_values(condition) else None
+    matches = match_days(condition, loader, as_of, adjust) if condition and not evaluated else None
     nodes += [evaluated] if evaluated else []
     for pane in panes:
         nodes += [*pane.lines, *pane.levels]
@@ -165,7 +152,7 @@ def draw(
                 days=days,
                 holes=[day.history.dates[i] for i in range(first, last) if not present[i]],
                 bars={name: next(values) for name in FIELDS},
-                held=next(values) if evaluated else marks.held(symbol, days) if marks else None,
+                held=next(values) if evaluated else matches.held(symbol, days) if matches else None,
                 panes=[_draw_pane(pane, values) for pane in panes],
                 facts={
                     name: foreign(fact) if isinstance(fact, str) else fact

@@ -9,7 +9,7 @@ from typing import Final
 
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.errors import UsageError
-from marketsweep.output.charts.drawing import Marks, draw
+from marketsweep.output.charts.drawing import draw
 from marketsweep.output.charts.page import Chart, Links, write_page
 from marketsweep.output.charts.sheet import sheet
 from marketsweep.scan.loader import Loader
@@ -40,21 +40,18 @@ def write_charts(
     folder: Path,
     adjust: Adjust,
     progress: Callable[[int], object],
-    marks: Marks | None = None,
 ) -> Path:
     """Write the pages of the first matches, then the sheet; return the path of the sheet.
 
-    `loader` is the loader that the hits came from, `marks` are for `draw`, and `progress` is called
-    for each page. Pages of earlier scans stay unless a new page has the same name. Raises
-    UsageError if a file cannot be written.
+    `loader` is the loader that the hits came from, and `progress` is called for each page. Pages of
+    earlier scans stay unless a new page has the same name. Raises UsageError if a file cannot be
+    written.
     """
     make_folder(folder)
     symbols = hits.symbols[:MAX_CHARTS]
     indicators = list(hits.shown.values())
     drawings = (
-        draw(loader, hits.as_of, symbols, hits.tree, indicators, marks=marks, adjust=adjust)
-        if symbols
-        else []
+        draw(loader, hits.as_of, symbols, hits.tree, indicators, adjust=adjust) if symbols else []
     )
     links = [page_name(symbol) for symbol in symbols]
     neighbours = ["", *links, ""]

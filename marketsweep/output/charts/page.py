@@ -31,7 +31,7 @@ _SCRIPT_ESCAPES: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\
 """Escapes, so that no text in the data can end the script element."""
 
 # The page contains everything, so it may not load anything.
-POLICY: Final = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+_POLICY: Final = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 
 
 class Links(NamedTuple):
@@ -59,11 +59,7 @@ class Chart:
         condition = f"<p><code>{escape(drawing.condition)}</code></p>" if drawing.condition else ""
         data = msgspec.json.encode(chart_data(drawing)).decode().translate(_SCRIPT_ESCAPES)
         return (
-            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-            '<meta name="viewport" content="width=device-width">'
-            '<meta name="color-scheme" content="light dark">'
-            f"<style>{asset('chart.css')}</style></head><body>\n"
+            f"{head(title, asset('chart.css'))}<body>\n"
             f"{_navigation(self._links)}<h1>{escape(drawing.symbol)}{name}"
             f"{change_of(drawing)}</h1>{condition}\n{facts}"
             f"<p>{escape(summary_of(drawing))}</p>\n"
@@ -184,6 +180,18 @@ def chart_data(drawing: Drawing) -> dict[str, Any]:
             for pane in drawing.panes
         ],
     }
+
+
+def head(title: str, *styles: str) -> str:
+    """Return the head of a page; `title` is HTML, and `styles` are CSS."""
+    style = "\n".join(styles)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<style>{style}</style></head>"
+    )
 
 
 @lru_cache

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.output.charts.drawing import Drawing
-from marketsweep.output.charts.page import POLICY, asset, change_of
+from marketsweep.output.charts.page import asset, change_of, head
 from marketsweep.output.charts.panes import PRICE, VOLUME
 from marketsweep.output.formats.table import value_cell
 from marketsweep.scan.results import Hits
@@ -42,11 +42,7 @@ def sheet(hits: Hits, drawings: Sequence[Drawing], links: Sequence[str]) -> str:
         for rank, (drawing, link) in enumerate(zip(drawings, links, strict=True))
     ]
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<style>{asset('chart.css')}\n{asset('sheet.css')}</style></head><body>\n"
+        f"{head(title, asset('chart.css'), asset('sheet.css'))}<body>\n"
         f"<h1>{len(hits):,} {'match' if len(hits) == 1 else 'matches'} "
         f"<span>as of {hits.as_of:%a %Y-%m-%d}</span></h1>\n"
         f"<p><code>{escape(hits.condition)}</code></p>\n"
