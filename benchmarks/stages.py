@@ -19,7 +19,7 @@ from marketsweep.engine.executors.registry import executor
 from marketsweep.engine.lowering import _Lowering, begin
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan, make_plan
-from marketsweep.ingest.providers.http.answers import Answer, decoded
+from marketsweep.ingest.providers.http.answers import Answer, decode_body
 from marketsweep.ingest.providers.massive.bodies import GroupedBodies
 from marketsweep.kernels import cpu
 from marketsweep.language.parser import parse
@@ -51,7 +51,7 @@ def _intake(example: Example) -> Iterator[Row]:
     reader = GroupedBodies()
     sessions = [reader.read(day, body) for day, body in zip(month, bodies, strict=True)]
     tickers = f"{len(sessions[-1].symbols):,}"
-    yield _stage(f"unpack a body of {tickers} bars", lambda: decoded(answer, bytes, 2**30))
+    yield _stage(f"unpack a body of {tickers} bars", lambda: decode_body(answer, bytes, 2**30))
     yield _stage("decode it", lambda: reader.read(month[-1], bodies[-1]))
     yield _commit(example, "commit a month to an empty store", [], sessions)
     yield _commit(example, "commit its last session to the others", sessions[:-1], sessions[-1:])

@@ -1,4 +1,4 @@
-"""What a sync from files would store: `marketsweep sync --provider files --dry-run`."""
+"""Report what a sync from files would store: `marketsweep sync --provider files --dry-run`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from marketsweep.ingest.providers.files import FilesProvider
 from marketsweep.store.axis import Axis
 from marketsweep.store.validation import judge, judge_dividends, judge_splits
 
-_SHOWN: Final = 5
-"""Rows that are shown, of those that would be stored and of those set aside."""
+_SHOWN_ROWS: Final = 5
+"""Number of rows shown, both of those to store and of those set aside."""
 
 
 class Row(NamedTuple):
@@ -32,32 +32,32 @@ class Row(NamedTuple):
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data; None where a value is missing."""
+        """Return the row as plain data; None for a missing value."""
         values = {
             name: None if math.isnan(value) else value
             for name, value in zip(FIELDS, self.values, strict=True)
         }
-        why = {"reason": self.reason} if self.reason else {}
-        return {"symbol": self.symbol, "session": self.session.isoformat(), **values, **why}
+        reason = {"reason": self.reason} if self.reason else {}
+        return {"symbol": self.symbol, "session": self.session.isoformat(), **values, **reason}
 
 
 @dataclass(slots=True)
 class DryRun:
-    """What was understood of files, and what of it would be stored."""
+    """How files were read, and what of their content would be stored."""
 
     readings: list[Reading]
     bars: int = 0
-    """Rows that would be stored as bars."""
+    """Number of rows that would be stored as bars."""
     symbols: int = 0
     sessions: int = 0
     first: dt.date | None = None
     last: dt.date | None = None
     rows: list[Row] = field(default_factory=list)
-    """The first bars."""
+    """The first of these rows."""
     set_aside: dict[str, int] = field(default_factory=dict)
-    """Rows that would be set aside, by reason."""
+    """Number of rows that would be set aside, by reason."""
     examples: list[Row] = field(default_factory=list)
-    """The first of them."""
+    """The first of the rows to set aside."""
     splits: int = 0
     dividends: int = 0
     listings: int = 0
@@ -66,7 +66,7 @@ class DryRun:
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data: the JSON of `marketsweep sync --dry-run --json`."""
+        """Return the result as plain data: the JSON of `marketsweep sync --dry-run --json`."""
         return {
             "files": [reading.to_dict() for reading in self.readings],
             "bars": self.bars,
@@ -81,15 +81,15 @@ class DryRun:
             "dividends": self.dividends,
             "listings": self.listings,
             "unusable_actions": [
-                one._asdict() | {"ex_date": one.ex_date and one.ex_date.isoformat()}
-                for one in self.unusable
+                action._asdict() | {"ex_date": action.ex_date and action.ex_date.isoformat()}
+                for action in self.unusable
             ],
             "notes": self.notes,
         }
 
 
 class Part(NamedTuple):
-    """What a sync is asked for of the files."""
+    """The part of the files that a sync requests."""
 
     since: dt.date | None = None
     until: dt.date | None = None
@@ -97,20 +97,20 @@ class Part(NamedTuple):
     """None for all."""
 
     def of(self, bars: SessionBars) -> SessionBars | None:
-        """Return the bars of a session that are asked for; None if the session is not."""
+        """Return the requested bars of a session; None if the session is not requested."""
         day = bars.session
         if (self.since and day < self.since) or (self.until and day > self.until):
             return None
         if self.symbols is None:
             return bars
-        places = [place for place, symbol in enumerate(bars.symbols) if symbol in self.symbols]
-        return SessionBars(day, [bars.symbols[place] for place in places], bars.values[:, places])
+        columns = [i for i, symbol in enumerate(bars.symbols) if symbol in self.symbols]
+        return SessionBars(day, [bars.symbols[i] for i in columns], bars.values[:, columns])
 
 
 def dry_run(provider: FilesProvider, part: Part | None = None) -> DryRun:
-    """Read files and judge the rows of a part as a sync would; nothing is stored.
+    """Read files and judge the rows of a part as a sync would; store nothing.
 
-    Raises what reading the files raises.
+    Raises the errors of reading the files.
     """
     return asyncio.run(_read(provider, part or Part()))
 
@@ -119,7 +119,7 @@ async def _read(provider: FilesProvider, part: Part) -> DryRun:
     async with provider:
         splits, bad_splits = judge_splits(await provider.splits(None))
         dividends, bad_dividends = judge_dividends(await provider.dividends(None))
-        found = DryRun(
+        result = DryRun(
             [*provider.readings, *provider.symbol_readings],
             splits=len(splits),
             dividends=len(dividends),
@@ -127,26 +127,26 @@ async def _read(provider: FilesProvider, part: Part) -> DryRun:
             unusable=[*provider.actions_aside, *bad_splits, *bad_dividends],
             notes=provider.notes(),
         )
-        asked = (some for bars in provider.all_sessions() if (some := part.of(bars)) is not None)
-        _judge(found, asked)
-    return found
+        sessions = (s for bars in provider.all_sessions() if (s := part.of(bars)) is not None)
+        _judge(result, sessions)
+    return result
 
 
-def _judge(found: DryRun, sessions: Iterable[SessionBars]) -> None:
-    axis, today, aside = Axis([]), dt.datetime.now(NEW_YORK).date(), Counter[str]()
+def _judge(result: DryRun, sessions: Iterable[SessionBars]) -> None:
+    axis, today, set_aside = Axis([]), dt.datetime.now(NEW_YORK).date(), Counter[str]()
     for session in sessions:
         intake = judge(session, axis, today)
         day = intake.session
         if count := len(intake.columns):
-            found.bars, found.sessions = found.bars + count, found.sessions + 1
-            found.first, found.last = found.first or day, day
+            result.bars, result.sessions = result.bars + count, result.sessions + 1
+            result.first, result.last = result.first or day, day
         for column, values in zip(
-            intake.columns[: _SHOWN - len(found.rows)].tolist(), intake.values.T, strict=False
+            intake.columns[: _SHOWN_ROWS - len(result.rows)].tolist(), intake.values.T, strict=False
         ):
-            found.rows.append(Row(axis.symbols[column], day, tuple(values.tolist())))
-        aside.update(reason for _, reason, _ in intake.set_aside)
-        room = _SHOWN - len(found.examples)
-        found.examples += [
+            result.rows.append(Row(axis.symbols[column], day, tuple(values.tolist())))
+        set_aside.update(reason for _, reason, _ in intake.set_aside)
+        room = _SHOWN_ROWS - len(result.examples)
+        result.examples += [
             Row(symbol, day, values, reason) for symbol, reason, values in intake.set_aside[:room]
         ]
-    found.symbols, found.set_aside = len(axis), dict(aside)
+    result.symbols, result.set_aside = len(axis), dict(set_aside)

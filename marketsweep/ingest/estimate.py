@@ -1,4 +1,4 @@
-"""What a sync would cost, told before its first call: `marketsweep sync --plan`."""
+"""Forecast of the cost of a sync, without a call: `marketsweep sync --plan`."""
 
 from __future__ import annotations
 
@@ -16,75 +16,76 @@ from marketsweep.core.calendar import sessions_between
 from marketsweep.core.funnel import Clause
 from marketsweep.core.records import Window
 from marketsweep.errors import UsageError
-from marketsweep.ingest.plan import Agenda, check_days, check_screened, make_agenda
+from marketsweep.ingest.plan import SyncPlan, check_days, make_agenda, require_any_passes
 from marketsweep.ingest.providers.base import Provider
-from marketsweep.ingest.providers.tariff import Tariff, blocks
-from marketsweep.ingest.routes import MARKET, Prescreen, Request
+from marketsweep.ingest.providers.tariff import Tariff, in_blocks
+from marketsweep.ingest.routes import DEFAULT_MARKET_SIZE, Prescreen, Request
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 
-# The whole US market, for as long as nothing is stored that could be counted.
+# Sizes of the whole US market, used until the store has data to count.
 _TICKERS: Final = (12_500, 22_000)  # listed, and delisted
-_ACTIONS_A_YEAR: Final = {"splits": 1_500, "dividends": 30_000}
+_ACTIONS_PER_YEAR: Final = {"splits": 1_500, "dividends": 30_000}
 
 _YEAR: Final = dt.timedelta(days=365)
 _MINUTE_S: Final = 60.0
-_CALLS_A_SECOND: Final = 15.0
-"""What a provider without a limit was seen to give, 80 ms away and 24 calls at a time."""
+_CALLS_PER_SECOND: Final = 15.0
+"""Measured for a provider without a limit, 80 ms away, with 24 calls at a time."""
 
 FREE_CALLS: Final = 5
+"""Calls per minute on a free plan."""
 _FREE_SPAN: Final = dt.timedelta(days=730)
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a sync would fetch, by which route, and what that costs."""
+    """What a sync would fetch, over which route, and what that costs."""
 
     provider: str
     first: dt.date
     last: dt.date
     stored: int
-    """Sessions from `first` to `last` that need no call."""
+    """Number of sessions from `first` to `last` that need no call."""
     sessions: int
-    """Sessions to fetch whole."""
+    """Number of sessions to fetch for the whole market."""
     symbols: int
-    """Symbols to fetch one by one."""
+    """Number of symbols to fetch one by one."""
     route: str | None
-    """None where bars cost no calls."""
+    """None if bars cost no calls."""
     low_volume: int
-    """Symbols that are not asked for, since they are on the low-volume list."""
+    """Number of symbols that are not requested because they are on the low-volume list."""
     prescreened: int
-    """Further symbols that are not asked for, since the pre-screen leaves them out."""
+    """Number of further symbols that are not requested because they fail the pre-screen."""
     saved: int
-    """Calls that all of those would take."""
+    """Number of calls that the symbols of `low_volume` and `prescreened` would take."""
     funnel: list[Clause]
-    """What each part of the pre-screen leaves out of the market's symbols."""
+    """Number of the market's symbols that pass each part of the pre-screen."""
     screens_later: bool
-    """Whether the pre-screen waits for reference data that the sync fetches first: the calls
-    for prices are then those without it."""
+    """Whether the pre-screen needs reference data that the sync fetches first. The number of calls
+    for prices then ignores the pre-screen."""
     others: dict[str, int]
-    """Calls that the other routes would take for the same bars."""
+    """Number of calls that each other route would take for the same bars, by name."""
     calls: dict[str, int]
-    """By what they are for."""
+    """Number of calls by purpose."""
     counted: bool
-    """Whether the calls for reference data follow from what is stored, or from experience."""
+    """Whether the calls for reference data are counted from the store; otherwise estimated."""
     bytes: int
-    """Roughly, of the prices."""
+    """Approximate number of bytes of the prices."""
     calls_a_minute: int | None
     seconds: float
-    """At the plan's limit; without one, roughly."""
+    """Duration at the plan's limit; approximate without a limit."""
     seconds_free: float
-    """On a free plan."""
+    """Duration on a free plan."""
     beyond_free: int
-    """Sessions to fetch that lie further back than a free plan goes."""
+    """Number of sessions to fetch that are too old for a free plan."""
 
     @property
     def total(self) -> int:
-        """All calls."""
+        """Return the number of all calls."""
         return sum(self.calls.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """The forecast as plain data: the JSON of `marketsweep sync --plan --json`."""
+        """Return the forecast as plain data: the JSON of `marketsweep sync --plan --json`."""
         facts = asdict(self) | {"total": self.total}
         return facts | {name: facts[name].isoformat() for name in ("first", "last")}
 
@@ -103,27 +104,27 @@ def forecast(
     again: bool = False,
     now: dt.datetime | None = None,
 ) -> Forecast:
-    """What `sync` with these arguments would do now in a data folder, which need not exist.
+    """Return what `sync` with these arguments would do now; the folder need not exist.
 
-    Makes no call and leaves nothing behind. Raises UsageError for days that cannot be, and what
-    reading a provider's files raises.
+    Makes no call and leaves no files behind. Raises UsageError for invalid days, and the errors of
+    reading a provider's files.
     """
     now = now or dt.datetime.now(dt.UTC)
     check_days(since, until, now)
-    chosen = None if symbols is None else tuple(symbols)
+    tickers = None if symbols is None else tuple(symbols)
     always = frozenset(always)
-    request = Request(since, until, chosen, by_symbol, details, always, screen=screen, again=again)
-    window = asyncio.run(_window(provider, now))
-    with _store(folder) as store, store.snapshot() as snapshot:
-        if chosen is not None:
-            request = replace(request, symbols=tuple(snapshot.tickers(chosen)[0]))
-        agenda = make_agenda(snapshot, window, request, provider.tariff, now)
-        return _forecast(snapshot, provider, request, agenda)
+    request = Request(since, until, tickers, by_symbol, details, always, screen=screen, again=again)
+    window = asyncio.run(_expected_window(provider, now))
+    with _open_or_empty(folder) as store, store.snapshot() as snapshot:
+        if tickers is not None:
+            request = replace(request, symbols=tuple(snapshot.tickers(tickers)[0]))
+        plan = make_agenda(snapshot, window, request, provider.tariff, now)
+        return _forecast_of(snapshot, provider, request, plan)
 
 
 @contextmanager
-def _store(folder: Path) -> Iterator[Store]:
-    """The store in a folder, or an empty one that is gone afterwards."""
+def _open_or_empty(folder: Path) -> Iterator[Store]:
+    """Open the store in a folder, or an empty temporary store if there is none."""
     with ExitStack() as stack:
         try:
             store = Store.open(folder)
@@ -133,40 +134,42 @@ def _store(folder: Path) -> Iterator[Store]:
         yield stack.enter_context(store)
 
 
-async def _window(provider: Provider, now: dt.datetime) -> Window:
+async def _expected_window(provider: Provider, now: dt.datetime) -> Window:
     async with provider:
         return provider.expected(now)
 
 
-def _forecast(snapshot: Snapshot, provider: Provider, request: Request, agenda: Agenda) -> Forecast:
-    tariff, prices = provider.tariff, agenda.prices
-    nobody_yet = agenda.listings and request.by_symbol and not snapshot.lives()
-    if not nobody_yet:
-        check_screened(agenda, request)
-    if prices.route and nobody_yet:
-        # Who there is, a sync learns first.
-        sessions = len(sessions_between(agenda.first, agenda.last))
-        calls_then = prices.route.calls(sessions, MARKET)
-        prices = replace(prices, calls=calls_then, bars=sessions * MARKET)
+def _forecast_of(
+    snapshot: Snapshot, provider: Provider, request: Request, plan: SyncPlan
+) -> Forecast:
+    tariff, prices = provider.tariff, plan.prices
+    symbols_unknown = plan.listings_due and request.by_symbol and not snapshot.lives()
+    if not symbols_unknown:
+        require_any_passes(plan, request)
+    if prices.route and symbols_unknown:
+        # The sync fetches the list of symbols first.
+        sessions = len(sessions_between(plan.first, plan.last))
+        route_calls = prices.route.calls(sessions, DEFAULT_MARKET_SIZE)
+        prices = replace(prices, calls=route_calls, bars=sessions * DEFAULT_MARKET_SIZE)
     calls = {"before": tariff.calls_before, "prices": prices.calls}
-    calls |= _reference_calls(snapshot, tariff, agenda)
+    calls |= _reference_calls(snapshot, tariff, plan)
     calls["details"] = len(request.symbols or ()) if request.details and tariff.routes else 0
-    oldest = agenda.last - _FREE_SPAN
+    oldest = plan.last - _FREE_SPAN
     return Forecast(
         provider=provider.name,
-        first=agenda.first,
-        last=agenda.last,
-        stored=agenda.stored,
+        first=plan.first,
+        last=plan.last,
+        stored=plan.stored,
         sessions=len(prices.days),
         symbols=len(prices.spans),
         route=prices.route.name if prices.route else None,
         low_volume=prices.low_volume,
         prescreened=prices.prescreened,
         saved=prices.saved,
-        funnel=agenda.screened.funnel if agenda.screened and not nobody_yet else [],
-        screens_later=agenda.screened is not None and nobody_yet,
+        funnel=plan.screened.funnel if plan.screened and not symbols_unknown else [],
+        screens_later=plan.screened is not None and symbols_unknown,
         others=prices.others,
-        calls={what: count for what, count in calls.items() if count},
+        calls={purpose: count for purpose, count in calls.items() if count},
         counted=bool(snapshot.sessions),
         bytes=round(prices.bytes),
         calls_a_minute=tariff.calls_a_minute,
@@ -176,35 +179,37 @@ def _forecast(snapshot: Snapshot, provider: Provider, request: Request, agenda: 
     )
 
 
-def _seconds(calls: int, a_minute: int | None) -> float:
-    """How long so many calls take: at a limit, all of a minute's calls go at its start."""
-    if a_minute is None:
-        return calls / _CALLS_A_SECOND
-    return max(0, -(-calls // a_minute) - 1) * _MINUTE_S + min(calls, a_minute) / _CALLS_A_SECOND
+def _seconds(calls: int, per_minute: int | None) -> float:
+    """Return the seconds that calls take; with a limit, all calls of a minute go at its start."""
+    if per_minute is None:
+        return calls / _CALLS_PER_SECOND
+    return (
+        max(0, -(-calls // per_minute) - 1) * _MINUTE_S + min(calls, per_minute) / _CALLS_PER_SECOND
+    )
 
 
-def _reference_calls(snapshot: Snapshot, tariff: Tariff, agenda: Agenda) -> dict[str, int]:
-    counts = {what: _actions(what, snapshot, tariff, agenda) for what in _ACTIONS_A_YEAR}
-    if agenda.listings:
-        gone = [last is not None for _, _, last, _ in snapshot.lives()]
-        told = [gone.count(False), gone.count(True)] if gone else [*_TICKERS]
-        counts["listings"] = told  # two lists: those that are listed, and those that were
+def _reference_calls(snapshot: Snapshot, tariff: Tariff, plan: SyncPlan) -> dict[str, int]:
+    counts = {kind: _action_rows(kind, snapshot, tariff, plan) for kind in _ACTIONS_PER_YEAR}
+    if plan.listings_due:
+        delisted = [last is not None for _, _, last, _ in snapshot.lives()]
+        sizes = [delisted.count(False), delisted.count(True)] if delisted else [*_TICKERS]
+        counts["listings"] = sizes  # two lists: listed and delisted tickers
     return {
-        what: sum(max(1, -(-rows // tariff.rows_a_page[what])) for rows in lists)
-        for what, lists in counts.items()
-        if what in tariff.rows_a_page
+        kind: sum(max(1, -(-rows // tariff.rows_a_page[kind])) for rows in lists)
+        for kind, lists in counts.items()
+        if kind in tariff.rows_a_page
     }
 
 
-def _actions(what: str, snapshot: Snapshot, tariff: Tariff, agenda: Agenda) -> list[int]:
-    """Rows of splits or dividends, of each list that is asked for."""
-    since, years = agenda.actions_since, (agenda.last - agenda.actions_since) / _YEAR
-    stored = snapshot.splits() if what == "splits" else snapshot.dividends()
-    of = Counter(action.symbol for action in stored if action.ex_date >= since)
-    if agenda.actions_of is None:
-        return [of.total() or round(_ACTIONS_A_YEAR[what] * years * (not snapshot.sessions))]
-    a_symbol = _ACTIONS_A_YEAR[what] / MARKET * years
+def _action_rows(kind: str, snapshot: Snapshot, tariff: Tariff, plan: SyncPlan) -> list[int]:
+    """Return the number of rows of splits or dividends in each list that is requested."""
+    since, years = plan.actions_since, (plan.last - plan.actions_since) / _YEAR
+    stored = snapshot.splits() if kind == "splits" else snapshot.dividends()
+    counts = Counter(action.symbol for action in stored if action.ex_date >= since)
+    if plan.actions_symbols is None:
+        return [counts.total() or round(_ACTIONS_PER_YEAR[kind] * years * (not snapshot.sessions))]
+    per_symbol = _ACTIONS_PER_YEAR[kind] / DEFAULT_MARKET_SIZE * years
     return [
-        round(sum(of.get(symbol, a_symbol) for symbol in symbols))
-        for symbols in blocks(agenda.actions_of, tariff.symbols_a_call)
+        round(sum(counts.get(symbol, per_symbol) for symbol in symbols))
+        for symbols in in_blocks(plan.actions_symbols, tariff.symbols_a_call)
     ]

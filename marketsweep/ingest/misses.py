@@ -1,4 +1,4 @@
-"""Sessions and symbols that a source could not give during a sync."""
+"""Log of the sessions and symbols that a source could not give during a sync."""
 
 from __future__ import annotations
 
@@ -9,48 +9,50 @@ from typing import Final
 from marketsweep.core.records import Unavailable
 from marketsweep.errors import ProviderRefused, ProviderUnreachable
 
-_HOPELESS: Final = 3
-"""Failures before anything has come that end a sync."""
+_MAX_AT_START: Final = 3
+"""Number of failures before the first success that ends a sync."""
 
-_OUTAGE: Final = 20
-"""Failures in a row that end a sync, though something has come or was known to fail before."""
+_MAX_IN_A_ROW: Final = 20
+"""Number of failures in a row that ends a sync after a success, or if failures are expected."""
 
 
-class Misses:
-    """What a source could not give; it ends the sync where nothing else comes.
+class FailureLog:
+    """Failures of single sessions and symbols; raises if the source itself seems to have failed.
 
-    `expected` failed before: their failures say nothing of the source as a whole.
+    `expected` are items that failed before: a new failure says nothing about the whole source.
     """
 
     def __init__(self, expected: Collection[dt.date | str] = ()) -> None:
-        self.known: list[Unavailable] = []
-        """What failed while other answers came, or at the end."""
-        self.row: list[Unavailable] = []
-        """What failed since the last answer came."""
+        self.confirmed: list[Unavailable] = []
+        """Failures of single items, confirmed by a later success or by the end of the sync."""
+        self.pending: list[Unavailable] = []
+        """Failures since the last success."""
         self._expected = expected
-        self._any = False
+        self._any_success = False
 
-    def came(self) -> None:
-        """Note that an answer came."""
-        self._any = True
-        self.end()
+    def record_success(self) -> None:
+        """Record that an item was received."""
+        self._any_success = True
+        self.accept_pending()
 
-    def failed(self, one: Unavailable) -> None:
-        """Note a failure. Raises ProviderError if too many come in a row."""
-        if one.of in self._expected:
-            self.known.append(one)
+    def record_failure(self, failure: Unavailable) -> None:
+        """Record a failure. Raises ProviderError if too many occur in a row."""
+        if failure.of in self._expected:
+            self.confirmed.append(failure)
             return
-        self.row.append(one)
-        if len(self.row) >= (_OUTAGE if self._any or self._expected else _HOPELESS):
-            raise error_of(self.row[0])
+        self.pending.append(failure)
+        if len(self.pending) >= (
+            _MAX_IN_A_ROW if self._any_success or self._expected else _MAX_AT_START
+        ):
+            raise error_of(self.pending[0])
 
-    def end(self) -> None:
-        """Note that the failures so far are of single items, and not of the source."""
-        self.known += self.row
-        self.row.clear()
+    def accept_pending(self) -> None:
+        """Record that the failures so far concern single items, and not the source."""
+        self.confirmed += self.pending
+        self.pending.clear()
 
 
-def error_of(one: Unavailable) -> ProviderRefused | ProviderUnreachable:
-    """The error that a failure is where nothing else came."""
-    error = ProviderRefused if one.refused else ProviderUnreachable
-    return error(f"{one.of}: {one.reason}")
+def error_of(failure: Unavailable) -> ProviderRefused | ProviderUnreachable:
+    """Return the ProviderError for a failure, to raise if nothing else was received."""
+    error = ProviderRefused if failure.refused else ProviderUnreachable
+    return error(f"{failure.of}: {failure.reason}")

@@ -1,4 +1,4 @@
-"""What a sync has to fetch, decided from the store and the calendar alone."""
+"""The plan of a sync: what to fetch, decided from the store and the calendar alone."""
 
 from __future__ import annotations
 
@@ -14,133 +14,133 @@ from marketsweep.core.funnel import Screened
 from marketsweep.core.records import Window
 from marketsweep.errors import UsageError
 from marketsweep.ingest.providers.tariff import Tariff
-from marketsweep.ingest.routes import MARKET, Prices, Request, Stored, choose
+from marketsweep.ingest.routes import DEFAULT_MARKET_SIZE, Prices, Request, Stored, choose_route
 from marketsweep.store.session_notes import ACTIONS, LISTED, SessionNotes
 from marketsweep.store.snapshot import Snapshot
 
 DEFAULT_SPAN: Final = dt.timedelta(days=729)
-"""How far back a first sync goes: two years, which the free plan has too."""
+"""How far back the first sync goes: two years, which the free plan includes."""
 
-_OVERLAP: Final = dt.timedelta(days=30)
-"""Actions are asked for again this far back: some are told, or taken back, late."""
+_ACTIONS_OVERLAP: Final = dt.timedelta(days=30)
+"""How far before the last sync actions are requested again: some are reported or withdrawn late."""
 
-_LISTINGS_KEPT: Final = dt.timedelta(hours=20)
+_LISTINGS_MAX_AGE: Final = dt.timedelta(hours=20)
 
-# Notes in the store: [first, last] day of the actions, when the reference data came.
+# Notes in the store: the [first, last] day of the actions, and when the listings were fetched.
 
 
 @dataclass(frozen=True, slots=True)
-class Agenda:
-    """The prices to fetch, from when on actions are asked for, and whether listings are due."""
+class SyncPlan:
+    """What a sync has to fetch: prices, corporate actions and listings."""
 
     first: dt.date
     last: dt.date
     start: dt.date
-    """The first session of which the whole market will be stored: actions are known from there."""
+    """First session that will have bars of the whole market: actions are needed from here on."""
     prices: Prices
     stored: int
-    """Sessions from `first` to `last` that need not be fetched."""
-    joins: bool
-    """Whether what is told joins what is stored, or takes its place."""
+    """Number of sessions from `first` to `last` that are not fetched."""
+    merges: bool
+    """Whether fetched data is merged into the stored data, and does not replace it."""
     notes: SessionNotes
     """Which sessions are fetched again."""
-    check: dt.date | None
-    """The older session that is fetched again to see late corrections."""
+    recheck: dt.date | None
+    """The older session that is fetched again to detect late corrections."""
     actions_since: dt.date
-    actions_of: tuple[str, ...] | None
-    """The symbols whose actions are asked for, None for all."""
-    listings: bool
+    actions_symbols: tuple[str, ...] | None
+    """Symbols whose actions are requested; None for all."""
+    listings_due: bool
     screened: Screened | None
-    """What the pre-screen made of the market's symbols; None where there is none."""
+    """Result of the pre-screen on the market's symbols; None without a pre-screen."""
 
 
 def make_agenda(
     snapshot: Snapshot, window: Window, request: Request, tariff: Tariff, now: dt.datetime
-) -> Agenda:
-    """What is missing of what a sync is asked for.
+) -> SyncPlan:
+    """Return what is missing of a request.
 
-    `window` is what the provider can give, `now` its clock. Raises UsageError where it
-    has nothing of that.
+    `window` is what the provider can give, `now` the provider's clock. Raises UsageError if the
+    provider has no session of the request.
     """
     notes = snapshot.notes()
     last = min(request.until or window.last, window.last)
-    first = request.since or window.first or _usual_start(snapshot, last)
+    first = request.since or window.first or _default_start(snapshot, last)
     if first > last:
-        raise UsageError(_nothing(window, request.since, request.until))
-    joins = window.days is not None
-    again = SessionNotes.of(notes)
-    days = _days(sessions_between(first, last), window, request, again, now)
-    check = _check(days, snapshot, request, again) if not joins else None
-    stored = _stored(snapshot, window, request, again, check, now)
-    listed, low_volume = _listed(snapshot, request, first), snapshot.low_volume_on(last)
+        raise UsageError(_no_session_message(window, request.since, request.until))
+    merges = window.days is not None
+    session_notes = SessionNotes.of(notes)
+    days = _available_sessions(sessions_between(first, last), window, request, session_notes, now)
+    recheck = _session_to_recheck(days, snapshot, request, session_notes) if not merges else None
+    stored = _stored_prices(snapshot, window, request, session_notes, recheck, now)
+    listed, low_volume = (_listed_symbols(snapshot, request, first), snapshot.low_volume_on(last))
     screened = request.screen(snapshot, listed, last) if request.screen else None
-    out = [] if screened is None else list(compress(listed, ~screened.passes))
-    prices = choose(request, days, listed, stored, tariff, low_volume, out)
+    screened_out = [] if screened is None else list(compress(listed, ~screened.passes))
+    prices = choose_route(request, days, listed, stored, tariff, low_volume, screened_out)
     start = min([first, *snapshot.whole[:1]])
-    # Sessions that come whole need the whole market's actions.
-    actions_of = None if prices.days else request.symbols
-    return Agenda(
+    # Sessions of the whole market need the actions of the whole market.
+    actions_symbols = None if prices.days else request.symbols
+    return SyncPlan(
         first,
         last,
         start,
         prices,
         len(stored.whole.intersection(days)),
-        joins,
-        again,
-        check,
-        first if actions_of else start if joins else _actions_since(notes, start),
-        actions_of,
-        request.symbols is None and (joins or _are_listings_due(notes, now)),
+        merges,
+        session_notes,
+        recheck,
+        first if actions_symbols else start if merges else _actions_since(notes, start),
+        actions_symbols,
+        request.symbols is None and (merges or _are_listings_due(notes, now)),
         screened,
     )
 
 
-def _days(
-    asked: list[dt.date],
+def _available_sessions(
+    requested: list[dt.date],
     window: Window,
     request: Request,
-    again: SessionNotes,
+    session_notes: SessionNotes,
     now: dt.datetime,
 ) -> list[dt.date]:
-    """The sessions asked for that the source has, without those that are to wait."""
+    """Return the requested sessions that the source has, without sessions that must wait."""
     if window.days is not None:
-        return [day for day in asked if day in window.days]
-    waiting = set() if request.again else again.waiting(now)
-    return [day for day in asked if day not in waiting]
+        return [day for day in requested if day in window.days]
+    waiting = set() if request.again else session_notes.waiting(now)
+    return [day for day in requested if day not in waiting]
 
 
-def _check(
-    days: Sequence[dt.date], snapshot: Snapshot, request: Request, again: SessionNotes
+def _session_to_recheck(
+    days: Sequence[dt.date], snapshot: Snapshot, request: Request, session_notes: SessionNotes
 ) -> dt.date | None:
-    """The older session of the whole market that is fetched again, of those asked for."""
+    """Return the older session of the whole market, among `days`, that is fetched again."""
     if request.symbols is not None or request.by_symbol or request.content or request.again:
         return None
-    asked = frozenset(days)
-    return again.to_check(snapshot.whole, asked)
+    requested = frozenset(days)
+    return session_notes.to_check(snapshot.whole, requested)
 
 
-def _stored(
+def _stored_prices(
     snapshot: Snapshot,
     window: Window,
     request: Request,
-    again: SessionNotes,
-    check: dt.date | None,
+    session_notes: SessionNotes,
+    recheck: dt.date | None,
     now: dt.datetime,
 ) -> Stored:
-    """What need not be fetched again; of a source that joins, nothing."""
-    market = len(snapshot.symbols) or MARKET
+    """Return the stored prices that need not be fetched; nothing if the source's data is merged."""
+    market = len(snapshot.symbols) or DEFAULT_MARKET_SIZE
     if window.days is not None or request.again:
         return Stored(frozenset(), [], market)
     whole = frozenset(snapshot.whole)
     if not request.content:
-        due = again.put_aside.keys() - again.waiting(now)
-        whole -= again.provisional | due | {check}
+        due = session_notes.put_aside.keys() - session_notes.waiting(now)
+        whole -= session_notes.provisional | due | {recheck}
     spans = snapshot.spans(final=not request.content) if snapshot.partial else []
     return Stored(whole, spans, market)
 
 
-def _listed(snapshot: Snapshot, request: Request, first: dt.date) -> list[str]:
-    """Every symbol that was listed on `first` or later, where they are fetched one by one."""
+def _listed_symbols(snapshot: Snapshot, request: Request, first: dt.date) -> list[str]:
+    """Return every symbol listed on `first` or later, if symbols are fetched one by one."""
     if not request.by_symbol or request.symbols is not None:
         return []
     since = first.isoformat()
@@ -148,31 +148,31 @@ def _listed(snapshot: Snapshot, request: Request, first: dt.date) -> list[str]:
     return list(dict.fromkeys(s for s, _, last, _ in lives if last is None or last >= since))
 
 
-def check_screened(agenda: Agenda, request: Request) -> None:
-    """Raises UsageError where nobody passes the pre-screen for want of facts."""
-    found = agenda.screened
-    if found is None or found.passes.any() or found.keeps_unknown or request.always:
+def require_any_passes(plan: SyncPlan, request: Request) -> None:
+    """Raise UsageError if no symbol passes the pre-screen because facts are missing."""
+    result = plan.screened
+    if result is None or result.passes.any() or result.keeps_unknown or request.always:
         return
-    if found.unknown:
+    if result.unknown:
         raise UsageError(
-            f"nobody passes the pre-screen, and of {found.unknown:,} of {len(found.passes):,} "
+            f"nobody passes the pre-screen, and of {result.unknown:,} of {len(result.passes):,} "
             "symbols the facts or bars that it asks for are not stored: --unknown keep fetches "
             "those; a symbols file tells facts (marketsweep sync --provider files)"
         )
 
 
-def _nothing(window: Window, since: dt.date | None, until: dt.date | None) -> str:
-    asked = " ".join(
+def _no_session_message(window: Window, since: dt.date | None, until: dt.date | None) -> str:
+    requested = " ".join(
         f"{word} {day}" for word, day in (("from", since), ("until", until)) if day is not None
     )
-    there = f"the newest is {window.last}"
+    available = f"the newest is {window.last}"
     if window.first is not None:
-        there = f"there is {window.first} to {window.last}"
-    return f"there is no session {asked}: {there}"
+        available = f"there is {window.first} to {window.last}"
+    return f"there is no session {requested}: {available}"
 
 
 def check_days(since: dt.date | None, until: dt.date | None, now: dt.datetime) -> None:
-    """Raises UsageError for days that cannot be."""
+    """Raise UsageError if a day lies in the future, or `since` is after `until`."""
     today = now.astimezone(NEW_YORK).date()
     for name, day in (("--since", since), ("--until", until)):
         if day and day > today:
@@ -181,23 +181,27 @@ def check_days(since: dt.date | None, until: dt.date | None, now: dt.datetime) -
         raise UsageError(f"--since {since} is after --until {until}")
 
 
-def _usual_start(snapshot: Snapshot, last: dt.date) -> dt.date:
+def _default_start(snapshot: Snapshot, last: dt.date) -> dt.date:
     return snapshot.whole[0] if snapshot.whole else last - DEFAULT_SPAN
 
 
 def _actions_since(notes: dict[str, str], start: dt.date) -> dt.date:
-    """All actions of the stored time at first, then those since the last sync and a month."""
-    known = json.loads(notes.get(ACTIONS, "null"))
-    if known is None or start < dt.date.fromisoformat(known[0]):
+    """Return the day from which to fetch actions.
+
+    The first sync fetches all since `start`; a later one fetches those since the last sync, less 30
+    days.
+    """
+    fetched = json.loads(notes.get(ACTIONS, "null"))
+    if fetched is None or start < dt.date.fromisoformat(fetched[0]):
         return start
-    return max(start, dt.date.fromisoformat(known[1]) - _OVERLAP)
+    return max(start, dt.date.fromisoformat(fetched[1]) - _ACTIONS_OVERLAP)
 
 
 def _are_listings_due(notes: dict[str, str], now: dt.datetime) -> bool:
-    """Reference data is a dozen calls or more: not more than once a day."""
+    """Return whether listings are due: they take a dozen calls or more, so at most once a day."""
     fetched = notes.get(LISTED)
     if fetched is None:
         return True
-    # Fetched in the future: the clock of that time was wrong, and is not a reason to wait for it.
+    # A time in the future comes from a wrong clock: do not wait for it.
     age = now - dt.datetime.fromisoformat(fetched)
-    return not dt.timedelta(0) <= age < _LISTINGS_KEPT
+    return not dt.timedelta(0) <= age < _LISTINGS_MAX_AGE

@@ -1,4 +1,4 @@
-"""What a sync did and what it cost, and whether that was any use."""
+"""The receipt of a sync: what it did, what it cost, and whether it was of any use."""
 
 from __future__ import annotations
 
@@ -18,109 +18,109 @@ class SyncReceipt:
 
     provider: str
     first: dt.date | None = None
-    """First session asked for, stored ones included."""
+    """First requested session, stored ones included."""
     last: dt.date | None = None
     sessions_behind: int = 0
-    """Sessions that have closed since the newest whole one that is stored."""
+    """Number of sessions that have closed since the newest stored session of the whole market."""
     route: str | None = None
-    """The way that the bars came."""
+    """Name of the route over which the bars came."""
     wanted: int = 0
-    """Sessions that had to be fetched whole."""
+    """Number of sessions to fetch for the whole market."""
     fetched: int = 0
     empty: list[dt.date] = field(default_factory=list)
-    """Sessions for which the provider had no bars; they will be asked for again."""
+    """Sessions for which the provider had no bars; the next sync requests them again."""
     checked: dt.date | None = None
-    """The older session that was fetched again to see late corrections."""
+    """The older session that was fetched again to detect late corrections."""
     symbols_wanted: int = 0
-    """Symbols that had to be fetched one by one."""
+    """Number of symbols to fetch one by one."""
     symbols_fetched: int = 0
     untraded: int = 0
-    """Symbols among them for which a snapshot showed that there was nothing to fetch."""
+    """Number of these symbols for which a snapshot showed that there was nothing to fetch."""
     unknown: list[str] = field(default_factory=list)
-    """Symbols for which the provider had no bars; they will be asked for again."""
+    """Symbols for which the provider had no bars; the next sync requests them again."""
     unavailable: list[dict[str, Any]] = field(default_factory=list)
-    """Sessions and symbols that could not be had while others could, and why."""
+    """Sessions and symbols that failed while others succeeded, with the reason."""
     put_aside: list[dict[str, Any]] = field(default_factory=list)
-    """Sessions that are asked for again later: why, how often in vain, and not before when."""
+    """Sessions to fetch again later: reason, number of failures, earliest time of a retry."""
     avoided: int = 0
-    """Calls that the same would have taken with nothing stored, beside those made."""
+    """Number of further calls that the same request would take with an empty store."""
     low_volume: int = 0
-    """Symbols that were not asked for, since they are on the low-volume list."""
+    """Number of symbols not requested because they are on the low-volume list."""
     prescreened: int = 0
-    """Further symbols that were not asked for, since the pre-screen left them out."""
+    """Number of further symbols not requested because they fail the pre-screen."""
     saved: int = 0
-    """Calls that all of those would have taken."""
+    """Number of calls that the symbols of `low_volume` and `prescreened` would take."""
     funnel: list[Clause] = field(default_factory=list)
-    """What each part of the pre-screen left out of the market's symbols."""
+    """Number of the market's symbols that pass each part of the pre-screen."""
     new: int = 0
     revised: int = 0
     unchanged: int = 0
     revisions: list[dict[str, Any]] = field(default_factory=list)
-    """The first hundred of the revised bars: symbol, session, old and new values of each field."""
+    """The first hundred revised bars: symbol, session, old and new values of each field."""
     set_aside: dict[str, int] = field(default_factory=dict)
-    """Rows kept out of the market's bars, by reason."""
+    """Number of rows that were not stored as bars, by reason."""
     contradicted: list[dict[str, Any]] = field(default_factory=list)
-    """The first hundred rows that a later row of the same symbol and session contradicts: the
-    values that were set aside (`old`) and those that count (`new`)."""
+    """The first hundred rows that a later row of the same symbol and session contradicts: values
+    that were set aside (`old`) and values that were stored (`new`)."""
     splits: int = 0
     dividends: int = 0
     listings: int = 0
     missing_actions: list[dict[str, Any]] = field(default_factory=list)
-    """Splits or dividends that could not be had: kind, days and reason."""
+    """Splits or dividends that were unavailable: kind, days and reason."""
     actions: list[dict[str, Any]] = field(default_factory=list)
-    """Told actions that do not count just as they are told, and that is news: what becomes of
-    each (`verdict`), and why (`evidence`)."""
+    """New rulings on reported actions that do not count exactly as reported: what becomes of each
+    action (`verdict`), and why (`evidence`)."""
     reassigned: int = 0
-    """Told actions that are news and count for the ticker that their company had on that day."""
+    """Number of reported actions newly moved to the ticker that their company had on that day."""
     unusable: list[dict[str, Any]] = field(default_factory=list)
-    """Told actions that cannot be used: no amount, an unknown kind, told with several ids."""
+    """Reported actions that cannot be used: no amount, an unknown kind, or several ids."""
     renames: list[dict[str, Any]] = field(default_factory=list)
-    """Changes of tickers that are news: since when, and by which rule that day is known."""
+    """New ticker changes: first session, and the rule that determines that day."""
     doubtful_tickers: list[dict[str, Any]] = field(default_factory=list)
-    """Told changes of tickers that the bars contradict, and that is news; and why."""
+    """Reported ticker changes that the bars newly contradict, with the reason."""
     frozen: list[dt.date] = field(default_factory=list)
-    """Stored sessions in which most of the market stands still."""
+    """Stored sessions in which most of the market is frozen (bars repeat the session before)."""
     warnings: list[str] = field(default_factory=list)
     data_version: int = 0
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """The receipt as plain data: the JSON of `marketsweep sync --json`."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+        """Return the receipt as plain data: the JSON of `marketsweep sync --json`."""
+        values: dict[str, Any] = _as_plain(asdict(self))
+        return values
 
     @property
     def bars(self) -> int:
-        """The bars that came, known ones included."""
+        """Return the number of received bars, unchanged ones included."""
         return self.new + self.revised + self.unchanged
 
 
 def require_answers(receipt: SyncReceipt) -> None:
-    """Raise ProviderError where everything that was asked for could not be had."""
+    """Raise ProviderError if everything that was requested was unavailable."""
     if receipt.unavailable and not receipt.bars + receipt.untraded:
         raise error_of(Unavailable(**receipt.unavailable[0]))
 
 
 def require_use(receipt: SyncReceipt) -> None:
-    """Raise ProviderError or CoverageError where a sync brought nothing of what it was asked for.
+    """Raise ProviderError or CoverageError if a sync brought nothing of what was requested.
 
-    Also where it did not get the splits, without which prices mislead.
+    Also raise CoverageError if the splits are missing, because prices mislead without them.
     """
     require_answers(receipt)
-    came = receipt.bars + receipt.untraded
+    received = receipt.bars + receipt.untraded
     rows = sum(receipt.set_aside.values())
-    if rows and not came:
+    if rows and not received:
         reasons = ", ".join(f"{count:,} {name}" for name, count in receipt.set_aside.items())
         raise CoverageError(
             f"not one of {rows:,} rows could be used ({reasons}): check what the file or the "
             "provider gives; marketsweep status counts them"
         )
-    late = [day for day in receipt.empty if day != receipt.last]
-    if late and not came:
+    past_empty = [day for day in receipt.empty if day != receipt.last]
+    if past_empty and not received:
         raise CoverageError(
             f"{receipt.provider} has no bars for any of {len(receipt.empty):,} sessions that took "
-            f"place ({late[0]} to {receipt.empty[-1]}): check the plan and the address"
+            f"place ({past_empty[0]} to {receipt.empty[-1]}): check the plan and the address"
         )
     if receipt.unusable and not receipt.splits + receipt.dividends:
         first = receipt.unusable[0]
@@ -128,19 +128,19 @@ def require_use(receipt: SyncReceipt) -> None:
             f"not one of {len(receipt.unusable):,} splits and dividends could be used; the first "
             f"is {first['symbol']} {first['ex_date']} {first['told']}: {first['reason']}"
         )
-    for one in receipt.missing_actions:
-        if one["kind"] == "split":
+    for gap in receipt.missing_actions:
+        if gap["kind"] == "split":
             raise CoverageError(
-                f"splits from {one['since']} to {one['until']} are not known, so prices may be off "
-                f"by a factor ({one['reason']}): sync again with a plan that includes them, or "
+                f"splits from {gap['since']} to {gap['until']} are not known, so prices may be off "
+                f"by a factor ({gap['reason']}): sync again with a plan that includes them, or "
                 "give a file with marketsweep sync --provider files --actions FILE"
             )
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401, facts of any kind
+def _as_plain(value: Any) -> Any:  # noqa: ANN401, facts of any kind
     """Return plain data with days as ISO texts."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _as_plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_as_plain(item) for item in value]
     return value.isoformat() if isinstance(value, dt.date) else value

@@ -1,4 +1,4 @@
-"""Fetching splits, dividends and reference data, beside the bars."""
+"""Fetch splits, dividends and reference data, beside the bars."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any, Final, TypeVar
 from marketsweep.core.calendar import NEW_YORK
 from marketsweep.core.records import ActionAside, Dividend, Listing, Split, Unavailable
 from marketsweep.errors import CallFailed, ProviderError, ProviderRefused
-from marketsweep.ingest.misses import Misses
-from marketsweep.ingest.plan import Agenda
+from marketsweep.ingest.misses import FailureLog
+from marketsweep.ingest.plan import SyncPlan
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.ingest.routes import Request
@@ -38,13 +38,14 @@ _T = TypeVar("_T")
 _REFERENCE: Final = "reference data"
 
 Write = Callable[..., Coroutine[Any, Any, Any]]
-"""Calls a function of the writer in the thread that writes."""
+"""Runs a function of the writer in the writer thread."""
 
 
 class ReferenceSync:
-    """Fetches what a provider tells beside prices, and stores it.
+    """Fetches the actions and reference data of a provider, and stores them.
 
-    What a plan does not include, or a call that fails, is named and does not end the sync.
+    If a plan does not include a kind of data, or its call fails, the receipt names it and the sync
+    continues.
     """
 
     def __init__(
@@ -60,138 +61,148 @@ class ReferenceSync:
         self._writer = writer
         self._write = write
         self._receipt = receipt
-        self._missing: dict[str, str] = {}
-        self._aside: list[ActionAside] = []
-        self.splits_are_known = asyncio.Event()
-        """Set once the splits are stored, or it is noted that they are missing."""
+        self._reasons: dict[str, str] = {}
+        self._refused_splits: list[ActionAside] = []
+        self.splits_settled = asyncio.Event()
+        """Set once the splits are stored, or a note says that they are missing."""
 
-    async def run(self, agenda: Agenda, notes: dict[str, str], now: dt.datetime) -> None:
-        """Fetch what an agenda asks for. `notes` are those of the store, `now` the clock."""
-        since, of = agenda.actions_since, agenda.actions_of
+    async def run(self, plan: SyncPlan, notes: dict[str, str], now: dt.datetime) -> None:
+        """Fetch what a plan asks for; `notes` are those of the store, `now` is the sync's clock."""
+        since, symbols = plan.actions_since, plan.actions_symbols
         splits, dividends, listings = await asyncio.gather(
-            self._splits(agenda, notes),
-            self.granted("dividends", self._provider.dividends(since, of)),
-            self._listings(agenda),
+            self._fetch_splits(plan, notes),
+            self.call_or_none("dividends", self._provider.dividends(since, symbols)),
+            self._fetch_listings(plan),
         )
-        await self._store_actions(agenda, splits, dividends)
-        given = {"split": splits, "dividend": dividends}
-        kinds = {kind for kind, some in given.items() if some}
-        await self._note_missing(agenda, notes, kinds)
-        if agenda.listings and not self._request.details:
-            reason = self._missing.get(_REFERENCE, "")
+        await self._store_actions(plan, splits, dividends)
+        fetched = {"split": splits, "dividend": dividends}
+        kinds = {kind for kind, actions in fetched.items() if actions}
+        await self._note_missing(plan, notes, kinds)
+        if plan.listings_due and not self._request.details:
+            reason = self._reasons.get(_REFERENCE, "")
             if notes.get(NOT_LISTED, "") != reason:
                 await self._write(self._writer.note, NOT_LISTED, reason)
         if listings:
             today = now.astimezone(NEW_YORK).date()
-            await self._write(self._writer.put_listings, [_dated(one, today) for one in listings])
+            await self._write(
+                self._writer.put_listings,
+                [_with_shares_date(listing, today) for listing in listings],
+            )
             self._receipt.listings = len(listings)
-            if agenda.listings and not agenda.joins:
+            if plan.listings_due and not plan.merges:
                 await self._write(self._writer.note, LISTED, now.isoformat())
-                await self._write(self._writer.note, LISTED_ON, str(agenda.last))
+                await self._write(self._writer.note, LISTED_ON, str(plan.last))
 
-    async def _splits(self, agenda: Agenda, notes: dict[str, str]) -> list[Split] | None:
-        """Fetch and store the splits, before any bar of the same sync may be seen."""
-        since, of = agenda.actions_since, agenda.actions_of
+    async def _fetch_splits(self, plan: SyncPlan, notes: dict[str, str]) -> list[Split] | None:
+        """Fetch and store the splits, before any bar of the same sync becomes visible."""
+        since, symbols = plan.actions_since, plan.actions_symbols
         splits: list[Split] | None = None
         try:
-            splits = await self.granted("splits", self._provider.splits(since, of))
-            if splits is not None and agenda.joins:
-                self._aside += await self._write(self._writer.add_splits, splits)
+            splits = await self.call_or_none("splits", self._provider.splits(since, symbols))
+            if splits is not None and plan.merges:
+                self._refused_splits += await self._write(self._writer.add_splits, splits)
             elif splits is not None:
-                self._aside += await self._write(self._writer.put_splits, splits, since, of)
+                self._refused_splits += await self._write(
+                    self._writer.put_splits, splits, since, symbols
+                )
         except ProviderError as error:
-            self._missing["splits"] = str(error)
+            self._reasons["splits"] = str(error)
             raise
         finally:
             try:
-                if "splits" in self._missing:
-                    await self._note_missing(agenda, notes, ())
+                if "splits" in self._reasons:
+                    await self._note_missing(plan, notes, ())
             finally:
-                self.splits_are_known.set()
+                self.splits_settled.set()
         return splits
 
-    async def granted(self, what: str, call: Coroutine[Any, Any, _T]) -> _T | None:
-        """The answer to a call, or None: a plan may not include it, or it fails."""
+    async def call_or_none(self, kind: str, call: Coroutine[Any, Any, _T]) -> _T | None:
+        """Return the result of a call, or None if the plan does not include it or the call fails.
+
+        The receipt gets a warning for a failed call; `kind` names what was requested.
+        """
         try:
             return await call
         except (ProviderRefused, CallFailed) as error:
-            self._receipt.warnings.append(f"no {what}: {error}")
-            self._missing[what] = str(error)
+            self._receipt.warnings.append(f"no {kind}: {error}")
+            self._reasons[kind] = str(error)
             return None
 
     async def _store_actions(
-        self, agenda: Agenda, splits: list[Split] | None, dividends: list[Dividend] | None
+        self, plan: SyncPlan, splits: list[Split] | None, dividends: list[Dividend] | None
     ) -> None:
-        since, of, writer = agenda.actions_since, agenda.actions_of, self._writer
-        self._receipt.splits = len(splits or ()) - len(self._aside)
-        # Two equal payments of one day are one of twice as much.
-        times = Counter(dividends)
-        once = [Dividend(d.symbol, d.ex_date, d.cash * n) for d, n in times.items()]
-        aside = [*self._provider.actions_aside, *self._aside]
+        since, symbols, writer = plan.actions_since, plan.actions_symbols, self._writer
+        self._receipt.splits = len(splits or ()) - len(self._refused_splits)
+        # Two equal payments on one day become one of twice the amount.
+        counts = Counter(dividends)
+        merged = [Dividend(d.symbol, d.ex_date, d.cash * count) for d, count in counts.items()]
+        set_aside = [*self._provider.actions_aside, *self._refused_splits]
         refused: list[ActionAside] = []
-        if agenda.joins:
-            refused = await self._write(writer.add_dividends, once)
-            aside += refused
-            await self._write(writer.add_actions_aside, aside)
-            gone = no_longer_told([*(splits or ()), *once], await self._write(writer.told))
-            if gone:
-                self._receipt.warnings.append(in_words(gone))
+        if plan.merges:
+            refused = await self._write(writer.add_dividends, merged)
+            set_aside += refused
+            await self._write(writer.add_actions_aside, set_aside)
+            withdrawn = no_longer_told([*(splits or ()), *merged], await self._write(writer.told))
+            if withdrawn:
+                self._receipt.warnings.append(in_words(withdrawn))
         else:
             if dividends is not None:
-                refused = await self._write(writer.put_dividends, once, since, of)
-                aside += refused
+                refused = await self._write(writer.put_dividends, merged, since, symbols)
+                set_aside += refused
             if splits is not None and dividends is not None:
-                await self._write(writer.put_actions_aside, aside, since, of)
-                if of is None:
-                    known = json.dumps([str(agenda.start), str(agenda.last)])
-                    await self._write(writer.note, ACTIONS, known)
+                await self._write(writer.put_actions_aside, set_aside, since, symbols)
+                if symbols is None:
+                    span = json.dumps([str(plan.start), str(plan.last)])
+                    await self._write(writer.note, ACTIONS, span)
         self._receipt.dividends = len(dividends or ()) - len(refused)
-        self._receipt.unusable = [one._asdict() for one in aside]
+        self._receipt.unusable = [action._asdict() for action in set_aside]
 
     async def _note_missing(
-        self, agenda: Agenda, notes: dict[str, str], given: Collection[str]
+        self, plan: SyncPlan, notes: dict[str, str], kinds: Collection[str]
     ) -> None:
-        """Note over which days actions are not known, for scans over them.
+        """Note over which days actions are unknown; scans over these days warn.
 
-        `given` are the kinds of which there is any: of a file, that is taken for all.
+        `kinds` are the kinds with at least one action: a file with one is taken to have all.
         """
-        before = of_notes(notes)
-        missing = dict(before)
-        since, of = agenda.actions_since, agenda.actions_of
-        for what, kind in KINDS.items():
-            if what in self._missing:
-                new = MissingActions(kind, since, agenda.last, self._missing[what], of)
-                missing[kind] = joined(missing.get(kind), new)
+        old_missing = of_notes(notes)
+        missing = dict(old_missing)
+        since, symbols = plan.actions_since, plan.actions_symbols
+        for name, kind in KINDS.items():
+            if name in self._reasons:
+                new_missing = MissingActions(kind, since, plan.last, self._reasons[name], symbols)
+                missing[kind] = joined(missing.get(kind), new_missing)
             elif kind in missing and (
-                kind in given if agenda.joins else is_given(missing[kind], since, of)
+                kind in kinds if plan.merges else is_given(missing[kind], since, symbols)
             ):
                 del missing[kind]
-        if missing != before:
+        if missing != old_missing:
             await self._write(self._writer.note, NOTE, as_note(missing.values()))
-        self._receipt.missing_actions = [to_dict(one) for one in missing.values()]
+        self._receipt.missing_actions = [to_dict(item) for item in missing.values()]
 
-    async def _listings(self, agenda: Agenda) -> list[Listing] | None:
+    async def _fetch_listings(self, plan: SyncPlan) -> list[Listing] | None:
         if self._request.details:
-            return await self.granted("details", self._details())
-        if not agenda.listings:
+            return await self.call_or_none("details", self._fetch_details())
+        if not plan.listings_due:
             return None
-        return await self.granted(_REFERENCE, self._provider.listings())
+        return await self.call_or_none(_REFERENCE, self._provider.listings())
 
-    async def _details(self) -> list[Listing]:
-        misses, found = Misses(), list[Listing]()
-        async for one in self._provider.details(self._request.symbols or ()):
-            if isinstance(one, Unavailable):
-                misses.failed(one)
+    async def _fetch_details(self) -> list[Listing]:
+        failures, listings = FailureLog(), list[Listing]()
+        async for item in self._provider.details(self._request.symbols or ()):
+            if isinstance(item, Unavailable):
+                failures.record_failure(item)
             else:
-                misses.came()
-                found.append(one)
-        misses.end()
-        self._receipt.warnings += [f"no details of {one.of}: {one.reason}" for one in misses.known]
-        return found
+                failures.record_success()
+                listings.append(item)
+        failures.accept_pending()
+        self._receipt.warnings += [
+            f"no details of {item.of}: {item.reason}" for item in failures.confirmed
+        ]
+        return listings
 
 
-def _dated(listing: Listing, today: dt.date) -> Listing:
-    """With the day of which its shares are told: today, where the source does not say."""
+def _with_shares_date(listing: Listing, today: dt.date) -> Listing:
+    """Return the listing with a date for its number of shares: `today` if the source gives none."""
     if listing.shares is None or listing.shares_on is not None:
         return listing
     return replace(listing, shares_on=today)

@@ -1,14 +1,15 @@
-"""Makes a damaged data folder whole again: what is good is kept, and the rest is named.
+"""Repair a damaged data folder: keep what is undamaged, and report what was lost.
 
-1. The good parts of the catalog and the good segments are found (`salvage`).
-2. Where the lists of sessions, tickers and segments are good, the sessions of damaged segments are
-   taken out. Where they are not, they are made again from the labels of the segments (`_lists`).
-3. A new catalog is written beside the old one: these lists, the good parts that were told, the
-   journals. What is worked out from them is worked out again (`_write`).
-4. The old catalog and the damaged segments are moved to a folder of their own, and the new catalog
-   takes the old one's name (`_take_the_place`). Nothing is deleted.
+1. `salvage` finds the undamaged parts of the catalog and the undamaged segments.
+2. If the lists of sessions, tickers and segments are undamaged, the sessions of damaged segments
+   are removed from them. Otherwise the lists are rebuilt from the labels of the segments
+   (`_store_lists`).
+3. A new catalog is written beside the old one, from these lists, the undamaged reported parts
+   and the journals. Derived parts are computed again (`_write_catalog`).
+4. The old catalog and the damaged segments are moved to a folder of their own, and the new
+   catalog replaces the old one (`_replace_catalog`). Nothing is deleted.
 
-What was lost and can be fetched is fetched by a sync, which sees that it is not stored.
+The next sync fetches what was lost and can be fetched, because it is not stored.
 """
 
 from __future__ import annotations
@@ -36,28 +37,28 @@ from marketsweep.store.session_notes import ACTIONS, LISTED
 from marketsweep.store.store import Store, locked
 from marketsweep.store.validation import quality
 
-_WORK: Final = "repair.tmp"
-"""The folder in which the new catalog is made."""
+_WORK_FOLDER: Final = "repair.tmp"
+"""Name of the folder in which the new catalog is written."""
 
-_STEPS: Final = 5
-"""Commands that are named where many would bring back what is missing."""
+_SHOWN_COMMANDS: Final = 5
+"""Maximum number of commands shown, even if more are needed to bring back what is missing."""
 
-_LEFT_BEHIND: Final = ("-wal", "-shm")
+_LOG_SUFFIXES: Final = ("-wal", "-shm")
 
-_OF_THE_USER: Final = {
+_USER_PARTS: Final = {
     "settled": "your word on splits and dividends",
     "low volume": "the low-volume list",
 }
-"""Parts that no sync brings back."""
+"""Parts that no sync can bring back."""
 
-_CORE: Final = ("axis", "days", "segments", "counts/", "lives")
-"""Parts that are made again from others or from the segments."""
+_REBUILT_PARTS: Final = ("axis", "days", "segments", "counts/", "lives")
+"""Parts that are rebuilt from other parts or from the segments."""
 
-_TOLD: Final = ("splits/", "dividends/", "listings", "settled", "low volume", "notes")
-"""Parts that there usually are."""
+_USUAL_PARTS: Final = ("splits/", "dividends/", "listings", "settled", "low volume", "notes")
+"""Reported parts that a catalog usually has."""
 
-_NOTES: Final = {"splits": ACTIONS, "dividends": ACTIONS, "listings": LISTED}
-"""For a part that a sync fetches, the key of the note that says that it is there."""
+_NOTE_KEYS: Final = {"splits": ACTIONS, "dividends": ACTIONS, "listings": LISTED}
+"""Key of the note that says that a part is stored, for each part that a sync fetches."""
 
 
 @dataclass
@@ -66,59 +67,59 @@ class Repaired:
 
     path: Path
     damages: list[str] = field(default_factory=list)
-    """What was damaged, in words."""
+    """Descriptions of the damage."""
     rebuilt: bool = False
-    """Whether the lists of sessions and tickers were made again from the segments."""
+    """Whether the lists of sessions and tickers were rebuilt from the segments."""
     sessions: int = 0
     segments: int = 0
-    """How many segments are stored now."""
+    """Number of segments that are stored now."""
     lost_days: list[dt.date] = field(default_factory=list)
-    """Sessions whose bars are gone."""
+    """Sessions whose bars are lost."""
     unknown_days: bool = False
-    """Whether no list says which sessions there were: `lost_days` are those in between then."""
+    """Whether no list of sessions survived; `lost_days` then has the gaps between stored ones."""
     lost_parts: list[str] = field(default_factory=list)
     """Parts of the catalog that a sync brings back."""
     lost_for_good: list[str] = field(default_factory=list)
-    """Parts that only the user knows, in words."""
+    """Descriptions of parts that only the user can give again."""
     moved_to: Path | None = None
-    """Where the damaged files are."""
+    """Folder with the damaged files."""
     moved: list[str] = field(default_factory=list)
 
     fetched: list[dt.date] = field(default_factory=list)
-    """Lost sessions that a sync has brought back."""
+    """Lost sessions that a sync brought back."""
 
     @property
     def missing(self) -> list[dt.date]:
-        """Lost sessions that are still missing."""
-        back = frozenset(self.fetched)
-        return [day for day in self.lost_days if day not in back]
+        """Return the lost sessions that are still missing."""
+        fetched = frozenset(self.fetched)
+        return [day for day in self.lost_days if day not in fetched]
 
     @property
     def is_missing(self) -> bool:
-        """Whether anything that was lost is still missing."""
+        """Return whether anything that was lost is still missing."""
         return bool(self.missing or self.lost_parts or self.lost_for_good)
 
     @property
     def next_step(self) -> str:
-        """What brings back what is missing."""
+        """Return the steps that bring back what is missing, joined by "; "."""
         steps = [
             f"marketsweep sync --since {first} --until {last}" for first, last in runs(self.missing)
         ]
         if not steps and self.lost_parts:
             steps = ["marketsweep sync"]
-        steps += [f"give {what} again" for what in self.lost_for_good]
-        return "; ".join(steps[:_STEPS])
+        steps += [f"give {part} again" for part in self.lost_for_good]
+        return "; ".join(steps[:_SHOWN_COMMANDS])
 
     def take_fetched(self, sessions: Collection[dt.date], notes: Collection[str]) -> None:
-        """Note what a sync has brought back: the stored sessions, and the keys of notes."""
+        """Record what a sync brought back: stored `sessions`, and the keys of stored `notes`."""
         stored = frozenset(sessions)
         self.fetched = [day for day in self.lost_days if day in stored]
         self.lost_parts = [
-            part for part in self.lost_parts if _NOTES.get(_kind(part)) not in {None, *notes}
+            part for part in self.lost_parts if _NOTE_KEYS.get(_kind(part)) not in {None, *notes}
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the report as plain data for JSON."""
         return {
             "path": str(self.path),
             "damages": self.damages,
@@ -136,53 +137,54 @@ class Repaired:
 
 
 def runs(days: Iterable[dt.date]) -> list[tuple[dt.date, dt.date]]:
-    """Return first and last of each run of sessions without a session between them."""
-    found: list[tuple[dt.date, dt.date]] = []
+    """Return the first and last session of each run of consecutive sessions; `days` ascend."""
+    ranges: list[tuple[dt.date, dt.date]] = []
     for day in days:
-        if found and next_session(found[-1][1]) == day:
-            found[-1] = found[-1][0], day
+        if ranges and next_session(ranges[-1][1]) == day:
+            ranges[-1] = ranges[-1][0], day
         else:
-            found.append((day, day))
-    return found
+            ranges.append((day, day))
+    return ranges
 
 
 class _Lists(NamedTuple):
-    """What is stored: tickers, segments with their sessions, and what is known of the sessions."""
+    """The tickers, the segments with their sessions, and the known rows of sessions."""
 
     axis: list[str]
     segments: list[tuple[SegmentRow, Sequence[dt.date]]]
-    known: dict[dt.date, SessionRow]
+    session_rows: dict[dt.date, SessionRow]
 
 
 def repair(path: Path, progress: Callable[[str], None] = lambda _: None) -> Repaired:
-    """Make a data folder whole again; see above. It may stand still for the length of a check.
+    """Repair a data folder, as the text of this module explains. May take as long as a full check.
 
-    Raises UsageError if there is no data, StoreLocked while another process writes, StoreFull if
-    there is no room for a new catalog, and StoreError. The folder is unchanged in these cases.
+    `progress` is called with the name of each step. Raises UsageError if there is no data,
+    StoreLocked while another process writes, StoreFull if there is no room for a new catalog, and
+    StoreError. The folder is unchanged in these cases.
     """
     progress("checking every byte")
-    done = Repaired(path)
-    done.damages = _damages(path)
-    if not done.damages:
+    report = Repaired(path)
+    report.damages = _damages(path)
+    if not report.damages:
         with Store.open(path) as store, store.snapshot() as snapshot:
-            done.sessions, done.segments = len(snapshot.sessions), len(snapshot.segments.parts)
-        return done
+            report.sessions, report.segments = len(snapshot.sessions), len(snapshot.segments.parts)
+        return report
     with locked(path), disk_errors(path):
-        work = path / _WORK
+        work = path / _WORK_FOLDER
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         try:
             progress("saving what is good")
-            bad = _write(path, work, done)
-            _take_the_place(path, work, bad, done)
+            bad = _write_catalog(path, work, report)
+            _replace_catalog(path, work, bad, report)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     progress("checking what was made")
     with Store.open(path) as store:
-        left = store.verify().damages
-    if left:
-        raise StoreDamaged(f"{path} could not be repaired: {left[0]}")
-    return done
+        damages = store.verify().damages
+    if damages:
+        raise StoreDamaged(f"{path} could not be repaired: {damages[0]}")
+    return report
 
 
 def _damages(path: Path) -> list[str]:
@@ -197,59 +199,72 @@ def _damages(path: Path) -> list[str]:
         return [f"{path / FILE} is damaged: the number of its format is wrong"]
 
 
-def _write(path: Path, work: Path, done: Repaired) -> list[str]:
-    """Make the new catalog in the folder `work`; the names of segment files that are damaged."""
+def _write_catalog(path: Path, work: Path, report: Repaired) -> list[str]:
+    """Write the new catalog to the folder `work`; return the names of damaged segment files."""
     saved = salvage(path, Catalog.JOURNALS)
     if saved.format > FORMAT and (saved.lost or not saved.version):
         raise StoreError(
             f"{path / FILE} has format {saved.format}, and this marketsweep writes {FORMAT}: "
             "update marketsweep, which may read it as it is"
         )
-    told = {n: data for n, data in saved.packs.items() if not n.startswith(WORKED_OUT)}
+    parts = {n: data for n, data in saved.packs.items() if not n.startswith(WORKED_OUT)}
     catalog = Catalog.create(work)
     try:
-        catalog.restore(saved.version, told, saved.journals)
-        lists, bad = _lists(catalog, path, done)
-        sessions = [row for one in lists.segments for row in _sessions_of(path, *one, lists.known)]
+        catalog.restore(saved.version, parts, saved.journals)
+        lists, bad = _store_lists(catalog, path, report)
+        sessions = [
+            row
+            for segment in lists.segments
+            for row in _rows_of_segment(path, *segment, lists.session_rows)
+        ]
         with catalog.transaction():
             catalog.rebuild(lists.axis, [row for row, _ in lists.segments], sessions)
             catalog.put_changed_days(row.date for row in sessions)
             catalog.bump()
-        _name_losses(catalog, saved, [row.date for row in sessions], done)
+        _record_losses(catalog, saved, [row.date for row in sessions], report)
         with catalog.transaction():
             resolve(catalog, path)
-        done.sessions, done.segments = len(sessions), len(lists.segments)
+        report.sessions, report.segments = len(sessions), len(lists.segments)
         catalog.empty_log()
     finally:
         catalog.close()
     return bad
 
 
-def _lists(catalog: Catalog, path: Path, done: Repaired) -> tuple[_Lists, list[str]]:
-    """What is stored, by the catalog where its lists are good, by the segments' labels else."""
-    known = {row.date: row for row in _known(catalog)}
+def _store_lists(catalog: Catalog, path: Path, report: Repaired) -> tuple[_Lists, list[str]]:
+    """Return the lists of the store, and the names of damaged segment files.
+
+    The lists come from the catalog if its lists are undamaged, otherwise from the segments' labels.
+    """
+    known_rows = {row.date: row for row in _session_rows_of(catalog)}
     with suppress(StoreDamaged, ValueError):
-        return _listed(catalog, path, known, done)
-    done.rebuilt = True
-    found, others = find_segments(path / FOLDER)
-    chosen, left = choose(found)
-    labels = max((one.tickers for one in chosen), key=len, default=())
-    axis = _axis(catalog, labels)
-    held = {day for one in chosen for day in one.days}
-    there_were = set(known)
+        return _lists_of_catalog(catalog, path, known_rows, report)
+    report.rebuilt = True
+    candidates, unreadable = find_segments(path / FOLDER)
+    chosen, unused = choose(candidates)
+    labels = max((segment.tickers for segment in chosen), key=len, default=())
+    axis = _choose_tickers(catalog, labels)
+    stored_days = {day for segment in chosen for day in segment.days}
+    all_days = set(known_rows)
     with suppress(StoreDamaged, ValueError):
-        there_were.update(catalog.dates())
-    done.unknown_days = not there_were
-    if held and not there_were:
-        there_were.update(sessions_between(min(held), max(held)))
-    done.lost_days = sorted(there_were - held)
-    return _Lists(axis, [(one.row, one.days) for one in chosen], known), [*others, *left]
+        all_days.update(catalog.dates())
+    report.unknown_days = not all_days
+    if stored_days and not all_days:
+        all_days.update(sessions_between(min(stored_days), max(stored_days)))
+    report.lost_days = sorted(all_days - stored_days)
+    return _Lists(axis, [(segment.row, segment.days) for segment in chosen], known_rows), [
+        *unreadable,
+        *unused,
+    ]
 
 
-def _listed(
-    catalog: Catalog, path: Path, known: dict[dt.date, SessionRow], done: Repaired
+def _lists_of_catalog(
+    catalog: Catalog, path: Path, known_rows: dict[dt.date, SessionRow], report: Repaired
 ) -> tuple[_Lists, list[str]]:
-    """The lists of the catalog without damaged segments. Raises StoreDamaged if they do not fit."""
+    """Return the catalog's lists without damaged segments, and the files of these.
+
+    Raises StoreDamaged if the lists contradict each other.
+    """
     days, axis, rows = catalog.dates(), catalog.tickers(), catalog.segments()
     widest = max((row.width for row in rows), default=0)
     if not rows or sum(row.sessions for row in rows) != len(days) or widest > len(axis):
@@ -257,96 +272,99 @@ def _listed(
     good: list[tuple[SegmentRow, Sequence[dt.date]]] = []
     bad: list[str] = []
     for row in rows:
-        mine, days = days[: row.sessions], days[row.sessions :]
+        segment_days, days = days[: row.sessions], days[row.sessions :]
         try:
             _segment(path, row).check()
-            good.append((row, mine))
+            good.append((row, segment_days))
         except StoreDamaged:
             bad.append(row.file)
-            done.lost_days += mine
-    return _Lists(axis, good, known), bad
+            report.lost_days += segment_days
+    return _Lists(axis, good, known_rows), bad
 
 
-def _known(catalog: Catalog) -> Iterable[SessionRow]:
-    """What the catalog says of sessions, as far as it can be read."""
+def _session_rows_of(catalog: Catalog) -> Iterable[SessionRow]:
+    """Yield the catalog's rows of sessions, as far as they can be read."""
     with suppress(MarketsweepError, ValueError):
         yield from catalog.session_rows()
 
 
-def _axis(catalog: Catalog, labels: Sequence[str]) -> list[str]:
-    """The tickers of the segments' labels; of the catalog where it has the same and more."""
-    kept: list[str] = []
+def _choose_tickers(catalog: Catalog, labels: Sequence[str]) -> list[str]:
+    """Return the tickers of the catalog if they begin with `labels`, else `labels`."""
+    stored: list[str] = []
     with suppress(StoreDamaged):
-        kept = catalog.tickers()
-    return kept if kept[: len(labels)] == list(labels) else list(labels)
+        stored = catalog.tickers()
+    return stored if stored[: len(labels)] == list(labels) else list(labels)
 
 
 def _segment(path: Path, row: SegmentRow) -> Segment:
     return segment_of(0, path / FOLDER, row)
 
 
-def _sessions_of(
-    path: Path, row: SegmentRow, days: Sequence[dt.date], known: dict[dt.date, SessionRow]
+def _rows_of_segment(
+    path: Path, row: SegmentRow, days: Sequence[dt.date], known_rows: dict[dt.date, SessionRow]
 ) -> Iterable[SessionRow]:
-    if all(day in known for day in days):
-        return [known[day] for day in days]
+    """Return a row for each session of a segment; a session without a known row gets a new one."""
+    if all(day in known_rows for day in days):
+        return [known_rows[day] for day in days]
     values = _segment(path, row).values
     return [
-        known.get(day) or SessionRow(day, "repair", quality(values[:, place]))
-        for place, day in enumerate(days)
+        known_rows.get(day) or SessionRow(day, "repair", quality(values[:, i]))
+        for i, day in enumerate(days)
     ]
 
 
-def _name_losses(catalog: Catalog, saved: Salvage, days: Sequence[dt.date], done: Repaired) -> None:
-    """Note which told parts are lost, and let the next sync fetch them again."""
+def _record_losses(
+    catalog: Catalog, saved: Salvage, days: Sequence[dt.date], report: Repaired
+) -> None:
+    """Record which reported parts are lost, and remove notes so that the next sync fetches them."""
     lost = [name for name in saved.lost if not name.startswith(WORKED_OUT)]
-    parts = [name for name in lost if not name.startswith(_CORE)]
+    parts = [name for name in lost if not name.startswith(_REBUILT_PARTS)]
     if not saved.complete:
-        parts += [name for name in _TOLD if not any(n.startswith(name) for n in saved.packs)]
-    done.lost_for_good = [_OF_THE_USER[name] for name in parts if name in _OF_THE_USER]
-    done.lost_parts = [name.rstrip("/") for name in parts if name not in _OF_THE_USER]
-    stale = {_NOTES.get(_kind(part)) for part in done.lost_parts}
-    notes = {key: text for key, text in catalog.notes().items() if key not in stale}
+        parts += [name for name in _USUAL_PARTS if not any(n.startswith(name) for n in saved.packs)]
+    report.lost_for_good = [_USER_PARTS[name] for name in parts if name in _USER_PARTS]
+    report.lost_parts = [name.rstrip("/") for name in parts if name not in _USER_PARTS]
+    stale_keys = {_NOTE_KEYS.get(_kind(part)) for part in report.lost_parts}
+    notes = {key: text for key, text in catalog.notes().items() if key not in stale_keys}
     catalog.put_notes(notes)
-    kinds = {KINDS[_kind(part)] for part in done.lost_parts if _kind(part) in KINDS}
+    kinds = {KINDS[_kind(part)] for part in report.lost_parts if _kind(part) in KINDS}
     if kinds and days:
         missing = of_notes(notes)
         reason = "they were lost when the catalog was damaged"
-        new = {kind: MissingActions(kind, days[0], days[-1], reason) for kind in kinds}
-        catalog.put_note(NOTE, as_note((missing | new).values()))
+        lost_actions = {kind: MissingActions(kind, days[0], days[-1], reason) for kind in kinds}
+        catalog.put_note(NOTE, as_note((missing | lost_actions).values()))
 
 
 def _kind(part: str) -> str:
-    """The kind of a part: "splits" of "splits/2016"."""
+    """Return the kind of a part: "splits" for "splits/2016"."""
     return part.partition("/")[0]
 
 
-def _take_the_place(path: Path, work: Path, bad: Sequence[str], done: Repaired) -> None:
-    """Move what is damaged aside, and the new catalog to its place."""
-    aside = _new_folder(path / f"damaged-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}")
-    done.moved_to, disk = aside, Disk()
+def _replace_catalog(path: Path, work: Path, bad: Sequence[str], report: Repaired) -> None:
+    """Move damaged files to a folder of their own, and put the new catalog in place."""
+    folder = _new_folder(path / f"damaged-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}")
+    report.moved_to, disk = folder, Disk()
     for name in bad:
-        with suppress(FileNotFoundError):  # missing is a damage, too
-            (path / FOLDER / name).replace(aside / name)
-            done.moved.append(name)
+        with suppress(FileNotFoundError):  # a missing file is a damage, too
+            (path / FOLDER / name).replace(folder / name)
+            report.moved.append(name)
     old = path / FILE
-    for file in (old, *(old.with_name(FILE + end) for end in _LEFT_BEHIND)):
+    for file in (old, *(old.with_name(FILE + suffix) for suffix in _LOG_SUFFIXES)):
         if file.exists():
-            shutil.copy2(file, aside / file.name)
-            done.moved.append(file.name)
-    disk.sync_folder(aside)
-    # A log of the old catalog must never be read into the new one.
-    for end in _LEFT_BEHIND:
-        old.with_name(FILE + end).unlink(missing_ok=True)
+            shutil.copy2(file, folder / file.name)
+            report.moved.append(file.name)
+    disk.sync_folder(folder)
+    # SQLite must never read a log of the old catalog into the new one.
+    for suffix in _LOG_SUFFIXES:
+        old.with_name(FILE + suffix).unlink(missing_ok=True)
     disk.rename(work / FILE, old)
     disk.sync_folder(path)
-    if not done.moved:
-        aside.rmdir()
-        done.moved_to = None
+    if not report.moved:
+        folder.rmdir()
+        report.moved_to = None
 
 
 def _new_folder(path: Path) -> Path:
-    """Make a folder of that name, or of that name with a number where there is one."""
+    """Create and return the folder; append a number to its name if the folder exists."""
     number = 1
     while True:
         folder = path if number == 1 else path.with_name(f"{path.name}-{number}")

@@ -1,4 +1,4 @@
-"""Which prices a request lacks, and the way to them that takes the fewest calls."""
+"""Find which prices a request lacks, and the route that fetches them with the fewest calls."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from marketsweep.store.known_sessions import Known
 from marketsweep.store.snapshot import Snapshot
 
 Prescreen = Callable[[Snapshot, Sequence[str], dt.date], Screened]
-"""Takes what is stored, symbols of the market and a day, and tells who of them passes."""
+"""Screens symbols of the market, given a snapshot, the symbols and the day."""
 
-MARKET: Final = 12_000
-"""Symbols of the whole US market, for as long as nothing is stored that could be counted."""
+DEFAULT_MARKET_SIZE: Final = 12_000
+"""Number of symbols of the whole US market, used until the store has data to count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a sync is asked for."""
+    """What a sync is asked to fetch."""
 
     since: dt.date | None = None
-    """None: as before, or two years."""
+    """None: as in the last sync, or two years."""
     until: dt.date | None = None
-    """None: the newest session there is."""
+    """None: the newest session that is available."""
     symbols: tuple[str, ...] | None = None
     """None: the whole market."""
     by_symbol: bool = False
-    """Whether symbols are fetched one by one even where sessions cost fewer calls."""
+    """Whether symbols are fetched one by one even if sessions cost fewer calls."""
     details: bool = False
-    """Whether all that is known of each of the symbols is fetched, by a call each."""
+    """Whether all facts of each of the symbols are fetched, one call per symbol."""
     always: frozenset[str] = frozenset()
-    """Symbols fetched even if a snapshot shows them untraded, or the low-volume list has them."""
+    """Symbols that are fetched even if untraded in a snapshot or on the low-volume list."""
     content: bool = False
-    """Whether stored sessions are good enough though they may still be corrected."""
+    """Whether stored sessions are accepted although they may still be corrected."""
     screen: Prescreen | None = None
-    """Who of the whole market is fetched one by one; None for everybody."""
+    """Selects symbols of the whole market to fetch one by one; None for all."""
     again: bool = False
-    """Whether sessions are fetched though they are stored, or put aside for later."""
+    """Whether sessions are fetched although they are stored, or put aside for later."""
 
     def __post_init__(self) -> None:
         if self.again and self.since is None:
@@ -60,49 +60,49 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Sessions to fetch whole, or spans of single symbols: never both."""
+    """Sessions to fetch for the whole market, or spans of single symbols: never both."""
 
     route: Route | None
-    """None where bars cost no calls."""
+    """None if bars cost no calls."""
     days: list[dt.date] = field(default_factory=list)
     """Ascending."""
     spans: list[Span] = field(default_factory=list)
     calls: int = 0
-    spared: int = 0
-    """Calls that this route would take beside those, were nothing stored."""
+    avoided: int = 0
+    """Number of further calls that this route would take with an empty store."""
     low_volume: int = 0
-    """Symbols that lack bars and are not asked for, since they are on the low-volume list."""
+    """Number of symbols that lack bars but are not requested: they are on the low-volume list."""
     prescreened: int = 0
-    """Further symbols that lack bars and are not asked for, since the pre-screen left them out."""
+    """Number of further symbols that lack bars but are not requested: they fail the pre-screen."""
     saved: int = 0
-    """Calls that all of those would take."""
+    """Number of calls that the symbols of `low_volume` and `prescreened` would take."""
     others: dict[str, int] = field(default_factory=dict)
-    """Calls of the other routes for the same bars."""
+    """Number of calls that each other route takes for the same bars, by name."""
     bars: int = 0
-    """Roughly."""
+    """Approximate number of bars."""
 
     def sessions(self) -> list[dt.date]:
-        """The sessions that are fetched, of the whole market or of some symbols; ascending."""
+        """Return the sessions to fetch, for the whole market or for some symbols; ascending."""
         ranges = {(span.first, span.last) for span in self.spans}
         return sorted({*self.days, *(day for ends in ranges for day in sessions_between(*ends))})
 
     @property
     def bytes(self) -> float:
-        """Roughly what travels."""
+        """Return the approximate number of bytes to transfer."""
         return self.bars * (self.route.bytes_a_bar if self.route else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What need not be fetched."""
+    """What is stored and need not be fetched."""
 
     whole: frozenset[dt.date]
     spans: Sequence[Span]
     market: int
-    """Symbols of a whole session."""
+    """Number of symbols in a session of the whole market."""
 
 
-def choose(
+def choose_route(
     request: Request,
     days: Sequence[dt.date],
     listed: Sequence[str],
@@ -111,75 +111,89 @@ def choose(
     low_volume: Collection[str] = (),
     prescreened: Collection[str] = (),
 ) -> Prices:
-    """What is missing of `days`, the sessions asked for, and how to get it.
+    """Return what is missing of `days`, the requested sessions, and the cheapest route to it.
 
-    `listed` are the symbols of the market, for a request that has to go through them one by one;
-    those on the `low_volume` list are then left out, and those that a pre-screen leaves out
-    (`prescreened`), but for symbols that are always fetched.
+    `listed` are the symbols of the market, for a request that fetches them one by one. Symbols on
+    the `low_volume` list and symbols that fail a pre-screen (`prescreened`) are then excluded,
+    unless they are always fetched.
     """
     if request.symbols is None and not request.by_symbol:
-        return _whole_market(days, stored, tariff)
+        return _prices_of_market(days, stored, tariff)
     if not days:
         return Prices(None)
-    known = Known(stored.whole, stored.spans)
+    stored_bars = Known(stored.whole, stored.spans)
     symbols: Sequence[str] = request.symbols or ()
-    left_out: Sequence[str] = ()
-    thin = frozenset(low_volume) - request.always
+    skipped: Sequence[str] = ()
+    illiquid = frozenset(low_volume) - request.always
     if request.symbols is None:
-        out = thin.union(prescreened) - request.always
-        symbols = [symbol for symbol in listed if symbol not in out]
-        left_out = [symbol for symbol in listed if symbol in out]
-    spans = known.missing(symbols, days)
-    ways = [_by_symbol(way, spans, days, len(symbols)) for way in _symbol_routes(tariff)]
+        excluded = illiquid.union(prescreened) - request.always
+        symbols = [symbol for symbol in listed if symbol not in excluded]
+        skipped = [symbol for symbol in listed if symbol in excluded]
+    spans = stored_bars.missing(symbols, days)
+    candidates = [
+        _prices_by_symbol(option, spans, days, len(symbols)) for option in _symbol_routes(tariff)
+    ]
     if not request.by_symbol:
         first = min((span.first for span in spans), default=days[-1])
         last = max((span.last for span in spans), default=days[0])
-        around = [day for day in days if first <= day <= last]
-        ways += [_by_session(way, around, stored) for way in tariff.routes if way.by_session]
-    best = min(ways, key=lambda way: (way.calls, way.bytes))
-    others = {way.route.name: way.calls for way in ways if way.route and way is not best}
-    spared = _by_symbol(best.route, known.missing(left_out, days), days, len(left_out))
-    on_list = sum(span.symbol in thin for span in spared.spans)
+        days_in_range = [day for day in days if first <= day <= last]
+        candidates += [
+            _prices_by_session(option, days_in_range, stored)
+            for option in tariff.routes
+            if option.by_session
+        ]
+    best = min(candidates, key=lambda option: (option.calls, option.bytes))
+    others = {
+        option.route.name: option.calls
+        for option in candidates
+        if option.route and option is not best
+    }
+    skipped_prices = _prices_by_symbol(
+        best.route, stored_bars.missing(skipped, days), days, len(skipped)
+    )
+    low_volume_count = sum(span.symbol in illiquid for span in skipped_prices.spans)
     return replace(
         best,
         others=others,
-        low_volume=on_list,
-        prescreened=len(spared.spans) - on_list,
-        saved=spared.calls,
+        low_volume=low_volume_count,
+        prescreened=len(skipped_prices.spans) - low_volume_count,
+        saved=skipped_prices.calls,
     )
 
 
-def _whole_market(days: Sequence[dt.date], stored: Stored, tariff: Tariff) -> Prices:
-    best = next((way for way in tariff.routes if way.by_session), None)
-    prices = _by_session(best, days, stored)
+def _prices_of_market(days: Sequence[dt.date], stored: Stored, tariff: Tariff) -> Prices:
+    best = next((route for route in tariff.routes if route.by_session), None)
+    prices = _prices_by_session(best, days, stored)
     missing, market = len(prices.days), stored.market
-    others = {way.name: way.calls(missing, market) for way in tariff.routes if way is not best}
+    others = {
+        route.name: route.calls(missing, market) for route in tariff.routes if route is not best
+    }
     return replace(prices, others=others)
 
 
-def _by_session(route: Route | None, days: Sequence[dt.date], stored: Stored) -> Prices:
+def _prices_by_session(route: Route | None, days: Sequence[dt.date], stored: Stored) -> Prices:
     missing = [day for day in days if day not in stored.whole]
     calls = _calls(route, len(missing), stored.market)
-    spared = _calls(route, len(days), stored.market) - calls
+    avoided = _calls(route, len(days), stored.market) - calls
     return Prices(
-        route, days=missing, calls=calls, spared=spared, bars=len(missing) * stored.market
+        route, days=missing, calls=calls, avoided=avoided, bars=len(missing) * stored.market
     )
 
 
-def _by_symbol(
+def _prices_by_symbol(
     route: Route | None, spans: list[Span], days: Sequence[dt.date], symbols: int
 ) -> Prices:
-    # One call may serve several symbols, for the same days.
+    # One call may serve several symbols that need the same days.
     ranges = Counter((span.first, span.last) for span in spans)
-    sizes = [(len(sessions_between(*ends)), count) for ends, count in ranges.items()]
+    sizes = [(len(sessions_between(*bounds)), count) for bounds, count in ranges.items()]
     calls = sum(_calls(route, sessions, count) for sessions, count in sizes)
-    spared = _calls(route, len(days), symbols) - calls
+    avoided = _calls(route, len(days), symbols) - calls
     bars = sum(sessions * count for sessions, count in sizes)
-    return Prices(route, spans=spans, calls=calls, spared=max(0, spared), bars=bars)
+    return Prices(route, spans=spans, calls=calls, avoided=max(0, avoided), bars=bars)
 
 
 def _symbol_routes(tariff: Tariff) -> Sequence[Route | None]:
-    return [way for way in tariff.routes if not way.by_session] or [None]
+    return [route for route in tariff.routes if not route.by_session] or [None]
 
 
 def _calls(route: Route | None, sessions: int, symbols: int) -> int:

@@ -1,4 +1,4 @@
-"""Syncs after each close, and again until the session is complete: `marketsweep sync --watch`."""
+"""Sync after each close, and again until the session is complete: `marketsweep sync --watch`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from marketsweep.errors import ProviderUnreachable
 from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.store.store import Store
 
-SETTLING: Final = dt.timedelta(minutes=20)
-"""After a close, until a provider has the day's bars."""
+DELAY_AFTER_CLOSE: Final = dt.timedelta(minutes=20)
+"""Time after a close until a provider has the bars of the day."""
 
 _FIRST_PAUSE: Final = dt.timedelta(minutes=5)
 _LONGEST_PAUSE: Final = dt.timedelta(hours=1)
@@ -29,15 +29,16 @@ def watch(
     sleep: Callable[[float], None] = time.sleep,
     until: dt.date | None = None,
 ) -> None:
-    """Sync now and after each close, for ever or until the session `until` is complete.
+    """Sync now and after each close, until the session `until` is complete (None: forever).
 
-    An incomplete session, or a provider that cannot be reached, is tried again after 5 minutes,
-    then after longer, up to an hour. Raises what else a sync raises: a refusal is not waited out.
+    If a session is incomplete or the provider is unreachable, sync again after 5 minutes, then
+    after longer pauses, up to an hour. `say` gets a line of text for each step. Raises every other
+    error of a sync: a refusal is not retried.
     """
     pause = _FIRST_PAUSE
     while True:
         newest = last_closed_session(now())
-        problem = _problem(store, sync_once, newest)
+        problem = _sync_problem(store, sync_once, newest)
         if problem:
             say(f"{problem}; again in {pause.total_seconds() / 60:.0f} min")
             sleep(pause.total_seconds())
@@ -46,16 +47,18 @@ def watch(
         pause = _FIRST_PAUSE
         if until is not None and newest >= until:
             return
-        due = close_time(next_session(newest)) + SETTLING
+        due = close_time(next_session(newest)) + DELAY_AFTER_CLOSE
         when = due.astimezone(NEW_YORK)
         say(f"{newest} is complete; next sync at {when:%a %Y-%m-%d %H:%M} New York")
-        # In UTC: between two times of one zone Python does not see that clocks change.
+        # In UTC: Python ignores changes of the clock between two times of one zone.
         wait = due.astimezone(dt.UTC) - now().astimezone(dt.UTC)
         sleep(max(0.0, wait.total_seconds()))
 
 
-def _problem(store: Store, sync_once: Callable[[], SyncReceipt], newest: dt.date) -> str | None:
-    """Syncs; why the newest session cannot be called complete after it, None where it can."""
+def _sync_problem(
+    store: Store, sync_once: Callable[[], SyncReceipt], newest: dt.date
+) -> str | None:
+    """Sync, and return why the newest session is still incomplete; None if it is complete."""
     try:
         sync_once()
     except ProviderUnreachable as error:
@@ -65,7 +68,7 @@ def _problem(store: Store, sync_once: Callable[[], SyncReceipt], newest: dt.date
     if not rows or rows[-1].date != newest:
         return f"the session of {newest} is not there yet"
     bars = [row.counts["bars"] for row in rows]
-    if is_thin(bars, len(bars) - 1):  # it is still coming in
+    if is_thin(bars, len(bars) - 1):  # the provider does not have all bars yet
         usual = usual_bars(bars, len(bars) - 1)
         return f"the session of {newest} has {bars[-1]:,} bars so far, where {usual:,.0f} are usual"
     return None

@@ -1,12 +1,14 @@
-"""Provider to store: only what is missing, committed as it comes. Asynchronous calls end here.
+"""Run a sync: fetch what is missing from a provider and commit it as it arrives.
 
-1. What the provider can give, what was asked for and what is stored decide the sessions to fetch
-   (`make_agenda`): those that are missing, and those that are fetched again (`SessionNotes`).
+1. The provider's window, the request and the store decide which sessions to fetch
+   (`make_agenda`): missing sessions, and sessions that must be fetched again (`SessionNotes`).
 2. Reference data and corporate actions are fetched beside the bars (`ReferenceSync`).
-3. Sessions arrive in order and are committed in batches (`_keep`): an interruption loses what is
-   in the air, and nothing else. What cannot be had is put aside (`Misses`).
-4. Companies and actions are worked out (`_resolve`).
-5. What it came to, and cost, is the receipt.
+3. Sessions arrive in order and are committed in batches (`_commit_as_received`): an interruption
+   loses only what is in transit. Failures are recorded in `FailureLog`.
+4. Companies and actions are resolved (`_resolve`).
+5. The receipt reports the result and its cost.
+
+Asynchronous calls end here: the callers of `sync` are synchronous.
 """
 
 from __future__ import annotations
@@ -26,14 +28,20 @@ from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import SessionBars, Span, SymbolBars, Unavailable, Window
 from marketsweep.core.spellings import note_of
 from marketsweep.errors import ProviderError, UsageError
-from marketsweep.ingest.misses import Misses
-from marketsweep.ingest.per_symbol import asked, asked_of, is_recent, sessions_of, untraded
-from marketsweep.ingest.plan import Agenda, check_days, check_screened, make_agenda
+from marketsweep.ingest.misses import FailureLog
+from marketsweep.ingest.per_symbol import (
+    group_by_session,
+    is_recent,
+    spans_fetched,
+    spans_received,
+    without_trades,
+)
+from marketsweep.ingest.plan import SyncPlan, check_days, make_agenda, require_any_passes
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.ingest.reference_sync import ReferenceSync
 from marketsweep.ingest.routes import Prescreen, Prices, Request
-from marketsweep.ingest.unasked import REASON, Unasked
+from marketsweep.ingest.unasked import REASON, UnrequestedBars
 from marketsweep.store.batches import Batches
 from marketsweep.store.catalog.rows import Revision
 from marketsweep.store.companies.rulings import Ruling, Verdict
@@ -45,22 +53,22 @@ from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 from marketsweep.store.writer import CommitReceipt, Writer
 
-_BATCH: Final = 21
-"""Sessions committed at once at the most: a month, which is one segment."""
+_SESSIONS_PER_BATCH: Final = 21
+"""Maximum number of sessions in one commit: a month, which is one segment."""
 
-_REVISIONS: Final = 100
-"""Revised bars that a receipt shows; the store keeps all of them."""
+_SHOWN_REVISIONS: Final = 100
+"""Maximum number of revised bars in a receipt; the store keeps all of them."""
 
-_MUCH: Final = 1_000_000
-"""Bars of single symbols committed at once: each time, all of their months are written anew."""
+_BARS_PER_BATCH: Final = 1_000_000
+"""Bars of single symbols in one commit: each commit rewrites all months that the bars touch."""
 
-_FROZEN: Final = "most of the market stands still"
+_FROZEN_REASON: Final = "most of the market stands still"
 
 _T = TypeVar("_T")
 _Bars = TypeVar("_Bars", SessionBars, SymbolBars)
 
 Progress = Callable[[int, int, int], None]
-"""Told after each session or symbol: how many came, how many are to come in all, bars so far."""
+"""Called after each session or symbol: number received, total to receive, bars so far."""
 
 
 def sync(
@@ -80,44 +88,47 @@ def sync(
 ) -> SyncReceipt:
     """Bring the store up to date from `since` (None: two years) to `until` (None: the newest).
 
-    `symbols` are all that is wanted (None: the whole market). They are fetched one by one where
-    that takes fewer calls, and with `by_symbol` in any case; those that a snapshot of the market
-    shows unchanged are then spared, and of the whole market those on the low-volume list, but for
-    `always`. A `screen` tells which of the whole market's symbols are asked for with `by_symbol`.
-    With `details`, reference data of each of `symbols` is fetched, by a call each. With `content`,
-    what is stored is good enough, though it may still be corrected; with `again`, stored sessions
-    since `since` are fetched again.
+    `symbols` limits the sync to these symbols (None: the whole market). They are fetched one by one
+    if that takes fewer calls, and always with `by_symbol`. A sync by symbol skips symbols that a
+    snapshot of the market shows unchanged and, for the whole market, symbols on the low-volume
+    list; symbols in `always` are never skipped. `screen` selects the symbols of the whole market
+    that are fetched with `by_symbol`. `details` also fetches reference data of each of `symbols`,
+    one call per symbol. `content` accepts stored sessions that may still be corrected. `again`
+    fetches stored sessions since `since` once more.
 
-    A session or symbol that cannot be had does not end the others: the receipt names it, and
-    `require_use` judges whether anything came. Raises UsageError for days that cannot be,
-    ProviderError after what had arrived is committed where nothing more comes, StoreLocked while
-    another process writes, and StoreError.
+    If a session or symbol is unavailable, the sync continues and the receipt names it;
+    `require_use` checks whether the sync brought anything. Raises UsageError for invalid days,
+    ProviderError if the provider fails for good (after a commit of all that had arrived),
+    StoreLocked while another process writes, and StoreError.
     """
     check_days(since, until, dt.datetime.now(dt.UTC))
-    chosen = None if symbols is None else tuple(dict.fromkeys(symbols))
-    read: dict[str, str] = {}
+    tickers = None if symbols is None else tuple(dict.fromkeys(symbols))
+    respelled: dict[str, str] = {}
     with store.snapshot() as snapshot:
         always, _ = snapshot.tickers(always)
-        if chosen is not None:
-            names, read = snapshot.tickers(chosen)
-            chosen = tuple(names)
+        if tickers is not None:
+            stored_names, respelled = snapshot.tickers(tickers)
+            tickers = tuple(stored_names)
     always = frozenset(always)
-    request = Request(since, until, chosen, by_symbol, details, always, content, screen, again)
+    request = Request(since, until, tickers, by_symbol, details, always, content, screen, again)
     with store.writer() as writer:
-        one = _Sync(store, writer, provider, request, progress)
-        one.receipt.warnings += [note_of(read)] if read else []
-        return _completed(one.run())
+        run = _SyncRun(store, writer, provider, request, progress)
+        run.receipt.warnings += [note_of(respelled)] if respelled else []
+        return _run_to_end(run.run())
 
 
-def _completed(work: Coroutine[Any, Any, _T]) -> _T:
-    """What the work comes to; in a thread of its own where a loop runs already, as in notebooks."""
-    if not _is_in_a_loop():
-        return asyncio.run(work)
+def _run_to_end(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Run a coroutine and return its result; use a new thread if an event loop is already running.
+
+    Notebooks have a running loop.
+    """
+    if not _is_loop_running():
+        return asyncio.run(coroutine)
     with ThreadPoolExecutor(1, thread_name_prefix="marketsweep-sync") as pool:
-        return pool.submit(asyncio.run, work).result()
+        return pool.submit(asyncio.run, coroutine).result()
 
 
-def _is_in_a_loop() -> bool:
+def _is_loop_running() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -125,7 +136,7 @@ def _is_in_a_loop() -> bool:
     return True
 
 
-class _Sync:
+class _SyncRun:
     def __init__(
         self,
         store: Store,
@@ -142,14 +153,14 @@ class _Sync:
         self.receipt = SyncReceipt(provider.name, usage=provider.usage)
         self.reference = ReferenceSync(provider, request, writer, self._write, self.receipt)
         self.now = dt.datetime.now(dt.UTC)
-        """When the sync began, on the provider's clock where that has one: ours may be wrong."""
+        """Start of the sync by the provider's clock, if it has one: the local clock may be off."""
         self.notes = SessionNotes()
-        self.stored: frozenset[dt.date] = frozenset()
-        """Sessions with bars before the sync."""
-        self.came: set[dt.date] = set()
-        """Sessions that came whole, with bars."""
-        self.misses = Misses()
-        self.unasked = Unasked()
+        self.stored_before: frozenset[dt.date] = frozenset()
+        """Sessions that had bars before the sync."""
+        self.received: set[dt.date] = set()
+        """Sessions of the whole market that were received with bars."""
+        self.failures = FailureLog()
+        self.unrequested = UnrequestedBars()
         self.writing = ThreadPoolExecutor(1, thread_name_prefix="marketsweep-writer")
 
     async def run(self) -> SyncReceipt:
@@ -159,246 +170,257 @@ class _Sync:
                 await self._fetch()
         self.receipt.seconds = perf_counter() - started
         self.receipt.data_version = self.store.version()
-        self.receipt.sessions_behind = self._behind()
-        facts = self.receipt.to_dict()
-        self.writer.log_sync(**facts)
+        self.receipt.sessions_behind = self._sessions_behind()
+        entries = self.receipt.to_dict()
+        self.writer.log_sync(**entries)
         return self.receipt
 
     async def _fetch(self) -> None:
         window = await self.provider.available()
         self.now = window.now or self.now
-        agenda = self._agenda(window)
-        reference = asyncio.create_task(self.reference.run(agenda, self._notes(), self.now))
+        plan = self._plan(window)
+        task = asyncio.create_task(self.reference.run(plan, self._stored_notes(), self.now))
         try:
-            if self.request.by_symbol and agenda.listings:
-                # Who there is to be asked for, reference data tells.
-                await reference
-                agenda = self._agenda(window)
-                prices = agenda.prices
-                left_out = prices.low_volume or prices.prescreened
-                if not (prices.spans or prices.spared or left_out):
+            if self.request.by_symbol and plan.listings_due:
+                # The symbols to request are known from the reference data.
+                await task
+                plan = self._plan(window)
+                prices = plan.prices
+                excluded = prices.low_volume or prices.prescreened
+                if not (prices.spans or prices.avoided or excluded):
                     raise UsageError("nobody tells which symbols there are: name them with --only")
-            check_screened(agenda, self.request)
-            self.receipt.warnings += agenda.screened.warnings if agenda.screened else []
-            # Bars without their splits would be seen at once, and be wrong.
-            await self.reference.splits_are_known.wait()
-            await self._fetch_prices(agenda.prices)
-            await reference
+            require_any_passes(plan, self.request)
+            self.receipt.warnings += plan.screened.warnings if plan.screened else []
+            # A reader could see bars before their splits, and they would be wrong.
+            await self.reference.splits_settled.wait()
+            await self._fetch_prices(plan.prices)
+            await task
         except ProviderError:
             await self._write(self._note_failures)
             raise
         finally:
-            reference.cancel()
-        await self._write(self._commit, self.provider.off_session(agenda.first, agenda.last))
+            task.cancel()
+        await self._write(self._commit, self.provider.off_session(plan.first, plan.last))
         await self._resolve()
-        await self._put_aside(agenda)
+        await self._schedule_retries(plan)
         self.receipt.warnings += self.provider.notes()
 
-    def _behind(self) -> int:
+    def _sessions_behind(self) -> int:
         with self.store.snapshot() as snapshot:
             newest = snapshot.newest
         return 0 if newest is None else sessions_behind(newest, self.now)
 
-    def _agenda(self, window: Window) -> Agenda:
+    def _plan(self, window: Window) -> SyncPlan:
         with self.store.snapshot() as snapshot:
-            agenda = make_agenda(snapshot, window, self.request, self.provider.tariff, self.now)
-            self.stored = frozenset(snapshot.sessions)
-        self.notes = agenda.notes
-        self.misses = Misses(agenda.notes.put_aside.keys())
-        prices, receipt = agenda.prices, self.receipt
-        receipt.first, receipt.last = agenda.first, agenda.last
+            plan = make_agenda(snapshot, window, self.request, self.provider.tariff, self.now)
+            self.stored_before = frozenset(snapshot.sessions)
+        self.notes = plan.notes
+        self.failures = FailureLog(plan.notes.put_aside.keys())
+        prices, receipt = plan.prices, self.receipt
+        receipt.first, receipt.last = plan.first, plan.last
         receipt.route = prices.route.name if prices.route else None
-        receipt.checked = agenda.check
+        receipt.checked = plan.recheck
         receipt.wanted, receipt.symbols_wanted = len(prices.days), len(prices.spans)
-        receipt.avoided = prices.spared
+        receipt.avoided = prices.avoided
         receipt.low_volume, receipt.prescreened = prices.low_volume, prices.prescreened
         receipt.saved = prices.saved
-        receipt.funnel = agenda.screened.funnel if agenda.screened else []
-        return agenda
+        receipt.funnel = plan.screened.funnel if plan.screened else []
+        return plan
 
     async def _fetch_prices(self, prices: Prices) -> None:
         if prices.days:
             days, sessions = frozenset(prices.days), self.provider.sessions(prices.days)
-            asked_for = partial(self.unasked.of_sessions, days=days)
-            await self._keep(sessions, len(days), _is_month, asked_for, self._commit_sessions)
-        if prices.spans:
-            spans = await self._changed(prices.spans)
-            asked_for_bars = partial(self.unasked.of_histories, spans=frozenset(spans))
-            histories = self.provider.histories(spans)
-            await self._keep(
-                histories, len(spans), _is_much, asked_for_bars, self._commit_histories
+            select_sessions = partial(self.unrequested.filter_session, days=days)
+            await self._commit_as_received(
+                sessions, len(days), _is_batch_of_sessions, select_sessions, self._commit_sessions
             )
-        if self.unasked.count:
-            self.receipt.warnings.append(str(self.unasked))
-            self.receipt.set_aside[REASON] = self.unasked.count
+        if prices.spans:
+            spans = await self._without_untraded(prices.spans)
+            select_bars = partial(self.unrequested.filter_history, spans=frozenset(spans))
+            histories = self.provider.histories(spans)
+            await self._commit_as_received(
+                histories, len(spans), _is_batch_of_bars, select_bars, self._commit_histories
+            )
+        if self.unrequested.count:
+            self.receipt.warnings.append(str(self.unrequested))
+            self.receipt.set_aside[REASON] = self.unrequested.count
 
-    async def _keep(
+    async def _commit_as_received(
         self,
         items: AsyncIterator[_Bars | Unavailable],
         total: int,
         is_batch: Callable[[int, int], bool],
-        asked_for: Callable[[_Bars], _Bars | None],
+        requested_part: Callable[[_Bars], _Bars | None],
         commit: Callable[[list[_Bars]], None],
     ) -> None:
-        """Commit what comes; interrupted or refused, what has arrived stays."""
+        """Commit items in batches as they arrive, including what arrived before an error."""
         batches = Batches(self.writing, commit, is_batch)
-        done, bars = 0, 0
+        finished, bars = 0, 0
         try:
             async for item in items:
-                done += 1
+                finished += 1
                 if isinstance(item, Unavailable):
-                    self.misses.failed(item)
-                elif (own := asked_for(item)) is not None:
-                    self.misses.came()
-                    bars += own.values.shape[1]
-                    await batches.add(own, own.values.shape[1])
-                self.progress(done, total, bars)
-            self.misses.end()
+                    self.failures.record_failure(item)
+                elif (requested := requested_part(item)) is not None:
+                    self.failures.record_success()
+                    bars += requested.values.shape[1]
+                    await batches.add(requested, requested.values.shape[1])
+                self.progress(finished, total, bars)
+            self.failures.accept_pending()
         finally:
             batches.finish()
 
-    async def _changed(self, spans: list[Span]) -> list[Span]:
-        """The spans without those of symbols that were not traded, as one call shows."""
-        doubtful = [s for s in spans if is_recent(s) and s.symbol not in self.request.always]
-        if len(doubtful) < 2:
+    async def _without_untraded(self, spans: list[Span]) -> list[Span]:
+        """Return the spans without those of symbols that were not traded, as one call shows."""
+        recent = [s for s in spans if is_recent(s) and s.symbol not in self.request.always]
+        if len(recent) < 2:
             return spans
-        quotes = await self.reference.granted("snapshot", self.provider.quotes())
+        quotes = await self.reference.call_or_none("snapshot", self.provider.quotes())
         with self.store.snapshot() as snapshot:
-            spared = untraded(doubtful, quotes or [], snapshot)
-        await self._write(self._commit_untraded, spared)
-        gone = set(spared)
-        self.receipt.untraded = len(gone)
-        self.receipt.avoided += len(gone)
-        return [span for span in spans if span not in gone]
+            untraded_spans = without_trades(recent, quotes or [], snapshot)
+        await self._write(self._commit_untraded, untraded_spans)
+        skipped = set(untraded_spans)
+        self.receipt.untraded = len(skipped)
+        self.receipt.avoided += len(skipped)
+        return [span for span in spans if span not in skipped]
 
     async def _write(self, write: Callable[..., _T], *arguments: object) -> _T:
-        """One write at a time, in the thread of their own, while other calls go on."""
-        # Shielded: what is handed over is written, whatever becomes of who waits for it.
+        """Run a write in the writer thread, one at a time, while other calls continue."""
+        # Shielded: a submitted write is completed even if its caller is cancelled.
         return await asyncio.shield(asyncio.wrap_future(self.writing.submit(write, *arguments)))
 
     def _commit_sessions(self, sessions: list[SessionBars]) -> None:
         self.receipt.fetched += len(sessions)
         self.receipt.empty += [bars.session for bars in sessions if not bars.symbols]
-        whole = [bars for bars in sessions if bars.symbols and not self._is_spoilt(bars)]
-        self._commit(whole)
-        self.came |= {bars.session for bars in whole}
+        good = [bars for bars in sessions if bars.symbols and not self._is_frozen_refetch(bars)]
+        self._commit(good)
+        self.received |= {bars.session for bars in good}
 
-    def _is_spoilt(self, bars: SessionBars) -> bool:
-        """Whether a session came again with bars that stand still: what is stored is kept."""
-        if self.request.again or bars.session not in self.stored:
+    def _is_frozen_refetch(self, bars: SessionBars) -> bool:
+        """Return whether most bars of a session that was fetched again are frozen.
+
+        The stored bars are then kept, and a warning is added to the receipt.
+        """
+        if self.request.again or bars.session not in self.stored_before:
             return False
         with self.store.snapshot() as snapshot:
-            place = bisect_left(snapshot.sessions, bars.session)
-            held = snapshot.bars(bars.session)
-            before = snapshot.bars(snapshot.sessions[place - 1]) if place else None
-            spoilt = held is not None and would_freeze(bars, snapshot.index, held, before)
-        if spoilt:
+            position = bisect_left(snapshot.sessions, bars.session)
+            stored = snapshot.bars(bars.session)
+            previous = snapshot.bars(snapshot.sessions[position - 1]) if position else None
+            is_frozen = stored is not None and would_freeze(bars, snapshot.index, stored, previous)
+        if is_frozen:
             self.receipt.warnings.append(
                 f"most bars of {bars.session} came again as bars that stand still: the stored ones "
                 f"are kept (marketsweep sync --again --since {bars.session} --until "
                 f"{bars.session} takes the new ones)"
             )
-        return spoilt
+        return is_frozen
 
     def _commit_histories(self, histories: list[SymbolBars]) -> None:
         self.receipt.symbols_fetched += len(histories)
-        self.receipt.unknown += [one.span.symbol for one in histories if not one.days.size]
-        self._commit(sessions_of(histories), asked_of(histories, self.now))
+        self.receipt.unknown += [bars.span.symbol for bars in histories if not bars.days.size]
+        self._commit(group_by_session(histories), spans_received(histories, self.now))
 
     def _commit_untraded(self, spans: list[Span]) -> None:
-        self._commit([], asked(spans, self.now))
+        self._commit([], spans_fetched(spans, self.now))
 
-    def _commit(self, sessions: list[SessionBars], of: Asked | None = None) -> None:
-        if not sessions and not (of and of.spans):
+    def _commit(self, sessions: list[SessionBars], fetched: Asked | None = None) -> None:
+        if not sessions and not (fetched and fetched.spans):
             return
         today = self.now.astimezone(NEW_YORK).date()
-        if of:
-            self._count(self.writer.commit(sessions, self.provider.name, today, of))
+        if fetched:
+            self._add_to_receipt(self.writer.commit(sessions, self.provider.name, today, fetched))
             return
-        # Late corrections of a session come in until the next one is over.
+        # The provider corrects a session until the close of the next one.
         days = {bars.session for bars in sessions}
-        young = {day for day in days if self.now < close_time(next_session(day))}
-        # Noted first: were the process to end in between, a young session would pass for final.
-        self._note_provisional(self.notes.provisional | young)
-        self._count(self.writer.commit(sessions, self.provider.name, today))
-        self._note_provisional((self.notes.provisional - days) | young)
+        provisional = {day for day in days if self.now < close_time(next_session(day))}
+        # Noted first: if the process ends in between, a provisional session must not look final.
+        self._note_provisional(self.notes.provisional | provisional)
+        self._add_to_receipt(self.writer.commit(sessions, self.provider.name, today))
+        self._note_provisional((self.notes.provisional - days) | provisional)
 
-    async def _put_aside(self, agenda: Agenda) -> None:
-        """Note the sessions that are asked for again later, and say so."""
-        receipt, stored = self.receipt, set[dt.date]()
+    async def _schedule_retries(self, plan: SyncPlan) -> None:
+        """Note the sessions that a later sync must fetch again, and list them in the receipt."""
+        receipt, complete = self.receipt, set[dt.date]()
         with self.store.snapshot() as snapshot:
             receipt.frozen = snapshot.frozen()
-            stored |= set(snapshot.whole)
-        missed = _of_sessions(self.misses.known)
-        failed = [(day, reason) for day, reason in missed if day not in stored]
-        still = [day for day in receipt.frozen if day in self.came and not agenda.joins]
-        self.notes.came(self.came.difference(still))
-        self.notes.failed([*failed, *((day, _FROZEN) for day in still)], self.now)
-        self.notes.checked = agenda.check or self.notes.checked
-        await self._write(self._keep_notes)
-        receipt.unavailable = [{**one._asdict(), "of": str(one.of)} for one in self.misses.known]
-        receipt.put_aside = [one.to_dict() for _, one in sorted(self.notes.put_aside.items())]
+            complete |= set(snapshot.whole)
+        failures = _session_failures(self.failures.confirmed)
+        missing = [(day, reason) for day, reason in failures if day not in complete]
+        frozen = [day for day in receipt.frozen if day in self.received and not plan.merges]
+        self.notes.came(self.received.difference(frozen))
+        self.notes.failed([*missing, *((day, _FROZEN_REASON) for day in frozen)], self.now)
+        self.notes.checked = plan.recheck or self.notes.checked
+        await self._write(self._save_notes)
+        receipt.unavailable = [
+            {**failure._asdict(), "of": str(failure.of)} for failure in self.failures.confirmed
+        ]
+        receipt.put_aside = [
+            failure.to_dict() for _, failure in sorted(self.notes.put_aside.items())
+        ]
 
     def _note_failures(self) -> None:
-        """Note what failed before the sync ended, so that the next one goes on beyond it."""
-        self.notes.failed(_of_sessions(self.misses.row), self.now, due=True)
-        self.notes.failed(_of_sessions(self.misses.known), self.now)
-        self._keep_notes()
+        """Note the failures before the sync ended, so that the next sync continues beyond them."""
+        self.notes.failed(_session_failures(self.failures.pending), self.now, due=True)
+        self.notes.failed(_session_failures(self.failures.confirmed), self.now)
+        self._save_notes()
 
     def _note_provisional(self, days: set[dt.date]) -> None:
         if days != self.notes.provisional:
             self.notes.provisional = days
-            self._keep_notes()
+            self._save_notes()
 
-    def _keep_notes(self) -> None:
-        known = self._notes()
+    def _save_notes(self) -> None:
+        stored_notes = self._stored_notes()
         for key, text in self.notes.texts().items():
-            if known.get(key, "") != text:
+            if stored_notes.get(key, "") != text:
                 self.writer.note(key, text)
 
-    def _notes(self) -> dict[str, str]:
+    def _stored_notes(self) -> dict[str, str]:
         with self.store.snapshot() as snapshot:
             return snapshot.notes()
 
-    def _count(self, done: CommitReceipt) -> None:
+    def _add_to_receipt(self, commit: CommitReceipt) -> None:
         receipt = self.receipt
-        receipt.new += done.new
-        receipt.revised += done.revised
-        receipt.unchanged += done.unchanged
-        room = _REVISIONS - len(receipt.revisions)
-        receipt.revisions += map(_revision, done.revisions[:room])
-        room = _REVISIONS - len(receipt.contradicted)
-        receipt.contradicted += map(_revision, done.contradicted[:room])
-        receipt.set_aside = dict(Counter(receipt.set_aside) + Counter(done.set_aside))
+        receipt.new += commit.new
+        receipt.revised += commit.revised
+        receipt.unchanged += commit.unchanged
+        room = _SHOWN_REVISIONS - len(receipt.revisions)
+        receipt.revisions += map(_bar_revision, commit.revisions[:room])
+        room = _SHOWN_REVISIONS - len(receipt.contradicted)
+        receipt.contradicted += map(_bar_revision, commit.contradicted[:room])
+        receipt.set_aside = dict(Counter(receipt.set_aside) + Counter(commit.set_aside))
 
     async def _resolve(self) -> None:
-        """Work out companies and actions, and say what is new of them."""
+        """Resolve companies and actions, and put new results into the receipt."""
         with self.store.snapshot() as snapshot:
             before = _resolved(snapshot)
         await self._write(self.writer.resolve)
         with self.store.snapshot() as snapshot:
             after = _resolved(snapshot)
-        news = sorted(after.rulings - before.rulings, key=lambda one: one[:5])
+        new_rulings = sorted(after.rulings - before.rulings, key=lambda item: item[:5])
         self.receipt.actions = [
-            {**one._asdict(), "verdict": one.verdict.value} for one in news if one.verdict.is_told
+            {**item._asdict(), "verdict": item.verdict.value}
+            for item in new_rulings
+            if item.verdict.is_told
         ]
-        self.receipt.reassigned = sum(one.verdict is Verdict.OTHER_TICKER for one in news)
+        self.receipt.reassigned = sum(item.verdict is Verdict.OTHER_TICKER for item in new_rulings)
         self.receipt.renames = [
-            {**one._asdict(), "rule": one.rule and one.rule.value}
-            for one in after.changes
-            if one not in before.changes
+            {**item._asdict(), "rule": item.rule and item.rule.value}
+            for item in after.changes
+            if item not in before.changes
         ]
         self.receipt.doubtful_tickers = [
-            one._asdict() for one in after.doubts if one not in before.doubts
+            item._asdict() for item in after.doubts if item not in before.doubts
         ]
 
 
-def _of_sessions(missed: Iterable[Unavailable]) -> list[tuple[dt.date, str]]:
-    return [(one.of, one.reason) for one in missed if isinstance(one.of, dt.date)]
+def _session_failures(failures: Iterable[Unavailable]) -> list[tuple[dt.date, str]]:
+    return [(failure.of, failure.reason) for failure in failures if isinstance(failure.of, dt.date)]
 
 
 class _Resolved(NamedTuple):
-    """What is worked out of companies and actions."""
+    """The results of resolving companies and actions."""
 
     rulings: frozenset[Ruling]
     changes: Sequence[Tenure]
@@ -407,18 +429,18 @@ class _Resolved(NamedTuple):
 
 def _resolved(snapshot: Snapshot) -> _Resolved:
     rulings = {*snapshot.rulings("split"), *snapshot.rulings("dividend")}
-    changes = [one for one in snapshot.tenures() if one.before and one.first]
+    changes = [tenure for tenure in snapshot.tenures() if tenure.before and tenure.first]
     return _Resolved(frozenset(rulings), changes, snapshot.doubts())
 
 
-def _revision(one: Revision) -> dict[str, Any]:
-    old, new = (dict(zip(FIELDS, values, strict=True)) for values in (one.old, one.new))
-    return {"symbol": one.symbol, "session": one.session.isoformat(), "old": old, "new": new}
+def _bar_revision(bar: Revision) -> dict[str, Any]:
+    old, new = (dict(zip(FIELDS, values, strict=True)) for values in (bar.old, bar.new))
+    return {"symbol": bar.symbol, "session": bar.session.isoformat(), "old": old, "new": new}
 
 
-def _is_month(sessions: int, bars: int) -> bool:
-    return sessions >= _BATCH
+def _is_batch_of_sessions(sessions: int, bars: int) -> bool:
+    return sessions >= _SESSIONS_PER_BATCH
 
 
-def _is_much(symbols: int, bars: int) -> bool:
-    return bars >= _MUCH
+def _is_batch_of_bars(symbols: int, bars: int) -> bool:
+    return bars >= _BARS_PER_BATCH

@@ -1,4 +1,4 @@
-"""Bars of days and symbols that nobody asked a source for: they never replace what is stored."""
+"""Bars that a source sent without a request for them: they never replace stored bars."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from marketsweep.core.records import SessionBars, Span, SymbolBars
 
 REASON: Final = "not asked for"
 
-_SHOWN: Final = 3
+_SHOWN_EXAMPLES: Final = 3
 
 
-class Unasked:
-    """What a source sent beside what it was asked for."""
+class UnrequestedBars:
+    """Filters out bars that were not requested, and counts them."""
 
     def __init__(self) -> None:
         self.count = 0
-        """Bars."""
+        """Number of bars."""
         self._examples: list[str] = []
 
-    def of_sessions(self, bars: SessionBars, days: Container[dt.date]) -> SessionBars | None:
-        """Return a session of one of the days as it is, and None for another one."""
+    def filter_session(self, bars: SessionBars, days: Container[dt.date]) -> SessionBars | None:
+        """Return a session if it is one of `days`, else None."""
         if bars.session in days:
             return bars
         self._note(len(bars.symbols), f"{bars.session}")
         return None
 
-    def of_histories(self, bars: SymbolBars, spans: Container[Span]) -> SymbolBars | None:
-        """Return the bars within their span, and None for a span that nobody asked for."""
+    def filter_history(self, bars: SymbolBars, spans: Container[Span]) -> SymbolBars | None:
+        """Return the bars within their span, or None if the span is not one of `spans`."""
         span = bars.span
         if span not in spans:
             self._note(len(bars.days), f"{span.symbol} {span.first} to {span.last}")
@@ -49,6 +49,6 @@ class Unasked:
         self._examples.append(example)
 
     def __str__(self) -> str:
-        more = ", ..." if len(self._examples) > _SHOWN else ""
-        named = ", ".join(self._examples[:_SHOWN])
-        return f"{self.count:,} bars that were not asked for are set aside: {named}{more}"
+        ellipsis = ", ..." if len(self._examples) > _SHOWN_EXAMPLES else ""
+        examples = ", ".join(self._examples[:_SHOWN_EXAMPLES])
+        return f"{self.count:,} bars that were not asked for are set aside: {examples}{ellipsis}"

@@ -26,7 +26,7 @@ from marketsweep.ingest.providers.http.client import HttpSettings
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.providers.tariff import Route, Tariff
 from marketsweep.ingest.receipt import SyncReceipt, require_use
-from marketsweep.ingest.routes import Request, Stored, choose
+from marketsweep.ingest.routes import Request, Stored, choose_route
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sync import sync
 from marketsweep.store.known_sessions import Known, joined
@@ -112,7 +112,7 @@ def test_the_route_with_the_fewest_calls(
 ) -> None:
     days = sessions_between(dt.date(1800, 1, 1), LAST)[-sessions:]
     names = tuple(f"S{n}" for n in range(symbols))
-    prices = choose(
+    prices = choose_route(
         Request(symbols=names), days, [], Stored(frozenset(), [], 6_000), Tariff(routes)
     )
     assert (prices.route and prices.route.name, prices.calls) == (route, calls)
@@ -125,10 +125,10 @@ def test_by_symbol_stays_so_though_sessions_cost_less() -> None:
     names = tuple(f"S{n}" for n in range(50))
     stored = Stored(frozenset(DAYS[:2]), [Span("S0", DAYS[2], DAYS[3])], 6_000)
     tariff = Tariff((GROUPED, TICKER))
-    prices = choose(Request(symbols=names, by_symbol=True), DAYS[:4], [], stored, tariff)
-    assert (prices.days, prices.calls, prices.spared) == ([], 49, 1)
+    prices = choose_route(Request(symbols=names, by_symbol=True), DAYS[:4], [], stored, tariff)
+    assert (prices.days, prices.calls, prices.avoided) == ([], 49, 1)
     assert prices.spans[0] == Span("S1", DAYS[2], DAYS[3])
-    prices = choose(Request(by_symbol=True), DAYS[:4], names, stored, tariff)
+    prices = choose_route(Request(by_symbol=True), DAYS[:4], names, stored, tariff)
     assert prices.calls == 49
 
 

@@ -21,7 +21,7 @@ from marketsweep.ingest.providers.files import FilesProvider
 from marketsweep.ingest.providers.http.client import HttpSettings
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.receipt import SyncReceipt
-from marketsweep.ingest.sandbox.faults import FAULTS, OF_NEWEST, Mischief, chosen_faults
+from marketsweep.ingest.sandbox.faults import FAULTS, NEWEST_FAULTS, FaultInjector, chosen_faults
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.ingest.sync import sync
@@ -100,7 +100,7 @@ def test_every_fault_ends_in_the_same_store(
         actions=settings.actions,
         symbols=settings.symbols,
         faults=(fault,),
-        fault_share=1.0 if fault in OF_NEWEST else 0.3,
+        fault_share=1.0 if fault in NEWEST_FAULTS else 0.3,
         seed=3,
     )
     with running(faulty) as url:
@@ -117,7 +117,7 @@ def test_a_seed_gives_the_same_faults_in_any_order() -> None:
     calls = [f"/v2/aggs/grouped/{sessions[n % 25]}" for n in range(200)]
 
     def drawn(order: list[str], seed: int) -> Counter[tuple[str, str]]:
-        mischief = Mischief(tuple(FAULTS), 0.5, seed, sessions[-1])
+        mischief = FaultInjector(tuple(FAULTS), 0.5, seed, sessions[-1])
         return Counter(
             (path, mischief.draw(make_mocked_request("GET", path)).name) for path in order
         )
@@ -126,7 +126,7 @@ def test_a_seed_gives_the_same_faults_in_any_order() -> None:
     assert drawn(sorted(calls), 1) == first
     assert drawn(calls, 2) != first
     named = Counter(name for _, name in first.elements())
-    assert set(named) - {*OF_NEWEST} == {"", *FAULTS} - {*OF_NEWEST}
+    assert set(named) - {*NEWEST_FAULTS} == {"", *FAULTS} - {*NEWEST_FAULTS}
     assert 75 < named[""] < 125
 
 
@@ -139,7 +139,7 @@ def test_a_seed_gives_the_same_faults_in_any_order() -> None:
     ],
 )
 def test_what_befalls_the_newest_session_ends(fault: str, expected: list[str]) -> None:
-    mischief = Mischief((fault,), 1.0, 1, LAST)
+    mischief = FaultInjector((fault,), 1.0, 1, LAST)
     newest = make_mocked_request("GET", f"/v2/aggs/grouped/locale/us/market/stocks/{LAST}")
     assert [mischief.draw(newest).name for _ in range(12)] == expected
     for path in (f"/v2/aggs/grouped/locale/us/market/stocks/{FIRST}", f"/v3/other/{LAST}"):
@@ -196,10 +196,10 @@ def seed_of(wanted: str, faults: Sequence[str], newest: dt.date) -> int:
     path = f"/v2/aggs/grouped/locale/us/market/stocks/{newest}"
 
     def drawn(seed: int) -> str:
-        mischief = Mischief(faults, 0.1, seed, newest)
+        mischief = FaultInjector(faults, 0.1, seed, newest)
         names = [mischief.draw(make_mocked_request("GET", path)).name for _ in range(2)]
         # One that vanishes is told once before.
-        return next((name for name in names if name in OF_NEWEST), "")
+        return next((name for name in names if name in NEWEST_FAULTS), "")
 
     return next(seed for seed in count() if drawn(seed) == wanted)
 

@@ -29,7 +29,7 @@ from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, make_plan
 from marketsweep.errors import ConditionError, CoverageError, UsageError
-from marketsweep.ingest.per_symbol import asked
+from marketsweep.ingest.per_symbol import spans_fetched
 from marketsweep.language.parser import parse_expression
 from marketsweep.quality.inspection import read_quality
 from marketsweep.quality.rules import RULES
@@ -356,7 +356,9 @@ def test_sessions_of_some_symbols_alone(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store, store.writer() as writer:
         values = np.array([[50.0] * 2] * 4 + [[1e6] * 2])
         day = sessions_between(DAYS[-1] + dt.timedelta(days=1), dt.date(2016, 6, 8))[0]
-        known = asked([Span(name, day, day) for name in ("S0", "S1")], dt.datetime.now(dt.UTC))
+        known = spans_fetched(
+            [Span(name, day, day) for name in ("S0", "S1")], dt.datetime.now(dt.UTC)
+        )
         writer.commit([SessionBars(day, ["S0", "S1"], values)], "test", asked=known)
     with ms.open(tmp_path) as market:
         assert market.signals("close > 1").sessions[-1].session == DAYS[-1]

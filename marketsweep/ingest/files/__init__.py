@@ -1,4 +1,4 @@
-"""Bars, corporate actions and symbols from files that people have."""
+"""Read bars, corporate actions and symbols from the user's files."""
 
 from marketsweep.ingest.files.actions import NO_ACTIONS, read_actions
 from marketsweep.ingest.files.bars import Reading, read_bars, understood_bars

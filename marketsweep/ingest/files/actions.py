@@ -1,4 +1,4 @@
-"""Splits and cash distributions of a file."""
+"""Read splits and cash distributions from a file."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ import polars as pl
 from marketsweep.core.records import ActionAside, Dividend, Split
 from marketsweep.core.spellings import usual
 from marketsweep.ingest.files.cells import DEFAULT_MB
-from marketsweep.ingest.files.columns import as_text, lenient_days, required, with_columns_of
+from marketsweep.ingest.files.columns import (
+    as_text,
+    lenient_days,
+    require_columns,
+    with_missing_columns,
+)
 from marketsweep.ingest.files.layouts import table_of, ticker_of
-from marketsweep.ingest.files.sources import files_of, naming, stem_of
+from marketsweep.ingest.files.sources import files_of, stem_of, with_file_name
 from marketsweep.ingest.files.values import DOLLARS, MISSING, notation_of
 
 _RATIO: Final = re.compile(r"([\d.]+)\s*(?:[:/]|-?\s?for\s?-?)\s*([\d.]+)", re.IGNORECASE)
 """Ratios of sources: 4:1, 4/1, 4-for-1, 4 for 1, 4.000000/1.000000."""
 _RATIO_TOLERANCE: Final = 1e-3
-_NUMBERS: Final = ("factor", "split_from", "split_to", "cash")
-_RATIOS: Final = ("factor", "split_from", "split_to", "ratio_text")
-_TEXTS: Final = ("ratio_text", "id", "distribution_type", "currency")
+_NUMBER_COLUMNS: Final = ("factor", "split_from", "split_to", "cash")
+_RATIO_COLUMNS: Final = ("factor", "split_from", "split_to", "ratio_text")
+_TEXT_COLUMNS: Final = ("ratio_text", "id", "distribution_type", "currency")
 
 _ALIASES: Final = {
     "symbol": ("ticker", "code"),
@@ -38,11 +43,11 @@ _ALIASES: Final = {
     "ratio_text": ("ratio", "split_ratio", "splitratio", "stock_splits", "split_factor", "split"),
     "currency": ("cash_currency",),
 }
-"""Names that sources give to columns, by ours."""
+"""Column names of sources, by our name."""
 
 
-class ToldActions(NamedTuple):
-    """What a file of actions tells: splits and dividends by symbol and ex-date, and the rest."""
+class ReportedActions(NamedTuple):
+    """The splits and dividends of a file by symbol and ex-date, and the unusable rows."""
 
     splits: list[Split]
     dividends: list[Dividend]
@@ -50,15 +55,15 @@ class ToldActions(NamedTuple):
     """Rows that cannot be used, with the reason."""
 
 
-NO_ACTIONS: Final = ToldActions([], [], [])
+NO_ACTIONS: Final = ReportedActions([], [], [])
 
-_SPLITS: Final = frozenset(
+_SPLIT_KINDS: Final = frozenset(
     {
         *("split", "stock split", "forward split", "reverse split", "stock dividend"),
         *("share split", "reverse stock split", "forward stock split", "forward", "reverse"),
     }
 )
-_DIVIDENDS: Final = frozenset(
+_DIVIDEND_KINDS: Final = frozenset(
     {
         *("dividend", "cash dividend", "special dividend", "special cash dividend", "cash"),
         *("regular dividend", "distribution", "cash distribution", "return of capital"),
@@ -66,104 +71,106 @@ _DIVIDENDS: Final = frozenset(
         *("spinoff", "spin off", "cd", "sc", "lt", "st", "roc"),
     }
 )
-"""Kinds by the words of sources; a spin-off counts where its value is told as cash."""
+"""Kinds in the words of sources; a spin-off counts if its value is reported as cash."""
 
 
-def read_actions(path: Path, most_mb: int = DEFAULT_MB) -> ToldActions:
+def read_actions(path: Path, most_mb: int = DEFAULT_MB) -> ReportedActions:
     """Return the splits and cash distributions of a file, each sorted by symbol and ex-date.
 
-    Columns: symbol, ex_date, kind; for a split its ratio as split_from and split_to, as ratio_text
-    ("2:1" is two new shares for one old), or the price factor, which ratio_text makes exact; for a
-    dividend cash in dollars a share, and where there are some, currency, id and distribution_type:
-    equal amounts that differ in their ids alone count once. The names that Massive gives to columns
-    do as well. Raises `UsageError` for a file that lacks a column.
+    Columns: symbol, ex_date, kind. A split has its ratio as split_from and split_to, as ratio_text
+    ("2:1" means two new shares for one old share), or as the price factor, which ratio_text makes
+    exact. A dividend has cash in dollars per share, and optionally currency, id and
+    distribution_type: equal amounts that differ only in their ids count once. Massive's column
+    names are understood, too. Raises `UsageError` if a column is missing.
     """
-    told = ToldActions([], [], [])
+    actions = ReportedActions([], [], [])
     dividends: Counter[Dividend] = Counter()
     for file in files_of(path):
-        with naming(file):
-            of_file = _read(file, most_mb)
-        told.splits.extend(of_file.splits)
-        told.aside.extend(of_file.aside)
-        # Files of a folder overlap: what several of them tell is told once.
-        dividends |= Counter(of_file.dividends)
-    told.splits.sort()
-    told.dividends.extend(sorted(dividends.elements()))
-    return told
+        with with_file_name(file):
+            file_actions = _read(file, most_mb)
+        actions.splits.extend(file_actions.splits)
+        actions.aside.extend(file_actions.aside)
+        # Files of a folder overlap: a dividend in several of them counts once.
+        dividends |= Counter(file_actions.dividends)
+    actions.splits.sort()
+    actions.dividends.extend(sorted(dividends.elements()))
+    return actions
 
 
-def _read(path: Path, most_mb: int) -> ToldActions:
-    told = ToldActions([], [], [])
-    table = _of_one_ticker(_kinds_of(table_of(path, most_mb)), stem_of(path))
-    table = required(table, ("symbol", "ex_date", "kind"))
+def _read(path: Path, most_mb: int) -> ReportedActions:
+    actions = ReportedActions([], [], [])
+    table = _with_symbol(_with_our_names(table_of(path, most_mb)), stem_of(path))
+    table = require_columns(table, ("symbol", "ex_date", "kind"))
     table = table.filter(~pl.all_horizontal(pl.all().is_null()))
     for name in ("symbol", "kind"):
         table = table.with_columns(as_text(table[name]).fill_null("").alias(name))
     kinds = table["kind"].str.to_lowercase()
-    table = _valued(table, kinds.is_in(list(_SPLITS)))
-    if not {"factor", "ratio_text"} & set(table.columns) and kinds.is_in(list(_SPLITS)).any():
-        table = required(table, ("split_from", "split_to"), "or factor")
-    table = with_columns_of(table, _NUMBERS, pl.Float64)
-    table = with_columns_of(table, _TEXTS, pl.String)
-    parsed = _parsed(table)
+    table = _split_value_column(table, kinds.is_in(list(_SPLIT_KINDS)))
+    if not {"factor", "ratio_text"} & set(table.columns) and kinds.is_in(list(_SPLIT_KINDS)).any():
+        table = require_columns(table, ("split_from", "split_to"), "or factor")
+    table = with_missing_columns(table, _NUMBER_COLUMNS, pl.Float64)
+    table = with_missing_columns(table, _TEXT_COLUMNS, pl.String)
+    parsed = _parse_columns(table)
     paid: dict[tuple[Dividend, str | None], str | None] = {}
-    for row, given in zip(parsed.iter_rows(named=True), table.iter_rows(named=True), strict=True):
+    for row, source_row in zip(
+        parsed.iter_rows(named=True), table.iter_rows(named=True), strict=True
+    ):
         action = _action(row)
         if isinstance(action, Split):
-            told.splits.append(action)
+            actions.splits.append(action)
         elif isinstance(action, Dividend):
-            place, number = (action, row["distribution_type"]), row["id"]
-            if number is None or place not in paid:
-                told.dividends.append(action)
-                paid[place] = number
-            elif number != paid[place]:
-                told.aside.append(_told_aside(row, given, "told before with another id"))
+            key, dividend_id = (action, row["distribution_type"]), row["id"]
+            if dividend_id is None or key not in paid:
+                actions.dividends.append(action)
+                paid[key] = dividend_id
+            elif dividend_id != paid[key]:
+                actions.aside.append(_action_aside(row, source_row, "told before with another id"))
         else:
-            told.aside.append(_told_aside(row, given, action))
-    return told
+            actions.aside.append(_action_aside(row, source_row, action))
+    return actions
 
 
-def _valued(table: pl.DataFrame, of_split: pl.Series) -> pl.DataFrame:
-    """The table with ratios and amounts of their own, where one column has both, as Sharadar's."""
-    if "value" not in table.columns or {"cash", *_RATIOS} & set(table.columns):
+def _split_value_column(table: pl.DataFrame, is_split: pl.Series) -> pl.DataFrame:
+    """Return the table with separate ratios and amounts if one column has both, as Sharadar's."""
+    if "value" not in table.columns or {"cash", *_RATIO_COLUMNS} & set(table.columns):
         return table
     value = table["value"].cast(pl.String)
-    ratios, amounts = value.set(~of_split, None), value.set(of_split, None)
+    ratios, amounts = value.set(~is_split, None), value.set(is_split, None)
     return table.with_columns(ratios.alias("ratio_text"), amounts.alias("cash"))
 
 
-def _parsed(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with its days and numbers read; null for what is none."""
-    for name in _TEXTS:
+def _parse_columns(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with parsed days and numbers; null for an invalid one."""
+    for name in _TEXT_COLUMNS:
         table = table.with_columns(as_text(table[name]).alias(name))
-    for name in _NUMBERS:
+    for name in _NUMBER_COLUMNS:
         text = table[name].cast(pl.String).str.strip_chars("$ ").str.replace(r"(?i)\s*USD$", "")
         table = table.with_columns(text.alias(name))
-    comma = notation_of(table, list(_NUMBERS)).decimal == ","
-    for name in _NUMBERS:
+    has_decimal_comma = notation_of(table, list(_NUMBER_COLUMNS)).decimal == ","
+    for name in _NUMBER_COLUMNS:
         text = table[name]
-        if comma:
+        if has_decimal_comma:
             text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
         table = table.with_columns(text.cast(pl.Float64, strict=False).alias(name))
     return table.with_columns(lenient_days(table["ex_date"]).alias("ex_date"))
 
 
-def _of_one_ticker(table: pl.DataFrame, stem: str) -> pl.DataFrame:
-    """The table with a column of tickers; of a file without one its name is the ticker."""
+def _with_symbol(table: pl.DataFrame, stem: str) -> pl.DataFrame:
+    """Return the table with a column of tickers; a file without one is named after its ticker."""
     ticker = None if "symbol" in table.columns else ticker_of(stem)
     return table if ticker is None else table.with_columns(pl.lit(ticker).alias("symbol"))
 
 
-def _kinds_of(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with columns in our names; a file of splits or dividends alone needs no kind."""
-    for ours, names in _ALIASES.items():
-        theirs = next((name for name in names if name in table.columns), None)
-        if ours not in table.columns and theirs is not None:
-            table = table.rename({theirs: ours})
+def _with_our_names(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with our column names, and a kind if it has only splits or dividends."""
+    for our_name, names in _ALIASES.items():
+        source_name = next((name for name in names if name in table.columns), None)
+        if our_name not in table.columns and source_name is not None:
+            table = table.rename({source_name: our_name})
     if "kind" in table.columns:
         return table
     if {"cash", "ratio_text"} <= set(table.columns):
-        return _parted(table)
+        return _stack_kinds(table)
     if "cash" not in table.columns and (
         {"split_from", "split_to"} <= set(table.columns) or "ratio_text" in table.columns
     ):
@@ -173,72 +180,77 @@ def _kinds_of(table: pl.DataFrame) -> pl.DataFrame:
     return table
 
 
-def _parted(table: pl.DataFrame) -> pl.DataFrame:
-    """A table with dividends and splits in columns of their own, as yfinance writes them."""
+def _stack_kinds(table: pl.DataFrame) -> pl.DataFrame:
+    """Return separate columns of dividends and splits, as of yfinance, as one table by kind."""
     parts = []
-    for name, other, kind in (("cash", "ratio_text", "dividend"), ("ratio_text", "cash", "split")):
+    for name, other_name, kind in (
+        ("cash", "ratio_text", "dividend"),
+        ("ratio_text", "cash", "split"),
+    ):
         text = pl.col(name).cast(pl.String).str.strip_chars()
-        there = text.is_not_null() & ~text.str.to_lowercase().is_in([*MISSING, "0", "0.0"])
-        empty = pl.lit(None, dtype=table.schema[other]).alias(other)
-        parts.append(table.filter(there).with_columns(empty, pl.lit(kind).alias("kind")))
+        is_present = text.is_not_null() & ~text.str.to_lowercase().is_in([*MISSING, "0", "0.0"])
+        empty = pl.lit(None, dtype=table.schema[other_name]).alias(other_name)
+        parts.append(table.filter(is_present).with_columns(empty, pl.lit(kind).alias("kind")))
     return pl.concat(parts)
 
 
 def _action(row: dict[str, Any]) -> Split | Dividend | str:
-    """The action of a row, or why it is none."""
+    """Return the action of a row, or the reason why the row is not usable."""
     symbol, day = usual(row["symbol"] or ""), row["ex_date"]
     kind = re.sub(r"[\s_-]+", " ", row["kind"].strip().lower())
     if not symbol:
         return "no ticker"
     if day is None:
         return "no day"
-    if kind in _SPLITS:
+    if kind in _SPLIT_KINDS:
         ratio = _ratio(row)
         return Split(symbol, day, *ratio) if ratio else "no ratio above 0"
-    if kind in _DIVIDENDS:
+    if kind in _DIVIDEND_KINDS:
         if (row["currency"] or "").strip().lower() not in DOLLARS:
             return "another currency than the dollar"
-        return Dividend(symbol, day, row["cash"]) if _positive(row["cash"]) else "no amount above 0"
+        return (
+            Dividend(symbol, day, row["cash"]) if _is_positive(row["cash"]) else "no amount above 0"
+        )
     return "an unknown kind"
 
 
-def _told_aside(row: dict[str, Any], given: dict[str, Any], reason: str) -> ActionAside:
-    shown = ", ".join(
+def _action_aside(row: dict[str, Any], source_row: dict[str, Any], reason: str) -> ActionAside:
+    row_text = ", ".join(
         f"{name} {value}"
-        for name, value in given.items()
+        for name, value in source_row.items()
         if value is not None and name not in ("symbol", *(["ex_date"] if row["ex_date"] else []))
     )
-    return ActionAside(row["symbol"], row["ex_date"], reason, shown)
+    return ActionAside(row["symbol"], row["ex_date"], reason, row_text)
 
 
 def _ratio(row: dict[str, Any]) -> tuple[float, float] | None:
-    """Old and new shares of a row; None if it does not tell them."""
+    """Return the old and new shares of a row; None if the row lacks them."""
     old, new, factor = row["split_from"], row["split_to"], row["factor"]
-    if _positive(old) and _positive(new):
+    if _is_positive(old) and _is_positive(new):
         return old, new
-    if _positive(factor):
+    if _is_positive(factor):
         return _exact_ratio(row["ratio_text"], factor)
-    return _ratio_of(row["ratio_text"])
+    return _parse_ratio(row["ratio_text"])
 
 
 def _exact_ratio(text: str | None, factor: float) -> tuple[float, float]:
-    """Old and new shares: those that the text says, unless the factor contradicts it."""
-    ratio = _ratio_of(text)
+    """Return the old and new shares of the text, unless the factor contradicts it."""
+    ratio = _parse_ratio(text)
     if ratio and math.isclose(ratio[0] / ratio[1], factor, rel_tol=_RATIO_TOLERANCE):
         return ratio
     return factor, 1.0
 
 
-def _ratio_of(text: str | None) -> tuple[float, float] | None:
-    """Old and new shares of "2:1", two new ones for an old one; None if the text is not a ratio."""
-    plain = (text or "").strip()
-    found = _RATIO.fullmatch(plain)
+def _parse_ratio(text: str | None) -> tuple[float, float] | None:
+    """Return old and new shares of "2:1", which is two new for one old; None for another text."""
+    stripped = (text or "").strip()
+    match = _RATIO.fullmatch(stripped)
     try:
-        new, old = (float(part) for part in found.groups()) if found else (float(plain), 1.0)
+        new, old = (float(part) for part in match.groups()) if match else (float(stripped), 1.0)
     except ValueError:
         return None
-    return (old, new) if _positive(new) and _positive(old) else None
+    return (old, new) if _is_positive(new) and _is_positive(old) else None
 
 
-def _positive(value: float | None) -> TypeGuard[float]:
+def _is_positive(value: float | None) -> TypeGuard[float]:
     return value is not None and 0 < value < math.inf

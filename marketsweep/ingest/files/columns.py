@@ -1,4 +1,4 @@
-"""Columns of a table that must be there, as texts and as days."""
+"""Check required columns of a table, and read columns as texts and as days."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from marketsweep.ingest.files.days import Days, days_of
 from marketsweep.ingest.files.text import NoTable
 from marketsweep.ingest.files.values import kind_name, refuse
 
-_SHOWN: Final = 40
-"""Characters of a column's name that are shown."""
+_SHOWN_CHARACTERS: Final = 40
+"""Number of characters of a column's name that are shown."""
 
 
-def required(table: pl.DataFrame, names: Iterable[str], otherwise: str = "") -> pl.DataFrame:
+def require_columns(
+    table: pl.DataFrame, names: Iterable[str], alternative: str = ""
+) -> pl.DataFrame:
     """Return the table. Raises UsageError if it lacks one of the columns.
 
-    It is a NoTable where the file has a single column.
+    The error is a NoTable if the file has a single column.
     """
     missing = [name for name in names if name not in table.columns]
     if missing:
-        wanted = " ".join(filter(None, [", ".join(missing), otherwise]))
-        there = ", ".join(foreign(name, _SHOWN) for name in table.columns[:20])
-        message = f"missing column {wanted}; the file has {there}{_hint(missing, table)}"
+        description = " ".join(filter(None, [", ".join(missing), alternative]))
+        present = ", ".join(foreign(name, _SHOWN_CHARACTERS) for name in table.columns[:20])
+        message = f"missing column {description}; the file has {present}{_hint(missing, table)}"
         raise NoTable(message) if len(table.columns) == 1 else UsageError(message)
     return table
 
@@ -45,16 +47,16 @@ def _hint(missing: list[str], table: pl.DataFrame) -> str:
     return ""
 
 
-def with_columns_of(
+def with_missing_columns(
     table: pl.DataFrame, names: Iterable[str], kind: type[pl.DataType]
 ) -> pl.DataFrame:
-    """Return the table with those columns that it lacks, empty."""
-    absent = [name for name in names if name not in table.columns]
-    return table.with_columns([pl.lit(None, dtype=kind).alias(name) for name in absent])
+    """Return the table with empty columns for those of `names` that it lacks."""
+    missing = [name for name in names if name not in table.columns]
+    return table.with_columns([pl.lit(None, dtype=kind).alias(name) for name in missing])
 
 
-def texts_in(table: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
-    """Return the table with columns as text. Raises UsageError for a cell that is empty."""
+def with_texts(table: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """Return the table with columns as text. Raises UsageError for an empty cell."""
     for name in names:
         column = as_text(table[name])
         refuse(column, column.fill_null("") == "", name, "is empty", table)
@@ -63,7 +65,7 @@ def texts_in(table: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
 
 
 def as_text(column: pl.Series) -> pl.Series:
-    """Return a column as text without padding. Raises UsageError for what is not text."""
+    """Return a column as text without padding. Raises UsageError if its type is not textual."""
     kind = column.dtype
     simple = kind.is_numeric() or kind in (pl.String, pl.Null, pl.Date)
     if not (simple or isinstance(kind, pl.Categorical | pl.Enum)):
@@ -72,37 +74,37 @@ def as_text(column: pl.Series) -> pl.Series:
 
 
 def lenient_days(column: pl.Series) -> pl.Series:
-    """Return a column as Date, null for a cell that is not a date from 1900 to 2199.
+    """Return a column as Date, with null for a cell that is not a date from 1900 to 2199.
 
-    Raises UsageError.
+    Raises UsageError if no cell can be read as a date.
     """
-    days = _lenient(column)
+    days = _lenient_dates(column)
     return days.set((~days.is_between(FIRST_DAY, LAST_DAY)).fill_null(value=False), None)
 
 
-def _lenient(column: pl.Series) -> pl.Series:
+def _lenient_dates(column: pl.Series) -> pl.Series:
     if column.dtype != pl.String:
         return days_of(column).days
-    iso = column.str.strip_chars().str.contains(r"^\d{4}-\d{2}-\d{2}")
-    usual = column.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-    if not (column.is_not_null() & ~iso & (column != "")).any():
-        return usual
+    is_iso = column.str.strip_chars().str.contains(r"^\d{4}-\d{2}-\d{2}")
+    iso_days = column.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    if not (column.is_not_null() & ~is_iso & (column != "")).any():
+        return iso_days
     try:
         return days_of(column).days
     except UsageError:
-        if not usual.drop_nulls().len():
-            raise  # not one day can be told, as where day and month may be either
-        # A cell is at fault: the others count.
-        return usual.set(~iso, None)
+        if not iso_days.drop_nulls().len():
+            raise  # no cell is unambiguous, such as where day and month may be swapped
+        # Single cells are invalid: keep the others.
+        return iso_days.set(~is_iso, None)
 
 
-def days_in(
+def with_days(
     table: pl.DataFrame, name: str, unless: pl.Series | None = None, missing: tuple[str, ...] = ()
 ) -> tuple[pl.DataFrame, Days]:
-    """Return the table with a column as Date, and how it was read.
+    """Return the table with a column as days, and how the days were read.
 
-    Raises UsageError for a cell that is not a date between 1900 and 2199, and for an empty cell
-    outside of the rows of `unless`. Texts in `missing` are empty.
+    Texts in `missing` (in lower case) stand for no date. Raises UsageError for a cell that is not a
+    date from 1900 to 2199 and, with `unless`, for an empty cell in a row where `unless` is false.
     """
     column = table[name]
     days = days_of(column, missing)

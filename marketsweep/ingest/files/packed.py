@@ -1,7 +1,7 @@
 """Daily bars packed to half of their Parquet size, exact to a ten-thousandth of a dollar.
 
-A packed table has one row a bar, sorted by symbol and date, and stands for five series of
-integers, prices in ten-thousandths of a dollar:
+A packed table has one row per bar, sorted by symbol and date, and stores five series of integers,
+with prices in ten-thousandths of a dollar:
 
     gap     open - close of the row before, 0 for the first row
     move    close - open
@@ -10,8 +10,8 @@ integers, prices in ten-thousandths of a dollar:
     shares  volume
 
 Nearly every price is in whole cents and nearly every volume in round lots, so each integer is
-kept as hundreds and a rest (-50 to 49) that is nearly always 0. zstd works on bytes, so the
-hundreds, with their sign moved to bit 0, are three columns: bits 0-7, bits 8-15 and those above.
+stored as hundreds and a rest (-50 to 49) that is nearly always 0. zstd works on bytes, so the
+hundreds, with their sign moved to bit 0, are three columns: bits 0-7, bits 8-15 and bits 16-47.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from marketsweep.errors import UsageError
 Integers = NDArray[np.int64]
 
 TICKS_PER_DOLLAR: Final = 10_000
-# Integers below it are exact as float64, and their differences fit in the 48 bits of the planes.
+# Smaller integers are exact as float64; their differences fit in the 48 bits of the planes.
 _LIMIT: Final = 2**52
 _SERIES: Final = ("gap", "move", "above", "below", "shares")
 _PLANES: Final = {"bits0": pl.UInt8, "bits8": pl.UInt8, "bits16": pl.UInt32}
@@ -38,35 +38,35 @@ _COLUMNS: Final = frozenset(f"{name}_{part}" for name in _SERIES for part in (*_
 
 
 def is_packed(columns: Iterable[str]) -> bool:
-    """Whether a table with these columns is packed."""
+    """Return whether a table with these columns is packed."""
     return _COLUMNS.issubset(columns)
 
 
 def pack(bars: pl.DataFrame) -> pl.DataFrame:
-    """The packed table of bars as `files.read_bars` gives them.
+    """Return the packed table of bars, given as `files.read_bars` returns them.
 
-    Prices are rounded to ten-thousandths. Raises `UsageError` for what no packed table can
+    Prices are rounded to ten-thousandths. Raises `UsageError` for values that a packed table cannot
     hold: NaN, infinity, a price above 450 billion dollars, a fraction of a share.
     """
     opens, high, low, close = (_integers(bars, name, TICKS_PER_DOLLAR) for name in PRICES)
     shares = _integers(bars, "volume", 1)
-    _require(bars, bars["volume"].to_numpy() == shares, "volume is not whole shares")
-    before = np.zeros_like(close)
-    before[1:] = close[:-1]
+    _require_all(bars, bars["volume"].to_numpy() == shares, "volume is not whole shares")
+    previous_close = np.zeros_like(close)
+    previous_close[1:] = close[:-1]
     series = {
-        "gap": opens - before,
+        "gap": opens - previous_close,
         "move": close - opens,
         "above": high - np.maximum(opens, close),
         "below": np.minimum(opens, close) - low,
         "shares": shares,
     }
-    packed = [part for name, values in series.items() for part in _split(name, values)]
+    packed = [part for name, values in series.items() for part in _split_into_planes(name, values)]
     return bars.select("symbol", "date").with_columns(packed)
 
 
 def unpack(packed: pl.DataFrame) -> pl.DataFrame:
-    """The bars of a packed table: symbol, date and the five fields as Float64."""
-    gap, move, above, below, shares = (_join(packed, name) for name in _SERIES)
+    """Return the bars of a packed table: symbol, date and the five fields as Float64."""
+    gap, move, above, below, shares = (_join_planes(packed, name) for name in _SERIES)
     close = np.cumsum(gap + move)
     opens = close - move
     high = np.maximum(opens, close) + above
@@ -81,19 +81,19 @@ def unpack(packed: pl.DataFrame) -> pl.DataFrame:
 
 def _integers(bars: pl.DataFrame, name: str, per_unit: int) -> Integers:
     values = bars[name].to_numpy() * per_unit
-    # False for NaN too.
-    _require(bars, np.abs(values) < _LIMIT, f"{name} is not a number of a usual size")
-    whole: Integers = np.rint(values).astype(np.int64)
-    return whole
+    # The comparison is false for NaN, too.
+    _require_all(bars, np.abs(values) < _LIMIT, f"{name} is not a number of a usual size")
+    rounded: Integers = np.rint(values).astype(np.int64)
+    return rounded
 
 
-def _require(bars: pl.DataFrame, holds: NDArray[np.bool_], complaint: str) -> None:
-    if not holds.all():
-        symbol, date, *_ = bars.row(int(np.argmin(holds)))
+def _require_all(bars: pl.DataFrame, is_valid: NDArray[np.bool_], complaint: str) -> None:
+    if not is_valid.all():
+        symbol, date, *_ = bars.row(int(np.argmin(is_valid)))
         raise UsageError(f"bars cannot be packed: {complaint} ({symbol}, {date})")
 
 
-def _split(name: str, values: Integers) -> list[pl.Series]:
+def _split_into_planes(name: str, values: Integers) -> list[pl.Series]:
     hundreds = (values + 50) // 100
     unsigned = (hundreds << 1) ^ (hundreds >> 63)
     parts = (unsigned & 0xFF, (unsigned >> 8) & 0xFF, unsigned >> 16)
@@ -104,12 +104,12 @@ def _split(name: str, values: Integers) -> list[pl.Series]:
     ]
 
 
-def _join(packed: pl.DataFrame, name: str) -> Integers:
-    low, middle, high = (_wide(packed[f"{name}_{plane}"]) for plane in _PLANES)
+def _join_planes(packed: pl.DataFrame, name: str) -> Integers:
+    low, middle, high = (_as_int64(packed[f"{name}_{plane}"]) for plane in _PLANES)
     unsigned = low | middle << 8 | high << 16
     hundreds = (unsigned >> 1) ^ -(unsigned & 1)
-    return hundreds * 100 + _wide(packed[f"{name}_{_REST}"])
+    return hundreds * 100 + _as_int64(packed[f"{name}_{_REST}"])
 
 
-def _wide(part: pl.Series) -> Integers:
+def _as_int64(part: pl.Series) -> Integers:
     return part.to_numpy().astype(np.int64)

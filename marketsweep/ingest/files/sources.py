@@ -1,4 +1,4 @@
-"""The files behind a path: one file, all files of a folder, or those that match a pattern."""
+"""Find the files of a path: one file, all tables of a folder, or those that match a pattern."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ _SUFFIXES: Final = (".parquet", ".arrow", ".feather", ".ipc", ".csv", ".txt", ".
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files that a path stands for, by name. Raises UsageError where there is none.
+    """Return the files of a path, sorted by name. Raises UsageError if there is none.
 
-    A folder stands for its tables and those of its subfolders, a name with `*`, `?` or `[` for all
-    that match.
+    A folder stands for all tables in it and its subfolders; a name with `*`, `?` or `[` stands for
+    all files that match.
     """
     text = str(path)
     try:
         if path.is_dir():
-            below = (one for one in path.rglob("*") if one.is_file())
-            found = sorted(one for one in below if _is_table(one))
-            if not found:
+            files = (file for file in path.rglob("*") if file.is_file())
+            matches = sorted(file for file in files if _is_table(file))
+            if not matches:
                 kinds = ", ".join(_SUFFIXES)
                 raise UsageError(f"{path}: no table in this folder; tables end in {kinds}")
-            return found
+            return matches
         if path.exists() or not glob.has_magic(text):
-            return [_readable(path)]
-        found = sorted(one for one in _matching(path) if one.is_file())
+            return [_require_readable(path)]
+        matches = sorted(file for file in _matching_paths(path) if file.is_file())
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from error
-    if not found:
+    if not matches:
         raise UsageError(f"{path}: no file matches")
-    return found
+    return matches
 
 
-def _matching(path: Path) -> Iterator[Path]:
-    """The paths that a pattern matches."""
-    first = next(place for place, part in enumerate(path.parts) if glob.has_magic(part))
+def _matching_paths(path: Path) -> Iterator[Path]:
+    """Yield the paths that match a pattern."""
+    first = next(i for i, part in enumerate(path.parts) if glob.has_magic(part))
     yield from Path(*path.parts[:first]).glob(str(Path(*path.parts[first:])))
 
 
@@ -52,7 +52,7 @@ def _is_table(path: Path) -> bool:
     return name.endswith(_SUFFIXES) and not name.startswith((".", "_"))
 
 
-def _readable(path: Path) -> Path:
+def _require_readable(path: Path) -> Path:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -71,16 +71,16 @@ def stem_of(path: Path) -> str:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Put the name of a file before what is wrong with it."""
+def with_file_name(path: Path) -> Iterator[None]:
+    """Put the name of a file before the message of a UsageError or read error."""
     try:
         yield
     except UsageError as error:
-        said = str(error)
-        if said.startswith(f"{path}: "):
+        message = str(error)
+        if message.startswith(f"{path}: "):
             raise
-        raise UsageError(f"{path}: {said}") from error
+        raise UsageError(f"{path}: {message}") from error
     except (pl.exceptions.PolarsError, UnicodeError) as error:
-        # Text columns of a spoilt Parquet file may hold bytes that are not text.
+        # Text columns of a damaged Parquet file may hold bytes that are not text.
         reason = str(error).partition("\n")[0]
         raise UsageError(f"{path}: cannot be read, it is damaged: {reason}") from error

@@ -1,4 +1,4 @@
-"""Reference data of the tickers of a file."""
+"""Read reference data of the tickers of a file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from marketsweep.core.records import Listing
 from marketsweep.core.spellings import usual
 from marketsweep.ingest.files.bars import Reading
 from marketsweep.ingest.files.cells import DEFAULT_MB
-from marketsweep.ingest.files.columns import as_text, days_in, required, texts_in, with_columns_of
+from marketsweep.ingest.files.columns import (
+    as_text,
+    require_columns,
+    with_days,
+    with_missing_columns,
+    with_texts,
+)
 from marketsweep.ingest.files.layouts import table_of
-from marketsweep.ingest.files.sources import files_of, naming
-from marketsweep.ingest.files.symbol_layouts import named_columns
-from marketsweep.ingest.files.values import MISSING, notation_of, numbers
+from marketsweep.ingest.files.sources import files_of, with_file_name
+from marketsweep.ingest.files.symbol_layouts import with_known_columns
+from marketsweep.ingest.files.values import MISSING, notation_of, with_numbers
 from marketsweep.ingest.providers.listing_words import country_of, exchange_of, type_of
 from marketsweep.ingest.providers.sectors import sector_of
 
@@ -34,27 +40,26 @@ _FACTS: Final = (
 _AMOUNTS: Final = ("market_cap", "shares")
 _DAYS: Final = ("first_listed", "last_listed", "shares_on")
 _IDENTITY: Final = ("figi", "renamed_from", "renamed_to")
-_KNOWN: Final = frozenset(("symbol", *_FACTS, *_AMOUNTS, *_DAYS, *_IDENTITY))
+_COLUMNS: Final = frozenset(("symbol", *_FACTS, *_AMOUNTS, *_DAYS, *_IDENTITY))
 _NO_FIGI: Final = (*MISSING, "0", "?", "unknown", "\\n")
-_ENDED: Final = frozenset({"delisted", "renamed"})
+_ENDED_STATUSES: Final = frozenset({"delisted", "renamed"})
 
-_MANY: Final = 50
-"""Market caps of which the largest tells their unit."""
+_MIN_MARKET_CAPS: Final = 50
+"""Minimum number of market caps to judge their unit."""
 
-_LARGE: Final = 1e8
-"""Dollars that the largest of many companies is worth at least."""
+_MIN_LARGEST_CAP: Final = 1e8
+"""Minimum market cap in dollars of the largest of many companies."""
 
 
 def read_symbols(path: Path, most_mb: int = DEFAULT_MB) -> list[Listing]:
     """Return the reference data of the tickers of a file, sorted by ticker.
 
-    Only the column symbol is needed. Known beside it: name, type, exchange, sector, industry,
-    sic_code (which tells the sector where that is empty), country, market_cap (dollars), shares
-    (outstanding) and shares_on (the day of which that is told), first_listed, last_listed, status,
-    figi, and of a rename renamed_from or renamed_to. A year behind a name (`sector_2026`) says of
-    when the fact is, and is ignored. NASDAQ's stock screener and its lists of traded symbols
-    (nasdaqtraded.txt, nasdaqlisted.txt, otherlisted.txt), Finviz's export and Massive's names of
-    columns are read as they come.
+    Only the column symbol is required. Further columns: name, type, exchange, sector, industry,
+    sic_code (gives the sector if that is empty), country, market_cap (dollars), shares
+    (outstanding) and their date shares_on, first_listed, last_listed, status, figi, and for a
+    ticker change renamed_from or renamed_to. A year after a name (`sector_2026`) is ignored.
+    NASDAQ's stock screener and its lists of traded symbols (nasdaqtraded.txt, nasdaqlisted.txt,
+    otherlisted.txt), Finviz's export and Massive's column names are understood without changes.
 
     Raises `UsageError`.
     """
@@ -64,98 +69,102 @@ def read_symbols(path: Path, most_mb: int = DEFAULT_MB) -> list[Listing]:
 def understood_symbols(
     path: Path, most_mb: int = DEFAULT_MB
 ) -> tuple[list[Listing], list[Reading]]:
-    """Return the reference data as `read_symbols` does, and how each file was read."""
+    """Return the reference data of `read_symbols`, and how each file was read."""
     listings: list[Listing] = []
     readings: list[Reading] = []
     for file in files_of(path):
-        with naming(file):
-            some, reading = _read(file, most_mb)
-        listings += some
+        with with_file_name(file):
+            file_listings, reading = _read(file, most_mb)
+        listings += file_listings
         readings.append(reading)
     return sorted(listings, key=lambda listing: listing.symbol), readings
 
 
 def _read(path: Path, most_mb: int) -> tuple[list[Listing], Reading]:
-    table, layout = named_columns(table_of(path, most_mb))
-    there = table.columns
+    table, layout = with_known_columns(table_of(path, most_mb))
+    columns = table.columns
     if "symbol" not in table.columns and "code" in table.columns:
         table = table.rename({"code": "symbol"})
-    table = required(table.filter(~pl.all_horizontal(pl.all().is_null())), ("symbol",))
+    table = require_columns(table.filter(~pl.all_horizontal(pl.all().is_null())), ("symbol",))
     names = (*_FACTS, *_IDENTITY)
-    table = texts_in(with_columns_of(table, names, pl.String), ("symbol",))
+    table = with_texts(with_missing_columns(table, names, pl.String), ("symbol",))
     for name in names:
         text = as_text(table[name])
         if name in _FACTS or name == "figi":
-            absent = text.str.to_lowercase().is_in(MISSING if name in _FACTS else _NO_FIGI)
-            text = text.set(absent.fill_null(value=False), None)
+            is_missing = text.str.to_lowercase().is_in(MISSING if name in _FACTS else _NO_FIGI)
+            text = text.set(is_missing.fill_null(value=False), None)
             text = text.str.to_uppercase() if name == "figi" else text
         table = table.with_columns(text.alias(name))
-    table = with_columns_of(table, _AMOUNTS, pl.Float64)
-    table = numbers(table, list(_AMOUNTS), notation_of(table, list(_AMOUNTS)))
-    table = with_columns_of(table, _DAYS, pl.Date)
+    table = with_missing_columns(table, _AMOUNTS, pl.Float64)
+    table = with_numbers(table, list(_AMOUNTS), notation_of(table, list(_AMOUNTS)))
+    table = with_missing_columns(table, _DAYS, pl.Date)
     for name in _DAYS:
-        table, _ = days_in(table, name, missing=MISSING)
+        table, _ = with_days(table, name, missing=MISSING)
     for name in ("symbol", "renamed_from", "renamed_to"):
-        ours = [usual(ticker) if ticker else None for ticker in table[name]]
-        table = table.with_columns(pl.Series(name, ours, pl.String))
-    newest = _end_of_file(table["last_listed"])
+        tickers = [usual(ticker) if ticker else None for ticker in table[name]]
+        table = table.with_columns(pl.Series(name, tickers, pl.String))
+    last_day = _last_day_of_file(table["last_listed"])
     rows = list(table.iter_rows(named=True))
-    # A rename may be told by either of its tickers; where several claim one, its own word counts.
-    became = {row["symbol"]: row["renamed_to"] for row in rows if row["renamed_to"]}
-    owners = Counter(row["symbol"] for row in rows)
-    # A ticker that was left for another one may have had another owner then: the bars decide.
-    before = {
-        new: old for old, new in became.items() if owners[new] == 1 and became.get(new, old) == old
+    # Either ticker of a rename may report it; if several claim one, its own row counts.
+    renamed_to = {row["symbol"]: row["renamed_to"] for row in rows if row["renamed_to"]}
+    counts = Counter(row["symbol"] for row in rows)
+    # A ticker that was itself renamed may have had another owner then: the bars decide.
+    renamed_from = {
+        new: old
+        for old, new in renamed_to.items()
+        if counts[new] == 1 and renamed_to.get(new, old) == old
     }
     for row in rows:
         symbol, old = row["symbol"], row["renamed_from"]
-        agreed = old and became.get(old, symbol) == symbol
-        row["renamed_from"] = old if agreed else before.get(symbol)
-    used = {name: name for name in there if name in _KNOWN}
-    ignored = [name for name in there if name not in _KNOWN]
-    reading = Reading(path, "symbols", layout, used, ignored, rows=len(rows), notes=_doubts(table))
-    return [_listing(row, newest) for row in rows], reading
+        is_consistent = old and renamed_to.get(old, symbol) == symbol
+        row["renamed_from"] = old if is_consistent else renamed_from.get(symbol)
+    used = {name: name for name in columns if name in _COLUMNS}
+    ignored = [name for name in columns if name not in _COLUMNS]
+    reading = Reading(
+        path, "symbols", layout, used, ignored, rows=len(rows), notes=_cap_notes(table)
+    )
+    return [_listing(row, last_day) for row in rows], reading
 
 
-def _doubts(table: pl.DataFrame) -> list[str]:
-    """What is doubtful of amounts: market caps in millions, which look like small companies."""
-    caps = sorted(filter(_positive, table["market_cap"].to_list()))
-    if len(caps) < _MANY or caps[-1] >= _LARGE:
+def _cap_notes(table: pl.DataFrame) -> list[str]:
+    """Return a note if market caps may be in millions, which would look like small companies."""
+    caps = sorted(filter(_is_positive, table["market_cap"].to_list()))
+    if len(caps) < _MIN_MARKET_CAPS or caps[-1] >= _MIN_LARGEST_CAP:
         return []
     return [f"the largest market cap is ${caps[-1]:,.10g}: these may be millions of dollars"]
 
 
-def _end_of_file(last_listed: pl.Series) -> object:
-    """The day on which a listing is only cut off by the end of the file.
+def _last_day_of_file(last_listed: pl.Series) -> object:
+    """Return the last day of a listing that only ends because the file ends, or None.
 
-    A file that leaves the day empty for what is still listed cuts nothing off.
+    If the file leaves the day empty for current listings, no listing ends with the file.
     """
     return None if last_listed.has_nulls() else last_listed.max()
 
 
-def _listing(row: dict[str, Any], end_of_file: object) -> Listing:
+def _listing(row: dict[str, Any], file_end: object) -> Listing:
     last = row["last_listed"]
-    if last == end_of_file and (row["status"] or "").lower() not in _ENDED:
+    if last == file_end and (row["status"] or "").lower() not in _ENDED_STATUSES:
         last = None
     return Listing(
         symbol=row["symbol"],
-        # Sources leave a text empty, or a market cap at 0, where they do not know it.
+        # Sources write an empty text, or a market cap of 0, for an unknown value.
         name=row["name"] or None,
         type=type_of(row["type"] or "") or None,
         exchange=exchange_of(row["exchange"] or "") or None,
         sector=row["sector"] or sector_of(row["sic_code"]),
         industry=row["industry"] or None,
         country=country_of(row["country"] or "") or None,
-        market_cap=row["market_cap"] if _positive(row["market_cap"]) else None,
+        market_cap=row["market_cap"] if _is_positive(row["market_cap"]) else None,
         first=row["first_listed"],
         last=last,
         figi=row["figi"] or None,
         renamed_from=row["renamed_from"] or None,
-        shares=row["shares"] if _positive(row["shares"]) else None,
+        shares=row["shares"] if _is_positive(row["shares"]) else None,
         shares_on=row["shares_on"],
         renamed_to=row["renamed_to"] or None,
     )
 
 
-def _positive(value: float | None) -> TypeGuard[float]:
+def _is_positive(value: float | None) -> TypeGuard[float]:
     return value is not None and 0 < value < math.inf

@@ -1,1 +1,1 @@
-"""Sources of prices: `base.Provider` is the contract, `massive` and `files` keep it."""
+"""Providers: the sources of prices, corporate actions and reference data."""

@@ -1,4 +1,4 @@
-"""Sources of prices: one module each, one contract for all."""
+"""The contract of all sources of prices; each source is one module."""
 
 from __future__ import annotations
 
@@ -27,72 +27,71 @@ __all__ = ["Provider"]
 class Provider(Protocol):
     """Yields raw, unadjusted bars by session, corporate actions and reference data.
 
-    An async context manager: connections live between enter and exit. Every method raises
-    `ProviderRefused` where trying again cannot help and `ProviderUnreachable` after the last
-    retry; nothing else leaves a provider. What concerns one session or symbol alone is yielded in
-    its place.
+    A provider is an async context manager: connections exist between enter and exit. Every method
+    raises `ProviderRefused` if a retry cannot help, `ProviderUnreachable` after the last retry, and
+    no other errors. A failure of a single session or symbol is yielded as `Unavailable`.
     """
 
     name: str
     usage: Usage
     tariff: Tariff
     actions_aside: list[ActionAside]
-    """Told actions that cannot be used, of the splits and dividends that were asked for so far."""
+    """Reported actions that cannot be used, among the splits and dividends requested so far."""
 
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, *exc: object) -> None: ...
 
     async def available(self) -> Window:
-        """The sessions that this source can give whole at this moment."""
+        """Return the sessions of the whole market that this source can give now."""
         ...
 
     def expected(self, now: dt.datetime) -> Window:
-        """What `available` should say at `now`, told without a call."""
+        """Return what `available` should return at `now`, without a call."""
         ...
 
     def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars | Unavailable]:
-        """Bars of each of `days`, in that order, one item a day, empty where nothing traded.
+        """Yield the bars of each of `days`, in that order, one item per day, empty without trades.
 
-        A day that cannot be had does not end the others.
+        A day that is unavailable does not stop the others.
         """
         ...
 
     def histories(self, spans: Sequence[Span]) -> AsyncIterator[SymbolBars | Unavailable]:
-        """Bars of each span, in that order, one item a span, empty where nothing traded.
+        """Yield the bars of each span, in that order, one item per span, empty without trades.
 
-        A symbol that cannot be had does not end the others.
+        A symbol that is unavailable does not stop the others.
         """
         ...
 
     async def quotes(self) -> list[Quote]:
-        """What every symbol did today so far; nothing where the source does not tell."""
+        """Return today's bars so far of every symbol; empty if the source has none."""
         ...
 
     async def splits(
         self, since: dt.date | None, symbols: Sequence[str] | None = None
     ) -> list[Split]:
-        """Splits with an ex-date on or after `since`, of some symbols or (None) of all."""
+        """Return splits with an ex-date on or after `since`, of `symbols` (None: all)."""
         ...
 
     async def dividends(
         self, since: dt.date | None, symbols: Sequence[str] | None = None
     ) -> list[Dividend]:
-        """Cash dividends with an ex-date on or after `since`, of some symbols or (None) of all."""
+        """Return cash dividends with an ex-date on or after `since`, of `symbols` (None: all)."""
         ...
 
     async def listings(self) -> list[Listing]:
-        """Reference data of every ticker known, delisted ones included."""
+        """Return reference data of every known ticker, delisted ones included."""
         ...
 
     def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing | Unavailable]:
-        """All that is known of some symbols, in that order, without those that are not known."""
+        """Yield all facts of the symbols, in that order, without symbols that the source lacks."""
         ...
 
     def notes(self) -> list[str]:
-        """What people should know of how the source was read; nothing from most."""
+        """Return notes to the user on how the source was read; most sources have none."""
         ...
 
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
-        """Rows that the source has on days that are not sessions, or not yet; none from most."""
+        """Return rows on days that are not sessions, or in the future; most sources have none."""
         ...

@@ -1,4 +1,4 @@
-"""A provider over files of one's own: bars, and where there are any, actions and symbols."""
+"""A provider that reads the user's files: bars, and optionally actions and symbols."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ _DAY: Final = dt.timedelta(days=1)
 _Action = TypeVar("_Action", Split, Dividend)
 
 
-async def _in_a_thread(work: Callable[[], None]) -> None:
-    """Do work in a thread that does not keep the process: Ctrl-C ends a read that may never end.
+async def _run_in_daemon_thread(work: Callable[[], None]) -> None:
+    """Run `work` in a daemon thread, so that Ctrl-C ends a read that may never end.
 
-    A pipe without a writer blocks for good, and `asyncio.run` waits for the threads of its pool.
+    A pipe without a writer blocks forever, and `asyncio.run` waits for the threads of its pool.
     """
     loop = asyncio.get_running_loop()
-    done = loop.create_future()
+    result = loop.create_future()
 
     def tell(error: BaseException | None) -> None:
-        if not done.done():
-            done.set_result(None) if error is None else done.set_exception(error)
+        if not result.done():
+            result.set_result(None) if error is None else result.set_exception(error)
 
     def run() -> None:
         error: BaseException | None = None
@@ -68,15 +68,15 @@ async def _in_a_thread(work: Callable[[], None]) -> None:
             loop.call_soon_threadsafe(tell, error)
 
     Thread(target=run, daemon=True).start()
-    await done
+    await result
 
 
 class FilesProvider:
-    """Bars of files by session, with actions and symbols of others; any may be left out.
+    """Bars of files by session, with actions and symbols of other files; each is optional.
 
-    Each path is a file, a folder or a pattern. They are read on entering, which raises
-    `UsageError` for one that cannot be understood or is larger than `most_mb` megabytes, and
-    `CoverageError` for bars without one.
+    Each path is a file, a folder or a pattern. The files are read on entering the context, which
+    raises `UsageError` if a file cannot be understood or is larger than `most_mb` megabytes, and
+    `CoverageError` if a file of bars is empty.
     """
 
     name = "files"
@@ -106,72 +106,74 @@ class FilesProvider:
         self._listings: list[Listing] = []
 
     async def __aenter__(self) -> Self:
-        await _in_a_thread(self._read)
+        await _run_in_daemon_thread(self._read)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._bars, self._rows = pl.DataFrame(), {}
 
     async def available(self) -> Window:
-        """The days that the file has bars of, be they sessions or not."""
+        """Return the days with bars in the files, whether sessions or not."""
         return self.expected(dt.datetime.now(dt.UTC))
 
     def expected(self, now: dt.datetime) -> Window:
-        """Return the days with bars up to `now`; the file is read already."""
+        """Return the days with bars up to `now`; the files are already read."""
         today = now.astimezone(NEW_YORK).date()
         days = frozenset(day for day in self._rows if day <= today)
         return Window(min(days, default=today), max(days, default=today), days)
 
     async def sessions(self, days: Sequence[dt.date]) -> AsyncIterator[SessionBars]:
-        """Bars of each of `days`, in that order, one item a day, empty where the file has none."""
+        """Yield the bars of each of `days`, in that order, one item per day, empty without bars."""
         for day in days:
             yield self._session(day)
 
     def all_sessions(self) -> Iterator[SessionBars]:
-        """All rows of bars, by day; days without a session and days to come too."""
+        """Yield all rows of bars by day, including days that are not sessions and future days."""
         return map(self._session, self._rows)
 
     async def histories(self, spans: Sequence[Span]) -> AsyncIterator[SymbolBars]:
-        """Bars of each span, in that order, one item a span, empty where the file has none."""
+        """Yield the bars of each span, in that order, one item per span, empty without bars."""
         symbols = [span.symbol for span in spans]
-        chosen = self._bars.filter(pl.col("symbol").is_in(symbols))
-        of = {str(name): bars for (name,), bars in chosen.group_by("symbol", maintain_order=True)}
+        selected = self._bars.filter(pl.col("symbol").is_in(symbols))
+        bars_by_symbol = {
+            str(name): bars for (name,), bars in selected.group_by("symbol", maintain_order=True)
+        }
         for span in spans:
-            bars = of.get(span.symbol, self._bars[_NOTHING])
+            bars = bars_by_symbol.get(span.symbol, self._bars[_NOTHING])
             bars = bars.filter(pl.col("date").is_between(span.first, span.last))
             yield SymbolBars(span, bars["date"].to_numpy(), bars.select(FIELDS).to_numpy().T)
 
     async def quotes(self) -> list[Quote]:
-        """None: a file is of the past."""
+        """Return an empty list: files have no quotes."""
         return []
 
     async def splits(
         self, since: dt.date | None, symbols: Sequence[str] | None = None
     ) -> list[Split]:
-        """Splits with an ex-date on or after `since`, of some symbols or (None) of all."""
-        return _chosen(self._splits, since, symbols)
+        """Return splits with an ex-date on or after `since`, of `symbols` (None: all)."""
+        return _select_actions(self._splits, since, symbols)
 
     async def dividends(
         self, since: dt.date | None, symbols: Sequence[str] | None = None
     ) -> list[Dividend]:
-        """Cash dividends with an ex-date on or after `since`, of some symbols or (None) of all."""
-        return _chosen(self._dividends, since, symbols)
+        """Return cash dividends with an ex-date on or after `since`, of `symbols` (None: all)."""
+        return _select_actions(self._dividends, since, symbols)
 
     async def listings(self) -> list[Listing]:
-        """Reference data of every ticker of the symbols file."""
+        """Return reference data of every ticker of the symbols file."""
         return list(self._listings)
 
     async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing]:
-        """What the symbols file has of some symbols."""
-        of = {listing.symbol: listing for listing in self._listings}
+        """Yield the facts of some symbols in the symbols file."""
+        by_symbol = {listing.symbol: listing for listing in self._listings}
         for symbol in symbols:
-            if symbol in of:
-                yield of[symbol]
+            if symbol in by_symbol:
+                yield by_symbol[symbol]
 
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
-        """Bars from `first` to `last` on days without a session, and of days that are to come.
+        """Return bars of days in `first` to `last` that are not sessions, and bars of future days.
 
-        They are errors of the file; whoever syncs it keeps them aside and counts them.
+        These are errors of the file; the sync sets them aside and counts them.
         """
         today = dt.datetime.now(NEW_YORK).date()
         days = (
@@ -185,9 +187,9 @@ class FilesProvider:
         if self._path is not None:
             self._read_bars(self._path)
         if self._actions_path is not None:
-            told = read_actions(self._actions_path, self._most_mb)
-            self._splits, self._dividends = told.splits, told.dividends
-            self.actions_aside = told.aside
+            actions = read_actions(self._actions_path, self._most_mb)
+            self._splits, self._dividends = actions.splits, actions.dividends
+            self.actions_aside = actions.aside
         if self._symbols_path is not None:
             self._listings, self.symbol_readings = understood_symbols(
                 self._symbols_path, self._most_mb
@@ -204,35 +206,41 @@ class FilesProvider:
         self._rows = dict(zip(runs["value"], map(slice, starts, ends), strict=True))
 
     def notes(self) -> list[str]:
-        """What was decided or is doubtful in reading the files, each once."""
+        """Return what was assumed or is doubtful in reading the files, each note once."""
         readings = [*self.readings, *self.symbol_readings]
-        found = [note for reading in readings for note in reading.notes]
-        told = {(split.symbol, split.ex_date) for split in self._splits}
-        untold = [
+        notes = [note for reading in readings for note in reading.notes]
+        reported = {(split.symbol, split.ex_date) for split in self._splits}
+        unreported = [
             split
             for reading in self.readings
             for split in reading.implied
-            if not any((split.symbol, split.ex_date + off * _DAY) in told for off in range(-7, 8))
-        ]
-        if untold:
-            named = [f"{one.symbol} {one.ex_date} (factor {one.old:g})" for one in untold]
-            found.append(
-                "adjusted closes imply splits that no action tells, and prices before are taken as "
-                f"they are: {some_of(named, 3, last=', and')}; tell them with --actions FILE"
+            if not any(
+                (split.symbol, split.ex_date + offset * _DAY) in reported for offset in range(-7, 8)
             )
-        return list(dict.fromkeys(found))
+        ]
+        if unreported:
+            descriptions = [
+                f"{missing.symbol} {missing.ex_date} (factor {missing.old:g})"
+                for missing in unreported
+            ]
+            notes.append(
+                "adjusted closes imply splits that no action tells, and prices before are taken as "
+                f"they are: {some_of(descriptions, 3, last=', and')}; tell them with --actions FILE"
+            )
+        return list(dict.fromkeys(notes))
 
     def _session(self, day: dt.date) -> SessionBars:
         bars = self._bars[self._rows.get(day, _NOTHING)]
         return SessionBars(day, bars["symbol"].to_list(), bars.select(FIELDS).to_numpy().T)
 
 
-def _chosen(
+def _select_actions(
     actions: Iterable[_Action], since: dt.date | None, symbols: Sequence[str] | None
 ) -> list[_Action]:
-    of = None if symbols is None else frozenset(symbols)
+    selected = None if symbols is None else frozenset(symbols)
     return [
         action
         for action in actions
-        if (since is None or action.ex_date >= since) and (of is None or action.symbol in of)
+        if (since is None or action.ex_date >= since)
+        and (selected is None or action.symbol in selected)
     ]

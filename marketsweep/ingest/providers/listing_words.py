@@ -1,8 +1,8 @@
-"""Exchanges and types of shares in one word each, whatever the sources call them.
+"""Normalize the names of exchanges, security types and countries of different sources.
 
 Exchanges are `NASDAQ`, `NYSE`, `AMEX`, `ARCA`, `BATS`, `IEX` and `OTC`. Types are those of
 Massive's list of tickers: `CS` for a common stock, `ADRC` for a depositary receipt, `PFD`, `ETF`,
-`ETN`, `FUND`, `WARRANT`, `RIGHT`, `UNIT`, `BOND`. A word that is not known stays as it is.
+`ETN`, `FUND`, `WARRANT`, `RIGHT`, `UNIT`, `BOND`. An unknown word is not changed.
 """
 
 from __future__ import annotations
@@ -37,35 +37,35 @@ _TYPES: Final = {
     "UNIT": (),
     "BOND": ("note", "debenture"),
 }
-"""Words in small letters and without an s at the end."""
+"""Words in lower case without a final s."""
 
 
-_AMERICA: Final = ("us", "usa", "u.s.", "u.s.a.", "united states of america")
+_UNITED_STATES: Final = ("us", "usa", "u.s.", "u.s.a.", "united states of america")
 
 
-def _by_word(words: dict[str, tuple[str, ...]]) -> dict[str, str]:
-    return {word: ours for ours, some in words.items() for word in (ours.lower(), *some)}
+def _by_alias(words: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    return {alias: name for name, aliases in words.items() for alias in (name.lower(), *aliases)}
 
 
-_EXCHANGE_OF: Final = _by_word(_EXCHANGES)
-_TYPE_OF: Final = _by_word(_TYPES)
+_EXCHANGE_OF: Final = _by_alias(_EXCHANGES)
+_TYPE_OF: Final = _by_alias(_TYPES)
 
 
 def exchange_of(text: str) -> str:
     """Return the usual name of an exchange: XNAS and NasdaqGS are NASDAQ."""
-    return _EXCHANGE_OF.get(_plain(text), text)
+    return _EXCHANGE_OF.get(_normalize(text), text)
 
 
 def type_of(text: str) -> str:
-    """Return the usual word for a type of share: "Common Stock" is CS."""
-    plain = _plain(text)
-    return _TYPE_OF.get(plain) or _TYPE_OF.get(plain.removesuffix("s"), text)
+    """Return the usual word for a security type: "Common Stock" is CS."""
+    word = _normalize(text)
+    return _TYPE_OF.get(word) or _TYPE_OF.get(word.removesuffix("s"), text)
 
 
 def country_of(text: str) -> str:
     """Return the usual name of a country: USA is United States."""
-    return "United States" if _plain(text) in _AMERICA else text
+    return "United States" if _normalize(text) in _UNITED_STATES else text
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     return re.sub(r"[\s_-]+", " ", text).strip().lower()

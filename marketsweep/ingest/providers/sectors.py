@@ -1,9 +1,9 @@
 """Sectors by SIC code, the Standard Industrial Classification that companies file under.
 
 The codes are those of the SEC's list (Division of Corporation Finance: Standard Industrial
-Classification Code List), whose divisions follow the SIC Manual of 1987. That list knows no
-sectors: which of the eleven a range belongs to is our judgement, in the names that NASDAQ's
-screener uses. A code that says nothing of a business has none.
+Classification Code List), whose divisions follow the SIC Manual of 1987. That list has no
+sectors: the project assigns each range to one of eleven sectors, with the names of NASDAQ's
+screener. A code that does not describe a business has no sector.
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ _SECTORS: Final = (
     (8731, 8731, HEALTH),  # commercial physical and biological research
     (8700, 8799, INDUSTRIALS),  # engineering, management
 )
-"""First and last code of a range; an exception stands before the range that it is of."""
+"""First and last code, and sector, of a range; an exception precedes the range that contains it."""
 
 
 def sector_of(code: str | int | None) -> str | None:
-    """The sector of a code as sources give it ("3674"); None where it tells none."""
+    """Return the sector of a SIC code such as "3674"; None if there is none."""
     text = str(code or "").strip()
     if not text.isdecimal():
         return None

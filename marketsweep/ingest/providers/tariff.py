@@ -1,4 +1,4 @@
-"""What calls of a provider bring, and what they cost: what a plan of a sync is made from."""
+"""Describe what a provider's calls carry and cost, so that a sync can be planned."""
 
 from __future__ import annotations
 
@@ -8,51 +8,51 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way to bars: what a single call of it can carry."""
+    """A way to fetch bars, and how much a single call of it can carry."""
 
     name: str
     sessions: int | None
-    """Sessions of one call, None for any number of them."""
+    """Maximum number of sessions per call; None for no limit."""
     symbols: int | None
-    """Symbols of one call, None for the whole market."""
+    """Maximum number of symbols per call; None if a call brings the whole market."""
     bytes_a_bar: float
     bars: int | None = None
-    """Bars of one call, over all of its symbols; None for any number of them."""
+    """Maximum number of bars per call, over all its symbols; None for no limit."""
 
     def calls(self, sessions: int, symbols: int) -> int:
-        """Calls for the bars of so many symbols in so many sessions."""
+        """Return the number of calls for the bars of that many symbols in that many sessions."""
         if not sessions or not symbols:
             return 0
-        most = min(sessions, self.sessions or sessions), min(symbols, self.symbols or symbols)
-        pages = _times(most[0] * most[1], self.bars)
-        return _times(sessions, self.sessions) * _times(symbols, self.symbols) * pages
+        per_call = min(sessions, self.sessions or sessions), min(symbols, self.symbols or symbols)
+        pages = _calls_needed(per_call[0] * per_call[1], self.bars)
+        return _calls_needed(sessions, self.sessions) * _calls_needed(symbols, self.symbols) * pages
 
     @property
     def by_session(self) -> bool:
-        """Whether a call brings the whole market."""
+        """Return whether a call brings the whole market."""
         return self.symbols is None
 
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """The routes of a provider, and what else it asks calls for."""
+    """The routes of a provider, and its other calls."""
 
     routes: Sequence[Route] = ()
-    """None where bars cost no calls."""
+    """Empty if bars cost no calls."""
     calls_a_minute: int | None = None
-    """The plan's limit, None where it has none."""
+    """Limit of the plan; None for no limit."""
     calls_before: int = 0
-    """Calls that every sync begins with."""
+    """Number of calls at the start of every sync."""
     rows_a_page: Mapping[str, int] = field(default_factory=dict)
-    """Rows of a page of splits, dividends or listings; a page is a call."""
+    """Rows per page of splits, dividends or listings; each page is one call."""
     symbols_a_call: int = 1
-    """How many symbols a call for splits or dividends can be narrowed to."""
+    """Maximum number of symbols in one call for splits or dividends."""
 
 
-def blocks(symbols: Sequence[str], most: int) -> list[Sequence[str]]:
-    """The symbols in pieces of at most so many."""
-    return [symbols[start : start + most] for start in range(0, len(symbols), most)]
+def in_blocks(symbols: Sequence[str], size: int) -> list[Sequence[str]]:
+    """Return the symbols in blocks of at most `size`."""
+    return [symbols[start : start + size] for start in range(0, len(symbols), size)]
 
 
-def _times(amount: int, carried: int | None) -> int:
-    return 1 if carried is None else -(-amount // carried)
+def _calls_needed(amount: int, per_call: int | None) -> int:
+    return 1 if per_call is None else -(-amount // per_call)

@@ -1,5 +1,5 @@
-"""A local server that speaks the Massive protocol over a bar file.
+"""A local server that imitates the Massive API, with data from files.
 
-Real HTTP, latency, refusals and paging without a key, a plan or the Internet: `server.serve` runs
-it in this process, `launch.running` in one of its own.
+It serves real HTTP with latency, refusals and paging, without a key, a plan or the Internet.
+`server.serve` runs it in this process, `launch.running` in a separate one.
 """

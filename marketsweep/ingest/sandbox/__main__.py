@@ -1,6 +1,6 @@
-"""`python -m marketsweep.ingest.sandbox SETTINGS`: the sandbox as a process, for `launch`.
+"""`python -m marketsweep.ingest.sandbox SETTINGS`: run the sandbox as a process, for `launch`.
 
-The one argument is JSON as `Settings.to_json` writes it; people start `marketsweep sandbox`.
+The only argument is JSON from `Settings.to_json`; users run `marketsweep sandbox` instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from marketsweep.ingest.sandbox.settings import Settings
 
 
 def main(arguments: list[str]) -> int:
-    """Serves, and gives the exit code."""
+    """Serve until stopped, and return the exit code."""
     try:
         serve(Settings.from_json("".join(arguments)))
     except MarketsweepError as error:

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: the faults of networks and providers, drawn from a seed."""
+"""Faults of networks and providers that the sandbox injects, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ FAULTS: Final = {
     "echo": "the bars of the session before for those of the newest, until the next answer",
     "lost": "an error of the server for the newest session, whenever it is asked for",
 }
-"""Every fault, and what it is."""
+"""Every fault, with a description."""
 
-OF_NEWEST: Final = ("early", "case", "vanished", "echo", "lost")
-"""Faults of the newest session, over several answers; the others befall single calls."""
+NEWEST_FAULTS: Final = ("early", "case", "vanished", "echo", "lost")
+"""Faults of the newest session, over several answers; all others concern single calls."""
 
 _GROUPED: Final = "/v2/aggs/grouped/"
-_GONE_FOR: Final = 8
-"""Answers that the session has vanished from: two syncs that each ask four times."""
+_VANISHED_ANSWERS: Final = 8
+"""Number of answers without the session: two syncs with four requests each."""
 
 _MONTH_MS: Final = 28 * 86_400_000
-_LATE_S: Final = 1.0
-_FOREVER_S: Final = 86_400.0
+_MAX_DELAY_S: Final = 1.0
+_HANG_S: Final = 86_400.0
 
 
 def chosen_faults(text: str) -> tuple[str, ...]:
-    """The faults of a list "429,reset", or of "all"; raises `UsageError` for another."""
+    """Return the fault names in a text such as "429,reset" or "all". Raises `UsageError`."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if names == ("all",):
         return tuple(FAULTS)
@@ -61,78 +61,78 @@ def chosen_faults(text: str) -> tuple[str, ...]:
     return names
 
 
-class Mischief:
-    """Which call gets which fault: a draw for each time that a path is asked for.
+class FaultInjector:
+    """Draws a fault for each call, once per request of a path.
 
-    So the same seed gives the same faults, in whichever order calls come in. The session `newest`
-    is the one that a client asks for again; its own faults are drawn once.
+    The same seed gives the same faults, in any order of the calls. `newest` is the session that a
+    client requests again; its own faults are drawn once.
     """
 
     def __init__(self, faults: Sequence[str], share: float, seed: int, newest: dt.date) -> None:
-        self._of_calls = [name for name in faults if name not in OF_NEWEST]
-        self._of_newest = [name for name in faults if name in OF_NEWEST]
+        self._call_faults = [name for name in faults if name not in NEWEST_FAULTS]
+        self._newest_faults = [name for name in faults if name in NEWEST_FAULTS]
         self._share = share
         self._seed = seed
         self._newest = f"{newest}"
-        self._asked: Counter[str] = Counter()
+        self._calls_by_path: Counter[str] = Counter()
 
     def draw(self, request: web.Request) -> Fault:
-        """The fault of this call; mostly none."""
-        if not self._of_calls and not self._of_newest:
-            return _NONE
+        """Return the fault of this call; usually none."""
+        if not self._call_faults and not self._newest_faults:
+            return _NO_FAULT
         path, address = request.path_qs, str(request.url)
-        self._asked[path] += 1
-        chance = random.Random(f"{self._seed} {path} {self._asked[path]}")
-        name = self._session_fault(request.path, self._asked[path])
+        self._calls_by_path[path] += 1
+        rng = random.Random(f"{self._seed} {path} {self._calls_by_path[path]}")
+        name = self._session_fault(request.path, self._calls_by_path[path])
         if name is None:
-            name = self._drawn(self._of_calls, chance)
-        return Fault(name, chance, address)
+            name = self._draw_name(self._call_faults, rng)
+        return Fault(name, rng, address)
 
-    def _session_fault(self, path: str, times: int) -> str | None:
-        """The fault of the newest session; "" where it must be honest, None for anything else."""
+    def _session_fault(self, path: str, count: int) -> str | None:
+        """Return a fault of the newest session: "" for a correct answer, None for no decision."""
         if not path.startswith(_GROUPED) or not path.endswith(self._newest):
             return None
-        name = self._drawn(self._of_newest, random.Random(f"{self._seed} {path}"))
+        name = self._draw_name(self._newest_faults, random.Random(f"{self._seed} {path}"))
         if name == "lost":
             return name
-        if name == "vanished" and times <= 1 + _GONE_FOR:
-            return "" if times == 1 else name
-        return name if name and times == 1 else None
+        if name == "vanished" and count <= 1 + _VANISHED_ANSWERS:
+            return "" if count == 1 else name
+        return name if name and count == 1 else None
 
-    def _drawn(self, names: Sequence[str], chance: random.Random) -> str:
-        return chance.choice(names) if names and chance.random() < self._share else ""
+    def _draw_name(self, names: Sequence[str], rng: random.Random) -> str:
+        return rng.choice(names) if names and rng.random() < self._share else ""
 
 
 class Fault:
     """One fault of one call, or none."""
 
-    def __init__(self, name: str, chance: random.Random, address: str) -> None:
+    def __init__(self, name: str, rng: random.Random, address: str) -> None:
         self.name = name
-        self.chance = chance
+        self.rng = rng
         self.address = address
 
-    async def before(self) -> None:
-        """What happens before the call is worked on; may raise `Refusal`."""
+    async def apply_before(self) -> None:
+        """Delay or refuse the call before it is processed. Raises `Refusal`."""
         match self.name:
             case "429":
                 raise Refusal(429, "You've exceeded the maximum requests per minute.")
             case "500" | "lost":
                 raise Refusal(500, "Something went wrong.")
             case "slow":
-                await asyncio.sleep(self.chance.random() * _LATE_S)
+                await asyncio.sleep(self.rng.random() * _MAX_DELAY_S)
             case "hang":
-                await asyncio.sleep(_FOREVER_S)
+                await asyncio.sleep(_HANG_S)
 
-    def told(self, body: Body, earlier: Callable[[], Iterable[Row]]) -> Body:
-        """The body as it is told; `earlier` has the bars of the session before."""
+    def alter_body(self, body: Body, previous_session: Callable[[], Iterable[Row]]) -> Body:
+        """Return the body to send; `previous_session` returns the bars of the session before."""
         if self.name == "echo" and isinstance(body, dict) and (rows := _rows(body)):
-            return body | {"results": [row | {"t": rows[0]["t"]} for row in earlier()]}
-        if not isinstance(body, dict) or self.name not in _TOLD:
+            return body | {"results": [row | {"t": rows[0]["t"]} for row in previous_session()]}
+        if not isinstance(body, dict) or self.name not in _BODY_CHANGES:
             return body
-        return body | _TOLD[self.name](body, self)
+        return body | _BODY_CHANGES[self.name](body, self)
 
     async def send(self, request: web.Request, response: web.Response) -> web.StreamResponse:
-        """The answer as it goes over the wire."""
+        """Return the answer to send."""
         body = response.body
         assert isinstance(body, bytes)
         if self.name == "garbage":
@@ -144,7 +144,7 @@ class Fault:
         return response
 
 
-_NONE: Final = Fault("", random.Random(0), "")
+_NO_FAULT: Final = Fault("", random.Random(0), "")
 
 
 def _rows(body: Row) -> list[Row]:
@@ -155,71 +155,71 @@ def _rows(body: Row) -> list[Row]:
     return list(results) if isinstance(results, list) else []
 
 
-def _error(_body: Row, _fault: Fault) -> Row:
+def _error_body(_body: Row, _fault: Fault) -> Row:
     return {"status": "ERROR", "error": "An internal error occurred.", "results": None}
 
 
-def _null(body: Row, _fault: Fault) -> Row:
-    # As of a day without a session: nothing is counted either.
-    counted = {"resultsCount": 0} if "resultsCount" in body else {}
-    return {"results": None, **counted}
+def _null_results(body: Row, _fault: Fault) -> Row:
+    # Like a day without a session: the count is 0, too.
+    count = {"resultsCount": 0} if "resultsCount" in body else {}
+    return {"results": None, **count}
 
 
-def _duplicates(body: Row, fault: Fault) -> Row:
+def _duplicate_rows(body: Row, fault: Fault) -> Row:
     rows = _rows(body)
-    return {"results": rows + fault.chance.sample(rows, len(rows) // 2)}
+    return {"results": rows + fault.rng.sample(rows, len(rows) // 2)}
 
 
-def _shuffled(body: Row, fault: Fault) -> Row:
+def _shuffle_rows(body: Row, fault: Fault) -> Row:
     rows = _rows(body)
-    return {"results": fault.chance.sample(rows, len(rows))}
+    return {"results": fault.rng.sample(rows, len(rows))}
 
 
-def _foreign(body: Row, fault: Fault) -> Row:
+def _add_foreign_rows(body: Row, fault: Fault) -> Row:
     rows = [row for row in _rows(body) if {"T", "t", "h"} <= row.keys()]
     if not rows:
-        return {}  # bars of a day have tickers and times, and nothing else has
-    others = fault.chance.sample(rows, len(rows) // 3)
-    return {"results": rows + [row | {"t": row["t"] - _MONTH_MS, "c": row["h"]} for row in others]}
+        return {}  # only bars of a day have tickers and times
+    sample = fault.rng.sample(rows, len(rows) // 3)
+    return {"results": rows + [row | {"t": row["t"] - _MONTH_MS, "c": row["h"]} for row in sample]}
 
 
-def _early(body: Row, fault: Fault) -> Row:
+def _early_values(body: Row, fault: Fault) -> Row:
     rows = _rows(body)
-    for row in fault.chance.sample(rows, len(rows) // 2):
+    for row in fault.rng.sample(rows, len(rows) // 2):
         row["v"], row["c"] = row["v"] // 2, row["l"]
     return {"results": rows}
 
 
-def _case(body: Row, fault: Fault) -> Row:
+def _swap_case(body: Row, fault: Fault) -> Row:
     rows = _rows(body)
-    for row in fault.chance.sample(rows, len(rows) // 2):
+    for row in fault.rng.sample(rows, len(rows) // 2):
         row["T"] = row["T"].swapcase()
     return {"results": rows}
 
 
-def _circle(body: Row, fault: Fault) -> Row:
-    return _leading_to(fault.address, body)
+def _circular_next_page(body: Row, fault: Fault) -> Row:
+    return _with_next_url(fault.address, body)
 
 
-def _elsewhere(body: Row, _fault: Fault) -> Row:
-    return _leading_to("https://elsewhere.example/v3/reference/tickers", body)
+def _foreign_next_page(body: Row, _fault: Fault) -> Row:
+    return _with_next_url("https://elsewhere.example/v3/reference/tickers", body)
 
 
-def _leading_to(address: str, body: Row) -> Row:
+def _with_next_url(address: str, body: Row) -> Row:
     return {"next_url": address} if "next_url" in body else {}
 
 
-_TOLD: Final[dict[str, Callable[[Row, Fault], Row]]] = {
-    "error": _error,
-    "null": _null,
-    "duplicates": _duplicates,
-    "shuffled": _shuffled,
-    "foreign": _foreign,
-    "circle": _circle,
-    "elsewhere": _elsewhere,
-    "early": _early,
-    "case": _case,
-    "vanished": _null,
+_BODY_CHANGES: Final[dict[str, Callable[[Row, Fault], Row]]] = {
+    "error": _error_body,
+    "null": _null_results,
+    "duplicates": _duplicate_rows,
+    "shuffled": _shuffle_rows,
+    "foreign": _add_foreign_rows,
+    "circle": _circular_next_page,
+    "elsewhere": _foreign_next_page,
+    "early": _early_values,
+    "case": _swap_case,
+    "vanished": _null_results,
 }
 
 

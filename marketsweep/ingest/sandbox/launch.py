@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own, for as long as a `with` block lasts."""
+"""Run a sandbox in a process of its own, for the duration of a `with` block."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ _STOP_TIMEOUT_S = 5.0
 
 @contextlib.contextmanager
 def running(settings: Settings, timeout_s: float = _START_TIMEOUT_S) -> Iterator[str]:
-    """Starts a sandbox, yields its base URL, and ends it whatever happens.
+    """Start a sandbox, yield its base URL, and stop it in the end.
 
-    Raises `MarketsweepError` with what it wrote to stderr if it is not ready in time.
+    Raises `MarketsweepError` with its stderr if it is not ready within `timeout_s` seconds.
     """
     command = [sys.executable, "-m", "marketsweep.ingest.sandbox", settings.to_json()]
-    # A file, not a pipe: nobody reads it while the sandbox runs, and a full pipe would stop it.
-    with tempfile.TemporaryFile() as complaints:
+    # A file, not a pipe: a pipe that nobody reads would fill up and block the sandbox.
+    with tempfile.TemporaryFile() as stderr_file:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr_file
         )
         try:
-            yield _base_url(process, complaints, timeout_s)
+            yield _base_url(process, stderr_file, timeout_s)
         finally:
-            _end(process)
+            _stop(process)
 
 
-def _base_url(process: subprocess.Popen[bytes], complaints: IO[bytes], timeout_s: float) -> str:
+def _base_url(process: subprocess.Popen[bytes], stderr_file: IO[bytes], timeout_s: float) -> str:
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        ready = selector.select(timeout_s)
-    # The line is written at once, so what can be read is all of it, or nothing at the end.
-    line = process.stdout.readline().decode().strip() if ready else ""
+        is_ready = selector.select(timeout_s)
+    # The line is written at once: a read returns all of it, or nothing after the process ended.
+    line = process.stdout.readline().decode().strip() if is_ready else ""
     if line:
         return line
-    if ready:
+    if is_ready:
         process.wait(_STOP_TIMEOUT_S)
-    complaints.seek(0)
-    said = complaints.read().decode(errors="replace").strip() or "it said nothing"
-    problem = "ended" if ready else f"was not ready within {timeout_s:g} s"
-    raise MarketsweepError(f"the sandbox {problem}: {said}")
+    stderr_file.seek(0)
+    message = stderr_file.read().decode(errors="replace").strip() or "it said nothing"
+    problem = "ended" if is_ready else f"was not ready within {timeout_s:g} s"
+    raise MarketsweepError(f"the sandbox {problem}: {message}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(_STOP_TIMEOUT_S)

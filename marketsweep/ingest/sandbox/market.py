@@ -1,4 +1,4 @@
-"""The files behind a sandbox, indexed by day and by ticker, as they were known at one moment."""
+"""The data of a sandbox, from files, indexed by day and ticker, as known at one moment."""
 
 from __future__ import annotations
 
@@ -18,83 +18,85 @@ from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.store.companies.instruments import identified
 
 # The protocol's name of each field, in the order of its rows.
-_NAMES: Final = {"volume": "v", "open": "o", "close": "c", "high": "h", "low": "l"}
+_PROTOCOL_NAMES: Final = {"volume": "v", "open": "o", "close": "c", "high": "h", "low": "l"}
 
 
 class Market:
-    """Bars, actions and listings up to `moment`; nothing later is known.
+    """Bars, actions and listings up to `moment`; later data is hidden.
 
-    Bars are told as tables with the protocol's columns: v, o, c, h, l and t, in milliseconds
-    since 1970. Raises `UsageError` for files that cannot be read.
+    Bars are tables with the protocol's columns: v, o, c, h, l and t (milliseconds since 1970).
+    Raises `UsageError` for files that cannot be read.
     """
 
     def __init__(self, settings: Settings) -> None:
         bars = read_bars(settings.bars)
-        whole = bars.filter(pl.all_horizontal(pl.col(FIELDS).is_finite()))
-        self.left_out = bars.height - whole.height
-        """Bars with a missing value, which are not served: the protocol cannot say NaN."""
-        self.moment = _moment(settings, whole)
+        complete = bars.filter(pl.all_horizontal(pl.col(FIELDS).is_finite()))
+        self.incomplete = bars.height - complete.height
+        """Number of bars with a missing value; they are not served: the protocol has no NaN."""
+        self.moment = _clock_time(settings, complete)
         today = self.moment.date()
         self.last_day = _last_day(self.moment)
-        """The newest day whose bars are told."""
+        """The newest day whose bars are served."""
 
         splits, dividends, _ = read_actions(settings.actions) if settings.actions else NO_ACTIONS
         self.splits = [split for split in splits if split.ex_date <= today]
         self.dividends = [dividend for dividend in dividends if dividend.ex_date <= today]
 
-        known = whole.filter(pl.col("date") <= self.last_day)
-        known = known.with_columns(_factors(known, self.splits))
-        self._by_ticker = _Book(known, key="symbol", hour=0)
-        self._by_day = _Book(known.sort("date", maintain_order=True), key="date", hour=16)
+        visible = complete.filter(pl.col("date") <= self.last_day)
+        visible = visible.with_columns(_factors(visible, self.splits))
+        self._by_ticker = _IndexedBars(visible, key="symbol", hour=0)
+        self._by_day = _IndexedBars(visible.sort("date", maintain_order=True), key="date", hour=16)
 
         listings = read_symbols(settings.symbols) if settings.symbols else None
         if listings is None:
             listings = [Listing(ticker) for ticker in self._by_ticker.runs]
-        begun = [one for one in listings if one.first is None or one.first <= today]
-        self.listings = identified([], begun)
+        current = [
+            listing for listing in listings if listing.first is None or listing.first <= today
+        ]
+        self.listings = identified([], current)
 
     def session(self, day: dt.date, *, adjusted: bool) -> pl.DataFrame:
-        """Every bar of a day, ticker in T, t at 16:00 in New York; empty where nothing traded."""
-        return self._by_day.told(day, adjusted=adjusted)
+        """Return every bar of a day, with the ticker in T and t at 16:00 in New York."""
+        return self._by_day.rows_of(day, adjusted=adjusted)
 
     def history(self, ticker: str, *, adjusted: bool) -> pl.DataFrame:
-        """Every bar of a ticker, oldest first, t at 00:00 in New York."""
-        return self._by_ticker.told(ticker, adjusted=adjusted)
+        """Return every bar of a ticker, oldest first, with t at 00:00 in New York."""
+        return self._by_ticker.rows_of(ticker, adjusted=adjusted)
 
     def session_before_last(self) -> list[dict[str, Any]]:
-        """The bars of the session before the newest, as `session` has them, not adjusted."""
+        """Return the bars of the session before the newest, unadjusted, as from `session`."""
         day = self.day_before(last_closed_session(self.moment))
         return [] if day is None else self.session(day, adjusted=False).to_dicts()
 
     def day_before(self, day: dt.date) -> dt.date | None:
-        """The last day before `day` that has bars."""
-        return max((one for one in self._by_day.runs if one < day), default=None)
+        """Return the last day with bars before `day`."""
+        return max((earlier for earlier in self._by_day.runs if earlier < day), default=None)
 
 
-class _Book:
-    """Bars sorted by a key, in the protocol's columns, to be had by the key's value."""
+class _IndexedBars:
+    """Bars sorted by a key, in the protocol's columns, selected by a value of the key."""
 
     def __init__(self, bars: pl.DataFrame, *, key: str, hour: int) -> None:
         self.runs = _runs(bars[key])
         self._factors = bars["factor"]
         self._rows = bars.select(
             *([] if key == "symbol" else [pl.col("symbol").alias("T")]),
-            *(pl.col(field).alias(name) for field, name in _NAMES.items()),
-            _times(bars["date"], hour),
+            *(pl.col(field).alias(name) for field, name in _PROTOCOL_NAMES.items()),
+            _timestamps(bars["date"], hour),
         )
 
-    def told(self, value: str | dt.date, *, adjusted: bool) -> pl.DataFrame:
+    def rows_of(self, value: str | dt.date, *, adjusted: bool) -> pl.DataFrame:
         run = self.runs.get(value, (0, 0))
         rows = self._rows.slice(*run)
         if not adjusted:
             return rows
         factors = self._factors.slice(*run)
-        prices = [rows[_NAMES[field]] * factors for field in PRICES]
+        prices = [rows[_PROTOCOL_NAMES[field]] * factors for field in PRICES]
         return rows.with_columns(*prices, rows["v"] / factors)
 
 
-def _moment(settings: Settings, bars: pl.DataFrame) -> dt.datetime:
-    """Where the sandbox's clock stands, in New York time."""
+def _clock_time(settings: Settings, bars: pl.DataFrame) -> dt.datetime:
+    """Return the time of the sandbox's clock, in New York."""
     newest = bars["date"].max()
     if not isinstance(newest, dt.date):
         raise UsageError(f"{settings.bars}: no bar is complete, so there is nothing to serve")
@@ -110,7 +112,7 @@ def _last_day(moment: dt.datetime) -> dt.date:
 
 
 def _runs(column: pl.Series) -> dict[Any, tuple[int, int]]:
-    """Offset and length of each run of equal values of a sorted column."""
+    """Return offset and length of each run of equal values in a sorted column."""
     runs = column.rle().struct.unnest()
     offsets = runs["len"].cum_sum() - runs["len"]
     return {
@@ -120,19 +122,19 @@ def _runs(column: pl.Series) -> dict[Any, tuple[int, int]]:
 
 
 def _factors(bars: pl.DataFrame, splits: Sequence[Split]) -> pl.Series:
-    """By what each bar's prices are multiplied for the splits after it."""
+    """Return the factor of each bar's prices for all later splits."""
     factors = np.ones(bars.height)
     runs, dates = _runs(bars["symbol"]), bars["date"].to_numpy()
     for split in splits:
         start, length = runs.get(split.symbol, (0, 0))
-        before = np.searchsorted(dates[start : start + length], np.datetime64(split.ex_date))
-        factors[start : start + before] *= split.factor
+        count = np.searchsorted(dates[start : start + length], np.datetime64(split.ex_date))
+        factors[start : start + count] *= split.factor
     return pl.Series("factor", factors)
 
 
-def _times(dates: pl.Series, hour: int) -> pl.Series:
-    """That hour in New York of each date, in milliseconds since 1970."""
-    # Looked up by day: the time zone's rules take 200 ns each, and a year of bars has 1.5 million.
+def _timestamps(dates: pl.Series, hour: int) -> pl.Series:
+    """Return a given hour in New York of each date, in milliseconds since 1970."""
+    # Converted once per day: a conversion takes 200 ns, and a year has 1.5 million bars.
     days = dates.to_numpy().astype("datetime64[D]").astype(np.int64)
     first, last = (days.min(), days.max()) if days.size else (0, 0)
     every_day = pl.Series(np.arange(first, last + 1)).cast(pl.Date).cast(pl.Datetime("ms"))

@@ -1,4 +1,4 @@
-"""What every endpoint shares: reading a call's parameters, refusing it, paging and filtering."""
+"""Shared parts of all endpoints: read parameters, refuse calls, page and filter rows."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Row = dict[str, Any]
 Body = dict[str, Any] | list[Row]
 
 _FLAGS: Final = {"true": True, "false": False}
-_COMPARED: Final[dict[str, Callable[[str], Callable[[str], bool]]]] = {
-    # What is wanted, to whether a value is that.
-    "": lambda wanted: partial(operator.eq, wanted),
-    "gt": lambda wanted: partial(operator.lt, wanted),
-    "gte": lambda wanted: partial(operator.le, wanted),
-    "lt": lambda wanted: partial(operator.gt, wanted),
-    "lte": lambda wanted: partial(operator.ge, wanted),
-    "any_of": lambda wanted: frozenset(wanted.split(",")).__contains__,
+_COMPARISONS: Final[dict[str, Callable[[str], Callable[[str], bool]]]] = {
+    # From the parameter's value to a test of a row's value.
+    "": lambda operand: partial(operator.eq, operand),
+    "gt": lambda operand: partial(operator.lt, operand),
+    "gte": lambda operand: partial(operator.le, operand),
+    "lt": lambda operand: partial(operator.gt, operand),
+    "lte": lambda operand: partial(operator.ge, operand),
+    "any_of": lambda operand: frozenset(operand.split(",")).__contains__,
 }
 
 
@@ -39,7 +39,7 @@ class Refusal(Exception):
         self.text = text
 
     def body(self) -> Row:
-        """The answer's JSON, without its request id."""
+        """Return the JSON of the answer, without its request id."""
         if self.code == 403:
             return {"status": "NOT_AUTHORIZED", "message": self.text}
         if self.code == 404:
@@ -49,28 +49,28 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: the URL without its query, the parts of its path, and its parameters."""
+    """One request: its URL without the query, the parts of its path, and its parameters."""
 
     url: str
     path: Mapping[str, str]
     query: Mapping[str, str]
     offset: int = 0
-    """How many rows the pages before this one held."""
+    """Number of rows on the pages before this one."""
 
     def flag(self, name: str, default: bool) -> bool:
-        """A parameter that is true or false; raises `Refusal`."""
+        """Return a parameter that is true or false. Raises `Refusal`."""
         text = self.query.get(name, str(default).lower()).lower()
         if text not in _FLAGS:
             raise Refusal(400, f"The parameter '{name}' must be true or false.")
         return _FLAGS[text]
 
     def date(self, name: str) -> dt.date | None:
-        """A parameter that is a date, None where it is absent; raises `Refusal`."""
+        """Return a parameter that is a date, None if it is absent. Raises `Refusal`."""
         text = self.query.get(name)
         return parse_date(name, text) if text else None
 
     def limit(self, default: int, maximum: int) -> int:
-        """How many rows a page holds; raises `Refusal`."""
+        """Return the number of rows per page. Raises `Refusal`."""
         text = self.query.get("limit", str(default))
         if not text.isdecimal() or not 1 <= int(text) <= maximum:
             raise Refusal(400, f"The parameter 'limit' must be a number from 1 to {maximum}.")
@@ -82,7 +82,7 @@ Routes = Sequence[tuple[str, Endpoint]]
 
 
 def parse_date(name: str, text: str) -> dt.date:
-    """A date as YYYY-MM-DD; raises `Refusal`."""
+    """Return a date from YYYY-MM-DD. Raises `Refusal`."""
     try:
         return dt.datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
@@ -92,14 +92,14 @@ def parse_date(name: str, text: str) -> dt.date:
 
 
 def parse_time(name: str, text: str, *, end_of_day: bool) -> int:
-    """Milliseconds since 1970 of a date (its start or end in New York) or of milliseconds."""
+    """Return milliseconds since 1970 from a date (its start or end in New York) or milliseconds."""
     if re.fullmatch(r"-?[0-9]{1,15}", text):
         return int(text)
     try:
         day = parse_date(name, text)
     except Refusal as refusal:
         raise Refusal(400, f"{refusal.text} or Unix MS Timestamps") from None
-    # A range left open by a year 1 or 9999 stays within what timestamps can say.
+    # Clip dates such as year 1 or 9999 to years that timestamps can represent.
     day = min(max(day, dt.date(1900, 1, 1)), dt.date(2200, 1, 1))
     midnight = dt.datetime.combine(day, dt.time(), NEW_YORK)
     if not end_of_day:
@@ -107,8 +107,8 @@ def parse_time(name: str, text: str, *, end_of_day: bool) -> int:
     return int((midnight + dt.timedelta(days=1)).timestamp()) * 1000 - 1
 
 
-def continued(call: Call) -> Call:
-    """The call with the parameters and the offset that its cursor stands for; raises `Refusal`."""
+def resume_cursor(call: Call) -> Call:
+    """Return the call with the parameters and the offset of its cursor. Raises `Refusal`."""
     cursor = call.query.get("cursor")
     if cursor is None:
         return call
@@ -119,9 +119,9 @@ def continued(call: Call) -> Call:
         raise Refusal(400, "The parameter 'cursor' is not one that this server gave.") from None
 
 
-def page(call: Call, total: int, limit: int) -> tuple[slice, Row]:
-    """The rows that a call gets of `total`, and what its body says of the next page."""
-    # The cursor carries every parameter but the key, as the real one does.
+def page_slice(call: Call, total: int, limit: int) -> tuple[slice, Row]:
+    """Return the rows on a call's page, of `total`, and the body's field for the next page."""
+    # The cursor contains every parameter except the key, like Massive's.
     start, end = call.offset, call.offset + limit
     if end >= total:
         return slice(start, total), {}
@@ -130,26 +130,26 @@ def page(call: Call, total: int, limit: int) -> tuple[slice, Row]:
     return slice(start, end), {"next_url": f"{call.url}?{urlencode({'cursor': cursor})}"}
 
 
-def matching(call: Call, rows: Sequence[Row], filters: Mapping[str, str]) -> list[Row]:
-    """Rows that pass the call's filters, such as `execution_date.gte`.
+def filter_rows(call: Call, rows: Sequence[Row], filters: Mapping[str, str]) -> list[Row]:
+    """Return the rows that pass the call's filters, such as `execution_date.gte`.
 
-    `filters` gives the field of a row that a filter looks at. Raises `Refusal`.
+    `filters` maps a parameter to the field that it filters. Raises `Refusal`.
     """
-    kept = list(rows)
-    for name, wanted in call.query.items():
-        plain, _, comparison = name.partition(".")
-        if plain in filters and comparison in _COMPARED:
-            if plain.endswith("_date"):
-                parse_date(name, wanted)
-            field, holds = filters[plain], _COMPARED[comparison](wanted)
-            kept = [row for row in kept if row[field] is not None and holds(row[field])]
-    return kept
+    selected = list(rows)
+    for name, operand in call.query.items():
+        parameter, _, comparison = name.partition(".")
+        if parameter in filters and comparison in _COMPARISONS:
+            if parameter.endswith("_date"):
+                parse_date(name, operand)
+            field, is_match = filters[parameter], _COMPARISONS[comparison](operand)
+            selected = [row for row in selected if row[field] is not None and is_match(row[field])]
+    return selected
 
 
-def ordered(call: Call, rows: Sequence[Row], fields: Sequence[str], *, order: str) -> list[Row]:
-    """Rows as `sort` ("field" or "field.desc") and `order` say; by the first field if they do not.
+def sort_rows(call: Call, rows: Sequence[Row], fields: Sequence[str], *, order: str) -> list[Row]:
+    """Return the rows sorted by `sort` ("field" or "field.desc") and `order` of the call.
 
-    Raises `Refusal`.
+    The default is the first of `fields`, in `order`. Raises `Refusal`.
     """
     field, _, direction = call.query.get("sort", fields[0]).partition(".")
     direction = direction or call.query.get("order", order)
@@ -158,12 +158,12 @@ def ordered(call: Call, rows: Sequence[Row], fields: Sequence[str], *, order: st
     return sorted(rows, key=operator.itemgetter(field), reverse=direction == "desc")
 
 
-def listed(call: Call, rows: Sequence[Row], limit: int) -> Body:
-    """One page of rows as the body of a reference endpoint."""
-    part, following = page(call, len(rows), limit)
-    return {"status": "OK", "results": [without_unknown(row) for row in rows[part]], **following}
+def list_body(call: Call, rows: Sequence[Row], limit: int) -> Body:
+    """Return one page of rows as the body of a reference endpoint."""
+    part, link = page_slice(call, len(rows), limit)
+    return {"status": "OK", "results": [without_missing(row) for row in rows[part]], **link}
 
 
-def without_unknown(row: Row) -> Row:
-    """The row without its empty fields: the protocol leaves out what it does not know."""
+def without_missing(row: Row) -> Row:
+    """Return the row without empty fields: the protocol leaves unknown fields out."""
     return {name: value for name, value in row.items() if value is not None}

@@ -15,77 +15,83 @@ from marketsweep.ingest.sandbox.protocol import (
     Refusal,
     Routes,
     Row,
-    listed,
-    matching,
-    ordered,
-    without_unknown,
+    filter_rows,
+    list_body,
+    sort_rows,
+    without_missing,
 )
 
-# The filters of each endpoint, and the field of a row that each looks at.
-_OF_TICKERS: Final = {
+# Filter parameters of each endpoint, and the field that each filters.
+_TICKER_FILTERS: Final = {
     "ticker": "ticker",
     "type": "type",
     "market": "market",
     "exchange": "primary_exchange",
 }
-_OF_SPLITS: Final = {
+_SPLIT_FILTERS: Final = {
     "ticker": "ticker",
     "execution_date": "execution_date",
     "adjustment_type": "adjustment_type",
 }
-_OF_DIVIDENDS: Final = {"ticker": "ticker", "ex_dividend_date": "ex_dividend_date"}
+_DIVIDEND_FILTERS: Final = {"ticker": "ticker", "ex_dividend_date": "ex_dividend_date"}
 _MIC: Final = {"NASDAQ": "XNAS", "NYSE": "XNYS", "AMEX": "XASE"}
 
 
 def tickers(market: Market, call: Call) -> Body:
-    """Tickers listed on a day; with `active=false`, those whose listing had ended by then."""
+    """Return tickers listed on a day; with `active=false`, tickers delisted before that day."""
     day = call.date("date") or market.moment.date()
     active = call.flag("active", default=True)
-    kept = matching(call, _tickers(market, day, active=active), _OF_TICKERS)
-    return listed(call, ordered(call, kept, ("ticker",), order="asc"), call.limit(100, 1000))
+    selected = filter_rows(call, _ticker_rows(market, day, active=active), _TICKER_FILTERS)
+    return list_body(
+        call, sort_rows(call, selected, ("ticker",), order="asc"), call.limit(100, 1000)
+    )
 
 
 def details(market: Market, call: Call) -> Body:
-    """What is known of one ticker."""
+    """Return all facts of one ticker."""
     day = call.date("date") or market.moment.date()
     ticker = call.path["ticker"]
-    known = [one for one in market.listings if one.symbol == ticker and _had_begun(one, day)]
-    if not known:
+    matches = [
+        listing
+        for listing in market.listings
+        if listing.symbol == ticker and _has_begun(listing, day)
+    ]
+    if not matches:
         raise Refusal(404, "Ticker not found.")
-    more = {
-        "list_date": _iso(known[-1].first),
-        "market_cap": known[-1].market_cap,
-        "sic_description": known[-1].industry,
-        "share_class_shares_outstanding": known[-1].shares,
-        "weighted_shares_outstanding": known[-1].shares,
+    facts = {
+        "list_date": _iso_or_none(matches[-1].first),
+        "market_cap": matches[-1].market_cap,
+        "sic_description": matches[-1].industry,
+        "share_class_shares_outstanding": matches[-1].shares,
+        "weighted_shares_outstanding": matches[-1].shares,
     }
-    return {"status": "OK", "results": without_unknown(_ticker(known[-1], day) | more)}
+    return {"status": "OK", "results": without_missing(_ticker_row(matches[-1], day) | facts)}
 
 
 def splits(market: Market, call: Call) -> Body:
-    """Splits, newest first."""
-    rows = matching(call, _splits(market), _OF_SPLITS)
-    kept = ordered(call, rows, ("execution_date", "ticker"), order="desc")
-    return listed(call, kept, call.limit(100, 5000))
+    """Return splits, newest first."""
+    rows = filter_rows(call, _split_rows(market), _SPLIT_FILTERS)
+    sorted_rows = sort_rows(call, rows, ("execution_date", "ticker"), order="desc")
+    return list_body(call, sorted_rows, call.limit(100, 5000))
 
 
 def splits_v3(market: Market, call: Call) -> Body:
-    """Splits as the deprecated endpoint tells them, newest first."""
-    rows = matching(call, _splits(market), _OF_SPLITS)
-    told = ("id", "ticker", "execution_date", "split_from", "split_to")
-    old = [{name: row[name] for name in told} for row in rows]
-    kept = ordered(call, old, ("execution_date", "ticker"), order="desc")
-    return listed(call, kept, call.limit(10, 1000))
+    """Return splits in the form of the deprecated endpoint, newest first."""
+    rows = filter_rows(call, _split_rows(market), _SPLIT_FILTERS)
+    fields = ("id", "ticker", "execution_date", "split_from", "split_to")
+    selected = [{name: row[name] for name in fields} for row in rows]
+    sorted_rows = sort_rows(call, selected, ("execution_date", "ticker"), order="desc")
+    return list_body(call, sorted_rows, call.limit(10, 1000))
 
 
 def dividends(market: Market, call: Call) -> Body:
-    """Cash dividends, newest first."""
-    return _paid(market, call, ("distribution_type", "unknown"), call.limit(100, 5000))
+    """Return cash dividends, newest first."""
+    return _dividends_body(market, call, ("distribution_type", "unknown"), call.limit(100, 5000))
 
 
 def dividends_v3(market: Market, call: Call) -> Body:
-    """Cash dividends as the deprecated endpoint tells them, newest first."""
-    return _paid(market, call, ("dividend_type", "CD"), call.limit(10, 1000))
+    """Return cash dividends in the form of the deprecated endpoint, newest first."""
+    return _dividends_body(market, call, ("dividend_type", "CD"), call.limit(10, 1000))
 
 
 ROUTES: Final[Routes] = (
@@ -98,7 +104,7 @@ ROUTES: Final[Routes] = (
 )
 
 
-def _had_begun(listing: Listing, day: dt.date) -> bool:
+def _has_begun(listing: Listing, day: dt.date) -> bool:
     return listing.first is None or listing.first <= day
 
 
@@ -106,11 +112,11 @@ def _is_active(listing: Listing, day: dt.date) -> bool:
     return listing.last is None or listing.last >= day
 
 
-def _iso(day: dt.date | None) -> str | None:
+def _iso_or_none(day: dt.date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-def _ticker(listing: Listing, day: dt.date) -> Row:
+def _ticker_row(listing: Listing, day: dt.date) -> Row:
     active = _is_active(listing, day)
     return {
         "ticker": listing.symbol,
@@ -131,33 +137,33 @@ _OTHER_KINDS: Final = {
     ("distribution_type", "unknown"): "special",
     ("dividend_type", "CD"): "SC",
 }
-"""The kind of a second dividend of the same amount and day."""
+"""Kind of a second dividend with the same amount and day."""
 
-# Rows are the same for every call, and a page of some is asked for again and again.
+# Cached: rows are the same for every call, and many pages of them are requested.
 
 
 @lru_cache(maxsize=4)
-def _tickers(market: Market, day: dt.date, *, active: bool) -> list[Row]:
+def _ticker_rows(market: Market, day: dt.date, *, active: bool) -> list[Row]:
     return [
-        _ticker(one, day)
-        for one in market.listings
-        if _had_begun(one, day) and _is_active(one, day) is active
+        _ticker_row(listing, day)
+        for listing in market.listings
+        if _has_begun(listing, day) and _is_active(listing, day) is active
     ]
 
 
 @cache
-def _splits(market: Market) -> list[Row]:
+def _split_rows(market: Market) -> list[Row]:
     rows: list[Row] = []
     factor: dict[str, float] = {}
-    # From the newest back, so that each factor holds the splits that came later as well.
+    # From the newest backwards, so that each factor includes all later splits.
     for split in reversed(market.splits):
         factor[split.symbol] = factor.get(split.symbol, 1.0) * split.factor
         row = {
             "id": _id("E", split.symbol, split.ex_date),
             "ticker": split.symbol,
             "execution_date": split.ex_date.isoformat(),
-            "split_from": _number(split.old),
-            "split_to": _number(split.new),
+            "split_from": _plain_number(split.old),
+            "split_to": _plain_number(split.new),
             "adjustment_type": "forward_split" if split.new > split.old else "reverse_split",
             "historical_adjustment_factor": round(factor[split.symbol], 6),
         }
@@ -166,11 +172,11 @@ def _splits(market: Market) -> list[Row]:
 
 
 @cache
-def _dividends(market: Market, kind: tuple[str, str]) -> list[Row]:
-    times: Counter[Dividend] = Counter()
+def _dividend_rows(market: Market, kind: tuple[str, str]) -> list[Row]:
+    counts: Counter[Dividend] = Counter()
     rows: list[Row] = []
     for dividend in market.dividends:
-        times[dividend] += 1
+        counts[dividend] += 1
         row = {
             "id": _id("D", dividend.symbol, dividend.ex_date),
             "ticker": dividend.symbol,
@@ -179,23 +185,25 @@ def _dividends(market: Market, kind: tuple[str, str]) -> list[Row]:
             "currency": "USD",
             kind[0]: kind[1],
         }
-        if times[dividend] > 1:
-            # Equal amounts of one day are paid as different kinds.
-            row["id"] = f"{row['id']}-{times[dividend]}"
+        if counts[dividend] > 1:
+            # Equal amounts on one day have different kinds.
+            row["id"] = f"{row['id']}-{counts[dividend]}"
             row[kind[0]] = _OTHER_KINDS[kind]
         rows.append(row)
     return rows
 
 
-def _paid(market: Market, call: Call, kind: tuple[str, str], limit: int) -> Body:
-    rows = matching(call, _dividends(market, kind), _OF_DIVIDENDS)
-    return listed(call, ordered(call, rows, ("ex_dividend_date", "ticker"), order="desc"), limit)
+def _dividends_body(market: Market, call: Call, kind: tuple[str, str], limit: int) -> Body:
+    rows = filter_rows(call, _dividend_rows(market, kind), _DIVIDEND_FILTERS)
+    return list_body(
+        call, sort_rows(call, rows, ("ex_dividend_date", "ticker"), order="desc"), limit
+    )
 
 
 def _id(prefix: str, symbol: str, day: dt.date) -> str:
     return f"{prefix}-{symbol}-{day}"
 
 
-def _number(value: float) -> int | float:
-    """Whole numbers without a point, as the protocol prints them."""
+def _plain_number(value: float) -> int | float:
+    """Return a whole number as int, because the protocol writes it without a point."""
     return int(value) if value.is_integer() else value

@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: latency, key, rate limit, then the endpoint; JSON, gzipped if accepted."""
+"""The HTTP server of the sandbox: latency, key, rate limit, endpoint, gzipped JSON."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ from aiohttp import web
 from marketsweep.core.calendar import last_closed_session
 from marketsweep.errors import UsageError
 from marketsweep.ingest.sandbox import bars, reference, status
-from marketsweep.ingest.sandbox.faults import Mischief
+from marketsweep.ingest.sandbox.faults import FaultInjector
 from marketsweep.ingest.sandbox.market import Market
-from marketsweep.ingest.sandbox.protocol import Body, Call, Endpoint, Refusal, continued
+from marketsweep.ingest.sandbox.protocol import Body, Call, Endpoint, Refusal, resume_cursor
 from marketsweep.ingest.sandbox.settings import Settings
 
 try:
     from isal.isal_zlib import compress
-except ImportError:  # it has no build for some machines; zlib takes five times as long
+except ImportError:  # some machines have no isal; zlib takes five times as long
     from zlib import compress
 
 _HOST: Final = "127.0.0.1"
 _ROUTES: Final = (*bars.ROUTES, *reference.ROUTES, *status.ROUTES)
 _LONGEST_LINE_BYTES: Final = 256 * 1024
-"""Room for a few thousand tickers in one URL."""
-_MINUTE_S: Final = 60.0
+"""Allows a few thousand tickers in one URL."""
+_SECONDS_PER_MINUTE: Final = 60.0
 _SMALL_BYTES: Final = 1_000
-"""Not worth compressing."""
+"""Size up to which bodies are not compressed."""
 
 
 def serve(settings: Settings) -> None:
-    """Serves until SIGINT or SIGTERM; prints its base URL as one line once it is ready.
+    """Serve until SIGINT or SIGTERM; print the base URL as one line when ready.
 
-    Raises `UsageError` for files that cannot be read and for a port that is taken.
+    Raises `UsageError` if a file cannot be read or the port is in use.
     """
     market = Market(settings)
-    if market.left_out:
-        sys.stderr.write(f"left out {market.left_out} bars with missing values\n")
+    if market.incomplete:
+        sys.stderr.write(f"left out {market.incomplete} bars with missing values\n")
     asyncio.run(_serve(market, settings))
 
 
 def application(market: Market, settings: Settings) -> web.Application:
-    """The sandbox as an aiohttp application."""
-    desk = _Desk(market, settings)
+    """Return the sandbox as an aiohttp application."""
+    handlers = _RequestHandler(market, settings)
     app = web.Application()
     for path, endpoint in _ROUTES:
-        app.router.add_get(path, desk.handler(endpoint))
-    app.router.add_route("*", "/{path:.*}", desk.handler(_not_there))
+        app.router.add_get(path, handlers.handler(endpoint))
+    app.router.add_route("*", "/{path:.*}", handlers.handler(_not_found))
     return app
 
 
 async def _serve(market: Market, settings: Settings) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     app = application(market, settings)
-    # A call whose client is gone is over: one that hangs would hold up the end.
+    # Cancel a call whose client is gone: a call that hangs would delay the stop.
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=True, max_line_size=_LONGEST_LINE_BYTES
     )
@@ -85,28 +85,28 @@ async def _listen(runner: web.AppRunner, port: int) -> None:
         raise UsageError(f"{reason}: choose another, or 0 for any free one") from error
 
 
-class _Desk:
-    """Answers every request: waits, admits or refuses it, and wraps what the endpoint says."""
+class _RequestHandler:
+    """Answers requests: waits, accepts or refuses a call, and wraps the body of its endpoint."""
 
     def __init__(self, market: Market, settings: Settings) -> None:
         self._market = market
         self._settings = settings
         newest = last_closed_session(market.moment)
-        self._mischief = Mischief(settings.faults, settings.fault_share, settings.seed, newest)
+        self._faults = FaultInjector(settings.faults, settings.fault_share, settings.seed, newest)
         self._admitted: deque[float] = deque()
-        """When each call of the last minute came in, where calls are limited."""
+        """Time of each call in the last minute, if calls are limited."""
 
     def handler(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """The endpoint as aiohttp calls it."""
+        """Return the endpoint as an aiohttp handler."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             await asyncio.sleep(self._settings.latency_ms / 1000)
-            fault = self._mischief.draw(request)
+            fault = self._faults.draw(request)
             try:
                 self._admit(request)
-                await fault.before()
-                body = endpoint(self._market, _call(request))
-                body = fault.told(body, self._market.session_before_last)
+                await fault.apply_before()
+                body = endpoint(self._market, _call_of(request))
+                body = fault.alter_body(body, self._market.session_before_last)
             except Refusal as refusal:
                 return _response(request, refusal.code, refusal.body())
             return await fault.send(request, _response(request, 200, body))
@@ -114,7 +114,7 @@ class _Desk:
         return handle
 
     def _admit(self, request: web.Request) -> None:
-        """Raises `Refusal` for a wrong key, or a call too many within any 60 seconds."""
+        """Raise `Refusal` for a wrong key, or for too many calls within 60 seconds."""
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
         key = request.query.get("apiKey") or (bearer if scheme.lower() == "bearer" else "")
         if not key:
@@ -122,13 +122,13 @@ class _Desk:
         if key != self._settings.api_key:
             raise Refusal(401, "Unknown API Key")
         if self._settings.calls_per_minute is not None:
-            self._count(self._settings.calls_per_minute)
+            self._limit_rate(self._settings.calls_per_minute)
 
-    def _count(self, most: int) -> None:
+    def _limit_rate(self, max_calls: int) -> None:
         now = time.monotonic()
-        while self._admitted and self._admitted[0] <= now - _MINUTE_S:
+        while self._admitted and self._admitted[0] <= now - _SECONDS_PER_MINUTE:
             self._admitted.popleft()
-        if len(self._admitted) >= most:
+        if len(self._admitted) >= max_calls:
             raise Refusal(
                 429,
                 "You've exceeded the maximum requests per minute, please wait or upgrade your"
@@ -137,13 +137,13 @@ class _Desk:
         self._admitted.append(now)
 
 
-def _not_there(_market: Market, _call: Call) -> Body:
+def _not_found(_market: Market, _call_of: Call) -> Body:
     raise Refusal(404, "The requested resource was not found.")
 
 
-def _call(request: web.Request) -> Call:
+def _call_of(request: web.Request) -> Call:
     url = str(request.url.with_query(None))
-    return continued(Call(url, request.match_info, request.query))
+    return resume_cursor(Call(url, request.match_info, request.query))
 
 
 def _response(request: web.Request, code: int, body: Body) -> web.Response:
@@ -161,6 +161,6 @@ def _response(request: web.Request, code: int, body: Body) -> web.Response:
 
 
 def _compress(payload: bytes) -> bytes:
-    # A day of the market takes 1.5 ms, so it stays on the event loop: a thread gained nothing.
+    # A day of the market takes 1.5 ms, so a thread would gain nothing.
     compressed: bytes = compress(payload, 1, wbits=31)
     return compressed

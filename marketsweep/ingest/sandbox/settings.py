@@ -1,4 +1,4 @@
-"""What a sandbox serves, and how it behaves."""
+"""Settings of a sandbox: its files and its behaviour."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from marketsweep.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Files in any form that `files` reads; without `symbols`, the bars say what is listed.
+    """What a sandbox serves, and how it behaves.
 
-    `now` is the last day of which the sandbox knows (None: the last day of the bars) and `clock`
-    the time in New York at which it stands there (None: the close).
+    Files may have any form that `files` reads; without `symbols`, the tickers of the bars are
+    listed. `now` is the last day that the sandbox knows (None: the last day of the bars), `clock`
+    its time on that day in New York (None: the close).
     """
 
     bars: Path
     actions: Path | None = None
     symbols: Path | None = None
     port: int = 0
-    """0 takes any free port."""
+    """0 selects any free port."""
     latency_ms: float = 0
-    """What every call waits, each for itself, before it is worked on."""
+    """Delay of each call before it is processed."""
     calls_per_minute: int | None = None
     api_key: str = "sandbox"
     now: dt.date | None = None
@@ -34,16 +35,16 @@ class Settings:
     faults: tuple[str, ...] = ()
     """Names of `faults.FAULTS`."""
     fault_share: float = 0.05
-    """Part of the calls that get a fault."""
+    """Share of calls that get a fault."""
     seed: int = 0
 
     def to_json(self) -> str:
-        """The settings as the one argument of `python -m marketsweep.ingest.sandbox`."""
+        """Return the settings as the only argument of `python -m marketsweep.ingest.sandbox`."""
         return msgspec.json.encode(self, enc_hook=str).decode()
 
     @staticmethod
     def from_json(text: str) -> Settings:
-        """The settings that `to_json` wrote; raises `UsageError`."""
+        """Return the settings written by `to_json`. Raises `UsageError`."""
         try:
             return msgspec.json.decode(text, type=Settings, dec_hook=_path)
         except msgspec.DecodeError as error:

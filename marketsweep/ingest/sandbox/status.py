@@ -1,4 +1,4 @@
-"""Endpoints of the market's state: open or closed now, and the holidays ahead."""
+"""Endpoints of the market's state: open or closed now, and the next holidays."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from marketsweep.ingest.sandbox.protocol import Body, Call, Routes, Row
 _PRE_MARKET: Final = dt.time(4)
 _OPEN: Final = dt.time(9, 30)
 _AFTER_HOURS: Final = dt.timedelta(hours=4)
-_AHEAD_DAYS: Final = 365
+_DAYS_AHEAD: Final = 365
 _EXCHANGES: Final = ("NYSE", "NASDAQ", "OTC")
 
-# Month, first and last day of the month on which the holiday can be kept, name.
+# Month, first and last possible day of the month, name.
 _HOLIDAYS: Final = (
     (1, 1, 2, "New Years Day"),
     (1, 15, 21, "Martin Luther King, Jr. Day"),
@@ -32,7 +32,7 @@ _HOLIDAYS: Final = (
 
 
 def now(market: Market, _call: Call) -> Body:
-    """Whether the exchanges are open at the sandbox's moment."""
+    """Return whether the exchanges are open at the sandbox's time."""
     state = _state(market.moment)
     weekday = market.moment.weekday() < 5
     return {
@@ -46,11 +46,11 @@ def now(market: Market, _call: Call) -> Body:
 
 
 def upcoming(market: Market, _call: Call) -> Body:
-    """Holidays and early closes of the year ahead, one row an exchange."""
+    """Return holidays and early closes of the next year, one row per exchange."""
     today = market.moment.date()
-    days = (today + dt.timedelta(days=n) for n in range(1, _AHEAD_DAYS + 1))
+    days = (today + dt.timedelta(days=n) for n in range(1, _DAYS_AHEAD + 1))
     unusual = [day for day in days if _is_holiday(day) or is_half_day(day)]
-    return [_holiday(day, exchange) for day in unusual for exchange in _EXCHANGES]
+    return [_holiday_row(day, exchange) for day in unusual for exchange in _EXCHANGES]
 
 
 ROUTES: Final[Routes] = (
@@ -71,15 +71,15 @@ def _is_holiday(day: dt.date) -> bool:
     return day.weekday() < 5 and not is_session(day)
 
 
-def _holiday(day: dt.date, exchange: str) -> Row:
-    row: Row = {"date": day.isoformat(), "exchange": exchange, "name": _name(day)}
+def _holiday_row(day: dt.date, exchange: str) -> Row:
+    row: Row = {"date": day.isoformat(), "exchange": exchange, "name": _holiday_name(day)}
     if _is_holiday(day):
         return row | {"status": "closed"}
     opens = dt.datetime.combine(day, _OPEN, NEW_YORK)
     return row | {"status": "early-close", "open": _utc(opens), "close": _utc(close_time(day))}
 
 
-def _name(day: dt.date) -> str:
+def _holiday_name(day: dt.date) -> str:
     for month, first, last, name in _HOLIDAYS:
         if day.month == month and first <= day.day <= last:
             return name

@@ -1,1 +1,1 @@
-"""The HTTP client of providers on a network: pace, retries, and errors in plain words."""
+"""HTTP client of network providers: rate limit, retries, and errors in plain words."""

@@ -1,4 +1,4 @@
-"""An answer as it comes over the wire, and what can be read in it."""
+"""An HTTP answer as received, and functions that read it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from marketsweep.ingest.providers.http.faults import Fault
 
 try:
     from isal import isal_zlib
-except ImportError:  # no wheel of it for this machine: the same answers, at half the speed
+except ImportError:  # no wheel for this machine: zlib does the same at half the speed
     _decompressor: Callable[[int], Any] = zlib.decompressobj
     _error: type[Exception] = zlib.error
 else:
@@ -25,19 +25,19 @@ else:
 
 T = TypeVar("T")
 
-_GZIP: Final = 31
-"""zlib's number for gzip with its checksum."""
+_GZIP_WBITS: Final = 31
+"""zlib's `wbits` for gzip with its checksum."""
 
-_LONGEST_SENTENCE: Final = 2**20
-"""Bytes of a body in which the sentence of an error is looked for."""
+_MAX_ERROR_BYTES: Final = 2**20
+"""Maximum size of a body that is searched for the text of an error."""
 
-_LONGEST_REASON: Final = 300
-"""Characters of a decoder's own words that are shown."""
+_MAX_REASON_CHARACTERS: Final = 300
+"""Maximum number of characters shown of a decoder's error message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, its body as compressed as it came."""
+    """An HTTP answer; the body is still compressed."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,18 +45,18 @@ class Answer:
 
 
 class TooLarge(Exception):
-    """A body is larger than what is read."""
+    """Raised if a body is larger than the limit."""
 
 
-class _Words(msgspec.Struct):
-    """Where providers put the sentence that explains an error."""
+class _ErrorBody(msgspec.Struct):
+    """The fields in which providers explain an error."""
 
     error: str | None = None
     message: str | None = None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the provider asks to wait: its header has a number, or a date."""
+    """Return the seconds that the provider asks to wait, given as a number or a date; else None."""
     text = headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return float(text)
@@ -69,45 +69,46 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (when - dt.datetime.now(dt.UTC)).total_seconds())
 
 
-def sentence_of(answer: Answer) -> str:
-    """What the provider says about an error; empty where it says nothing that can be read."""
+def error_text(answer: Answer) -> str:
+    """Return the provider's explanation of an error; empty if none can be read."""
     try:
-        words = msgspec.json.decode(_plain(answer, _LONGEST_SENTENCE), type=_Words)
+        body = msgspec.json.decode(_decompress(answer, _MAX_ERROR_BYTES), type=_ErrorBody)
     except (msgspec.MsgspecError, RecursionError, Fault, TooLarge):
         return ""
-    return words.error or words.message or ""
+    return body.error or body.message or ""
 
 
-def decoded(answer: Answer, decode: Callable[[bytes], T], most: int) -> T:
-    """What `decode` makes of the body; raises `Fault` for what is not gzip, or not JSON.
+def decode_body(answer: Answer, decode: Callable[[bytes], T], max_bytes: int) -> T:
+    """Return the decompressed body as decoded by `decode`.
 
-    Raises `TooLarge` for a body of more than `most` bytes, unpacked.
+    Raises `Fault` if the body is not valid gzip or JSON, and `TooLarge` if it has more than
+    `max_bytes` bytes, decompressed.
     """
     try:
-        return decode(_plain(answer, most))
+        return decode(_decompress(answer, max_bytes))
     except (msgspec.MsgspecError, RecursionError) as error:
-        # Its text says where in the body the fault is, and quotes nothing of it.
-        raise Fault(f"sends no valid JSON ({str(error)[:_LONGEST_REASON]})") from None
+        # The message of msgspec gives the position of the fault, and quotes nothing of the body.
+        raise Fault(f"sends no valid JSON ({str(error)[:_MAX_REASON_CHARACTERS]})") from None
 
 
-def _plain(answer: Answer, most: int) -> bytes:
+def _decompress(answer: Answer, max_bytes: int) -> bytes:
     encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding == "identity":
         return answer.body
     if encoding not in ("gzip", "x-gzip"):
         raise Fault("answers in an encoding that was not asked for")
-    parts, rest, left = [], answer.body, most
-    while rest:
-        # A member after the other; each stops at what is left of the limit.
-        member = _decompressor(_GZIP)
+    parts, remaining, bytes_left = [], answer.body, max_bytes
+    while remaining:
+        # One gzip member after the other; each may use what is left of the limit.
+        member = _decompressor(_GZIP_WBITS)
         try:
-            parts.append(member.decompress(rest, left + 1))
+            parts.append(member.decompress(remaining, bytes_left + 1))
         except (_error, EOFError, OSError):
             raise Fault("sends damaged gzip") from None
-        left -= len(parts[-1])
-        if left < 0:
+        bytes_left -= len(parts[-1])
+        if bytes_left < 0:
             raise TooLarge
         if not member.eof:
             raise Fault("sends damaged gzip")
-        rest = member.unused_data
+        remaining = member.unused_data
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,16 +1,16 @@
-"""The HTTP client of every provider on a network: pace, patience, and faults in plain words.
+"""HTTP client for all network providers: rate limit, retries, and faults in plain words.
 
-What one call goes through:
+The steps of one call:
 
-1. `HttpClient.get` pins the address to the provider's own origin (`_own`).
-2. `Throttle` holds it back while the provider answers "too many calls".
-3. `RateLimit` holds it back until the plan allows one more call.
-4. `_exchange` sends it and takes the body, counting bytes as they come over the wire.
-5. `_judge` turns a status that is not a success into a refusal or a fault.
-6. `_unpack` gunzips and decodes, a big body in a thread.
-7. `_again` says whether a fault is worth another try, and when: the hook that stamina asks.
+1. `HttpClient.get` restricts the address to the provider's own origin (`_own_url`).
+2. `Throttle` delays the call while the provider answers "too many calls".
+3. `RateLimit` delays the call until the plan allows one more.
+4. `_exchange` sends the call and receives the body, and counts the received bytes.
+5. `_check_status` turns a status that is not a success into a refusal or a fault.
+6. `_decode` decompresses and decodes the body, a large one in a thread.
+7. `_should_retry` decides whether to retry after a fault, and when; stamina calls it.
 
-A `Fault` is what another try may cure. A `Refusal` is final.
+A `Fault` may succeed on a retry. A `Refusal` is final.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from marketsweep.errors import CallFailed, ProviderRefused, ProviderUnreachable
 from marketsweep.ingest.providers.http.answers import (
     Answer,
     TooLarge,
-    decoded,
+    decode_body,
+    error_text,
     retry_after,
-    sentence_of,
 )
 from marketsweep.ingest.providers.http.faults import (
     FEWER_CALLS,
@@ -56,29 +56,26 @@ from marketsweep.ingest.providers.http.rate_limit import RateLimit, Stopwatch, T
 
 __all__ = ["Complaint", "HttpClient", "HttpSettings", "Refusal"]
 
-"""Characters of a provider's own sentence that are shown."""
-
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-# stamina warns at each retry. That stays available to whoever configures logging, but must not
-# fall through to stderr where nobody did.
+# stamina logs a warning at each retry. Without a configured logger it must not go to stderr.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
-_BIG: Final = 32_768
-"""Compressed bytes from which a body is unpacked in a thread: below, the hop costs more."""
+_THREAD_BYTES: Final = 32_768
+"""Compressed size from which a body is decoded in a thread; smaller ones are faster without."""
 
 _MB: Final = 2**20
-_UNPACKED: Final = 8
-"""Times the limit of a body as it comes that it may have unpacked."""
+_MAX_EXPANSION: Final = 8
+"""Maximum decompressed size of a body, as a multiple of the limit on its compressed size."""
 
-_UNPACKING: Final = 1
-"""Bodies unpacked at once: decoding holds the GIL, and more threads only fight the loop for it."""
+_DECODERS_AT_ONCE: Final = 1
+"""Number of bodies decoded at once: decoding holds the GIL, so more threads only slow the loop."""
 
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """One call over all its tries."""
+    """One call with all its tries."""
 
     url: URL
     tries: int = 0
@@ -86,23 +83,23 @@ class _Call:
 
 
 @dataclass(frozen=True, slots=True)
-class _Live:
-    """What lives between enter and exit, in one event loop."""
+class _Connection:
+    """Objects that exist between enter and exit, in one event loop."""
 
     session: aiohttp.ClientSession
     slots: asyncio.Semaphore
-    unpacking: asyncio.Semaphore
+    decoders: asyncio.Semaphore
     throttle: Throttle
     tasks: set[asyncio.Task[Any]]
 
 
 class HttpClient:
-    """Gets and decodes answers of one provider, as often as `rate` allows.
+    """Gets and decodes the answers of one provider, as fast as `rate` allows.
 
-    `base_url` is its origin, perhaps with a path; `key` goes out as a bearer token and nowhere
-    else, `key_name` is what the user calls it. Used as an async context manager. Raises
-    `ProviderRefused` (a `Refusal` where an answer said so) and `ProviderUnreachable` (a
-    `CallFailed` where the provider can be reached) only.
+    `base_url` is the provider's origin, optionally with a path. `key` is sent as a bearer token to
+    this origin only; `key_name` is the user's name for it. Use as an async context manager. Raises
+    only `ProviderRefused` (`Refusal` if an answer refused the call) and `ProviderUnreachable`
+    (`CallFailed` if the provider is reachable).
     """
 
     def __init__(
@@ -117,15 +114,15 @@ class HttpClient:
         settings: HttpSettings | None = None,
     ) -> None:
         self.settings = settings or HttpSettings()
-        self._base = _base(base_url)
-        self._key = _key(key, key_name)
+        self._base = _parse_base_url(base_url)
+        self._key = _parse_key(key, key_name)
         self._key_name = key_name
         self._usage = usage
         self._concurrency = concurrency
-        # Without a window, a rate limit is a limit on how many calls are under way.
-        at_once = RateLimit(concurrency, 0.0)
-        self._rate = rate or at_once
-        self._held = Stopwatch(usage)
+        # A rate limit without a window limits the number of concurrent calls.
+        concurrency_limit = RateLimit(concurrency, 0.0)
+        self._rate = rate or concurrency_limit
+        self._stopwatch = Stopwatch(usage)
         self._retry = stamina.AsyncRetryingCaller(
             attempts=None,
             timeout=None,
@@ -133,23 +130,23 @@ class HttpClient:
             wait_max=self.settings.longest_pause_s,
             wait_jitter=self.settings.pause_s,
         )
-        self._opened: _Live | None = None
+        self._connection_or_none: _Connection | None = None
 
     @property
     def host(self) -> str:
-        """The provider's host, as errors name it."""
+        """Return the provider's host, as shown in errors."""
         return self._base.host_port_subcomponent or ""
 
     @property
-    def _live(self) -> _Live:
-        if self._opened is None:
+    def _connection(self) -> _Connection:
+        if self._connection_or_none is None:
             raise RuntimeError("the client is used outside its `async with`")
-        return self._opened
+        return self._connection_or_none
 
     async def __aenter__(self) -> Self:
         settings = self.settings
         self._rate.rebind()
-        self._opened = _Live(
+        self._connection_or_none = _Connection(
             session=aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._concurrency, ttl_dns_cache=300),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -159,21 +156,21 @@ class HttpClient:
                     sock_read=settings.idle_s,
                 ),
                 headers={"Accept-Encoding": "gzip", "User-Agent": "marketsweep"},
-                # The wire's bytes are counted, and a damaged body is a fault like any other.
+                # The client counts received bytes, and treats a damaged body like other faults.
                 auto_decompress=False,
-                proxy=_proxy(self._base),
+                proxy=_find_proxy(self._base),
             ),
             slots=asyncio.Semaphore(self._concurrency),
-            unpacking=asyncio.Semaphore(_UNPACKING),
+            decoders=asyncio.Semaphore(_DECODERS_AT_ONCE),
             throttle=Throttle(settings.pause_s, settings.longest_pause_s, settings.throttled_s),
             tasks=set(),
         )
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        live, self._opened = self._live, None
-        await _cancel(live.tasks)
-        await live.session.close()
+        connection, self._connection_or_none = self._connection, None
+        await _cancel(connection.tasks)
+        await connection.session.close()
 
     async def get(
         self,
@@ -181,22 +178,22 @@ class HttpClient:
         decode: Callable[[bytes], T],
         params: Mapping[str, str] | None = None,
     ) -> T:
-        """What `decode` makes of the answer at a path ("/v1/..."), or at a full address.
+        """Return the decoded answer for a path ("/v1/...") or a full address.
 
         `decode` may raise `msgspec.DecodeError`, which counts as a fault, or `Complaint`.
         """
-        throttle = self._live.throttle
-        call = _Call(self._own(address).update_query(params or {}))
+        throttle = self._connection.throttle
+        call = _Call(self._own_url(address).update_query(params or {}))
         try:
-            return await self._retry(partial(self._again, call), self._try, call, decode)
+            return await self._retry(partial(self._should_retry, call), self._try, call, decode)
         except Fault as fault:
             final = fault
         finally:
             throttle.leave(call)
-        # Raised out here, an error carries nothing of aiohttp's, which quote request headers.
-        times = "1 try" if call.tries == 1 else f"{call.tries} tries"
-        error = CallFailed if final.is_of_one_call else ProviderUnreachable
-        raise error(f"{self.host} {final}, after {times}: {final.advice}")
+        # Raised here, the error has no context from aiohttp, whose errors quote request headers.
+        tries_text = "1 try" if call.tries == 1 else f"{call.tries} tries"
+        error_class = CallFailed if final.is_of_one_call else ProviderUnreachable
+        raise error_class(f"{self.host} {final}, after {tries_text}: {final.advice}")
 
     async def in_order(
         self,
@@ -204,11 +201,11 @@ class HttpClient:
         items: Iterable[Item],
         ahead: int,
     ) -> AsyncGenerator[T, None]:
-        """`fetch` of each item, in order; at most `ahead` are under way or wait to be taken."""
+        """Yield `fetch` of each item, in order; at most `ahead` are running or not yet taken."""
         tasks: deque[asyncio.Task[T]] = deque()
         try:
             for item in items:
-                tasks.append(self._start(fetch(item)))
+                tasks.append(self._start_task(fetch(item)))
                 if len(tasks) >= ahead:
                     yield await tasks[0]
                     tasks.popleft()
@@ -218,27 +215,27 @@ class HttpClient:
         finally:
             await _cancel(tasks)
 
-    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        # Known to the client as well, so that none outlives it where a consumer of `in_order`
-        # walks away without closing the generator.
-        task = asyncio.create_task(work)
-        tasks = self._live.tasks
+    def _start_task(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        # The client tracks all tasks, so that none outlives it if a consumer of `in_order`
+        # stops without closing the generator.
+        task = asyncio.create_task(coroutine)
+        tasks = self._connection.tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         return task
 
-    def _own(self, address: str) -> URL:
-        """The address, if it is the provider's own: the key goes nowhere else."""
+    def _own_url(self, address: str) -> URL:
+        """Return the URL of an address. Raises ProviderRefused for an origin of another server."""
         if address.startswith("/") and not address.startswith("//"):
             return URL(f"{str(self._base).rstrip('/')}{address}")
         try:
             url = URL(address)
-            own = url.user is None and url.origin() == self._base.origin()
+            is_own = url.user is None and url.origin() == self._base.origin()
         except ValueError:
             raise ProviderRefused(
                 f"{self.host} sent on to something that is not an address"
             ) from None
-        if not own:
+        if not is_own:
             raise ProviderRefused(
                 f"{self.host} sent on to another address, {url.scheme}://{url.host}:{url.port}: "
                 "it was not followed, and did not get the key"
@@ -246,23 +243,23 @@ class HttpClient:
         return url
 
     async def _try(self, call: _Call, decode: Callable[[bytes], T]) -> T:
-        with self._held:
-            welcome = await self._live.throttle.wait(call)
-        if not welcome:
+        with self._stopwatch:
+            is_allowed = await self._connection.throttle.wait(call)
+        if not is_allowed:
             raise Throttled(f"answers {status_text(429)}", FEWER_CALLS, retry_after=math.inf)
-        async with self._live.slots:
-            answer = await self._paced(call)
-        self._judge(call, answer)
+        async with self._connection.slots:
+            answer = await self._send_when_allowed(call)
+        self._check_status(call, answer)
         try:
-            return await self._unpack(call.url, answer, decode)
+            return await self._decode(call.url, answer, decode)
         except Complaint as complaint:
-            said = complaint
-        if said.status >= 500:
-            raise Fault(f"answers with an error{self._quote(str(said))}")
-        raise self._refusal(call.url, said.status, str(said))
+            error = complaint
+        if error.status >= 500:
+            raise Fault(f"answers with an error{self._quote(str(error))}")
+        raise self._refusal_for(call.url, error.status, str(error))
 
-    async def _paced(self, call: _Call) -> Answer:
-        with self._held:
+    async def _send_when_allowed(self, call: _Call) -> Answer:
+        with self._stopwatch:
             await self._rate.enter()
         call.tries += 1
         self._usage.calls += 1
@@ -273,10 +270,10 @@ class HttpClient:
 
     async def _exchange(self, url: URL) -> Answer:
         body = []
-        # Not among the session's headers: aiohttp shows those to a proxy, outside of the tunnel.
+        # Not a header of the session: aiohttp sends those to a proxy, outside of the tunnel.
         headers = {"Authorization": f"Bearer {self._key}"}
         try:
-            async with self._live.session.get(
+            async with self._connection.session.get(
                 url, headers=headers, allow_redirects=False
             ) as response:
                 size = 0
@@ -284,14 +281,14 @@ class HttpClient:
                     self._usage.bytes_received += len(chunk)
                     size += len(chunk)
                     if size > self.settings.body_mb * _MB:
-                        raise self._too_large(url, self.settings.body_mb)
+                        raise self._too_large_error(url, self.settings.body_mb)
                     body.append(chunk)
                 return Answer(response.status, response.headers, b"".join(body))
         except (aiohttp.ClientError, OSError) as error:
             raise fault_of(error, self.settings) from None
 
-    def _judge(self, call: _Call, answer: Answer) -> None:
-        """Raises for a status that is not a success."""
+    def _check_status(self, call: _Call, answer: Answer) -> None:
+        """Raise `Throttled`, `Fault` or `Refusal` if the status is not a success."""
         status = answer.status
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             wait = retry_after(answer.headers)
@@ -301,51 +298,51 @@ class HttpClient:
                 FEWER_CALLS,
                 wait,
             )
-        self._live.throttle.answered(call)
+        self._connection.throttle.answered(call)
         if status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:
             raise Fault(f"answers {status_text(status)}", retry_after=retry_after(answer.headers))
         if not 200 <= status < 300:
-            raise self._refusal(call.url, status, sentence_of(answer))
+            raise self._refusal_for(call.url, status, error_text(answer))
 
-    async def _unpack(self, url: URL, answer: Answer, decode: Callable[[bytes], T]) -> T:
-        most_mb = _UNPACKED * self.settings.body_mb
+    async def _decode(self, url: URL, answer: Answer, decode: Callable[[bytes], T]) -> T:
+        max_mb = _MAX_EXPANSION * self.settings.body_mb
         try:
-            if len(answer.body) < _BIG:
-                return decoded(answer, decode, most_mb * _MB)
-            async with self._live.unpacking:
-                return await asyncio.to_thread(decoded, answer, decode, most_mb * _MB)
+            if len(answer.body) < _THREAD_BYTES:
+                return decode_body(answer, decode, max_mb * _MB)
+            async with self._connection.decoders:
+                return await asyncio.to_thread(decode_body, answer, decode, max_mb * _MB)
         except TooLarge:
-            raise self._too_large(url, most_mb) from None
+            raise self._too_large_error(url, max_mb) from None
 
-    def _too_large(self, url: URL, most_mb: int) -> CallFailed:
+    def _too_large_error(self, url: URL, max_mb: int) -> CallFailed:
         return CallFailed(
-            f"{self.host} answers {url.path} with more than {most_mb:,} MB: allow more with "
+            f"{self.host} answers {url.path} with more than {max_mb:,} MB: allow more with "
             "max_body_mb in [sync] of config.toml, or MARKETSWEEP_MAX_BODY_MB, if it is right"
         )
 
-    def _refusal(self, url: URL, status: int, said: str) -> Refusal:
+    def _refusal_for(self, url: URL, status: int, explanation: str) -> Refusal:
         if status == HTTPStatus.UNAUTHORIZED:
             text = f"the provider does not know this API key: check {self._key_name}"
         elif 300 <= status < 400:
             text = f"redirects {url.path}: check the address of the provider"
         else:
-            text = f"refuses {url.path} ({status_text(status)}){self._quote(said)}"
+            text = f"refuses {url.path} ({status_text(status)}){self._quote(explanation)}"
         return Refusal(f"{self.host}: {text}", status)
 
-    def _quote(self, said: str) -> str:
-        # A provider may repeat the key, or send what a terminal would obey.
-        plain = foreign(said.replace(self._key, "***"))
-        return f": {plain}" if plain else ""
+    def _quote(self, text: str) -> str:
+        # A provider may repeat the key, or send control codes of a terminal.
+        safe_text = foreign(text.replace(self._key, "***"))
+        return f": {safe_text}" if safe_text else ""
 
-    def _again(self, call: _Call, error: Exception) -> bool | float:
-        """Whether to try again, or in how many seconds; True leaves the pause to stamina."""
+    def _should_retry(self, call: _Call, error: Exception) -> bool | float:
+        """Return whether to retry, or after how many seconds; True leaves the pause to stamina."""
         if not isinstance(error, Fault):
             return False
         if isinstance(error, Throttled):
-            # The throttle itself does the waiting, where it can be counted.
-            again = self._live.throttle.shut(call, error.retry_after)
-            self._usage.retries += again
-            return 0.0 if again else False
+            # The throttle does the waiting, so that the waiting time is counted.
+            may_retry = self._connection.throttle.shut(call, error.retry_after)
+            self._usage.retries += may_retry
+            return 0.0 if may_retry else False
         call.faults += 1
         if call.faults >= self.settings.tries:
             return False
@@ -355,18 +352,20 @@ class HttpClient:
         return True if error.retry_after is None else error.retry_after
 
 
-def _base(address: str) -> URL:
+def _parse_base_url(address: str) -> URL:
     try:
         url = URL(address.strip())
-        usable = url.scheme in ("http", "https") and url.host and not (url.user or url.query_string)
+        is_usable = (
+            url.scheme in ("http", "https") and url.host and not (url.user or url.query_string)
+        )
     except ValueError:
-        usable = False
-    if not usable:
+        is_usable = False
+    if not is_usable:
         raise ProviderRefused("the address of the provider must look like https://api.example.com")
     return url
 
 
-def _key(key: str, name: str) -> str:
+def _parse_key(key: str, name: str) -> str:
     key = key.strip()
     if not key:
         raise ProviderRefused(f"the provider needs an API key: set {name}")
@@ -375,11 +374,11 @@ def _key(key: str, name: str) -> str:
     return key
 
 
-def _proxy(base: URL) -> URL | None:
-    """The proxy that the environment names for the provider, or None; no way to this machine.
+def _find_proxy(base: URL) -> URL | None:
+    """Return the proxy of the environment for the provider, or None; loopback has no proxy.
 
-    aiohttp's `trust_env` would do, but looks for it, and for ~/.netrc, in two threads at every
-    call, and an entry in ~/.netrc then clashes with the key.
+    aiohttp's `trust_env` would look for the proxy, and for ~/.netrc, in two threads at every call,
+    and an entry in ~/.netrc would conflict with the key.
     """
     host = base.host or ""
     if _is_loopback(host) or proxy_bypass(host):
@@ -387,9 +386,9 @@ def _proxy(base: URL) -> URL | None:
     proxy = getproxies().get(base.scheme)
     if proxy is None:
         return None
-    url = _address(proxy if "://" in proxy else f"http://{proxy}")
+    url = _parse_proxy(proxy if "://" in proxy else f"http://{proxy}")
     if url is None:
-        # Not quoted: it may hold a password.
+        # Not quoted, because it may contain a password.
         raise ProviderUnreachable(
             f"the environment names a proxy for {host} that is not an address: "
             "it must look like http://proxy.example:3128"
@@ -401,7 +400,7 @@ def _proxy(base: URL) -> URL | None:
     return url
 
 
-def _address(text: str) -> URL | None:
+def _parse_proxy(text: str) -> URL | None:
     try:
         url = URL(text)
     except ValueError:
@@ -417,8 +416,8 @@ def _is_loopback(host: str) -> bool:
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """End the tasks, and wait until they are over."""
-    ending = list(tasks)
-    for task in ending:
+    """Cancel the tasks, and wait until they have ended."""
+    cancelled = list(tasks)
+    for task in cancelled:
         task.cancel()
-    await asyncio.gather(*ending, return_exceptions=True)
+    await asyncio.gather(*cancelled, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What can go wrong with a call: the errors of a client, their words, and how patient it is."""
+"""Errors of HTTP calls: their classes, their texts, and the settings of timeouts and retries."""
 
 from __future__ import annotations
 
@@ -11,60 +11,60 @@ import aiohttp
 
 from marketsweep.errors import ProviderError, ProviderRefused
 
-_NETWORK: Final = "check the network, and the address of the provider"
-_PROXY: Final = "check HTTPS_PROXY and HTTP_PROXY"
+_CHECK_NETWORK: Final = "check the network, and the address of the provider"
+_CHECK_PROXY: Final = "check HTTPS_PROXY and HTTP_PROXY"
 FEWER_CALLS: Final = "ask for no more calls a minute than the plan includes"
-_LATER: Final = "try again later"
+_TRY_LATER: Final = "try again later"
 
-_FAULTS: Final[tuple[tuple[type[Exception], str, str], ...]] = (
-    (aiohttp.ClientConnectorDNSError, "is not known by that name (DNS)", _NETWORK),
-    (aiohttp.ClientProxyConnectionError, "is behind a proxy that does not answer", _PROXY),
-    (aiohttp.ClientHttpProxyError, "is behind a proxy that refuses to connect", _PROXY),
-    (aiohttp.ClientSSLError, "cannot prove who it is (TLS)", _NETWORK),
-    (aiohttp.ClientConnectorError, "cannot be connected to ({reason})", _NETWORK),
+_ERROR_TEXTS: Final[tuple[tuple[type[Exception], str, str], ...]] = (
+    (aiohttp.ClientConnectorDNSError, "is not known by that name (DNS)", _CHECK_NETWORK),
+    (aiohttp.ClientProxyConnectionError, "is behind a proxy that does not answer", _CHECK_PROXY),
+    (aiohttp.ClientHttpProxyError, "is behind a proxy that refuses to connect", _CHECK_PROXY),
+    (aiohttp.ClientSSLError, "cannot prove who it is (TLS)", _CHECK_NETWORK),
+    (aiohttp.ClientConnectorError, "cannot be connected to ({reason})", _CHECK_NETWORK),
     (
         aiohttp.ConnectionTimeoutError,
         "cannot be connected to within {settings.connect_s:g} s",
-        _NETWORK,
+        _CHECK_NETWORK,
     ),
-    (aiohttp.SocketTimeoutError, "stays silent for {settings.idle_s:g} s", _LATER),
-    (TimeoutError, "does not finish an answer within {settings.total_s:g} s", _LATER),
-    (aiohttp.ClientPayloadError, "breaks off in the middle of an answer", _LATER),
-    (aiohttp.ClientConnectionError, "breaks the connection off", _LATER),
-    (aiohttp.ClientError, "does not speak proper HTTP ({reason})", _NETWORK),
-    (OSError, "breaks the connection off ({reason})", _LATER),
+    (aiohttp.SocketTimeoutError, "stays silent for {settings.idle_s:g} s", _TRY_LATER),
+    (TimeoutError, "does not finish an answer within {settings.total_s:g} s", _TRY_LATER),
+    (aiohttp.ClientPayloadError, "breaks off in the middle of an answer", _TRY_LATER),
+    (aiohttp.ClientConnectionError, "breaks the connection off", _TRY_LATER),
+    (aiohttp.ClientError, "does not speak proper HTTP ({reason})", _CHECK_NETWORK),
+    (OSError, "breaks the connection off ({reason})", _TRY_LATER),
 )
-"""What a foreign error means, the first that fits, and what to do about it."""
+"""Text and advice for each class of library errors; the first class that matches is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """How patient the client is."""
+    """Timeouts, retries and limits of the client."""
 
     connect_s: float = 10.0
-    """Seconds to look a host up and connect to it."""
+    """Seconds to resolve a host and connect to it."""
     idle_s: float = 30.0
-    """Seconds without one byte after which an answer is given up."""
+    """Seconds without a received byte after which a call fails."""
     total_s: float = 120.0
-    """Seconds after which an answer is given up even though bytes still drip in."""
+    """Seconds after which a call fails even if bytes still arrive."""
     tries: int = 6
-    """Times that a call is tried before a fault is final."""
+    """Number of tries of a call before a fault is final."""
     pause_s: float = 0.5
-    """Seconds before the second try, doubling from try to try; up to as much jitter on top."""
+    """Seconds before the second try, doubled for each further try, plus up to as much jitter."""
     longest_pause_s: float = 10.0
-    """Seconds that no pause exceeds, unless the provider asks for more."""
+    """Maximum seconds of a pause, unless the provider asks for more."""
     throttled_s: float = 180.0
-    """Seconds of nothing but "too many calls" before that is final: three of a plan's windows."""
+    """Seconds of only "too many calls" answers before the error is final: three rate windows."""
     window_s: float = 60.0
     """Seconds of the window in which a plan counts calls."""
     body_mb: int = 8
-    """Megabytes of an answer as it comes; unpacked it may have eight times as many."""
+    """Maximum megabytes of a body as received; decompressed it may be eight times as large."""
     pages: int = 1000
-    """Pages of one list."""
+    """Maximum number of pages of one list."""
 
 
 class Refusal(ProviderRefused):
-    """The provider said no; `status` is the HTTP status that it said so with, or meant."""
+    """The provider refused a call; `status` is the HTTP status it sent or meant."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -72,7 +72,7 @@ class Refusal(ProviderRefused):
 
 
 class Complaint(ProviderError):
-    """Raised by a decoder whose body says no although the HTTP status is a success."""
+    """Raised by a decoder if the body reports an error although the HTTP status is a success."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -80,33 +80,35 @@ class Complaint(ProviderError):
 
 
 class Fault(ProviderError):
-    """A try that failed as another may not; the text goes on after the name of the host."""
+    """A failed try that may succeed if repeated; the text continues after the name of the host."""
 
-    def __init__(self, what: str, advice: str = _LATER, retry_after: float | None = None) -> None:
-        super().__init__(what)
+    def __init__(
+        self, text: str, advice: str = _TRY_LATER, retry_after: float | None = None
+    ) -> None:
+        super().__init__(text)
         self.advice = advice
         self.retry_after = retry_after
 
     @property
     def is_of_one_call(self) -> bool:
-        """Whether another call may succeed."""
-        return self.advice == _LATER
+        """Return whether another call may succeed."""
+        return self.advice == _TRY_LATER
 
 
 class Throttled(Fault):
-    """The provider counts too many calls."""
+    """The provider answered "too many calls"."""
 
 
 def fault_of(error: aiohttp.ClientError | OSError, settings: HttpSettings) -> Fault:
-    """In plain words, what went wrong between us and the provider."""
+    """Return the fault that describes a library error in plain words."""
     errno = error.errno if isinstance(error, OSError) else None
     reason = os.strerror(errno) if errno else type(error).__name__
-    what, advice = next(words for kind, *words in _FAULTS if isinstance(error, kind))
-    return Fault(what.format(reason=reason, settings=settings), advice)
+    text, advice = next(words for kind, *words in _ERROR_TEXTS if isinstance(error, kind))
+    return Fault(text.format(reason=reason, settings=settings), advice)
 
 
 def status_text(status: int) -> str:
-    """A status with the name that HTTP gives it, where it has one."""
+    """Return a status with its HTTP name, if it has one."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -1,4 +1,4 @@
-"""When the next call may go: the plan's limit, and the provider's own "too many calls"."""
+"""Delay calls: the plan's rate limit, and the provider's own "too many calls" answers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["RateLimit", "Stopwatch", "Throttle"]
 
 
 class RateLimit:
-    """At most `calls` in any `window_s` seconds, on the provider's clock as well as on ours.
+    """Allow at most `calls` in any `window_s` seconds, by the provider's clock as well as ours.
 
-    A call holds one of `calls` places from before it is sent until one window after its answer:
-    the provider counted it somewhere in between, so none of its windows can hold one more,
-    however the network delays the calls. Raises `UsageError` for less than one call.
+    A call holds one of `calls` slots from before it is sent until one window after its answer. The
+    provider counted the call somewhere in between, so none of its windows can exceed `calls`,
+    even if the network delays calls. Raises `UsageError` for less than one call.
     """
 
     def __init__(self, calls: int, window_s: float) -> None:
@@ -28,7 +28,7 @@ class RateLimit:
             self._free_at.put_nowait(-float("inf"))
 
     async def enter(self) -> None:
-        """Return when one more call may be sent; each needs its `leave`."""
+        """Wait until one more call may be sent; each `enter` needs a `leave`."""
         free_at = await self._free_at.get()
         try:
             wait = free_at - asyncio.get_running_loop().time()
@@ -39,22 +39,22 @@ class RateLimit:
             raise
 
     def leave(self) -> None:
-        """Note that the answer of a call is in."""
+        """Record that the answer of a call has arrived."""
         self._free_at.put_nowait(asyncio.get_running_loop().time() + self._window_s)
 
     def rebind(self) -> None:
-        """Make ready for another event loop, between calls; what was called still counts."""
-        places, self._free_at = self._free_at, asyncio.Queue()
-        while not places.empty():
-            self._free_at.put_nowait(places.get_nowait())
+        """Prepare for another event loop, between calls; earlier calls still count."""
+        old_slots, self._free_at = self._free_at, asyncio.Queue()
+        while not old_slots.empty():
+            self._free_at.put_nowait(old_slots.get_nowait())
 
 
 class Throttle:
-    """A door, shut after a "too many calls": one call then tries it, the others wait behind it.
+    """A door that "too many calls" shuts: one call, the scout, then retries while the others wait.
 
-    If all of them kept on trying, a provider that counts the refused calls as well would never
-    open again. The scout tries after `pause_s`, doubling up to `longest_pause_s`, or when the
-    provider says; after `patience_s` without a call that got through, the door stays shut.
+    If all calls kept retrying, a provider that counts refused calls as well would never accept one
+    again. The scout retries after `pause_s`, doubled up to `longest_pause_s`, or when the provider
+    says. After `patience_s` without an accepted call, the scout and all waiting calls give up.
     """
 
     def __init__(self, pause_s: float, longest_pause_s: float, patience_s: float) -> None:
@@ -70,18 +70,18 @@ class Throttle:
         self._times_given_up = 0
 
     async def wait(self, call: object) -> bool:
-        """Return when `call` may be sent; False where the scout has given up meanwhile."""
-        times = self._times_given_up
+        """Wait until `call` may be sent; return False if the scout has given up meanwhile."""
+        times_given_up = self._times_given_up
         while self._scout not in (None, call):
             await self._open.wait()
-            if times != self._times_given_up:
+            if times_given_up != self._times_given_up:
                 return False
         if self._scout is call:
             await asyncio.sleep(self._scout_goes_at - time.monotonic())
         return True
 
     def shut(self, call: object, retry_after: float | None) -> bool:
-        """Note that `call` was one too many; False where that has lasted too long."""
+        """Record that `call` was one too many; return False if that has lasted too long."""
         now = time.monotonic()
         if self._shut_since is None:
             self._shut_since, self._next_pause_s = now, self._pause_s
@@ -98,20 +98,20 @@ class Throttle:
         return True
 
     def answered(self, call: object) -> None:
-        """Note that `call` got through; while there is a scout, only the scout's word counts."""
+        """Record that `call` was accepted; while there is a scout, only the scout's calls count."""
         if self._scout in (None, call):
             self._shut_since = None
         self.leave(call)
 
     def leave(self, call: object) -> None:
-        """Note that `call` is over, however it ended: another may try the door."""
+        """Record that `call` has ended, with any result: another call may become the scout."""
         if self._scout is call:
             self._scout = None
             self._open.set()
 
 
 class Stopwatch:
-    """Adds to `usage.waited_s` the time in which at least one call was held back."""
+    """Adds the time in which at least one call was held back to `usage.waited_s`."""
 
     def __init__(self, usage: Usage) -> None:
         self._usage = usage

@@ -1,4 +1,4 @@
-"""What Massive's bodies look like, and what their rows mean."""
+"""Decode Massive's bodies, and convert their rows to records."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from marketsweep.ingest.providers.listing_words import exchange_of
 from marketsweep.ingest.providers.sectors import sector_of
 from marketsweep.kernels.rows import columns_of_json
 
-_MEANS: Final = {"NOT_AUTHORIZED": 403, "NOT_FOUND": 404}
-"""HTTP status that a body's own status stands for; any other error is a 500.
+_STATUS_CODES: Final = {"NOT_AUTHORIZED": 403, "NOT_FOUND": 404}
+"""HTTP status for the status text of a body; any other error text means 500.
 
-A request that is wrong gets a 400 over HTTP as well: an error behind a success is a stumble.
+Massive also sends a 400 over HTTP for a wrong request, so an error in a 200 is temporary.
 """
 
 
@@ -57,27 +57,27 @@ class _Bar(msgspec.Struct, gc=False):
 
 
 _INITIALS: Final = tuple(name[0] for name in FIELDS)
-"""The fields of a `_Bar` in the order of `FIELDS`: it names them by their first letters."""
+"""The fields of a `_Bar` in the order of `FIELDS`, each named by its first letter."""
 
 _MS_A_DAY: Final = 86_400_000
-_COLUMNS: Final = tuple(map(attrgetter, _INITIALS))
-_ROWS: Final = b'"results":'
+_FIELD_GETTERS: Final = tuple(map(attrgetter, _INITIALS))
+_RESULTS_KEY: Final = b'"results":'
 
 
 class SplitRow(msgspec.Struct, frozen=True):
-    """A split, as told."""
+    """A split, as reported."""
 
     id: str | None = None
     ticker: str | None = None
     execution_date: str | None = None
-    # A text in one row must not cost all others of the page.
+    # A text in one row must not invalidate the whole page.
     split_from: float | str | None = None
     split_to: float | str | None = None
     adjustment_type: str | None = None
 
 
 class DividendRow(msgspec.Struct, frozen=True):
-    """A dividend, as told."""
+    """A dividend, as reported."""
 
     id: str | None = None
     ticker: str | None = None
@@ -86,11 +86,11 @@ class DividendRow(msgspec.Struct, frozen=True):
     currency: str | None = None
     distribution_type: str | None = None
     dividend_type: str | None = None
-    """The name of that in the older endpoint."""
+    """Name of `distribution_type` in the older endpoint."""
 
 
 class TickerRow(msgspec.Struct, frozen=True):
-    """What is told of one ticker."""
+    """A ticker in the list of all tickers."""
 
     ticker: str | None = None
     name: str | None = None
@@ -103,7 +103,7 @@ class TickerRow(msgspec.Struct, frozen=True):
 
 
 class _Details(TickerRow, frozen=True):
-    """What is told of one ticker where it is asked for by itself."""
+    """A ticker in the endpoint of a single ticker."""
 
     market_cap: float | None = None
     share_class_shares_outstanding: float | None = None
@@ -114,7 +114,7 @@ class _Details(TickerRow, frozen=True):
 
 
 class Reply(msgspec.Struct):
-    """What every body has: a status, and a sentence where that is an error."""
+    """Fields of every body: a status, and the text of an error."""
 
     status: str | None = None
     error: str | None = None
@@ -122,7 +122,7 @@ class Reply(msgspec.Struct):
 
 
 class _DayBar(_Bar):
-    """One row of a ticker's bars."""
+    """One row of the bars of a ticker."""
 
     t: int | float | None = None
 
@@ -148,27 +148,27 @@ class _Snapshot(Reply):
 
 
 class _BarsReply(Reply):
-    """What a body of bars says of its rows."""
+    """What a body of bars states about its rows."""
 
     count: int | None = msgspec.field(default=None, name="resultsCount")
     adjusted: bool | None = None
 
 
-class _Grouped(_BarsReply):
+class _GroupedReply(_BarsReply):
     results: list[_Bar] | None = None
 
 
 class _Rest(_BarsReply):
-    """A grouped body after its rows are taken out."""
+    """A grouped body whose rows were removed."""
 
     results: int | None = None
 
 
-class _OneTicker(Reply):
+class _DetailsReply(Reply):
     results: _Details | None = None
 
 
-class _Clock(Reply):
+class _ClockReply(Reply):
     server_time: str | None = msgspec.field(default=None, name="serverTime")
 
 
@@ -180,159 +180,162 @@ AnyReply = TypeVar("AnyReply", bound=Reply)
 
 
 class Page(Reply, Generic[Row]):
-    """Rows, and where more of them are."""
+    """Rows, and the address of the next page."""
 
     results: list[Row] | None = None
     next_url: str | None = None
 
 
-class _BarsPage(_BarsReply):
+class _BarsPageReply(_BarsReply):
     results: list[_DayBar] | None = None
     next_url: str | None = None
     ticker: str | None = None
 
 
-class _RestOfBars(_Rest):
-    """A page of bars after its rows are taken out."""
+class _BarsPageWithoutRows(_Rest):
+    """A page of bars whose rows were removed."""
 
     next_url: str | None = None
     ticker: str | None = None
 
 
-_decode_grouped: Final = msgspec.json.Decoder(_Grouped).decode
-_decode_rest: Final = msgspec.json.Decoder(_Rest).decode
-_decode_rest_of_bars: Final = msgspec.json.Decoder(_RestOfBars).decode
-_decode_details: Final = msgspec.json.Decoder(_OneTicker).decode
+_decode_grouped: Final = msgspec.json.Decoder(_GroupedReply).decode
+_decode_without_rows: Final = msgspec.json.Decoder(_Rest).decode
+_decode_bars_without_rows: Final = msgspec.json.Decoder(_BarsPageWithoutRows).decode
+_decode_details: Final = msgspec.json.Decoder(_DetailsReply).decode
 _decode_snapshot: Final = msgspec.json.Decoder(_Snapshot).decode
-_decode_bars: Final = msgspec.json.Decoder(_BarsPage).decode
-decode_clock: Final = msgspec.json.Decoder(_Clock).decode
+_decode_bars: Final = msgspec.json.Decoder(_BarsPageReply).decode
+decode_clock: Final = msgspec.json.Decoder(_ClockReply).decode
 _decode_splits: Final = msgspec.json.Decoder(Page[SplitRow]).decode
 _decode_dividends: Final = msgspec.json.Decoder(Page[DividendRow]).decode
 _decode_tickers: Final = msgspec.json.Decoder(Page[TickerRow]).decode
 
 
-def checked(decode: Callable[[bytes], AnyReply], body: bytes) -> AnyReply:
-    """The reply, unless it says in its body that it is an error."""
+def decode_reply(decode: Callable[[bytes], AnyReply], body: bytes) -> AnyReply:
+    """Return the decoded body. Raises `Complaint` if the body reports an error."""
     reply = decode(body)
     if reply.status not in (None, "OK", "DELAYED"):
         sentence = reply.error or reply.message or str(reply.status)
-        raise Complaint(_MEANS.get(str(reply.status), 500), sentence)
+        raise Complaint(_STATUS_CODES.get(str(reply.status), 500), sentence)
     return reply
 
 
 def fingerprint(page: Page[Row]) -> int:
-    """Decode pages of the same rows."""
+    """Return a hash of the rows of a page, to detect a repeated page."""
     rows = page.results or ()
     return hash(tuple(row.tobytes() if isinstance(row, np.ndarray) else row for row in rows))
 
 
-def _page_of(decode: Callable[[bytes], Page[Row]], body: bytes) -> Page[Row]:
-    """A page of reference data; raises `Fault` where it lacks its rows, which [] is not."""
-    page = checked(decode, body)
+def _decode_page(decode: Callable[[bytes], Page[Row]], body: bytes) -> Page[Row]:
+    """Return a page of reference data. Raises `Fault` without `results`; an empty list is valid."""
+    page = decode_reply(decode, body)
     if page.results is None:
         raise Fault("answers a page without rows")
     return page
 
 
-splits_page: Final = partial(_page_of, _decode_splits)
-dividends_page: Final = partial(_page_of, _decode_dividends)
-tickers_page: Final = partial(_page_of, _decode_tickers)
+decode_splits_page: Final = partial(_decode_page, _decode_splits)
+decode_dividends_page: Final = partial(_decode_page, _decode_dividends)
+decode_tickers_page: Final = partial(_decode_page, _decode_tickers)
 
 
 _FIRST_TIME: Final = re.compile(rb'"t": ?(\d{12,14})\b')
 _LAST_TIME: Final = re.compile(rb'"t": ?(\d{12,14})\b(?!.*"t":)', re.DOTALL)
 _TAIL: Final = 4096
-"""Bytes at the end of a body that have its last row."""
+"""Number of bytes at the end of a body that contain its last row."""
 
 
-def _is_of(milliseconds: float, day: dt.date) -> bool:
-    """Whether a time is within a day of New York, its end included."""
-    begin = dt.datetime.combine(day, dt.time(), NEW_YORK)
-    return 0 <= milliseconds / 1000 - begin.timestamp() <= _MS_A_DAY / 1000
+def _is_on_day(milliseconds: float, day: dt.date) -> bool:
+    """Return whether a time is within a day of New York, its end included."""
+    midnight = dt.datetime.combine(day, dt.time(), NEW_YORK)
+    return 0 <= milliseconds / 1000 - midnight.timestamp() <= _MS_A_DAY / 1000
 
 
 class GroupedBodies:
-    """Reads bodies of the grouped endpoint, one after the other."""
+    """Decodes bodies of the grouped endpoint, one after the other."""
 
     def __init__(self) -> None:
         self._tickers: list[str] = []
-        """Tickers of the last body: those of the next one are mostly equal, in the same order."""
+        """Tickers of the last body: most are the same in the next one, in the same order."""
 
     def read(self, day: dt.date, body: bytes) -> SessionBars:
-        """Columns of a body, in its order; null is NaN.
+        """Return the bars of a body, in its order; null becomes NaN.
 
-        Raises `Fault` where the first or the last row is of another day, where rows are missing,
-        and for adjusted bars.
+        Raises `Fault` if the first or last row is of another day, if rows are missing, and if bars
+        are adjusted.
         """
-        for time in (_FIRST_TIME.search(body), _LAST_TIME.search(body, max(0, len(body) - _TAIL))):
-            if time and not _is_of(float(time[1]), day):
+        for match in (_FIRST_TIME.search(body), _LAST_TIME.search(body, max(0, len(body) - _TAIL))):
+            if match and not _is_on_day(float(match[1]), day):
                 raise Fault(f"answers bars of another day than {day}")
-        plain = _plain(body, _INITIALS, self._tickers, _decode_rest)
-        if plain is None:
-            reply = checked(_decode_grouped, body)
+        fast = _decode_fast(body, _INITIALS, self._tickers, _decode_without_rows)
+        if fast is None:
+            reply = decode_reply(_decode_grouped, body)
             rows = reply.results or []
-            _require_raw_and_whole(reply, len(rows))
-            return _columns(day, rows)
-        self._tickers, values, rest = plain
-        _require_raw_and_whole(rest, len(self._tickers))
+            _require_raw_and_complete(reply, len(rows))
+            return _session_bars(day, rows)
+        self._tickers, values, reply_without_rows = fast
+        _require_raw_and_complete(reply_without_rows, len(self._tickers))
         return SessionBars(day, self._tickers, values)
 
 
-def _plain(
-    body: bytes, numbers: tuple[str, ...], known: list[str], decode_rest: Callable[[bytes], AnyRest]
+def _decode_fast(
+    body: bytes,
+    fields: tuple[str, ...],
+    known_tickers: list[str],
+    decode: Callable[[bytes], AnyRest],
 ) -> tuple[list[str], Columns, AnyRest] | None:
-    """Tickers, columns and the rest of a body as they all are; None for any that is special.
+    """Return tickers, columns and the other fields of a usual body; None for an unusual body.
 
     Six times as fast as the general decoder.
     """
-    start = body.find(_ROWS) + len(_ROWS)
-    rows = columns_of_json(body, start, "T", numbers, known)
+    start = body.find(_RESULTS_KEY) + len(_RESULTS_KEY)
+    rows = columns_of_json(body, start, "T", fields, known_tickers)
     if rows is None:
         return None
     symbols, values, end = rows
     try:
-        # The rest of the body, with a number in the place of the rows.
-        rest = checked(decode_rest, body[:start] + b"1" + body[end:])
+        # Decode the body with the number 1 in place of the rows.
+        reply = decode_reply(decode, body[:start] + b"1" + body[end:])
     except msgspec.MsgspecError:
         return None
-    return (symbols, values, rest) if rest.results == 1 else None
+    return (symbols, values, reply) if reply.results == 1 else None
 
 
-def bars_page(symbol: str, body: bytes) -> Page[Columns]:
-    """A page of a ticker's bars, as columns [1 + 5, n]: the time, and the fields.
+def decode_bars_page(symbol: str, body: bytes) -> Page[Columns]:
+    """Return a page of a ticker's bars, as columns [1 + 5, n]: the time, and the fields.
 
-    Raises `Fault` where it lacks rows and does not count none, and for bars of another ticker.
+    Raises `Fault` if rows are missing and the count is not 0, and for bars of another ticker.
     """
-    plain = _plain(body, ("t", *_INITIALS), [], _decode_rest_of_bars)
-    if plain is not None:
-        _, values, rest = plain
-        _require_own(symbol, rest.ticker)
-        _require_raw_and_whole(rest, values.shape[1])
-        return Page(results=[values], next_url=rest.next_url)
-    page = checked(_decode_bars, body)
-    _require_own(symbol, page.ticker)
+    fast = _decode_fast(body, ("t", *_INITIALS), [], _decode_bars_without_rows)
+    if fast is not None:
+        _, values, reply = fast
+        _require_ticker(symbol, reply.ticker)
+        _require_raw_and_complete(reply, values.shape[1])
+        return Page(results=[values], next_url=reply.next_url)
+    page = decode_reply(_decode_bars, body)
+    _require_ticker(symbol, page.ticker)
     if page.results is None and page.count != 0:
         raise Fault("answers a page without rows")
-    _require_raw_and_whole(page, len(page.results or []))
-    values = _values(page.results or [], (attrgetter("t"), *_COLUMNS))
+    _require_raw_and_complete(page, len(page.results or []))
+    values = _columns_of(page.results or [], (attrgetter("t"), *_FIELD_GETTERS))
     return Page(results=[values], next_url=page.next_url)
 
 
-def _require_raw_and_whole(reply: _BarsReply, rows: int) -> None:
-    """Raise `Fault` for bars that are adjusted, and where fewer rows came than are counted."""
+def _require_raw_and_complete(reply: _BarsReply, rows: int) -> None:
+    """Raise `Fault` if bars are adjusted, or if fewer rows arrived than the body counts."""
     if reply.adjusted:
         raise Fault("answers adjusted bars where bars that are not adjusted were asked for")
     if reply.count is not None and rows < reply.count:
         raise Fault(f"answers {rows:,} of the {reply.count:,} rows that it counts")
 
 
-def _require_own(symbol: str, ticker: str | None) -> None:
+def _require_ticker(symbol: str, ticker: str | None) -> None:
     if ticker not in (None, symbol):
         raise Fault("answers bars of another ticker")
 
 
-def history_of(span: Span, pages: Sequence[Columns]) -> SymbolBars:
-    """The bars of a ticker's pages, in their order; without its time a row is not a bar."""
+def to_symbol_bars(span: Span, pages: Sequence[Columns]) -> SymbolBars:
+    """Return the bars of a ticker's pages, in their order; rows without a time are dropped."""
     rows = np.concatenate([np.empty((1 + len(FIELDS), 0)), *pages], axis=1)
     if np.isnan(rows[0]).any():
         rows = rows[:, ~np.isnan(rows[0])]
@@ -341,112 +344,120 @@ def history_of(span: Span, pages: Sequence[Columns]) -> SymbolBars:
     return SymbolBars(span, days, rows[1:])
 
 
-def quotes_of(body: bytes) -> list[Quote]:
-    """What the snapshot of all tickers says; zeros are not a trade."""
-    rows = checked(_decode_snapshot, body).tickers
+def decode_quotes(body: bytes) -> list[Quote]:
+    """Return the quotes in a snapshot of all tickers; all zeros mean no trade."""
+    rows = decode_reply(_decode_snapshot, body).tickers
     if rows is None:
         raise Fault("answers a snapshot without rows")
-    return [Quote(r.ticker, _traded(r.day), _traded(r.prevDay)) for r in rows if r.ticker]
+    return [
+        Quote(r.ticker, _values_or_none(r.day), _values_or_none(r.prevDay))
+        for r in rows
+        if r.ticker
+    ]
 
 
-def _traded(bar: _SnapshotBar | None) -> tuple[float, ...] | None:
+def _values_or_none(bar: _SnapshotBar | None) -> tuple[float, ...] | None:
     if bar is None:
         return None
     values = tuple(value or 0.0 for value in map(bar.__getattribute__, _INITIALS))
     return values if any(values) else None
 
 
-def details_of(body: bytes) -> Listing:
-    """The listing of one ticker, with the facts that the list of all of them lacks."""
-    row = checked(_decode_details, body).results
+def decode_details(body: bytes) -> Listing:
+    """Return the listing of one ticker, with facts that the list of all tickers lacks."""
+    row = decode_reply(_decode_details, body).results
     if row is None or not row.ticker:
         raise Fault("answers without the ticker's details")
-    first = _date(row.list_date)
-    # Weighted: those of all classes, as shares of this one.
+    first = _parse_day(row.list_date)
+    # The weighted number counts all share classes, converted to shares of this one.
     shares = row.weighted_shares_outstanding or row.share_class_shares_outstanding
     return replace(
         _listing(row.ticker, row),
-        market_cap=row.market_cap if _positive(row.market_cap) else None,
+        market_cap=row.market_cap if _is_positive(row.market_cap) else None,
         sector=sector_of(row.sic_code),
         industry=row.sic_description or None,
         first=first and session_on_or_after(first),
-        shares=shares if _positive(shares) else None,
+        shares=shares if _is_positive(shares) else None,
     )
 
 
-def no_bars(day: dt.date) -> SessionBars:
-    """A session of which there is nothing."""
-    return _columns(day, [])
+def empty_session(day: dt.date) -> SessionBars:
+    """Return a session without bars."""
+    return _session_bars(day, [])
 
 
-def _columns(day: dt.date, rows: list[_Bar]) -> SessionBars:
-    return SessionBars(day, [row.T or "" for row in rows], _values(rows))
+def _session_bars(day: dt.date, rows: list[_Bar]) -> SessionBars:
+    return SessionBars(day, [row.T or "" for row in rows], _columns_of(rows))
 
 
-def _values(
-    rows: Sequence[_Bar], getters: Sequence[Callable[[_Bar], float | None]] = _COLUMNS
+def _columns_of(
+    rows: Sequence[_Bar], getters: Sequence[Callable[[_Bar], float | None]] = _FIELD_GETTERS
 ) -> Columns:
     values = np.empty((len(getters), len(rows)))
-    for column, get in zip(values, getters, strict=True):
-        column[:] = np.fromiter(map(get, rows), np.float64, len(rows))
+    for column, getter in zip(values, getters, strict=True):
+        column[:] = np.fromiter(map(getter, rows), np.float64, len(rows))
     return values
 
 
-def splits_of(
+def to_splits(
     rows: Iterable[SplitRow], since: dt.date | None
 ) -> tuple[list[Split], list[ActionAside]]:
-    """The splits with an ex-date on or after `since`, each once and sorted; then unusable ones."""
+    """Return splits with an ex-date on or after `since`, unique and sorted, and unusable rows."""
     splits: set[Split] = set()
-    aside: list[ActionAside] = []
+    unusable: list[ActionAside] = []
     for row in rows:
-        day = _date(row.execution_date)
-        new, old = _number(row.split_to), _number(row.split_from)
-        told = f"split {_shown(row.split_to)}-for-{_shown(row.split_from)}"
-        if row.adjustment_type not in _SPLITS:
-            aside.append(_aside(row, day, f"an unknown kind: {row.adjustment_type}", told))
+        day = _parse_day(row.execution_date)
+        new, old = _parse_number(row.split_to), _parse_number(row.split_from)
+        text = f"split {_shown(row.split_to)}-for-{_shown(row.split_from)}"
+        if row.adjustment_type not in _SPLIT_TYPES:
+            unusable.append(
+                _action_aside(row, day, f"an unknown kind: {row.adjustment_type}", text)
+            )
         elif not row.ticker or day is None:
-            aside.append(_aside(row, day, "no ticker or no day", told))
-        elif not (_positive(old) and _positive(new)):
-            aside.append(_aside(row, day, "no ratio above 0", told))
+            unusable.append(_action_aside(row, day, "no ticker or no day", text))
+        elif not (_is_positive(old) and _is_positive(new)):
+            unusable.append(_action_aside(row, day, "no ratio above 0", text))
         else:
             splits.add(Split(row.ticker, day, old, new))
-    return _in_order(splits, since, attrgetter("symbol", "ex_date", "old", "new")), aside
+    return _since_sorted(splits, since, attrgetter("symbol", "ex_date", "old", "new")), unusable
 
 
-def dividends_of(
+def to_dividends(
     rows: Iterable[DividendRow], since: dt.date | None
 ) -> tuple[list[Dividend], list[ActionAside]]:
-    """The dividends with an ex-date on or after `since`, sorted; and the unusable ones.
+    """Return dividends with an ex-date on or after `since`, sorted, and unusable rows.
 
-    Each id counts once. Of equal amounts with different ids one counts for each kind.
+    Each id counts once. Of equal amounts with different ids, one counts for each kind.
     """
-    once = {row.id or row: row for row in rows}.values()
-    paid: dict[tuple[Dividend, str | None], Dividend] = {}
-    aside: list[ActionAside] = []
-    for row in once:
-        day = _date(row.ex_dividend_date)
-        cash = _number(row.cash_amount)
-        told = f"dividend {_shown(row.cash_amount)} {row.currency or 'USD'}"
+    unique_rows = {row.id or row: row for row in rows}.values()
+    by_kind: dict[tuple[Dividend, str | None], Dividend] = {}
+    unusable: list[ActionAside] = []
+    for row in unique_rows:
+        day = _parse_day(row.ex_dividend_date)
+        cash = _parse_number(row.cash_amount)
+        text = f"dividend {_shown(row.cash_amount)} {row.currency or 'USD'}"
         if not row.ticker or day is None:
-            aside.append(_aside(row, day, "no ticker or no day", told))
+            unusable.append(_action_aside(row, day, "no ticker or no day", text))
         elif (row.currency or "USD").upper() != "USD":
-            aside.append(_aside(row, day, "another currency than the dollar", told))
-        elif not _positive(cash):
-            aside.append(_aside(row, day, "no amount above 0", told))
+            unusable.append(_action_aside(row, day, "another currency than the dollar", text))
+        elif not _is_positive(cash):
+            unusable.append(_action_aside(row, day, "no amount above 0", text))
         else:
             dividend = Dividend(row.ticker, day, cash)
-            place = dividend, row.distribution_type or row.dividend_type
-            if place in paid:
-                aside.append(_aside(row, day, "told before with another id", told))
-            paid[place] = dividend
-    return _in_order(paid.values(), since, attrgetter("symbol", "ex_date", "cash")), aside
+            key = dividend, row.distribution_type or row.dividend_type
+            if key in by_kind:
+                unusable.append(_action_aside(row, day, "told before with another id", text))
+            by_kind[key] = dividend
+    return _since_sorted(by_kind.values(), since, attrgetter("symbol", "ex_date", "cash")), unusable
 
 
-_SPLITS: Final = (None, "", "forward_split", "reverse_split", "stock_dividend")
+_SPLIT_TYPES: Final = (None, "", "forward_split", "reverse_split", "stock_dividend")
 
 
-def _aside(row: SplitRow | DividendRow, day: dt.date | None, reason: str, told: str) -> ActionAside:
-    return ActionAside(row.ticker or "", day, reason, told)
+def _action_aside(
+    row: SplitRow | DividendRow, day: dt.date | None, reason: str, text: str
+) -> ActionAside:
+    return ActionAside(row.ticker or "", day, reason, text)
 
 
 def _shown(value: float | str | None) -> str:
@@ -455,7 +466,7 @@ def _shown(value: float | str | None) -> str:
     return "?" if value is None else f"{value:g}"
 
 
-def _number(value: float | str | None) -> float | None:
+def _parse_number(value: float | str | None) -> float | None:
     """Return a number that may be written as a text; None for any other text."""
     try:
         return None if value is None else float(value)
@@ -463,43 +474,45 @@ def _number(value: float | str | None) -> float | None:
         return None
 
 
-def listings_of(rows: Iterable[TickerRow]) -> list[Listing]:
-    """The listings of every ticker, sorted: one of each share class that had it.
+def to_listings(rows: Iterable[TickerRow]) -> list[Listing]:
+    """Return the listings of all tickers, sorted: one for each share class that had the ticker.
 
-    A listed one wins over a delisted one, else the newest. Without a FIGI nothing tells one owner
-    of a ticker from the other.
+    An active row wins over a delisted one, otherwise the newest wins. Without a FIGI the owners of
+    a ticker cannot be distinguished.
     """
-    ordered = sorted(rows, key=lambda row: (not _gone(row), row.last_updated_utc or ""))
-    found = {(row.ticker, row.share_class_figi): row for row in ordered if row.ticker}
-    return [_listing(row.ticker or "", row) for row in sorted(found.values(), key=_by_owner)]
+    ordered = sorted(rows, key=lambda row: (not _is_delisted(row), row.last_updated_utc or ""))
+    latest = {(row.ticker, row.share_class_figi): row for row in ordered if row.ticker}
+    return [_listing(row.ticker or "", row) for row in sorted(latest.values(), key=_listing_order)]
 
 
-def _by_owner(row: TickerRow) -> tuple[str, str]:
-    return row.ticker or "", _end(row) or "9999"
+def _listing_order(row: TickerRow) -> tuple[str, str]:
+    return row.ticker or "", _end_date(row) or "9999"
 
 
-def _end(row: TickerRow) -> str | None:
-    """The day of a delisting; without its own, it was before the row's last change."""
-    return (row.delisted_utc or row.last_updated_utc or "")[:10] if _gone(row) else None
+def _end_date(row: TickerRow) -> str | None:
+    """Return the day of a delisting; if it is missing, the day of the row's last change."""
+    return (row.delisted_utc or row.last_updated_utc or "")[:10] if _is_delisted(row) else None
 
 
-def _positive(value: float | None) -> TypeGuard[float]:
+def _is_positive(value: float | None) -> TypeGuard[float]:
     return value is not None and 0 < value < math.inf
 
 
-def _in_order(
+def _since_sorted(
     actions: Iterable[Action], since: dt.date | None, key: Callable[[Action], tuple[object, ...]]
 ) -> list[Action]:
-    # By a key: it compares five times as fast as the records themselves.
-    return sorted((one for one in actions if since is None or one.ex_date >= since), key=key)
+    # A key compares five times as fast as the records themselves.
+    return sorted(
+        (action for action in actions if since is None or action.ex_date >= since), key=key
+    )
 
 
-def _gone(row: TickerRow) -> bool:
+def _is_delisted(row: TickerRow) -> bool:
     return row.delisted_utc is not None if row.active is None else not row.active
 
 
 def _listing(ticker: str, row: TickerRow) -> Listing:
-    last = _date(_end(row))
+    last = _parse_day(_end_date(row))
     return Listing(
         ticker,
         name=row.name,
@@ -510,8 +523,8 @@ def _listing(ticker: str, row: TickerRow) -> Listing:
     )
 
 
-def _date(text: str | None) -> dt.date | None:
-    """The day of a date or of a time of day in it: these are midnights, of UTC or New York."""
+def _parse_day(text: str | None) -> dt.date | None:
+    """Return the day of a date or time text: times are midnights, in UTC or New York."""
     try:
         day = dt.date.fromisoformat((text or "")[:10])
     except ValueError:
