@@ -1,1 +1,1 @@
-"""The command line: `main` runs one of `commands`, `reports` are the texts that people read."""
+"""The command line: `main` runs one of `commands`, and `reports` makes the texts."""

@@ -1,4 +1,4 @@
-"""The whole way on one machine: a local provider, an empty disk, a sync, the reference scan."""
+"""Run the whole flow on one machine: a local provider, a sync into an empty folder, a scan."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ REFERENCE_SCAN: Final = (
     "and atr(14) / close < 0.05 and close > 0.9 * highest(high, 252) "
     "and close < bbands(20, 2).upper and adx(14) > 15 and stoch(14, 3, 3).k > 20 and roc(63) > 5"
 )
-"""Twelve conditions that most trend followers would know; the benchmarks use it too."""
+"""Twelve conditions that most trend followers know; the benchmarks use them too."""
 
 FIRST: Final = dt.date(2016, 1, 4)
 AS_OF: Final = dt.date(2016, 12, 30)
 LATENCY_MS: Final = 80.0
-_MARK: Final = ".demo"
-"""A file in a folder that a demo made, and that the next one may remove."""
+_MARKER: Final = ".demo"
+"""A file in a folder that a demo created, and that the next demo may remove."""
 
 TARGET_S: Final = 60.0
-"""What a full sweep, fetch included, was once hoped to take."""
+"""The original target for a sync and a scan of the whole market, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """The seconds of each stage, from nothing stored to ranked matches."""
+    """The seconds of each stage, from an empty folder to ranked matches."""
 
     sync: SyncReceipt
     hits: Hits
@@ -49,11 +49,11 @@ class DemoResult:
 
     @property
     def total(self) -> float:
-        """All stages together; starting the stand-in for the provider is none of them."""
+        """The sum of all stages; the start of the local server does not count."""
         return sum(self.seconds.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data: the JSON of `marketsweep demo --json`."""
+        """Return the result as plain data: the JSON of `marketsweep demo --json`."""
         return {
             "seconds": self.seconds | {"total": self.total},
             "target": TARGET_S,
@@ -63,7 +63,7 @@ class DemoResult:
 
 
 def example_market() -> Path:
-    """The folder of the example market, which the source tree has and a wheel has not."""
+    """Return the folder of the example market, which is in the source tree but not in a wheel."""
     folder = Path(__file__).resolve().parents[2] / "examples" / "us-2016"
     if not folder.is_dir():
         raise UsageError(
@@ -73,10 +73,10 @@ def example_market() -> Path:
     return folder
 
 
-def make_room(data: Path) -> None:
-    """Remove what an earlier demo left in a folder. Raises UsageError if it holds anything else."""
+def remove_earlier_demo(data: Path) -> None:
+    """Remove an earlier demo from a folder. Raises UsageError if the folder holds anything else."""
     if data.exists() and any(data.iterdir()):
-        if not (data / _MARK).exists():
+        if not (data / _MARKER).exists():
             raise UsageError(f"{data} is not empty: name another folder with --data")
         shutil.rmtree(data)
 
@@ -84,7 +84,7 @@ def make_room(data: Path) -> None:
 def run_demo(
     market: Path | None, data: Path, progress: Progress, say: Callable[[str], None]
 ) -> DemoResult:
-    """Sync and scan the example market over HTTP into an empty folder."""
+    """Sync the example market over HTTP into an empty folder, and scan it."""
     folder = market or example_market()
     settings = Settings(
         bars=folder / "bars.parquet",
@@ -97,7 +97,7 @@ def run_demo(
         say(f"sandbox ready at {url}; syncing every ticker into the empty folder {data}")
         started = perf_counter()
         with Store.create(data) as store:
-            (data / _MARK).touch()
+            (data / _MARKER).touch()
             provider = MassiveProvider(settings.api_key, base_url=url)
             receipt = sync(store, provider, FIRST, AS_OF, progress)
         require_use(receipt)

@@ -1,6 +1,6 @@
-"""The command line: parses, runs, writes. Answers go to stdout, everything else to stderr.
+"""The command line. Results go to stdout, everything else to stderr.
 
-Nothing heavy is imported at the top: `marketsweep --help` answers without numpy.
+Nothing heavy is imported at the top, so that `marketsweep --help` does not import numpy.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from marketsweep.core.suggest import names_near
 from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
 
 _INTERRUPTED = 130
-_LONGEST_HELP = 200
-_WIDEST = 110
-"""Columns of help on a wide terminal."""
-_REPAIR = ": run marketsweep repair, which keeps what is good"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_MAX_HELP = 200
+_MAX_WIDTH = 110
+"""The largest width of help on a wide terminal, in characters."""
+_REPAIR_HINT = ": run marketsweep repair, which keeps what is good"
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 COMMANDS: Final = {
     "Scan": ("scan", "chart", "signals", "sweep", "explain", "audit", "presets", "indicators"),
@@ -33,8 +33,8 @@ COMMANDS: Final = {
 """The commands by the section of the help in which they stand."""
 
 
-def _shown_safely(error: click.ClickException) -> click.ClickException:
-    """Return an error of click without control characters: it may quote what was given."""
+def _clean_error(error: click.ClickException) -> click.ClickException:
+    """Return an error of click without control characters: it may quote the user's text."""
     message = error.format_message()
     clean = safe(message)
     context = error.ctx if isinstance(error, click.UsageError) else None
@@ -42,7 +42,7 @@ def _shown_safely(error: click.ClickException) -> click.ClickException:
 
 
 class _Group(click.Group):
-    """Turns every error that is raised on purpose into one clear line and its exit code."""
+    """A command group that turns every MarketsweepError into one line and its exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, in the order of the help."""
@@ -72,36 +72,36 @@ class _Group(click.Group):
             with formatter.section(title):
                 formatter.write_dl(
                     [
-                        (name, command.get_short_help_str(limit=_LONGEST_HELP))
+                        (name, command.get_short_help_str(limit=_MAX_HELP))
                         for name, command in commands.items()
                         if command is not None
                     ]
                 )
 
-    def make_context(self, *arguments: Any, **named: Any) -> click.Context:  # noqa: ANN401
+    def make_context(self, *arguments: Any, **keywords: Any) -> click.Context:  # noqa: ANN401
         try:
-            return super().make_context(*arguments, **named)
+            return super().make_context(*arguments, **keywords)
         except click.ClickException as error:
-            raise _shown_safely(error) from None
+            raise _clean_error(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401, click's own signature
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            raise _shown_safely(error) from None
+            raise _clean_error(error) from None
         except MarketsweepError as error:
-            unsaid = isinstance(error, StoreDamaged) and "repair" not in str(error)
-            echo(f"marketsweep: {error}{_REPAIR if unsaid else ''}", err=True)
+            needs_hint = isinstance(error, StoreDamaged) and "repair" not in str(error)
+            echo(f"marketsweep: {error}{_REPAIR_HINT if needs_hint else ''}", err=True)
             ctx.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             echo("marketsweep: interrupted; what was committed stays", err=True)
             ctx.exit(_INTERRUPTED)
         except BrokenPipeError:
-            # The reader of stdout left, as `head` does: nobody is there to be told.
+            # The reader of stdout has closed it, as `head` does: nobody reads a message.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if error.errno not in _DISK_FULL:
                 raise
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             echo(f"marketsweep: the answer cannot be written: {error.strerror}", err=True)
@@ -110,7 +110,7 @@ class _Group(click.Group):
 
 @click.group(
     cls=_Group,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _MAX_WIDTH},
 )
 @click.version_option(__version__, prog_name="marketsweep")
 def main() -> None:

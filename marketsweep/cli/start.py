@@ -1,4 +1,4 @@
-"""The console script: Ctrl-C ends it in one line, also while the program is being imported."""
+"""The console script: Ctrl-C ends the program with one line, even while it is imported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ def run() -> None:
     """Run the command line."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
-        from marketsweep.cli.main import main  # what is interrupted at first is this import
+        from marketsweep.cli.main import (
+            main,  # imported here, so that an interrupt during the import is caught
+        )
 
         main()
     except KeyboardInterrupt:

@@ -1,9 +1,9 @@
-"""`marketsweep tune`: how many connections and threads are worth having, here and now.
+"""`marketsweep tune`: measure how many connections and threads are useful on this machine.
 
-1. Sessions are fetched over 1, 2, ... 50 connections, and thrown away (`measure_fetch`).
+1. Sessions are fetched over 1, 2, ... 50 connections, and not stored (`measure_fetch`).
 2. The reference scan is evaluated by 1, 2, ... 50 threads, in turns (`measure_scan`).
-3. The fewest within 5% of the best are chosen (`Curve.choice`), to be kept in the folder's
-   `config.toml`: a flat curve means that more of them gain nothing.
+3. The smallest number within 5% of the best rate is chosen (`Curve.choice`), to be saved in the
+   folder's `config.toml`: on a flat curve, larger numbers gain nothing.
 """
 
 from __future__ import annotations
@@ -37,45 +37,45 @@ from marketsweep.store.store import Store
 
 CONNECTIONS: Final = (1, 2, 4, 8, 16, 20, 24, 32, 40, 50)
 _BATCHES: Final = 3
-"""Batches for each number of connections; the first one opens the connections."""
-_CALLS_EACH: Final = 2
-"""Calls of a batch for each connection, """
-_FEWEST_CALLS: Final = 8
-"""but no fewer of them than these."""
+"""Batches for each number of connections; the first batch opens the connections."""
+_CALLS_PER_CONNECTION: Final = 2
+"""Calls per connection in a batch."""
+_MIN_CALLS: Final = 8
+"""The smallest number of calls in a batch."""
 _SCANS: Final = 15
 _MANY_THREADS: Final = (20, 24, 32, 40, 50)
-_NEAR: Final = 0.05
-"""Part of the best rate within which a rate is as good."""
+_TOLERANCE: Final = 0.05
+"""Rates within this share of the best rate count as equally good."""
 _SESSIONS: Final = 40
-"""The newest, which are fetched over and over: every plan has them."""
+"""The number of newest sessions, which are fetched repeatedly: every plan includes them."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What was measured of one setting: amount per second by its value, the more the better."""
+    """The measured rates of one setting: amount per second by value; more is better."""
 
     what: str
-    """What is varied: connections or threads."""
+    """The setting that is varied: connections or threads."""
     unit: str
     rates: dict[int, float]
 
     @property
     def choice(self) -> int:
-        """The smallest value within 5% of the best."""
+        """The smallest value within 5% of the best rate."""
         best = max(self.rates.values())
-        return min(value for value, rate in self.rates.items() if rate >= (1 - _NEAR) * best)
+        return min(value for value, rate in self.rates.items() if rate >= (1 - _TOLERANCE) * best)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return the curve as plain data."""
         rates = {str(value): rate for value, rate in self.rates.items()}
         return {"what": self.what, "unit": self.unit, "rates": rates, "choice": self.choice}
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The curves; that of fetching is None where it was not measured, and a note says why."""
+    """The measured curves; `fetch` is None if it was not measured, and a note says why."""
 
     fetch: Curve | None
     scan: Curve
@@ -83,12 +83,12 @@ class Tuning:
 
     @property
     def chosen(self) -> dict[Key, int]:
-        """What is worth keeping, by key of the settings."""
+        """The values to save, by key of the settings."""
         fetch = {CONCURRENCY: self.fetch.choice} if self.fetch else {}
         return fetch | {THREADS: self.scan.choice}
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data: the JSON of `marketsweep tune --json`."""
+        """Return the curves as plain data: the JSON of `marketsweep tune --json`."""
         return {
             "fetch": self.fetch and self.fetch.to_dict(),
             "scan": self.scan.to_dict(),
@@ -102,10 +102,10 @@ def tune(
     calls_per_minute: int | None,
     say: Say,
 ) -> Tuning:
-    """Measure; nothing is written, and the store is only read.
+    """Measure the curves; nothing is written, and the store is only read.
 
-    `provider` makes one with that many connections; None where calls cost nothing. Raises
-    ProviderError, UsageError and StoreError.
+    `provider` makes a provider with a number of connections; None for files. Raises ProviderError,
+    UsageError and StoreError.
     """
     notes, fetch = [], None
     if provider is None:
@@ -120,14 +120,14 @@ def tune(
         last = max(fetch.rates)
         if last < max(CONNECTIONS):
             notes.append(f"fetch: over more than {last} connections calls failed, and came again")
-    with market_of(folder, say) as market:
+    with own_or_example_market(folder, say) as market:
         scan = measure_scan(market, say)
     return Tuning(fetch, scan, notes)
 
 
 async def measure_fetch(provider: Callable[[int], MassiveProvider], say: Say) -> Curve:
-    """Sessions a second by the number of connections; stops where calls fail, as too many do."""
-    calls = _BATCHES * sum(map(_calls, CONNECTIONS)) + len(CONNECTIONS)
+    """Return sessions per second by the number of connections; stop once calls fail."""
+    calls = _BATCHES * sum(map(_calls_per_batch, CONNECTIONS)) + len(CONNECTIONS)
     say(f"fetch: {calls:,} calls at most, of which nothing is stored")
     rates: dict[int, float] = {}
     for connections in CONNECTIONS:
@@ -136,28 +136,28 @@ async def measure_fetch(provider: Callable[[int], MassiveProvider], say: Say) ->
         async with source:
             window = await source.available()
             days = sessions_between(window.last - dt.timedelta(days=90), window.last)[-_SESSIONS:]
-            batches = _batches(days, _calls(connections))
-            seconds = [await _fetched(source, days) for days in islice(batches, _BATCHES)]
+            batches = _batches(days, _calls_per_batch(connections))
+            seconds = [await _time_fetch(source, days) for days in islice(batches, _BATCHES)]
         if source.usage.retries and rates:
             break
-        rates[connections] = _calls(connections) / median(seconds)
+        rates[connections] = _calls_per_batch(connections) / median(seconds)
     return Curve("connections", "sessions a second", rates)
 
 
-def _calls(connections: int) -> int:
-    return max(_FEWEST_CALLS, _CALLS_EACH * connections)
+def _calls_per_batch(connections: int) -> int:
+    return max(_MIN_CALLS, _CALLS_PER_CONNECTION * connections)
 
 
 def _batches(days: Sequence[dt.date], size: int) -> Iterator[list[dt.date]]:
-    """Days in lots, over and over: a session may be fetched twice, but not in a row."""
-    at = 0
+    """Yield batches of days without end: a session may be fetched twice, but not in a row."""
+    start = 0
     while True:
-        yield [days[(at + n) % len(days)] for n in range(size)]
-        at += size
+        yield [days[(start + n) % len(days)] for n in range(size)]
+        start += size
 
 
-async def _fetched(source: MassiveProvider, days: Sequence[dt.date]) -> float:
-    """Seconds that it takes to fetch and decode them."""
+async def _time_fetch(source: MassiveProvider, days: Sequence[dt.date]) -> float:
+    """Return the seconds that it takes to fetch and decode the sessions."""
     started, bars = perf_counter(), 0
     async for session in source.sessions(days):
         if isinstance(session, Unavailable):
@@ -169,27 +169,35 @@ async def _fetched(source: MassiveProvider, days: Sequence[dt.date]) -> float:
 
 
 def measure_scan(market: Market, say: Say) -> Curve:
-    """Evaluations of the reference scan a second, by threads; in turns, so that all see the same
-    of what else the machine does."""
+    """Return reference scans per second by the number of threads.
+
+    The numbers take turns, so that other load of the machine affects all of them alike.
+    """
     choices = thread_counts(WORKERS)
     say(f"scan: {_SCANS} times with {', '.join(map(str, choices))} threads")
     seconds: dict[int, list[float]] = {threads: [] for threads in choices}
     for turn in range(1 + _SCANS):
         for threads in choices:
-            # Twice in a row, of which one counts: another number of threads starts new ones.
+            # Twice in a row, and only the second counts: a new number of threads starts new
+            # threads.
             for counted in (False, turn > 0):
                 timing = market.scan(REFERENCE_SCAN, threads=threads).timing
                 if counted:
                     seconds[threads].append(timing.evaluate)
-    rates = {threads: 1 / median(found) for threads, found in seconds.items()}
+    rates = {threads: 1 / median(times) for threads, times in seconds.items()}
     return Curve("threads", "scans a second", rates)
 
 
 def thread_counts(processors: int) -> list[int]:
-    """1, 2, ... to twice the processors, by doubling where they are many; and 20 to 50."""
-    most = 2 * processors
-    few = range(1, most + 1) if processors <= 8 else (2**n for n in range(most.bit_length()))
-    return sorted({*(n for n in few if n <= most), processors, most, *_MANY_THREADS})
+    """Return the numbers of threads to measure, ascending.
+
+    These are 1, 2, ... to twice the processors, by doubling if they are many; and 20 to 50.
+    """
+    largest = 2 * processors
+    steps = (
+        range(1, largest + 1) if processors <= 8 else (2**n for n in range(largest.bit_length()))
+    )
+    return sorted({*(n for n in steps if n <= largest), processors, largest, *_MANY_THREADS})
 
 
 def _has_sessions(market: Market) -> bool:
@@ -198,15 +206,15 @@ def _has_sessions(market: Market) -> bool:
 
 
 @contextmanager
-def market_of(folder: Path, say: Say) -> Iterator[Market]:
-    """The folder's own market, or the example market where there is none yet."""
+def own_or_example_market(folder: Path, say: Say) -> Iterator[Market]:
+    """Open the folder's own market, or the example market if no session is stored."""
     try:
-        found = open_market(folder)
+        own = open_market(folder)
     except UsageError:
-        found = None
-    if found is not None and _has_sessions(found):
-        with found:
-            yield found
+        own = None
+    if own is not None and _has_sessions(own):
+        with own:
+            yield own
         return
     say(f"scan: no session is stored in {folder}, so that of the example market is measured")
     files = [example_market() / f"{name}.parquet" for name in ("bars", "actions", "symbols")]
@@ -219,23 +227,23 @@ def market_of(folder: Path, say: Say) -> Iterator[Market]:
 
 @contextmanager
 def example_provider() -> Iterator[Callable[[int], MassiveProvider]]:
-    """A sandbox of the example market that is 80 ms away, for whoever has no key."""
+    """Run a sandbox of the example market with 80 ms latency, for users without a key."""
     settings = Settings(bars=example_market() / "bars.parquet", latency_ms=LATENCY_MS)
     with running(settings) as url:
         yield lambda connections: MassiveProvider(settings.api_key, url, concurrency=connections)
 
 
 def report(tuning: Tuning) -> str:
-    """The curves as bars of text, with what was chosen."""
+    """Return the curves as bars of text, with the chosen values."""
     lines = []
     for name, curve in (("fetch", tuning.fetch), ("scan", tuning.scan)):
         if curve is not None:
-            lines.append(drawn(name, curve))
+            lines.append(draw_curve(name, curve))
     return "\n".join([*lines, *tuning.notes])
 
 
-def drawn(name: str, curve: Curve) -> str:
-    """A curve as bars of text."""
+def draw_curve(name: str, curve: Curve) -> str:
+    """Return a curve as bars of text."""
     best = max(curve.rates.values())
     lines = [f"{name}: {curve.unit} by {curve.what}"]
     for value, rate in curve.rates.items():
@@ -245,7 +253,7 @@ def drawn(name: str, curve: Curve) -> str:
     return "\n".join(lines)
 
 
-def kept(file: Path, chosen: dict[Key, int]) -> str:
-    """What is kept where."""
+def saved_text(file: Path, chosen: dict[Key, int]) -> str:
+    """Return the text that says which values were saved in which file."""
     settings = ", ".join(f"[{table}] {name} = {value}" for (table, name), value in chosen.items())
     return f"{file}: {settings}"

@@ -1,8 +1,9 @@
-"""`marketsweep tune --executor ray`: how many workers of how many threads, and blocks of what size.
+"""`marketsweep tune --executor ray`: measure the best workers, threads and block size.
 
-1. A sweep is counted by workers of 1, 2, 4, ... threads, as many as the cluster holds.
-2. With the best of these, by 1, 2, 4, ... 50 workers; and then over blocks of several sizes.
-3. Each time the smallest within 5% of the best is chosen, to be kept in the folder's `config.toml`.
+1. A sweep is counted by workers of 1, 2, 4, ... threads, as many workers as fit the cluster.
+2. With the best number of threads, it is counted by 1, 2, 4, ... 50 workers.
+3. With the best number of workers, it is counted in blocks of several sizes.
+4. Each time the smallest value within 5% of the best rate is chosen, to be saved in `config.toml`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from marketsweep.cli.tune import CONNECTIONS, Curve, Say, drawn, market_of
+from marketsweep.cli.tune import CONNECTIONS, Curve, Say, draw_curve, own_or_example_market
 from marketsweep.core.settings import RAY_BLOCK, RAY_THREADS, RAY_WORKERS, Key
 from marketsweep.engine.executors.options import Ray
 from marketsweep.market import Market
 
-MOST_WORKERS: Final = max(CONNECTIONS)
+MAX_WORKERS: Final = max(CONNECTIONS)
 BLOCKS: Final = (128, 256, 512, 1024, 2048)
 _SWEEP: Final = "rsi({n}) < {t} and close > bbands({m}, 2).middle"
 _BARS: Final = range(5, 29, 3)
@@ -30,7 +31,7 @@ _RUNS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class RayTuning:
-    """The curves of threads, workers and blocks, in the order in which they were measured."""
+    """The curves of threads, workers and blocks, in the order of measurement."""
 
     threads: Curve
     workers: Curve
@@ -38,7 +39,7 @@ class RayTuning:
 
     @property
     def chosen(self) -> dict[Key, int]:
-        """What is worth keeping, by key of the settings."""
+        """The values to save, by key of the settings."""
         return {
             RAY_WORKERS: self.workers.choice,
             RAY_THREADS: self.threads.choice,
@@ -46,7 +47,7 @@ class RayTuning:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data: the JSON of `marketsweep tune --executor ray --json`."""
+        """Return the curves as plain data: the JSON of `marketsweep tune --executor ray --json`."""
         return {
             "threads": self.threads.to_dict(),
             "workers": self.workers.to_dict(),
@@ -62,57 +63,57 @@ def tune_ray(folder: Path, cluster: Ray, say: Say) -> RayTuning:
 
     nodes = processors_of(cluster)
     say(f"ray: {len(nodes)} nodes with {sum(nodes)} processors")
-    with market_of(folder, say) as market:
-        return _measured(market, cluster, nodes, say)
+    with own_or_example_market(folder, say) as market:
+        return _measure(market, cluster, nodes, say)
 
 
-def _measured(market: Market, cluster: Ray, nodes: list[int], say: Say) -> RayTuning:
-    def holds(threads: int) -> int:
-        return min(MOST_WORKERS, sum(count // threads for count in nodes))
+def _measure(market: Market, cluster: Ray, nodes: list[int], say: Say) -> RayTuning:
+    def capacity(threads: int) -> int:
+        return min(MAX_WORKERS, sum(count // threads for count in nodes))
 
-    def curve(what: str, choices: Iterable[int], wanted: Callable[[int], Ray]) -> Curve:
+    def measure_curve(label: str, choices: Iterable[int], configure: Callable[[int], Ray]) -> Curve:
         rates = {}
         for choice in choices:
-            say(f"ray: {choice} {what}")
-            rates[choice] = _rate(market, wanted(choice))
-        return Curve(what, "thousand counts a second", rates)
+            say(f"ray: {choice} {label}")
+            rates[choice] = _rate(market, configure(choice))
+        return Curve(label, "thousand counts a second", rates)
 
-    threads = curve(
+    threads = measure_curve(
         "threads a worker",
-        _doubled(min(nodes)),
-        lambda n: replace(cluster, threads=n, workers=holds(n)),
+        _powers_of_two(min(nodes)),
+        lambda n: replace(cluster, threads=n, workers=capacity(n)),
     )
     cluster = replace(cluster, threads=threads.choice)
-    most = holds(threads.choice)
-    workers = curve(
+    largest = capacity(threads.choice)
+    workers = measure_curve(
         "workers",
-        sorted({*(n for n in CONNECTIONS if n <= most), most}),
+        sorted({*(n for n in CONNECTIONS if n <= largest), largest}),
         lambda n: replace(cluster, workers=n),
     )
     cluster = replace(cluster, workers=workers.choice)
-    blocks = curve("symbols a block", BLOCKS, lambda n: replace(cluster, block=n))
+    blocks = measure_curve("symbols a block", BLOCKS, lambda n: replace(cluster, block=n))
     return RayTuning(threads, workers, blocks)
 
 
-def _doubled(most: int) -> list[int]:
-    return sorted({*(2**n for n in range(most.bit_length())), most})
+def _powers_of_two(largest: int) -> list[int]:
+    return sorted({*(2**n for n in range(largest.bit_length())), largest})
 
 
 def _rate(market: Market, cluster: Ray) -> float:
-    """Thousands of counts, of variants in sessions, a second; a first sweep puts the blocks."""
+    """Return thousands of counts per second; a first sweep distributes the blocks."""
     with market.view() as view:
         since = view.sessions[-_SESSIONS:][0]
 
     def seconds() -> float:
-        found = market.sweep(_SWEEP, since=since, executor=cluster, n=_BARS, t=_LEVELS, m=_BANDS)
-        return found.seconds / found.matches.size
+        result = market.sweep(_SWEEP, since=since, executor=cluster, n=_BARS, t=_LEVELS, m=_BANDS)
+        return result.seconds / result.matches.size
 
     seconds()
     return 1e-3 / median(seconds() for _ in range(_RUNS))
 
 
 def report(tuning: RayTuning) -> str:
-    """The curves as bars of text, with what was chosen."""
+    """Return the curves as bars of text, with the chosen values."""
     return "\n".join(
-        drawn("ray", curve) for curve in (tuning.threads, tuning.workers, tuning.blocks)
+        draw_curve("ray", curve) for curve in (tuning.threads, tuning.workers, tuning.blocks)
     )

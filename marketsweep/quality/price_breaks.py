@@ -40,7 +40,7 @@ _MIN_RANGE_RATIO: Final = 1.14
 """The higher range's low over the lower one's high, before and after a split, at least."""
 
 _MIN_FOREIGN_RATIO: Final = 1.25
-"""The same for another instrument, whose price is at least twice or at most half as high."""
+"""The ranges of another instrument, at least: its price is twice as high, or half as high."""
 
 _UNDO_TOLERANCE: Final = log(1.25)
 """A jump is undone by one that is this near to its inverse, in logs."""

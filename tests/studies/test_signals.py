@@ -321,7 +321,7 @@ def test_facts_in_one_pass(
     (tmp_path / "universe.toml").write_text(
         "[some]\nwatchlist = ['S1', 'S5', 'S6', 'S7', 'S8', 'S20']\nexclude = ['S20']\n"
     )
-    monkeypatch.delattr(signals, "_one_by_one")
+    monkeypatch.delattr(signals, "_run_one_by_one")
     with ms.open(tmp_path) as market:
         told = " ".join(market.signals(condition, **given).warnings)
         assert ("as last told" in told) == any(
@@ -346,7 +346,7 @@ def test_what_changes_by_day_is_scanned_day_by_day(
 ) -> None:
     awkward(tmp_path, 1).close()
     (tmp_path / "universe.toml").write_text("[dear]\nmin_price = 45\nmin_dollar_volume = 1000\n")
-    monkeypatch.delattr(signals, "_at_once")
+    monkeypatch.delattr(signals, "_run_at_once")
     with ms.open(tmp_path) as market:
         assert same_as_scans(market, condition, DAYS[4::23], **given) > 100
 

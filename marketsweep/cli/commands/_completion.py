@@ -1,4 +1,4 @@
-"""What a shell completes: symbols, named conditions and universes of the data folder."""
+"""Complete symbols, named conditions and universes of the data folder in a shell."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import click
 
 from marketsweep.errors import MarketsweepError
 
-_MOST = 200
+_MAX_NAMES = 200
 
 
 def complete_symbol(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the stored symbols that begin with a text."""
+    """Return the stored symbols with a prefix."""
 
     def symbols(folder: Path) -> Iterable[str]:
         from marketsweep.store.store import Store
@@ -21,38 +21,40 @@ def complete_symbol(ctx: click.Context, param: click.Parameter, incomplete: str)
         with Store.open(folder) as store, store.snapshot() as snapshot:
             return snapshot.symbols
 
-    return _beginning(ctx, symbols, incomplete.upper())
+    return _names_with_prefix(ctx, symbols, incomplete.upper())
 
 
 def complete_condition(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the named conditions that begin with a text."""
+    """Return the named conditions with a prefix."""
 
     def conditions(folder: Path) -> Iterable[str]:
         from marketsweep.language.presets import Saved
 
         return Saved.of(folder).names()
 
-    return _beginning(ctx, conditions, incomplete.lower())
+    return _names_with_prefix(ctx, conditions, incomplete.lower())
 
 
 def complete_universe(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the named universes that begin with a text."""
+    """Return the named universes with a prefix."""
 
     def universes(folder: Path) -> Iterable[str]:
         from marketsweep.universe.named import read_universes
 
         return read_universes(folder).screens
 
-    return _beginning(ctx, universes, incomplete.lower())
+    return _names_with_prefix(ctx, universes, incomplete.lower())
 
 
-def _beginning(ctx: click.Context, names: Callable[[Path], Iterable[str]], start: str) -> list[str]:
-    """Return the names of the data folder that begin with a text; none without a folder."""
+def _names_with_prefix(
+    ctx: click.Context, names: Callable[[Path], Iterable[str]], prefix: str
+) -> list[str]:
+    """Return the names of the data folder with a prefix; none without a folder."""
     from marketsweep.market import data_folder
 
-    given = ctx.params.get("data")
+    data = ctx.params.get("data")
     try:
-        found = names(data_folder(given if isinstance(given, Path) else None))
+        all_names = names(data_folder(data if isinstance(data, Path) else None))
     except MarketsweepError:
         return []
-    return sorted(name for name in found if name.startswith(start))[:_MOST]
+    return sorted(name for name in all_names if name.startswith(prefix))[:_MAX_NAMES]

@@ -41,14 +41,14 @@ _GROUPS = {
         *("min_coverage", "max_lag", "incremental", "always", "max_age", "audit_sample", "data"),
     ),
 }
-"""The options of commands that scan, by what they are for."""
+"""The options of commands that scan, by purpose."""
 
 
 class Scanning(click.Command):
     """A command whose help shows its options in groups."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the groups, and what is in none of them last."""
+        """Write the options in groups; options without a group come last."""
         rows = {
             param.name: record
             for param in self.get_params(ctx)
@@ -82,15 +82,15 @@ FILE = click.Path(path_type=Path)
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
-    """Print a text for people, to stdout or stderr, without control characters."""
+    """Print a text for people to stdout or stderr, without control characters."""
     stream = sys.stderr if err else sys.stdout
     if stream is not None and stream.isatty():
-        text = _wrapped(text)
+        text = _wrap(text)
     click.echo(safe(text), err=err, nl=nl)
 
 
-def _wrapped(text: str) -> str:
-    """A text whose long lines end between words at the edge of the terminal."""
+def _wrap(text: str) -> str:
+    """Return a text with long lines wrapped between words at the width of the terminal."""
     from shutil import get_terminal_size
     from textwrap import wrap
 
@@ -98,7 +98,7 @@ def _wrapped(text: str) -> str:
     lines: list[str] = []
     for line in text.split("\n"):
         indent = " " * (len(line) - len(line.lstrip()) + 2)
-        # What fits stays as it is, with the gaps of its columns.
+        # A line that fits keeps the gaps between its columns.
         lines += (
             [line]
             if len(line) <= width
@@ -126,8 +126,8 @@ def write_table(
     write(hits, file, quotes, most)
 
 
-def listed(text: str) -> list[str]:
-    """Return the symbols of an option, and say on stderr which were read otherwise than written."""
+def read_symbols(text: str) -> list[str]:
+    """Return the symbols of an option; report on stderr which of them were respelled."""
     from marketsweep.core.tickers import read_list
 
     return read_list(text, lambda note: echo(f"marketsweep: {note}", err=True))
@@ -219,7 +219,10 @@ _EXECUTOR_OPTIONS = (
 
 
 def executor_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Options of who evaluates; the command gets `executor`, of ray with what goes with it."""
+    """Add the options of the executor to a command, which gets `executor` and `threads`.
+
+    For ray, `executor` is a `Ray` with its own options.
+    """
 
     @wraps(command)
     def with_executor(
@@ -228,10 +231,10 @@ def executor_options(command: Callable[..., None]) -> Callable[..., None]:
         ray_address: str | None,
         ray_workers: int | None,
         ray_pack: bool,
-        **others: object,
+        **other_options: object,
     ) -> None:
         chosen: str | Ray = executor
-        given = {
+        ray_options = {
             "--ray-address": ray_address,
             "--ray-workers": ray_workers,
             "--ray-pack": ray_pack or None,
@@ -240,42 +243,42 @@ def executor_options(command: Callable[..., None]) -> Callable[..., None]:
             from marketsweep.engine.executors.options import Ray
 
             chosen = Ray(ray_address, ray_workers, pack=ray_pack, progress=_tasks_line())
-        elif alone := [option for option, value in given.items() if value is not None]:
-            raise UsageError(f"{alone[0]} is of the ray executor: add --executor ray")
-        command(executor=chosen, **others)
+        elif misplaced := [option for option, value in ray_options.items() if value is not None]:
+            raise UsageError(f"{misplaced[0]} is of the ray executor: add --executor ray")
+        command(executor=chosen, **other_options)
 
-    found: Callable[..., None] = with_executor
+    decorated: Callable[..., None] = with_executor
     for option in reversed(_EXECUTOR_OPTIONS):
-        found = option(found)
-    return found
+        decorated = option(decorated)
+    return decorated
 
 
 def _tasks_line() -> Callable[[int, int, int], None]:
-    """A bar of what takes long enough to wonder; gone once all is done."""
+    """Return a progress line for long evaluations; it disappears at the end."""
     from marketsweep.cli.reports.text import ProgressLine
 
     line = ProgressLine("evaluating", sys.stderr)
     return lambda done, total, bars: line(done, total, bars) if done < total else line.close()
 
 
-def date_of(given: dt.datetime | None) -> dt.date | None:
-    """The day that an option was given as."""
-    return given.date() if given else None
+def date_of(value: dt.datetime | None) -> dt.date | None:
+    """Return the day of an option, or None."""
+    return value.date() if value else None
 
 
 def write_json(facts: object) -> None:
-    """Plain data as JSON on stdout."""
+    """Write plain data as JSON to stdout."""
     import msgspec
 
     echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
 
 
 @contextlib.contextmanager
-def progress_line(what: str, found: str = "bars") -> Iterator[Callable[[int, int, int], None]]:
-    """A bar on a terminal, a line now and then elsewhere; on stderr either way."""
+def progress_line(label: str, unit: str = "bars") -> Iterator[Callable[[int, int, int], None]]:
+    """Show progress on stderr: a bar on a terminal, else a line now and then."""
     from marketsweep.cli.reports.text import ProgressLine
 
-    line = ProgressLine(what, sys.stderr, found)
+    line = ProgressLine(label, sys.stderr, unit)
     try:
         yield line
     finally:
@@ -284,7 +287,7 @@ def progress_line(what: str, found: str = "bars") -> Iterator[Callable[[int, int
 
 @contextlib.contextmanager
 def output_file(path: Path | None) -> Iterator[IO[bytes]]:
-    """A file to write an answer to; stdout for None. Raises UsageError and StoreFull."""
+    """Open a file to write a result to; stdout for None. Raises UsageError and StoreFull."""
     if path is None:
         if sys.stdout is None:
             raise UsageError("there is no stdout to write to: add --output FILE")
@@ -299,7 +302,7 @@ def output_file(path: Path | None) -> Iterator[IO[bytes]]:
 
 
 def refuse_store_file(path: Path) -> None:
-    """Raise UsageError for a path that is a part of a data folder: writing it would destroy it."""
+    """Raise UsageError if a path is a part of a data folder: writing would destroy it."""
     from marketsweep.store.store import store_of
 
     folder = store_of(path)
@@ -310,46 +313,46 @@ def refuse_store_file(path: Path) -> None:
 
 
 class Table(Protocol):
-    """An answer of many sessions: a table, and plain data."""
+    """A result of many sessions: a table, and plain data."""
 
     @property
     def sessions(self) -> Sequence[SessionReceipt]:
-        """What each session covers."""
+        """The receipt of each session."""
 
     @property
     def bars_needed(self) -> int:
-        """Bars that the condition needs of a symbol."""
+        """Bars of a symbol that the condition needs."""
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What speaks against it."""
+        """Reasons to doubt the result."""
 
     @property
     def absent_facts(self) -> tuple[str, ...]:
-        """Facts that it asks for and that are known of no symbol."""
+        """Facts of the condition that no symbol has."""
 
     @property
     def receipt(self) -> str:
-        """What is covered, in one sentence."""
+        """The coverage of the result, in one sentence."""
 
     @property
     def executor(self) -> str:
-        """Who evaluated it."""
+        """The name of the executor."""
 
     def to_polars(self) -> pl.DataFrame:
-        """The table."""
+        """Return the table."""
 
     def to_dict(self) -> dict[str, object]:
-        """The whole answer, for JSON."""
+        """Return the whole result, for JSON."""
 
 
 Answer = TypeVar("Answer", bound=Table)
 
 
 def check_format(format_: str, output: Path | None) -> None:
-    """Raises UsageError where a format cannot go to stdout, or no file can be where it is to be.
+    """Raise UsageError if a format cannot go to stdout, or the output folder is missing.
 
-    Said before the work, which may be long.
+    Called before the evaluation, which may take long.
     """
     if format_ == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals: add --output FILE")
@@ -358,32 +361,32 @@ def check_format(format_: str, output: Path | None) -> None:
 
 
 def write_answer(
-    found: Answer,
+    result: Answer,
     seconds: float,
     format_: str,
     output: Path | None,
     report: Callable[[Answer], str],
     csv_safe: bool = True,
 ) -> None:
-    """Write an answer in a format of `table_format_option`, its warnings and receipt to stderr.
+    """Write a result in a format of `table_format_option`, its warnings and receipt to stderr.
 
-    `report` makes it readable. Raises CoverageError, once that is done, where it covers too little.
+    `report` makes the table for people. Raises CoverageError at the end if the coverage is too low.
     """
     from marketsweep.scan.receipt import require_facts
     from marketsweep.studies.sessions import require_answers
 
-    for warning in found.warnings:
+    for warning in result.warnings:
         echo(f"marketsweep: {warning}", err=True)
     with output_file(output) as file:
-        _write(found, format_, file, report, csv_safe)
-    echo(f"{found.receipt}; {seconds:.2f} s ({found.executor})", err=True)
-    require_answers(found.sessions, found.bars_needed)
-    if not any(session.matches for session in found.sessions):
-        require_facts(found.absent_facts)
+        _write(result, format_, file, report, csv_safe)
+    echo(f"{result.receipt}; {seconds:.2f} s ({result.executor})", err=True)
+    require_answers(result.sessions, result.bars_needed)
+    if not any(session.matches for session in result.sessions):
+        require_facts(result.absent_facts)
 
 
 def _write(
-    found: Answer,
+    result: Answer,
     format_: str,
     file: IO[bytes],
     report: Callable[[Answer], str],
@@ -391,7 +394,7 @@ def _write(
 ) -> None:
     match format_:
         case "csv":
-            table = found.to_polars().fill_nan(None)
+            table = result.to_polars().fill_nan(None)
             if csv_safe and "symbol" in table.columns:
                 import polars as pl
 
@@ -399,13 +402,13 @@ def _write(
                 table = table.with_columns(pl.Series("symbol", symbols, pl.String))
             file.write(table.write_csv().encode())
         case "parquet":
-            whole = io.BytesIO()
-            found.to_polars().write_parquet(whole)
-            file.write(whole.getvalue())
+            buffer = io.BytesIO()
+            result.to_polars().write_parquet(buffer)
+            file.write(buffer.getvalue())
         case "json":
             import msgspec
 
-            facts = msgspec.json.encode(found.to_dict())
+            facts = msgspec.json.encode(result.to_dict())
             file.write(msgspec.json.format(facts, indent=2) + b"\n")
         case _:
-            file.write(report(found).encode())
+            file.write(report(result).encode())

@@ -1,4 +1,4 @@
-"""Where a command fetches from: its options, and the provider that they make."""
+"""The options that say where a command fetches from, and the provider that they make."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ limit_option = click.option(
 
 
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say where to fetch from."""
+    """Add the options of the data source to a command."""
     for option in (
         click.option(
             "--api-key", metavar="KEY", help="API key. Safer: the variable MASSIVE_API_KEY."
@@ -45,7 +45,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def file_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that name files of one's own."""
+    """Add the options of the user's own files to a command."""
     for option in (
         click.option("--symbols", metavar="FILE", type=FILE, help="With files: reference data."),
         click.option(
@@ -63,7 +63,7 @@ def file_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class Source(NamedTuple):
-    """Where to fetch from, as the options of a command say it."""
+    """The data source that the options of a command describe."""
 
     provider: str
     base_url: str | None
@@ -76,7 +76,7 @@ class Source(NamedTuple):
     config: Config
 
     def make(self) -> Provider:
-        """Return the provider. Raises UsageError for what cannot be."""
+        """Return the provider. Raises UsageError for invalid options."""
         if self.provider != "massive":
             return self.files()
         return massive_source(
@@ -88,7 +88,7 @@ class Source(NamedTuple):
         )
 
     def files(self) -> FilesProvider:
-        """Return the provider of files. Raises UsageError where another one is chosen."""
+        """Return the provider of files. Raises UsageError if another provider is chosen."""
         most_mb = self.config.max_file_mb
         return files_source(self.provider, self.path, self.actions, self.symbols, most_mb)
 

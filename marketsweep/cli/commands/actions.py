@@ -1,4 +1,4 @@
-"""`marketsweep actions`: list splits and dividends, and settle one by the user's own word."""
+"""`marketsweep actions`: list splits and dividends, and override one of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _KIND = click.Choice(["split", "dividend"])
 
 
-def _of_a_day(command: Callable[..., None]) -> Callable[..., None]:
+def _action_arguments(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         data_option,
         click.argument("kind", metavar="[split|dividend]", type=_KIND, default="split"),
@@ -62,11 +62,11 @@ def list_(symbol: str | None, data: Path | None, as_json: bool) -> None:
     from marketsweep.store.store import Store
 
     with Store.open(data_folder(data)) as store, store.snapshot() as snapshot:
-        found = entries(snapshot, symbol)
+        records = entries(snapshot, symbol)
     if as_json:
-        write_json([entry.to_dict() for entry in found])
+        write_json([entry.to_dict() for entry in records])
     else:
-        echo(actions_report(found))
+        echo(actions_report(records))
 
 
 @actions.command()
@@ -90,7 +90,7 @@ def add(symbol: str, ex_date: dt.datetime, kind: Kind, value: str, data: Path | 
 
 
 @actions.command()
-@_of_a_day
+@_action_arguments
 def dismiss(symbol: str, ex_date: dt.datetime, kind: Kind, data: Path | None) -> None:
     """Dismiss a split or dividend that did not take place.
 
@@ -105,7 +105,7 @@ def dismiss(symbol: str, ex_date: dt.datetime, kind: Kind, data: Path | None) ->
 
 
 @actions.command()
-@_of_a_day
+@_action_arguments
 def remove(symbol: str, ex_date: dt.datetime, kind: Kind, data: Path | None) -> None:
     """Remove your correction, so that the provider's data counts again.
 
@@ -124,5 +124,5 @@ def _write(data: Path | None, change: Callable[[Store], str]) -> None:
     from marketsweep.store.store import Store
 
     with Store.open(data_folder(data)) as store:
-        said = change(store)
-        echo(f"{said}; data version {store.version()}")
+        message = change(store)
+        echo(f"{message}; data version {store.version()}")

@@ -1,4 +1,4 @@
-"""`marketsweep audit`: whether a condition sees the future."""
+"""`marketsweep audit`: check whether a condition sees the future."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def audit(
     from marketsweep.market import data_folder, open_market
 
     with open_market(data_folder(data)) as market, progress_line("auditing") as progress:
-        found = market.audit(condition, where=where, sessions=sessions, progress=progress)
+        result = market.audit(condition, where=where, sessions=sessions, progress=progress)
     if as_json:
-        write_json(found.to_dict())
+        write_json(result.to_dict())
     else:
-        echo(str(found))
-    if not found.agrees:
+        echo(str(result))
+    if not result.agrees:
         raise MarketsweepError("the audit failed: an answer of the past depends on later data")

@@ -64,10 +64,10 @@ def chart(
     from marketsweep.output.charts.folder import page_name
 
     with open_market(data_folder(data)) as market:
-        drawn = market.chart(
+        page = market.chart(
             symbol, list(indicators), condition, as_of=date_of(as_of), bars=bars, adjust=adjust
         )
-    path = output or Path(page_name(drawn.drawing.symbol))
+    path = output or Path(page_name(page.drawing.symbol))
     refuse_store_file(path)
-    drawn.save(path)
-    echo(f"{path}: {drawn.drawing.symbol}, {len(drawn.drawing.days):,} bars; open it in a browser")
+    page.save(path)
+    echo(f"{path}: {page.drawing.symbol}, {len(page.drawing.days):,} bars; open it in a browser")

@@ -1,4 +1,4 @@
-"""`marketsweep demo`: the whole flow on the example market."""
+"""`marketsweep demo`: run the whole flow on the example market."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def demo(market: Path | None, data: Path, as_json: bool) -> None:
     A local server plays the provider, 80 ms away; every ticker travels over HTTP into a new data
     folder, which is there to be scanned afterwards.
     """
-    from marketsweep.cli.demo import make_room, run_demo
+    from marketsweep.cli.demo import remove_earlier_demo, run_demo
 
-    make_room(data)
+    remove_earlier_demo(data)
     with progress_line("fetching") as progress:
         result = run_demo(market, data, progress, lambda line: echo(line, err=True))
     if as_json:

@@ -1,4 +1,4 @@
-"""`marketsweep explain`: why a symbol matches a condition, or how far it is from it."""
+"""`marketsweep explain`: show why a symbol matches a condition, or how far it is from a match."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def explain(
     from marketsweep.market import data_folder, open_market
 
     with open_market(data_folder(data)) as market:
-        found = market.explain(symbol, condition, as_of=date_of(as_of), adjust=adjust)
+        explanation = market.explain(symbol, condition, as_of=date_of(as_of), adjust=adjust)
     if as_json:
-        write_json(found.to_dict())
+        write_json(explanation.to_dict())
     else:
-        echo(str(found))
+        echo(str(explanation))

@@ -1,4 +1,4 @@
-"""`marketsweep indicators`: what a condition can use."""
+"""`marketsweep indicators`: list what a condition can use."""
 
 from __future__ import annotations
 

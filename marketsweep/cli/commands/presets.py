@@ -1,4 +1,4 @@
-"""`marketsweep presets`: conditions by name, those that come along and a user's own."""
+"""`marketsweep presets`: list, run and edit named conditions, built in and the user's own."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from marketsweep.language.presets import Saved
     from marketsweep.store.snapshot import Snapshot
 
-_BEST = 5
-"""Matches that are named beside the count."""
+_SHOWN = 5
+"""The number of matches named after the count."""
 
 
 @click.group()
@@ -58,15 +58,15 @@ def list_(data: Path | None, as_json: bool) -> None:
     from marketsweep.market import data_folder
 
     saved = Saved.of(data_folder(data))
-    found = saved.everyone()
+    rows = saved.everyone()
     for fault in saved.faults():
         echo(f"marketsweep: {fault}", err=True)
     if as_json:
-        write_json([one._asdict() for one in found])
+        write_json([row._asdict() for row in rows])
         return
-    width = max(len(one.name) for one in found)
-    for one in found:
-        echo(f"{one.name:<{width}}  {one.doc}{' (yours)' if one.own else ''}".rstrip())
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        echo(f"{row.name:<{width}}  {row.doc}{' (yours)' if row.own else ''}".rstrip())
 
 
 @presets.command()
@@ -82,8 +82,8 @@ def show(name: str, data: Path | None) -> None:
     from marketsweep.language.presets import Saved
     from marketsweep.market import data_folder
 
-    one = Saved.of(data_folder(data)).one(name.lower())
-    echo(f"{one.doc}\n\n{one.condition}" if one.doc else one.condition)
+    condition = Saved.of(data_folder(data)).one(name.lower())
+    echo(f"{condition.doc}\n\n{condition.condition}" if condition.doc else condition.condition)
 
 
 @presets.command()
@@ -114,23 +114,23 @@ def run(
 
     folder = data_folder(data)
     saved = Saved.of(folder)
-    wanted = [saved.one(name.lower()).name for name in names] or saved.names()
+    requested = [saved.one(name.lower()).name for name in names] or saved.names()
     for fault in [] if names else saved.faults():
         echo(f"marketsweep: {fault}", err=True)
     with open_market(folder) as market:
         with market.view() as view:
-            chosen = list(_usable(wanted, saved, view.snapshot))
-        if not chosen:
+            usable = list(_usable(requested, saved, view.snapshot))
+        if not usable:
             raise UsageError("none of these conditions can be evaluated here")
-        answers = market.scan_together(chosen, where=where, as_of=date_of(as_of))
+        answers = market.scan_together(usable, where=where, as_of=date_of(as_of))
     for warning in dict.fromkeys(warning for hits in answers for warning in hits.warnings):
         echo(f"marketsweep: {warning}", err=True)
     if as_json:
         write_json([hits.to_dict() for hits in answers])
     else:
-        width = max(map(len, chosen))
+        width = max(map(len, usable))
         for hits in answers:
-            best = ", ".join(hits.symbols[:_BEST])
+            best = ", ".join(hits.symbols[:_SHOWN])
             echo(f"{hits.condition:<{width}}  {len(hits):>6,}  {best}".rstrip())
     widest = max(answers, key=lambda hits: hits.coverage.evaluated)
     echo(receipt_report(widest), err=True)
@@ -138,9 +138,9 @@ def run(
 
 
 def _usable(names: Iterable[str], saved: Saved, snapshot: Snapshot) -> Iterator[str]:
-    """The names whose conditions can be evaluated; of the others it is said why they cannot.
+    """Yield the names of conditions that can be evaluated; report why the others cannot.
 
-    A condition may use another one which is gone, or a symbol without bars.
+    A condition may use another condition that was removed, or a symbol without bars.
     """
     from marketsweep.language.tree import Other
     from marketsweep.scan.query import parse_condition
@@ -174,7 +174,7 @@ def save(name: str, condition: str, doc: str, data: Path | None) -> None:
     from marketsweep.store.store import Store
 
     folder = data_folder(data)
-    Store.open(folder).close()  # says where there is no data folder yet
+    Store.open(folder).close()  # raises if there is no data folder yet
     echo(f"saved as {save_condition(folder, name.lower(), condition, doc).name}")
 
 

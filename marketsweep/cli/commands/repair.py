@@ -1,4 +1,4 @@
-"""`marketsweep repair`: make a damaged data folder whole again, and fetch what was lost."""
+"""`marketsweep repair`: repair a damaged data folder, and fetch what was lost."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def repair(
     from marketsweep.market import data_folder
 
     folder = data_folder(data)
-    done = run_repair(folder, lambda said: echo(f"marketsweep: {said}", err=True))
-    if done.lost_days or done.lost_parts:
+    repaired = run_repair(folder, lambda message: echo(f"marketsweep: {message}", err=True))
+    if repaired.lost_days or repaired.lost_parts:
         source = Source(
             *(provider, base_url, api_key, path, actions, symbols, calls_per_minute),
             concurrency=None,
@@ -63,27 +63,29 @@ def repair(
         except UsageError as error:
             echo(f"marketsweep: nothing is fetched: {error}", err=True)
         else:
-            _fetch(done, source)
+            _fetch(repaired, source)
     if as_json:
-        write_json(done.to_dict())
+        write_json(repaired.to_dict())
     else:
-        echo(repair_report(done))
-    if done.is_missing:
-        raise CoverageError(f"{folder} is whole again, and some data is missing: {done.next_step}")
+        echo(repair_report(repaired))
+    if repaired.is_missing:
+        raise CoverageError(
+            f"{folder} is whole again, and some data is missing: {repaired.next_step}"
+        )
 
 
-def _fetch(done: Repaired, source: Source) -> None:
-    """Fetch the lost sessions, and with them the reference data that was lost."""
+def _fetch(repaired: Repaired, source: Source) -> None:
+    """Fetch the lost sessions, and with them the lost reference data."""
     from marketsweep.ingest.repair import runs
     from marketsweep.ingest.sync import sync
     from marketsweep.store.store import Store
 
-    with Store.open(done.path) as store:
+    with Store.open(repaired.path) as store:
         with store.snapshot() as snapshot:
             newest = snapshot.sessions[-1:]
-        # Reference data comes with each sync: of a session that is there, where none was lost.
-        for first, last in runs(done.lost_days or newest):
+        # Each sync fetches reference data: if no session was lost, a stored one is fetched.
+        for first, last in runs(repaired.lost_days or newest):
             echo(f"marketsweep: fetching {first} to {last}", err=True)
             sync(store, source.make(), first, last)
         with store.snapshot() as snapshot:
-            done.take_fetched(snapshot.sessions, snapshot.notes())
+            repaired.take_fetched(snapshot.sessions, snapshot.notes())

@@ -1,4 +1,4 @@
-"""`marketsweep sandbox`: serve a bar file as the provider would."""
+"""`marketsweep sandbox`: serve a file of bars as the provider would."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from marketsweep.cli.commands._shared import (
     date_of,
     echo,
     executor_options,
-    listed,
     output_file,
+    read_symbols,
     refuse_store_file,
     universe_option,
     unknown_option,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 _ROWS: Final = 30
-"""Matches that a terminal shows where no limit is given."""
+"""The number of matches that a terminal shows without --limit."""
 
 
 @click.command(cls=Scanning)
@@ -196,7 +196,7 @@ def scan(
     write = writer(format_, csv_safe=csv_safe)
     if near and format_ not in ("table", "json"):
         raise UsageError(f"--near has no place in {format_}: choose --format table or json")
-    reused = _incremental(incremental, always, max_age, audit_sample)
+    reuse = _incremental_options(incremental, always, max_age, audit_sample)
     if format_ == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals: add --output FILE")
     with open_market(data_folder(data)) as market:
@@ -215,15 +215,17 @@ def scan(
             columns=columns,
             executor=executor,
             threads=threads,
-            adjust=adjust,  # any text, until the scan has checked it
+            adjust=adjust,  # any text; the scan checks it
             exclude_suspect=exclude_suspect,
             min_history=min_history,  # likewise
             funnel=funnel,
             near=near or 0,
-            incremental=reused,
+            incremental=reuse,
         )
         if charts:
-            from marketsweep.output.charts.folder import make_folder  # before the answer is written
+            from marketsweep.output.charts.folder import (
+                make_folder,  # fails before the result is written
+            )
 
             refuse_store_file(charts / "index.html")
             make_folder(charts)
@@ -231,7 +233,7 @@ def scan(
             echo(f"marketsweep: {warning}", err=True)
         with output_file(output) as file:
             if format_ == "table":
-                # A terminal gets the first ones, unless so many are asked for.
+                # A terminal shows the first matches, unless --limit is given.
                 most = _ROWS if limit is None and file.isatty() else None
                 write_table(hits, market, file, adjust, most)
             else:
@@ -245,19 +247,19 @@ def scan(
     require_coverage(hits, min_coverage)
 
 
-def _incremental(
-    wanted: bool, always: str | None, max_age: str | None, sample: int | None
+def _incremental_options(
+    incremental: bool, always: str | None, max_age: str | None, sample: int | None
 ) -> Incremental | bool:
-    given = {"--always": always, "--max-age": max_age, "--audit-sample": sample}
-    alone = [option for option, value in given.items() if value is not None]
-    if not wanted:
-        if alone:
-            raise UsageError(f"{alone[0]} says how to reuse results: add --incremental")
+    options = {"--always": always, "--max-age": max_age, "--audit-sample": sample}
+    misplaced = [option for option, value in options.items() if value is not None]
+    if not incremental:
+        if misplaced:
+            raise UsageError(f"{misplaced[0]} says how to reuse results: add --incremental")
         return False
     from marketsweep.scan.incremental.run import MAX_AGE, SAMPLE, Incremental
 
     return Incremental(
-        always=listed(always) if always else (),
+        always=read_symbols(always) if always else (),
         max_age=MAX_AGE if max_age is None else _seconds(max_age),
         sample=SAMPLE if sample is None else sample,
     )
@@ -278,14 +280,14 @@ def _seconds(text: str) -> float:
 def _draw(hits: Hits, market: Market, folder: Path, adjust: Adjust) -> None:
     from marketsweep.output.charts.folder import MAX_CHARTS, write_charts
 
-    drawn = min(len(hits), MAX_CHARTS)
+    count = min(len(hits), MAX_CHARTS)
     with (
         market.view() as view,
-        click.progressbar(length=drawn, label="drawing charts", file=sys.stderr) as bar,
+        click.progressbar(length=count, label="drawing charts", file=sys.stderr) as bar,
     ):
         index = write_charts(hits, view, folder, adjust, bar.update)
-    if not drawn:
+    if not count:
         echo(f"no match to draw; {index} says so", err=True)
         return
-    of = "all" if drawn == len(hits) else f"the first {drawn:,} of"
-    echo(f"charts of {of} {len(hits):,} matches: {index}", err=True)
+    which = "all" if count == len(hits) else f"the first {count:,} of"
+    echo(f"charts of {which} {len(hits):,} matches: {index}", err=True)

@@ -1,4 +1,4 @@
-"""`marketsweep signals`: what a scan finds as of every session of a year, or of any time."""
+"""`marketsweep signals`: find the matches as of every session of a year, or of any period."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def signals(
 
     check_format(format_, output)
     with open_market(data_folder(data)) as market, progress_line("scanning", "hits") as progress:
-        found = market.signals(
+        result = market.signals(
             condition,
             since=date_of(since),
             until=date_of(until),
@@ -111,8 +111,8 @@ def signals(
             columns=columns,
             executor=executor,
             threads=threads,
-            adjust=adjust,  # any text, until it is checked
+            adjust=adjust,  # any text; checked by the call
             exclude_suspect=exclude_suspect,
             progress=progress,
         )
-    write_answer(found, found.timing.total, format_, output, signals_report, csv_safe)
+    write_answer(result, result.timing.total, format_, output, signals_report, csv_safe)

@@ -1,4 +1,4 @@
-"""`marketsweep status`: what is stored, and what is doubtful or damaged."""
+"""`marketsweep status`: show what is stored, and what is doubtful or damaged."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def status(
     if symbol is not None:
         raise UsageError("--symbol goes with --quality")
     with Store.open(data_folder(data)) as store:
-        found = read_status(store, verify=verify)
+        result = read_status(store, verify=verify)
     if as_json:
-        write_json(found.to_dict())
+        write_json(result.to_dict())
     else:
-        echo(status_report(found))
-    if found.damages:
+        echo(status_report(result))
+    if result.damages:
         raise StoreError(
-            f"{len(found.damages)} damages: run marketsweep repair, which keeps what is good"
+            f"{len(result.damages)} damages: run marketsweep repair, which keeps what is good"
         )
 
 
@@ -62,8 +62,8 @@ def _show_quality(folder: Path, symbol: str | None, as_json: bool) -> None:
     from marketsweep.store.store import Store
 
     with Store.open(folder) as store, progress_line("judging symbols") as progress:
-        found = read_quality(store, symbol, progress)
+        result = read_quality(store, symbol, progress)
     if as_json:
-        write_json(found.to_dict())
+        write_json(result.to_dict())
     else:
-        echo(quality_report(found))
+        echo(quality_report(result))

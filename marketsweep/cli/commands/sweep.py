@@ -1,4 +1,4 @@
-"""`marketsweep sweep`: for how many symbols each of thousands of variants of a condition holds."""
+"""`marketsweep sweep`: count the matches of thousands of variants of a condition."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT%]?"
 _NAMED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
 _RANGE = re.compile(rf"\s*({_NUMBER})\.\.({_NUMBER})(?:\.\.({_NUMBER}))?\s*")
 _LIST = re.compile(rf"\s*{_NUMBER}\s*(?:,\s*{_NUMBER}\s*)*")
-_MOST_VALUES = 1_000_000
+_MAX_VALUES = 1_000_000
 
 
 @click.command(cls=Scanning)
@@ -98,9 +98,9 @@ def sweep(
         raise UsageError(
             "--as-of is one session, --since and --until are many: give one or the other"
         )
-    values = _values(vary, taken=signature(Market.sweep).parameters)
+    values = _parse_variants(vary, reserved=signature(Market.sweep).parameters)
     with open_market(data_folder(data)) as market, progress_line("sweeping", "matches") as progress:
-        found = market.sweep(
+        result = market.sweep(
             condition,
             as_of=date_of(as_of),
             since=date_of(since),
@@ -110,48 +110,48 @@ def sweep(
             unknown=unknown,
             executor=executor,
             threads=threads,
-            adjust=adjust,  # any text, until it is checked
+            adjust=adjust,  # any text; checked by the call
             progress=progress,
             **values,
         )
-    write_answer(found, found.seconds, format_, output, sweep_report)
+    write_answer(result, result.seconds, format_, output, sweep_report)
 
 
-def _values(given: tuple[str, ...], taken: Container[str]) -> dict[str, list[float]]:
-    """The values of each name. Raises UsageError where they cannot be read."""
+def _parse_variants(texts: tuple[str, ...], reserved: Container[str]) -> dict[str, list[float]]:
+    """Return the values of each name. Raises UsageError if they cannot be parsed."""
     values: dict[str, list[float]] = {}
-    for text in given:
-        named = _NAMED.fullmatch(text)
-        if not named:
+    for text in texts:
+        match = _NAMED.fullmatch(text)
+        if not match:
             raise UsageError(f"--vary {text!r}: write a name and its values, as in n=5..30")
-        name, numbers = named.groups()
+        name, numbers = match.groups()
         if name in values:
             raise UsageError(f"--vary {name} is given twice: join its values, as in {name}=5,10,15")
-        if name in taken:
+        if name in reserved:
             raise UsageError(f"--vary {name} has a meaning of its own: choose another name")
-        values[name] = _numbers(name, numbers)
+        values[name] = _parse_numbers(name, numbers)
     return values
 
 
-def _numbers(name: str, text: str) -> list[float]:
-    """`5..30`, `20..200..20` or `10,14,21`; the last of a range is part of it."""
-    from decimal import Decimal  # ten steps of 0.1 are 1, and reach it
+def _parse_numbers(name: str, text: str) -> list[float]:
+    """Return the values of `5..30`, `20..200..20` or `10,14,21`; the end of a range is included."""
+    from decimal import Decimal  # exact: ten steps of 0.1 are 1
 
     from marketsweep.language.lexer import number_of
 
     if _LIST.fullmatch(text):
         return [number_of(number.strip()) for number in text.split(",")]
-    found = _RANGE.fullmatch(text)
-    if not found:
+    range_match = _RANGE.fullmatch(text)
+    if not range_match:
         raise UsageError(
             f"--vary {name}={text}: values are 5..30, 20..200..20 (every 20th) or 10,14,21"
         )
-    first, last, step = (Decimal(repr(number_of(number or "1"))) for number in found.groups())
+    first, last, step = (Decimal(repr(number_of(number or "1"))) for number in range_match.groups())
     if not all(number.is_finite() for number in (first, last, step)):
         raise UsageError(f"--vary {name}={text}: these are larger than any number that can be kept")
     if not step or (last - first) / step < 0:
         raise UsageError(f"--vary {name}={text}: {first} and steps of {step} never reach {last}")
     count = int((last - first) / step) + 1
-    if count > _MOST_VALUES:
+    if count > _MAX_VALUES:
         raise UsageError(f"--vary {name}={text}: these are {count:,} values, which are too many")
-    return [float(first + place * step) for place in range(count)]
+    return [float(first + i * step) for i in range(count)]

@@ -1,4 +1,4 @@
-"""`marketsweep sync`: fetch what is missing, or say what it would cost."""
+"""`marketsweep sync`: fetch what is missing, or show what it would cost."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from marketsweep.cli.commands._shared import (
     data_option,
     date_of,
     echo,
-    listed,
     progress_line,
+    read_symbols,
     universe_option,
     unknown_option,
     where_option,
@@ -114,11 +114,11 @@ def sync(
         *(provider, base_url, api_key, path, actions, symbols, calls_per_minute, concurrency),
         config=read_config(data_folder(data)),
     )
-    source.make()  # refuses what cannot be before a folder is made
+    source.make()  # raises for invalid options before a folder is created
     if keep_on and until:
         raise UsageError("--watch goes on and on: leave --until out")
-    chosen = None if only is None else listed(only)
-    in_any_case = () if always is None else listed(always)
+    only_symbols = None if only is None else read_symbols(only)
+    always_symbols = () if always is None else read_symbols(always)
     if again and since is None:
         raise UsageError("--again needs --since: from which session on to fetch again")
     if dry_run:
@@ -126,7 +126,7 @@ def sync(
             raise UsageError("--dry-run is for --provider files; --plan says what a sync costs")
         from marketsweep.ingest.dry_run import Part
 
-        part = Part(date_of(since), date_of(until), chosen)
+        part = Part(date_of(since), date_of(until), only_symbols)
         _show_dry_run(source.files(), part, as_json)
         return
     folder = data_folder(data)
@@ -140,17 +140,17 @@ def sync(
             source.make(),
             first,
             last,
-            symbols=chosen,
+            symbols=only_symbols,
             by_symbol=by_symbol,
             screen=screen,
             details=details,
-            always=in_any_case,
+            always=always_symbols,
             again=again,
         )
         _show_forecast(plan, as_json)
         return
 
-    def once() -> SyncReceipt:
+    def sync_once() -> SyncReceipt:
         with progress_line("fetching") as progress:
             receipt = run_sync(
                 store,
@@ -158,11 +158,11 @@ def sync(
                 date_of(since),
                 date_of(until),
                 progress,
-                symbols=chosen,
+                symbols=only_symbols,
                 by_symbol=by_symbol,
                 screen=screen,
                 details=details,
-                always=in_any_case,
+                always=always_symbols,
                 again=again,
             )
         _show_receipt(receipt, as_json)
@@ -172,9 +172,9 @@ def sync(
         if keep_on:
             from marketsweep.ingest.schedule import watch
 
-            watch(store, once, lambda said: echo(f"marketsweep: {said}", err=True))
+            watch(store, sync_once, lambda message: echo(f"marketsweep: {message}", err=True))
         else:
-            require_use(once())
+            require_use(sync_once())
 
 
 def _show_receipt(receipt: SyncReceipt, as_json: bool) -> None:
@@ -192,11 +192,11 @@ def _show_dry_run(source: FilesProvider, part: Part, as_json: bool) -> None:
     from marketsweep.cli.reports.text import dry_run_report
     from marketsweep.ingest.dry_run import dry_run
 
-    found = dry_run(source, part)
+    result = dry_run(source, part)
     if as_json:
-        write_json(found.to_dict())
+        write_json(result.to_dict())
     else:
-        echo(dry_run_report(found))
+        echo(dry_run_report(result))
 
 
 def _show_forecast(plan: Forecast, as_json: bool) -> None:

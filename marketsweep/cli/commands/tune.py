@@ -1,4 +1,4 @@
-"""`marketsweep tune`: measure what connections and threads are worth, and keep the best."""
+"""`marketsweep tune`: measure useful numbers of connections and threads, and save the best."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def tune(
             make, limit = stack.enter_context(example_provider()), None
         elif provider == "massive":
             make = source
-            make(1)  # refuses what cannot be before anything is measured
+            make(1)  # raises for invalid options before anything is measured
         elif provider != "files":
             raise UsageError(f"unknown provider {provider!r}: choose massive or files")
         tuning = run_tune(folder, make, limit, lambda line: echo(line, err=True))
-    _keep(folder, tuning.to_dict(), tuning.chosen, report(tuning), as_json)
+    _save(folder, tuning.to_dict(), tuning.chosen, report(tuning), as_json)
 
 
 def _tune_ray(folder: Path, address: str | None, as_json: bool) -> None:
@@ -93,18 +93,18 @@ def _tune_ray(folder: Path, address: str | None, as_json: bool) -> None:
     from marketsweep.engine.executors.options import Ray
 
     tuning = tune_ray(folder, Ray(address), lambda line: echo(line, err=True))
-    _keep(folder, tuning.to_dict(), tuning.chosen, report(tuning), as_json)
+    _save(folder, tuning.to_dict(), tuning.chosen, report(tuning), as_json)
 
 
-def _keep(
-    folder: Path, facts: dict[str, Any], chosen: dict[Key, int], shown: str, as_json: bool
+def _save(
+    folder: Path, measurements: dict[str, Any], chosen: dict[Key, int], text: str, as_json: bool
 ) -> None:
-    from marketsweep.cli.tune import kept
+    from marketsweep.cli.tune import saved_text
     from marketsweep.core.settings import write_config
 
-    # Shown first: it is as true where the folder cannot be written to.
+    # Shown first, as it is valid even if the folder cannot be written.
     if as_json:
-        write_json(facts)
+        write_json(measurements)
     else:
-        echo(shown)
-    echo(kept(write_config(folder, chosen), chosen), err=as_json)
+        echo(text)
+    echo(saved_text(write_config(folder, chosen), chosen), err=as_json)

@@ -1,4 +1,4 @@
-"""`marketsweep universe`: named universes, and the kept low-volume list."""
+"""`marketsweep universe`: show named universes, and edit the low-volume list."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from marketsweep.cli.commands._shared import data_option, echo, json_option, listed, write_json
+from marketsweep.cli.commands._shared import (
+    data_option,
+    echo,
+    json_option,
+    read_symbols,
+    write_json,
+)
 
 _expires_option = click.option(
     "--expires", metavar="30d|DATE", help="End of your entry. Default: never."
@@ -49,12 +55,12 @@ def show(data: Path | None, as_json: bool) -> None:
     folder = data_folder(data)
     with Store.open(folder) as store, store.snapshot() as snapshot:
         universes, lines, day = read_universes(folder), snapshot.low_volume(), snapshot.newest
-    for said in universes.faulty.values():
-        echo(f"marketsweep: {said}", err=True)
+    for error in universes.faulty.values():
+        echo(f"marketsweep: {error}", err=True)
     if as_json:
         write_json(
             {
-                "universes": {name: one.parts for name, one in universes.screens.items()},
+                "universes": {name: screen.parts for name, screen in universes.screens.items()},
                 "faulty": universes.faulty,
                 "session": day and str(day),
                 "low_volume": [to_dict(line, day) for line in lines],
@@ -98,13 +104,13 @@ def rebuild(
     from marketsweep.universe.low_volume import rebuild as rebuild_list
     from marketsweep.universe.named import dollars
 
-    least = dollars(min_dollar_volume)
+    floor = dollars(min_dollar_volume)
     with Store.open(data_folder(data)) as store:
-        done = rebuild_list(store, least, sessions, expires)
+        rebuilt = rebuild_list(store, floor, sessions, expires)
     if as_json:
-        write_json(done.to_dict())
+        write_json(rebuilt.to_dict())
     else:
-        echo(rebuilt_report(done))
+        echo(rebuilt_report(rebuilt))
 
 
 @universe.command()
@@ -119,7 +125,7 @@ def exclude(symbols: tuple[str, ...], expires: str | None, data: Path | None) ->
       marketsweep universe exclude TVIX UVXY
       marketsweep universe exclude @never.txt --expires 90d
     """
-    _put_word(symbols, expires, data, out=True)
+    _set_override(symbols, expires, data, out=True)
 
 
 @universe.command()
@@ -134,17 +140,17 @@ def include(symbols: tuple[str, ...], expires: str | None, data: Path | None) ->
       marketsweep universe include BRK.A
       marketsweep universe include @watchlist.txt --expires 2027-01-31
     """
-    _put_word(symbols, expires, data, out=False)
+    _set_override(symbols, expires, data, out=False)
 
 
-def _put_word(
+def _set_override(
     symbols: tuple[str, ...], expires: str | None, data: Path | None, *, out: bool
 ) -> None:
     from marketsweep.market import data_folder
     from marketsweep.store.store import Store
     from marketsweep.universe.low_volume import set_override
 
-    given = list(dict.fromkeys(symbol for text in symbols for symbol in listed(text)))
+    chosen = list(dict.fromkeys(symbol for text in symbols for symbol in read_symbols(text)))
     with Store.open(data_folder(data)) as store:
-        said = set_override(store, given, expires, out=out)
-        echo(f"{said}; data version {store.version()}")
+        message = set_override(store, chosen, expires, out=out)
+        echo(f"{message}; data version {store.version()}")

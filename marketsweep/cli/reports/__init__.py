@@ -1,1 +1,1 @@
-"""What people read: receipts, status, quality, universes. Plain text, no colour."""
+"""Texts for people: receipts, status, quality, universes. Plain text without colour."""

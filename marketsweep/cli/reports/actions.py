@@ -1,4 +1,4 @@
-"""What people read of told splits and dividends: those that count otherwise, or not at all."""
+"""Report splits and dividends that are not applied as reported, and doubtful renames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from marketsweep.store.status import Status
 
 _SHOWN: Final = 3
-"""Examples that are named."""
+"""The number of examples named."""
 
 _HEADS: Final = {
     Verdict.CONTRADICTED: "not applied: the price does not show it",
@@ -28,59 +28,63 @@ _HEADS: Final = {
     Verdict.NEAR: "applied, though an equal one is told a few sessions before",
     Verdict.UNPLACED: "not applied: no company with bars fits",
 }
-"""What becomes of actions, the most serious first."""
+"""Headings of the verdicts, the most serious first."""
 
 
 def sync_lines(receipt: SyncReceipt) -> Iterator[str]:
-    """What is new of actions and renames after a sync."""
+    """Yield the lines about new actions and renames after a sync."""
     for verdict, head in _HEADS.items():
-        some = [one for one in receipt.actions if one["verdict"] == verdict.value]
-        if some:
-            yield f"  {len(some):,} actions {head}: {_named([_told(one) for one in some])}"
+        actions = [row for row in receipt.actions if row["verdict"] == verdict.value]
+        if actions:
+            yield f"  {len(actions):,} actions {head}: {_some([_row_text(row) for row in actions])}"
     if receipt.unusable:
-        told = [
-            f"{o['symbol']} {o['ex_date']} {o['told']} ({o['reason']})" for o in receipt.unusable
+        texts = [
+            f"{row['symbol']} {row['ex_date']} {row['told']} ({row['reason']})"
+            for row in receipt.unusable
         ]
-        yield f"  {len(receipt.unusable):,} actions cannot be used: {_named(told)}"
-    by_bars = [one for one in receipt.renames if one["rule"] != "as told"]
+        yield f"  {len(receipt.unusable):,} actions cannot be used: {_some(texts)}"
+    by_bars = [row for row in receipt.renames if row["rule"] != "as told"]
     if receipt.renames:
-        told = [f"{o['symbol']}, {o['before']} until {o['first']}, {o['rule']}" for o in by_bars]
-        shown = f", {len(by_bars):,} on a day worked out: {_named(told)}" if by_bars else ""
+        texts = [
+            f"{row['symbol']}, {row['before']} until {row['first']}, {row['rule']}"
+            for row in by_bars
+        ]
+        shown = f", {len(by_bars):,} on a day worked out: {_some(texts)}" if by_bars else ""
         s = "" if len(receipt.renames) == 1 else "s"
         yield f"  {len(receipt.renames):,} rename{s}{shown}"
     if receipt.doubtful_tickers:
-        yield _doubts([_doubt(**doubt) for doubt in receipt.doubtful_tickers])
+        yield _doubts_line([_doubt_text(**doubt) for doubt in receipt.doubtful_tickers])
 
 
-def _doubts(told: Sequence[str]) -> str:
-    return f"  {len(told):,} doubtful ticker{'' if len(told) == 1 else 's'}: {_named(told)}"
+def _doubts_line(texts: Sequence[str]) -> str:
+    return f"  {len(texts):,} doubtful ticker{'' if len(texts) == 1 else 's'}: {_some(texts)}"
 
 
-def _doubt(symbol: str, other: str, reason: str) -> str:
+def _doubt_text(symbol: str, other: str, reason: str) -> str:
     return f"{symbol}, {reason}" if symbol == other else f"{other} to {symbol}, {reason}"
 
 
 def aside_lines(put_aside: Sequence[Mapping[str, Any]], frozen: Sequence[dt.date]) -> Iterator[str]:
-    """The sessions that are asked for again, and those in which the market stands still."""
-    for one in put_aside[:_SHOWN]:
-        again = dt.datetime.fromisoformat(one["again"]).astimezone(NEW_YORK)
-        tries = f"{one['tries']:,} time{'s' * (one['tries'] != 1)}"
+    """Yield lines about sessions to fetch again, and those in which most prices do not change."""
+    for row in put_aside[:_SHOWN]:
+        again = dt.datetime.fromisoformat(row["again"]).astimezone(NEW_YORK)
+        tries = f"{row['tries']:,} time{'s' * (row['tries'] != 1)}"
         yield (
-            f"  put aside: {one['session']}, asked for {tries}, again after "
-            f"{again:%Y-%m-%d %H:%M} New York: {one['reason']}"
+            f"  put aside: {row['session']}, asked for {tries}, again after "
+            f"{again:%Y-%m-%d %H:%M} New York: {row['reason']}"
         )
     if put_aside:
         more = f"; {len(put_aside) - _SHOWN:,} more" if len(put_aside) > _SHOWN else ""
         first = put_aside[0]["session"]
         yield f"    to ask at once: marketsweep sync --again --since {first}{more}"
-    others = [str(day) for day in frozen if str(day) not in {one["session"] for one in put_aside}]
+    others = [str(day) for day in frozen if str(day) not in {row["session"] for row in put_aside}]
     if others:
         s = "" if len(others) == 1 else "s"
-        yield f"  most of the market stands still in {len(others):,} session{s}: {_named(others)}"
+        yield f"  most of the market stands still in {len(others):,} session{s}: {_some(others)}"
 
 
 def status_lines(status: Status) -> Iterator[str]:
-    """What becomes of stored actions and renames that do not count just as they are told."""
+    """Yield the lines about stored actions and renames that are not applied as reported."""
     for missing in status.missing_actions:
         yield (
             f"  {missing.kind}s from {missing.since} to {missing.until} are not known: "
@@ -91,32 +95,35 @@ def status_lines(status: Status) -> Iterator[str]:
             f"  the list of tickers could not be had: {status.not_listed}; renames may not be known"
         )
     for verdict, head in _HEADS.items():
-        some = [one for one in status.rulings if one.verdict is verdict]
-        if some:
-            yield f"  {_count(some)} {head}: {_named([ruling_words(one) for one in some])}"
+        rulings = [ruling for ruling in status.rulings if ruling.verdict is verdict]
+        if rulings:
+            yield f"  {_counted(rulings)} {head}: {_some([ruling_words(row) for row in rulings])}"
     if status.unusable:
-        told = [f"{o.symbol} {o.ex_date}: {o.told}: {o.reason}" for o in status.unusable]
-        yield f"  {_count(told)} that cannot be used: {_named(told)}"
+        texts = [
+            f"{action.symbol} {action.ex_date}: {action.told}: {action.reason}"
+            for action in status.unusable
+        ]
+        yield f"  {_counted(texts)} that cannot be used: {_some(texts)}"
     if status.doubts:
-        yield _doubts([_doubt(*doubt) for doubt in status.doubts])
+        yield _doubts_line([_doubt_text(*doubt) for doubt in status.doubts])
 
 
 def ruling_words(ruling: Ruling) -> str:
-    """A told action and what the ruling rests on."""
+    """Return a reported action with the evidence of its ruling."""
     return f"{ruling.said} ({ruling.evidence})"
 
 
-def _told(one: Mapping[str, Any]) -> str:
-    if one["kind"] == "split":
-        said = f"split {one['other']:g}-for-{one['value']:g}"
+def _row_text(row: Mapping[str, Any]) -> str:
+    if row["kind"] == "split":
+        action = f"split {row['other']:g}-for-{row['value']:g}"
     else:
-        said = f"dividend {one['value']:g}"
-    return f"{one['symbol']} {one['ex_date']} {said} ({one['evidence']})"
+        action = f"dividend {row['value']:g}"
+    return f"{row['symbol']} {row['ex_date']} {action} ({row['evidence']})"
 
 
-def _count(actions: Sequence[object]) -> str:
+def _counted(actions: Sequence[object]) -> str:
     return f"{len(actions):,} action{'' if len(actions) == 1 else 's'}"
 
 
-def _named(texts: Sequence[str]) -> str:
+def _some(texts: Sequence[str]) -> str:
     return some_of(texts, _SHOWN, between="; ", last=", and")

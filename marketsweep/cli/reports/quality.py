@@ -1,4 +1,4 @@
-"""What people read of a store's quality, and of its actions. Plain text, no colour."""
+"""Report suspicious bars and corporate actions as plain text."""
 
 from __future__ import annotations
 
@@ -13,56 +13,58 @@ if TYPE_CHECKING:
     from marketsweep.quality.rules import Flag
 
 _SHOWN: Final = 3
-"""Flags of each rule that are shown for the whole market: the most recent ones."""
+"""The number of flags shown of each rule for the whole market: the most recent ones."""
 
 
 def quality_report(quality: Quality) -> str:
-    """What is suspicious: the rules with their newest findings; all of them of a single symbol."""
+    """Return the rules with their newest flags; for a single symbol, all of its flags."""
     if quality.last is None:
         return f"{quality.path}: no session is stored yet: run marketsweep sync"
-    most = None if quality.symbol else _SHOWN
-    whose = quality.symbol or f"{quality.symbols:,} symbols"
-    lines = [f"{quality.path}: {whose} up to {quality.last}, data version {quality.version}"]
+    shown = None if quality.symbol else _SHOWN
+    scope = quality.symbol or f"{quality.symbols:,} symbols"
+    lines = [f"{quality.path}: {scope} up to {quality.last}, data version {quality.version}"]
     for rule in RULES:
         flags = [flag for flag in quality.flags if flag.rule == rule.name]
         symbols = len({flag.symbol for flag in flags})
         if flags:
-            within = "" if quality.symbol else f" in {symbols:,} symbols"
-            lines.append(f"  {rule.name}{'*' if rule.excludes else ''}: {len(flags):,}{within}")
-        newest = sorted(flags, key=lambda flag: flag.last, reverse=True)[:most]
-        lines += [f"    {_flag(flag)}" for flag in newest]
-    found = {flag.rule for flag in quality.flags}
-    lines.append(f"  none: {', '.join(rule.name for rule in RULES if rule.name not in found)}")
-    lines.append(f"  thin sessions: {len(quality.thin):,}{_listed(map(str, quality.thin))}")
-    aside = [f"{row.symbol} {row.session} {row.reason}" for row in reversed(quality.set_aside)]
-    lines.append(f"  rows set aside: {len(quality.set_aside):,}{_listed(aside)}")
-    if found:
+            in_symbols = "" if quality.symbol else f" in {symbols:,} symbols"
+            lines.append(f"  {rule.name}{'*' if rule.excludes else ''}: {len(flags):,}{in_symbols}")
+        newest = sorted(flags, key=lambda flag: flag.last, reverse=True)[:shown]
+        lines += [f"    {_flag_text(flag)}" for flag in newest]
+    broken_rules = {flag.rule for flag in quality.flags}
+    lines.append(
+        f"  none: {', '.join(rule.name for rule in RULES if rule.name not in broken_rules)}"
+    )
+    lines.append(f"  thin sessions: {len(quality.thin):,}{_examples(map(str, quality.thin))}")
+    set_aside = [f"{row.symbol} {row.session} {row.reason}" for row in reversed(quality.set_aside)]
+    lines.append(f"  rows set aside: {len(quality.set_aside):,}{_examples(set_aside)}")
+    if broken_rules:
         lines.append("  * left out by scan --exclude-suspect where a condition looks at such bars")
-    if most is not None:
+    if shown is not None:
         lines.append("  the newest of each: --json has all, --symbol SYMBOL those of one symbol")
     return "\n".join(lines)
 
 
 def actions_report(entries: Sequence[Entry]) -> str:
-    """Splits and dividends as a table, a line each."""
+    """Return splits and dividends as a table, one line each."""
     if not entries:
         return "no splits and no dividends"
     width = max(len(entry.symbol) for entry in entries)
-    wide = max(len(entry.action) for entry in entries)
+    action_width = max(len(entry.action) for entry in entries)
     return "\n".join(
-        f"{entry.symbol:<{width}}  {entry.ex_date}  {entry.action:<{wide}}  {entry.by}"
+        f"{entry.symbol:<{width}}  {entry.ex_date}  {entry.action:<{action_width}}  {entry.by}"
         + (f", instead of {entry.instead_of}" if entry.instead_of else "")
         + (f"; {entry.ruling}" if entry.ruling else "")
         for entry in entries
     )
 
 
-def _flag(flag: Flag) -> str:
+def _flag_text(flag: Flag) -> str:
     days = f"{flag.first}" if flag.first == flag.last else f"{flag.first} to {flag.last}"
     return f"{flag.symbol} {days}: {flag.evidence}"
 
 
-def _listed(items: Sequence[str] | map[str]) -> str:
+def _examples(items: Sequence[str] | map[str]) -> str:
     shown = list(items)
     if not shown:
         return ""

@@ -1,4 +1,4 @@
-"""What people read: receipts, status, indicators, progress. Plain text, no colour."""
+"""Report receipts, status, indicators and progress as plain text."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from marketsweep.studies.signals_result import Signals
     from marketsweep.studies.sweep_result import Sweep
 
-_FIRST: Final = 5
-"""Hits of a session that are named."""
+_SHOWN: Final = 5
+"""The number of hits of a session that are named."""
 
 
 def receipt_report(hits: Hits) -> str:
-    """The coverage receipt of a scan."""
+    """Return the coverage receipt of a scan."""
     coverage, timing = hits.coverage, hits.timing
     lines = [
         f"{hits.counted} as of {hits.as_of:%a %Y-%m-%d}",
         f"  expected {coverage.expected:,} symbols, evaluated {coverage.evaluated:,}, "
         f"coverage {coverage.share:.1%}",
         *([f"  not evaluated: {skipped}"] if (skipped := "; ".join(_skipped(coverage))) else []),
-        *_settling(coverage),
-        *_funnel(coverage.funnel),
+        *_settling_line(coverage),
+        *_funnel_lines(coverage.funnel),
         *([f"  incremental: {hits.reuse}"] if hits.reuse else []),
         *([f"  ray: {hits.distribution}"] if hits.distribution else []),
         f"  data version {hits.data_version}; load {_ms(timing.load)}, evaluate "
@@ -52,22 +52,24 @@ def receipt_report(hits: Hits) -> str:
 
 
 def _skipped(coverage: Coverage) -> Iterator[str]:
-    """The symbols that were not evaluated, by reason."""
-    left = coverage.excluded
-    if left.prescreen or coverage.unknown:
-        whose = "with unknown facts, which are kept" if coverage.unknown_kept else "unknown facts"
-        unknown = f" ({coverage.unknown:,} {whose})" if coverage.unknown else ""
-        yield f"{left.prescreen:,} filtered out by the pre-screen{unknown}"
-    if left.stale:
-        yield f"{left.stale:,} without a bar in this session{_examples(coverage.stale_symbols)}"
-    if left.short_history:
-        yield f"{left.short_history:,} with fewer than the {coverage.bars_needed:,} bars needed"
-    if left.suspect:
-        yield f"{left.suspect:,} suspicious{_examples(coverage.suspect_symbols)}"
+    """Yield the numbers of symbols that were not evaluated, by reason."""
+    excluded = coverage.excluded
+    if excluded.prescreen or coverage.unknown:
+        description = (
+            "with unknown facts, which are kept" if coverage.unknown_kept else "unknown facts"
+        )
+        unknown = f" ({coverage.unknown:,} {description})" if coverage.unknown else ""
+        yield f"{excluded.prescreen:,} filtered out by the pre-screen{unknown}"
+    if excluded.stale:
+        yield f"{excluded.stale:,} without a bar in this session{_examples(coverage.stale_symbols)}"
+    if excluded.short_history:
+        yield f"{excluded.short_history:,} with fewer than the {coverage.bars_needed:,} bars needed"
+    if excluded.suspect:
+        yield f"{excluded.suspect:,} suspicious{_examples(coverage.suspect_symbols)}"
 
 
-def _settling(coverage: Coverage) -> Iterator[str]:
-    """How many symbols have too few bars for recursions to settle."""
+def _settling_line(coverage: Coverage) -> Iterator[str]:
+    """Yield how many symbols have too few bars for recursions to settle."""
     if coverage.unsettled:
         yield (
             f"  not settled: {coverage.unsettled:,} with fewer than {coverage.settled_bars} bars; "
@@ -75,8 +77,8 @@ def _settling(coverage: Coverage) -> Iterator[str]:
         )
 
 
-def _funnel(clauses: Sequence[Clause]) -> Iterator[str]:
-    """What each part of the pre-screen left out of what the parts before it had left."""
+def _funnel_lines(clauses: Sequence[Clause]) -> Iterator[str]:
+    """Yield what each clause of the pre-screen excluded."""
     if not clauses:
         return
     width = max(len(clause.text) for clause in clauses)
@@ -87,36 +89,36 @@ def _funnel(clauses: Sequence[Clause]) -> Iterator[str]:
 
 
 def sync_report(receipt: SyncReceipt) -> str:
-    """What a sync did and cost."""
+    """Return what a sync did and cost."""
     usage = receipt.usage
     behind = receipt.sessions_behind
-    late = f", {behind_today(behind)}" if behind else ""
+    lag = f", {behind_today(behind)}" if behind else ""
     lines = [
-        f"{receipt.provider}: {receipt.first} to {receipt.last}, fetched {_fetched(receipt)}{late}",
+        f"{receipt.provider}: {receipt.first} to {receipt.last}, fetched {_fetched(receipt)}{lag}",
         f"  bars: {receipt.new:,} new, {receipt.revised:,} revised, "
-        f"{receipt.unchanged:,} unchanged{_set_aside(receipt.set_aside)}",
+        f"{receipt.unchanged:,} unchanged{_set_aside_text(receipt.set_aside)}",
         f"  {receipt.splits:,} splits, {receipt.dividends:,} dividends, "
         f"{receipt.listings:,} listings",
-        f"  {usage.calls:,} calls ({receipt.avoided:,} avoided{_saved(receipt)}), "
+        f"  {usage.calls:,} calls ({receipt.avoided:,} avoided{_saved_text(receipt)}), "
         f"{usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, "
         f"{usage.waited_s:.1f} s waited for the plan's limit, {receipt.seconds:.2f} s in all",
         *sync_lines(receipt),
-        *_funnel(receipt.funnel),
+        *_funnel_lines(receipt.funnel),
     ]
     if receipt.revisions:
-        shown = [_changed(one) for one in receipt.revisions]
-        lines.append(f"  revised: {', '.join(shown[:3])}{', ...' if receipt.revised > 3 else ''}")
+        texts = [_revision_text(record) for record in receipt.revisions]
+        lines.append(f"  revised: {', '.join(texts[:3])}{', ...' if receipt.revised > 3 else ''}")
     if receipt.contradicted:
-        shown = [_changed(one) for one in receipt.contradicted]
+        texts = [_revision_text(record) for record in receipt.contradicted]
         lines.append(
             "  rows that contradict each other, the last of which counts: "
-            f"{some_of(shown, 3, between='; ')}"
+            f"{some_of(texts, 3, between='; ')}"
         )
     lines += aside_lines(receipt.put_aside, receipt.frozen)
     lines += [
-        f"  could not be had: {one['of']}, {one['reason']}"
-        for one in receipt.unavailable[:_FIRST]
-        if one["of"] not in {aside["session"] for aside in receipt.put_aside}
+        f"  could not be had: {record['of']}, {record['reason']}"
+        for record in receipt.unavailable[:_SHOWN]
+        if record["of"] not in {aside["session"] for aside in receipt.put_aside}
     ]
     if receipt.empty:
         lines.append(
@@ -131,19 +133,19 @@ def sync_report(receipt: SyncReceipt) -> str:
     return "\n".join(lines)
 
 
-def _saved(receipt: SyncReceipt) -> str:
-    by = _saved_by(receipt)
-    return f", {receipt.saved:,} saved {by}" if by else ""
+def _saved_text(receipt: SyncReceipt) -> str:
+    reasons = _saved_by(receipt)
+    return f", {receipt.saved:,} saved {reasons}" if reasons else ""
 
 
-def _saved_by(of: SyncReceipt | Forecast) -> str:
-    left_out = {"pre-screen": of.prescreened, "low-volume list": of.low_volume}
-    named = [f"by the {name}: {count:,} symbols" for name, count in left_out.items() if count]
+def _saved_by(source: SyncReceipt | Forecast) -> str:
+    excluded = {"pre-screen": source.prescreened, "low-volume list": source.low_volume}
+    named = [f"by the {name}: {count:,} symbols" for name, count in excluded.items() if count]
     return ", ".join(named)
 
 
-def _changed(revision: Mapping[str, Any]) -> str:
-    """What of a bar is different, as `AAPL 2016-06-01 volume 1,000 -> 1,200`."""
+def _revision_text(revision: Mapping[str, Any]) -> str:
+    """Return the changed fields of a bar, as `AAPL 2016-06-01 volume 1,000 -> 1,200`."""
     old, new = revision["old"], revision["new"]
     fields = [
         f"{name} {old[name]:,.10g} -> {new[name]:,.10g}" for name in old if old[name] != new[name]
@@ -154,17 +156,17 @@ def _changed(revision: Mapping[str, Any]) -> str:
 def _fetched(receipt: SyncReceipt) -> str:
     if not receipt.symbols_wanted:
         return f"{receipt.fetched:,} of {receipt.wanted:,} sessions"
-    still = f", {receipt.untraded:,} were not traded" if receipt.untraded else ""
-    return f"{receipt.symbols_fetched:,} of {receipt.symbols_wanted:,} symbols{still}"
+    untraded = f", {receipt.untraded:,} were not traded" if receipt.untraded else ""
+    return f"{receipt.symbols_fetched:,} of {receipt.symbols_wanted:,} symbols{untraded}"
 
 
-def dry_run_report(found: DryRun) -> str:
-    """What was understood of files, and what of it would be stored."""
+def dry_run_report(run: DryRun) -> str:
+    """Return how files were understood, and what would be stored of them."""
     lines: list[str] = []
-    for reading in found.readings[:_FIRST]:
+    for reading in run.readings[:_SHOWN]:
         columns = ", ".join(
-            f"{ours} from {theirs}{' (a check only)' if ours == 'adj_close' else ''}"
-            for ours, theirs in reading.columns.items()
+            f"{field} from {column}{' (a check only)' if field == 'adj_close' else ''}"
+            for field, column in reading.columns.items()
         )
         lines += [
             f"{reading.path}: {reading.kind}; {reading.layout}; {_number_of(reading.rows, 'row')}",
@@ -173,37 +175,37 @@ def dry_run_report(found: DryRun) -> str:
             *([f"  dates: {reading.dates}"] if reading.dates else []),
             *(["  numbers: with a decimal comma"] if reading.decimal == "," else []),
         ]
-    if len(found.readings) > _FIRST:
-        lines.append(f"and {len(found.readings) - _FIRST:,} more files")
-    lines += [f"note: {note}" for note in found.notes]
-    if found.bars:
+    if len(run.readings) > _SHOWN:
+        lines.append(f"and {len(run.readings) - _SHOWN:,} more files")
+    lines += [f"note: {note}" for note in run.notes]
+    if run.bars:
         lines.append(
-            f"would store {_number_of(found.bars, 'bar')} of {_number_of(found.symbols, 'symbol')} "
-            f"in {_number_of(found.sessions, 'session')}, {found.first} to {found.last}"
+            f"would store {_number_of(run.bars, 'bar')} of {_number_of(run.symbols, 'symbol')} "
+            f"in {_number_of(run.sessions, 'session')}, {run.first} to {run.last}"
         )
-    lines += [f"  {_row(row)}" for row in found.rows]
-    if found.set_aside:
-        lines.append(f"would set aside: {_counted(found.set_aside)}")
-        lines += [f"  {_row(row)}: {row.reason}" for row in found.examples]
+    lines += [f"  {_row_text(row)}" for row in run.rows]
+    if run.set_aside:
+        lines.append(f"would set aside: {_counts_text(run.set_aside)}")
+        lines += [f"  {_row_text(row)}: {row.reason}" for row in run.examples]
     lines.append(
-        f"{_number_of(found.splits, 'split')}, {_number_of(found.dividends, 'dividend')}, "
-        f"{_number_of(found.listings, 'listing')}"
+        f"{_number_of(run.splits, 'split')}, {_number_of(run.dividends, 'dividend')}, "
+        f"{_number_of(run.listings, 'listing')}"
     )
-    if found.unusable:
-        lines.append(f"{_number_of(len(found.unusable), 'action')} cannot be used:")
+    if run.unusable:
+        lines.append(f"{_number_of(len(run.unusable), 'action')} cannot be used:")
         lines += [
-            f"  {one.symbol} {one.ex_date} {one.told}: {one.reason}"
-            for one in found.unusable[:_FIRST]
+            f"  {action.symbol} {action.ex_date} {action.told}: {action.reason}"
+            for action in run.unusable[:_SHOWN]
         ]
     lines.append("nothing was stored: leave --dry-run out to store it")
     return "\n".join(lines)
 
 
-def _number_of(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _number_of(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _row(row: Row) -> str:
+def _row_text(row: Row) -> str:
     values = "  ".join(
         f"{name} {value:,.10g}" for name, value in zip(FIELDS, row.values, strict=True)
     )
@@ -211,7 +213,7 @@ def _row(row: Row) -> str:
 
 
 def forecast_report(plan: Forecast) -> str:
-    """What a sync would cost."""
+    """Return what a sync would cost."""
     lines = [
         f"{plan.provider}: {plan.first} to {plan.last}, {_to_fetch(plan)} to fetch, "
         f"{plan.stored:,} sessions stored",
@@ -220,21 +222,21 @@ def forecast_report(plan: Forecast) -> str:
         return "\n".join([*lines, "  no call: everything is in the files"])
     others = "".join(f"; {name} it would be {n:,} calls" for name, n in plan.others.items() if n)
     by_kind = ", ".join(
-        f"{count:,} {_KINDS[what][count != 1]}" for what, count in plan.calls.items()
+        f"{count:,} {_KINDS[kind][count != 1]}" for kind, count in plan.calls.items()
     )
-    about = "" if plan.counted else "about "
+    approximately = "" if plan.counted else "about "
     lines += [
         f"  route: {plan.route}{others}",
-        f"  calls: {about}{plan.total:,}: {by_kind}",
+        f"  calls: {approximately}{plan.total:,}: {by_kind}",
         f"  received: about {plan.bytes / 1e6:,.1f} MB of prices",
         f"  time: {_plan_time(plan)}",
         "  it may be interrupted at any time, and goes on where it stopped",
     ]
-    if by := _saved_by(plan):
-        lines.insert(3, f"  saved: {plan.saved:,} calls, {by}")
+    if reasons := _saved_by(plan):
+        lines.insert(3, f"  saved: {plan.saved:,} calls, {reasons}")
     if plan.screens_later:
         lines.append("  the pre-screen waits for reference data: it will save some of these calls")
-    lines += _funnel(plan.funnel)
+    lines += _funnel_lines(plan.funnel)
     if plan.beyond_free:
         lines.append(
             f"  a free plan goes two years back: {plan.beyond_free:,} of the sessions are older"
@@ -275,7 +277,7 @@ def _duration(seconds: float) -> str:
 
 
 def demo_report(result: DemoResult, data: Path) -> str:
-    """The seconds of each stage against the target, and what to try next on the folder."""
+    """Return the seconds of each stage against the target, and what to try next."""
     from marketsweep.cli.demo import TARGET_S
 
     usage = result.sync.usage
@@ -293,7 +295,7 @@ def demo_report(result: DemoResult, data: Path) -> str:
 
 
 def status_report(status: Status) -> str:
-    """What is stored, with its gaps and faults."""
+    """Return what is stored, with its gaps and errors."""
     counts = status.counts
     if not counts.sessions:
         return f"{status.path}: no session is stored yet: run marketsweep sync"
@@ -308,10 +310,10 @@ def status_report(status: Status) -> str:
         f"  gaps: {len(status.missing):,} sessions missing{_examples(status.missing)}; "
         f"{len(status.thin):,} thin{_examples(status.thin)}; "
         f"{len(status.partial):,} of single symbols{_examples(status.partial)}",
-        *aside_lines([one.to_dict() for one in status.put_aside], status.frozen),
+        *aside_lines([session.to_dict() for session in status.put_aside], status.frozen),
         *status_lines(status),
-        f"  doubtful bars, kept: {_counted(counts.quality)}",
-        f"  rows set aside: {_counted(counts.set_aside)}",
+        f"  doubtful bars, kept: {_counts_text(counts.quality)}",
+        f"  rows set aside: {_counts_text(counts.set_aside)}",
         f"  integrity: {_integrity(status)}",
     ]
     return "\n".join(lines + [f"  DAMAGE {damage}" for damage in status.damages])
@@ -326,15 +328,20 @@ def _integrity(status: Status) -> str:
 
 
 def clauses_report(hits: Hits) -> str:
-    """Return the symbols that pass each clause and the near misses, where these were asked for."""
+    """Return the symbols that pass each clause and the near misses, if requested."""
     lines = []
     if hits.funnel:
         rows = [("clause", "alone", "so far", "unsettled")]
         rows += [
-            (one.clause, f"{one.alone:,}", f"{one.together:,}", f"{one.unsettled:,}")
-            for one in hits.funnel
+            (
+                clause_count.clause,
+                f"{clause_count.alone:,}",
+                f"{clause_count.together:,}",
+                f"{clause_count.unsettled:,}",
+            )
+            for clause_count in hits.funnel
         ]
-        shown = 4 if any(one.unsettled for one in hits.funnel) else 3
+        shown = 4 if any(clause_count.unsettled for clause_count in hits.funnel) else 3
         width, *widths = (max(6, *map(len, column)) for column in zip(*rows, strict=True))
         lines.append("")
         for clause, *counts in rows:
@@ -345,44 +352,44 @@ def clauses_report(hits: Hits) -> str:
         lines += ["", "near: one clause fails"]
         for miss in hits.near:
             marks = "~" * miss.unsettled + "!" * bool(miss.suspicious)
-            away = f"{miss.distance:>8.2%} away"
-            lines.append(f"{miss.symbol:<{width}}  {away}{marks:<2}{miss.clause}")
+            distance = f"{miss.distance:>8.2%} away"
+            lines.append(f"{miss.symbol:<{width}}  {distance}{marks:<2}{miss.clause}")
         if any(miss.unsettled for miss in hits.near):
             lines.append("~ too few bars to have settled")
         suspicious = {miss.symbol: miss.suspicious for miss in hits.near if miss.suspicious}
         if suspicious:
-            named = (f"{symbol} ({rules})" for symbol, rules in suspicious.items())
-            lines.append(f"! suspicious bars: {', '.join(named)}")
+            texts = (f"{symbol} ({rules})" for symbol, rules in suspicious.items())
+            lines.append(f"! suspicious bars: {', '.join(texts)}")
     return "".join(f"{line}\n" for line in lines)
 
 
-def signals_report(found: Signals) -> str:
-    """A line a session: hits, whom they were looked for among, and the first of them."""
+def signals_report(result: Signals) -> str:
+    """Return a line per session: hits, evaluated and expected symbols, and the first hits."""
     lines = [f"{'session':<10}  {'hits':>6}  {'evaluated':>9}  {'expected':>8}  first"]
-    place = 0
-    for one in found.sessions:
-        first = [_marked(found, hit) for hit in range(place, place + min(one.matches, _FIRST))]
-        more = ", ..." if one.matches > _FIRST else ""
+    start = 0
+    for row in result.sessions:
+        first = [_hit_text(result, hit) for hit in range(start, start + min(row.matches, _SHOWN))]
+        more = ", ..." if row.matches > _SHOWN else ""
         lines.append(
-            f"{one.session}  {one.matches:>6,}  {one.evaluated:>9,}  {one.expected:>8,}  "
+            f"{row.session}  {row.matches:>6,}  {row.evaluated:>9,}  {row.expected:>8,}  "
             f"{', '.join(first)}{more}".rstrip()
         )
-        place += one.matches
-    if any(found.suspicious):
+        start += row.matches
+    if any(result.suspicious):
         lines.append("! rests on suspicious bars")
-    if any(found.unsettled):
+    if any(result.unsettled):
         lines.append("~ too few bars to have settled")
     return "".join(f"{line}\n" for line in lines)
 
 
-def _marked(found: Signals, hit: int) -> str:
-    before = "~" if found.unsettled[hit] else ""
-    return f"{before}{found.symbols[hit]}{'!' if found.suspicious[hit] else ''}"
+def _hit_text(result: Signals, hit: int) -> str:
+    mark = "~" if result.unsettled[hit] else ""
+    return f"{mark}{result.symbols[hit]}{'!' if result.suspicious[hit] else ''}"
 
 
-def sweep_report(found: Sweep) -> str:
-    """A line a variant, or a session of one: its values, its matches, and of how many."""
-    table = found.to_polars()
+def sweep_report(result: Sweep) -> str:
+    """Return a line per variant, or per session of a variant: values, matches, evaluated."""
+    table = result.to_polars()
     columns = []
     for name in table.columns:
         cells = table[name].to_list()
@@ -394,7 +401,7 @@ def sweep_report(found: Sweep) -> str:
 
 
 def indicators_facts(name: str | None) -> list[dict[str, Any]]:
-    """The table of indicators as plain data."""
+    """Return the table of indicators as plain data."""
     return [
         {
             "name": row.name,
@@ -411,13 +418,13 @@ def indicators_facts(name: str | None) -> list[dict[str, Any]]:
                 for parameter in row.parameters
             ],
         }
-        for row in _chosen(name)
+        for row in _indicator_rows(name)
     ]
 
 
 def indicators_report(name: str | None) -> str:
-    """The indicators, a line each; one in full where it is named."""
-    rows = _chosen(name)
+    """Return the indicators, one line each; in detail if one is named."""
+    rows = _indicator_rows(name)
     width = max(len(row.signature) for row in rows)
     lines = [f"{row.signature:<{width}}  {row.doc}{_outputs(row)}" for row in rows]
     if name is not None:
@@ -436,7 +443,7 @@ def indicators_report(name: str | None) -> str:
     )
 
 
-def _chosen(name: str | None) -> list[Indicator | Occurrence]:
+def _indicator_rows(name: str | None) -> list[Indicator | Occurrence]:
     rows: dict[str, Indicator | Occurrence] = {**INDICATORS, **OCCURRENCES}
     if name is None:
         return list(rows.values())
@@ -449,13 +456,13 @@ def _outputs(row: Indicator | Occurrence) -> str:
     return f" Outputs: {', '.join('.' + name for name in row.outputs)}." if row.outputs else ""
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _counts_text(counts: Mapping[str, int]) -> str:
     named = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count]
     return ", ".join(named) or "none"
 
 
-def _set_aside(counts: Mapping[str, int]) -> str:
-    return f"; set aside: {_counted(counts)}" if any(counts.values()) else ""
+def _set_aside_text(counts: Mapping[str, int]) -> str:
+    return f"; set aside: {_counts_text(counts)}" if any(counts.values()) else ""
 
 
 def _examples(items: Sequence[str] | Sequence[dt.date], most: int = 3) -> str:
@@ -470,26 +477,26 @@ def _ms(seconds: float) -> str:
 
 
 class ProgressLine:
-    """What is done, rate and time left: redrawn on a terminal, a line now and then elsewhere."""
+    """What is done, rate and time left: redrawn on a terminal, else a line now and then."""
 
-    def __init__(self, what: str, file: TextIO, found: str = "bars") -> None:
-        self.what = what
-        self.found = found
+    def __init__(self, label: str, file: TextIO, unit: str = "bars") -> None:
+        self.label = label
+        self.unit = unit
         self.file = file
         self.redraw = file.isatty()
         self.started = self.shown = monotonic()
         self.open = False
 
-    def __call__(self, done: int, total: int, found: int) -> None:
-        """Show it, if it is time to."""
+    def __call__(self, done: int, total: int, count: int) -> None:
+        """Show the progress, if enough time has passed."""
         now = monotonic()
         if done < total and now - self.shown < (0.1 if self.redraw else 5.0):
             return
         self.shown = now
         rate = done / max(now - self.started, 1e-9)
-        left = f"{(total - done) / rate:,.0f} s left" if done < total else "done"
-        counts = f"{done:,} of {total:,}, {found:,} {self.found}"
-        line = f"{self.what}: {counts}, {rate:,.1f} a second, {left}"
+        remaining = f"{(total - done) / rate:,.0f} s left" if done < total else "done"
+        counts = f"{done:,} of {total:,}, {count:,} {self.unit}"
+        line = f"{self.label}: {counts}, {rate:,.1f} a second, {remaining}"
         if self.redraw:
             self.file.write(f"\r{line:<79}")
             self.open = True
@@ -498,7 +505,7 @@ class ProgressLine:
         self.file.flush()
 
     def close(self) -> None:
-        """End a line that was being redrawn."""
+        """End a line that was redrawn."""
         if self.open:
             self.file.write("\n")
             self.file.flush()

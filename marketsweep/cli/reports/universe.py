@@ -1,4 +1,4 @@
-"""What people read of universes and of the low-volume list. Plain text, no colour."""
+"""Report universes and the low-volume list as plain text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def universes_report(universes: Mapping[str, Screen]) -> str:
-    """The named universes, a line each."""
+    """Return the named universes, one line each."""
     width = max(map(len, universes))
     return "\n".join(
         f"{name:<{width}}  {'; '.join(screen.parts) or 'everybody'}"
@@ -25,28 +25,28 @@ def universes_report(universes: Mapping[str, Screen]) -> str:
 
 
 def low_volume_report(lines: Sequence[LowVolume], day: dt.date | None) -> str:
-    """The low-volume list, a line a symbol and word."""
+    """Return the low-volume list, one line per entry."""
     if not lines:
         return "nobody is on the low-volume list: marketsweep universe rebuild builds it"
     width = max(len(line.symbol) for line in lines)
-    found = [f"low-volume list, as of {day}:"]
+    rows = [f"low-volume list, as of {day}:"]
     for line in lines:
         expires = f"until {line.expires}" if line.expires else "for good"
         holds = "" if day is None or line.holds_on(day) else ", no longer"
-        found.append(
+        rows.append(
             f"{line.symbol:<{width}}  {'out' if line.out else 'in':<3}  {line.since}  "
             f"{expires:<16}  {reason(line)}{holds}"
         )
-    return "\n".join(found)
+    return "\n".join(rows)
 
 
-def rebuilt_report(done: Rebuilt) -> str:
-    """What became of the low-volume list."""
-    waiting = f"; {done.waiting:,} could not be judged and stay" if done.waiting else ""
+def rebuilt_report(info: Rebuilt) -> str:
+    """Return how the low-volume list has changed."""
+    waiting = f"; {info.waiting:,} could not be judged and stay" if info.waiting else ""
     return (
-        f"low-volume list of {done.session}: {done.listed:,} of {done.expected:,} symbols, below "
-        f"{done.least:,.10g} dollars a session (the median of {done.sessions:,}), "
-        f"{done.without_bars:,} of them without a bar\n"
-        f"  {done.new:,} new, {done.gone:,} gone{waiting}; expires {done.expires}, "
-        f"data version {done.data_version}"
+        f"low-volume list of {info.session}: {info.listed:,} of {info.expected:,} symbols, below "
+        f"{info.least:,.10g} dollars a session (the median of {info.sessions:,}), "
+        f"{info.without_bars:,} of them without a bar\n"
+        f"  {info.new:,} new, {info.gone:,} gone{waiting}; expires {info.expires}, "
+        f"data version {info.data_version}"
     )
