@@ -18,7 +18,7 @@ from marketsweep.core.spellings import note_of, read_as
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.cells import DEFAULT_MB, open_sheet
 from marketsweep.ingest.files.columns import as_text, require_columns, with_days
-from marketsweep.ingest.files.days import Days
+from marketsweep.ingest.files.days import Days, day_offset
 from marketsweep.ingest.files.layouts import ADJUSTED, UNADJUSTED, Layout, layout_of
 from marketsweep.ingest.files.packed import is_packed, unpack
 from marketsweep.ingest.files.sources import files_of, stem_of, with_file_name
@@ -82,11 +82,15 @@ class Reading:
     """What was assumed, or is doubtful."""
     implied: list[Split] = field(default_factory=list)
     """Splits that adjusted closes imply."""
+    has_written_days: bool = False
+    """Whether the days are the written ones, and not those of instants."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reading as plain data."""
         implied = [f"{split.symbol} {split.ex_date} factor {split.old:g}" for split in self.implied]
-        return asdict(self) | {"path": str(self.path), "implied": implied}
+        facts = asdict(self)
+        del facts["has_written_days"]
+        return facts | {"path": str(self.path), "implied": implied}
 
 
 def read_bars(path: Path, most_mb: int = DEFAULT_MB) -> pl.DataFrame:
@@ -106,7 +110,12 @@ def understood_bars(path: Path, most_mb: int = DEFAULT_MB) -> tuple[pl.DataFrame
     Columns as for `read_bars`, but symbols are categories, to save memory. Raises UsageError.
     """
     files = files_of(path)
-    parts, readings, mb_left = [], list[Reading](), most_mb
+    parts, tables, readings, mb_left = (
+        list[pl.DataFrame](),
+        list[Reading](),
+        list[Reading](),
+        most_mb,
+    )
     for file in files:
         try:
             with with_file_name(file):
@@ -119,6 +128,7 @@ def understood_bars(path: Path, most_mb: int = DEFAULT_MB) -> tuple[pl.DataFrame
             readings.append(Reading(file, "text", "no table", notes=[note]))
             continue
         parts.append(bars)
+        tables.append(reading)
         readings.append(reading)
         mb_left -= math.ceil(bars.estimated_size("mb"))
         if mb_left < 0 and len(files) > 1:
@@ -128,7 +138,29 @@ def understood_bars(path: Path, most_mb: int = DEFAULT_MB) -> tuple[pl.DataFrame
             )
     if not parts:
         raise UsageError(f"{path}: no table in this folder, only texts")
+    parts = _correct_offsets(parts, tables)
     return pl.concat(parts) if len(parts) > 1 else parts[0], readings
+
+
+def _correct_offsets(parts: list[pl.DataFrame], readings: list[Reading]) -> list[pl.DataFrame]:
+    """Return the bars of files with the right days where the written dates are a day off.
+
+    Files with fewer dates than a week are judged together: a folder may have a file a day.
+    """
+    written = [i for i, reading in enumerate(readings) if reading.has_written_days]
+    offsets = {i: day_offset(parts[i]["date"]) for i in written}
+    short = [i for i in written if offsets[i] is None]
+    of_short = day_offset(pl.concat([parts[i]["date"].unique() for i in short])) if short else 0
+    for i in written:
+        offset = of_short if offsets[i] is None else offsets[i]
+        if offset:
+            late, neighbour = ("late", "before") if offset > 0 else ("early", "after")
+            readings[i].notes.append(
+                f"dates are a day {late}, some on weekends: each is read as the day {neighbour}"
+            )
+            days = pl.col("date").dt.offset_by(f"{-offset}d")
+            parts[i] = parts[i].with_columns(days)
+    return parts
 
 
 def _read_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
@@ -168,6 +200,7 @@ def _read_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
         notation.decimal,
         table.height,
         notes,
+        has_written_days=not dates.from_instants,
     )
     if UNADJUSTED in table.columns:
         table = _as_traded(table)

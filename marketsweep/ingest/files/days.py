@@ -55,6 +55,12 @@ _MAX_TEXT_DAYS: Final = 3_000_000
 _LAST_TWO_DIGIT_YEAR: Final = 2061
 """The latest year of a two-digit year: the calendar of sessions starts in 1962."""
 
+_MIN_DATES: Final = 5
+"""The minimum number of different dates to tell whether they are a day off: a week."""
+
+_SHIFTED_SHARE: Final = 0.95
+"""The minimum share of dates that are sessions, for a reading of them to be the right one."""
+
 _SERIAL_SYSTEMS: Final = (("1900", dt.date(1899, 12, 30)), ("1904", dt.date(1904, 1, 1)))
 """The two date systems of spreadsheets, and the day from which each counts."""
 
@@ -81,6 +87,8 @@ class Days(NamedTuple):
     """Description of the form of the dates."""
     timed: bool = False
     """Whether the column has times of the day."""
+    from_instants: bool = False
+    """Whether the days are those of instants, and not the written days alone."""
 
 
 def days_of(column: pl.Series, missing: tuple[str, ...] = ()) -> Days:
@@ -225,7 +233,8 @@ def _parse_numbers(column: pl.Series, values: pl.Series) -> Days:
 def _parse_serials(column: pl.Series, values: pl.Series) -> Days:
     """Return the days of a spreadsheet's serial numbers, such as 42373 for 2016-01-04.
 
-    The date system is the one that gives more sessions, or 1900 if both give equally many.
+    The date system is the one that gives more sessions, if need be a day off, or 1900 if both give
+    equally many.
     """
     refuse(column, (values < _SERIAL_RANGE[0]).fill_null(value=False), column.name, _BAD_DATE)
     whole_days = values.floor().cast(pl.Int32)
@@ -234,7 +243,7 @@ def _parse_serials(column: pl.Series, values: pl.Series) -> Days:
         name: (whole_days + (day_zero - epoch).days).cast(pl.Date).alias(column.name)
         for name, day_zero in _SERIAL_SYSTEMS
     }
-    best = max(readings, key=lambda name: _count_sessions(readings[name]))
+    best = max(readings, key=lambda name: _count_best_sessions(readings[name]))
     timed = bool((values != whole_days).any())
     return Days(readings[best], f"serial days of a spreadsheet ({best})", timed)
 
@@ -275,8 +284,34 @@ def _days_of_instants(
         extra_sessions = _count_sessions(written) - _count_sessions(in_new_york)
         as_written = extra_sessions >= 0 if midnights == len(known_local) else extra_sessions > 0
     if as_written:
-        return Days(written.alias(name), f"{form}, midnight: the day as written", timed=True)
-    return Days(in_new_york.alias(name), f"{form}: the day in New York", timed=True)
+        form = f"{form}, midnight: the day as written"
+        return Days(written.alias(name), form, timed=True, from_instants=True)
+    form = f"{form}: the day in New York"
+    return Days(in_new_york.alias(name), form, timed=True, from_instants=True)
+
+
+def day_offset(days: pl.Series) -> int | None:
+    """Return by how many days written dates differ from their sessions: 1, -1 or 0.
+
+    Some programs write the date of 20:00 in New York in UTC, which is the next day. Then there are
+    bars on Saturdays and none on Mondays, and the day before each date is a session. Returns None
+    for fewer than a week of dates.
+    """
+    dates = days.unique().drop_nulls()
+    if len(dates) < _MIN_DATES:
+        return None
+    needed = _SHIFTED_SHARE * len(dates)
+    if _count_sessions(dates) >= needed:
+        return 0
+    for offset in (1, -1):
+        if _count_sessions(dates.dt.offset_by(f"{-offset}d")) >= needed:
+            return offset
+    return 0
+
+
+def _count_best_sessions(days: pl.Series) -> float:
+    """Return how many of the days are sessions, as they are or all a day earlier or later."""
+    return max(_count_sessions(days.dt.offset_by(f"{offset}d")) for offset in (0, 1, -1))
 
 
 def _count_sessions(days: pl.Series) -> float:

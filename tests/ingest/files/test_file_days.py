@@ -465,3 +465,51 @@ def test_a_weekend_among_days_does_not_turn_them_into_months(tmp_path: Path) -> 
         "symbol,date,open,high,low,close,volume\n" + rows + "A,03/13/2024,10,11,9,10,100\n"
     )
     assert read_bars(path)["date"].to_list()[0] == dt.date(2024, 3, 4)
+
+
+@pytest.mark.parametrize("offset", [1, -1, 0])
+@pytest.mark.parametrize(
+    "form", ["text", "slashed", "dates", "naive times", "serial", "a file a day"]
+)
+def test_dates_that_are_a_day_off_are_corrected(form: str, offset: int, tmp_path: Path) -> None:
+    days = sessions_between(dt.date(2024, 4, 1), dt.date(2024, 5, 31))
+    written = [day + dt.timedelta(offset) for day in days]
+    closes = [100.0 + i for i in range(len(days))]
+    prices = dict.fromkeys(("open", "high", "low", "close"), closes)
+    table = pl.DataFrame({"symbol": "AAPL", "date": written, **prices, "volume": 1000.0})
+    path = tmp_path / "bars"
+    if form == "dates":
+        path = path.with_suffix(".parquet")
+        table.write_parquet(path)
+    elif form == "naive times":
+        path = path.with_suffix(".parquet")
+        table.with_columns(pl.col("date").cast(pl.Datetime("ns"))).write_parquet(path)
+    elif form == "a file a day":
+        path.mkdir()
+        for i, day in enumerate(written):
+            table[i : i + 1].write_csv(path / f"bars-{day}.csv")
+    else:
+        forms = {"text": "%Y-%m-%d", "slashed": "%m/%d/%Y"}
+        shown = (
+            table["date"].dt.strftime(forms[form])
+            if form in forms
+            else (table["date"] - dt.date(1899, 12, 30)).dt.total_days()
+        )
+        path = path.with_suffix(".csv")
+        table.with_columns(shown.alias("date")).write_csv(path)
+    bars, readings = understood_bars(path)
+    bars = bars.sort("date")
+    assert bars["date"].to_list() == days
+    assert bars["close"].to_list() == closes
+    word = {1: "a day late", -1: "a day early", 0: "nothing"}[offset]
+    assert all(any(word in note for note in reading.notes) for reading in readings) == bool(offset)
+
+
+def test_days_of_every_week_are_not_moved(tmp_path: Path) -> None:
+    """A file that repeats Friday's bar on weekends has rows to set aside, and no wrong dates."""
+    days = [dt.date(2024, 4, 1) + dt.timedelta(i) for i in range(60)]
+    table = pl.DataFrame({"symbol": "A", "date": days, "open": 1.0, "high": 1.0, "low": 1.0})
+    table.with_columns(close=1.0, volume=1.0).write_csv(tmp_path / "bars.csv")
+    bars, (reading,) = understood_bars(tmp_path / "bars.csv")
+    assert bars["date"].to_list() == days
+    assert not [note for note in reading.notes if "a day" in note]
