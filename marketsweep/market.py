@@ -16,7 +16,7 @@ from msgspec import structs
 
 from marketsweep.arguments import checked_arguments
 from marketsweep.core.calendar import FIRST_DAY
-from marketsweep.core.settings import DEFAULTS, Config, read_config
+from marketsweep.core.settings import DEFAULTS, MAX_VALUES, THREADS, Config, read_config
 from marketsweep.core.tickers import checked
 from marketsweep.engine.executors.options import Ray
 from marketsweep.engine.executors.registry import name_of
@@ -412,7 +412,7 @@ class Market:
 
     def _executor(self, executor: str | Ray, threads: int | None) -> tuple[str | Ray, int | None]:
         """Return an executor and its threads, with the settings of the folder as defaults."""
-        threads = _check_count("threads", threads)
+        threads = _check_count("threads", threads, most=MAX_VALUES[THREADS])
         if name_of(executor) != "ray":
             return executor, threads or self.config.threads
         cluster, config = executor if isinstance(executor, Ray) else Ray(), self.config
@@ -473,7 +473,8 @@ class Market:
         receipt = fetch(self.store, self._provider, tickers, first, last)
         with self.view() as view:
             frame = read(view.snapshot, tickers, first, last, adjust)
-        return Histories(frame, tickers, receipt)
+            warnings = _bar_warnings(view, frame, tickers, adjust)
+        return Histories(frame, tickers, receipt, warnings)
 
 
 def _massive_from_environment(config: Config) -> Provider:
@@ -524,9 +525,26 @@ def _date(date: dt.date | str | None, name: str = "as_of") -> dt.date | None:
     )
 
 
-def _check_count(name: str, count: int | None, least: int = 1) -> int | None:
-    if count is not None and (not isinstance(count, int) or count < least):
+def _bar_warnings(
+    view: Loader, frame: pl.DataFrame, symbols: Sequence[str], adjust: Adjust
+) -> list[str]:
+    """Return what is doubtful in the bars of a frame."""
+    first, last = frame["date"].min(), frame["date"].max()
+    if not isinstance(first, dt.date) or not isinstance(last, dt.date):
+        return []
+    sessions = [day for day in view.sessions_of(last) if day >= first]
+    return view.warnings_of_symbols(last, frozenset(symbols), len(sessions), adjust)
+
+
+def _check_count(
+    name: str, count: int | None, least: int = 1, most: int | None = None
+) -> int | None:
+    if count is None:
+        return None
+    if not isinstance(count, int) or count < least:
         raise UsageError(f"{name} {count!r} is not a whole number from {least} on")
+    if most is not None and count > most:
+        raise UsageError(f"{name} {count:,} is above the limit of {most:,}")
     return count
 
 

@@ -38,14 +38,19 @@ class Histories(Mapping[str, "pl.DataFrame"]):
 
     `frame` has all bars, with a first column `symbol`, sorted by symbol in the order requested and
     by date. `missing` are the symbols without a bar. `receipt` describes the fetch; None if nothing
-    was fetched.
+    was fetched. `warnings` say what is doubtful in the bars, such as splits that are not known.
     """
 
     def __init__(
-        self, frame: pl.DataFrame, symbols: Sequence[str], receipt: SyncReceipt | None
+        self,
+        frame: pl.DataFrame,
+        symbols: Sequence[str],
+        receipt: SyncReceipt | None,
+        warnings: list[str],
     ) -> None:
         self.frame = frame
         self.receipt = receipt
+        self.warnings = warnings
         runs = frame["symbol"].rle().struct.unnest()
         ends = runs["len"].cum_sum().to_list()
         starts = [0, *ends][: len(ends)]

@@ -46,7 +46,7 @@ RAY_WORKERS: Final = "ray", "workers"
 RAY_THREADS: Final = "ray", "threads"
 RAY_BLOCK: Final = "ray", "block"
 
-_MAX_VALUES: Final = {
+MAX_VALUES: Final = {
     CONCURRENCY: 100,
     CALLS_PER_MINUTE: 100_000,
     MAX_FILE_MB: 1_000_000,
@@ -88,7 +88,7 @@ def read_config(folder: Path, environment: Mapping[str, str] | None = None) -> C
     """Return the settings of a folder, which may not exist. Raises UsageError if invalid."""
     values = _read(folder / CONFIG)
     values |= _from_environment(os.environ if environment is None else environment)
-    return Config(*(values.get(key) for key in _MAX_VALUES))
+    return Config(*(values.get(key) for key in MAX_VALUES))
 
 
 def variable(key: Key) -> str:
@@ -146,7 +146,7 @@ def _read(file: Path) -> dict[Key, int]:
         raise UsageError(f"{file} is not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise UsageError(f"{file}: {_rephrase(str(error))}; there are {_key_list()}") from None
-    values = {key: getattr(getattr(config, key[0]), key[1], None) for key in _MAX_VALUES}
+    values = {key: getattr(getattr(config, key[0]), key[1], None) for key in MAX_VALUES}
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -157,7 +157,7 @@ def _schema() -> type[msgspec.Struct]:
     import msgspec
 
     tables: dict[str, list[tuple[str, Any, Any]]] = {}
-    for (table, name), largest in _MAX_VALUES.items():
+    for (table, name), largest in MAX_VALUES.items():
         bounded_int = Annotated[int, msgspec.Meta(ge=1, le=largest)]
         tables.setdefault(table, []).append((name, bounded_int | None, None))
     fields = []
@@ -190,13 +190,13 @@ def _rephrase(message: str) -> str:
 
 def _key_list() -> str:
     return ", ".join(
-        f"[{table}] {name} (1 to {largest:,})" for (table, name), largest in _MAX_VALUES.items()
+        f"[{table}] {name} (1 to {largest:,})" for (table, name), largest in MAX_VALUES.items()
     )
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[Key, int]:
     values = {}
-    for key, largest in _MAX_VALUES.items():
+    for key, largest in MAX_VALUES.items():
         text = environment.get(variable(key), "").strip()
         if text:
             if not text.isdecimal() or not 1 <= int(text) <= largest:

@@ -17,6 +17,10 @@ _MAX_LIST_BYTES: Final = 16_000_000
 """The largest size of a list: a hundred times that of all tickers."""
 
 
+_SYMBOL_COLUMNS: Final = ("symbol", "ticker", "symbols", "tickers")
+"""Names of the column of symbols in a table, in lower case."""
+
+
 def is_ticker(text: str) -> bool:
     """Return whether a text can be a ticker."""
     # The axis is stored as lines of text, so a ticker with a line end must never pass.
@@ -27,18 +31,23 @@ def read_list(text: str, told: Callable[[str], object] = lambda note: None) -> l
     """Return the symbols of `A,B,...` or of `@FILE`, each once, in order.
 
     In a file, symbols are separated by line ends, commas, semicolons or tabs; a `#` begins a
-    comment. Lists of TradingView may have headings such as `###Longs` and exchanges such as
-    `NYSE:`. `told` is called with a sentence if tickers were respelled. Raises UsageError if a file
-    cannot be read, and for an invalid ticker.
+    comment. Of a table with a column `Symbol` or `Ticker`, only that column is read. Lists of
+    TradingView may have headings such as `###Longs` and exchanges such as `NYSE:`. `told` is called
+    with a sentence if tickers were respelled. Raises UsageError if a file cannot be read, and for
+    an invalid ticker.
     """
     if not text.startswith("@"):
         return _respell([part.strip() for part in text.split(",")], told)
     path = Path(text[1:]).expanduser()
     try:
-        lines = _decode(read_small(path, _MAX_LIST_BYTES)).splitlines()
+        text = _decode(read_small(path, _MAX_LIST_BYTES))
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the list of symbols {path}: {error}") from error
-    parts = (part.strip().strip("\"'") for line in lines for part in _split_line(line))
+    # A JSON list of texts reads as a line of tickers once its brackets are gone.
+    lines = text.strip().removeprefix("[").removesuffix("]").splitlines()
+    column = _column_of_table(lines)
+    cells = (part for line in lines for part in _split_line(line)) if column is None else column
+    parts = [part.strip().strip("\"'") for part in cells]
     return _respell([part for part in parts if part], told)
 
 
@@ -48,6 +57,26 @@ def _respell(parts: Sequence[str], told: Callable[[str], object]) -> list[str]:
     if note := note_of(respelled):
         told(note)
     return checked(symbols)
+
+
+def _column_of_table(lines: Sequence[str]) -> list[str] | None:
+    """Return the column of symbols of a table with a header; None if the file has no header."""
+    import csv  # few commands read a list from a file
+
+    header = next((i for i, line in enumerate(lines) if line.strip()), None)
+    if header is None:
+        return None
+    delimiter = max(",;\t", key=lines[header].count)
+    try:
+        rows = list(csv.reader(lines[header:], delimiter=delimiter))
+    except csv.Error:
+        return None
+    names = [name.strip().lower() for name in rows[0]]
+    column = next((names.index(name) for name in _SYMBOL_COLUMNS if name in names), None)
+    if column is None:
+        return None
+    # A footer such as "Downloaded from ..." has fewer cells.
+    return [row[column] for row in rows[1:] if len(row) > column and len(row) * 2 > len(names)]
 
 
 def _decode(content: bytes) -> str:

@@ -65,11 +65,12 @@ def make_agenda(
     notes = snapshot.notes()
     last = min(request.until or window.last, window.last)
     first = request.since or window.first or _default_start(snapshot, last)
-    if first > last:
+    requested = sessions_between(first, last)
+    if not requested:
         raise UsageError(_no_session_message(window, request.since, request.until))
     merges = window.days is not None
     session_notes = SessionNotes.of(notes)
-    days = _available_sessions(sessions_between(first, last), window, request, session_notes, now)
+    days = _available_sessions(requested, window, request, session_notes, now)
     recheck = _session_to_recheck(days, snapshot, request, session_notes) if not merges else None
     stored = _stored_prices(snapshot, window, request, session_notes, recheck, now)
     listed, low_volume = (_listed_symbols(snapshot, request, first), snapshot.low_volume_on(last))

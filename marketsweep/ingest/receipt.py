@@ -8,6 +8,7 @@ from typing import Any
 
 from marketsweep.core.funnel import Clause
 from marketsweep.core.records import Unavailable, Usage
+from marketsweep.core.safe_text import some_of
 from marketsweep.errors import CoverageError
 from marketsweep.ingest.misses import error_of
 
@@ -34,6 +35,8 @@ class SyncReceipt:
     symbols_wanted: int = 0
     """Number of symbols to fetch one by one."""
     symbols_fetched: int = 0
+    requested_stored: int | None = None
+    """Number of the requested symbols that have stored bars; None for the whole market."""
     untraded: int = 0
     """Number of these symbols for which a snapshot showed that there was nothing to fetch."""
     unknown: list[str] = field(default_factory=list)
@@ -115,6 +118,11 @@ def require_use(receipt: SyncReceipt) -> None:
         raise CoverageError(
             f"not one of {rows:,} rows could be used ({reasons}): check what the file or the "
             "provider gives; marketsweep status counts them"
+        )
+    if receipt.requested_stored == 0 and not received:
+        raise CoverageError(
+            f"{receipt.provider} has no bars of any requested symbol "
+            f"({some_of(receipt.unknown or ['?'], 3)}): check how it is spelled"
         )
     past_empty = [day for day in receipt.empty if day != receipt.last]
     if past_empty and not received:

@@ -17,15 +17,26 @@ import asyncio
 import datetime as dt
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, NamedTuple, TypeVar
 
+import numpy as np
+
 from marketsweep.core.calendar import NEW_YORK, close_time, next_session, sessions_behind
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import SessionBars, Span, SymbolBars, Unavailable, Window
+from marketsweep.core.safe_text import some_of
 from marketsweep.core.spellings import note_of
 from marketsweep.errors import ProviderError, UsageError
 from marketsweep.ingest.misses import FailureLog
@@ -48,7 +59,7 @@ from marketsweep.store.companies.rulings import Ruling, Verdict
 from marketsweep.store.companies.stillness import would_freeze
 from marketsweep.store.companies.tenures import Doubt, Tenure
 from marketsweep.store.known_sessions import Asked
-from marketsweep.store.session_notes import SessionNotes
+from marketsweep.store.session_notes import LISTED_ON, SessionNotes
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 from marketsweep.store.writer import CommitReceipt, Writer
@@ -63,6 +74,9 @@ _BARS_PER_BATCH: Final = 1_000_000
 """Bars of single symbols in one commit: each commit rewrites all months that the bars touch."""
 
 _FROZEN_REASON: Final = "most of the market stands still"
+
+_LATE: Final = np.timedelta64(14, "D")
+"""A first bar that is later than this after the first requested session is worth a warning."""
 
 _T = TypeVar("_T")
 _Bars = TypeVar("_Bars", SessionBars, SymbolBars)
@@ -159,6 +173,8 @@ class _SyncRun:
         """Sessions that had bars before the sync."""
         self.received: set[dt.date] = set()
         """Sessions of the whole market that were received with bars."""
+        self.late_starts: list[str] = []
+        """Symbols whose first bar is long after the first requested session, with its day."""
         self.failures = FailureLog()
         self.unrequested = UnrequestedBars()
         self.writing = ThreadPoolExecutor(1, thread_name_prefix="marketsweep-writer")
@@ -171,6 +187,11 @@ class _SyncRun:
         self.receipt.seconds = perf_counter() - started
         self.receipt.data_version = self.store.version()
         self.receipt.sessions_behind = self._sessions_behind()
+        if self.request.symbols is not None:
+            with self.store.snapshot() as snapshot:
+                stored = [symbol in snapshot.index for symbol in self.request.symbols]
+            self.receipt.requested_stored = sum(stored)
+        self.receipt.warnings += self._late_starts()
         entries = self.receipt.to_dict()
         self.writer.log_sync(**entries)
         return self.receipt
@@ -204,6 +225,15 @@ class _SyncRun:
         await self._resolve()
         await self._schedule_retries(plan)
         self.receipt.warnings += self.provider.notes()
+
+    def _late_starts(self) -> Iterator[str]:
+        """Yield a warning if symbols may have had another ticker, which nothing stored tells."""
+        if self.late_starts and LISTED_ON not in self._stored_notes():
+            yield (
+                f"no bars before the first one of {some_of(self.late_starts, 3)}: another ticker "
+                "that the company had then is not known; marketsweep sync without --only fetches "
+                "the list of tickers"
+            )
 
     def _sessions_behind(self) -> int:
         with self.store.snapshot() as snapshot:
@@ -319,6 +349,9 @@ class _SyncRun:
     def _commit_histories(self, histories: list[SymbolBars]) -> None:
         self.receipt.symbols_fetched += len(histories)
         self.receipt.unknown += [bars.span.symbol for bars in histories if not bars.days.size]
+        for bars in histories:
+            if bars.days.size and bars.days.min() - np.datetime64(bars.span.first) > _LATE:
+                self.late_starts.append(f"{bars.span.symbol} ({bars.days.min()})")
         self._commit(group_by_session(histories), spans_received(histories, self.now))
 
     def _commit_untraded(self, spans: list[Span]) -> None:

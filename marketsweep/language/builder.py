@@ -7,7 +7,7 @@ points at the fault: text and Python give the same errors and the same trees.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from math import isfinite
 from numbers import Real
@@ -154,9 +154,9 @@ class Expression:
 
     def is_in(self, choices: Sequence[Any]) -> Expression:
         """Return whether this text or number is one of several."""
-        if isinstance(choices, str):
+        if isinstance(choices, str) or not isinstance(choices, Iterable):
             raise ConditionError(
-                f"is_in takes a list, and {choices!r} is a text: write [{choices!r}]"
+                f"is_in takes a list, and {choices!r} is none: write [{choices!r}]"
             )
         return _parse_parts(self.node, f" in [{', '.join(map(_literal_text, choices))}]")
 

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from marketsweep.core.calendar import sessions_from_to
 from marketsweep.core.safe_text import some_of
 from marketsweep.engine.panel.adjustments import Adjust, History
 from marketsweep.store.companies.companies import Companies
@@ -155,6 +156,22 @@ class DataWarnings:
                 if (place := companies.place(ruling.ex_date)) < len(history.dates)
             ]
         return self._placed[last]
+
+
+def missing_sessions(sessions: Sequence[dt.date]) -> Iterator[str]:
+    """Yield a warning if there were further sessions between the first and the last of some."""
+    span = 1 + sessions_from_to(sessions[0], sessions[-1])
+    if missing := span - len(sessions):
+        yield gap_text(missing, span, sessions[-1])
+
+
+def gap_text(missing: int, span: int, as_of: dt.date) -> str:
+    """Return the warning that `missing` of `span` sessions up to a day are not stored."""
+    return (
+        f"{missing:,} of the {span:,} sessions up to {as_of} that the condition looks at are not "
+        "stored, and indicators run over the gap: run marketsweep sync; marketsweep status lists "
+        "them"
+    )
 
 
 def _named(rulings: Sequence[Ruling]) -> str:

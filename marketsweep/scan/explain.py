@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from marketsweep.engine.clauses import Column, distance, parts_of
@@ -49,6 +49,8 @@ class Explanation:
     parts: list[Part]
     suspicious: str = ""
     """Names of the rules that suspect bars which the values depend on."""
+    warnings: list[str] = field(default_factory=list)
+    """What is doubtful in the data that the values depend on."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the explanation as plain data."""
@@ -108,7 +110,8 @@ def explain(
     holds = parts[0].value
     assert not isinstance(holds, float)
     (suspicious,) = loader.marks(session, plan.history, [symbol])
-    return Explanation(symbol, session, source or str(root), holds, parts, suspicious)
+    warnings = loader.warnings_of_symbols(session, [symbol], plan.bars[0], adjust)
+    return Explanation(symbol, session, source or str(root), holds, parts, suspicious, warnings)
 
 
 def _no_bar_message(loader: Loader, symbol: str, session: dt.date) -> str:

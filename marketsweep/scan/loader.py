@@ -10,7 +10,7 @@ import datetime as dt
 import threading
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -24,7 +24,7 @@ from marketsweep.engine.panel.adjustments import Adjust, History
 from marketsweep.engine.panel.panel import Panel, build_panel
 from marketsweep.engine.plan import SESSION, Plan
 from marketsweep.errors import UsageError
-from marketsweep.quality.warnings import DataWarnings
+from marketsweep.quality.warnings import DataWarnings, missing_sessions
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 from marketsweep.universe.market_day import MarketDay, Universe
@@ -249,6 +249,18 @@ class Loader:
         if self._warnings is None:
             self._warnings = DataWarnings(self._snapshot)
         return self._warnings
+
+    @_locked
+    def warnings_of_symbols(
+        self, as_of: dt.date, symbols: Container[str], bars: int, adjust: Adjust
+    ) -> list[str]:
+        """Return the warnings about the last bars of some symbols up to a session."""
+        history = self.day(as_of).history
+        sessions = self.sessions_of(as_of)[-bars:]
+        return [
+            *missing_sessions(sessions),
+            *self._data_warnings.of_scan(history, lambda: symbols, bars, adjust),
+        ]
 
     @_locked
     def market_warnings(self, as_of: dt.date, bars: int, adjust: Adjust) -> list[str]:

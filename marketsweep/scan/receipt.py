@@ -18,6 +18,7 @@ from marketsweep.errors import CoverageError
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
 from marketsweep.language.vocabulary import GROUPS
+from marketsweep.quality.warnings import gap_text
 from marketsweep.scan.market_view import MarketView
 from marketsweep.scan.query import PlannedQuery, slowest
 from marketsweep.scan.results import Coverage, Excluded, Hits
@@ -118,7 +119,7 @@ def require_facts(absent: Sequence[str]) -> None:
 
 def _gap_warning(coverage: Coverage, as_of: dt.date) -> Iterator[str]:
     if coverage.sessions_missing:
-        yield _gap_text(coverage, as_of)
+        yield gap_text(coverage.sessions_missing, coverage.sessions, as_of)
 
 
 def _partial_session_warning(view: MarketView) -> Iterator[str]:
@@ -137,14 +138,6 @@ def _unsettled_warning(coverage: Coverage, query: PlannedQuery) -> Iterator[str]
         f"{coverage.unsettled:,} symbols have fewer than the {coverage.settled_bars:,} bars that "
         f"{slowest(query)} takes to settle: its values may be others over a longer history; run "
         "marketsweep sync with an earlier --since, or leave them out with --min-history settled"
-    )
-
-
-def _gap_text(coverage: Coverage, as_of: dt.date) -> str:
-    return (
-        f"{coverage.sessions_missing:,} of the {coverage.sessions:,} sessions up to {as_of} that "
-        "the condition looks at are not stored, and indicators run over the gap: run marketsweep "
-        "sync; marketsweep status lists them"
     )
 
 
@@ -173,7 +166,7 @@ def require_coverage(hits: Hits, minimum: float) -> None:
             "a symbols file does (marketsweep sync --provider files)"
         )
     if coverage.sessions_missing > (1.0 - minimum) * coverage.sessions:
-        raise CoverageError(_gap_text(coverage, hits.as_of))
+        raise CoverageError(gap_text(coverage.sessions_missing, coverage.sessions, hits.as_of))
     if coverage.sessions_unadjusted > (1.0 - minimum) * coverage.sessions:
         raise CoverageError(
             f"splits are not known for {coverage.sessions_unadjusted:,} of the "

@@ -184,6 +184,10 @@ def test_spellings_of_sources(spelling: object, text: str, ticker: str) -> None:
         (b"AAPL, MSFT,  GOOG", ["AAPL", "MSFT", "GOOG"]),
         (b"BRK B\nBAC PR L\nAAPL US\n", ["BRK.B", "BACpL", "AAPL"]),
         (b"# mine\n\nTRUE\nNAN\n", ["TRUE", "NAN"]),
+        (b'No.,Symbol,Company\n1,F,"Ford, Inc."\n2,brk-b,Berkshire\n', ["F", "BRK.B"]),
+        (b"Symbol\nAAPL\nMSFT\n", ["AAPL", "MSFT"]),
+        (b'Ticker;Last Price\nAAPL;1,2\n\n"Downloaded from X"\n', ["AAPL"]),
+        (b'["AAPL", "BRK.B"]', ["AAPL", "BRK.B"]),
     ],
 )
 def test_watchlists_of_other_programs(content: bytes, symbols: list[str], tmp_path: Path) -> None:

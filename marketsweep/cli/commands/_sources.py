@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from marketsweep.ingest.providers.massive.provider import MassiveProvider
 
 limit_option = click.option(
-    "--calls-per-minute", type=click.IntRange(1), help="Limit of your plan; 5 on the free one."
+    "--calls-per-minute",
+    type=click.IntRange(1, 100_000),
+    help="Limit of your plan; 5 on the free one.",
 )
 
 
@@ -79,6 +81,8 @@ class Source(NamedTuple):
         """Return the provider. Raises UsageError for invalid options."""
         if self.provider != "massive":
             return self.files()
+        if self.path or self.actions or self.symbols:
+            raise UsageError("--path, --actions and --symbols are files: add --provider files")
         return massive_source(
             self.base_url,
             self.api_key,

@@ -67,6 +67,8 @@ def chart(
         page = market.chart(
             symbol, list(indicators), condition, as_of=date_of(as_of), bars=bars, adjust=adjust
         )
+    for warning in page.drawing.warnings:
+        echo(f"marketsweep: {warning}", err=True)
     path = output or Path(page_name(page.drawing.symbol))
     refuse_store_file(path)
     page.save(path)

@@ -52,6 +52,8 @@ def explain(
 
     with open_market(data_folder(data)) as market:
         explanation = market.explain(symbol, condition, as_of=date_of(as_of), adjust=adjust)
+    for warning in explanation.warnings:
+        echo(f"marketsweep: {warning}", err=True)
     if as_json:
         write_json(explanation.to_dict())
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from marketsweep.core.settings import MAX_VALUES
 from marketsweep.errors import UsageError
 
 
@@ -31,9 +32,9 @@ class Ray:
 
     def __post_init__(self) -> None:
         for name in ("workers", "threads", "block"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise UsageError(f"{name} {value!r} is not a whole number from 1 on")
+            value, most = getattr(self, name), MAX_VALUES["ray", name]
+            if value is not None and (not isinstance(value, int) or not 1 <= value <= most):
+                raise UsageError(f"{name} {value!r} is not a whole number from 1 to {most:,}")
 
 
 @dataclass(slots=True)

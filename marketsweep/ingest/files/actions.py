@@ -28,7 +28,7 @@ _RATIO: Final = re.compile(r"([\d.]+)\s*(?:[:/]|-?\s?for\s?-?)\s*([\d.]+)", re.I
 _RATIO_TOLERANCE: Final = 1e-3
 _NUMBER_COLUMNS: Final = ("factor", "split_from", "split_to", "cash")
 _RATIO_COLUMNS: Final = ("factor", "split_from", "split_to", "ratio_text")
-_TEXT_COLUMNS: Final = ("ratio_text", "id", "distribution_type", "currency")
+_TEXT_COLUMNS: Final = ("ratio_text", "id", "distribution_type", "currency", "description")
 
 _ALIASES: Final = {
     "symbol": ("ticker", "code"),
@@ -203,7 +203,8 @@ def _action(row: dict[str, Any]) -> Split | Dividend | str:
     if day is None:
         return "no day"
     if kind in _SPLIT_KINDS:
-        ratio = _ratio(row)
+        ratio = _stock_dividend(row["ratio_text"]) if kind == "stock dividend" else None
+        ratio = ratio or _ratio(row)
         return Split(symbol, day, *ratio) if ratio else "no ratio above 0"
     if kind in _DIVIDEND_KINDS:
         if (row["currency"] or "").strip().lower() not in DOLLARS:
@@ -227,10 +228,24 @@ def _ratio(row: dict[str, Any]) -> tuple[float, float] | None:
     """Return the old and new shares of a row; None if the row lacks them."""
     old, new, factor = row["split_from"], row["split_to"], row["factor"]
     if _is_positive(old) and _is_positive(new):
-        return old, new
+        # Twelve Data names the columns the other way round: its words are right.
+        words = _RATIO.search(row["description"] or "")
+        is_reversed = words is not None and (float(words[1]), float(words[2])) == (old, new)
+        return (new, old) if is_reversed else (old, new)
     if _is_positive(factor):
         return _exact_ratio(row["ratio_text"], factor)
     return _parse_ratio(row["ratio_text"])
+
+
+def _stock_dividend(text: str | None) -> tuple[float, float] | None:
+    """Return the old and new shares of a rate such as 5% or 0.05; None for another text."""
+    stripped = (text or "").strip()
+    try:
+        rate = float(stripped.removesuffix("%")) / (100.0 if stripped.endswith("%") else 1.0)
+    except ValueError:
+        return None
+    # A stock dividend adds shares: a number below 1 is the rate, and not the ratio.
+    return (1.0, 1.0 + rate) if 0 < rate < 1 else None
 
 
 def _exact_ratio(text: str | None, factor: float) -> tuple[float, float]:

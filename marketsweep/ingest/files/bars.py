@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ import polars as pl
 
 from marketsweep.core.fields import FIELDS, PRICES
 from marketsweep.core.records import Split
-from marketsweep.core.safe_text import foreign
+from marketsweep.core.safe_text import foreign, some_of
 from marketsweep.core.spellings import note_of, read_as
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.cells import DEFAULT_MB, open_sheet
@@ -30,6 +31,12 @@ from marketsweep.ingest.files.values import (
     with_file_rows,
     with_numbers,
 )
+
+_MAX_OUTSIDE: Final = 1.01
+"""Ratio of a close to the high, or of the low to a close, up to which it may be rounding."""
+
+_MIN_OUTSIDE: Final = 5
+"""Minimum number of such closes of a symbol: single ones are faults of the source."""
 
 _INTRADAY_BARS_PER_DAY: Final = 1.5
 """Rows per day and symbol from which a file has bars of minutes or hours."""
@@ -202,6 +209,7 @@ def _read_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
         notes,
         has_written_days=not dates.from_instants,
     )
+    notes += _closes_outside_range(table)
     if UNADJUSTED in table.columns:
         table = _as_traded(table)
     elif ADJUSTED in table.columns:
@@ -274,6 +282,23 @@ def _with_stored_spelling(table: pl.DataFrame, layout: Layout, notes: list[str])
         return table
     spelled = tickers.cast(pl.String).replace(respelled).cast(pl.Categorical)
     return table.with_columns(map_categories(table["symbol"], tickers, spelled))
+
+
+def _closes_outside_range(table: pl.DataFrame) -> Iterator[str]:
+    """Yield a note on symbols whose closes mostly lie outside of the range from low to high."""
+    close, high, low = (pl.col(name) for name in ("close", "high", "low"))
+    is_outside = (close > high * _MAX_OUTSIDE) | (close * _MAX_OUTSIDE < low)
+    outside = table.group_by("symbol", maintain_order=True).agg(
+        rows=pl.len(), outside=(is_outside & (close > 0) & (low > 0)).sum()
+    )
+    is_faulty = (pl.col("outside") >= _MIN_OUTSIDE) & (pl.col("outside") * 2 > pl.col("rows"))
+    faulty = outside.filter(is_faulty)
+    if faulty.height:
+        yield (
+            f"the close lies outside of low and high in {faulty['outside'].sum():,} rows of "
+            f"{some_of(faulty['symbol'].cast(pl.String).to_list(), 3)}: it may be adjusted and the "
+            "other prices not; these bars are marked as suspicious"
+        )
 
 
 def _as_traded(table: pl.DataFrame) -> pl.DataFrame:

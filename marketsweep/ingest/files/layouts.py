@@ -274,7 +274,9 @@ _FILE_NAME_FORMS: Final = (
     r"(?:daily|weekly)(?:_adjusted)?_(?P<ticker>[A-Z.-]+)",  # Alpha Vantage
     r"[A-Z]+_(?P<ticker>[A-Z.]+), 1D.*",  # TradingView
     r"HistoricalData_(?P<ticker>[A-Z.]+)",  # NASDAQ
-    r"(?P<ticker>[A-Z.-]+)(?: \(\d+\)| - Copy|_data|_daily)",
+    r"(?P<ticker>[A-Z.-]+)(?: \(\d+\)| - Copy|_data|_daily|[_-]\d{4}(?:[_-]\d{4})?)",
+    r"(?P<ticker>[a-z.-]+) \(\d+\)",
+    r"(?P<ticker>[a-z]{1,5}-[a-z]{1,2}|[A-Z]{1,5}_[A-Z])",
 )
 """How sources and browsers name the file of a ticker."""
 
@@ -282,8 +284,11 @@ _FILE_NAME_FORMS: Final = (
 def ticker_of(stem: str) -> str | None:
     """Return the ticker that a file name consists of or starts with, or None."""
     for pattern in _FILE_NAME_FORMS:
-        if match := re.fullmatch(pattern, stem):
-            return usual(match["ticker"])
+        match = re.fullmatch(pattern, stem)
+        if match and match["ticker"].lower() not in _NOT_TICKERS:
+            return usual(match["ticker"].replace("_", "-").upper())
+    if stooq := re.fullmatch(r"([a-z0-9-]+)_us_d", stem):
+        return from_stooq(f"{stooq[1]}.us")
     if re.fullmatch(r"[A-Z]{1,6}([.-][A-Z]{1,3})?|[A-Z]{1,5}p[A-Z]?", stem):
         return usual(stem)
     if re.fullmatch(r"[a-z0-9]{1,6}([-_][a-z]{1,3})?\.us", stem):

@@ -36,6 +36,9 @@ _MAYBE_COMMA: Final = r"^[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?[KMBT]?$"
 _SURE_POINT: Final = r"^[-+$]*(\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,}|\d+\.(\d{1,2}|\d{4,}))$"
 """Numbers in which the dot can only be the decimal point, or the comma only separates thousands."""
 
+_DOTTED_THOUSANDS: Final = r"^[1-9]\d{0,2}(\.\d{3})*$"
+"""Numbers in which each dot may separate thousands."""
+
 _GROUPED: Final = r"^[-+$]*\d{1,3}(,\d{3})+(\.\d*)?$"
 _MULTIPLES: Final = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 
@@ -92,14 +95,28 @@ def with_numbers(table: pl.DataFrame, names: list[str], notation: Notation) -> p
 def notation_of(table: pl.DataFrame, names: list[str]) -> Notation:
     """Return how numbers in text columns are written.
 
-    The comma is the decimal separator only if a number proves it and no number contradicts it.
+    The comma is the decimal separator only if a number proves it and no number contradicts it. Dots
+    separate thousands if every number of the table, volumes included, has three digits after each
+    dot: a volume is a whole number.
     """
     columns = [table[name].drop_nulls() for name in names if table.schema[name] == pl.String]
     if any(column.str.contains(_SURE_COMMA).any() for column in columns):
         values = (column.filter(~column.str.to_lowercase().is_in(MISSING)) for column in columns)
         if all(column.str.contains(_MAYBE_COMMA).all() for column in values):
             return Notation(",")
+    if _has_dotted_thousands(table, columns):
+        return Notation(",")
     return Notation(groups=any(column.str.contains(_SURE_POINT).any() for column in columns))
+
+
+def _has_dotted_thousands(table: pl.DataFrame, columns: Sequence[pl.Series]) -> bool:
+    """Return whether dots separate thousands: in the volumes, and wherever else there is one."""
+    if table.schema.get("volume") != pl.String:
+        return False
+    if not table["volume"].str.contains(".", literal=True).any():
+        return False
+    values = (column.filter(~column.str.to_lowercase().is_in(MISSING)) for column in columns)
+    return all(column.str.contains(_DOTTED_THOUSANDS).all() for column in values)
 
 
 def _as_numbers(table: pl.DataFrame, name: str, notation: Notation) -> pl.Series:

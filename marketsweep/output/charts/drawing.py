@@ -89,6 +89,8 @@ class Drawing:
     """Exchange, sector, industry and market cap, if known."""
     events: list[BarEvent]
     """Splits, dividends and suspicious bars between the first bar and the last."""
+    warnings: list[str]
+    """What is doubtful in the data that the chart shows."""
 
     @property
     def change(self) -> float | None:
@@ -160,6 +162,7 @@ def draw(
                     if (fact := day.reference.fact(symbol, name)) is not None
                 },
                 events=[event for event in events[symbol] if days[0] <= event.day <= days[-1]],
+                warnings=loader.warnings_of_symbols(as_of, [symbol], len(days), adjust),
             )
         )
     return drawings

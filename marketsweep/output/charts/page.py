@@ -63,7 +63,8 @@ class Chart:
             f"{_navigation(self._links)}<h1>{escape(drawing.symbol)}{name}"
             f"{change_of(drawing)}</h1>{condition}\n{facts}"
             f"<p>{escape(summary_of(drawing))}</p>\n"
-            '<div id="tools"></div>\n'
+            + "".join(f'<p class="warning">{escape(text)}</p>\n' for text in drawing.warnings)
+            + '<div id="tools"></div>\n'
             f'<div id="chart" style="height:{self._height}px"></div>\n'
             f"<footer>{asset('lightweight-charts.NOTICE.html')}</footer>\n"
             f'<script type="application/json" id="data">{data}</script>\n'

@@ -570,6 +570,22 @@ def test_decimal_commas(
     assert of(tmp_path / "bars.csv") == [("A", dt.date(2016, 1, 4), *values)]
 
 
+def test_dots_that_separate_thousands(tmp_path: Path) -> None:
+    """Prices of 5,026 dollars were read as 5.026 if no volume reached a million."""
+    rows = (
+        "A;2016-01-04;4.998;5.037;4.987;5.026;351.549\nA;2016-01-05;5.026;5.040;5.000;5.001;900\n"
+    )
+    (tmp_path / "bars.csv").write_text(HEADER.replace(",", ";") + rows)
+    assert of(tmp_path / "bars.csv") == [
+        ("A", dt.date(2016, 1, 4), 4998, 5037, 4987, 5026, 351_549),
+        ("A", dt.date(2016, 1, 5), 5026, 5040, 5000, 5001, 900),
+    ]
+    # Three decimals of prices beside whole volumes are decimals.
+    plain = rows.replace("351.549", "351549")
+    (tmp_path / "bars.csv").write_text(HEADER.replace(",", ";") + plain)
+    assert of(tmp_path / "bars.csv")[0][2:] == (4.998, 5.037, 4.987, 5.026, 351_549)
+
+
 @pytest.mark.parametrize(
     ("cells", "says"),
     [
@@ -1021,6 +1037,7 @@ def test_the_limit_is_a_setting(tmp_path: Path) -> None:
     [
         *("daily_AAPL.csv", "daily_adjusted_AAPL.csv", "NASDAQ_AAPL, 1D.csv", "AAPL (1).csv"),
         *("BATS_AAPL, 1D_a12f0.csv", "HistoricalData_AAPL.csv", "AAPL - Copy.csv", "AAPL_data.csv"),
+        *("aapl_us_d.csv", "AAPL_2016.csv", "AAPL_2016-2024.csv", "aapl (1).csv"),
     ],
 )
 def test_names_of_files_that_begin_or_end_with_a_ticker(name: str, tmp_path: Path) -> None:

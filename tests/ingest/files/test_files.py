@@ -22,6 +22,7 @@ from marketsweep.core.fields import FIELDS, PRICES
 from marketsweep.core.records import Dividend, Listing, Split
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files import read_actions, read_bars, read_symbols
+from marketsweep.ingest.files.bars import understood_bars
 from marketsweep.ingest.files.packed import is_packed, pack
 
 EXAMPLE = Path(__file__).parent.parent.parent.parent / "examples" / "us-2016"
@@ -381,6 +382,8 @@ VENDORS = {
     "Yahoo": "Date,Symbol,Stock Splits\n2024-06-10,NVDA,10:1\n",
     "Finnhub": "symbol,date,fromFactor,toFactor\nNVDA,2024-06-10,1,10\n",
     "Alpha Vantage": "effective_date,split_factor,symbol\n2024-06-10,10.0000,NVDA\n",
+    "Twelve Data": "symbol,date,description,ratio,from_factor,to_factor\n"
+    "NVDA,2024-06-10,10-for-1 split,0.1,10,1\n",
 }
 
 
@@ -394,6 +397,27 @@ def test_files_of_splits_alone_as_vendors_write_them(vendor: str, tmp_path: Path
         10.0,
     )
     assert (told.dividends, told.aside) == ([], [])
+
+
+def test_a_close_that_is_adjusted_and_other_prices_that_are_not(tmp_path: Path) -> None:
+    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 2, 26))
+    header = "symbol,date,open,high,low,close,volume\n"
+    wrong = "".join(f"A,{day},100,101,99,25,1000\n" for day in days)
+    right = "".join(f"B,{day},100,101,99,100.5,1000\nC,{day},10,11,9,10,1\n" for day in days)
+    path = write_text(tmp_path / "bars.csv", header + wrong)
+    bars, (reading,) = understood_bars(write_text(path, header + wrong + right))
+    assert bars.height == 3 * len(days)
+    assert [note for note in reading.notes if "in 38 rows of A: it may be adjusted" in note]
+    # Single faults of a source are stored and marked, and not worth a note.
+    few = right + "".join(f"D,{day},100,101,99,25,1000\n" for day in days[:4])
+    assert understood_bars(write_text(path, header + few))[1][0].notes == []
+
+
+@pytest.mark.parametrize("ratio", ["0.05", "5%", "1.05", "105:100", " 5.0 %"])
+def test_the_rate_of_a_stock_dividend(ratio: str, tmp_path: Path) -> None:
+    text = f"symbol,ex_date,kind,ratio\nA,2016-02-01,stock dividend,{ratio}\n"
+    (split,) = read_actions(write_text(tmp_path / "actions.csv", text)).splits
+    assert split.new / split.old == pytest.approx(1.05)
 
 
 def test_a_file_with_one_column_for_ratios_and_amounts(tmp_path: Path) -> None:

@@ -326,7 +326,8 @@ def test_500s_for_ever(server: MassiveServer) -> None:
         (raw(b""), "sends no valid JSON"),
         (raw(b"\xff\xfe"), "sends no valid JSON"),
         (raw(b'{"status":"OK","results":' + b"[" * 100_000), "sends no valid JSON"),
-        (raw(b'{"status":"OK","results":[{"T":"A","o":"x"}]}'), "sends no valid JSON"),
+        (raw(b'{"status":"OK","results":[{"T":"A","o":1}'), "sends no valid JSON"),
+        (raw(b'{"status":"OK","results":["A"]}'), "sends JSON of an unexpected form"),
         (raw(b"plain", **{"Content-Encoding": "gzip"}), "sends damaged gzip"),
         (raw(b"x", **{"Content-Encoding": "br"}), "encoding that was not asked for"),
     ],
@@ -680,6 +681,34 @@ def test_a_text_in_a_row_costs_no_other_row(server: MassiveServer) -> None:
     assert aside == ["C: no ratio above 0", "C: no amount above 0"]
 
 
+BAD_ROWS = {
+    "a number as a text": b'{"T":"AAA","o":"10.5","h":11,"l":10,"c":10.5,"v":"1000"}',
+    "a text": b'{"T":"AAA","o":"many","h":11,"l":10,"c":10.5,"v":1000}',
+    "null": b"null",
+    "NaN": b'{"T":"AAA","o":10.5,"h":11,"l":10,"c":10.5,"v":NaN}',
+    "lists and truths": b'{"T":7,"o":[1],"h":{"a":1},"l":true,"c":10.5,"v":1000}',
+}
+
+
+@pytest.mark.parametrize("kind", BAD_ROWS)
+def test_a_bad_cell_of_bars_costs_no_other_row(server: MassiveServer, kind: str) -> None:
+    row = b'{"T":"BBB","o":20,"h":21,"l":19,"c":20.5,"v":2000}'
+    text = b'{"status":"OK","resultsCount":2,"results":[' + BAD_ROWS[kind] + b"," + row + b"]}"
+    server.always("grouped", raw(text))
+    (bars,), _ = use(server.url, one_day)
+    assert bars.symbols[1] == "BBB"
+    assert bars.values[:, 1].tolist() == [20, 21, 19, 20.5, 2000]
+    if kind == "a number as a text":
+        assert bars.values[:, 0].tolist() == [10.5, 11, 10, 10.5, 1000]
+    else:
+        assert np.isnan(bars.values[:, 0]).any()
+
+
+def test_a_last_page_that_counts_no_rows(server: MassiveServer) -> None:
+    server.always("tickers", says({"status": "OK", "count": 0}))
+    assert use(server.url, listings)[0] == []
+
+
 @pytest.mark.parametrize("code", [403, 404])
 def test_older_endpoints_where_the_newer_are_refused(server: MassiveServer, code: int) -> None:
     server.market.splits = [
@@ -731,7 +760,15 @@ def test_the_provider_s_clock_counts(server: MassiveServer, now: str, last: dt.d
     assert use(server.url, newest)[0] == last
 
 
-@pytest.mark.parametrize("answer", [status(403, "no"), says({}), says({"serverTime": "soon"})])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(403, "no"),
+        says({}),
+        says({"serverTime": "soon"}),
+        says({"serverTime": "1970-01-02T00:00:00Z"}),
+    ],
+)
 def test_our_own_clock_where_there_is_none(server: MassiveServer, answer: Handler) -> None:
     server.always("marketstatus", answer)
     last, _ = use(server.url, newest)

@@ -86,8 +86,12 @@ def decode_body(answer: Answer, decode: Callable[[bytes], T], max_bytes: int) ->
     """
     try:
         return decode(_decompress(answer, max_bytes))
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except msgspec.ValidationError as error:
         # The message of msgspec gives the position of the fault, and quotes nothing of the body.
+        raise Fault(
+            f"sends JSON of an unexpected form ({str(error)[:_MAX_REASON_CHARACTERS]})"
+        ) from None
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise Fault(f"sends no valid JSON ({str(error)[:_MAX_REASON_CHARACTERS]})") from None
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Final
 
 from marketsweep.core.records import Usage
 from marketsweep.errors import UsageError
 
 __all__ = ["RateLimit", "Stopwatch", "Throttle"]
+
+MAX_CALLS: Final = 100_000
+"""The largest limit; each call has a slot."""
 
 
 class RateLimit:
@@ -16,12 +20,13 @@ class RateLimit:
 
     A call holds one of `calls` slots from before it is sent until one window after its answer. The
     provider counted the call somewhere in between, so none of its windows can exceed `calls`,
-    even if the network delays calls. Raises `UsageError` for less than one call.
+    even if the network delays calls. Raises `UsageError` for fewer calls than one, or more than
+    `MAX_CALLS`.
     """
 
     def __init__(self, calls: int, window_s: float) -> None:
-        if calls < 1:
-            raise UsageError(f"a limit on calls must leave at least one, not {calls}")
+        if not 1 <= calls <= MAX_CALLS:
+            raise UsageError(f"a limit on calls must be from 1 to {MAX_CALLS:,}, not {calls:,}")
         self._window_s = window_s
         self._free_at: asyncio.Queue[float] = asyncio.Queue()
         for _ in range(calls):

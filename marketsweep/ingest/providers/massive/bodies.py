@@ -64,6 +64,25 @@ _FIELD_GETTERS: Final = tuple(map(attrgetter, _INITIALS))
 _RESULTS_KEY: Final = b'"results":'
 
 
+_Cell = float | str | bool | list[object] | dict[str, object] | None
+"""Any value of JSON: a wrong one must not cost the other rows of its body."""
+
+_NO_NUMBER: Final = re.compile(rb"(?<=[:\s])(?:NaN|-?Infinity)(?=\s*[,}])")
+"""Words for no number that some programs write into JSON, where it has none."""
+
+
+class _AnyBar(msgspec.Struct, gc=False):
+    """One row of bars whose fields may hold anything."""
+
+    T: _Cell = None
+    t: _Cell = None
+    o: _Cell = None
+    h: _Cell = None
+    l: _Cell = None  # noqa: E741  the provider's name
+    c: _Cell = None
+    v: _Cell = None
+
+
 class SplitRow(msgspec.Struct, frozen=True):
     """A split, as reported."""
 
@@ -158,6 +177,12 @@ class _GroupedReply(_BarsReply):
     results: list[_Bar] | None = None
 
 
+class _AnyBarsReply(_BarsReply):
+    results: list[_AnyBar | None] | None = None
+    next_url: str | None = None
+    ticker: str | None = None
+
+
 class _Rest(_BarsReply):
     """A grouped body whose rows were removed."""
 
@@ -175,6 +200,7 @@ class _ClockReply(Reply):
 Action = TypeVar("Action", Split, Dividend)
 Row = TypeVar("Row")
 AnyRest = TypeVar("AnyRest", bound="_Rest")
+AnyBarsReply = TypeVar("AnyBarsReply", bound="_BarsReply")
 Columns = NDArray[np.float64]
 AnyReply = TypeVar("AnyReply", bound=Reply)
 
@@ -184,6 +210,7 @@ class Page(Reply, Generic[Row]):
 
     results: list[Row] | None = None
     next_url: str | None = None
+    count: int | None = None
 
 
 class _BarsPageReply(_BarsReply):
@@ -205,6 +232,7 @@ _decode_bars_without_rows: Final = msgspec.json.Decoder(_BarsPageWithoutRows).de
 _decode_details: Final = msgspec.json.Decoder(_DetailsReply).decode
 _decode_snapshot: Final = msgspec.json.Decoder(_Snapshot).decode
 _decode_bars: Final = msgspec.json.Decoder(_BarsPageReply).decode
+_decode_any_bars: Final = msgspec.json.Decoder(_AnyBarsReply).decode
 decode_clock: Final = msgspec.json.Decoder(_ClockReply).decode
 _decode_splits: Final = msgspec.json.Decoder(Page[SplitRow]).decode
 _decode_dividends: Final = msgspec.json.Decoder(Page[DividendRow]).decode
@@ -227,9 +255,9 @@ def fingerprint(page: Page[Row]) -> int:
 
 
 def _decode_page(decode: Callable[[bytes], Page[Row]], body: bytes) -> Page[Row]:
-    """Return a page of reference data. Raises `Fault` without `results`; an empty list is valid."""
+    """Return a page of reference data. Raises `Fault` without `results`, unless it counts none."""
     page = decode_reply(decode, body)
-    if page.results is None:
+    if page.results is None and page.count != 0:
         raise Fault("answers a page without rows")
     return page
 
@@ -269,7 +297,7 @@ class GroupedBodies:
                 raise Fault(f"answers bars of another day than {day}")
         fast = _decode_fast(body, _INITIALS, self._tickers, _decode_without_rows)
         if fast is None:
-            reply = decode_reply(_decode_grouped, body)
+            reply = _decode_rows(_decode_grouped, body)
             rows = reply.results or []
             _require_raw_and_complete(reply, len(rows))
             return _session_bars(day, rows)
@@ -312,13 +340,41 @@ def decode_bars_page(symbol: str, body: bytes) -> Page[Columns]:
         _require_ticker(symbol, reply.ticker)
         _require_raw_and_complete(reply, values.shape[1])
         return Page(results=[values], next_url=reply.next_url)
-    page = decode_reply(_decode_bars, body)
+    page = _decode_rows(_decode_bars, body)
     _require_ticker(symbol, page.ticker)
     if page.results is None and page.count != 0:
         raise Fault("answers a page without rows")
     _require_raw_and_complete(page, len(page.results or []))
     values = _columns_of(page.results or [], (attrgetter("t"), *_FIELD_GETTERS))
     return Page(results=[values], next_url=page.next_url)
+
+
+def _decode_rows(decode: Callable[[bytes], AnyBarsReply], body: bytes) -> AnyBarsReply:
+    """Return a decoded body of bars, with the rows that can be read.
+
+    A cell that is not a number becomes null, so that the store sets its row aside; a row that is
+    null has no ticker. Raises `Complaint`, and MsgspecError for a body that is not JSON.
+    """
+    try:
+        return decode_reply(decode, body)
+    except msgspec.MsgspecError:
+        reply = _decode_any_bars(_NO_NUMBER.sub(b"null", body))
+    for row in reply.results or ():
+        for name in () if row is None else ("t", *_INITIALS):
+            setattr(row, name, _to_number(getattr(row, name)))
+        if row is not None and not isinstance(row.T, str):
+            row.T = None
+    rows = [_AnyBar() if row is None else row for row in reply.results or []]
+    whole = msgspec.structs.replace(reply, results=rows)
+    return decode_reply(decode, msgspec.json.encode(whole))
+
+
+def _to_number(cell: _Cell) -> float | None:
+    """Return the number of a cell, which may be written as a text; None for anything else."""
+    if isinstance(cell, bool) or not isinstance(cell, float | int | str):
+        return None
+    number = _parse_number(cell)
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _require_raw_and_complete(reply: _BarsReply, rows: int) -> None:

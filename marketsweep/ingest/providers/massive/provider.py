@@ -71,6 +71,9 @@ _GROUPED: Final = "/v2/aggs/grouped/locale/us/market/stocks"
 _TICKER: Final = "/v2/aggs/ticker"
 _SNAPSHOT: Final = "/v2/snapshot/locale/us/markets/stocks/tickers"
 _TICKERS: Final = "/v3/reference/tickers"
+_FIRST_CLOCK: Final = dt.date(1971, 1, 1)
+"""A clock before this day has lost its time, and counts from 1970."""
+
 _ROWS_PER_PAGE: Final = 1000
 """Rows that a list may have, per allowed page: 20 years of dividends three times, by default."""
 
@@ -350,7 +353,10 @@ class MassiveProvider:
         return rows
 
     async def _now(self) -> dt.datetime:
-        """Return the provider's time, or the local time if the provider does not report it."""
+        """Return the provider's time.
+
+        Returns the local time if the provider reports no time, or an impossible one.
+        """
         try:
             clock = await self._http.get(
                 "/v1/marketstatus/now", partial(decode_reply, decode_clock)
@@ -362,9 +368,9 @@ class MassiveProvider:
             now = dt.datetime.now(dt.UTC)
         except ValueError:
             now = dt.datetime.now(dt.UTC)
-        if not is_plausible(now.date()):
-            now = dt.datetime.now(dt.UTC)
-        return now if now.tzinfo else now.replace(tzinfo=NEW_YORK)
+        now = now if now.tzinfo else now.replace(tzinfo=NEW_YORK)
+        is_usable = is_plausible(now.date()) and now.date() >= _FIRST_CLOCK
+        return now if is_usable else dt.datetime.now(dt.UTC)
 
 
 def http_settings(config: Config) -> HttpSettings:
