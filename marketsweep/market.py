@@ -55,7 +55,11 @@ def data_folder(path: str | os.PathLike[str] | None = None) -> Path:
     """Return the data folder: `path`, else MARKETSWEEP_DATA, else the platform's user folder."""
     if path is not None:
         if "\0" in str(path):
-            raise UsageError(f"{str(path)!r} is not a path: it has a zero in it")
+            raise UsageError(f"{str(path)!r} is not a path: it contains a NUL character")
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError:
+            raise UsageError(f"{str(path)!r} is not a path: it has invalid characters") from None
         return Path(path).expanduser()
     if from_environment := os.environ.get("MARKETSWEEP_DATA"):
         return Path(from_environment).expanduser()

@@ -65,10 +65,10 @@ def make_agenda(
     notes = snapshot.notes()
     last = min(request.until or window.last, window.last)
     first = request.since or window.first or _default_start(snapshot, last)
-    requested = sessions_between(first, last)
-    if not requested:
-        raise UsageError(_no_session_message(window, request.since, request.until))
     merges = window.days is not None
+    requested = sessions_between(first, last)
+    if first > last or not (requested or merges):
+        raise UsageError(_no_session_message(window, request.since, request.until))
     session_notes = SessionNotes.of(notes)
     days = _available_sessions(requested, window, request, session_notes, now)
     recheck = _session_to_recheck(days, snapshot, request, session_notes) if not merges else None

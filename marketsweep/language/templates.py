@@ -59,6 +59,7 @@ class Template:
 
     def tree(self, values: Values) -> Node:
         """Return the tree of a variant. Raises ConditionError, which shows the variant's text."""
+        values = tuple(value + 0.0 for value in values)  # 0 and -0 are one value of the cache
         variant_tokens = self._tokens.copy()
         for i, name in self._name_at_token.items():
             variant_tokens[i] = Token(
@@ -123,6 +124,7 @@ def _missing_values_error(name: str) -> UsageError:
 
 
 def _format_number(value: float) -> str:
+    value += 0.0  # a zero without a sign
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else repr(value)
 
 

@@ -271,6 +271,17 @@ def test_without_splits_a_sync_and_scans_over_the_time_are_no_success(
         assert any("splits from" in warning for warning in found.warnings)
         swept = market.sweep("roc({n}) > -99", n=[5, 9])
         assert any("splits from" in warning for warning in swept.warnings)
+        explained = market.explain("A", "roc(9) > -99")
+        assert any("splits from" in warning for warning in explained.warnings)
+        assert market.explain("A", "roc(9) > -99", adjust="none").warnings == []
+        chart = market.chart("A")
+        assert any("splits from" in warning for warning in chart.drawing.warnings)
+        assert "splits from" in chart.html
+        bars = market.price_history_batch(["A"], DAYS[0], DAYS[-1])
+        assert any("splits from" in warning for warning in bars.warnings)
+    assert "splits from" in command("explain", "A", "roc(9) > -99", "--data", tmp_path).stderr
+    page = tmp_path / "a.html"
+    assert "splits from" in command("chart", "A", "--data", tmp_path, "--output", page).stderr
     for arguments, code in (([], 3), (["--min-coverage", "0"], 0), (["--adjust", "none"], 0)):
         done = command("scan", "roc(9) > -99", "--data", tmp_path, *arguments)
         assert done.returncode == code

@@ -220,6 +220,7 @@ def test_a_variant_is_what_its_text_is(data: st.DataObject) -> None:
         drawn = {
             name: float(data.draw(numbers.get(name, st.integers(2, 9)))) for name in template.names
         }
+        drawn = {name: value + 0.0 for name, value in drawn.items()}  # a zero has no sign
         values = tuple(drawn.values())
         text = source
         for name, value in drawn.items():
@@ -229,6 +230,12 @@ def test_a_variant_is_what_its_text_is(data: st.DataObject) -> None:
         if "{t}K" in source and drawn["t"] < 0:
             continue
         assert template.tree(values) == parse(text)
+
+
+def test_a_zero_has_no_sign() -> None:
+    template = Template("close > {x} and roc(2) > {x}")
+    assert template.tree((0.0,)) == template.tree((-0.0,))
+    assert template.written((-0.0,)) == "close > 0 and roc(2) > 0"
 
 
 def test_every_combination_in_the_order_of_the_text() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import io
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
@@ -69,7 +70,7 @@ class _Day(click.DateTime):
     """A day from 1900 on."""
 
     def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
     ) -> dt.datetime:
         day: dt.datetime = super().convert(value, param, ctx)
         if day.date() < FIRST_DAY:
@@ -132,6 +133,20 @@ def read_symbols(text: str) -> list[str]:
 
     return read_list(text, lambda note: echo(f"marketsweep: {note}", err=True))
 
+
+class _Share(click.FloatRange):
+    """A part of a whole: a number from 0 to 1, and not NaN, which passes every comparison."""
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number from 0 to 1.", param, ctx)
+        return number
+
+
+SHARE = _Share(0, 1)
 
 data_option = click.option(
     "--data",

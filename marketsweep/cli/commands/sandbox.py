@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from marketsweep.cli.commands._shared import DAY, FILE, date_of
+from marketsweep.cli.commands._shared import DAY, FILE, SHARE, date_of
 
 
 @click.command()
@@ -32,7 +32,7 @@ from marketsweep.cli.commands._shared import DAY, FILE, date_of
 @click.option(
     "--faults", default="", metavar="KIND,...", help="Faults to inject: all, or 429,reset,..."
 )
-@click.option("--fault-share", default=0.05, show_default=True, type=click.FloatRange(0, 1))
+@click.option("--fault-share", default=0.05, show_default=True, type=SHARE)
 @click.option("--seed", default=0, show_default=True, help="Seed of the random faults.")
 def sandbox(
     bars: Path,

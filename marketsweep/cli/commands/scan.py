@@ -12,6 +12,7 @@ import click
 from marketsweep.cli.commands._completion import complete_condition
 from marketsweep.cli.commands._shared import (
     FILE,
+    SHARE,
     Scanning,
     adjust_option,
     as_of_option,
@@ -97,7 +98,7 @@ _ROWS: Final = 30
     "--min-coverage",
     default=0.95,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    type=SHARE,
     metavar="SHARE",
     help="Exit with code 3 if a smaller share of the symbols has a bar.",
 )

@@ -350,23 +350,31 @@ def decode_bars_page(symbol: str, body: bytes) -> Page[Columns]:
 
 
 def _decode_rows(decode: Callable[[bytes], AnyBarsReply], body: bytes) -> AnyBarsReply:
-    """Return a decoded body of bars, with the rows that can be read.
+    """Return a decoded body of bars, whose rows may have some cells that are not numbers.
 
-    A cell that is not a number becomes null, so that the store sets its row aside; a row that is
-    null has no ticker. Raises `Complaint`, and MsgspecError for a body that is not JSON.
+    Such a cell becomes null, so that the store sets its row aside; a row that is null has no
+    ticker. Raises `Complaint`, and MsgspecError if the body is not JSON or most rows are faulty.
     """
     try:
         return decode_reply(decode, body)
     except msgspec.MsgspecError:
         reply = _decode_any_bars(_NO_NUMBER.sub(b"null", body))
-    for row in reply.results or ():
-        for name in () if row is None else ("t", *_INITIALS):
-            setattr(row, name, _to_number(getattr(row, name)))
-        if row is not None and not isinstance(row.T, str):
-            row.T = None
-    rows = [_AnyBar() if row is None else row for row in reply.results or []]
-    whole = msgspec.structs.replace(reply, results=rows)
-    return decode_reply(decode, msgspec.json.encode(whole))
+        rows = [_AnyBar() if row is None else row for row in reply.results or []]
+        if 2 * sum(map(_clean_row, rows)) < len(rows):
+            raise
+    return decode_reply(decode, msgspec.json.encode(msgspec.structs.replace(reply, results=rows)))
+
+
+def _clean_row(row: _AnyBar) -> bool:
+    """Replace the cells of a row that are not what they should be; return whether none was."""
+    cells = {name: getattr(row, name) for name in ("t", *_INITIALS)}
+    for name, cell in cells.items():
+        setattr(row, name, _to_number(cell))
+    is_clean = isinstance(row.T, str) and all(
+        cell is None or getattr(row, name) is not None for name, cell in cells.items()
+    )
+    row.T = row.T if isinstance(row.T, str) else None
+    return is_clean
 
 
 def _to_number(cell: _Cell) -> float | None:
