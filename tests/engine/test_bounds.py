@@ -150,3 +150,14 @@ def test_ctrl_c_stops_a_long_evaluation(executor: str) -> None:
     assert process.stdout.startswith("stopped after"), process.stderr
     # Without the interruption it takes minutes.
     assert float(process.stdout.split()[-1]) < 20
+
+
+@pytest.mark.parametrize("threads", [257, 1_000_000, 10**30])
+def test_more_threads_than_a_machine_can_have_are_refused(market: ms.Market, threads: int) -> None:
+    for call in (market.scan, market.signals):
+        with pytest.raises(ms.UsageError, match="above the limit of 256"):
+            call("close > 5", threads=threads)
+    with pytest.raises(ms.UsageError, match="from 1 to 256"):
+        ms.Ray(threads=threads)
+    with pytest.raises(ms.UsageError, match="from 1 to 10,000"):
+        ms.Ray(workers=threads * 100)

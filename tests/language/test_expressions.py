@@ -92,6 +92,8 @@ def test_direct_trees(built: Callable[[], Expression], text: str) -> None:
         (lambda: ms.any(ms.close, ms.close > 1), "what any takes must be true or false"),
         (lambda: ms.close.contains("x"), "must be a text"),
         (lambda: ms.symbol.is_in("B1"), "takes a list"),
+        (lambda: ms.symbol.is_in(5), "takes a list"),
+        (lambda: ms.symbol.is_in(None), "takes a list"),
         (lambda: ms.sector[1] == "x", "the same at every bar"),
     ],
 )
