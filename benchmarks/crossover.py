@@ -21,7 +21,7 @@ from benchmarks import machine
 from benchmarks.measure import Samples, alternate, clocked
 from benchmarks.sweeps import CONDITION
 from benchmarks.walks import walks
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.engine.executors.registry import EXECUTORS, Tallier, tallier
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, make_plan
@@ -97,7 +97,7 @@ def with_sessions(panel: Panel) -> Panel:
     sessions[np.isnan(panel.fields["close"])] = np.nan
     last = np.full(len(panel.symbols), panel.rows - 1)
     spans = np.array([np.zeros_like(last), last, panel.bars])
-    days = sessions_between(dt.date(1990, 1, 2), dt.date(2016, 12, 30))[-panel.rows :]
+    days = sessions_in_range(dt.date(1990, 1, 2), dt.date(2016, 12, 30))[-panel.rows :]
     fields = {name: panel.fields[name] for name in _FIELDS} | {SESSION: sessions}
     return replace(panel, fields=fields, dates=days, spans=spans)
 

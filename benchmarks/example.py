@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from marketsweep.cli.demo import AS_OF, FIRST, example_market
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.ingest.providers.files import FilesProvider
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.ingest.sync import sync
 from marketsweep.store.store import Store
 
-SESSIONS: Final = sessions_between(FIRST, AS_OF)
+SESSIONS: Final = sessions_in_range(FIRST, AS_OF)
 _FOLDER: Final = example_market()
 _FILES: Final = tuple(_FOLDER / f"{name}.parquet" for name in ("bars", "actions", "symbols"))
 _GROUPED: Final = "/v2/aggs/grouped/locale/us/market/stocks"

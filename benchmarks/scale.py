@@ -17,7 +17,7 @@ import polars as pl
 
 from benchmarks.example import Example
 from benchmarks.measure import Row, Samples, prepared, repeated, within
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import SessionBars
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
@@ -29,7 +29,7 @@ from marketsweep.store.catalog.packs import crc32
 from marketsweep.store.store import Store
 
 TICKERS: Final = 12_500
-_DAYS: Final = sessions_between(dt.date(1997, 1, 2), dt.date(2016, 12, 30))
+_DAYS: Final = sessions_in_range(dt.date(1997, 1, 2), dt.date(2016, 12, 30))
 _FETCHED: Final = _DAYS[-42:]
 _NAMES: Final = [f"S{number:05}" for number in range(TICKERS)]
 _START: Final = np.exp(np.random.default_rng(20).normal(3, 1, TICKERS))

@@ -30,7 +30,7 @@ from marketsweep.scan.ranking import rank
 from marketsweep.scan.results import Hits
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
-from marketsweep.universe.screen import EVERYBODY
+from marketsweep.universe.screen import NO_SCREEN
 
 _RUNS: Final = 7
 
@@ -77,7 +77,7 @@ def _loading(store: Path, market: Market) -> Iterator[Row]:
     plan = make_plan([parse(REFERENCE_SCAN)])
 
     def day(loader: Loader) -> None:
-        loader.universe(AS_OF, EVERYBODY)
+        loader.universe(AS_OF, NO_SCREEN)
 
     def with_universe(_number: int) -> Loader:
         loader = _loader(market)
@@ -85,7 +85,7 @@ def _loading(store: Path, market: Market) -> Iterator[Row]:
         return loader
 
     def panel(loader: Loader) -> None:
-        loader.panel(AS_OF, EVERYBODY, plan, "splits")
+        loader.panel(AS_OF, NO_SCREEN, plan, "splits")
 
     yield _stage("open a store and take a snapshot", lambda: _opened(store))
     yield Row("stage: universe", prepared(_RUNS, lambda _: _loader(market), day))
@@ -104,7 +104,7 @@ def _opened(path: Path) -> Snapshot:
 def _evaluation(market: Market) -> Iterator[Row]:
     condition = parse(REFERENCE_SCAN)
     plan = make_plan([condition])
-    panel = _loader(market).panel(AS_OF, EVERYBODY, plan, "splits")
+    panel = _loader(market).panel(AS_OF, NO_SCREEN, plan, "splits")
     yield _stage("parse the reference scan", lambda: parse(REFERENCE_SCAN))
     yield _stage("plan it", lambda: make_plan([condition]))
     yield _stage("lower it", lambda: _Lowering(plan, tallied=False).program())

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.example import Example
 from benchmarks.measure import Row, against, alternate, clocked, within
 from benchmarks.walks import BARS, SYMBOLS, walks
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import SessionBars
 from marketsweep.language.templates import Template, variants_of
@@ -25,7 +25,7 @@ VALUES: Final[dict[str, Any]] = {"n": range(5, 15), "t": range(25, 35), "m": ran
 _RUNS: Final = 3
 _LIMIT_S: Final = 10.0
 _MOST: Final = 1 / 20
-_DAYS: Final = sessions_between(dt.date(2014, 12, 1), dt.date(2016, 12, 30))[-BARS:]
+_DAYS: Final = sessions_in_range(dt.date(2014, 12, 1), dt.date(2016, 12, 30))[-BARS:]
 
 
 def rows(_: Example) -> Iterator[Row]:

@@ -18,9 +18,9 @@ from marketsweep.engine.executors.registry import executor
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import make_plan
 from marketsweep.language.parser import parse
-from marketsweep.language.presets import Saved, presets
+from marketsweep.language.presets import SavedConditions, presets
 from marketsweep.market import Market, open_market
-from marketsweep.universe.screen import EVERYBODY
+from marketsweep.universe.screen import NO_SCREEN
 
 _RUNS: Final = 7
 _PRESETS: Final = 30
@@ -40,7 +40,7 @@ def rows(example: Example) -> Iterator[Row]:
 def _example(market: Market) -> Iterator[Row]:
     plan = make_plan([parse(REFERENCE_SCAN)])
     with market.view() as view:
-        panel = view.panel(AS_OF, EVERYBODY, plan, "splits")
+        panel = view.panel(AS_OF, NO_SCREEN, plan, "splits")
     loaded = peers.bars_by_symbol(panel)
     same = _agreement(
         market.scan(REFERENCE_SCAN).symbols,
@@ -112,7 +112,7 @@ def _synthetic(panel: Panel) -> Iterator[Row]:
 
 def _presets(panel: Panel) -> Row:
     """The first presets that a symbol's own bars decide, in one pass, beside the reference scan."""
-    alone = [parse(name, Saved()) for name in presets()]
+    alone = [parse(name, SavedConditions()) for name in presets()]
     chosen = [node for node in alone if not make_plan([node]).derived][:_PRESETS]
     plans = [make_plan([parse(REFERENCE_SCAN)]), make_plan(chosen)]
     reference, together = alternate(

@@ -17,7 +17,7 @@ from typing import Final
 import click
 
 from marketsweep.cli.main import main
-from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import INDICATORS, Indicator, Parameter
 from marketsweep.quality.rules import RULES
 
@@ -150,7 +150,7 @@ def _occurrences() -> str:
         lines
         + [
             f"| `{row.signature}` | {'; '.join(map(_parameter, row.parameters))} | {row.doc} |"
-            for row in OCCURRENCES.values()
+            for row in EVENTS.values()
         ]
     )
 

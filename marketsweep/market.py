@@ -17,7 +17,7 @@ from msgspec import structs
 from marketsweep.arguments import checked_arguments
 from marketsweep.core.calendar import FIRST_DAY
 from marketsweep.core.settings import DEFAULTS, MAX_VALUES, THREADS, Config, read_config
-from marketsweep.core.tickers import checked
+from marketsweep.core.tickers import check_tickers
 from marketsweep.engine.executors.options import Ray
 from marketsweep.engine.executors.registry import name_of
 from marketsweep.engine.panel.adjustments import Adjust
@@ -25,7 +25,7 @@ from marketsweep.engine.time_limit import time_limit
 from marketsweep.errors import UsageError
 from marketsweep.language.builder import Expression, node_of
 from marketsweep.language.parser import split_expressions
-from marketsweep.language.presets import Saved
+from marketsweep.language.presets import SavedConditions
 from marketsweep.scan.loader import Loader, Views
 from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import parse_condition
@@ -33,7 +33,7 @@ from marketsweep.scan.receipt import require_coverage
 from marketsweep.scan.results import Hits
 from marketsweep.scan.scan import MinHistory, Scan, run, run_together
 from marketsweep.store.store import Store
-from marketsweep.universe.screen import EVERYBODY, Screen
+from marketsweep.universe.screen import NO_SCREEN, Screen
 
 if TYPE_CHECKING:
     import polars as pl
@@ -194,7 +194,7 @@ class Market:
             adjust=adjust,
             exclude_suspect=exclude_suspect,
             min_history=min_history,
-            saved=Saved.of(self.store.path),
+            saved=SavedConditions.of(self.store.path),
             funnel=funnel,
             near=_check_count("near", near, least=0) or 0,
             incremental=_incremental_options(incremental),
@@ -234,7 +234,7 @@ class Market:
             limit=limit,
             threads=self.config.threads,
             adjust=adjust,
-            saved=Saved.of(self.store.path),
+            saved=SavedConditions.of(self.store.path),
         )
         scans = [structs.replace(scan, condition=node_of(condition)) for condition in conditions]
         with self.view() as view:
@@ -282,7 +282,7 @@ class Market:
             threads=threads,
             adjust=adjust,
             exclude_suspect=exclude_suspect,
-            saved=Saved.of(self.store.path),
+            saved=SavedConditions.of(self.store.path),
             screen=self._screen(universe, unknown, skip_low_volume=False),
         )
         report = progress or (lambda done, total, hits: None)
@@ -329,7 +329,7 @@ class Market:
             executor=executor,
             threads=threads,
             adjust=adjust,
-            saved=Saved.of(self.store.path),
+            saved=SavedConditions.of(self.store.path),
             screen=self._screen(universe, unknown, skip_low_volume=False),
         )
         report = progress or (lambda done, total, matches: None)
@@ -352,7 +352,7 @@ class Market:
         """
         from marketsweep.scan.explain import explain  # few scans need it
 
-        saved = Saved.of(self.store.path)
+        saved = SavedConditions.of(self.store.path)
         with self.view() as view:
             return explain(view, symbol, node_of(condition), _date(as_of), adjust, saved)
 
@@ -374,7 +374,7 @@ class Market:
         scan = Scan(
             condition=node_of(condition),
             where=None if where is None else node_of(where),
-            saved=Saved.of(self.store.path),
+            saved=SavedConditions.of(self.store.path),
         )
         with self.view() as view:
             return audit(scan, view, _check_count("sessions", sessions) or 1, progress)
@@ -401,7 +401,7 @@ class Market:
         from marketsweep.output.charts.drawing import draw, indicator_lines
         from marketsweep.output.charts.page import Chart
 
-        saved = Saved.of(self.store.path)
+        saved = SavedConditions.of(self.store.path)
         tree = None if condition is None else parse_condition(node_of(condition), saved)
         lines = [
             line
@@ -431,7 +431,7 @@ class Market:
     def _screen(
         self, universe: str | None, unknown: str | None, *, skip_low_volume: bool
     ) -> Screen:
-        screen = EVERYBODY
+        screen = NO_SCREEN
         if universe is not None or unknown is not None:
             from marketsweep.universe.named import screen_of  # tomllib, which few scans need
 
@@ -470,7 +470,7 @@ class Market:
         """
         from marketsweep.price_history import Histories, fetch, read  # as above
 
-        requested = checked([symbols] if isinstance(symbols, str) else symbols)
+        requested = check_tickers([symbols] if isinstance(symbols, str) else symbols)
         with self.view() as view:
             tickers, _ = view.snapshot.tickers(requested)
         first, last = _date(since, "since"), _date(until, "until")

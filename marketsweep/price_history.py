@@ -19,7 +19,7 @@ from marketsweep.core.records import Window
 from marketsweep.engine.panel.adjustments import Adjust, History, Survey
 from marketsweep.engine.panel.facts import Reference
 from marketsweep.engine.panel.panel import build_panel
-from marketsweep.ingest.plan import check_days, make_agenda
+from marketsweep.ingest.plan import check_days, make_sync_plan
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.providers.tariff import Tariff
 from marketsweep.ingest.receipt import SyncReceipt, require_answers
@@ -87,7 +87,7 @@ def fetch(
     with store.snapshot() as snapshot:
         window = Window(None, last_closed_session(now))
         request = Request(since, until, tuple(symbols), content=True)
-        if not make_agenda(snapshot, window, request, Tariff(), now).prices.spans:
+        if not make_sync_plan(snapshot, window, request, Tariff(), now).prices.spans:
             return None
     receipt = sync(store, provider(), since, until, symbols=symbols, content=True)
     require_answers(receipt)

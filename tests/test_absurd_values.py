@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Dividend, SessionBars, Split
 from marketsweep.errors import MarketsweepError
 from marketsweep.quality.inspection import read_quality
@@ -19,7 +19,7 @@ from marketsweep.store.store import Store
 from marketsweep.universe.low_volume import rebuild
 from tests.helpers.command import run
 
-DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 6, 30))
+DAYS = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 6, 30))
 ABSURD = np.array([1e308, -1e308, 1e-308, 0.0, -0.0, 5e-324, 1.0, 1e16, 1e-6, 1e300])
 CONDITIONS = [
     "close > 1",

@@ -16,10 +16,10 @@ from docs import generate
 from marketsweep import errors
 from marketsweep.cli.main import main
 from marketsweep.core.fields import DERIVED, FIELDS
-from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse
-from marketsweep.language.presets import Saved
+from marketsweep.language.presets import SavedConditions
 from marketsweep.language.vocabulary import (
     AGGREGATES,
     CALLS,
@@ -87,7 +87,7 @@ def test_every_word_is_described(word: str) -> None:
 def test_the_words_are_all_kinds_of_names() -> None:
     assert {*FIELDS, *DERIVED, *CALLS, *TEXT_FACTS, *NUMBER_FACTS} == WORDS
     tables = {*FUNCTIONS, *TRENDS, *JOINS, *STANDINGS, *FRAMES}
-    assert CALLS - {*INDICATORS, *OCCURRENCES} == tables | {"market", "rs", "frozen"}
+    assert CALLS - {*INDICATORS, *EVENTS} == tables | {"market", "rs", "frozen"}
     for name in (*AGGREGATES, *KEYWORDS):
         assert re.search(rf"\b{name}\b", generate.LANGUAGE.read_text())
 
@@ -139,9 +139,9 @@ def test_every_call_in_an_example_is_understood(arguments: list[str]) -> None:
         command = command.commands[inner]
     context = command.make_context(name, rest)
     if name == "scan":
-        parse(context.params["condition"], Saved())
+        parse(context.params["condition"], SavedConditions())
         if context.params["where"]:
-            parse(context.params["where"], Saved())
+            parse(context.params["where"], SavedConditions())
 
 
 def test_the_universes_of_the_docs_are_read(tmp_path: Path) -> None:

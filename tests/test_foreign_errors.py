@@ -25,7 +25,7 @@ import pytest
 from aiohttp import web
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Listing
 from marketsweep.core.settings import read_config
 from marketsweep.errors import MarketsweepError
@@ -33,7 +33,7 @@ from marketsweep.ingest.files import read_actions, read_bars, read_symbols
 from marketsweep.ingest.providers.http.client import HttpSettings
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.sync import sync
-from marketsweep.language.presets import Saved
+from marketsweep.language.presets import SavedConditions
 from marketsweep.store.store import Store
 from marketsweep.universe.named import read_universes
 from tests.helpers import massive_server
@@ -60,7 +60,7 @@ NASTY_VALUES: list[Any] = [
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three hundred sessions of 30 symbols."""
-    days = sessions_between(dt.date(2015, 6, 1), dt.date(2016, 12, 30))[-300:]
+    days = sessions_in_range(dt.date(2015, 6, 1), dt.date(2016, 12, 30))[-300:]
     bars = random_bars(300, 30, seed=17)
     names = ["AAPL", "QQQ", "SPY", *(f"S{n:02}" for n in range(27))]
     frames = []
@@ -301,7 +301,7 @@ def test_settings(small: Path, tmp_path: Path) -> None:
         (tmp_path / "conditions" / "own.scan").write_bytes(spoilt_text(chance, saved))
         done += attempt(f"{number}: config", lambda: read_config(tmp_path, {}))
         done += attempt(f"{number}: universes", lambda: read_universes(tmp_path))
-        done += attempt(f"{number}: conditions", lambda: Saved.of(tmp_path).everyone())
+        done += attempt(f"{number}: conditions", lambda: SavedConditions.of(tmp_path).everyone())
         if number % 10 == 0:
             attempt(f"{number}: universe", lambda: run("universe", "--data", tmp_path))
     assert INPUTS / 2 < done < 3 * INPUTS
@@ -454,7 +454,7 @@ def served(days: list[dt.date]) -> massive_server.Market:
 def test_the_provider(tmp_path: Path) -> None:
     """Answers over HTTP, each spoilt; of a sync two thirds of them, so that some get far."""
     chance = random.Random(5)
-    days = sessions_between(dt.date(2016, 5, 2), dt.date(2016, 5, 13))
+    days = sessions_in_range(dt.date(2016, 5, 2), dt.date(2016, 5, 13))
     settings = HttpSettings(tries=1, pause_s=0.0)
     count = syncs = 0
     with serving(served(days)) as server:

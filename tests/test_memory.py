@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from aiohttp import web
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from tests.helpers.command import COMMAND
 from tests.helpers.massive_server import KEY, Market, serving
 
@@ -89,7 +89,7 @@ def test_files(make: Callable[[Path], None], tmp_path: Path) -> None:
 
 def test_a_good_file_is_read_in_slices(tmp_path: Path) -> None:
     """A hundred megabytes of text; read as a whole they took eight times as much."""
-    days = pl.DataFrame({"date": sessions_between(dt.date(2014, 1, 2), dt.date(2015, 12, 31))})
+    days = pl.DataFrame({"date": sessions_in_range(dt.date(2014, 1, 2), dt.date(2015, 12, 31))})
     symbols = pl.DataFrame({"symbol": [f"S{number}" for number in range(4000)]})
     price = (pl.int_range(pl.len()) * 7919 % 90_000) / 100 + 1
     names = ("open", "high", "low", "close")

@@ -15,7 +15,7 @@ import click
 
 from marketsweep import __version__
 from marketsweep.cli.commands._shared import echo
-from marketsweep.core.safe_text import safe
+from marketsweep.core.safe_text import clean_text
 from marketsweep.core.suggest import names_near
 from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
 
@@ -36,7 +36,7 @@ COMMANDS: Final = {
 def _clean_error(error: click.ClickException) -> click.ClickException:
     """Return an error of click without control characters: it may quote the user's text."""
     message = error.format_message()
-    clean = safe(message)
+    clean = clean_text(message)
     context = error.ctx if isinstance(error, click.UsageError) else None
     return error if clean == message else click.UsageError(clean, context)
 

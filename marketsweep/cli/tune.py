@@ -21,7 +21,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from marketsweep.cli.demo import LATENCY_MS, REFERENCE_SCAN, example_market
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.parallel import WORKERS
 from marketsweep.core.records import Unavailable
 from marketsweep.core.settings import CONCURRENCY, THREADS, Key
@@ -135,7 +135,7 @@ async def measure_fetch(provider: Callable[[int], MassiveProvider], say: Say) ->
         source = provider(connections)
         async with source:
             window = await source.available()
-            days = sessions_between(window.last - dt.timedelta(days=90), window.last)[-_SESSIONS:]
+            days = sessions_in_range(window.last - dt.timedelta(days=90), window.last)[-_SESSIONS:]
             batches = _batches(days, _calls_per_batch(connections))
             seconds = [await _time_fetch(source, days) for days in islice(batches, _BATCHES)]
         if source.usage.retries and rates:

@@ -166,7 +166,7 @@ def _sessions_of_year(year: int) -> tuple[dt.date, ...]:
     return tuple(day for day in days if day.year == year and is_session(day))
 
 
-def sessions_between(first: dt.date, last: dt.date) -> list[dt.date]:
+def sessions_in_range(first: dt.date, last: dt.date) -> list[dt.date]:
     """Return every session from `first` to `last`, both included, ascending."""
     years = range(first.year, last.year + 1)
     return [day for year in years for day in _sessions_of_year(year) if first <= day <= last]
@@ -202,7 +202,7 @@ def next_session(day: dt.date) -> dt.date:
     return day
 
 
-def sessions_from_to(first: dt.date, last: dt.date) -> int:
+def sessions_distance(first: dt.date, last: dt.date) -> int:
     """Return the number of sessions after `first` up to and including `last`; 0 if none."""
     if last <= first:
         return 0
@@ -216,7 +216,7 @@ def sessions_from_to(first: dt.date, last: dt.date) -> int:
 
 def sessions_behind(session: dt.date, now: dt.datetime) -> int:
     """Return how many sessions have closed after `session`, at `now` (aware)."""
-    return sessions_from_to(session, last_closed_session(now))
+    return sessions_distance(session, last_closed_session(now))
 
 
 def behind_today(sessions: int) -> str:

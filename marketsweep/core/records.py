@@ -107,7 +107,7 @@ class ActionAside(NamedTuple):
     told: str
 
 
-class Settled(NamedTuple):
+class ActionOverride(NamedTuple):
     """An override by the user of a symbol's splits or dividends of one day.
 
     It takes precedence over all providers.
@@ -177,7 +177,7 @@ class Listing:
     """The next ticker of the instrument."""
 
 
-class Life(NamedTuple):
+class ListingPeriod(NamedTuple):
     """The period in which an instrument was listed under a ticker.
 
     `first` is None if unknown; `last` is None if unknown or still listed.

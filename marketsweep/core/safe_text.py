@@ -18,18 +18,18 @@ _WHITESPACE: Final = re.compile(r"\s+")
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def safe(text: str) -> str:
+def clean_text(text: str) -> str:
     """Return a text of one or more lines without control characters."""
     return _UNSAFE.sub("", text)
 
 
-def foreign(text: str, most: int = _MAX_LENGTH) -> str:
+def clean_line(text: str, most: int = _MAX_LENGTH) -> str:
     """Return a text from a provider or a file as one line of at most `most` characters."""
     line = _WHITESPACE.sub(" ", _UNSAFE.sub(" ", text[: 8 * most])).strip()
     return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
-def some_of(texts: Sequence[str], shown: int, *, between: str = ", ", last: str = " and") -> str:
+def join_first(texts: Sequence[str], shown: int, *, between: str = ", ", last: str = " and") -> str:
     """Return the first `shown` texts, and how many more there are: "A, B and 3 more"."""
     rest = f"{last} {len(texts) - shown:,} more" if len(texts) > shown else ""
     return between.join(texts[:shown]) + rest

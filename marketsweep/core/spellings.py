@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Final
 
-from marketsweep.core.safe_text import some_of
+from marketsweep.core.safe_text import join_first
 
 _EXCHANGE: Final = re.compile(r"^[A-Z][A-Z0-9_ ]{1,13}: *(?=\S)", re.IGNORECASE)
 _COUNTRY: Final = re.compile(r"(?<=\w)(?:[. :]US| U[NWQA]|\.OQ?|\.N)$", re.IGNORECASE)
@@ -70,12 +70,12 @@ def _root(plain: str) -> str:
     return match[0] if match else ""
 
 
-def known_as(text: str, known: Container[str]) -> str | None:
+def find_known(text: str, known: Container[str]) -> str | None:
     """Return the known ticker that a text means, or None. The text itself is preferred."""
     return next((ticker for ticker in spellings(text) if ticker in known), None)
 
 
-def usual(text: str) -> str:
+def to_store_spelling(text: str) -> str:
     """Return the store's spelling of a text in another spelling: BRK-B is BRK.B, aapl is AAPL.
 
     A text without a foreign mark stays as it is.
@@ -89,7 +89,7 @@ def usual(text: str) -> str:
     )
 
 
-def read_as(
+def respell(
     texts: Iterable[str], meaning: Callable[[str], str]
 ) -> tuple[list[str], dict[str, str]]:
     """Return the tickers that texts mean, each once, and a dict of the respelled texts."""
@@ -98,9 +98,11 @@ def read_as(
     return list(dict.fromkeys(tickers.values())), respelled
 
 
-def resolved(texts: Iterable[str], known: Container[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the known tickers that texts mean, as `read_as` does; an unknown text stays."""
-    return read_as(texts, lambda text: known_as(text, known) or text)
+def resolve_tickers(
+    texts: Iterable[str], known: Container[str]
+) -> tuple[list[str], dict[str, str]]:
+    """Return the known tickers that texts mean, as `respell` does; an unknown text stays."""
+    return respell(texts, lambda text: find_known(text, known) or text)
 
 
 def note_of(read: Mapping[str, str], shown: int = 5) -> str:
@@ -108,7 +110,7 @@ def note_of(read: Mapping[str, str], shown: int = 5) -> str:
     if not read:
         return ""
     pairs = [f"{text} as {ticker}" for text, ticker in read.items()]
-    return f"tickers read: {some_of(pairs, shown, last=', and')}"
+    return f"tickers read: {join_first(pairs, shown, last=', and')}"
 
 
 def from_yahoo(ticker: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from marketsweep.core.spellings import note_of, read_as, usual
+from marketsweep.core.spellings import note_of, respell, to_store_spelling
 from marketsweep.core.whole_files import read_small
 from marketsweep.errors import UsageError
 
@@ -53,10 +53,10 @@ def read_list(text: str, told: Callable[[str], object] = lambda note: None) -> l
 
 def _respell(parts: Sequence[str], told: Callable[[str], object]) -> list[str]:
     """Return the tickers in the store's spelling; call `told` if some were respelled."""
-    symbols, respelled = read_as(parts, usual)
+    symbols, respelled = respell(parts, to_store_spelling)
     if note := note_of(respelled):
         told(note)
-    return checked(symbols)
+    return check_tickers(symbols)
 
 
 def _column_of_table(lines: Sequence[str]) -> list[str] | None:
@@ -96,7 +96,7 @@ def _split_line(line: str) -> Iterator[str]:
         yield from re.split(r"[,;\t]", line.partition("#")[0])
 
 
-def checked(symbols: Iterable[str]) -> list[str]:
+def check_tickers(symbols: Iterable[str]) -> list[str]:
     """Return the symbols, each once. Raises UsageError for an invalid ticker or an empty list."""
     unique: dict[str, None] = {}
     for symbol in symbols:

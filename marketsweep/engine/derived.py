@@ -47,10 +47,10 @@ def evaluate(
     plan that would take far too long.
     """
     check_cost(plan, panel)
-    return run(plan, prepared(plan, panel, before or run, others))
+    return run(plan, with_derived_fields(plan, panel, before or run, others))
 
 
-def prepared(plan: Plan, panel: Panel, run: Executor, others: Others) -> Panel:
+def with_derived_fields(plan: Plan, panel: Panel, run: Executor, others: Others) -> Panel:
     """Return the panel with the derived fields that a plan reads."""
     fields = dict(panel.fields)
     for derived in plan.derived:
@@ -68,9 +68,9 @@ def _compute_field(derived: Derivation, panel: Panel, run: Executor, others: Oth
     inside = replace(derived.plan, result_rows=min(derived.plan.result_rows, panel.rows))
     derived = replace(derived, rows=min(derived.rows, panel.rows), plan=inside)
     match derived.node:
-        case tree.Framed():
+        case tree.Resampled():
             return _resample(derived, derived.node, panel, run, others)
-        case tree.Other():
+        case tree.OtherSymbol():
             return _to_tiles(_read_other_symbol(derived, derived.node, panel, run, others))
     return _to_tiles(_compare_symbols(derived, panel, run, others))
 
@@ -88,7 +88,7 @@ def _to_tiles(rows: Matrix) -> Matrix:
 
 
 def _resample(
-    derived: Derivation, node: tree.Framed, panel: Panel, run: Executor, others: Others
+    derived: Derivation, node: tree.Resampled, panel: Panel, run: Executor, others: Others
 ) -> Matrix:
     periods, is_last = _periods_of(tuple(panel.dates), node.unit)
     longer = _merge_bars(panel, periods, [name for name in derived.plan.loads if name != SESSION])
@@ -138,7 +138,7 @@ def _period_numbers(days: NDArray[np.datetime64], unit: str) -> NDArray[np.int64
 
 
 def _read_other_symbol(
-    derived: Derivation, node: tree.Other, panel: Panel, run: Executor, others: Others
+    derived: Derivation, node: tree.OtherSymbol, panel: Panel, run: Executor, others: Others
 ) -> Matrix:
     sessions = _session_numbers(panel, derived.rows)
     oldest_session = int(np.nanmin(sessions, initial=len(panel.dates) - 1))
@@ -183,12 +183,12 @@ def _compare_symbols(derived: Derivation, panel: Panel, run: Executor, others: O
         first, last, _ = panel.spans
         sessions[(sessions < first) | (sessions > last)] = np.nan
     node = derived.node
-    assert isinstance(node, tree.Standing | tree.Breadth)
+    assert isinstance(node, tree.Rank | tree.MarketAggregate)
     one_group = np.zeros(len(panel.symbols), dtype=np.int64)
     groups = panel.groups(node.by) if node.by else one_group
     keys = sessions * (1 + groups.max(initial=0)) + groups
     keys[:, groups < 0] = np.nan
-    if isinstance(node, tree.Standing):
+    if isinstance(node, tree.Rank):
         result = rank_in_groups(node.function, values, keys)
     else:
         result = aggregate_groups(node.aggregate, values, keys)

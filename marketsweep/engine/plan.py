@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from marketsweep.core.fields import DERIVED
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import FORGOTTEN, INDICATORS
 from marketsweep.language.parser import parse_expression
 from marketsweep.language.tree import Node
@@ -153,7 +153,9 @@ def make_plan(
         for name, node in builder.derived.items()
     }
     loads = {name: field_rows[i] for name, i in builder.fields.items() if name not in derived}
-    inner = [field.plan for field in derived.values() if not isinstance(field.node, tree.Other)]
+    inner = [
+        field.plan for field in derived.values() if not isinstance(field.node, tree.OtherSymbol)
+    ]
     loaded = {*loads, *(name for plan in inner for name in plan.loads)}
     if any(field.session for field in derived.values()):
         loaded.add(SESSION)
@@ -180,15 +182,15 @@ def make_plan(
 def _plan_derived(node: tree.Derived, rows: int) -> Derivation:
     """Return how to compute the newest `rows` of a derived node."""
     match node:
-        case tree.Framed(running=True) if rows > 1:
+        case tree.Resampled(running=True) if rows > 1:
             raise ConditionError(
                 f"{node} is known of the newest bar alone, since the running period changes with "
                 "every bar: take no offset of it, and no earlier bars"
             )
-        case tree.Framed(of=of):
+        case tree.Resampled(of=of):
             # In the worst case every bar lies in another period; the newest period is incomplete.
             return Derivation(node, rows, make_plan([of], rows + 1), session=True)
-        case tree.Standing(of=of) | tree.Breadth(of=of) if rows > 1:
+        case tree.Rank(of=of) | tree.MarketAggregate(of=of) if rows > 1:
             # Symbols that miss sessions have bars of sessions further back.
             return Derivation(node, rows, make_plan([of], 2 * rows + 20), session=True)
     return Derivation(node, rows, make_plan([node.of], rows), session=rows > 1)
@@ -197,9 +199,9 @@ def _plan_derived(node: tree.Derived, rows: int) -> Derivation:
 def _daily_bars(derived: Derivation) -> int:
     """Return how many daily bars a derived field needs."""
     match derived.node:
-        case tree.Framed(unit=unit):
+        case tree.Resampled(unit=unit):
             return (derived.plan.history + 1) * _PERIOD[unit][0]
-        case tree.Other():
+        case tree.OtherSymbol():
             return derived.rows
     return max(derived.rows, derived.plan.history)
 
@@ -220,7 +222,7 @@ def _flat_window(operation: Operation, rows: int) -> int:
 
 def _flat_window_of(derived: Derivation) -> int:
     """Return the flat window of a derived field, in daily bars."""
-    bars_each = _PERIOD[derived.node.unit][0] if isinstance(derived.node, tree.Framed) else 1
+    bars_each = _PERIOD[derived.node.unit][0] if isinstance(derived.node, tree.Resampled) else 1
     return derived.plan.watched * bars_each
 
 
@@ -228,9 +230,9 @@ def _lookback_of(derived: Derivation) -> int:
     """Return the daily bars before a derived field's first valid bar, or slightly fewer."""
     lookback = derived.plan.bars[0] - derived.plan.result_rows
     match derived.node:
-        case tree.Framed(unit=unit):
+        case tree.Resampled(unit=unit):
             return int((lookback + 1) * _PERIOD[unit][1])
-        case tree.Standing():
+        case tree.Rank():
             return lookback
     return 0
 
@@ -286,9 +288,9 @@ class _Builder:
                 return self.field(name)
             case tree.Fact() | tree.In() | tree.Match():
                 return self.fact(node)
-            case tree.Other() | tree.Standing() | tree.Breadth() | tree.Framed():
+            case tree.OtherSymbol() | tree.Rank() | tree.MarketAggregate() | tree.Resampled():
                 return self.derive(node)
-            case tree.Occurred():
+            case tree.Event():
                 return self.event(node)
             case tree.Frozen(extremes=extremes):
                 return self.column(extremes)
@@ -352,8 +354,8 @@ class _Builder:
             covered += step
         return result
 
-    def event(self, node: tree.Occurred) -> Column:
-        event, parameters = OCCURRENCES[node.name], tuple(map(int, node.parameters))
+    def event(self, node: tree.Event) -> Column:
+        event, parameters = EVENTS[node.name], tuple(map(int, node.parameters))
         operation = Operation(
             kernel=event.name,
             inputs=tuple(map(self.column, node.operands)),

@@ -4,8 +4,8 @@ A recursion, such as an exponential average, starts with its first bars and forg
 Like TA-Lib, the program gives values from the lookback on. Over a longer history these values
 differ, until the weight of the first bars is below `SETTLED`.
 
-`settled` rewrites a condition so that such values are unknown. If the answer changes, it may depend
-on bars that are not stored.
+`require_settled` rewrites a condition so that such values are unknown. If the answer changes, it
+may depend on bars that are not stored.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ def recursions(node: Node) -> dict[str, int]:
     return {str(part): bars + 1 for part in node.walk() if (bars := _settling_bars(part))}
 
 
-def settled(node: Node) -> Node:
+def require_settled(node: Node) -> Node:
     """Return the expression with every recursion unknown until its first bars are forgotten."""
     match node:
         case tree.Call(name=name, source=source) if bars := _settling_bars(node):
-            return _unknown_where(node, tree.Shift(settled(source or _first_input(name)), bars))
-        case tree.Standing(of=of) if recursions(of):
-            return _unknown_where(node, settled(of))
-    return tree.map_children(node, settled)
+            return _unknown_where(
+                node, tree.Shift(require_settled(source or _first_input(name)), bars)
+            )
+        case tree.Rank(of=of) if recursions(of):
+            return _unknown_where(node, require_settled(of))
+    return tree.map_children(node, require_settled)
 
 
 class Unsettled(NamedTuple):

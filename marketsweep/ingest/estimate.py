@@ -12,11 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.funnel import Clause
 from marketsweep.core.records import Window
 from marketsweep.errors import UsageError
-from marketsweep.ingest.plan import SyncPlan, check_days, make_agenda, require_any_passes
+from marketsweep.ingest.plan import SyncPlan, check_days, make_sync_plan, require_any_passes
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.providers.tariff import Tariff, in_blocks
 from marketsweep.ingest.routes import DEFAULT_MARKET_SIZE, Prescreen, Request
@@ -118,7 +118,7 @@ def forecast(
     with _open_or_empty(folder) as store, store.snapshot() as snapshot:
         if tickers is not None:
             request = replace(request, symbols=tuple(snapshot.tickers(tickers)[0]))
-        plan = make_agenda(snapshot, window, request, provider.tariff, now)
+        plan = make_sync_plan(snapshot, window, request, provider.tariff, now)
         return _forecast_of(snapshot, provider, request, plan)
 
 
@@ -148,7 +148,7 @@ def _forecast_of(
         require_any_passes(plan, request)
     if prices.route and symbols_unknown:
         # The sync fetches the list of symbols first.
-        sessions = len(sessions_between(plan.first, plan.last))
+        sessions = len(sessions_in_range(plan.first, plan.last))
         route_calls = prices.route.calls(sessions, DEFAULT_MARKET_SIZE)
         prices = replace(prices, calls=route_calls, bars=sessions * DEFAULT_MARKET_SIZE)
     calls = {"before": tariff.calls_before, "prices": prices.calls}

@@ -10,7 +10,7 @@ import numpy as np
 
 from marketsweep.core.calendar import last_closed_session, session_on_or_before
 from marketsweep.core.records import Quote, SessionBars, Span, SymbolBars
-from marketsweep.store.known_sessions import Asked
+from marketsweep.store.known_sessions import SymbolRequest
 
 if TYPE_CHECKING:
     from marketsweep.store.snapshot import Snapshot
@@ -34,7 +34,7 @@ def group_by_session(histories: Sequence[SymbolBars]) -> list[SessionBars]:
     ]
 
 
-def spans_received(histories: Iterable[SymbolBars], now: dt.datetime) -> Asked:
+def spans_received(histories: Iterable[SymbolBars], now: dt.datetime) -> SymbolRequest:
     """Return the spans that these answers cover, and their final parts.
 
     An empty answer may be a temporary failure, so its span counts as not fetched.
@@ -50,11 +50,11 @@ def spans_received(histories: Iterable[SymbolBars], now: dt.datetime) -> Asked:
     return spans_fetched(received, now)
 
 
-def spans_fetched(spans: Sequence[Span], now: dt.datetime) -> Asked:
+def spans_fetched(spans: Sequence[Span], now: dt.datetime) -> SymbolRequest:
     """Return the spans, together with the part of each that is past late corrections."""
     until = _last_final_session(now)
     final = [Span(s.symbol, s.first, min(s.last, until)) for s in spans if s.first <= until]
-    return Asked(spans, final)
+    return SymbolRequest(spans, final)
 
 
 def _last_final_session(now: dt.datetime) -> dt.date:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Final
 
-from marketsweep.core.calendar import NEW_YORK, sessions_between
+from marketsweep.core.calendar import NEW_YORK, sessions_in_range
 from marketsweep.core.funnel import Screened
 from marketsweep.core.records import Window
 from marketsweep.errors import UsageError
@@ -54,7 +54,7 @@ class SyncPlan:
     """Result of the pre-screen on the market's symbols; None without a pre-screen."""
 
 
-def make_agenda(
+def make_sync_plan(
     snapshot: Snapshot, window: Window, request: Request, tariff: Tariff, now: dt.datetime
 ) -> SyncPlan:
     """Return what is missing of a request.
@@ -66,7 +66,7 @@ def make_agenda(
     last = min(request.until or window.last, window.last)
     first = request.since or window.first or _default_start(snapshot, last)
     merges = window.days is not None
-    requested = sessions_between(first, last)
+    requested = sessions_in_range(first, last)
     if first > last or not (requested or merges):
         raise UsageError(_no_session_message(window, request.since, request.until))
     session_notes = SessionNotes.of(notes)

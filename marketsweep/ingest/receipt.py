@@ -8,7 +8,7 @@ from typing import Any
 
 from marketsweep.core.funnel import Clause
 from marketsweep.core.records import Unavailable, Usage
-from marketsweep.core.safe_text import some_of
+from marketsweep.core.safe_text import join_first
 from marketsweep.errors import CoverageError
 from marketsweep.ingest.misses import error_of
 
@@ -122,7 +122,7 @@ def require_use(receipt: SyncReceipt) -> None:
     if receipt.requested_stored == 0 and not received:
         raise CoverageError(
             f"{receipt.provider} has no bars of any requested symbol "
-            f"({some_of(receipt.unknown or ['?'], 3)}): check how it is spelled"
+            f"({join_first(receipt.unknown or ['?'], 3)}): check how it is spelled"
         )
     past_empty = [day for day in receipt.empty if day != receipt.last]
     if past_empty and not received:

@@ -142,7 +142,9 @@ class ReferenceSync:
             refused = await self._write(writer.add_dividends, merged)
             set_aside += refused
             await self._write(writer.add_actions_aside, set_aside)
-            withdrawn = no_longer_told([*(splits or ()), *merged], await self._write(writer.told))
+            withdrawn = no_longer_told(
+                [*(splits or ()), *merged], await self._write(writer.reported_actions)
+            )
             if withdrawn:
                 self._receipt.warnings.append(in_words(withdrawn))
         else:

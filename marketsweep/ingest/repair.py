@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from marketsweep.core.calendar import next_session, sessions_between
+from marketsweep.core.calendar import next_session, sessions_in_range
 from marketsweep.core.whole_files import Disk, disk_errors
 from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
 from marketsweep.store.catalog.catalog import Catalog
@@ -250,7 +250,7 @@ def _store_lists(catalog: Catalog, path: Path, report: Repaired) -> tuple[_Lists
         all_days.update(catalog.dates())
     report.unknown_days = not all_days
     if stored_days and not all_days:
-        all_days.update(sessions_between(min(stored_days), max(stored_days)))
+        all_days.update(sessions_in_range(min(stored_days), max(stored_days)))
     report.lost_days = sorted(all_days - stored_days)
     return _Lists(axis, [(segment.row, segment.days) for segment in chosen], known_rows), [
         *unreadable,

@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.funnel import Screened
 from marketsweep.core.records import Span
 from marketsweep.errors import UsageError
 from marketsweep.ingest.providers.tariff import Route, Tariff
-from marketsweep.store.known_sessions import Known
+from marketsweep.store.known_sessions import StoredSessions
 from marketsweep.store.snapshot import Snapshot
 
 Prescreen = Callable[[Snapshot, Sequence[str], dt.date], Screened]
@@ -84,7 +84,7 @@ class Prices:
     def sessions(self) -> list[dt.date]:
         """Return the sessions to fetch, for the whole market or for some symbols; ascending."""
         ranges = {(span.first, span.last) for span in self.spans}
-        return sorted({*self.days, *(day for ends in ranges for day in sessions_between(*ends))})
+        return sorted({*self.days, *(day for ends in ranges for day in sessions_in_range(*ends))})
 
     @property
     def bytes(self) -> float:
@@ -121,7 +121,7 @@ def choose_route(
         return _prices_of_market(days, stored, tariff)
     if not days:
         return Prices(None)
-    stored_bars = Known(stored.whole, stored.spans)
+    stored_bars = StoredSessions(stored.whole, stored.spans)
     symbols: Sequence[str] = request.symbols or ()
     skipped: Sequence[str] = ()
     illiquid = frozenset(low_volume) - request.always
@@ -185,7 +185,7 @@ def _prices_by_symbol(
 ) -> Prices:
     # One call may serve several symbols that need the same days.
     ranges = Counter((span.first, span.last) for span in spans)
-    sizes = [(len(sessions_between(*bounds)), count) for bounds, count in ranges.items()]
+    sizes = [(len(sessions_in_range(*bounds)), count) for bounds, count in ranges.items()]
     calls = sum(_calls(route, sessions, count) for sessions, count in sizes)
     avoided = _calls(route, len(days), symbols) - calls
     bars = sum(sessions * count for sessions, count in sizes)

@@ -1,7 +1,7 @@
 """Run a sync: fetch what is missing from a provider and commit it as it arrives.
 
 1. The provider's window, the request and the store decide which sessions to fetch
-   (`make_agenda`): missing sessions, and sessions that must be fetched again (`SessionNotes`).
+   (`make_sync_plan`): missing sessions, and sessions that must be fetched again (`SessionNotes`).
 2. Reference data and corporate actions are fetched beside the bars (`ReferenceSync`).
 3. Sessions arrive in order and are committed in batches (`_commit_as_received`): an interruption
    loses only what is in transit. Failures are recorded in `FailureLog`.
@@ -36,7 +36,7 @@ import numpy as np
 from marketsweep.core.calendar import NEW_YORK, close_time, next_session, sessions_behind
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import SessionBars, Span, SymbolBars, Unavailable, Window
-from marketsweep.core.safe_text import some_of
+from marketsweep.core.safe_text import join_first
 from marketsweep.core.spellings import note_of
 from marketsweep.errors import ProviderError, UsageError
 from marketsweep.ingest.misses import FailureLog
@@ -47,7 +47,7 @@ from marketsweep.ingest.per_symbol import (
     spans_received,
     without_trades,
 )
-from marketsweep.ingest.plan import SyncPlan, check_days, make_agenda, require_any_passes
+from marketsweep.ingest.plan import SyncPlan, check_days, make_sync_plan, require_any_passes
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.ingest.reference_sync import ReferenceSync
@@ -58,7 +58,7 @@ from marketsweep.store.catalog.rows import Revision
 from marketsweep.store.companies.rulings import Ruling, Verdict
 from marketsweep.store.companies.stillness import would_freeze
 from marketsweep.store.companies.tenures import Doubt, Tenure
-from marketsweep.store.known_sessions import Asked
+from marketsweep.store.known_sessions import SymbolRequest
 from marketsweep.store.session_notes import LISTED_ON, SessionNotes
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
@@ -230,9 +230,9 @@ class _SyncRun:
         """Yield a warning if symbols may have had another ticker, which nothing stored tells."""
         if self.late_starts and LISTED_ON not in self._stored_notes():
             yield (
-                f"no bars before the first one of {some_of(self.late_starts, 3)}: another ticker "
-                "that the company had then is not known; marketsweep sync without --only fetches "
-                "the list of tickers"
+                f"no bars before the first one of {join_first(self.late_starts, 3)}: another "
+                "ticker that the company had then is not known; marketsweep sync without --only "
+                "fetches the list of tickers"
             )
 
     def _sessions_behind(self) -> int:
@@ -242,7 +242,7 @@ class _SyncRun:
 
     def _plan(self, window: Window) -> SyncPlan:
         with self.store.snapshot() as snapshot:
-            plan = make_agenda(snapshot, window, self.request, self.provider.tariff, self.now)
+            plan = make_sync_plan(snapshot, window, self.request, self.provider.tariff, self.now)
             self.stored_before = frozenset(snapshot.sessions)
         self.notes = plan.notes
         self.failures = FailureLog(plan.notes.put_aside.keys())
@@ -357,7 +357,7 @@ class _SyncRun:
     def _commit_untraded(self, spans: list[Span]) -> None:
         self._commit([], spans_fetched(spans, self.now))
 
-    def _commit(self, sessions: list[SessionBars], fetched: Asked | None = None) -> None:
+    def _commit(self, sessions: list[SessionBars], fetched: SymbolRequest | None = None) -> None:
         if not sessions and not (fetched and fetched.spans):
             return
         today = self.now.astimezone(NEW_YORK).date()

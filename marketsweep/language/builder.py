@@ -15,7 +15,7 @@ from typing import Any, Final, TypeGuard
 
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse_expression, parse_with, require_size
 from marketsweep.language.tree import Kind, Node
@@ -295,7 +295,7 @@ def _make_function(name: str, owner: str = "") -> Callable[..., Expression]:
         )
 
     call.__name__ = call.__qualname__ = name
-    row = indicator or OCCURRENCES.get(name)
+    row = indicator or EVENTS.get(name)
     call.__doc__ = f"{row.doc} As in {row.signature}." if row else f"As in {EXAMPLES[name]}."
     return call
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.suggest import names_near
 from marketsweep.language import tree
-from marketsweep.language.indicators.events import OCCURRENCES, Occurrence
+from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.table import INDICATORS, Indicator, Parameter
 from marketsweep.language.lexer import Token
 from marketsweep.language.token_stream import TokenStream
@@ -78,7 +78,7 @@ class CallParser(TokenStream, ABC):
             return special[name](token, name)
         families: tuple[tuple[Container[str], _Build], ...] = (
             (INDICATORS, self._indicator),
-            (OCCURRENCES, self._occurred),
+            (EVENTS, self._occurred),
             (FUNCTIONS, self._function),
             (STANDINGS, self._standing),
             (TRENDS, self._trend),
@@ -173,7 +173,7 @@ class CallParser(TokenStream, ABC):
         return name.text.lower()
 
     def _occurred(self, name: str, arguments: list[Node], token: Token) -> Node:
-        row = OCCURRENCES[name]
+        row = EVENTS[name]
         needed = len(row.operands)
         if not needed <= len(arguments) <= needed + len(row.parameters):
             span = self.span_from(token.span)
@@ -184,7 +184,7 @@ class CallParser(TokenStream, ABC):
         for i, argument in enumerate(arguments[needed:]):
             parameters[i] = self._parameter(row.name, row.parameters[i], argument)
         operands = tuple(arguments[:needed])
-        return tree.Occurred(row.name, operands, tuple(parameters), span=self.span_from(token.span))
+        return tree.Event(row.name, operands, tuple(parameters), span=self.span_from(token.span))
 
     def _trend(self, name: str, arguments: list[Node], token: Token) -> Node:
         self._require_count(name, arguments, 2, token, "arguments, a number and how many bars")
@@ -224,11 +224,11 @@ class CallParser(TokenStream, ABC):
                 )
             of = self.parse_name()
         self._require_single_symbol(
-            of, "what is asked of another symbol", tree.Other, tree.Standing
+            of, "what is asked of another symbol", tree.OtherSymbol, tree.Rank
         )
         if of.kind is Kind.TEXT:
             self.fail("of another symbol there are bars, and no texts such as sector", of.span)
-        return tree.Other(symbol, of, span=self.span_from(token.span))
+        return tree.OtherSymbol(symbol, of, span=self.span_from(token.span))
 
     def _relative_strength(self, token: Token, _: str) -> Node:
         self.advance()
@@ -238,13 +238,13 @@ class CallParser(TokenStream, ABC):
         self.expect(")", "to close the parenthesis")
         close = tree.Field("close")
         growth = tree.Binary("/", close, tree.Shift(close, bars))
-        other = tree.Other(symbol, growth)
+        other = tree.OtherSymbol(symbol, growth)
         return tree.Binary("/", growth, other, span=self.span_from(token.span))
 
     def _standing(self, name: str, arguments: list[Node], token: Token) -> Node:
         self._require_count(name, arguments, 1, token, "number")
         of = self.require_kind(arguments[0], Kind.NUMBER, f"what {name} takes")
-        return tree.Standing(name, of, self._by(), span=self.span_from(token.span))
+        return tree.Rank(name, of, self._by(), span=self.span_from(token.span))
 
     def _breadth(self, token: Token, _: str) -> Node:
         self.advance()
@@ -263,7 +263,7 @@ class CallParser(TokenStream, ABC):
             arguments[0], _KINDS[AGGREGATES[aggregate]], f"what {aggregate} takes"
         )
         self.expect(")", "to close the parenthesis of market")
-        return tree.Breadth(aggregate, of, self._by(), span=self.span_from(token.span))
+        return tree.MarketAggregate(aggregate, of, self._by(), span=self.span_from(token.span))
 
     def _by(self) -> str:
         if not self.is_word("by"):
@@ -285,14 +285,14 @@ class CallParser(TokenStream, ABC):
         if of.kind is Kind.TEXT:
             self.fail(f"what {unit} takes must be a number or a condition", of.span)
         self._require_single_symbol(
-            of, f"what {unit} takes", tree.Other, tree.Standing, tree.Framed
+            of, f"what {unit} takes", tree.OtherSymbol, tree.Rank, tree.Resampled
         )
-        return tree.Framed(unit, of, running, span=self.span_from(token.span))
+        return tree.Resampled(unit, of, running, span=self.span_from(token.span))
 
     def _require_single_symbol(self, of: Node, role: str, *forbidden: type[Node]) -> None:
         """Raise ConditionError if an expression depends on the bars of other symbols."""
         for node in of.walk():
-            if isinstance(node, (*forbidden, tree.Breadth)):
+            if isinstance(node, (*forbidden, tree.MarketAggregate)):
                 self.fail(
                     f"{role} is worked out of one symbol's bars, and {node} is not; put it outside",
                     of.span,
@@ -315,7 +315,7 @@ def literal_value(node: Node) -> float:
 
 
 def _signature(name: str) -> str:
-    row: Indicator | Occurrence | None = INDICATORS.get(name) or OCCURRENCES.get(name)
+    row: Indicator | EventFunction | None = INDICATORS.get(name) or EVENTS.get(name)
     return row.signature if row else EXAMPLES.get(name, "")
 
 

@@ -42,11 +42,11 @@ _WORDS: Final = {"or": tree.OR, "and": tree.AND, "within": tree.WITHIN, "for": t
     dict.fromkeys(("in", "crosses", "between", "contains", "matches"), tree.COMPARE)
 )
 
-Saved = Callable[[str], str | None]
+SavedConditions = Callable[[str], str | None]
 """Returns the text of the saved condition of that name, or None."""
 
 
-def parse(source: str, saved: Saved | None = None) -> Node:
+def parse(source: str, saved: SavedConditions | None = None) -> Node:
     """Return the tree of a condition, which is true or false at each bar of a symbol.
 
     Raises ConditionError, with the column, for any error in the text.
@@ -63,7 +63,7 @@ def parse(source: str, saved: Saved | None = None) -> Node:
     return node
 
 
-def parse_expression(source: str, saved: Saved | None = None) -> Node:
+def parse_expression(source: str, saved: SavedConditions | None = None) -> Node:
     """Return the tree of any expression: a condition, or a number to sort by or show."""
     return Parser(source, saved, ()).parse_all()
 
@@ -110,7 +110,7 @@ class Parser(CallParser):
     def __init__(
         self,
         source: str,
-        saved: Saved | None,
+        saved: SavedConditions | None,
         enclosing: tuple[str, ...],
         token_list: list[Token] | None = None,
     ) -> None:

@@ -36,7 +36,7 @@ class SavedCondition(NamedTuple):
     """Whether the user saved it; otherwise it is a preset."""
 
 
-class Saved(Struct, frozen=True):
+class SavedConditions(Struct, frozen=True):
     """The conditions of a data folder at one moment; a call with a name returns the text.
 
     Two objects are equal if names, times and sizes of their files are, so it can be part of a cache
@@ -47,7 +47,7 @@ class Saved(Struct, frozen=True):
     stamp: tuple[tuple[str, int, int], ...] = ()
 
     @classmethod
-    def of(cls, data: Path) -> Saved:
+    def of(cls, data: Path) -> SavedConditions:
         """Return the conditions of a data folder as they are now. Raises UsageError."""
         folder = data / FOLDER
         files = []
@@ -124,7 +124,7 @@ def save(data: Path, name: str, condition: str, doc: str = "") -> SavedCondition
         )
     if not is_unused_name(name) or name in presets():
         raise UsageError(f"{name} has a meaning of its own: choose another name")
-    saved = Saved.of(data)
+    saved = SavedConditions.of(data)
     parse(condition, lambda other: condition if other == name else saved(other))
     folder = data / FOLDER
     comment = "".join(f"# {line}\n" for line in doc.splitlines())
@@ -135,12 +135,12 @@ def save(data: Path, name: str, condition: str, doc: str = "") -> SavedCondition
         temporary.replace(folder / f"{name}{_SUFFIX}")
     except OSError as error:
         raise StoreError(f"{folder} cannot be written to ({error.strerror})") from error
-    return Saved.of(data).one(name)
+    return SavedConditions.of(data).one(name)
 
 
 def remove(data: Path, name: str) -> None:
     """Delete a condition of the user's own. Raises UsageError if there is none."""
-    if not Saved.of(data).one(name).own:
+    if not SavedConditions.of(data).one(name).own:
         raise UsageError(f"{name} is a preset, and stays")
     try:
         (data / FOLDER / f"{name}{_SUFFIX}").unlink()

@@ -14,7 +14,7 @@ from typing import Final
 
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language.lexer import PLACEHOLDER, Token, tokenize
-from marketsweep.language.parser import Parser, Saved, parse
+from marketsweep.language.parser import Parser, SavedConditions, parse
 from marketsweep.language.tree import Kind, Node
 
 MOST_VARIANTS: Final = 1_000_000
@@ -32,7 +32,7 @@ class Template:
     `names` are the names of the placeholders, in the order of their first use in the text.
     """
 
-    def __init__(self, source: str, saved: Saved | None = None) -> None:
+    def __init__(self, source: str, saved: SavedConditions | None = None) -> None:
         self.source = source
         self.saved = saved
         self._tokens = list(tokenize(source))

@@ -98,7 +98,9 @@ def facts_of(nodes: Iterable[Node]) -> set[str]:
     """Return the names of the facts that trees read or group by."""
     parts = [part for node in nodes for part in node.walk()]
     facts = {part.name for part in parts if isinstance(part, Fact)}
-    return facts | {part.by for part in parts if isinstance(part, Standing | Breadth) and part.by}
+    return facts | {
+        part.by for part in parts if isinstance(part, Rank | MarketAggregate) and part.by
+    }
 
 
 def map_children(node: Node, change: Callable[[Node], Node], **changes: Any) -> Node:  # noqa: ANN401
@@ -361,7 +363,7 @@ def _bars_text(count: int) -> str:
     return f"{count} {'bar' if count == 1 else 'bars'}"
 
 
-class Occurred(Node, frozen=True):
+class Event(Node, frozen=True):
     """An event function of a condition over the last bars; a row of `indicators.events`."""
 
     name: str
@@ -396,7 +398,7 @@ class Frozen(Node, frozen=True):
 # The nodes below are computed before the pass over single symbols (`engine.derived`).
 
 
-class Other(Node, frozen=True):
+class OtherSymbol(Node, frozen=True):
     """An expression of another symbol, at the sessions of this symbol's bars."""
 
     symbol: str
@@ -413,7 +415,7 @@ class Other(Node, frozen=True):
         return f"symbol({symbol}, {self.of})"
 
 
-class Standing(Node, frozen=True):
+class Rank(Node, frozen=True):
     """The rank, percentile or zscore of a symbol among all symbols of a session."""
 
     function: str
@@ -425,7 +427,7 @@ class Standing(Node, frozen=True):
         return f"{self.function}({self.of}){_by_text(self.by)}"
 
 
-class Breadth(Node, frozen=True):
+class MarketAggregate(Node, frozen=True):
     """An aggregate over all symbols of a session: a share, a count, a mean, ..."""
 
     aggregate: str
@@ -440,7 +442,7 @@ def _by_text(fact: str) -> str:
     return f" by {fact}" if fact else ""
 
 
-class Framed(Node, frozen=True):
+class Resampled(Node, frozen=True):
     """An expression of weekly or monthly bars: of the last complete one, or of the running one."""
 
     unit: str
@@ -455,5 +457,5 @@ class Framed(Node, frozen=True):
         return f"{self.unit}({self.of}{', running' if self.running else ''})"
 
 
-Derived = Other | Standing | Breadth | Framed
+Derived = OtherSymbol | Rank | MarketAggregate | Resampled
 """The nodes that are computed in a pass of their own."""

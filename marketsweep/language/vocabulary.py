@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from marketsweep.core.fields import DERIVED, FIELDS
-from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import INDICATORS
 
 FUNCTIONS: Final = {"abs": 1, "min": 2, "max": 2}
@@ -53,7 +53,7 @@ EXAMPLES: Final = {
 }
 """An example call of each function that has no row in a table."""
 
-CALLS: Final = frozenset((*INDICATORS, *OCCURRENCES, *EXAMPLES))
+CALLS: Final = frozenset((*INDICATORS, *EVENTS, *EXAMPLES))
 """Words that a parenthesis must follow. `symbol` may also stand without one."""
 
 KEYWORDS: Final = frozenset(

@@ -148,7 +148,7 @@ def find_flags(
     tickers = Companies(snapshot.tenures(), dates, snapshot.symbols)
     dismissed = {
         (tickers.latest(override.symbol, tickers.place(override.ex_date)), override.ex_date)
-        for override in snapshot.settled()
+        for override in snapshot.overrides()
         if override.kind == "split" and override.action is None
     }
     judged_symbols = bars = 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 from marketsweep.core.calendar import NEW_YORK, is_session, session_on_or_before
-from marketsweep.core.records import Dividend, Settled, Split
+from marketsweep.core.records import ActionOverride, Dividend, Split
 from marketsweep.errors import UsageError
 from marketsweep.quality.inspection import find_flags
 from marketsweep.quality.rules import RULES
@@ -70,8 +70,8 @@ def entries(snapshot: Snapshot, symbol: str | None = None) -> list[Entry]:
         ruling = rulings.get(action)
         return symbol in (None, action.symbol, ruling and ruling.ticker)
 
-    overrides = [override for override in snapshot.settled() if symbol in (None, override.symbol)]
-    reported = [action for action in snapshot.told() if concerns(action)]
+    overrides = [override for override in snapshot.overrides() if symbol in (None, override.symbol)]
+    reported = [action for action in snapshot.reported_actions() if concerns(action)]
     if symbol is not None and not overrides and not reported:
         ticker = snapshot.ticker(symbol)
         if ticker != symbol:
@@ -132,7 +132,7 @@ def add(store: Store, symbol: str, ex_date: dt.date, kind: Kind, value: str) -> 
         symbol = snapshot.ticker(symbol)
     _check_day(ex_date)
     with store.writer() as writer:
-        writer.settle(Settled(symbol, ex_date, kind, action))
+        writer.put_override(ActionOverride(symbol, ex_date, kind, action))
     return f"{symbol}: {in_words(action)} on {ex_date}, by your word"
 
 
@@ -144,30 +144,30 @@ def dismiss(store: Store, symbol: str, ex_date: dt.date, kind: Kind) -> str:
     with store.snapshot() as snapshot:
         symbol = snapshot.ticker(symbol)
         _check_day(ex_date)
-        override = Settled(symbol, ex_date, kind, None)
+        override = ActionOverride(symbol, ex_date, kind, None)
         is_suspected = kind == "split" and _is_suspected(snapshot, symbol, ex_date)
         is_reported = _is_reported(snapshot, symbol, ex_date, kind)
-        if not (is_reported or is_suspected or override in snapshot.settled()):
+        if not (is_reported or is_suspected or override in snapshot.overrides()):
             raise UsageError(
                 f"no {kind} of {symbol} is told or suspected on {ex_date}: marketsweep actions "
                 f"list {symbol} and marketsweep status --quality --symbol {symbol} show what is"
             )
     with store.writer() as writer:
-        writer.settle(override)
+        writer.put_override(override)
     return f"{symbol}: no {kind} on {ex_date}, by your word"
 
 
 def remove(store: Store, symbol: str, ex_date: dt.date, kind: Kind) -> str:
     """Remove an override, and return the new state as text; the provider's action counts again."""
     with store.snapshot() as snapshot:
-        overridden = {(entry.symbol, entry.ex_date, entry.kind) for entry in snapshot.settled()}
+        overridden = {(entry.symbol, entry.ex_date, entry.kind) for entry in snapshot.overrides()}
     if (symbol, ex_date, kind) not in overridden:
         raise UsageError(
             f"you have said nothing of a {kind} of {symbol} on {ex_date}: marketsweep actions list "
             "shows what you have"
         )
     with store.writer() as writer:
-        writer.unsettle(symbol, ex_date, kind)
+        writer.remove_override(symbol, ex_date, kind)
     return f"{symbol}: your word on a {kind} on {ex_date} is taken back"
 
 
@@ -213,7 +213,8 @@ def _kind_of(action: Split | Dividend) -> Kind:
 def _is_reported(snapshot: Snapshot, symbol: str, ex_date: dt.date, kind: Kind) -> bool:
     key = (symbol, ex_date, kind)
     return any(
-        (action.symbol, action.ex_date, _kind_of(action)) == key for action in snapshot.told()
+        (action.symbol, action.ex_date, _kind_of(action)) == key
+        for action in snapshot.reported_actions()
     )
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from marketsweep.core.fields import CLOSE, FIELDS, VOLUME
 from marketsweep.quality.price_breaks import Break, Kind, find_breaks
 from marketsweep.quality.series import LOT, NEIGHBORS, BarSeries, replace_impossible
-from marketsweep.store.companies.rulings import said
+from marketsweep.store.companies.rulings import action_text
 from marketsweep.store.validation import doubts
 
 _MIN_FROZEN_BARS: Final = 10
@@ -124,7 +124,7 @@ def _breaks(kind: Kind, data: RuleInput) -> Iterator[Flag]:
 def _find_premature(data: RuleInput) -> Iterator[Flag]:
     for column, doubtful in enumerate(data.bars.doubtful):
         for split in doubtful:
-            evidence = f"told as {said(split.ruling.action)}: {split.ruling.evidence}"
+            evidence = f"told as {action_text(split.ruling.action)}: {split.ruling.evidence}"
             since = int(data.bars.count[column]) - split.row
             yield data.flag("premature split", column, split.row, split.row, evidence, since)
 

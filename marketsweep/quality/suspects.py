@@ -157,6 +157,6 @@ class Suspects:
         return doubts
 
 
-def reach_of(bars: int) -> int | None:
+def bars_to_judge(bars: int) -> int | None:
     """Return the number of bars to judge for a scan that uses `bars`; None for all."""
     return next((reach for reach in REACHES if bars <= reach), None)

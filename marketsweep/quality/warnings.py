@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from marketsweep.core.calendar import sessions_from_to
-from marketsweep.core.safe_text import some_of
+from marketsweep.core.calendar import sessions_distance
+from marketsweep.core.safe_text import join_first
 from marketsweep.engine.panel.adjustments import Adjust, History
 from marketsweep.store.companies.companies import Companies
 from marketsweep.store.companies.rulings import Ruling, Verdict
@@ -160,7 +160,7 @@ class DataWarnings:
 
 def missing_sessions(sessions: Sequence[dt.date]) -> Iterator[str]:
     """Yield a warning if there were further sessions between the first and the last of some."""
-    span = 1 + sessions_from_to(sessions[0], sessions[-1])
+    span = 1 + sessions_distance(sessions[0], sessions[-1])
     if missing := span - len(sessions):
         yield gap_text(missing, span, sessions[-1])
 
@@ -175,7 +175,7 @@ def gap_text(missing: int, span: int, as_of: dt.date) -> str:
 
 
 def _named(rulings: Sequence[Ruling]) -> str:
-    return some_of([ruling.said for ruling in rulings], _MAX_SHOWN, last=", and")
+    return join_first([ruling.action_text for ruling in rulings], _MAX_SHOWN, last=", and")
 
 
 def _count(number: int, noun: str) -> str:

@@ -10,7 +10,7 @@ from marketsweep.engine.panel.adjustments import History
 from marketsweep.quality.inspection import find_flags
 from marketsweep.quality.rules import RULES
 from marketsweep.quality.series import actions_of, by_ticker, company_of
-from marketsweep.store.companies.rulings import said
+from marketsweep.store.companies.rulings import action_text
 
 Kind = Literal["split", "dividend", "suspicious"]
 
@@ -36,9 +36,9 @@ def find_events(history: History, symbols: Sequence[str]) -> dict[str, list[BarE
     for company in companies:
         symbol_events = events[company.symbol]
         for split in actions_of(snapshot, dates, company, splits):
-            symbol_events.append(BarEvent(split.ex_date, "split", said(split)))
+            symbol_events.append(BarEvent(split.ex_date, "split", action_text(split)))
         for dividend in actions_of(snapshot, dates, company, dividends):
-            symbol_events.append(BarEvent(dividend.ex_date, "dividend", said(dividend)))
+            symbol_events.append(BarEvent(dividend.ex_date, "dividend", action_text(dividend)))
     rules = [rule for rule in RULES if rule.excludes]
     for flag in find_flags(snapshot, dates, companies, rules):
         event = BarEvent(flag.first, "suspicious", f"{flag.rule}: {flag.evidence}")

@@ -13,15 +13,15 @@ from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors.registry import executor
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.engine.plan import make_plan
-from marketsweep.engine.settling import differs, recursions, settled
+from marketsweep.engine.settling import differs, recursions, require_settled
 from marketsweep.errors import UsageError
 from marketsweep.language import tree
-from marketsweep.language.presets import Saved
+from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind, Node
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import parse_condition
-from marketsweep.universe.screen import EVERYBODY, written
+from marketsweep.universe.screen import NO_SCREEN, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def explain(
     condition: str | Node,
     as_of: dt.date | None,
     adjust: Adjust,
-    saved: Saved,
+    saved: SavedConditions,
 ) -> Explanation:
     """Return the value of each part of a condition for one symbol, as of the session of a scan.
 
@@ -89,12 +89,12 @@ def explain(
     root = parse_condition(condition, saved)
     session = resolve_session(loader.snapshot, as_of)
     nodes = list(dict.fromkeys(parts_of(root)))
-    settled_nodes = {node: settled(node) for node in nodes if recursions(node)}
+    settled_nodes = {node: require_settled(node) for node in nodes if recursions(node)}
     outputs = list(dict.fromkeys((*nodes, *settled_nodes.values())))
     plan = make_plan(outputs)
     # Without a pre-screen: the rank of a symbol among all symbols may be a part.
     symbol = loader.snapshot.ticker(symbol)
-    panel = loader.panel(session, EVERYBODY, plan, adjust)
+    panel = loader.panel(session, NO_SCREEN, plan, adjust)
     if symbol not in panel.symbols:
         raise UsageError(_no_bar_message(loader, symbol, session))
     index = panel.symbols.index(symbol)

@@ -230,10 +230,10 @@ class Loader:
     def _get_suspects(self, as_of: dt.date, bars: int) -> Suspects:
         from marketsweep.quality.suspects import (  # not needed by scans without a match
             Suspects,
-            reach_of,
+            bars_to_judge,
         )
 
-        key = as_of, reach_of(bars)
+        key = as_of, bars_to_judge(bars)
         if key not in self._suspects:
             _make_room(self._suspects, _MAX_DAYS)
             self._suspects[key] = Suspects(self.day(as_of).history, key[1])
@@ -289,7 +289,7 @@ class Loader:
             self._panel_absent_facts = panel, {}
         absent = self._panel_absent_facts[1]
         for name in names - absent.keys():
-            values = panel.reference.told(panel.symbols, name)
+            values = panel.reference.values_of(panel.symbols, name)
             absent[name] = bool(values) and all(value is None for value in values)
         return tuple(sorted(name for name in names if absent[name]))
 
@@ -297,7 +297,7 @@ class Loader:
     def absent_facts_as_of(self, as_of: dt.date, names: Collection[str]) -> tuple[str, ...]:
         """Return the facts among `names` that no stored symbol has on a day."""
         reference, symbols = self.day(as_of).reference, self.snapshot.symbols
-        values = {name: reference.told(symbols, name) for name in names}
+        values = {name: reference.values_of(symbols, name) for name in names}
         return tuple(sorted(name for name in names if all(value is None for value in values[name])))
 
     @_locked

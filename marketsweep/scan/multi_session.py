@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.engine.panel.facts import Reference, ReferenceByPlace
-from marketsweep.engine.panel.panel import Panel, gathered, longest_first
-from marketsweep.engine.panel.vintages import owners, stretches
+from marketsweep.engine.panel.panel import Panel, gather_panel, longest_first
+from marketsweep.engine.panel.vintages import find_vintages, owners
 from marketsweep.universe.daily_counts import Counts, census
 from marketsweep.universe.market_day import MarketDay
 from marketsweep.universe.screen import Screen
@@ -32,7 +32,7 @@ def build_multi_session_panel(
     It has the symbols whose facts pass `screen`, with `depth` bars before each session, and more
     where the quote is unchanged over one of the `watched` newest of them.
     """
-    history, vintages = day.history, stretches(day.history, first, adjust)
+    history, vintages = day.history, find_vintages(day.history, first, adjust)
     names = history.snapshot.symbols
     if not screen.is_empty:
         symbols = [names[column] for column in vintages.tickers.tolist()]
@@ -45,7 +45,7 @@ def build_multi_session_panel(
     vintages, survey = vintages.taken(order), survey.taken(order)
     symbols = [names[column] for column in vintages.tickers.tolist()]
     reference = _reference_as_of_ends(day, symbols, vintages.last)
-    panel = gathered(history, vintages.lanes, symbols, survey, fields, reference)
+    panel = gather_panel(history, vintages.lanes, symbols, survey, fields, reference)
     return replace(panel, spans=np.array([vintages.first, vintages.last, survey.bars]))
 
 

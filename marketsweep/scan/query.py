@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.clauses import clauses_of, parts_of
 from marketsweep.engine.plan import Plan, make_plan
-from marketsweep.engine.settling import recursions, settled
+from marketsweep.engine.settling import recursions, require_settled
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.parser import parse, parse_expression, split_expressions
-from marketsweep.language.presets import Saved
+from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind, Node
 from marketsweep.universe.screen import written
 
@@ -33,9 +33,9 @@ newest bar.
 CLOSE: Final = tree.Field("close")
 VOLUME: Final = tree.Field("volume")
 
-NO_CONDITIONS: Final = Saved()
+NO_CONDITIONS: Final = SavedConditions()
 
-_CHANGING: Final = (tree.Field, tree.Fact, tree.Call, tree.Occurred)
+_CHANGING: Final = (tree.Field, tree.Fact, tree.Call, tree.Event)
 """A value is worth showing if it contains one of these; without them it is constant."""
 
 
@@ -45,7 +45,7 @@ class Query(NamedTuple):
     condition: str | Node
     sort: str | Node | None = None
     columns: tuple[str | Node, ...] = ()
-    saved: Saved = NO_CONDITIONS
+    saved: SavedConditions = NO_CONDITIONS
     explained: bool = False
     """Whether the clauses of the condition are evaluated one by one."""
     marked: bool = False
@@ -134,7 +134,7 @@ def plan_query(query: Query) -> PlannedQuery:
     fixed = [condition, CLOSE, VOLUME]
     explaining = tuple(clauses) if query.explained else ()
     recursive = (condition, *keys, *shown.values(), *explaining) if query.marked else ()
-    settled_nodes = {node: settled(node) for node in recursive if recursions(node)}
+    settled_nodes = {node: require_settled(node) for node in recursive if recursions(node)}
     match_nodes = [*fixed, *keys, *shown.values()]
     nodes = [*match_nodes, *settled_nodes.values(), *parts]
     # A condition or clause that may change is counted over all symbols, so it is never guarded.
@@ -170,7 +170,7 @@ def _split_keys(sort: str | Node) -> Sequence[str | Node]:
     return split_expressions(sort) or [sort]  # the parser reports what is wrong with an empty text
 
 
-def parse_condition(source: str | Node, saved: Saved) -> Node:
+def parse_condition(source: str | Node, saved: SavedConditions) -> Node:
     """Return the tree of a condition. Raises ConditionError if it is not a valid condition."""
     node = parse(source, saved) if isinstance(source, str) else source
     if node.kind is not Kind.TRUTH:
@@ -180,7 +180,7 @@ def parse_condition(source: str | Node, saved: Saved) -> Node:
     return node
 
 
-def _parse_number(source: str | Node, saved: Saved) -> Node:
+def _parse_number(source: str | Node, saved: SavedConditions) -> Node:
     node = parse_expression(source, saved) if isinstance(source, str) else source
     if node.kind is not Kind.NUMBER:
         raise _condition_error(
@@ -213,6 +213,6 @@ def _compared_numbers(condition: Node) -> list[Node]:
 def _walk_own_bars(node: Node) -> Iterator[Node]:
     """Yield a node and the nodes below it, except those evaluated on other bars or symbols."""
     yield node
-    if not isinstance(node, tree.Occurred | tree.Derived):
+    if not isinstance(node, tree.Event | tree.Derived):
         for child in node.children():
             yield from _walk_own_bars(child)

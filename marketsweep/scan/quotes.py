@@ -54,7 +54,7 @@ def _names_of(loader: Loader, as_of: dt.date, symbols: Sequence[str]) -> list[st
     shared = [symbol for symbol in symbols if len(names[symbol]) > 1]
     if shared:
         # The ticker had several companies: the day decides.
-        names_as_of = loader.day(as_of).reference.told(shared, "name")
+        names_as_of = loader.day(as_of).reference.values_of(shared, "name")
         names.update(
             {symbol: [str(name or "")] for symbol, name in zip(shared, names_as_of, strict=True)}
         )

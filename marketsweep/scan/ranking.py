@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.core.safe_text import some_of
+from marketsweep.core.safe_text import join_first
 
 _SHOWN: Final = 3
 """The number of suspicious matches that a warning names."""
@@ -134,6 +134,6 @@ def suspicious_warning(heading: str, marks: Mapping[str, str]) -> list[str]:
         return []
     texts = [f"{symbol} ({mark})" for symbol, mark in marks.items()]
     return [
-        f"{heading}: {some_of(texts, _SHOWN)}; --exclude-suspect leaves them out, "
+        f"{heading}: {join_first(texts, _SHOWN)}; --exclude-suspect leaves them out, "
         "marketsweep status --quality shows their bars"
     ]

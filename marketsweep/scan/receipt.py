@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.core.calendar import behind_today, sessions_from_to
+from marketsweep.core.calendar import behind_today, sessions_distance
 from marketsweep.engine.panel.facts import ticker_notes
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
@@ -58,7 +58,7 @@ def coverage_of(
         suspect=len(suspect),
     )
     scanned_sessions = sessions[-plan.bars[0] :]
-    span = 1 + sessions_from_to(scanned_sessions[0], scanned_sessions[-1])
+    span = 1 + sessions_distance(scanned_sessions[0], scanned_sessions[-1])
     return Coverage(
         expected=universe.expected,
         evaluated=len(panel.symbols) - excluded.short_history - excluded.suspect,

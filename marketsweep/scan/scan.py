@@ -28,7 +28,7 @@ from marketsweep.core.calendar import sessions_behind
 from marketsweep.engine.clauses import NearMiss, funnel, near_misses
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors.options import Distribution, Ray
-from marketsweep.engine.executors.registry import executor, executor_of_passes, name_of
+from marketsweep.engine.executors.registry import derived_executor, executor, name_of
 from marketsweep.engine.panel.adjustments import Adjust, check_adjust
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
@@ -36,7 +36,7 @@ from marketsweep.engine.settling import Unsettled, find_unsettled
 from marketsweep.engine.time_limit import check_time
 from marketsweep.errors import UsageError
 from marketsweep.language import tree
-from marketsweep.language.presets import Saved
+from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Node
 from marketsweep.language.vocabulary import GROUPS
 from marketsweep.scan.loader import Loader
@@ -61,7 +61,7 @@ from marketsweep.scan.ranking import (
 )
 from marketsweep.scan.receipt import coverage_of, warnings_of
 from marketsweep.scan.results import Hits, Reuse, Timing
-from marketsweep.universe.screen import EVERYBODY, Screen, conditions_of
+from marketsweep.universe.screen import NO_SCREEN, Screen, conditions_of
 
 if TYPE_CHECKING:
     from marketsweep.scan.incremental.run import Incremental
@@ -96,9 +96,9 @@ class Scan(Struct, frozen=True):
     """Whether matches on suspicious bars are marked, and come last if `sort` is None."""
     finds_unsettled: bool = True
     """Whether values that may depend on bars before the first stored one are marked."""
-    saved: Saved = NO_CONDITIONS
+    saved: SavedConditions = NO_CONDITIONS
     """The conditions that are known by name."""
-    screen: Screen = EVERYBODY
+    screen: Screen = NO_SCREEN
     """The pre-screen; `where` is applied in addition."""
     funnel: bool = False
     """Whether to count the symbols that pass each clause."""
@@ -163,7 +163,7 @@ def _evaluate(plan: Plan, view: MarketView, options: Scan, started: float) -> _E
     """Evaluate a plan over the universe of a view, on the executor that the options choose."""
     distribution = Distribution()
     evaluator = executor(options.executor, options.threads, distribution)
-    pass_executor = executor_of_passes(options.executor, options.threads)
+    pass_executor = derived_executor(options.executor, options.threads)
     reuse, warnings = None, list[str]()
     if options.incremental is None:
         panel = view.panel(plan)

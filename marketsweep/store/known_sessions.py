@@ -12,7 +12,7 @@ from marketsweep.core.calendar import next_session
 from marketsweep.core.records import Span
 
 
-class Asked(NamedTuple):
+class SymbolRequest(NamedTuple):
     """The request of a fetch by symbol: the sessions that it brings hold these symbols only."""
 
     spans: Sequence[Span]
@@ -20,7 +20,7 @@ class Asked(NamedTuple):
     """The part of `spans` that no late correction will change."""
 
 
-def joined(spans: Iterable[Span]) -> list[Span]:
+def merge_spans(spans: Iterable[Span]) -> list[Span]:
     """Return the sessions in as few spans as possible, by symbol and first day."""
     merged: list[Span] = []
     for span in sorted(spans):
@@ -36,7 +36,7 @@ def joined(spans: Iterable[Span]) -> list[Span]:
     return merged
 
 
-class Known:
+class StoredSessions:
     """The stored sessions: `whole` ones of every symbol, and spans of one symbol each."""
 
     def __init__(self, whole: Collection[dt.date], spans: Iterable[Span]) -> None:

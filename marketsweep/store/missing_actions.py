@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from marketsweep.core.records import Dividend, Split
-from marketsweep.core.safe_text import some_of
-from marketsweep.store.companies.rulings import Kind, said
+from marketsweep.core.safe_text import join_first
+from marketsweep.store.companies.rulings import Kind, action_text
 
 NOTE: Final = "missing actions"
 
@@ -105,7 +105,9 @@ def _key(action: _Action) -> tuple[type, str, dt.date]:
 
 def in_words(rows: Sequence[_Action]) -> str:
     """Return a warning about stored actions that the source no longer reports."""
-    named = some_of([f"{row.symbol} {row.ex_date} {said(row)}" for row in rows], _MAX_SHOWN)
+    named = join_first(
+        [f"{row.symbol} {row.ex_date} {action_text(row)}" for row in rows], _MAX_SHOWN
+    )
     return (
         f"{len(rows):,} stored splits and dividends are not in the file, which tells most of its "
         f"days, and still count: {named}. marketsweep actions dismiss takes one out"

@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from marketsweep.core.records import ActionAside, Dividend, Listing, LowVolume, Settled, Split
-from marketsweep.core.spellings import known_as, read_as, usual
+from marketsweep.core.records import (
+    ActionAside,
+    ActionOverride,
+    Dividend,
+    Listing,
+    LowVolume,
+    Split,
+)
+from marketsweep.core.spellings import find_known, respell, to_store_spelling
 from marketsweep.core.suggest import names_near
 from marketsweep.core.whole_files import disk_errors
 from marketsweep.errors import StoreDamaged, StoreError, UsageError
@@ -28,7 +35,7 @@ from marketsweep.store.segments.files import FOLDER, Segment
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from marketsweep.core.records import Life, Span
+    from marketsweep.core.records import ListingPeriod, Span
 
 _Action = TypeVar("_Action", Split, Dividend)
 
@@ -121,7 +128,7 @@ class Snapshot:
         sessions = self.whole or self.sessions
         return sessions[-1] if sessions else None
 
-    def asked_on(self, day: dt.date) -> frozenset[str] | None:
+    def requested_on(self, day: dt.date) -> frozenset[str] | None:
         """Return the symbols requested in a session that is not whole; None if it is whole."""
         if day not in self.partial:
             return None
@@ -151,7 +158,7 @@ class Snapshot:
 
         Raises UsageError, with similar names, if no bars of the symbol are stored.
         """
-        ticker = known_as(symbol, self.index) if isinstance(symbol, str) else None
+        ticker = find_known(symbol, self.index) if isinstance(symbol, str) else None
         if ticker is None:
             similar = names_near(str(symbol), self.symbols, cutoff=0.5)
             hint = f": did you mean {' or '.join(similar)}?" if similar else ""
@@ -165,10 +172,10 @@ class Snapshot:
         """
 
         def meaning(symbol: str) -> str:
-            spelling = known_as(symbol, self.index) or known_as(symbol, self._listed)
-            return spelling or usual(symbol)
+            spelling = find_known(symbol, self.index) or find_known(symbol, self._listed)
+            return spelling or to_store_spelling(symbol)
 
-        return read_as(symbols, meaning)
+        return respell(symbols, meaning)
 
     @cached_property
     def _listed(self) -> frozenset[str]:
@@ -187,7 +194,7 @@ class Snapshot:
         return self._effective("dividend", self._catalog.dividends())
 
     def _effective(self, kind: Kind, reported: list[_Action]) -> list[_Action]:
-        overrides = [override for override in self.settled() if override.kind == kind]
+        overrides = [override for override in self.overrides() if override.kind == kind]
         return effective(reported, self.rulings(kind), overrides, self._catalog.word_tickers())
 
     def rulings(self, kind: Kind) -> list[Ruling]:
@@ -214,11 +221,11 @@ class Snapshot:
         """Return reported actions that cannot be used, by symbol and day."""
         return self._catalog.actions_aside()
 
-    def told(self) -> list[Split | Dividend]:
+    def reported_actions(self) -> list[Split | Dividend]:
         """Return every split and dividend as reported by providers."""
         return [*self._catalog.splits(), *self._catalog.dividends()]
 
-    def settled(self) -> list[Settled]:
+    def overrides(self) -> list[ActionOverride]:
         """Return the user's overrides of splits and dividends, by symbol and ex-date."""
         return self._catalog.settled()
 
@@ -250,7 +257,7 @@ class Snapshot:
         """
         return self._catalog.lives()
 
-    def shared_lives(self) -> list[Life]:
+    def shared_lives(self) -> list[ListingPeriod]:
         """Return lives of instruments with several tickers and of tickers with several owners."""
         return self._catalog.shared_lives()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from marketsweep.core.calendar import last_closed_session, sessions_between, sessions_from_to
+from marketsweep.core.calendar import last_closed_session, sessions_distance, sessions_in_range
 from marketsweep.core.completeness import is_thin
 from marketsweep.core.records import ActionAside
 from marketsweep.store.companies.rulings import Ruling
@@ -100,7 +100,7 @@ def read_status(store: Store, *, verify: bool, now: dt.datetime | None = None) -
             unusable=snapshot.actions_aside(),
             doubts=snapshot.doubts(),
             renames=sum(1 for tenure in snapshot.tenures() if tenure.before and tenure.first),
-            sessions_behind=sessions_from_to(snapshot.newest, last_closed)
+            sessions_behind=sessions_distance(snapshot.newest, last_closed)
             if snapshot.newest
             else 0,
             verified=verify,
@@ -119,7 +119,7 @@ def _missing(stored: list[dt.date]) -> list[dt.date]:
     if not stored:
         return []
     stored_days = set(stored)
-    return [day for day in sessions_between(stored[0], stored[-1]) if day not in stored_days]
+    return [day for day in sessions_in_range(stored[0], stored[-1]) if day not in stored_days]
 
 
 def _thin(snapshot: Snapshot) -> list[dt.date]:

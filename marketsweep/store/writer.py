@@ -65,14 +65,14 @@ if TYPE_CHECKING:
 
     from marketsweep.core.records import (
         ActionAside,
+        ActionOverride,
         Dividend,
         Listing,
         LowVolume,
         SessionBars,
-        Settled,
         Split,
     )
-    from marketsweep.store.known_sessions import Asked
+    from marketsweep.store.known_sessions import SymbolRequest
 
 _GRACE_PERIOD: Final = dt.timedelta(minutes=10)
 """How long a superseded segment stays for readers that know it but have not opened it."""
@@ -125,7 +125,7 @@ class Writer:
         sessions: Sequence[SessionBars],
         source: str,
         today: dt.date | None = None,
-        asked: Asked | None = None,
+        asked: SymbolRequest | None = None,
     ) -> CommitReceipt:
         """Store all of the sessions or none, durably; `asked` is None if they are whole sessions.
 
@@ -319,7 +319,7 @@ class Writer:
         """Add unusable actions to the stored ones."""
         self._change(self._catalog.merge_aside, rows)
 
-    def told(self) -> list[Split | Dividend]:
+    def reported_actions(self) -> list[Split | Dividend]:
         """Return the stored splits and dividends without those that the user has overridden."""
         overridden = {
             (override.kind, override.symbol, override.ex_date)
@@ -334,11 +334,11 @@ class Writer:
             *(dividend for dividend in dividends if ("dividend", *dividend[:2]) not in overridden),
         ]
 
-    def settle(self, override: Settled) -> None:
+    def put_override(self, override: ActionOverride) -> None:
         """Store the user's override for a symbol's actions of a day; no sync undoes it."""
         self._change(self._catalog.settle, override, at_once=True)
 
-    def unsettle(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
+    def remove_override(self, symbol: str, ex_date: dt.date, kind: str) -> bool:
         """Remove an override, and return whether it existed; then the provider's action counts."""
         return self._change(self._catalog.unsettle, symbol, ex_date, kind, at_once=True)
 
@@ -407,7 +407,7 @@ def _trim_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
 class _Draft:
     """What a commit has collected so far: its receipt and its change to the catalog."""
 
-    def __init__(self, version: int, source: str, request: Asked | None) -> None:
+    def __init__(self, version: int, source: str, request: SymbolRequest | None) -> None:
         self.receipt = CommitReceipt(version)
         self.at = dt.datetime.now(dt.UTC).replace(microsecond=0)
         self.segments: list[SegmentRow] = []

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from marketsweep.core.calendar import sessions_from_to
+from marketsweep.core.calendar import sessions_distance
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.engine.panel.facts import DATED
 from marketsweep.engine.panel.vintages import breaks_of
@@ -75,10 +75,10 @@ def _compares_within_session(plan: Plan) -> bool:
     depend on the newest bar.
     """
     return all(
-        (isinstance(derived.node, tree.Other) or _compares_within_session(derived.plan))
-        and not (isinstance(derived.node, tree.Standing | tree.Breadth) and derived.rows > 1)
+        (isinstance(derived.node, tree.OtherSymbol) or _compares_within_session(derived.plan))
+        and not (isinstance(derived.node, tree.Rank | tree.MarketAggregate) and derived.rows > 1)
         and not (
-            isinstance(derived.node, tree.Framed)
+            isinstance(derived.node, tree.Resampled)
             and (derived.node.running or _has_comparison(derived.plan))
         )
         for derived in plan.derived
@@ -86,7 +86,9 @@ def _compares_within_session(plan: Plan) -> bool:
 
 
 def _has_comparison(plan: Plan) -> bool:
-    return any(isinstance(derived.node, tree.Standing | tree.Breadth) for derived in plan.derived)
+    return any(
+        isinstance(derived.node, tree.Rank | tree.MarketAggregate) for derived in plan.derived
+    )
 
 
 def split_into_blocks(
@@ -98,7 +100,9 @@ def split_into_blocks(
     """
     history = loader.day(sessions[-1]).history
     first = bisect_left(history.dates, sessions[0])
-    others = {part.symbol for node in nodes for part in node.walk() if isinstance(part, tree.Other)}
+    others = {
+        part.symbol for node in nodes for part in node.walk() if isinstance(part, tree.OtherSymbol)
+    }
     breaks = sorted(set().union(*(breaks_of(history, symbol, first, adjust) for symbol in others)))
     ends = [bisect_left(sessions, history.dates[session]) for session in breaks]
     max_sessions = BLOCK if adjust != "total" else BLOCK // 4
@@ -119,7 +123,7 @@ def doubts(
     first = bisect_left(stored, receipts[0].session)
     end = bisect_right(stored, receipts[-1].session)
     scanned = stored[max(0, first + 1 - needed) : end]
-    missing = sessions_from_to(scanned[0], scanned[-1]) + 1 - len(scanned)
+    missing = sessions_distance(scanned[0], scanned[-1]) + 1 - len(scanned)
     if missing:
         yield (
             f"{missing:,} of the sessions from {scanned[0]} to {scanned[-1]} are not stored: "

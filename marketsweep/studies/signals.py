@@ -26,9 +26,9 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from marketsweep.engine.derived import prepared
+from marketsweep.engine.derived import with_derived_fields
 from marketsweep.engine.executors.options import Distribution
-from marketsweep.engine.executors.registry import executor_of_passes, name_of, searcher
+from marketsweep.engine.executors.registry import derived_executor, name_of, searcher
 from marketsweep.engine.panel.adjustments import check_adjust
 from marketsweep.engine.plan import SESSION, Plan, make_plan
 from marketsweep.engine.settling import Column, differs, names_of
@@ -194,7 +194,7 @@ def _run_at_once(
         days[-1], first, scan.screen, scan.adjust, query.plan, fields
     )
     others = loader.others(days[-1], scan.adjust)
-    panel = prepared(plan, panel, executor_of_passes(scan.executor, scan.threads), others)
+    panel = with_derived_fields(plan, panel, derived_executor(scan.executor, scan.threads), others)
     counts = loader.counts(days[-1], first, scan.screen)
     loaded = perf_counter()
     matches = searcher(scan.executor, scan.threads, distribution)(plan, panel)

@@ -21,9 +21,9 @@ from typing import Final
 import numpy as np
 from msgspec.structs import replace
 
-from marketsweep.engine.derived import prepared
+from marketsweep.engine.derived import with_derived_fields
 from marketsweep.engine.executors.options import Distribution
-from marketsweep.engine.executors.registry import executor_of_passes, name_of, tallier
+from marketsweep.engine.executors.registry import derived_executor, name_of, tallier
 from marketsweep.engine.lowering import Tallies
 from marketsweep.engine.panel.adjustments import check_adjust
 from marketsweep.engine.panel.panel import Panel
@@ -188,8 +188,8 @@ def _count(nodes: list[Node], block: _Block, scan: Scan, distribution: Distribut
         )
     # The derived fields of these variants are of no use to other variants.
     panel = replace(block.panel(plan, nodes), kept={})
-    pass_executor = executor_of_passes(scan.executor, scan.threads)
-    panel = prepared(plan, panel, pass_executor, block.others)
+    pass_executor = derived_executor(scan.executor, scan.threads)
+    panel = with_derived_fields(plan, panel, pass_executor, block.others)
     return tallier(scan.executor, scan.threads, distribution)(plan, panel, block.first)
 
 

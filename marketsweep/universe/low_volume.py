@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from marketsweep.core.records import LowVolume
-from marketsweep.core.safe_text import some_of
-from marketsweep.core.spellings import resolved
+from marketsweep.core.safe_text import join_first
+from marketsweep.core.spellings import resolve_tickers
 from marketsweep.core.suggest import names_near
 from marketsweep.engine.panel.adjustments import History
 from marketsweep.errors import CoverageError, UsageError
@@ -134,7 +134,9 @@ def set_override(store: Store, symbols: Sequence[str], expires: str | None, *, o
         overrides = [LowVolume(symbol, True, out, today, until) for symbol in chosen]
         writer.put_low_volume([*others, *overrides])
     effect = "on the low-volume list" if out else "never on the low-volume list"
-    return f"{some_of(symbols, 5)}: {effect}, by your word" + (f", until {until}" if until else "")
+    return f"{join_first(symbols, 5)}: {effect}, by your word" + (
+        f", until {until}" if until else ""
+    )
 
 
 def day_of(expires: str, start: dt.date) -> dt.date:
@@ -155,7 +157,7 @@ def day_of(expires: str, start: dt.date) -> dt.date:
 def _resolve(snapshot: Snapshot, symbols: Iterable[str]) -> list[str]:
     """Return the symbols in the store's spelling. Raises UsageError for an unknown symbol."""
     known = {*snapshot.symbols, *(symbol for symbol, *_ in snapshot.lives())}
-    spellings, _ = resolved(symbols, known)
+    spellings, _ = resolve_tickers(symbols, known)
     for symbol in spellings:
         if symbol not in known:
             suggestions = names_near(symbol, known, cutoff=0.5)

@@ -28,7 +28,7 @@ class MarketDay:
         self.day = history.dates[-1]
         self.facts = Facts(history, self.day)
         self.reference = self.facts.reference
-        self.asked = snapshot.asked_on(history.dates[-1])
+        self.asked = snapshot.requested_on(history.dates[-1])
         """The symbols that were fetched for the day, if not all were; else None."""
         columns = np.arange(len(snapshot.symbols))
         self.age = history.survey(columns, depth=1, sessions=RECENT + 1).age

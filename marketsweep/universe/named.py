@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from marketsweep.core.suggest import names_near
-from marketsweep.core.tickers import checked, read_list
+from marketsweep.core.tickers import check_tickers, read_list
 from marketsweep.core.whole_files import read_small
 from marketsweep.errors import UsageError
 from marketsweep.language.builder import Expression, node_of
 from marketsweep.language.parser import parse_expression
-from marketsweep.language.presets import Saved
+from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Number
-from marketsweep.universe.screen import EVERYBODY, Screen, conditions_of
+from marketsweep.universe.screen import NO_SCREEN, Screen, conditions_of
 
 UNIVERSES: Final = "universe.toml"
 
@@ -93,9 +93,9 @@ def screen_of(
     `unknown` is "keep" or "drop": whether symbols with unknown facts pass. Raises UsageError, and
     ConditionError for an invalid condition.
     """
-    screen = EVERYBODY if universe is None else read_universe(folder, universe)
+    screen = NO_SCREEN if universe is None else read_universe(folder, universe)
     if where is not None:
-        screen = screen.also(conditions_of(node_of(where), Saved.of(folder)))
+        screen = screen.also(conditions_of(node_of(where), SavedConditions.of(folder)))
     if unknown is None:
         return screen
     if unknown not in ("keep", "drop"):
@@ -181,13 +181,15 @@ def _parse_symbols(value: object, folder: Path) -> frozenset[str]:
             name = item.strip()
             is_file = name.startswith("@")
             tickers += (
-                read_list(f"@{_resolve_path(folder, name[1:])}") if is_file else checked([name])
+                read_list(f"@{_resolve_path(folder, name[1:])}")
+                if is_file
+                else check_tickers([name])
             )
     return frozenset(tickers)
 
 
 def _parse_watchlist(value: object, folder: Path) -> frozenset[str]:
-    return frozenset(checked(_parse_symbols(value, folder)))  # if empty, no symbol passes
+    return frozenset(check_tickers(_parse_symbols(value, folder)))  # if empty, no symbol passes
 
 
 def _resolve_path(folder: Path, name: str) -> Path:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.funnel import Clause, Screened
 from marketsweep.core.records import Split
-from marketsweep.core.safe_text import some_of
-from marketsweep.core.spellings import note_of, resolved
+from marketsweep.core.safe_text import join_first
+from marketsweep.core.spellings import note_of, resolve_tickers
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors import serial
 from marketsweep.engine.panel.adjustments import History
@@ -119,7 +119,9 @@ class Facts:
         if screen.where:
             conditions = [condition.node for condition in screen.where]
             plan = make_plan(conditions)
-            others = (isinstance(node, tree.Other) for one in conditions for node in one.walk())
+            others = (
+                isinstance(node, tree.OtherSymbol) for one in conditions for node in one.walk()
+            )
             if plan.loads or any(others):
                 raise _series_error(conditions)
             panel = facts_panel(list(symbols), reference)
@@ -136,13 +138,13 @@ class Facts:
 
     def _warnings(self, symbols: Sequence[str], screen: Screen) -> Iterator[str]:
         present = frozenset(symbols)
-        listed, respellings = resolved(sorted(screen.watchlist or ()), present)
-        respellings |= resolved(sorted(screen.exclude), present)[1]
+        listed, respellings = resolve_tickers(sorted(screen.watchlist or ()), present)
+        respellings |= resolve_tickers(sorted(screen.exclude), present)[1]
         if note := note_of(respellings):
             yield note
         absent = sorted(frozenset(listed).difference(present))
         if absent:
-            examples = some_of(absent, _SHOWN)
+            examples = join_first(absent, _SHOWN)
             yield f"not in the market of {self.day}, though on the watchlist: {examples}"
         built = [line for line in self.history.snapshot.low_volume() if not line.manual]
         if screen.skip_low_volume and not any(line.holds_on(self.day) for line in built):
@@ -180,7 +182,7 @@ def prescreen_of(
 
 def _resolve(tickers: Iterable[str], symbols: Sequence[str]) -> frozenset[str]:
     """Return tickers of a list in the spelling of the store."""
-    return frozenset(resolved(tickers, frozenset(symbols))[0])
+    return frozenset(resolve_tickers(tickers, frozenset(symbols))[0])
 
 
 def _is_among(symbols: Sequence[str], chosen: Collection[str]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import Final
 from marketsweep.engine.clauses import clauses_of
 from marketsweep.errors import ConditionError
 from marketsweep.language.parser import parse
-from marketsweep.language.presets import Saved
+from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind, Node
 
 SESSIONS: Final = 20
@@ -70,17 +70,19 @@ class Screen:
     @property
     def is_empty(self) -> bool:
         """Whether the screen excludes no symbol."""
-        return replace(self, sessions=SESSIONS, keep_unknown=False) == EVERYBODY
+        return replace(self, sessions=SESSIONS, keep_unknown=False) == NO_SCREEN
 
     def also(self, where: tuple[Condition, ...]) -> Screen:
         """Return this screen with further conditions."""
         return replace(self, where=self.where + where)
 
 
-EVERYBODY: Final = Screen()
+NO_SCREEN: Final = Screen()
 
 
-def conditions_of(condition: str | Node, saved: Saved | None = None) -> tuple[Condition, ...]:
+def conditions_of(
+    condition: str | Node, saved: SavedConditions | None = None
+) -> tuple[Condition, ...]:
     """Return the conditions that a text or tree joins by `and`.
 
     Raises ConditionError if it is not a condition.

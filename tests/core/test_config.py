@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.settings import (
     CALLS_PER_MINUTE,
     CONCURRENCY,
@@ -165,7 +165,7 @@ def test_a_sync_has_that_many_calls_under_way(
             **around,
         )
         assert done.returncode == 0, done.stderr
-        assert len(asked_days(server)) == len(sessions_between(first, last))
+        assert len(asked_days(server)) == len(sessions_in_range(first, last))
         assert server.most_under_way == at_once
 
 

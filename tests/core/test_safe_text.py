@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import SessionBars
-from marketsweep.core.safe_text import csv_cell, foreign, safe
+from marketsweep.core.safe_text import clean_line, clean_text, csv_cell
 from marketsweep.output.formats import writer
 from marketsweep.store.store import Store
 from tests.helpers.command import COMMAND, run
@@ -30,7 +30,7 @@ PACKAGE = Path(ms.__file__).parent
 
 @given(st.text())
 def test_no_character_is_left_that_is_obeyed(text: str) -> None:
-    for shown in (safe(text), foreign(text)):
+    for shown in (clean_text(text), clean_line(text)):
         for character in shown:
             control = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
             turned = unicodedata.bidirectional(character) in ("LRE", "RLE", "LRO", "RLO", "PDF")
@@ -42,15 +42,15 @@ def test_no_character_is_left_that_is_obeyed(text: str) -> None:
 
 @given(st.text(min_size=150, max_size=5000))
 def test_a_text_from_elsewhere_is_one_short_line(text: str) -> None:
-    shown = foreign(text)
+    shown = clean_line(text)
     assert len(shown) <= 200
     assert "\n" not in shown
 
 
 def test_what_is_harmless_stays() -> None:
     for text in ("Nestlé S.A.", "株式会社", "a\tb\nc", "AT&T <b>", "naïve — 'quoted'"):
-        assert safe(text) == text
-    assert foreign("  two\n lines ") == "two lines"
+        assert clean_text(text) == text
+    assert clean_line("  two\n lines ") == "two lines"
 
 
 @pytest.mark.parametrize("text", ["=A1", "+1", "-1", "@SUM(A1)", "\t=A1"])
@@ -71,7 +71,7 @@ def test_every_message_is_printed_by_one_function() -> None:
 def formulas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("formulas")
     with Store.create(path) as store, store.writer() as writer:
-        for day in sessions_between(LAST.replace(day=1), LAST):
+        for day in sessions_in_range(LAST.replace(day=1), LAST):
             writer.commit([SessionBars(day, ["=HYPER()", "A"], np.full((5, 2), 9.0))], "test")
     return path
 

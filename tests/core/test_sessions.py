@@ -46,7 +46,7 @@ def listed() -> dict[dt.date, dt.datetime]:
 
 
 def test_every_session_since_1962(listed: dict[dt.date, dt.datetime]) -> None:
-    assert sessions.sessions_between(dt.date(1962, 1, 1), dt.date(2027, 12, 31)) == list(listed)
+    assert sessions.sessions_in_range(dt.date(1962, 1, 1), dt.date(2027, 12, 31)) == list(listed)
 
 
 def test_every_close_since_1962(listed: dict[dt.date, dt.datetime]) -> None:
@@ -96,16 +96,16 @@ def calendar() -> exchange_calendars.ExchangeCalendar:
 
 
 def test_sessions(calendar: exchange_calendars.ExchangeCalendar) -> None:
-    assert sessions.sessions_between(FIRST, LAST) == [day.date() for day in calendar.sessions]
+    assert sessions.sessions_in_range(FIRST, LAST) == [day.date() for day in calendar.sessions]
 
 
 def test_half_days(calendar: exchange_calendars.ExchangeCalendar) -> None:
-    short = [day for day in sessions.sessions_between(FIRST, LAST) if sessions.is_half_day(day)]
+    short = [day for day in sessions.sessions_in_range(FIRST, LAST) if sessions.is_half_day(day)]
     assert short == [day.date() for day in calendar.early_closes]
 
 
 def test_closes(calendar: exchange_calendars.ExchangeCalendar) -> None:
-    for day in sessions.sessions_between(dt.date(2015, 1, 1), LAST):
+    for day in sessions.sessions_in_range(dt.date(2015, 1, 1), LAST):
         assert sessions.close_time(day) == calendar.session_close(str(day)).to_pydatetime()
 
 
@@ -122,10 +122,10 @@ def test_neighbours(calendar: exchange_calendars.ExchangeCalendar) -> None:
 
 
 def test_counting_agrees_with_listing() -> None:
-    days = sessions.sessions_between(dt.date(2015, 12, 1), dt.date(2017, 2, 1))
+    days = sessions.sessions_in_range(dt.date(2015, 12, 1), dt.date(2017, 2, 1))
     for i in range(0, len(days), 17):
         for j in range(0, len(days), 13):
-            assert sessions.sessions_from_to(days[i], days[j]) == max(0, j - i)
+            assert sessions.sessions_distance(days[i], days[j]) == max(0, j - i)
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import SessionBars
 from marketsweep.core.spellings import (
+    find_known,
     from_nasdaq,
     from_stooq,
     from_yahoo,
-    known_as,
     note_of,
-    resolved,
-    usual,
+    resolve_tickers,
+    to_store_spelling,
 )
 from marketsweep.core.tickers import read_list
 from marketsweep.errors import UsageError
@@ -30,7 +30,7 @@ from tests.helpers.command import run
 from tests.helpers.markets import example_bars
 
 KNOWN = {"BRK.B", "BACpL", "ACAH.WS", "ACAH.U", "ACAH.RT", "AAPL", "GOOGL", "F", "FpB", "BRK.A"}
-DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 3, 31))
+DAYS = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 3, 31))
 
 
 @pytest.mark.parametrize(
@@ -66,20 +66,20 @@ DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 3, 31))
     ],
 )
 def test_spellings_of_a_known_ticker(text: str, ticker: str | None) -> None:
-    assert known_as(text, KNOWN) == ticker
+    assert find_known(text, KNOWN) == ticker
 
 
 def test_the_text_itself_comes_first() -> None:
     # A store may have tickers in other spellings: each is itself there.
     texts = ["BRK.B", "BRK-B", "BRK/B", "brk.b", "BACpL", "BACPL", "BAC-PL", "BAC.L", "AAPL.US"]
-    assert [known_as(text, frozenset(texts)) for text in texts] == texts
+    assert [find_known(text, frozenset(texts)) for text in texts] == texts
 
 
 def test_no_ticker_of_another_company_is_meant() -> None:
     # In capitals MSpA would be MSPA, and without its ending REI.UN would be REI.
-    assert known_as("MSpA", {"MSPA"}) is None
-    assert known_as("REI.UN", {"REI"}) is None
-    assert usual("REI.UN") == "REI.UN"
+    assert find_known("MSpA", {"MSPA"}) is None
+    assert find_known("REI.UN", {"REI"}) is None
+    assert to_store_spelling("REI.UN") == "REI.UN"
 
 
 UNUSUAL = [
@@ -92,9 +92,9 @@ UNUSUAL = [
 
 @pytest.mark.parametrize("ticker", UNUSUAL)
 def test_unusual_tickers_mean_themselves(ticker: str) -> None:
-    assert known_as(ticker, frozenset(UNUSUAL)) == ticker
-    assert usual(ticker) == ticker
-    assert known_as(ticker, frozenset(UNUSUAL) - {ticker}) is None
+    assert find_known(ticker, frozenset(UNUSUAL)) == ticker
+    assert to_store_spelling(ticker) == ticker
+    assert find_known(ticker, frozenset(UNUSUAL) - {ticker}) is None
 
 
 @pytest.mark.parametrize(
@@ -119,12 +119,12 @@ def test_unusual_tickers_mean_themselves(ticker: str) -> None:
     ],
 )
 def test_the_usual_spelling(text: str, ticker: str) -> None:
-    assert usual(text) == ticker
+    assert to_store_spelling(text) == ticker
 
 
 def test_lists_of_tickers_are_resolved_each_once() -> None:
     texts = ["BRK-B", "AAPL", "BRK.B", "nope", "aapl", "BAC-PL"]
-    assert resolved(texts, KNOWN) == (
+    assert resolve_tickers(texts, KNOWN) == (
         ["BRK.B", "AAPL", "nope", "BACpL"],
         {"BRK-B": "BRK.B", "aapl": "AAPL", "BAC-PL": "BACpL"},
     )
@@ -141,8 +141,8 @@ def test_real_tickers_mean_themselves() -> None:
     tickers = example_bars()["symbol"].unique().to_list()
     known = frozenset(tickers)
     assert len(known) > 6000
-    assert [one for one in tickers if known_as(one, known) != one] == []
-    assert [one for one in tickers if usual(one) != one] == []
+    assert [one for one in tickers if find_known(one, known) != one] == []
+    assert [one for one in tickers if to_store_spelling(one) != one] == []
 
 
 @pytest.mark.parametrize(

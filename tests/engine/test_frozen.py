@@ -10,12 +10,12 @@ import pytest
 import talib
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.language.presets import presets
 from tests.helpers.markets import example_bars, random_bars, series, store_of
 
-DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
+DAYS = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
 STILL_FOR = (15, 16, 30, 60, 130, 200)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import Dividend, SessionBars, Split
 from marketsweep.engine.panel.adjustments import Adjust, History
@@ -107,7 +107,7 @@ def random_model(chance: random.Random, symbols: int) -> Model:
     end.
     """
     start = dt.date(2015, 11, 1) + chance.randrange(60) * DAY
-    days = sessions_between(start, start + chance.randrange(30, 130) * DAY)
+    days = sessions_in_range(start, start + chance.randrange(30, 130) * DAY)
     bars: dict[str, list[Bar]] = {}
     for number in range(symbols):
         first = chance.choice([0, 0, chance.randrange(len(days))])
@@ -266,7 +266,7 @@ def test_a_past_session_sees_nothing_of_what_came_later(seed: int, tmp_path: Pat
 # Actions by hand, with the arithmetic written out
 
 FRIDAY, MONDAY = dt.date(2016, 1, 8), dt.date(2016, 1, 11)
-WEEK = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 1, 15))
+WEEK = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 1, 15))
 
 
 def flat(close: float, days: Sequence[dt.date] = WEEK) -> Model:
@@ -385,7 +385,7 @@ def scanned(path: Path, model: Model) -> dict[str, dict[str, float]]:
 
 
 def test_values_do_not_depend_on_how_much_history_is_stored(tmp_path: Path) -> None:
-    days = sessions_between(dt.date(2013, 1, 2), dt.date(2016, 12, 30))
+    days = sessions_in_range(dt.date(2013, 1, 2), dt.date(2016, 12, 30))
     assert len(days) > 1000
     model = walks(12, days)
     short = Model(

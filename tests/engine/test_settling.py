@@ -15,9 +15,9 @@ import pytest
 import talib
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
-from marketsweep.engine.settling import recursions, settled
+from marketsweep.engine.settling import recursions, require_settled
 from marketsweep.errors import CoverageError, UsageError
 from marketsweep.language.indicators.table import INDICATORS, SETTLED
 from marketsweep.language.parser import parse
@@ -27,7 +27,7 @@ from tests.helpers.command import refused, run
 from tests.helpers.markets import random_bars, store_of
 
 SYMBOLS, LENGTH = 60, 1000
-DAYS = sessions_between(dt.date(2012, 1, 3), dt.date(2016, 12, 30))[-LENGTH:]
+DAYS = sessions_in_range(dt.date(2012, 1, 3), dt.date(2016, 12, 30))[-LENGTH:]
 BARS = random_bars(rows=LENGTH, symbols=SYMBOLS, seed=38, short=0)
 NAMES = [f"S{place:02}" for place in range(SYMBOLS)]
 
@@ -200,7 +200,7 @@ def test_settled_conditions_change_no_value(market: ms.Market) -> None:
 
 def test_the_text_of_a_settled_condition() -> None:
     node = parse("rsi(14) < 30 and close > 5")
-    assert str(settled(node)) == "rsi(14) + 0 * close[140] < 30 and close > 5"
+    assert str(require_settled(node)) == "rsi(14) + 0 * close[140] < 30 and close > 5"
 
 
 def test_the_bars_that_the_docs_say() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import SessionBars
 from marketsweep.store.store import Store
 
-DAYS = sessions_between(dt.date(2015, 1, 2), dt.date(2016, 6, 30))
+DAYS = sessions_in_range(dt.date(2015, 1, 2), dt.date(2016, 6, 30))
 FIRST = 200
 """Sessions that are stored before the process begins."""
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from marketsweep.kernels import cpu
 from marketsweep.kernels.cpu import TILE
-from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import INDICATORS
 
 Matrix = NDArray[np.float64]
@@ -46,11 +46,11 @@ def cases() -> list[Case]:
     """All of `cpu.KERNELS`, each with some parameters."""
     found = []
     for name in cpu.KERNELS:
-        row = INDICATORS.get(name) or OCCURRENCES.get(name)
+        row = INDICATORS.get(name) or EVENTS.get(name)
         if row is None:
             found.append(Case(name, (), 1 if name in ONE_INPUT else 2, 1, 0))
             continue
-        inputs = len(INDICATORS[name].inputs if name in INDICATORS else OCCURRENCES[name].operands)
+        inputs = len(INDICATORS[name].inputs if name in INDICATORS else EVENTS[name].operands)
         usual = tuple(parameter.default for parameter in row.parameters)
         for periods in [usual, *PERIODS.get(name, COMMON)]:
             whole = [int(v) if p.whole else v for p, v in zip(row.parameters, periods, strict=True)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from marketsweep.core.calendar import is_session
 from marketsweep.core.fields import FIELDS
-from marketsweep.core.records import SessionBars, Settled, Split
+from marketsweep.core.records import ActionOverride, SessionBars, Split
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.engine.panel.facts import Reference
 from marketsweep.engine.panel.panel import Panel
@@ -65,7 +65,7 @@ def random_bars(rows: int, symbols: int, seed: int = 0, short: float = 0.3) -> B
 def put_words(writer: Writer, splits: Iterable[Split]) -> None:
     """Store splits as the user's word: they count whether or not the prices show them."""
     for split in splits:
-        writer.settle(Settled(split.symbol, split.ex_date, "split", split))
+        writer.put_override(ActionOverride(split.symbol, split.ex_date, "split", split))
 
 
 def panel_of(bars: Bars) -> Panel:

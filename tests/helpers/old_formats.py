@@ -51,8 +51,8 @@ CREATE TABLE low_volume (
 def as_format_4(path: Path) -> None:
     """Rows in place of packs, and segments without labels."""
     with Store.open(path) as store, store.snapshot() as snapshot:
-        splits = [one for one in snapshot.told() if isinstance(one, Split)]
-        dividends = [one for one in snapshot.told() if isinstance(one, Dividend)]
+        splits = [one for one in snapshot.reported_actions() if isinstance(one, Split)]
+        dividends = [one for one in snapshot.reported_actions() if isinstance(one, Dividend)]
         tables: dict[str, list[tuple[object, ...]]] = {
             "meta": [(snapshot.version,)],
             "notes": list(snapshot.notes().items()),
@@ -73,7 +73,7 @@ def as_format_4(path: Path) -> None:
             ],
             "settled": [
                 (one.symbol, one.ex_date, one.kind, *_values(one.action))
-                for one in snapshot.settled()
+                for one in snapshot.overrides()
             ],
             "low_volume": [tuple(line) for line in snapshot.low_volume()],
             "segments": [_without_label(segment.path) for segment in snapshot.segments.parts],

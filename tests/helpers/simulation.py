@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import ActionAside, Dividend, Listing, SessionBars, Split
 
 Array = NDArray[np.float64]
 
-DAYS = sessions_between(dt.date(2005, 1, 3), dt.date(2016, 12, 30))
+DAYS = sessions_in_range(dt.date(2005, 1, 3), dt.date(2016, 12, 30))
 COMPANIES = 300
 SPIN_OFFS = 30
 

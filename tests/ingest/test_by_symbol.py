@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import Span
 from marketsweep.core.tickers import read_list
@@ -29,7 +29,7 @@ from marketsweep.ingest.receipt import SyncReceipt, require_use
 from marketsweep.ingest.routes import Request, Stored, choose_route
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sync import sync
-from marketsweep.store.known_sessions import Known, joined
+from marketsweep.store.known_sessions import StoredSessions, merge_spans
 from marketsweep.store.store import Store
 from tests.helpers import massive_server
 from tests.helpers.command import run
@@ -45,7 +45,7 @@ from tests.ingest.test_sync import (
 )
 from tests.store.test_store import Market, market_of
 
-DAYS = sessions_between(FIRST, LAST)
+DAYS = sessions_in_range(FIRST, LAST)
 SETTLED = dt.date(2017, 1, 4)
 """On that day's evening no session of the files is corrected any more."""
 
@@ -58,22 +58,22 @@ def spans_of(symbol: str) -> st.SearchStrategy[list[Span]]:
 
 
 def days_of(spans: list[Span]) -> set[tuple[str, dt.date]]:
-    return {(one.symbol, day) for one in spans for day in sessions_between(one.first, one.last)}
+    return {(one.symbol, day) for one in spans for day in sessions_in_range(one.first, one.last)}
 
 
 @given(spans_of("A"), spans_of("B"))
 def test_joined_spans_hold_the_same_sessions(a: list[Span], b: list[Span]) -> None:
-    found = joined([*b, *a])
+    found = merge_spans([*b, *a])
     assert days_of(found) == days_of([*a, *b])
     assert found == sorted(found)
     for one, other in pairwise(found):
         # There is a session between two that were left apart.
-        assert one.symbol != other.symbol or len(sessions_between(one.last, other.first)) > 2
+        assert one.symbol != other.symbol or len(sessions_in_range(one.last, other.first)) > 2
 
 
 @given(spans_of("A"), st.sets(st.sampled_from(DAYS[:21])))
 def test_what_is_missing_is_asked_for_in_one_span(spans: list[Span], whole: set[dt.date]) -> None:
-    known = Known(whole, joined(spans))
+    known = StoredSessions(whole, merge_spans(spans))
     there = whole | {day for _, day in days_of(spans)}
     left = [day for day in DAYS[:21] if day not in there]
     expected = [Span("A", left[0], left[-1])] if left else []
@@ -110,7 +110,7 @@ MANY = Route("many", None, 2_000, 40, bars=10_000)
 def test_the_route_with_the_fewest_calls(
     routes: tuple[Route, ...], symbols: int, sessions: int, route: str | None, calls: int
 ) -> None:
-    days = sessions_between(dt.date(1800, 1, 1), LAST)[-sessions:]
+    days = sessions_in_range(dt.date(1800, 1, 1), LAST)[-sessions:]
     names = tuple(f"S{n}" for n in range(symbols))
     prices = choose_route(
         Request(symbols=names), days, [], Stored(frozenset(), [], 6_000), Tariff(routes)
@@ -346,7 +346,7 @@ def test_a_notebook_has_a_loop_of_its_own(opened: ms.Market, names: list[str]) -
 
 # A provider that stumbles
 
-WEEK = sessions_between(dt.date(2024, 3, 4), dt.date(2024, 3, 8))
+WEEK = sessions_in_range(dt.date(2024, 3, 4), dt.date(2024, 3, 8))
 
 
 def bar(ticker: str, close: float) -> massive_server.Body:
@@ -424,7 +424,7 @@ def test_an_older_endpoint_without_lists_of_symbols(server: MassiveServer, tmp_p
     server.always("/stocks/v1/splits", status(403, "You are not entitled to this data."))
     assert ask(server, tmp_path, "AAPL").splits == 1
     with Store.open(tmp_path) as store, store.snapshot() as snapshot:
-        assert [action.symbol for action in snapshot.told()] == ["AAPL"]
+        assert [action.symbol for action in snapshot.reported_actions()] == ["AAPL"]
 
 
 def test_actions_of_others_stay_when_some_are_asked_for(
@@ -442,7 +442,7 @@ def test_actions_of_others_stay_when_some_are_asked_for(
     # Taken back for the one that is asked for, and no word on the other.
     ask(server, tmp_path, "AAPL")
     with Store.open(tmp_path) as store, store.snapshot() as snapshot:
-        assert [action.symbol for action in snapshot.told()] == ["MSFT"]
+        assert [action.symbol for action in snapshot.reported_actions()] == ["MSFT"]
 
 
 # The newest session
@@ -597,7 +597,7 @@ def test_symbols_that_a_source_does_not_have_are_no_success(
 def test_a_late_first_bar_is_said_where_no_list_of_tickers_is_stored(
     server: MassiveServer, tmp_path: Path
 ) -> None:
-    days = sessions_between(dt.date(2023, 11, 1), dt.date(2024, 2, 29))
+    days = sessions_in_range(dt.date(2023, 11, 1), dt.date(2024, 2, 29))
     server.market.bars = {day: [bar("META", 10.0)] for day in days[40:]}
     provider = MassiveProvider(KEY, server.url)
     with Store.create(tmp_path) as store:

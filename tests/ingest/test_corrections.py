@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from marketsweep.core.calendar import close_time, is_session, next_session, sessions_between
+from marketsweep.core.calendar import close_time, is_session, next_session, sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import SessionBars
 from marketsweep.ingest.files import read_bars
@@ -27,7 +27,7 @@ from tests.ingest.test_faults import contents, until_whole
 from tests.ingest.test_sync import closes, served, stored_bars
 
 QUICK = HttpSettings(tries=2, pause_s=0.01)
-MONDAY, TUESDAY, WEDNESDAY = sessions_between(dt.date(2016, 3, 7), dt.date(2016, 3, 9))
+MONDAY, TUESDAY, WEDNESDAY = sessions_in_range(dt.date(2016, 3, 7), dt.date(2016, 3, 9))
 
 
 def after(day: dt.date) -> dt.datetime:

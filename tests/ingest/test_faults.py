@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.errors import ProviderError, UsageError
 from marketsweep.ingest.providers.files import FilesProvider
@@ -113,7 +113,7 @@ def test_every_fault_ends_in_the_same_store(
 
 
 def test_a_seed_gives_the_same_faults_in_any_order() -> None:
-    sessions = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 2, 9))[:25]
+    sessions = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 2, 9))[:25]
     calls = [f"/v2/aggs/grouped/{sessions[n % 25]}" for n in range(200)]
 
     def drawn(order: list[str], seed: int) -> Counter[tuple[str, str]]:
@@ -158,7 +158,7 @@ def test_faults_are_chosen_by_name() -> None:
 def eight_years(folder: Path) -> tuple[Path, Path, Path]:
     """Bars of a small market of 2,014 sessions whose tickers come, split, pay and go."""
     chance = np.random.default_rng(11)
-    days = sessions_between(dt.date(2009, 1, 2), dt.date(2016, 12, 30))
+    days = sessions_in_range(dt.date(2009, 1, 2), dt.date(2016, 12, 30))
     bars, actions, symbols = [], [], []
     for number in range(34):
         ticker = ["BRK.B", "KIMpL", "TRUE", "NAN"][number] if number < 4 else f"T{number}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from marketsweep.cli.reports.text import forecast_report
-from marketsweep.core.calendar import close_time, sessions_between
+from marketsweep.core.calendar import close_time, sessions_in_range
 from marketsweep.errors import UsageError
 from marketsweep.ingest.estimate import Forecast, forecast
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
@@ -58,7 +58,7 @@ def test_a_plan_makes_no_call_and_leaves_nothing(tmp_path: Path) -> None:
         plan = forecast(tmp_path / "none", MassiveProvider(KEY, server.url))
         assert server.calls == []
     assert list(tmp_path.iterdir()) == []
-    assert plan.sessions == len(sessions_between(plan.first, plan.last))
+    assert plan.sessions == len(sessions_in_range(plan.first, plan.last))
     assert 495 <= plan.sessions <= 506
 
 
@@ -77,7 +77,7 @@ def test_a_year_on_a_free_plan_takes_fifty_minutes(tmp_path: Path) -> None:
 
 def test_what_lies_beyond_the_free_plan_is_said(tmp_path: Path) -> None:
     plan = forecast(tmp_path, MassiveProvider(KEY), dt.date(2013, 1, 2), dt.date(2016, 12, 30))
-    assert plan.beyond_free == len(sessions_between(dt.date(2013, 1, 2), dt.date(2014, 12, 30)))
+    assert plan.beyond_free == len(sessions_in_range(dt.date(2013, 1, 2), dt.date(2014, 12, 30)))
     assert f"{plan.beyond_free:,} of the sessions are older" in forecast_report(plan)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from marketsweep.core.calendar import sessions_between
-from marketsweep.core.records import Dividend, Listing, LowVolume, Settled, Split
+from marketsweep.core.calendar import sessions_in_range
+from marketsweep.core.records import ActionOverride, Dividend, Listing, LowVolume, Split
 from marketsweep.errors import StoreError, UsageError
 from marketsweep.ingest.repair import repair
 from marketsweep.store.snapshot import Snapshot
@@ -23,7 +23,7 @@ from tests.helpers.command import run
 from tests.helpers.massive_server import KEY, Market, MassiveServer, serving
 from tests.store.test_store import bar, bars, segment_files
 
-DAYS = sessions_between(dt.date(2016, 1, 25), dt.date(2016, 4, 15))
+DAYS = sessions_in_range(dt.date(2016, 1, 25), dt.date(2016, 4, 15))
 CATALOG = "catalog.sqlite"
 
 
@@ -39,7 +39,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.commit([bars(DAYS[0], [("B", bar(20.5))])], "massive")
         writer.put_splits([Split("A", DAYS[5], 1, 2), Split("B", DAYS[2], 10, 1)])
         writer.put_dividends([Dividend("A", DAYS[7], 0.25)])
-        writer.settle(Settled("B", DAYS[2], "split", None))
+        writer.put_override(ActionOverride("B", DAYS[2], "split", None))
         writer.put_listings([Listing("A", name="Alpha"), Listing("B", name="Beta")])
         writer.put_low_volume([LowVolume("B", True, False, DAYS[0], None)])
         writer.note("listed", "2016-04-16T00:00:00+00:00")
@@ -64,9 +64,9 @@ def bars_of(snapshot: Snapshot) -> dict[tuple[dt.date, str], tuple[float, ...]]:
 
 def told(snapshot: Snapshot) -> list[object]:
     return [
-        snapshot.told(),
+        snapshot.reported_actions(),
         snapshot.listings(),
-        snapshot.settled(),
+        snapshot.overrides(),
         snapshot.low_volume(),
         snapshot.notes(),
         snapshot.rulings("split"),

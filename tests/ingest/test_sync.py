@@ -30,7 +30,7 @@ from marketsweep.core.calendar import (
     close_time,
     last_closed_session,
     session_on_or_before,
-    sessions_between,
+    sessions_in_range,
 )
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import Dividend, SessionBars, Split
@@ -486,7 +486,7 @@ def test_a_corrected_file_revises_what_is_stored(tmp_path: Path) -> None:
 
 def actions_of(path: Path) -> tuple[list[tuple[str, str, float]], list[tuple[str, str, float]]]:
     with Store.open(path) as store, store.snapshot() as snapshot:
-        told = snapshot.told()
+        told = snapshot.reported_actions()
     splits = [(s.symbol, f"{s.ex_date:%m-%d}", s.factor) for s in told if isinstance(s, Split)]
     paid = [(d.symbol, f"{d.ex_date:%m-%d}", d.cash) for d in told if isinstance(d, Dividend)]
     return splits, paid
@@ -824,7 +824,7 @@ def one_row(close: float) -> list[massive_server.Body]:
 
 @pytest.mark.parametrize("year", [2016, 2030], ids=["we are ahead", "we are behind"])
 def test_what_is_final_is_decided_by_the_provider_s_clock(year: int, tmp_path: Path) -> None:
-    before, day, after = sessions_between(dt.date(year, 3, 11), dt.date(year, 3, 20))[:3]
+    before, day, after = sessions_in_range(dt.date(year, 3, 11), dt.date(year, 3, 20))[:3]
     with Store.create(tmp_path) as store, store.writer() as writer:
         writer.commit([SessionBars(before, ["A"], np.ones((5, 1)))], "test", before)
     second = dt.timedelta(seconds=1)

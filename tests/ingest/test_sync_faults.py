@@ -11,7 +11,7 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.cli.reports.text import status_report, sync_report
-from marketsweep.core.calendar import NEW_YORK, close_time, sessions_between
+from marketsweep.core.calendar import NEW_YORK, close_time, sessions_in_range
 from marketsweep.errors import CoverageError, ProviderError, ProviderRefused, ProviderUnreachable
 from marketsweep.ingest.providers.http.client import HttpSettings
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
@@ -35,7 +35,7 @@ from tests.helpers.massive_server import (
     status,
 )
 
-DAYS = sessions_between(dt.date(2024, 3, 1), dt.date(2024, 5, 31))
+DAYS = sessions_in_range(dt.date(2024, 3, 1), dt.date(2024, 5, 31))
 IMPATIENT = HttpSettings(tries=2, pause_s=0.01)
 HOUR = dt.timedelta(hours=1)
 
@@ -608,17 +608,17 @@ def test_a_list_of_tickers_that_fails_is_said_until_it_comes(
     server.always("/v3/reference/tickers", status(500))
     synced(server, tmp_path, DAYS[0], DAYS[9])
 
-    def said() -> tuple[bool, bool]:
+    def action_text() -> tuple[bool, bool]:
         with ms.open(tmp_path) as market:
             warned = any("list of tickers" in one for one in market.scan("close > 1").warnings)
         with Store.open(tmp_path) as store:
             report = status_report(read_status(store, verify=False))
         return warned, "the list of tickers could not be had" in report
 
-    assert said() == (True, True)
+    assert action_text() == (True, True)
     server.always("/v3/reference/tickers", server.honest)
     synced(server, tmp_path, DAYS[0], DAYS[9])
-    assert said() == (False, False)
+    assert action_text() == (False, False)
 
 
 def test_actions_of_which_none_can_be_used_are_no_success(tmp_path: Path) -> None:

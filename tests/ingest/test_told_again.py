@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Dividend, Split
 from marketsweep.ingest.providers.files import FilesProvider
 from marketsweep.ingest.receipt import SyncReceipt
@@ -21,7 +21,7 @@ from marketsweep.store.store import Store
 from tests.helpers.command import run
 from tests.helpers.markets import store_of
 
-DAYS = sessions_between(dt.date(2015, 6, 1), dt.date(2016, 6, 30))
+DAYS = sessions_in_range(dt.date(2015, 6, 1), dt.date(2016, 6, 30))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from marketsweep.core.calendar import NEW_YORK, close_time, last_closed_session, sessions_between
+from marketsweep.core.calendar import NEW_YORK, close_time, last_closed_session, sessions_in_range
 from marketsweep.errors import ProviderRefused, ProviderUnreachable
 from marketsweep.ingest.providers.http.client import HttpSettings
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
@@ -69,14 +69,14 @@ class Days:
 
 @pytest.fixture
 def market() -> Market:
-    return Market(bars={day: rows(20) for day in sessions_between(MONDAY, NEXT)})
+    return Market(bars={day: rows(20) for day in sessions_in_range(MONDAY, NEXT)})
 
 
 def test_a_sync_after_each_close(market: Market, tmp_path: Path) -> None:
     with serving(market) as server, Store.create(tmp_path) as store:
         days = Days(server, store, at("2024-03-07T12:00"))
         days.watch(NEXT)
-        assert store.snapshot().sessions == sessions_between(MONDAY, NEXT)
+        assert store.snapshot().sessions == sessions_in_range(MONDAY, NEXT)
     # At once; then 20 minutes after each close, over a weekend and into summer time.
     synced = [f"{moment:%m-%d %H:%M}" for moment in days.synced]
     assert synced == ["03-07 12:00", "03-07 16:20", "03-08 16:20", "03-11 16:20"]
@@ -86,7 +86,7 @@ def test_a_sync_after_each_close(market: Market, tmp_path: Path) -> None:
 def test_a_day_that_comes_in_slowly_is_asked_for_until_it_is_whole(tmp_path: Path) -> None:
     # The newest session of all, since only that is still fetched again.
     newest = last_closed_session(dt.datetime.now(dt.UTC))
-    *before, _ = sessions_between(newest - dt.timedelta(days=7), newest)
+    *before, _ = sessions_in_range(newest - dt.timedelta(days=7), newest)
     close = close_time(newest)
     with (
         serving(Market(bars={day: rows(20) for day in before})) as server,
@@ -158,4 +158,4 @@ def test_the_command_watches_until_it_is_interrupted(market: Market, tmp_path: P
             process.stderr.read()
         assert process.returncode == 130
     with Store.open(tmp_path) as store:
-        assert store.snapshot().sessions == sessions_between(MONDAY, FRIDAY)
+        assert store.snapshot().sessions == sessions_in_range(MONDAY, FRIDAY)

@@ -343,16 +343,16 @@ series = st.recursive(
         numbers,
         sources,
         calls(),
-        st.builds(tree.Framed, st.sampled_from(["weekly", "monthly"]), calls(), st.booleans()),
-        st.builds(tree.Other, st.sampled_from(["QQQ", "BRK.B", 'a"\\']), calls()),
+        st.builds(tree.Resampled, st.sampled_from(["weekly", "monthly"]), calls(), st.booleans()),
+        st.builds(tree.OtherSymbol, st.sampled_from(["QQQ", "BRK.B", 'a"\\']), calls()),
     ),
     lambda inner: st.one_of(
         st.builds(tree.Binary, st.sampled_from("+-*/"), inner, inner),
         st.builds(tree.Negate, inner),
         st.builds(tree.Shift, inner, st.integers(0, 9)),
         st.builds(lambda a, b: tree.Function("min", (a, b)), inner, inner),
-        st.builds(tree.Standing, st.just("rank"), inner, st.sampled_from(["", "sector"])),
-        st.builds(tree.Breadth, st.just("mean"), inner, st.sampled_from(["", "sector"])),
+        st.builds(tree.Rank, st.just("rank"), inner, st.sampled_from(["", "sector"])),
+        st.builds(tree.MarketAggregate, st.just("mean"), inner, st.sampled_from(["", "sector"])),
     ),
     max_leaves=6,
 )
@@ -386,7 +386,7 @@ truths = st.recursive(
         st.builds(tree.For, inner, st.integers(1, 9)),
         st.builds(
             lambda condition, x: tree.Compare(
-                (tree.Occurred("value_when", (condition, x), (1.0, 9.0)), x), (">",)
+                (tree.Event("value_when", (condition, x), (1.0, 9.0)), x), (">",)
             ),
             inner,
             series,

@@ -15,7 +15,7 @@ from marketsweep.engine.lowering import begin
 from marketsweep.engine.plan import make_plan
 from marketsweep.errors import ConditionError
 from marketsweep.kernels import cpu
-from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.parser import parse_expression
 from tests.helpers.markets import Bars, example_bars, panel_of, random_bars
 from tests.helpers.reference import sma
@@ -98,7 +98,7 @@ def truth_of(bars: Bars, symbol: int) -> tuple[int, Series, Series]:
 
 
 def call(name: str, parameters: str) -> str:
-    operands = [CONDITION, "volume"][: len(OCCURRENCES[name].operands)]
+    operands = [CONDITION, "volume"][: len(EVENTS[name].operands)]
     return f"{name}({', '.join(operands)}, {parameters})"
 
 
@@ -114,7 +114,7 @@ def test_equals_its_slow_twin(name: str, parameters: str) -> None:
     got = evaluated(call(name, parameters), bars, 300)
     for symbol in range(40):
         first, truth, volume = truth_of(bars, symbol)
-        operands = [truth, volume][: len(OCCURRENCES[name].operands)]
+        operands = [truth, volume][: len(EVENTS[name].operands)]
         want = np.full(300, np.nan)
         want[first:] = TWINS[name](*operands, *values)
         want[first : first + 9] = np.nan  # the condition is unknown here
@@ -132,7 +132,7 @@ def test_values_do_not_depend_on_rows_history_or_processor(name: str, parameters
 
 
 def test_every_row_has_its_twin_and_a_case() -> None:
-    assert set(TWINS) == set(OCCURRENCES) == {name for name, _ in CASES}
+    assert set(TWINS) == set(EVENTS) == {name for name, _ in CASES}
 
 
 def test_for_and_rising_on_real_bars(market: ms.Market) -> None:

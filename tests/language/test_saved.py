@@ -13,43 +13,45 @@ import pytest
 import marketsweep as ms
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language.parser import MAX_LENGTH, parse
-from marketsweep.language.presets import Saved, presets, remove, save
+from marketsweep.language.presets import SavedConditions, presets, remove, save
 from tests.helpers.command import run
 from tests.helpers.markets import example_bars, store_of
 
 
 @pytest.mark.parametrize("name", presets())
 def test_a_preset_has_a_description_and_a_canonical_text(name: str) -> None:
-    preset = Saved().one(name)
+    preset = SavedConditions().one(name)
     assert preset.doc.endswith(".")
     assert not preset.own
-    tree = parse(name, Saved())
-    assert tree == parse(preset.condition, Saved())
+    tree = parse(name, SavedConditions())
+    assert tree == parse(preset.condition, SavedConditions())
     assert len(str(tree)) < MAX_LENGTH
     assert parse(str(tree)) == tree
 
 
 def test_there_are_forty_different_presets() -> None:
     assert len(presets()) >= 40
-    assert len({Saved().one(name).condition for name in presets()}) == len(presets())
+    assert len({SavedConditions().one(name).condition for name in presets()}) == len(presets())
 
 
 def test_conditions_of_the_user(market: ms.Market, tmp_path: Path) -> None:
     save(tmp_path, "my_dip", "rsi(2) < 10 and uptrend", "A dip.\nTo buy.")
-    dip = Saved.of(tmp_path).one("my_dip")
+    dip = SavedConditions.of(tmp_path).one("my_dip")
     assert (dip.doc, dip.condition, dip.own) == ("A dip. To buy.", "rsi(2) < 10 and uptrend", True)
     save(tmp_path, "loud_dip", "my_dip and volume > 1M")
-    saved = Saved.of(tmp_path)
-    assert parse("loud_dip", saved) == parse("rsi(2) < 10 and uptrend and volume > 1M", Saved())
+    saved = SavedConditions.of(tmp_path)
+    assert parse("loud_dip", saved) == parse(
+        "rsi(2) < 10 and uptrend and volume > 1M", SavedConditions()
+    )
     assert saved.names()[-2:] == ["loud_dip", "my_dip"]
     # A changed condition must give another cache key.
     save(tmp_path, "my_dip", "rsi(2) < 5")
-    assert Saved.of(tmp_path) != saved
-    assert parse("my_dip", Saved.of(tmp_path)) == parse("rsi(2) < 5")
+    assert SavedConditions.of(tmp_path) != saved
+    assert parse("my_dip", SavedConditions.of(tmp_path)) == parse("rsi(2) < 5")
     remove(tmp_path, "my_dip")
-    assert Saved.of(tmp_path).names()[-1] == "loud_dip"
+    assert SavedConditions.of(tmp_path).names()[-1] == "loud_dip"
     with pytest.raises(ConditionError, match="in the saved condition loud_dip: unknown name"):
-        parse("loud_dip", Saved.of(tmp_path))
+        parse("loud_dip", SavedConditions.of(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_presets_stay_and_unknown_ones_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="uptrend is a preset"):
         remove(tmp_path, "uptrend")
     with pytest.raises(UsageError, match="did you mean golden_cross"):
-        Saved().one("goldencross")
+        SavedConditions().one("goldencross")
 
 
 def test_the_command_line(tmp_path: Path, market: ms.Market) -> None:
@@ -93,7 +95,7 @@ def test_the_command_line(tmp_path: Path, market: ms.Market) -> None:
     facts = json.loads(run("presets", "list", "--json", "--data", data).stdout)
     assert {preset["name"] for preset in facts} == set(presets())
     shown = run("presets", "show", "darvas_box", "--data", data)
-    assert Saved().one("darvas_box").condition in shown.stdout
+    assert SavedConditions().one("darvas_box").condition in shown.stdout
     assert run("presets", "show", "darvis_box", "--data", data).returncode == 2
 
 
@@ -143,13 +145,13 @@ def test_presets_that_need_a_symbol_without_bars_are_named(tmp_path: Path) -> No
     result = run("presets", "run", "--data", data, "--json")
     assert result.returncode == 0, result.stderr
     evaluated = {hits["condition"] for hits in json.loads(result.stdout)}
-    skipped = set(Saved().names()) - evaluated
+    skipped = set(SavedConditions().names()) - evaluated
     assert skipped
     for name in skipped:
-        assert "QQQ" in Saved().one(name).condition
+        assert "QQQ" in SavedConditions().one(name).condition
         assert f"{name} is left out: no bars of 'QQQ' are stored" in result.stderr
     for name in evaluated:
-        assert "QQQ" not in Saved().one(name).condition
+        assert "QQQ" not in SavedConditions().one(name).condition
     named = run("presets", "run", *sorted(skipped), "golden_cross", "--data", data)
     assert named.returncode == 0
     assert "golden_cross" in named.stdout
@@ -168,7 +170,7 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> 
     (folder / "inside.scan").mkdir()
     (folder / "wide.scan").write_bytes("close > 6".encode("utf-16"))
     (folder / "endless.scan").symlink_to("/dev/zero")
-    saved = Saved.of(tmp_path)
+    saved = SavedConditions.of(tmp_path)
     assert saved("mine") == "close > 5\n"
     assert saved.names() == [*presets(), "mine"]
     assert [condition.name for condition in saved.everyone() if condition.own] == ["mine"]
@@ -179,4 +181,4 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> 
 def test_a_folder_of_conditions_that_leads_to_itself_is_named(tmp_path: Path) -> None:
     (tmp_path / "conditions").symlink_to("conditions")
     with pytest.raises(UsageError, match="conditions cannot be read"):
-        Saved.of(tmp_path)
+        SavedConditions.of(tmp_path)

@@ -19,7 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Listing, SessionBars
 from marketsweep.core.tickers import is_ticker
 from marketsweep.errors import ConditionError, UsageError
@@ -185,7 +185,7 @@ def test_days_are_the_symbols_own_and_holes_are_told(market: Market) -> None:
         data = data_of(market.chart(symbol).html)
         days = frame.filter(pl.col("symbol") == symbol)["date"].to_list()
         assert data["days"] == [str(day) for day in days]
-        holes = set(sessions_between(days[0], days[-1])) - set(days)
+        holes = set(sessions_in_range(days[0], days[-1])) - set(days)
         assert data["holes"] == sorted(map(str, holes)), symbol
     assert len(data_of(market.chart("SD").html)["holes"]) == 191
     assert "191 sessions between them without a bar" in market.chart("SD").html
@@ -203,7 +203,7 @@ def test_a_chart_of_the_past_sees_no_later_split(market: Market) -> None:
     before = dt.date(2016, 8, 31)
     data = data_of(market.chart("CHD", as_of=before, bars=30).html)
     raw = example_bars().filter(pl.col("symbol") == "CHD", pl.col("date") <= before)
-    days = set(sessions_between(dt.date(2016, 1, 1), before))
+    days = set(sessions_in_range(dt.date(2016, 1, 1), before))
     raw = raw.filter(pl.col("date").is_in(days)).tail(30)
     assert data["days"] == [str(day) for day in raw["date"]]
     np.testing.assert_array_equal(data["close"], raw["close"].to_numpy())
@@ -320,7 +320,7 @@ HOSTILE = ["<b>'\"&", "../../up", "KIMpL", "KIMPL", "</script>", "PRN", "prn", "
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Market:
-    days = sessions_between(dt.date(2016, 11, 1), LAST)
+    days = sessions_in_range(dt.date(2016, 11, 1), LAST)
     values = np.full((5, len(HOSTILE)), 10.0)
     with Store.create(tmp_path / "data") as store, store.writer() as writer:
         writer.commit(
@@ -417,7 +417,7 @@ def test_small_pictures_lie_where_the_prices_are(market: Market, tmp_path: Path)
     hits = market.scan("close > sma(50)", limit=1)
     html = charts_of(hits, market, tmp_path, "splits", lambda _: None).read_text()
     frame = joined(LAST).filter(pl.col("symbol") == hits.symbols[0])
-    sessions = sessions_between(dt.date(2016, 1, 1), LAST)[-90:]
+    sessions = sessions_in_range(dt.date(2016, 1, 1), LAST)[-90:]
     slots = np.array([sessions.index(day) for day in frame["date"] if day in sessions])
     whole = adjusted(LAST)[hits.symbols[0]]
     bars = {name: values[-len(slots) :] for name, values in whole.items()}

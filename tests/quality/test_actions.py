@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
-from marketsweep.core.records import Dividend, Settled, Split
+from marketsweep.core.records import ActionOverride, Dividend, Split
 from marketsweep.errors import StoreLocked, UsageError
 from marketsweep.ingest.providers.files import FilesProvider
 from marketsweep.ingest.sync import sync
@@ -23,7 +23,7 @@ from marketsweep.store.store import Store
 from tests.helpers.command import refused, run
 from tests.helpers.markets import store_of
 
-DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 6, 30))
+DAYS = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 6, 30))
 EX = DAYS[60]
 TOLD = [Split("A", EX, 1, 2), Split("B", DAYS[30], 10, 1)]
 PAID = [Dividend("A", EX, 0.25)]
@@ -74,7 +74,7 @@ def test_the_users_word_wins_and_can_be_taken_back(data: Path) -> None:
         actions.remove(store, "B", DAYS[30], "split")
         actions.remove(store, "A", EX, "dividend")
         assert store.snapshot().splits() == TOLD[:1]
-        assert store.snapshot().told() == [*TOLD, *PAID]
+        assert store.snapshot().reported_actions() == [*TOLD, *PAID]
         assert store.snapshot().dividends() == PAID
         assert store.version() == first + 6
 
@@ -88,7 +88,7 @@ def test_the_same_word_again_changes_nothing(data: Path) -> None:
         actions.dismiss(store, "A", EX, "split")
         actions.dismiss(store, "A", EX, "split")
         assert store.version() == version + 1
-        assert store.snapshot().settled() == [Settled("A", EX, "split", None)]
+        assert store.snapshot().overrides() == [ActionOverride("A", EX, "split", None)]
 
 
 def test_no_sync_undoes_it(data: Path, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_nonsense_is_refused_and_nothing_written(
 ) -> None:
     refused(2, "actions", "add", *arguments, "--data", data, says=says)
     with Store.open(data) as store:
-        assert store.snapshot().settled() == []
+        assert store.snapshot().overrides() == []
 
 
 def test_what_is_not_there_cannot_be_dismissed_or_taken_back(data: Path) -> None:

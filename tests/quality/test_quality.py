@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import CLOSE, FIELDS, HIGH, LOW, OPEN, VOLUME
 from marketsweep.core.records import Listing, SessionBars, Split
 from marketsweep.errors import StoreDamaged, UsageError
@@ -39,7 +39,7 @@ from tests.helpers.truth_2016 import FALLS, NOT_RESTATED, RESTATED, RISES, Place
 from tests.scan.test_scan import renamed
 
 Array = NDArray[np.float64]
-DAYS = sessions_between(dt.date(2016, 1, 1), LAST)
+DAYS = sessions_in_range(dt.date(2016, 1, 1), LAST)
 
 
 def judge(raw: Array, splits: Sequence[Split] = (), days: Sequence[dt.date] = DAYS) -> list[Flag]:
@@ -518,7 +518,7 @@ def test_nothing_that_a_source_may_send_breaks_a_rule(
 
 
 def test_a_stranger_of_a_year_is_at_home() -> None:
-    days = sessions_between(dt.date(2014, 1, 1), LAST)
+    days = sessions_in_range(dt.date(2014, 1, 1), LAST)
     raw = rescale(walk(4, rows=700), slice(100, None), 0.2, 0.01)
     (flag,) = judge(raw, days=days)
     assert (flag.rule, flag.first, flag.last) == ("wrong instrument", days[100], days[351])
@@ -563,7 +563,7 @@ def test_bars_before_a_hole_are_judged_where_a_scan_looks_at_them(
     missing: int, tmp_path: Path
 ) -> None:
     """A scan counts the bars of a symbol: 200 of them reach over a hole of any length."""
-    days = sessions_between(dt.date(2021, 1, 4), dt.date(2024, 12, 31))
+    days = sessions_in_range(dt.date(2021, 1, 4), dt.date(2024, 12, 31))
     with Store.create(tmp_path) as store, store.writer() as writer:
         for place, day in enumerate(days):
             rows = {"SPY": 400.0 + place % 5}
@@ -631,7 +631,7 @@ def test_prices_in_another_currency(closes: list[float], volume: float, *, found
     values = np.empty((len(FIELDS), len(closes), 1))
     values[:VOLUME] = np.array(closes)[:, None]
     values[VOLUME] = volume
-    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 1, 6))
+    days = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 1, 6))
     bars = own_bars.to_series(["A"], days, values)
     rules = {flag.rule for rule in RULES for flag in rule.find(RuleInput(bars, np.zeros(3, bool)))}
     assert ("foreign currency" in rules) is found
@@ -702,7 +702,7 @@ def test_a_price_that_was_rounded_is_not_outside() -> None:
 
 
 def test_rules_do_not_compare_two_companies_of_one_ticker(tmp_path: Path) -> None:
-    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
+    days = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
     market = [f"M{number}" for number in range(30)]
     with Store.create(tmp_path) as store, store.writer() as writer:
         for place, day in enumerate(days):

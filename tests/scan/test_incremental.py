@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Dividend, Listing, SessionBars, Split
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.errors import UsageError
@@ -33,7 +33,7 @@ from tests.helpers.markets import put_words
 from tests.ingest.test_sync import command
 from tests.test_docs import fenced
 
-DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
+DAYS = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
 BEGUN = 50
 """Sessions that a market has at first: three months, so that there are older segments."""
 
@@ -162,7 +162,7 @@ class Edits(RuleBasedStateMachine):
     def a_split_taken_back(self) -> None:
         gone = self.splits.pop()
         with self.store.writer() as writer:
-            writer.unsettle(gone.symbol, gone.ex_date, "split")
+            writer.remove_override(gone.symbol, gone.ex_date, "split")
 
     @rule(data=st.data(), back=st.integers(0, BEGUN), cash=st.sampled_from([0.25, 0.5]))
     def a_dividend(self, data: st.DataObject, back: int, cash: float) -> None:
@@ -594,19 +594,21 @@ def test_what_is_no_incremental_is_named(market: ms.Market) -> None:
 
 
 def test_the_command_line(data: Path) -> None:
-    def said(*options: str) -> str:
+    def action_text(*options: str) -> str:
         done = command("scan", CONDITION, *options, "--data", data)
         assert done.returncode == (0 if "--incremental" in options[:1] else 2)
         return done.stderr
 
     (data / "mine.txt").write_text("A\nB # mine\n")
-    said("--incremental")
+    action_text("--incremental")
     always = f"@{data / 'mine.txt'}"
-    line = said("--incremental", "--always", always, "--max-age", "15m", "--audit-sample", "3")
+    line = action_text(
+        "--incremental", "--always", always, "--max-age", "15m", "--audit-sample", "3"
+    )
     assert "0 with new data, 2 evaluated, 4 reused, 3 audited" in line
-    assert "6 evaluated" in said("--incremental", "--max-age", "0s")
-    assert "--always says how to reuse results: add --incremental" in said("--always", "A")
-    assert "--audit-sample says" in said("--audit-sample", "0")
+    assert "6 evaluated" in action_text("--incremental", "--max-age", "0s")
+    assert "--always says how to reuse results: add --incremental" in action_text("--always", "A")
+    assert "--audit-sample says" in action_text("--audit-sample", "0")
 
 
 @pytest.mark.parametrize("age", ["1", "h", "-1h", "1w", "", "1.5h"])

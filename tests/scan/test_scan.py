@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import marketsweep as ms
 from marketsweep.cli.demo import REFERENCE_SCAN
-from marketsweep.core.calendar import last_closed_session, sessions_between
+from marketsweep.core.calendar import last_closed_session, sessions_in_range
 from marketsweep.core.records import SessionBars
 from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.ingest.files import read_actions
@@ -52,7 +52,7 @@ def renamed(as_of: dt.date) -> list[tuple[str, str, dt.date]]:
 def joined(as_of: dt.date) -> pl.DataFrame:
     """Bars up to a day; those before a rename are under the new ticker as well."""
     frame = example_bars().filter(pl.col("date") <= as_of)
-    frame = frame.filter(pl.col("date").is_in(sessions_between(dt.date(2016, 1, 1), as_of)))
+    frame = frame.filter(pl.col("date").is_in(sessions_in_range(dt.date(2016, 1, 1), as_of)))
     for old, new, last in renamed(as_of):
         before = frame.filter(pl.col("symbol") == old, pl.col("date") <= last)
         own = (pl.col("symbol") != new) | (pl.col("date") > last)
@@ -243,7 +243,7 @@ def test_sorting_and_limiting(market: Market) -> None:
     assert max(every.values["rsi(14)"]) == values[0]
     assert min(every.values["rsi(14)"]) == low.values["rsi(14)"][0]
     # By default the most traded first: by the median of twenty sessions.
-    days = sessions_between(dt.date(2016, 1, 4), LAST)
+    days = sessions_in_range(dt.date(2016, 1, 4), LAST)
     bars = example_bars().filter(pl.col("date").is_in(days)).sort("symbol", "date")
     dollars = (pl.col("close") * pl.col("volume")).tail(20).median().over("symbol")
     whole = bars.filter(pl.len().over("symbol") >= 20)  # those with fewer bars come after
@@ -334,13 +334,13 @@ def test_errors_point_into_sort_and_where(market: Market) -> None:
 
 
 def test_a_gap_in_the_sessions_is_said(tmp_path: Path) -> None:
-    days = sessions_between(dt.date(2016, 3, 1), dt.date(2016, 6, 20))
+    days = sessions_in_range(dt.date(2016, 3, 1), dt.date(2016, 6, 20))
     held = [day for day in days if not dt.date(2016, 3, 11) <= day <= dt.date(2016, 6, 10)]
     bars = example_bars().filter(pl.col("date").is_in(held), pl.col("symbol") < "C")
     with open_market(store_of(tmp_path, bars, reference=False).path) as market:
         hits = market.scan("close > sma(10)")
         missing = len(days) - len(held)
-        told = sessions_between(held[-10], held[-1])
+        told = sessions_in_range(held[-10], held[-1])
         assert hits.coverage.sessions == len(told)
         assert hits.coverage.sessions_missing == missing
         assert hits.warnings
@@ -430,7 +430,7 @@ def test_facts_of_today_are_said_to_be_so(market: ms.Market) -> None:
 def recent(path: Path, behind: int) -> Path:
     """A store whose newest session is so many sessions behind the last closed one."""
     last = last_closed_session(dt.datetime.now(dt.UTC))
-    days = sessions_between(last - dt.timedelta(days=60), last)[: -behind or None]
+    days = sessions_in_range(last - dt.timedelta(days=60), last)[: -behind or None]
     with Store.create(path) as store, store.writer() as writer:
         for day in days:
             writer.commit([SessionBars(day, ["A"], np.full((5, 1), 10.0))], "test")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Listing, LowVolume, SessionBars
 from marketsweep.store.companies.tenures import Rule
 from marketsweep.store.snapshot import Snapshot
@@ -21,7 +21,7 @@ from marketsweep.store.store import Store
 
 # FB becomes META on a day in June; until January META is the ticker of a fund, which becomes METV.
 
-DAYS = sessions_between(dt.date(2021, 7, 1), dt.date(2022, 12, 30))
+DAYS = sessions_in_range(dt.date(2021, 7, 1), dt.date(2022, 12, 30))
 RENAMED = dt.date(2022, 6, 9)
 FUND = dt.date(2022, 1, 31)
 DAY = dt.timedelta(days=1)

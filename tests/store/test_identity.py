@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
-from marketsweep.core.records import Dividend, Life, Listing, SessionBars, Split
+from marketsweep.core.calendar import sessions_in_range
+from marketsweep.core.records import Dividend, Listing, ListingPeriod, SessionBars, Split
 from marketsweep.engine.panel.adjustments import Adjust, History
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.ingest.sync import sync
-from marketsweep.store.companies.instruments import identified
+from marketsweep.store.companies.instruments import identify_listings
 from marketsweep.store.companies.moves import Move, moves_of
 from marketsweep.store.store import Store
 from tests.helpers.markets import EXAMPLE, example_bars
@@ -32,7 +32,7 @@ JANUARY, JUNE, JULY, AUGUST = (dt.date(2016, month, 1) for month in (1, 6, 7, 8)
 
 def told(*listings: Listing, stored: Sequence[Listing] = ()) -> list[Listing]:
     """What is stored after a source has spoken, by number."""
-    found = identified(stored, listings)
+    found = identify_listings(stored, listings)
     return sorted(found, key=lambda one: (one.instrument, one.symbol, one.first or dt.date.min))
 
 
@@ -158,7 +158,7 @@ def test_an_instrument_comes_back_to_a_ticker() -> None:
         ("B", 1, JULY, JULY),
     ]
     assert told(Listing("A", figi="F"), stored=back) == back
-    lives = [Life(one.symbol, one.first, one.last, 1) for one in back]
+    lives = [ListingPeriod(one.symbol, one.first, one.last, 1) for one in back]
     day = dt.timedelta(days=1)
     assert moves_of(lives, AUGUST)["A"] == [Move(JULY + day, "B"), Move(JUNE + day, "A")]
     assert "A" not in moves_of(lives, JUNE)
@@ -181,10 +181,10 @@ listings = st.builds(
 
 @given(st.lists(listings, max_size=6, unique_by=lambda one: (one.symbol, one.figi)))
 def test_told_twice_is_told_once(some: list[Listing]) -> None:
-    first = identified([], some)
+    first = identify_listings([], some)
     assert len(first) == len(some)
     assert len({(one.symbol, one.instrument) for one in first}) <= len(some)
-    again = identified(first, first)
+    again = identify_listings(first, first)
     assert {(one.symbol, one.instrument) for one in again} == {
         (one.symbol, one.instrument) for one in first
     }
@@ -192,11 +192,11 @@ def test_told_twice_is_told_once(some: list[Listing]) -> None:
 
 def test_moves_go_back_through_every_ticker() -> None:
     lives = [
-        Life("C", JANUARY, JUNE, 1),
-        Life("A", JULY, JULY, 1),
-        Life("B", AUGUST, None, 1),
-        Life("A", AUGUST, None, 2),
-        Life("C", None, dt.date(2015, 6, 30), 3),
+        ListingPeriod("C", JANUARY, JUNE, 1),
+        ListingPeriod("A", JULY, JULY, 1),
+        ListingPeriod("B", AUGUST, None, 1),
+        ListingPeriod("A", AUGUST, None, 2),
+        ListingPeriod("C", None, dt.date(2015, 6, 30), 3),
     ]
     day = dt.timedelta(days=1)
     before = Move(dt.date(2015, 7, 1), None)
@@ -212,7 +212,7 @@ def test_moves_go_back_through_every_ticker() -> None:
 # A store of two instruments: T until January's end was the first's, then the second's, which
 # was S before.
 
-DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 3, 31))
+DAYS = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 3, 31))
 GIVEN_UP = dt.date(2016, 1, 29)
 RENAMED = dt.date(2016, 2, 26)
 OWNERS = [
@@ -339,7 +339,7 @@ def test_a_dividend_of_the_first_day_is_measured_at_the_old_ticker(data: Path) -
 
 def test_a_real_rename_has_its_whole_history(market: ms.Market) -> None:
     bars = example_bars().filter(
-        pl.col("date").is_in(sessions_between(DAYS[0], dt.date(2016, 12, 30)))
+        pl.col("date").is_in(sessions_in_range(DAYS[0], dt.date(2016, 12, 30)))
     )
     old = bars.filter(pl.col("symbol") == "BBCN", pl.col("date") <= dt.date(2016, 7, 29))
     new = bars.filter(pl.col("symbol") == "HOPE", pl.col("date") > dt.date(2016, 7, 29))

@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Dividend, SessionBars, Split
 from marketsweep.store.companies.rulings import Verdict
 from marketsweep.store.store import Store
 
-DAYS = sessions_between(dt.date(2024, 1, 2), dt.date(2024, 7, 31))
+DAYS = sessions_in_range(dt.date(2024, 1, 2), dt.date(2024, 7, 31))
 PRICE = 20 * (1 + 0.004 * np.sin(np.arange(len(DAYS))))
 """What adjusted closes come to: a quiet share."""
 

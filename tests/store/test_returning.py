@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Listing, SessionBars, Split
 from marketsweep.store.companies.tenures import Rule
 from marketsweep.store.store import Store
 
-DAYS = sessions_between(dt.date(2024, 1, 2), dt.date(2024, 12, 31))
+DAYS = sessions_in_range(dt.date(2024, 1, 2), dt.date(2024, 12, 31))
 AWAY, BACK = dt.date(2024, 6, 10), dt.date(2024, 7, 10)
 DAY = dt.timedelta(days=1)
 CLOSES = [2 + number / 1000 for number in range(len(DAYS))]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import SessionBars
 from marketsweep.errors import StoreDamaged
 from marketsweep.store.segments.reading import Segments
@@ -19,7 +19,7 @@ from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 from tests.helpers.two_months import FIRST, LAST
 
-DAYS = sessions_between(FIRST, LAST)
+DAYS = sessions_in_range(FIRST, LAST)
 NAMES = [f"S{number}" for number in range(9)]
 
 

@@ -22,8 +22,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketsweep.core.calendar import sessions_between
-from marketsweep.core.records import Dividend, Listing, SessionBars, Settled, Split
+from marketsweep.core.calendar import sessions_in_range
+from marketsweep.core.records import ActionOverride, Dividend, Listing, SessionBars, Split
 from marketsweep.errors import StoreDamaged, StoreError, StoreLocked, UsageError
 from marketsweep.ingest.files import read_bars
 from marketsweep.market import open_market
@@ -423,20 +423,20 @@ def test_the_users_word_outlives_what_providers_tell(store: Store) -> None:
     own, paid = Split("B", FEBRUARY, 4.0, 1.0), Dividend("B", FEBRUARY, 0.5)
     with store.writer() as writer:
         writer.put_splits([SPLIT, OTHER_SPLIT])
-        writer.settle(Settled("B", FEBRUARY, "split", own))
-        writer.settle(Settled("A", MONDAY, "split", None))
+        writer.put_override(ActionOverride("B", FEBRUARY, "split", own))
+        writer.put_override(ActionOverride("A", MONDAY, "split", None))
         assert store.snapshot().splits() == [own]
-        assert store.snapshot().told() == [SPLIT, OTHER_SPLIT]
+        assert store.snapshot().reported_actions() == [SPLIT, OTHER_SPLIT]
         writer.put_splits([SPLIT])
         writer.add_splits([OTHER_SPLIT, Split("A", TUESDAY, 1.0, 3.0)])
         writer.put_dividends([paid])  # of another kind on the same day
         assert store.snapshot().splits() == [Split("A", TUESDAY, 1.0, 3.0), own]
         assert store.snapshot().dividends() == [paid]
         version = store.version()
-        writer.settle(Settled("A", MONDAY, "split", None))
-        assert not writer.unsettle("A", TUESDAY, "split")
+        writer.put_override(ActionOverride("A", MONDAY, "split", None))
+        assert not writer.remove_override("A", TUESDAY, "split")
         assert store.version() == version
-        assert writer.unsettle("A", MONDAY, "split")
+        assert writer.remove_override("A", MONDAY, "split")
         assert store.version() == version + 1
     assert store.snapshot().splits() == [SPLIT, Split("A", TUESDAY, 1.0, 3.0), own]
 
@@ -463,7 +463,7 @@ def test_splits_and_dividends_that_cannot_be_are_set_aside(store: Store) -> None
             assert [one.told for one in pay([*unpaid, paid])] == [
                 f"dividend {one.cash:g}" for one in unpaid
             ]
-    assert store.snapshot().told() == [good, paid]
+    assert store.snapshot().reported_actions() == [good, paid]
     commit(store, (MONDAY, [("A", bar(2.0))]), (TUESDAY, [("A", bar(2.0))]))
     with open_market(store.path) as market:
         assert market.scan("close > 0", adjust="total").symbols == ["A"]
@@ -565,7 +565,7 @@ def test_superseded_segments_go_after_their_grace(store: Store, tmp_path: Path) 
 
 
 def test_the_newest_month_is_in_weeks_until_it_is_over(store: Store, tmp_path: Path) -> None:
-    days = sessions_between(dt.date(2016, 1, 25), dt.date(2016, 3, 2))
+    days = sessions_in_range(dt.date(2016, 1, 25), dt.date(2016, 3, 2))
     for number, day in enumerate(days):
         commit(store, (day, [("A", bar(1.0 + number)), ("B", bar(2.0))]))
     data = tmp_path / "data"
@@ -634,7 +634,7 @@ def test_a_short_a_foreign_and_a_missing_segment(damaged: tuple[Store, Path]) ->
 
 
 def test_the_axis_is_the_same_however_it_grew(tmp_path: Path) -> None:
-    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 1, 14))
+    days = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 1, 14))
     lengths = [1, 999, 1000, 1001, 1001, 3500, 3501, 3502]
     sessions = [
         SessionBars(day, [f"T{n:04}" for n in range(length)], np.ones((5, length)))

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import SessionBars
 from marketsweep.core.whole_files import Disk
 from marketsweep.errors import StoreError, StoreFull
@@ -236,7 +236,7 @@ def assert_recovers(path: Path, acknowledged: int, whole: Path) -> None:
 def market_at(number: int) -> list[SessionBars]:
     """Commit number n of the races below: two months of 20 symbols, all of them at n."""
     symbols = [f"S{place:02}" for place in range(20)]
-    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 2, 5))
+    days = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 2, 5))
     return [SessionBars(day, symbols, np.full((5, 20), float(number))) for day in days]
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
-from marketsweep.core.records import Dividend, Listing, LowVolume, Settled, Split
+from marketsweep.core.calendar import sessions_in_range
+from marketsweep.core.records import ActionOverride, Dividend, Listing, LowVolume, Split
 from marketsweep.errors import StoreError
 from marketsweep.store.store import Store
 from tests.store.test_store import bar, bars, segment_files
 
-DAYS = sessions_between(dt.date(2016, 1, 25), dt.date(2016, 2, 5))
+DAYS = sessions_in_range(dt.date(2016, 1, 25), dt.date(2016, 2, 5))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.commit([bars(DAYS[0], [("B", bar(20.5))])], "test")
         writer.put_splits([Split("A", DAYS[5], 1, 2), Split("B", DAYS[2], 10, 1)])
         writer.put_dividends([Dividend("A", DAYS[7], 0.25)])
-        writer.settle(Settled("B", DAYS[2], "split", None))
+        writer.put_override(ActionOverride("B", DAYS[2], "split", None))
         writer.put_listings([Listing("A", name="Alpha", sector="Energy", first=DAYS[0])])
         writer.put_listings([Listing("B", name="Beta", sector="Utilities")])
         writer.put_low_volume([LowVolume("B", True, False, DAYS[0], None)])
@@ -63,7 +63,12 @@ def state_of(path: Path) -> list[object]:
             (snapshot.version, snapshot.sessions, snapshot.partial, snapshot.symbols),
             [(one.first, one.count, one.file, one.checksum) for one in snapshot.segments.parts],
             (snapshot.listings(), snapshot.lives(), snapshot.notes(), snapshot.spans()),
-            (snapshot.told(), snapshot.settled(), snapshot.low_volume(), snapshot.session_rows()),
+            (
+                snapshot.reported_actions(),
+                snapshot.overrides(),
+                snapshot.low_volume(),
+                snapshot.session_rows(),
+            ),
         ]
 
 

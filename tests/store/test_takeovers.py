@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Listing, SessionBars
 from marketsweep.store.store import Store
 
-DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2017, 6, 30))
+DAYS = sessions_in_range(dt.date(2016, 1, 4), dt.date(2017, 6, 30))
 CHANGE = DAYS[200]
 BEFORE = DAYS[199]
 LATER = DAYS[260]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import SessionBars, Split
 from marketsweep.errors import CoverageError
 from marketsweep.store.store import Store
@@ -29,7 +29,7 @@ def test_real_conditions_do_not_see_the_future(market: ms.Market, condition: str
     assert all(one.as_of < last for one in found.sessions)
 
 
-DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 1, 29))
+DAYS = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 1, 29))
 
 
 @pytest.fixture
@@ -54,17 +54,17 @@ def test_splits_that_come_later_are_not_seen(data: Path) -> None:
 
 def test_what_sees_the_future_is_found(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scan that adjusts for splits which come later: the fault that an audit is for."""
-    from marketsweep.engine.panel.adjustments import Past
+    from marketsweep.engine.panel.adjustments import Adjustments
 
-    honest = Past._positions
+    honest = Adjustments._positions
 
-    def told(self: Past, symbol: str, ex_date: dt.date) -> object:
+    def told(self: Adjustments, symbol: str, ex_date: dt.date) -> object:
         found = list(honest(self, symbol, ex_date))
         later = ex_date > self.history.dates[-1] and symbol in self.history.snapshot.index
         column = self.history.snapshot.index.get(symbol)
         return found or ([(self.places[column], len(self.history.dates))] if later else [])
 
-    monkeypatch.setattr(Past, "_positions", told)
+    monkeypatch.setattr(Adjustments, "_positions", told)
     with ms.open(data) as market:
         found = market.audit("close > 0", sessions=3)
     assert not found.agrees

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 import marketsweep as ms
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import Dividend, Listing, SessionBars, Span, Split
 from marketsweep.engine.executors.registry import executor, searcher
@@ -43,7 +43,7 @@ from tests.helpers.executors import IN_PROCESS
 from tests.helpers.markets import Bars, panel_of, random_bars
 from tests.ingest.test_sync import COMMAND, command
 
-DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 5, 27))
+DAYS = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 5, 27))
 
 
 def same_as_scans(market: ms.Market, condition: str, days: Sequence[dt.date], **given: Any) -> int:  # noqa: ANN401, arguments of a scan
@@ -195,7 +195,7 @@ def test_every_session_of_an_awkward_market(
 
 def frozen(path: Path, rows: int) -> tuple[list[dt.date], NDArray[np.float64]]:
     """A store of one symbol whose quote stood still for long, and moved at last."""
-    days = sessions_between(dt.date(2014, 1, 2), dt.date(2016, 1, 29))[:rows]
+    days = sessions_in_range(dt.date(2014, 1, 2), dt.date(2016, 1, 29))[:rows]
     r = np.random.default_rng(1)
     close = 50 + np.cumsum(r.normal(0, 1, rows)) % 20
     close[100:470] = close[100]
@@ -283,7 +283,7 @@ def test_history_is_enough_wherever_a_quote_stood_still(
     high, low = close * r.uniform(1, 1.02, 750), close * r.uniform(0.98, 1, 750)
     volume = np.floor(r.uniform(1e5, 1e6, 750))
     bars = halted({"open": close, "high": high, "low": low, "close": close, "volume": volume})
-    days = sessions_between(dt.date(2014, 1, 2), dt.date(2016, 12, 30))[:750]
+    days = sessions_in_range(dt.date(2014, 1, 2), dt.date(2016, 12, 30))[:750]
     with Store.create(tmp_path) as store, store.writer() as writer:
         rows = np.array([bars[name] for name in FIELDS]).T
         sessions = zip(days, rows, strict=True)
@@ -355,7 +355,7 @@ def test_sessions_of_some_symbols_alone(tmp_path: Path) -> None:
     awkward(tmp_path, 0).close()
     with Store.open(tmp_path) as store, store.writer() as writer:
         values = np.array([[50.0] * 2] * 4 + [[1e6] * 2])
-        day = sessions_between(DAYS[-1] + dt.timedelta(days=1), dt.date(2016, 6, 8))[0]
+        day = sessions_in_range(DAYS[-1] + dt.timedelta(days=1), dt.date(2016, 6, 8))[0]
         known = spans_fetched(
             [Span(name, day, day) for name in ("S0", "S1")], dt.datetime.now(dt.UTC)
         )
@@ -481,7 +481,7 @@ def with_sessions(panel: Panel) -> Panel:
     first = r.integers(0, panel.rows, len(panel.symbols))
     last = np.minimum(first + r.integers(0, panel.rows, len(first)), panel.rows - 1)
     spans = np.array([first, last, panel.bars])
-    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 12, 30))[: panel.rows]
+    days = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 12, 30))[: panel.rows]
     return replace(panel, fields=fields, spans=spans, dates=days)
 
 

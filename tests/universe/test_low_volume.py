@@ -278,7 +278,7 @@ def test_listed_symbols_are_not_asked_for(
     assert plan.calls["prices"] == receipt.symbols_wanted
     got = files.bars.filter(pl.col("date") > start, pl.col("symbol").is_in([*liquid, *always]))
     with begun.snapshot() as snapshot:
-        assert not snapshot.asked_on(files.days[-1]) & (left - set(always))  # type: ignore[operator]
+        assert not snapshot.requested_on(files.days[-1]) & (left - set(always))  # type: ignore[operator]
     assert receipt.new >= got.height > 0
 
 

@@ -102,7 +102,7 @@ def traded(files: Files) -> pl.DataFrame:
 
 def asked(folder: Path, day: dt.date) -> frozenset[str]:
     with Store.open(folder) as store, store.snapshot() as snapshot:
-        return snapshot.asked_on(day) or frozenset()
+        return snapshot.requested_on(day) or frozenset()
 
 
 def test_a_first_sync_asks_only_for_those_who_pass(files: Files, url: str, tmp_path: Path) -> None:

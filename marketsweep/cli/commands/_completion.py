@@ -28,9 +28,9 @@ def complete_condition(ctx: click.Context, param: click.Parameter, incomplete: s
     """Return the named conditions with a prefix."""
 
     def conditions(folder: Path) -> Iterable[str]:
-        from marketsweep.language.presets import Saved
+        from marketsweep.language.presets import SavedConditions
 
-        return Saved.of(folder).names()
+        return SavedConditions.of(folder).names()
 
     return _names_with_prefix(ctx, conditions, incomplete.lower())
 

@@ -16,7 +16,7 @@ import click
 
 from marketsweep.cli.commands._completion import complete_universe
 from marketsweep.core.calendar import FIRST_DAY
-from marketsweep.core.safe_text import csv_cell, safe
+from marketsweep.core.safe_text import clean_text, csv_cell
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     stream = sys.stderr if err else sys.stdout
     if stream is not None and stream.isatty():
         text = _wrap(text)
-    click.echo(safe(text), err=err, nl=nl)
+    click.echo(clean_text(text), err=err, nl=nl)
 
 
 def _wrap(text: str) -> str:

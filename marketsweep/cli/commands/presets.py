@@ -21,7 +21,7 @@ from marketsweep.cli.commands._shared import (
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
-    from marketsweep.language.presets import Saved
+    from marketsweep.language.presets import SavedConditions
     from marketsweep.store.snapshot import Snapshot
 
 _SHOWN = 5
@@ -54,10 +54,10 @@ def list_(data: Path | None, as_json: bool) -> None:
       marketsweep presets list
       marketsweep presets list --json
     """
-    from marketsweep.language.presets import Saved
+    from marketsweep.language.presets import SavedConditions
     from marketsweep.market import data_folder
 
-    saved = Saved.of(data_folder(data))
+    saved = SavedConditions.of(data_folder(data))
     rows = saved.everyone()
     for fault in saved.faults():
         echo(f"marketsweep: {fault}", err=True)
@@ -79,10 +79,10 @@ def show(name: str, data: Path | None) -> None:
     Examples:
       marketsweep presets show darvas_box
     """
-    from marketsweep.language.presets import Saved
+    from marketsweep.language.presets import SavedConditions
     from marketsweep.market import data_folder
 
-    condition = Saved.of(data_folder(data)).one(name.lower())
+    condition = SavedConditions.of(data_folder(data)).one(name.lower())
     echo(f"{condition.doc}\n\n{condition.condition}" if condition.doc else condition.condition)
 
 
@@ -108,12 +108,12 @@ def run(
       marketsweep presets run --where 'exchange == "NASDAQ"' --json
     """
     from marketsweep.cli.reports.text import receipt_report
-    from marketsweep.language.presets import Saved
+    from marketsweep.language.presets import SavedConditions
     from marketsweep.market import data_folder, open_market
     from marketsweep.scan.receipt import MIN_COVERAGE, require_coverage
 
     folder = data_folder(data)
-    saved = Saved.of(folder)
+    saved = SavedConditions.of(folder)
     requested = [saved.one(name.lower()).name for name in names] or saved.names()
     for fault in [] if names else saved.faults():
         echo(f"marketsweep: {fault}", err=True)
@@ -137,18 +137,18 @@ def run(
     require_coverage(widest, MIN_COVERAGE)
 
 
-def _usable(names: Iterable[str], saved: Saved, snapshot: Snapshot) -> Iterator[str]:
+def _usable(names: Iterable[str], saved: SavedConditions, snapshot: Snapshot) -> Iterator[str]:
     """Yield the names of conditions that can be evaluated; report why the others cannot.
 
     A condition may use another condition that was removed, or a symbol without bars.
     """
-    from marketsweep.language.tree import Other
+    from marketsweep.language.tree import OtherSymbol
     from marketsweep.scan.query import parse_condition
 
     for name in names:
         try:
             for part in parse_condition(name, saved).walk():
-                if isinstance(part, Other):
+                if isinstance(part, OtherSymbol):
                     snapshot.ticker(part.symbol)
         except UsageError as error:
             echo(f"marketsweep: {name} is left out: {error}", err=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from marketsweep.core.calendar import NEW_YORK
-from marketsweep.core.safe_text import some_of
+from marketsweep.core.safe_text import join_first
 from marketsweep.store.companies.rulings import Verdict
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def status_lines(status: Status) -> Iterator[str]:
 
 def ruling_words(ruling: Ruling) -> str:
     """Return a reported action with the evidence of its ruling."""
-    return f"{ruling.said} ({ruling.evidence})"
+    return f"{ruling.action_text} ({ruling.evidence})"
 
 
 def _row_text(row: Mapping[str, Any]) -> str:
@@ -126,4 +126,4 @@ def _counted(actions: Sequence[object]) -> str:
 
 
 def _some(texts: Sequence[str]) -> str:
-    return some_of(texts, _SHOWN, between="; ", last=", and")
+    return join_first(texts, _SHOWN, between="; ", last=", and")

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from marketsweep.core.safe_text import some_of
+from marketsweep.core.safe_text import join_first
 from marketsweep.ingest.repair import Repaired, runs
 
 _SHOWN: Final = 5
@@ -44,10 +44,10 @@ def _lines(repaired: Repaired) -> Iterator[str]:
     if repaired.lost_for_good:
         yield f"  lost, if there was any: {', '.join(repaired.lost_for_good)}"
     if repaired.moved_to:
-        yield f"  moved to {repaired.moved_to}: {some_of(repaired.moved, _SHOWN)}"
+        yield f"  moved to {repaired.moved_to}: {join_first(repaired.moved, _SHOWN)}"
     yield "  what is stored now was checked: no damage"
 
 
 def _spans(days: Sequence[dt.date]) -> str:
     spans = [f"{first}" if first == last else f"{first} to {last}" for first, last in runs(days)]
-    return f"{len(days):,} sessions, {some_of(spans, _SHOWN)}"
+    return f"{len(days):,} sessions, {join_first(spans, _SHOWN)}"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from marketsweep.cli.reports.actions import aside_lines, status_lines, sync_lines
 from marketsweep.core.calendar import behind_today
 from marketsweep.core.fields import DERIVED, FIELDS
-from marketsweep.core.safe_text import some_of
+from marketsweep.core.safe_text import join_first
 from marketsweep.errors import UsageError
-from marketsweep.language.indicators.events import OCCURRENCES, Occurrence
+from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.table import INDICATORS, Indicator
 from marketsweep.language.vocabulary import EXAMPLES
 
@@ -112,7 +112,7 @@ def sync_report(receipt: SyncReceipt) -> str:
         texts = [_revision_text(record) for record in receipt.contradicted]
         lines.append(
             "  rows that contradict each other, the last of which counts: "
-            f"{some_of(texts, 3, between='; ')}"
+            f"{join_first(texts, 3, between='; ')}"
         )
     lines += aside_lines(receipt.put_aside, receipt.frozen)
     lines += [
@@ -443,8 +443,8 @@ def indicators_report(name: str | None) -> str:
     )
 
 
-def _indicator_rows(name: str | None) -> list[Indicator | Occurrence]:
-    rows: dict[str, Indicator | Occurrence] = {**INDICATORS, **OCCURRENCES}
+def _indicator_rows(name: str | None) -> list[Indicator | EventFunction]:
+    rows: dict[str, Indicator | EventFunction] = {**INDICATORS, **EVENTS}
     if name is None:
         return list(rows.values())
     if name.lower() not in rows:
@@ -452,7 +452,7 @@ def _indicator_rows(name: str | None) -> list[Indicator | Occurrence]:
     return [rows[name.lower()]]
 
 
-def _outputs(row: Indicator | Occurrence) -> str:
+def _outputs(row: Indicator | EventFunction) -> str:
     return f" Outputs: {', '.join('.' + name for name in row.outputs)}." if row.outputs else ""
 
 

@@ -74,7 +74,7 @@ def tallier(
     return function
 
 
-def executor_of_passes(which: str | Ray, threads: int | None = None) -> Executor:
+def derived_executor(which: str | Ray, threads: int | None = None) -> Executor:
     """Return the executor for derived fields, whose values are needed on this machine."""
     if isinstance(which, Ray) or which == "ray":
         return executor("threads")

@@ -1,8 +1,8 @@
 """Read stored sessions up to an as-of session, and adjust earlier bars for splits and tickers.
 
 1. `History` lays out the segments for the kernels, and finds how many bars each symbol has.
-2. `Past` collects for some columns the earlier tickers of their companies, and the factors of their
-   splits and dividends. `panel` gathers the bars with both.
+2. `Adjustments` collects for some columns the earlier tickers of their companies, and the factors
+   of their splits and dividends. `panel` gathers the bars with both.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from marketsweep.core.parallel import WORKERS
-from marketsweep.core.records import Dividend, Life, Split
+from marketsweep.core.records import Dividend, ListingPeriod, Split
 from marketsweep.engine.time_limit import check_time
 from marketsweep.errors import UsageError
 from marketsweep.kernels import cpu
@@ -87,7 +87,7 @@ class History:
         survey reads only the last `sessions` sessions.
         """
         oldest = 0 if sessions is None else max(0, len(self.dates) - sessions)
-        lanes = Past(self, columns, "none").lanes
+        lanes = Adjustments(self, columns, "none").lanes
         return self.survey_of(lanes, depth, watched, oldest, len(self.dates))
 
     def survey_of(self, lanes: Lanes, depth: int, watched: int, oldest: int, asked: int) -> Survey:
@@ -111,7 +111,7 @@ class History:
         return result
 
     @cached_property
-    def lives(self) -> list[Life]:
+    def lives(self) -> list[ListingPeriod]:
         """Lives of companies with several tickers, and of tickers with several holders."""
         return self.snapshot.shared_lives()
 
@@ -133,7 +133,9 @@ class History:
         """
         return self._moves_of(self.lives, self.dates[-1])
 
-    def _moves_of(self, lives: Iterable[Life], as_of: dt.date) -> dict[int, list[tuple[int, int]]]:
+    def _moves_of(
+        self, lives: Iterable[ListingPeriod], as_of: dt.date
+    ) -> dict[int, list[tuple[int, int]]]:
         index = self.snapshot.index
         moves_by_column: dict[int, list[tuple[int, int]]] = {}
         for symbol, moves in moves_of(lives, as_of).items():
@@ -225,7 +227,7 @@ def check_adjust(adjust: str) -> None:
         raise UsageError(f"unknown adjustment {adjust!r}: choose one of {choices}")
 
 
-class Past:
+class Adjustments:
     """What changes earlier bars of some columns: other tickers, splits and dividends."""
 
     def __init__(self, history: History, columns: NDArray[np.int64], adjust: Adjust) -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.core.records import Listing, Split
-from marketsweep.core.spellings import known_as, note_of
+from marketsweep.core.spellings import find_known, note_of
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
 
@@ -133,7 +133,7 @@ class Reference:
         closes = self._closes()
         return {symbol: n * closes[symbol] for symbol, n in shares.items() if symbol in closes}
 
-    def told(self, symbols: Sequence[str], name: str) -> list[str | float | None]:
+    def values_of(self, symbols: Sequence[str], name: str) -> list[str | float | None]:
         """Return one fact of several symbols; None where it is unknown."""
         return [self.fact(symbol, name) for symbol in symbols]
 
@@ -196,9 +196,9 @@ class ReferenceByPlace:
         self._newest = newest
         self._apart = apart
 
-    def told(self, symbols: Sequence[str], name: str) -> list[str | float | None]:
+    def values_of(self, symbols: Sequence[str], name: str) -> list[str | float | None]:
         """Return one fact of each symbol of the list; None where it is unknown."""
-        values = self._newest.told(symbols, name)
+        values = self._newest.values_of(symbols, name)
         for position, reference in self._apart.items():
             values[position] = reference.fact(symbols[position], name)
         return values
@@ -225,8 +225,8 @@ def ticker_notes(nodes: Iterable[Node], known: Container[str]) -> Iterator[str]:
     """Yield notes on tickers in conditions that are read in another spelling, or are unknown."""
     parts = [part for node in nodes for part in node.walk()]
     texts = [text for part in parts for text in tickers_of(part)]
-    texts += [part.symbol for part in parts if isinstance(part, tree.Other)]
-    spellings = {text: known_as(text, known) for text in texts}
+    texts += [part.symbol for part in parts if isinstance(part, tree.OtherSymbol)]
+    spellings = {text: find_known(text, known) for text in texts}
     respellings = {
         text: ticker for text, ticker in spellings.items() if ticker is not None and ticker != text
     }
@@ -238,7 +238,7 @@ def ticker_notes(nodes: Iterable[Node], known: Container[str]) -> Iterator[str]:
 
 def respelled(node: Node, known: Container[str]) -> Node:
     """Return a node with the tickers in it spelled as in the store."""
-    spellings = {text: known_as(text, known) or text for text in tickers_of(node)}
+    spellings = {text: find_known(text, known) or text for text in tickers_of(node)}
     if all(text == spelling for text, spelling in spellings.items()):
         return node
     match node:

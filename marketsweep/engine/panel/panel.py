@@ -20,9 +20,9 @@ from marketsweep.core.fields import FIELDS
 from marketsweep.engine.panel.adjustments import (
     CHUNK,
     Adjust,
+    Adjustments,
     History,
     Lanes,
-    Past,
     Survey,
     in_chunks,
 )
@@ -70,7 +70,7 @@ class Panel(Struct, frozen=True, eq=False):
 
     def groups(self, fact: str) -> NDArray[np.int64]:
         """Return the group number of each symbol, such as its sector; -1 if it is unknown."""
-        texts = self.reference.told(self.symbols, fact)
+        texts = self.reference.values_of(self.symbols, fact)
         folded = [None if text is None else str(text).casefold() for text in texts]
         names = sorted({text for text in folded if text is not None})
         numbers = {name: number for number, name in enumerate(names)}
@@ -104,8 +104,8 @@ def build_panel(
 ) -> Panel:
     """Return the panel of some columns of the axis; `survey` has their numbers of bars."""
     symbols = [history.snapshot.symbols[column] for column in columns.tolist()]
-    lanes = Past(history, columns, adjust).lanes
-    return gathered(history, lanes, symbols, survey, fields, reference)
+    lanes = Adjustments(history, columns, adjust).lanes
+    return gather_panel(history, lanes, symbols, survey, fields, reference)
 
 
 def longest_first(bars: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -113,7 +113,7 @@ def longest_first(bars: NDArray[np.int64]) -> NDArray[np.intp]:
     return np.argsort(-bars, kind="stable")
 
 
-def gathered(
+def gather_panel(
     history: History,
     lanes: Lanes,
     symbols: Sequence[str],

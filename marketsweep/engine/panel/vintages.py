@@ -17,8 +17,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from marketsweep.core.records import Dividend, Life, Split
-from marketsweep.engine.panel.adjustments import Adjust, Change, History, Lanes, Past
+from marketsweep.core.records import Dividend, ListingPeriod, Split
+from marketsweep.engine.panel.adjustments import Adjust, Adjustments, Change, History, Lanes
 from marketsweep.kernels import cpu
 
 _ONE_DAY = dt.timedelta(days=1)
@@ -39,7 +39,7 @@ class Vintages(Struct, frozen=True, eq=False):
         )
 
 
-def stretches(history: History, first: int, adjust: Adjust) -> Vintages:
+def find_vintages(history: History, first: int, adjust: Adjust) -> Vintages:
     """Return the vintages of each ticker that has a bar from session `first` on."""
     last = len(history.dates) - 1
     columns = np.arange(len(history.snapshot.symbols))
@@ -47,7 +47,7 @@ def stretches(history: History, first: int, adjust: Adjust) -> Vintages:
     reassigned = find_reassigned(history, first, adjust)
     is_reassigned = np.isin(traded, np.fromiter(reassigned, np.int64, len(reassigned)))
     builder = _VintageBuilder(last)
-    builder.add(Past(history, traded[~is_reassigned], adjust), first)
+    builder.add(Adjustments(history, traded[~is_reassigned], adjust), first)
     by_end: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for column in traded[is_reassigned].tolist():
         _, breaks = reassigned[column]
@@ -58,7 +58,7 @@ def stretches(history: History, first: int, adjust: Adjust) -> Vintages:
         tickers = frozenset[str]().union(*(reassigned[column][0] for column, _ in starts))
         known_history = history.until(end, tickers)
         for column, begin in starts:
-            builder.add(Past(known_history, np.array([column]), adjust), begin)
+            builder.add(Adjustments(known_history, np.array([column]), adjust), begin)
     return builder.build()
 
 
@@ -68,7 +68,7 @@ def breaks_of(history: History, ticker: str, first: int, adjust: Adjust) -> set[
     reassigned = find_reassigned(history, first, adjust)
     if column in reassigned:
         return set(reassigned[column][1])
-    changes = Past(history, np.array([column]), adjust).changes
+    changes = Adjustments(history, np.array([column]), adjust).changes
     return {session for _, session, *_ in changes if session > first}
 
 
@@ -94,7 +94,7 @@ class _VintageBuilder:
         self._spans: list[tuple[int, int, int]] = []
         self._changes: list[Change] = []
 
-    def add(self, past: Past, first: int) -> None:
+    def add(self, past: Adjustments, first: int) -> None:
         """Add the vintages of some columns, with the past as known at the end of each last one."""
         changes_at: defaultdict[int, list[Change]] = defaultdict(list)
         for change in past.changes:
@@ -153,9 +153,9 @@ def find_reassigned(
     return result
 
 
-def _group_lives(lives: Iterable[Life]) -> list[list[Life]]:
+def _group_lives(lives: Iterable[ListingPeriod]) -> list[list[ListingPeriod]]:
     """Group lives: those of one company, or of one ticker, are in the same group."""
-    group_of: dict[str | int, list[Life]] = {}
+    group_of: dict[str | int, list[ListingPeriod]] = {}
     for life in lives:
         own_group = group_of.setdefault(life.symbol, [])
         other_group = group_of.setdefault(life.instrument, own_group)

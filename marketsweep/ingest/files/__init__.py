@@ -1,9 +1,9 @@
 """Read bars, corporate actions and symbols from the user's files."""
 
 from marketsweep.ingest.files.actions import NO_ACTIONS, read_actions
-from marketsweep.ingest.files.bars import Reading, read_bars, understood_bars
+from marketsweep.ingest.files.bars import Reading, read_bars, read_bars_with_readings
 from marketsweep.ingest.files.cells import DEFAULT_MB
-from marketsweep.ingest.files.symbols import read_symbols, understood_symbols
+from marketsweep.ingest.files.symbols import read_symbols, read_symbols_with_readings
 
 __all__ = [
     "DEFAULT_MB",
@@ -11,7 +11,7 @@ __all__ = [
     "Reading",
     "read_actions",
     "read_bars",
+    "read_bars_with_readings",
     "read_symbols",
-    "understood_bars",
-    "understood_symbols",
+    "read_symbols_with_readings",
 ]

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 import polars as pl
 
 from marketsweep.core.records import ActionAside, Dividend, Split
-from marketsweep.core.spellings import usual
+from marketsweep.core.spellings import to_store_spelling
 from marketsweep.ingest.files.cells import DEFAULT_MB
 from marketsweep.ingest.files.columns import (
     as_text,
@@ -196,7 +196,7 @@ def _stack_kinds(table: pl.DataFrame) -> pl.DataFrame:
 
 def _action(row: dict[str, Any]) -> Split | Dividend | str:
     """Return the action of a row, or the reason why the row is not usable."""
-    symbol, day = usual(row["symbol"] or ""), row["ex_date"]
+    symbol, day = to_store_spelling(row["symbol"] or ""), row["ex_date"]
     kind = re.sub(r"[\s_-]+", " ", row["kind"].strip().lower())
     if not symbol:
         return "no ticker"

@@ -14,8 +14,8 @@ import polars as pl
 
 from marketsweep.core.fields import FIELDS, PRICES
 from marketsweep.core.records import Split
-from marketsweep.core.safe_text import foreign, some_of
-from marketsweep.core.spellings import note_of, read_as
+from marketsweep.core.safe_text import clean_line, join_first
+from marketsweep.core.spellings import note_of, respell
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.cells import DEFAULT_MB, open_sheet
 from marketsweep.ingest.files.columns import as_text, require_columns, with_days
@@ -107,11 +107,13 @@ def read_bars(path: Path, most_mb: int = DEFAULT_MB) -> pl.DataFrame:
     (Float64, NaN for a missing value). Rows of the same symbol and date keep their order. Raises
     UsageError.
     """
-    bars = understood_bars(path, most_mb)[0].with_columns(pl.col("symbol").cast(pl.String))
+    bars = read_bars_with_readings(path, most_mb)[0].with_columns(pl.col("symbol").cast(pl.String))
     return bars.sort("symbol", "date", maintain_order=True)
 
 
-def understood_bars(path: Path, most_mb: int = DEFAULT_MB) -> tuple[pl.DataFrame, list[Reading]]:
+def read_bars_with_readings(
+    path: Path, most_mb: int = DEFAULT_MB
+) -> tuple[pl.DataFrame, list[Reading]]:
     """Return the unsorted bars of a file, a folder or a pattern, and how each file was read.
 
     Columns as for `read_bars`, but symbols are categories, to save memory. Raises UsageError.
@@ -131,7 +133,7 @@ def understood_bars(path: Path, most_mb: int = DEFAULT_MB) -> tuple[pl.DataFrame
             fault = error if isinstance(error, NoTable) else error.__cause__
             if len(files) == 1 or not isinstance(fault, NoTable):
                 raise
-            note = f"{foreign(file.name)} {fault.description}: it is left out"
+            note = f"{clean_line(file.name)} {fault.description}: it is left out"
             readings.append(Reading(file, "text", "no table", notes=[note]))
             continue
         parts.append(bars)
@@ -261,7 +263,7 @@ def _with_dates(table: pl.DataFrame, notes: list[str]) -> tuple[pl.DataFrame, Da
     if table["empty"].any():
         words = table.filter("empty", pl.col("date").is_not_null() | pl.col("volume").is_not_null())
         if words.height:
-            shown = foreign(f"{words['date'][0] or words['symbol'][0]}")
+            shown = clean_line(f"{words['date'][0] or words['symbol'][0]}")
             s = "s" * (words.height != 1)
             notes.append(f"{words.height:,} row{s} of words left out, which have no price: {shown}")
         table = table.with_columns(pl.when(~pl.col("empty")).then("date").alias("date"))
@@ -275,7 +277,7 @@ def _with_dates(table: pl.DataFrame, notes: list[str]) -> tuple[pl.DataFrame, Da
 def _with_stored_spelling(table: pl.DataFrame, layout: Layout, notes: list[str]) -> pl.DataFrame:
     """Return the table with tickers as the store spells them."""
     tickers = table["symbol"].unique(maintain_order=True)
-    _, respelled = read_as(tickers.to_list(), layout.spelling)
+    _, respelled = respell(tickers.to_list(), layout.spelling)
     if note := note_of(respelled, shown=3):
         notes.append(note)
     if not respelled:
@@ -296,8 +298,8 @@ def _closes_outside_range(table: pl.DataFrame) -> Iterator[str]:
     if faulty.height:
         yield (
             f"the close lies outside of low and high in {faulty['outside'].sum():,} rows of "
-            f"{some_of(faulty['symbol'].cast(pl.String).to_list(), 3)}: it may be adjusted and the "
-            "other prices not; these bars are marked as suspicious"
+            f"{join_first(faulty['symbol'].cast(pl.String).to_list(), 3)}: it may be adjusted and "
+            "the other prices not; these bars are marked as suspicious"
         )
 
 

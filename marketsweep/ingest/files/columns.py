@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from marketsweep.core.calendar import FIRST_DAY, LAST_DAY
-from marketsweep.core.safe_text import foreign
+from marketsweep.core.safe_text import clean_line
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.days import Days, days_of
 from marketsweep.ingest.files.text import NoTable
@@ -29,7 +29,7 @@ def require_columns(
     missing = [name for name in names if name not in table.columns]
     if missing:
         description = " ".join(filter(None, [", ".join(missing), alternative]))
-        present = ", ".join(foreign(name, _SHOWN_CHARACTERS) for name in table.columns[:20])
+        present = ", ".join(clean_line(name, _SHOWN_CHARACTERS) for name in table.columns[:20])
         message = f"missing column {description}; the file has {present}{_hint(missing, table)}"
         raise NoTable(message) if len(table.columns) == 1 else UsageError(message)
     return table

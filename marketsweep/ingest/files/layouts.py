@@ -20,8 +20,8 @@ from typing import Final
 import polars as pl
 
 from marketsweep.core.fields import FIELDS
-from marketsweep.core.safe_text import foreign
-from marketsweep.core.spellings import from_stooq, from_yahoo, usual
+from marketsweep.core.safe_text import clean_line
+from marketsweep.core.spellings import from_stooq, from_yahoo, to_store_spelling
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.cells import Cells, read_cells
 from marketsweep.ingest.files.columns import as_text
@@ -99,7 +99,7 @@ class Layout:
     ignored: list[str] = field(default_factory=list)
     headers: int = 0
     """Number of lines above the first row."""
-    spelling: Callable[[str], str] = usual
+    spelling: Callable[[str], str] = to_store_spelling
     """Converts a ticker of the file to the store's spelling."""
     notes: list[str] = field(default_factory=list)
 
@@ -119,7 +119,7 @@ def layout_of(cells: Cells, stem: str) -> Layout:
     used = {"symbol", "date", *FIELDS, ADJUSTED, UNADJUSTED, "period"}
     normal_names = [normalize_name(name) for name in names]
     layout, notes = "columns by their names", list[str]()
-    spelling: Callable[[str], str] = usual
+    spelling: Callable[[str], str] = to_store_spelling
     if "window start" in normal_names:
         layout = "Massive flat file"
     elif "period" in positions or any(name.startswith("<") for name in names):
@@ -167,7 +167,7 @@ def _require_dollars(table: pl.DataFrame) -> None:
         others = currencies.filter(~currencies.is_in(DOLLARS))
         if len(others):
             raise UsageError(
-                f"{len(others):,} rows have prices in {foreign(others[0].upper())}, and dollars "
+                f"{len(others):,} rows have prices in {clean_line(others[0].upper())}, and dollars "
                 "are needed: leave them out"
             )
 
@@ -286,11 +286,11 @@ def ticker_of(stem: str) -> str | None:
     for pattern in _FILE_NAME_FORMS:
         match = re.fullmatch(pattern, stem)
         if match and match["ticker"].lower() not in _NOT_TICKERS:
-            return usual(match["ticker"].replace("_", "-").upper())
+            return to_store_spelling(match["ticker"].replace("_", "-").upper())
     if stooq := re.fullmatch(r"([a-z0-9-]+)_us_d", stem):
         return from_stooq(f"{stooq[1]}.us")
     if re.fullmatch(r"[A-Z]{1,6}([.-][A-Z]{1,3})?|[A-Z]{1,5}p[A-Z]?", stem):
-        return usual(stem)
+        return to_store_spelling(stem)
     if re.fullmatch(r"[a-z0-9]{1,6}([-_][a-z]{1,3})?\.us", stem):
         return from_stooq(stem)
     if re.fullmatch(r"[a-z]{1,5}", stem) and stem not in _NOT_TICKERS:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeGuard
 import polars as pl
 
 from marketsweep.core.records import Listing
-from marketsweep.core.spellings import usual
+from marketsweep.core.spellings import to_store_spelling
 from marketsweep.ingest.files.bars import Reading
 from marketsweep.ingest.files.cells import DEFAULT_MB
 from marketsweep.ingest.files.columns import (
@@ -63,10 +63,10 @@ def read_symbols(path: Path, most_mb: int = DEFAULT_MB) -> list[Listing]:
 
     Raises `UsageError`.
     """
-    return understood_symbols(path, most_mb)[0]
+    return read_symbols_with_readings(path, most_mb)[0]
 
 
-def understood_symbols(
+def read_symbols_with_readings(
     path: Path, most_mb: int = DEFAULT_MB
 ) -> tuple[list[Listing], list[Reading]]:
     """Return the reference data of `read_symbols`, and how each file was read."""
@@ -101,7 +101,7 @@ def _read(path: Path, most_mb: int) -> tuple[list[Listing], Reading]:
     for name in _DAYS:
         table, _ = with_days(table, name, missing=MISSING)
     for name in ("symbol", "renamed_from", "renamed_to"):
-        tickers = [usual(ticker) if ticker else None for ticker in table[name]]
+        tickers = [to_store_spelling(ticker) if ticker else None for ticker in table[name]]
         table = table.with_columns(pl.Series(name, tickers, pl.String))
     last_day = _last_day_of_file(table["last_listed"])
     rows = list(table.iter_rows(named=True))

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 import polars as pl
 
-from marketsweep.core.safe_text import foreign
+from marketsweep.core.safe_text import clean_line
 from marketsweep.errors import UsageError
 
 MISSING: Final = ("", "null", "none", "na", "n/a", "nan", "-", "--", ".", "#n/a", "nil")
@@ -184,7 +184,7 @@ def refuse(
 def _row_text(table: pl.DataFrame, i: int) -> str:
     cells = table.row(i, named=True)
     shown = ", ".join(f"{name}={value}" for name, value in cells.items() if value is not None)
-    return foreign(shown)
+    return clean_line(shown)
 
 
 def kind_name(kind: pl.DataType) -> str:

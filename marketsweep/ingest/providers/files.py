@@ -27,14 +27,14 @@ from marketsweep.core.records import (
     Usage,
     Window,
 )
-from marketsweep.core.safe_text import some_of
+from marketsweep.core.safe_text import join_first
 from marketsweep.errors import CoverageError
 from marketsweep.ingest.files import (
     DEFAULT_MB,
     Reading,
     read_actions,
-    understood_bars,
-    understood_symbols,
+    read_bars_with_readings,
+    read_symbols_with_readings,
 )
 from marketsweep.ingest.providers.tariff import Tariff
 
@@ -191,12 +191,12 @@ class FilesProvider:
             self._splits, self._dividends = actions.splits, actions.dividends
             self.actions_aside = actions.aside
         if self._symbols_path is not None:
-            self._listings, self.symbol_readings = understood_symbols(
+            self._listings, self.symbol_readings = read_symbols_with_readings(
                 self._symbols_path, self._most_mb
             )
 
     def _read_bars(self, path: Path) -> None:
-        bars, self.readings = understood_bars(path, self._most_mb)
+        bars, self.readings = read_bars_with_readings(path, self._most_mb)
         self._bars = bars.sort("date", "symbol", maintain_order=True)
         if self._bars.is_empty():
             raise CoverageError(f"{path}: there is not one bar in this file")
@@ -225,7 +225,8 @@ class FilesProvider:
             ]
             notes.append(
                 "adjusted closes imply splits that no action tells, and prices before are taken as "
-                f"they are: {some_of(descriptions, 3, last=', and')}; tell them with --actions FILE"
+                f"they are: {join_first(descriptions, 3, last=', and')}; tell them with --actions "
+                "FILE"
             )
         return list(dict.fromkeys(notes))
 

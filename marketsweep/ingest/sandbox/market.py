@@ -15,7 +15,7 @@ from marketsweep.core.records import Listing, Split
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files import NO_ACTIONS, read_actions, read_bars, read_symbols
 from marketsweep.ingest.sandbox.settings import Settings
-from marketsweep.store.companies.instruments import identified
+from marketsweep.store.companies.instruments import identify_listings
 
 # The protocol's name of each field, in the order of its rows.
 _PROTOCOL_NAMES: Final = {"volume": "v", "open": "o", "close": "c", "high": "h", "low": "l"}
@@ -53,7 +53,7 @@ class Market:
         current = [
             listing for listing in listings if listing.first is None or listing.first <= today
         ]
-        self.listings = identified([], current)
+        self.listings = identify_listings([], current)
 
     def session(self, day: dt.date, *, adjusted: bool) -> pl.DataFrame:
         """Return every bar of a day, with the ticker in T and t at 16:00 in New York."""

@@ -15,7 +15,7 @@ Operand = Literal["condition", "x"]
 """A truth, or a number."""
 
 
-class Occurrence(NamedTuple):
+class EventFunction(NamedTuple):
     """A row of the table; `reach(*parameters)` is how many earlier bars it reads."""
 
     name: str
@@ -34,42 +34,42 @@ class Occurrence(NamedTuple):
 _MOST = Parameter("most", 252, 1)
 
 _TABLE = (
-    Occurrence(
+    EventFunction(
         "count",
         "On how many of the last n bars the condition held.",
         ("condition",),
         (Parameter("n", 20, 1),),
         reach=lambda n: n - 1,
     ),
-    Occurrence(
+    EventFunction(
         "bars_since",
         "How many bars ago the condition held last; 0 on such a bar, unknown from `most` on.",
         ("condition",),
         (_MOST,),
         reach=lambda most: most,
     ),
-    Occurrence(
+    EventFunction(
         "streak",
         "On how many bars in a row, up to this one, the condition held; `most` at the most.",
         ("condition",),
         (_MOST,),
         reach=lambda most: most,
     ),
-    Occurrence(
+    EventFunction(
         "value_when",
         "What x was when the condition held last, or k occurrences before that, in `most` bars.",
         ("condition", "x"),
         (Parameter("k", 0, 0, 7), _MOST),
         reach=lambda k, most: most,
     ),
-    Occurrence(
+    EventFunction(
         "highest_since",
         "The highest x since, and with, the bar on which the condition held last, in `most` bars.",
         ("condition", "x"),
         (_MOST,),
         reach=lambda most: most,
     ),
-    Occurrence(
+    EventFunction(
         "lowest_since",
         "The lowest x since, and with, the bar on which the condition held last, in `most` bars.",
         ("condition", "x"),
@@ -78,5 +78,5 @@ _TABLE = (
     ),
 )
 
-OCCURRENCES: Final = {row.name: row for row in _TABLE}
+EVENTS: Final = {row.name: row for row in _TABLE}
 """Every row by name."""

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import FIELDS
-from marketsweep.core.safe_text import foreign
+from marketsweep.core.safe_text import clean_line
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors.registry import executor
 from marketsweep.engine.panel.adjustments import Adjust, check_adjust
@@ -23,7 +23,7 @@ from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language import tree
 from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse_expression
-from marketsweep.language.presets import Saved
+from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind, Node
 from marketsweep.output.charts.match_days import match_days
 from marketsweep.output.charts.panes import (
@@ -147,7 +147,7 @@ def draw(
         drawings.append(
             Drawing(
                 symbol=symbol,
-                name=foreign(str(day.reference.fact(symbol, "name") or "")),
+                name=clean_line(str(day.reference.fact(symbol, "name") or "")),
                 as_of=as_of,
                 adjust=adjust,
                 condition=str(condition or ""),
@@ -157,7 +157,7 @@ def draw(
                 held=next(values) if evaluated else matches.held(symbol, days) if matches else None,
                 panes=[_draw_pane(pane, values) for pane in panes],
                 facts={
-                    name: foreign(fact) if isinstance(fact, str) else fact
+                    name: clean_line(fact) if isinstance(fact, str) else fact
                     for name in _FACTS
                     if (fact := day.reference.fact(symbol, name)) is not None
                 },
@@ -180,7 +180,7 @@ def _draw_pane(pane: Pane, values: Iterator[NDArray[np.float64]]) -> DrawnPane:
     )
 
 
-def indicator_lines(expression: str | Node, saved: Saved) -> list[Node]:
+def indicator_lines(expression: str | Node, saved: SavedConditions) -> list[Node]:
     """Return the lines of an indicator or other number; all outputs if it has several.
 
     Raises ConditionError unless it is a number.
@@ -200,7 +200,7 @@ def indicator_lines(expression: str | Node, saved: Saved) -> list[Node]:
     return [node]
 
 
-def _parse_call(text: str, saved: Saved) -> tree.Call | None:
+def _parse_call(text: str, saved: SavedConditions) -> tree.Call | None:
     try:
         node = parse_expression(text, saved)
     except ConditionError:

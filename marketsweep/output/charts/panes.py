@@ -96,8 +96,8 @@ def guides_of(lines: Sequence[Node]) -> list[float]:
 def has_past_values(node: Node) -> bool:
     """Return whether the past values depend on the bars of the symbol and of one other alone."""
     return not any(
-        isinstance(part, tree.Standing | tree.Breadth)
-        or (isinstance(part, tree.Framed) and part.running)
+        isinstance(part, tree.Rank | tree.MarketAggregate)
+        or (isinstance(part, tree.Resampled) and part.running)
         for part in node.walk()
     )
 
@@ -194,9 +194,9 @@ def _level(node: Node) -> _Level:  # noqa: PLR0911, a line for each kind of node
             return _level(parse_expression(DERIVED[name]))
         case tree.Field(name=name):
             return _Level("price" if name in PRICES else "volume", 1.0)
-        case tree.Shift(of=of) | tree.Framed(of=of):
+        case tree.Shift(of=of) | tree.Resampled(of=of):
             return _level(of)
-        case tree.Occurred(operands=(_, x)):
+        case tree.Event(operands=(_, x)):
             return _level(x)
         case tree.Negate(operand=operand):
             unit, weight = _level(operand)

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.engine.panel.adjustments import Adjust, History, Past, in_chunks
+from marketsweep.engine.panel.adjustments import Adjust, Adjustments, History, in_chunks
 from marketsweep.kernels import cpu
 from marketsweep.scan.incremental.cache import CachedResults, SegmentPart
 
@@ -95,7 +95,7 @@ _SHIFT: Final = np.uint64(33)
 
 def adjustment_hashes(history: History, columns: NDArray[np.int64], adjust: Adjust) -> Numbers:
     """Return a hash per column: equal if its ticker changes and adjustment factors are equal."""
-    changes = Past(history, columns, adjust).changes
+    changes = Adjustments(history, columns, adjust).changes
     hashes = np.zeros(len(columns), dtype=np.uint64)
     if not changes:
         return hashes

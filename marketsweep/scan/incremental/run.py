@@ -30,7 +30,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep import __version__
-from marketsweep.core.tickers import checked
+from marketsweep.core.tickers import check_tickers
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors.registry import Executor
 from marketsweep.engine.panel.adjustments import Adjust
@@ -68,7 +68,7 @@ class Incremental:
 
     def __post_init__(self) -> None:
         symbols = (self.always,) if isinstance(self.always, str) else self.always
-        object.__setattr__(self, "always", tuple(checked(symbols)) if symbols else ())
+        object.__setattr__(self, "always", tuple(check_tickers(symbols)) if symbols else ())
         if not isinstance(self.max_age, int | float) or not self.max_age >= 0:
             raise UsageError(f"max age {self.max_age!r} is not a number of seconds from 0 on")
         if not isinstance(self.sample, int) or self.sample < 0:
@@ -210,7 +210,7 @@ class IncrementalRun:
 def _is_of_single_symbols(plan: Plan) -> bool:
     """Return whether the result for a symbol depends on its own bars and facts alone."""
     return all(
-        isinstance(derived.node, tree.Framed) and _is_of_single_symbols(derived.plan)
+        isinstance(derived.node, tree.Resampled) and _is_of_single_symbols(derived.plan)
         for derived in plan.derived
     )
 

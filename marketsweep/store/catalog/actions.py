@@ -8,7 +8,7 @@ from typing import Final, Generic, Literal, TypeVar
 
 import msgspec
 
-from marketsweep.core.records import ActionAside, Dividend, Settled, Split
+from marketsweep.core.records import ActionAside, ActionOverride, Dividend, Split
 from marketsweep.store.catalog.packs import Packs
 
 _Action = TypeVar("_Action", Split, Dividend)
@@ -113,11 +113,11 @@ class Actions(Packs):
     def _put_aside(self, rows: Iterable[ActionAside]) -> bool:
         return self.put_rows(_ASIDE, sorted(set(rows), key=repr))
 
-    def settled(self) -> list[Settled]:
+    def settled(self) -> list[ActionOverride]:
         """Return the user's overrides of splits and dividends, by symbol, ex-date and kind."""
         return [_override_of(*row) for row in self.decoded(_OVERRIDES, _decode_overrides) or []]
 
-    def settle(self, override: Settled) -> bool:
+    def settle(self, override: ActionOverride) -> bool:
         """Store an override, replacing an earlier one, and return whether that changed anything."""
         stored = [row for row in self.settled() if row[:3] != override[:3]]
         return self._put_overrides([*stored, override])
@@ -128,7 +128,7 @@ class Actions(Packs):
         remaining = [override for override in overrides if override[:3] != (symbol, ex_date, kind)]
         return len(remaining) < len(overrides) and self._put_overrides(remaining)
 
-    def _put_overrides(self, overrides: Iterable[Settled]) -> bool:
+    def _put_overrides(self, overrides: Iterable[ActionOverride]) -> bool:
         rows = sorted(map(_override_row, overrides), key=lambda row: row[:3])
         return self.put_rows(_OVERRIDES, rows)
 
@@ -186,7 +186,7 @@ class Actions(Packs):
         return changed
 
 
-def _override_row(override: Settled) -> _OverrideRow:
+def _override_row(override: ActionOverride) -> _OverrideRow:
     old = new = cash = None
     if isinstance(override.action, Split):
         old, new = override.action.old, override.action.new
@@ -202,10 +202,10 @@ def _override_of(
     old: float | None,
     new: float | None,
     cash: float | None,
-) -> Settled:
+) -> ActionOverride:
     action: Split | Dividend | None = None
     if old is not None and new is not None:
         action = Split(symbol, ex_date, old, new)
     elif cash is not None:
         action = Dividend(symbol, ex_date, cash)
-    return Settled(symbol, ex_date, kind, action)
+    return ActionOverride(symbol, ex_date, kind, action)

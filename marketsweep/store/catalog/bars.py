@@ -21,7 +21,7 @@ from marketsweep.store.catalog.rows import (
     SetAside,
     text_of,
 )
-from marketsweep.store.known_sessions import joined
+from marketsweep.store.known_sessions import merge_spans
 
 _AXIS: Final = "axis"
 """The tickers, joined by newlines, which no ticker contains."""
@@ -97,8 +97,8 @@ class Bars(Packs):
         stored = set(self.dates()) if days else set[dt.date]()
         self.put_rows(_PARTIAL, sorted({*partial, *(days - stored)}))
         spans = {
-            False: joined([*self.spans(final=False), *change.asked.spans]),
-            True: joined([*self.spans(final=True), *change.asked.final]),
+            False: merge_spans([*self.spans(final=False), *change.asked.spans]),
+            True: merge_spans([*self.spans(final=True), *change.asked.final]),
         }
         rows = [(span, is_final) for is_final, kind_spans in spans.items() for span in kind_spans]
         return self.put_rows(_SPANS, rows)

@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from marketsweep.core.records import Life, Listing
+from marketsweep.core.records import Listing, ListingPeriod
 from marketsweep.store.catalog.resolved import Resolved
 from marketsweep.store.catalog.rows import values_of
-from marketsweep.store.companies.instruments import identified, key_of
+from marketsweep.store.companies.instruments import identify_listings, key_of
 from marketsweep.store.companies.tenures import Tenure
 
 _LISTINGS: Final = "listings"
@@ -55,13 +55,13 @@ class Listings(Resolved):
         """Return symbol, first and last day (ISO text) and instrument of every listing."""
         return self.decoded(_LIVES, _decode_lives) or []
 
-    def shared_lives(self) -> list[Life]:
+    def shared_lives(self) -> list[ListingPeriod]:
         """Return lives of instruments with several tickers, and of tickers with several owners."""
         lives = self.lives()
         symbol_counts = Counter(symbol for symbol, *_ in lives)
         instrument_counts = Counter(instrument for *_, instrument in lives)
         return [
-            Life(symbol, _date(first), _date(last), instrument)
+            ListingPeriod(symbol, _date(first), _date(last), instrument)
             for symbol, first, last, instrument in lives
             if symbol_counts[symbol] > 1 or instrument_counts[instrument] > 1
         ]
@@ -78,7 +78,7 @@ class Listings(Resolved):
 
     def upsert_listings(self, listings: Iterable[Listing]) -> bool:
         """Update the stored listings with reported ones, and return whether anything changed."""
-        return self.put_listings(identified(self.listings(), listings), self.tenures())
+        return self.put_listings(identify_listings(self.listings(), listings), self.tenures())
 
     def put_listings(self, listings: Iterable[Listing], tenures: Iterable[Tenure]) -> bool:
         """Replace all listings; `tenures` replace their days. Return whether anything changed."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from marketsweep.core.records import Listing
-from marketsweep.store.known_sessions import Asked
+from marketsweep.store.known_sessions import SymbolRequest
 from marketsweep.store.segments.files import Segment
 from marketsweep.store.segments.reading import Segments
 
@@ -95,7 +95,7 @@ class Change(NamedTuple):
     set_aside: Sequence[SetAside]
     days: Sequence[dt.date]
     """Sessions with fetched bars, new or not."""
-    asked: Asked | None
+    asked: SymbolRequest | None
     """The request if the sessions are partial; None if they are whole."""
 
 

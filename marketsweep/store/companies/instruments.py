@@ -56,7 +56,7 @@ _MOST_TICKERS: Final = 8
 _MERGED_FIELDS: Final = {field.name for field in fields(Listing)} - {"last", "instrument"}
 
 
-def identified(stored: Iterable[Listing], reported: Iterable[Listing]) -> list[Listing]:
+def identify_listings(stored: Iterable[Listing], reported: Iterable[Listing]) -> list[Listing]:
     """Return all listings after a source has reported some, each with the number of its company.
 
     Days are as reported. If a ticker is reported several times, its listings belong to successive

@@ -28,9 +28,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from marketsweep.core.records import Dividend, Settled, Split
+from marketsweep.core.records import ActionOverride, Dividend, Split
 from marketsweep.store.companies.companies import Companies, Series, Window
-from marketsweep.store.companies.rulings import Kind, Ruling, Verdict, said
+from marketsweep.store.companies.rulings import Kind, Ruling, Verdict, action_text
 
 MIN_SIZE: Final = log(1.25)
 """Log of the smallest split that is judged; smaller ones look like ordinary price moves."""
@@ -69,7 +69,10 @@ class PlacedSplit(NamedTuple):
 
 
 def judge_splits(
-    splits: Iterable[Split], companies: Companies, series: Series, overrides: Sequence[Settled]
+    splits: Iterable[Split],
+    companies: Companies,
+    series: Series,
+    overrides: Sequence[ActionOverride],
 ) -> list[Ruling]:
     """Return rulings for the reported splits that are not applied exactly as reported."""
     overridden = _overridden_keys(overrides, "split", companies)
@@ -166,14 +169,14 @@ class _CompanySplits:
         best = _best_fit(window, [*sizes, sum(sizes)])
         if best == len(sizes):  # both happened
             return valid, rulings
-        ratios = ", ".join(said(placed.split) for placed in valid)
+        ratios = ", ".join(action_text(placed.split) for placed in valid)
         if best is None:
             reason = f"told for that day: {ratios}; the price shows none of them"
             return [], rulings + [
                 _rejection(placed, Verdict.CONTRADICTED, reason) for placed in valid
             ]
         chosen = valid.pop(best)
-        reason = f"told for that day: {ratios}; the price shows {said(chosen.split)}"
+        reason = f"told for that day: {ratios}; the price shows {action_text(chosen.split)}"
         return [chosen], rulings + [
             _rejection(placed, Verdict.ALTERNATIVE, reason) for placed in valid
         ]
@@ -320,7 +323,7 @@ def judge_dividends(
     dividends: Iterable[Dividend],
     companies: Companies,
     close_before: Callable[[str, int], float],
-    overrides: Sequence[Settled],
+    overrides: Sequence[ActionOverride],
 ) -> list[Ruling]:
     """Return rulings for the reported dividends that are not applied exactly as reported.
 
@@ -380,7 +383,7 @@ def _near_equals(paid: Iterable[tuple[int, Dividend, str]]) -> Iterable[Ruling]:
 
 
 def _overridden_keys(
-    overrides: Iterable[Settled], kind: Kind, companies: Companies
+    overrides: Iterable[ActionOverride], kind: Kind, companies: Companies
 ) -> set[tuple[int | str, int]]:
     """Return companies and sessions whose actions of a kind the user has overridden."""
     keys: set[tuple[int | str, int]] = set()

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from marketsweep.core.records import Life
+from marketsweep.core.records import ListingPeriod
 
 _DAY: Final = dt.timedelta(days=1)
 
@@ -24,14 +24,14 @@ class Move(Struct, frozen=True):
     before: str | None
 
 
-def moves_of(lives: Iterable[Life], as_of: dt.date) -> dict[str, list[Move]]:
+def moves_of(lives: Iterable[ListingPeriod], as_of: dt.date) -> dict[str, list[Move]]:
     """Return, by ticker, the moves of the company that has the ticker on `as_of` or had it last.
 
     Moves are newest first. `lives` are the lives of instruments with several tickers, and of
     tickers with several instruments.
     """
-    by_ticker: defaultdict[str, list[Life]] = defaultdict(list)
-    by_instrument: defaultdict[int, list[Life]] = defaultdict(list)
+    by_ticker: defaultdict[str, list[ListingPeriod]] = defaultdict(list)
+    by_instrument: defaultdict[int, list[ListingPeriod]] = defaultdict(list)
     for life in lives:
         if life.first is None or life.first <= as_of:
             by_ticker[life.symbol].append(life)
@@ -47,7 +47,9 @@ def moves_of(lives: Iterable[Life], as_of: dt.date) -> dict[str, list[Move]]:
 
 
 def _moves_back(
-    life: Life, company_lives: Sequence[Life], by_ticker: Mapping[str, Sequence[Life]]
+    life: ListingPeriod,
+    company_lives: Sequence[ListingPeriod],
+    by_ticker: Mapping[str, Sequence[ListingPeriod]],
 ) -> Iterator[Move]:
     for earlier in sorted(company_lives, key=_last_day, reverse=True):
         if earlier.last is None or life.first is None or _last_day(earlier) >= _last_day(life):
@@ -65,5 +67,5 @@ def _moves_back(
         yield Move(max(last_days) + _DAY, None)
 
 
-def _last_day(life: Life) -> dt.date:
+def _last_day(life: ListingPeriod) -> dt.date:
     return life.last or dt.date.max

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import CLOSE, FIELDS
-from marketsweep.core.records import Dividend, Listing, Settled, Split
+from marketsweep.core.records import ActionOverride, Dividend, Listing, Split
 from marketsweep.store.catalog.packs import crc32
 from marketsweep.store.catalog.rows import segments_of
 from marketsweep.store.companies.bar_days import NEAR
@@ -169,7 +169,7 @@ class _Judge:
         catalog: Catalog,
         companies: Companies,
         bars: _StoredBars,
-        overrides: Sequence[Settled],
+        overrides: Sequence[ActionOverride],
         common_key: int,
         changed: Collection[dt.date],
     ) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple, TypeVar, cast
 
-from marketsweep.core.records import Dividend, Settled, Split
+from marketsweep.core.records import ActionOverride, Dividend, Split
 
 Kind = Literal["split", "dividend"]
 
@@ -71,12 +71,12 @@ class Ruling(NamedTuple):
         return Dividend(self.symbol, self.ex_date, self.value)
 
     @property
-    def said(self) -> str:
+    def action_text(self) -> str:
         """The action as text: `NFX 2024-09-06 split 1-for-50`."""
-        return f"{self.symbol} {self.ex_date} {said(self.action)}"
+        return f"{self.symbol} {self.ex_date} {action_text(self.action)}"
 
 
-def said(action: Split | Dividend) -> str:
+def action_text(action: Split | Dividend) -> str:
     """Return an action as text, without its ticker and day."""
     if isinstance(action, Split):
         return f"split {action.new:g}-for-{action.old:g}"
@@ -86,7 +86,7 @@ def said(action: Split | Dividend) -> str:
 def effective(
     reported: Iterable[_Action],
     rulings: Iterable[Ruling],
-    overrides: Iterable[Settled],
+    overrides: Iterable[ActionOverride],
     override_tickers: Mapping[tuple[str, dt.date], str],
 ) -> list[_Action]:
     """Return the actions of one kind that count, by symbol and ex-date, under that day's ticker.

@@ -25,10 +25,10 @@ from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Derivation, Plan, make_plan
 from marketsweep.kernels.gpu import source as cuda
 from marketsweep.language import tree
-from marketsweep.language.indicators.events import OCCURRENCES
+from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse_expression
-from marketsweep.language.presets import Saved, presets
+from marketsweep.language.presets import SavedConditions, presets
 from marketsweep.scan.scan import Scan, run_together
 from tests.helpers.kernel_cases import CASES, awkward, bits
 from tests.helpers.markets import panel_of, random_bars
@@ -43,7 +43,7 @@ def calls() -> list[str]:
         if case.kernel in INDICATORS:
             call = f"{case.kernel}({parameters})"
             texts += [f"{call}.{out}" for out in INDICATORS[case.kernel].outputs] or [call]
-        elif case.kernel in OCCURRENCES:
+        elif case.kernel in EVENTS:
             operands = ("close > sma(close, 10)", "volume")[: case.inputs]
             texts.append(f"{case.kernel}({', '.join(operands)}, {parameters})")
     return texts
@@ -132,7 +132,7 @@ def test_every_preset_equals_the_processor(
     processor_as_gpu: ProcessorCard, market: ms.Market
 ) -> None:
     """The presets use longer bars, other symbols and ranks."""
-    names, saved = presets(), Saved.of(market.store.path)
+    names, saved = presets(), SavedConditions.of(market.store.path)
     with market.view() as view:
         got, want = (
             run_together([Scan(name, executor=which, saved=saved) for name in names], view)

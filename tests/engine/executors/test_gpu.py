@@ -22,7 +22,7 @@ from marketsweep.engine.executors import auto, serial
 from marketsweep.engine.executors.gpu import executor as gpu
 from marketsweep.engine.executors.gpu.run import Memory
 from marketsweep.errors import ExecutorError, UsageError
-from marketsweep.language.presets import Saved, presets
+from marketsweep.language.presets import SavedConditions, presets
 from marketsweep.scan.scan import Scan, run_together
 from marketsweep.store.store import Store
 from tests.engine.executors.test_card import (
@@ -232,7 +232,7 @@ def test_every_indicator_on_the_card(card: gpu.CudaCard, rows: int) -> None:
 
 @pytest.mark.gpu
 def test_every_preset_on_the_card(card: gpu.CudaCard, market: ms.Market) -> None:
-    names, saved = presets(), Saved.of(market.store.path)
+    names, saved = presets(), SavedConditions.of(market.store.path)
     with market.view() as view:
         got, want = (
             run_together([Scan(name, executor=which, saved=saved) for name in names], view)

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files import read_actions, read_bars
-from marketsweep.ingest.files.bars import understood_bars
+from marketsweep.ingest.files.bars import read_bars_with_readings
 from marketsweep.ingest.files.columns import lenient_days
 from marketsweep.ingest.files.days import days_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAYS = [dt.date(2024, 5, 1), dt.date(2024, 5, 2), dt.date(2024, 5, 14)]
-YEAR = sessions_between(dt.date(2024, 1, 2), dt.date(2024, 12, 31))
+YEAR = sessions_in_range(dt.date(2024, 1, 2), dt.date(2024, 12, 31))
 ZONES = sorted(
     {zone for zone in available_timezones() if zone.startswith(("A", "Europe/", "Pacific/"))}
     | {"America/New_York", "UTC"}
@@ -105,9 +105,9 @@ def test_single_dates(text: str, day: dt.date) -> None:
 
 @pytest.mark.parametrize("pattern", ["%m/%d/%y", "%d/%m/%y", "%y-%m-%d", "%d-%b-%y"])
 def test_years_of_two_digits_are_those_of_1962_to_2061(pattern: str) -> None:
-    days = sessions_between(dt.date(1962, 1, 2), dt.date(1962, 6, 29))
-    days += sessions_between(dt.date(1968, 12, 2), dt.date(1971, 3, 31))
-    days += sessions_between(dt.date(1999, 12, 1), dt.date(2000, 1, 31)) + YEAR
+    days = sessions_in_range(dt.date(1962, 1, 2), dt.date(1962, 6, 29))
+    days += sessions_in_range(dt.date(1968, 12, 2), dt.date(1971, 3, 31))
+    days += sessions_in_range(dt.date(1999, 12, 1), dt.date(2000, 1, 31)) + YEAR
     assert days_of(column([day.strftime(pattern) for day in days])).days.to_list() == days
 
 
@@ -115,7 +115,7 @@ def test_years_of_two_digits_are_those_of_1962_to_2061(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["%m/%d/%y", "%d/%m/%y", "%y-%m-%d"])
 def test_a_month_of_years_of_two_digits(pattern: str, month: int) -> None:
     first = dt.date(2016, month, 1)
-    days = sessions_between(first, first + dt.timedelta(29))
+    days = sessions_in_range(first, first + dt.timedelta(29))
     assert days_of(column([day.strftime(pattern) for day in days])).days.to_list() == days
 
 
@@ -131,7 +131,7 @@ def test_a_year_of_two_digits_that_may_be_a_day_is_refused() -> None:
 @pytest.mark.parametrize(("system", "first"), [("1900", 42373), ("1904", 40911)])
 def test_serial_days_of_a_spreadsheet(kind: pl.DataType, system: str, first: int) -> None:
     """Excel shows 42373 for 2016-01-04, and its option of 1904 shows 40911."""
-    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
+    days = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
     numbers = [first + (day - days[0]).days for day in days]
     text = pl.Series("date", list(map(str, numbers)))
     found = days_of(
@@ -164,7 +164,7 @@ def test_one_row_tells_the_order_of_all() -> None:
 def test_the_order_is_said(tmp_path: Path) -> None:
     rows = "".join(f"A,{text},1,2,0.5,1.5,100\n" for text in ("03/05/2024", "14/05/2024"))
     (tmp_path / "bars.csv").write_text("symbol,date,open,high,low,close,volume\n" + rows)
-    _, (reading,) = understood_bars(tmp_path / "bars.csv")
+    _, (reading,) = read_bars_with_readings(tmp_path / "bars.csv")
     assert reading.dates == "DD/MM/YYYY"
 
 
@@ -472,7 +472,7 @@ def test_a_weekend_among_days_does_not_turn_them_into_months(tmp_path: Path) -> 
     "form", ["text", "slashed", "dates", "naive times", "serial", "a file a day"]
 )
 def test_dates_that_are_a_day_off_are_corrected(form: str, offset: int, tmp_path: Path) -> None:
-    days = sessions_between(dt.date(2024, 4, 1), dt.date(2024, 5, 31))
+    days = sessions_in_range(dt.date(2024, 4, 1), dt.date(2024, 5, 31))
     written = [day + dt.timedelta(offset) for day in days]
     closes = [100.0 + i for i in range(len(days))]
     prices = dict.fromkeys(("open", "high", "low", "close"), closes)
@@ -497,7 +497,7 @@ def test_dates_that_are_a_day_off_are_corrected(form: str, offset: int, tmp_path
         )
         path = path.with_suffix(".csv")
         table.with_columns(shown.alias("date")).write_csv(path)
-    bars, readings = understood_bars(path)
+    bars, readings = read_bars_with_readings(path)
     bars = bars.sort("date")
     assert bars["date"].to_list() == days
     assert bars["close"].to_list() == closes
@@ -510,6 +510,6 @@ def test_days_of_every_week_are_not_moved(tmp_path: Path) -> None:
     days = [dt.date(2024, 4, 1) + dt.timedelta(i) for i in range(60)]
     table = pl.DataFrame({"symbol": "A", "date": days, "open": 1.0, "high": 1.0, "low": 1.0})
     table.with_columns(close=1.0, volume=1.0).write_csv(tmp_path / "bars.csv")
-    bars, (reading,) = understood_bars(tmp_path / "bars.csv")
+    bars, (reading,) = read_bars_with_readings(tmp_path / "bars.csv")
     assert bars["date"].to_list() == days
     assert not [note for note in reading.notes if "a day" in note]

@@ -24,7 +24,7 @@ import marketsweep as ms
 from marketsweep.core.fields import FIELDS
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files import read_bars, read_symbols
-from marketsweep.ingest.files.bars import understood_bars
+from marketsweep.ingest.files.bars import read_bars_with_readings
 from tests.helpers.command import refused, run
 from tests.ingest.files.test_files import HEADER, ROW
 
@@ -61,7 +61,7 @@ def flat(tmp_path: Path) -> Path:
 
 
 def test_flat_files_in_a_folder_with_subfolders(flat: Path) -> None:
-    bars, readings = understood_bars(flat)
+    bars, readings = read_bars_with_readings(flat)
     days = [dt.date(2025, 3, 7), MONDAY, TUESDAY]
     symbols = ["A", "BRK.B", "NAN", "TRUE"]
     assert rows_of(bars.sort("symbol", "date")) == [
@@ -108,7 +108,7 @@ def test_hidden_files_and_other_kinds_in_a_folder_are_not_read(flat: Path) -> No
 def test_a_note_beside_tables_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "2016.csv").write_text(HEADER + ROW)
     (tmp_path / "README.txt").write_text("Prices of 2016.\nThey are not adjusted.\n")
-    bars, readings = understood_bars(tmp_path)
+    bars, readings = read_bars_with_readings(tmp_path)
     assert bars.height == 1
     assert [note for one in readings for note in one.notes] == [
         "README.txt is a text and no table: it is left out"
@@ -127,7 +127,7 @@ def test_a_note_beside_tables_is_left_out(tmp_path: Path) -> None:
 def test_words_above_a_table(above: str, tmp_path: Path) -> None:
     (tmp_path / "bars.csv").write_text(above + HEADER + ROW)
     assert of(tmp_path / "bars.csv") == [("A", dt.date(2016, 1, 4), 1, 2, 0.5, 1.5, 100)]
-    (reading,) = understood_bars(tmp_path / "bars.csv")[1]
+    (reading,) = read_bars_with_readings(tmp_path / "bars.csv")[1]
     assert "above it" in reading.kind
 
 
@@ -154,7 +154,7 @@ def test_a_fault_below_words_is_named_by_its_row(tmp_path: Path) -> None:
 )
 def test_words_below_a_table_are_left_out_and_said(below: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "bars.csv").write_text(HEADER + ROW + below)
-    bars, (reading,) = understood_bars(tmp_path / "bars.csv")
+    bars, (reading,) = read_bars_with_readings(tmp_path / "bars.csv")
     assert bars.height == 1
     (note,) = reading.notes
     assert said in note
@@ -266,7 +266,7 @@ def test_yfinance_without_adjusted_closes_or_with_a_zone(tmp_path: Path) -> None
 )
 def test_a_file_without_tickers_is_of_its_name(name: str, ticker: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("Date,Open,High,Low,Close,Volume\n2016-01-04,1,2,0.5,1.5,100\n")
-    bars, (reading,) = understood_bars(tmp_path / name)
+    bars, (reading,) = read_bars_with_readings(tmp_path / name)
     assert rows_of(bars) == [(ticker, dt.date(2016, 1, 4), 1, 2, 0.5, 1.5, 100)]
     assert reading.notes == [f"the ticker {ticker} is from the name of the file"]
 
@@ -286,10 +286,10 @@ def test_yfinance_of_one_ticker_in_a_file_named_after_it(tmp_path: Path) -> None
     )
     (tmp_path / "MSFT.csv").write_text(text)
     assert of(tmp_path / "MSFT.csv") == MSFT
-    (_, (silent,)) = understood_bars(tmp_path / "MSFT.csv")
+    (_, (silent,)) = read_bars_with_readings(tmp_path / "MSFT.csv")
     assert not any("not used" in note for note in silent.notes)
     (tmp_path / "MSFT.csv").write_text(text.replace("17709400,0.0,0.0", "17709400,0.5,4.0"))
-    (_, (reading,)) = understood_bars(tmp_path / "MSFT.csv")
+    (_, (reading,)) = read_bars_with_readings(tmp_path / "MSFT.csv")
     notes = [note for note in reading.notes if "not used" in note]
     assert [note.partition(" ")[0] for note in notes] == ["dividends", "splits"]
     assert "--actions" in notes[0]
@@ -414,7 +414,7 @@ def test_stooq(tmp_path: Path) -> None:
 )
 def test_tickers_of_stooq(theirs: str, ours: str, tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text(STOOQ.format(theirs, "D").replace("\n", "\r\n"))
-    bars, (reading,) = understood_bars(tmp_path / "one.txt")
+    bars, (reading,) = read_bars_with_readings(tmp_path / "one.txt")
     assert bars["symbol"].to_list() == [ours]
     assert reading.layout == "Stooq"
     assert reading.notes == [f"tickers read: {theirs} as {ours}"]
@@ -533,7 +533,7 @@ def test_a_decimal_comma_where_it_can_be_nothing_else(tmp_path: Path) -> None:
     head = "symbol;date;open;high;low;close;volume\n"
     text = head + "A;04.01.2016;1.234,5;1.300,25;1.200,75;1.250;10.000\n"
     (tmp_path / "bars.csv").write_text(text)
-    bars, (reading,) = understood_bars(tmp_path / "bars.csv")
+    bars, (reading,) = read_bars_with_readings(tmp_path / "bars.csv")
     assert rows_of(bars) == [("A", dt.date(2016, 1, 4), 1234.5, 1300.25, 1200.75, 1250, 10000)]
     assert reading.decimal == ","
     # 1,234 may be a thousand or one and a bit: it is neither.
@@ -645,7 +645,7 @@ def test_a_line_that_is_too_long_is_named(tmp_path: Path) -> None:
 def test_encodings(encoding: str, kind: str, tmp_path: Path) -> None:
     text = HEADER.replace("volume", "volume,note") + ROW.strip() + ",Nestlé\n"
     (tmp_path / "bars.csv").write_bytes(text.encode(encoding))
-    bars, (reading,) = understood_bars(tmp_path / "bars.csv")
+    bars, (reading,) = read_bars_with_readings(tmp_path / "bars.csv")
     assert rows_of(bars) == [("A", dt.date(2016, 1, 4), 1, 2, 0.5, 1.5, 100)]
     assert reading.kind == kind
     assert reading.ignored == ["note"]
@@ -656,7 +656,7 @@ def test_adjusted_closes_are_never_prices(tmp_path: Path) -> None:
     lines += [f"2024-06-{day:02},1200,1210,1190,1200,120,1000" for day in (5, 6, 7)]
     lines += [f"2024-06-{day:02},120,121,119,120,120,10000" for day in (10, 11)]
     (tmp_path / "NVDA.csv").write_text("\n".join(lines))
-    bars, (reading,) = understood_bars(tmp_path / "NVDA.csv")
+    bars, (reading,) = read_bars_with_readings(tmp_path / "NVDA.csv")
     assert bars["close"].to_list() == [1200, 1200, 1200, 120, 120]
     (split,) = reading.implied
     assert (split.symbol, split.ex_date) == ("NVDA", dt.date(2024, 6, 10))
@@ -676,7 +676,7 @@ def test_implied_splits_are_of_each_symbol_and_of_jumps_alone(tmp_path: Path) ->
         last = {"SLIP": 100, "NONE": 50}.get(symbol, after)
         lines.append(f"2024-06-05,{symbol},1,1,1,{after},{last},1000")
     (tmp_path / "long.csv").write_text("\n".join(lines))
-    bars, (reading,) = understood_bars(tmp_path / "long.csv")
+    bars, (reading,) = read_bars_with_readings(tmp_path / "long.csv")
     assert bars.filter(symbol="FWD")["close"].to_list() == [100, 100, 50]
     found = {(one.symbol, one.ex_date): one.old / one.new for one in reading.implied}
     assert found == {
@@ -1074,7 +1074,7 @@ def test_a_file_without_a_header_is_told_so(tmp_path: Path) -> None:
 def test_an_empty_file_beside_tables_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "2016.csv").write_text(HEADER + ROW)
     (tmp_path / "2017.csv").write_text("")
-    bars, readings = understood_bars(tmp_path)
+    bars, readings = read_bars_with_readings(tmp_path)
     assert bars.height == 1
     assert [note for one in readings for note in one.notes] == ["2017.csv is empty: it is left out"]
 
@@ -1089,7 +1089,7 @@ def test_prices_that_are_adjusted_beside_closes_as_traded(tmp_path: Path) -> Non
     head = "ticker,date,open,high,low,close,volume,closeadj,closeunadj\n"
     path = tmp_path / "SEP.csv"
     path.write_text(head + "\n".join(rows))
-    bars, (reading,) = understood_bars(path)
+    bars, (reading,) = read_bars_with_readings(path)
     assert bars.select(FIELDS).rows() == [
         (100.0, 108.0, 96.0, 104.0, 100.0),
         (104.0, 112.0, 100.0, 108.0, 100.0),
@@ -1104,9 +1104,9 @@ def test_prices_in_another_currency_are_refused(currency: str, tmp_path: Path) -
     head = "symbol,date,open,high,low,close,volume,currency\n"
     path.write_text(f"{head}A,2024-05-01,1,2,1,2,9,USD\nA,2024-05-02,1,2,1,2,9,{currency}\n")
     with pytest.raises(UsageError, match=f"1 rows have prices in {currency}, and dollars"):
-        understood_bars(path)
+        read_bars_with_readings(path)
     path.write_text(f"{head}A,2024-05-01,1,2,1,2,9,USD\nA,2024-05-02,1,2,1,2,9,\n")
-    assert understood_bars(path)[0].height == 2
+    assert read_bars_with_readings(path)[0].height == 2
 
 
 @pytest.mark.parametrize(("factor", "said"), [(1, False), (4, True)])
@@ -1115,5 +1115,5 @@ def test_prices_that_are_adjusted_already_are_said(factor: int, said: bool, tmp_
     path = tmp_path / "A.csv"
     head = "date,open,high,low,close,adjClose,volume,unadjustedVolume\n"
     path.write_text(f"{head}2024-05-01,25,27,24,26,26,{100 * factor},100\n")
-    _, (reading,) = understood_bars(path)
+    _, (reading,) = read_bars_with_readings(path)
     assert any("adjusted for splits already" in note for note in reading.notes) is said

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.errors import UsageError
-from marketsweep.ingest.files import Reading, cells, read_bars, understood_bars
+from marketsweep.ingest.files import Reading, cells, read_bars, read_bars_with_readings
 
-DAYS = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 3, 31))
+DAYS = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 3, 31))
 SYMBOLS = ("AAPL", "BRK-B", "TRUE", "NAN", "X")
 
 Answer = tuple[pl.DataFrame, list[Reading]] | str
@@ -116,7 +116,7 @@ KINDS = [plain, with_commas, quoted, holes, windows, wide, packed, pairs]
 
 def read(path: Path) -> Answer:
     try:
-        bars, readings = understood_bars(path)
+        bars, readings = read_bars_with_readings(path)
     except UsageError as error:
         return str(error)
     return bars.with_columns(pl.col("symbol").cast(pl.String)), readings
@@ -225,6 +225,6 @@ def test_what_only_a_later_slice_shows_is_said(
     lines = [f"{day},1,2,0.5,1.5,100,{0.5 * (day == DAYS[-1])},0\n" for day in DAYS]
     (tmp_path / "MSFT.csv").write_text(head + "".join(lines))
     monkeypatch.setattr(cells, "_BLOCK", 1000)
-    _, (reading,) = understood_bars(tmp_path / "MSFT.csv")
+    _, (reading,) = read_bars_with_readings(tmp_path / "MSFT.csv")
     assert [note for note in reading.notes if "dividends" in note]
     assert len(set(reading.notes)) == len(reading.notes)

@@ -17,12 +17,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS, PRICES
 from marketsweep.core.records import Dividend, Listing, Split
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files import read_actions, read_bars, read_symbols
-from marketsweep.ingest.files.bars import understood_bars
+from marketsweep.ingest.files.bars import read_bars_with_readings
 from marketsweep.ingest.files.packed import is_packed, pack
 
 EXAMPLE = Path(__file__).parent.parent.parent.parent / "examples" / "us-2016"
@@ -400,17 +400,17 @@ def test_files_of_splits_alone_as_vendors_write_them(vendor: str, tmp_path: Path
 
 
 def test_a_close_that_is_adjusted_and_other_prices_that_are_not(tmp_path: Path) -> None:
-    days = sessions_between(dt.date(2016, 1, 4), dt.date(2016, 2, 26))
+    days = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 2, 26))
     header = "symbol,date,open,high,low,close,volume\n"
     wrong = "".join(f"A,{day},100,101,99,25,1000\n" for day in days)
     right = "".join(f"B,{day},100,101,99,100.5,1000\nC,{day},10,11,9,10,1\n" for day in days)
     path = write_text(tmp_path / "bars.csv", header + wrong)
-    bars, (reading,) = understood_bars(write_text(path, header + wrong + right))
+    bars, (reading,) = read_bars_with_readings(write_text(path, header + wrong + right))
     assert bars.height == 3 * len(days)
     assert [note for note in reading.notes if "in 38 rows of A: it may be adjusted" in note]
     # Single faults of a source are stored and marked, and not worth a note.
     few = right + "".join(f"D,{day},100,101,99,25,1000\n" for day in days[:4])
-    assert understood_bars(write_text(path, header + few))[1][0].notes == []
+    assert read_bars_with_readings(write_text(path, header + few))[1][0].notes == []
 
 
 @pytest.mark.parametrize("ratio", ["0.05", "5%", "1.05", "105:100", " 5.0 %"])
@@ -430,7 +430,7 @@ def test_a_file_with_one_column_for_ratios_and_amounts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["weeks", "months", "quarters", "years"])
 def test_bars_of_longer_periods_are_refused(what: str, tmp_path: Path) -> None:
-    days = sessions_between(dt.date(2010, 1, 4), dt.date(2019, 12, 31))
+    days = sessions_in_range(dt.date(2010, 1, 4), dt.date(2019, 12, 31))
     # The last session of each period, and the newest bar on the day of the download.
     some = {
         "weeks": [a for a, b in pairwise(days) if a.isocalendar()[1] != b.isocalendar()[1]],

@@ -29,7 +29,7 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketsweep.core.calendar import sessions_between
+from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Dividend, Listing, SessionBars, Split
 from marketsweep.errors import ProviderError, ProviderRefused, ProviderUnreachable, UsageError
 from marketsweep.ingest.providers.http.client import HttpSettings
@@ -250,7 +250,7 @@ def test_retry_after_of_an_hour_is_not_waited_for(server: MassiveServer, code: i
 
 def test_a_throttled_window_that_ends(server: MassiveServer) -> None:
     """Twenty calls at once against a plan of five a window, and no limit of our own."""
-    days = sessions_between(dt.date(2024, 3, 1), dt.date(2024, 3, 28))
+    days = sessions_in_range(dt.date(2024, 3, 1), dt.date(2024, 3, 28))
     server.market.bars = {day: [bar("AAPL", 1.0)] for day in days}
     counted: list[float] = []
 
@@ -276,7 +276,7 @@ def test_a_throttled_window_that_ends(server: MassiveServer) -> None:
 
 def test_a_throttle_that_never_ends(server: MassiveServer) -> None:
     server.always("grouped", status(429, TOO_MANY))
-    days = sessions_between(dt.date(2024, 3, 1), dt.date(2024, 3, 28))
+    days = sessions_in_range(dt.date(2024, 3, 1), dt.date(2024, 3, 28))
 
     async def work(provider: MassiveProvider) -> None:
         await anext(aiter(provider.sessions(days)))
@@ -290,7 +290,7 @@ def test_a_throttle_that_never_ends(server: MassiveServer) -> None:
 
 
 def test_the_plan_s_own_limit_draws_no_429(server: MassiveServer) -> None:
-    days = sessions_between(dt.date(2024, 3, 1), dt.date(2024, 3, 20))
+    days = sessions_in_range(dt.date(2024, 3, 1), dt.date(2024, 3, 20))
     server.market.bars = {day: [bar("AAPL", 1.0)] for day in days}
 
     async def work(provider: MassiveProvider) -> int:
@@ -638,12 +638,12 @@ def test_a_page_that_overlaps_does_not_double_actions(server: MassiveServer) -> 
     cut: Body = {"ticker": "A", "execution_date": "2024-01-02", "split_from": 1, "split_to": 2}
     paid: Body = {"ticker": "A", "ex_dividend_date": "2024-01-02", "cash_amount": 1, "id": "1"}
     server.market.splits = [{**cut, "id": "1"}, {**cut, "id": "2"}, {**cut, "split_to": None}]
-    foreign = {**paid, "currency": "CAD", "id": "3"}
+    clean_line = {**paid, "currency": "CAD", "id": "3"}
     server.market.dividends = [
         paid,
         paid,
         {**paid, "id": "2"},
-        foreign,
+        clean_line,
         {**paid, "id": "4"} | {"ex_dividend_date": "soon"},
     ]
 
@@ -779,7 +779,7 @@ def test_our_own_clock_where_there_is_none(server: MassiveServer, answer: Handle
 
 
 def test_order_and_bounds_under_random_delays(server: MassiveServer) -> None:
-    days = sessions_between(dt.date(2023, 1, 3), dt.date(2023, 6, 30))
+    days = sessions_in_range(dt.date(2023, 1, 3), dt.date(2023, 6, 30))
     server.market.bars = {day: [bar("AAPL", float(n))] for n, day in enumerate(days)}
     delays = random.Random(7)
 
@@ -805,7 +805,7 @@ def test_order_and_bounds_under_random_delays(server: MassiveServer) -> None:
 
 
 def test_the_days_before_a_fault_are_delivered(server: MassiveServer) -> None:
-    days = sessions_between(dt.date(2024, 3, 1), dt.date(2024, 3, 15))
+    days = sessions_in_range(dt.date(2024, 3, 1), dt.date(2024, 3, 15))
     server.market.bars = {day: [bar("AAPL", 1.0)] for day in days}
     server.always(str(days[5]), status(403, "not this one"))
     got = []
@@ -821,7 +821,7 @@ def test_the_days_before_a_fault_are_delivered(server: MassiveServer) -> None:
 def test_cancelling_is_prompt_and_leaves_nothing(server: MassiveServer) -> None:
     server.always("grouped", hang)
     slow = HttpSettings()
-    days = sessions_between(dt.date(2024, 3, 1), dt.date(2024, 3, 28))
+    days = sessions_in_range(dt.date(2024, 3, 1), dt.date(2024, 3, 28))
 
     async def fetch() -> None:
         async with MassiveProvider(KEY, server.url, settings=slow) as provider:

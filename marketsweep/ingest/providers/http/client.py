@@ -33,7 +33,7 @@ import stamina
 from yarl import URL
 
 from marketsweep.core.records import Usage
-from marketsweep.core.safe_text import foreign
+from marketsweep.core.safe_text import clean_line
 from marketsweep.errors import CallFailed, ProviderRefused, ProviderUnreachable
 from marketsweep.ingest.providers.http.answers import (
     Answer,
@@ -331,7 +331,7 @@ class HttpClient:
 
     def _quote(self, text: str) -> str:
         # A provider may repeat the key, or send control codes of a terminal.
-        safe_text = foreign(text.replace(self._key, "***"))
+        safe_text = clean_line(text.replace(self._key, "***"))
         return f": {safe_text}" if safe_text else ""
 
     def _should_retry(self, call: _Call, error: Exception) -> bool | float:

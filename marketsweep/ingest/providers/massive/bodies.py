@@ -32,7 +32,7 @@ from marketsweep.core.records import (
     Split,
     SymbolBars,
 )
-from marketsweep.core.safe_text import foreign
+from marketsweep.core.safe_text import clean_line
 from marketsweep.ingest.providers.http.faults import Complaint, Fault
 from marketsweep.ingest.providers.listing_words import exchange_of
 from marketsweep.ingest.providers.sectors import sector_of
@@ -526,7 +526,7 @@ def _action_aside(
 
 def _shown(value: float | str | None) -> str:
     if isinstance(value, str):
-        return foreign(value)
+        return clean_line(value)
     return "?" if value is None else f"{value:g}"
 
 
