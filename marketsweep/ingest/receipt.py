@@ -119,10 +119,10 @@ def require_use(receipt: SyncReceipt) -> None:
             f"not one of {rows:,} rows could be used ({reasons}): check what the file or the "
             "provider gives; marketsweep status counts them"
         )
-    if receipt.requested_stored == 0 and not received:
+    if receipt.unknown and receipt.requested_stored == 0 and not received:
         raise CoverageError(
             f"{receipt.provider} has no bars of any requested symbol "
-            f"({join_first(receipt.unknown or ['?'], 3)}): check how it is spelled"
+            f"({join_first(receipt.unknown, 3)}): check how it is spelled"
         )
     past_empty = [day for day in receipt.empty if day != receipt.last]
     if past_empty and not received:
