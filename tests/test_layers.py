@@ -129,3 +129,28 @@ TEXTS = [
 def test_sentences_are_plain(path: Path) -> None:
     for pattern, why in UNPLAIN.items():
         assert not re.findall(pattern, path.read_text()), why
+
+
+MEANINGLESS = {"found", "given", "kept", "mine", "one", "some", "told", "what"}
+"""Names that do not say what a variable holds."""
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=str)
+def test_variables_are_named_by_what_they_hold(module: str, path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    fields = {
+        id(node.target)
+        for owner in ast.walk(tree)
+        if isinstance(owner, ast.ClassDef)
+        for node in owner.body
+        if isinstance(node, ast.AnnAssign)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            assert node.arg not in MEANINGLESS, f"{module}:{node.lineno}: {node.arg}"
+        if (
+            isinstance(node, ast.Name)
+            and isinstance(node.ctx, ast.Store)
+            and id(node) not in fields
+        ):
+            assert node.id not in MEANINGLESS, f"{module}:{node.lineno}: {node.id}"

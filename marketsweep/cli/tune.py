@@ -56,7 +56,7 @@ Say = Callable[[str], None]
 class Curve:
     """The measured rates of one setting: amount per second by value; more is better."""
 
-    what: str
+    setting: str
     """The setting that is varied: connections or threads."""
     unit: str
     rates: dict[int, float]
@@ -70,7 +70,7 @@ class Curve:
     def to_dict(self) -> dict[str, Any]:
         """Return the curve as plain data."""
         rates = {str(value): rate for value, rate in self.rates.items()}
-        return {"what": self.what, "unit": self.unit, "rates": rates, "choice": self.choice}
+        return {"what": self.setting, "unit": self.unit, "rates": rates, "choice": self.choice}
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +245,7 @@ def report(tuning: Tuning) -> str:
 def draw_curve(name: str, curve: Curve) -> str:
     """Return a curve as bars of text."""
     best = max(curve.rates.values())
-    lines = [f"{name}: {curve.unit} by {curve.what}"]
+    lines = [f"{name}: {curve.unit} by {curve.setting}"]
     for value, rate in curve.rates.items():
         mark = "  best" if value == curve.choice else ""
         bar = "#" * round(40 * rate / best)

@@ -27,17 +27,17 @@ def is_ticker(text: str) -> bool:
     return 0 < len(text) <= _MAX_TICKER_LENGTH and text.isprintable() and not set(text) & {" ", ","}
 
 
-def read_list(text: str, told: Callable[[str], object] = lambda note: None) -> list[str]:
+def read_list(text: str, report: Callable[[str], object] = lambda note: None) -> list[str]:
     """Return the symbols of `A,B,...` or of `@FILE`, each once, in order.
 
     In a file, symbols are separated by line ends, commas, semicolons or tabs; a `#` begins a
     comment. Of a table with a column `Symbol` or `Ticker`, only that column is read. Lists of
-    TradingView may have headings such as `###Longs` and exchanges such as `NYSE:`. `told` is called
-    with a sentence if tickers were respelled. Raises UsageError if a file cannot be read, and for
-    an invalid ticker.
+    TradingView may have headings such as `###Longs` and exchanges such as `NYSE:`. `report` is
+    called with a sentence if tickers were respelled. Raises UsageError if a file cannot be read,
+    and for an invalid ticker.
     """
     if not text.startswith("@"):
-        return _respell([part.strip() for part in text.split(",")], told)
+        return _respell([part.strip() for part in text.split(",")], report)
     path = Path(text[1:]).expanduser()
     try:
         text = _decode(read_small(path, _MAX_LIST_BYTES))
@@ -48,14 +48,14 @@ def read_list(text: str, told: Callable[[str], object] = lambda note: None) -> l
     column = _column_of_table(lines)
     cells = (part for line in lines for part in _split_line(line)) if column is None else column
     parts = [part.strip().strip("\"'") for part in cells]
-    return _respell([part for part in parts if part], told)
+    return _respell([part for part in parts if part], report)
 
 
-def _respell(parts: Sequence[str], told: Callable[[str], object]) -> list[str]:
-    """Return the tickers in the store's spelling; call `told` if some were respelled."""
+def _respell(parts: Sequence[str], report: Callable[[str], object]) -> list[str]:
+    """Return the tickers in the store's spelling; call `report` if some were respelled."""
     symbols, respelled = respell(parts, to_store_spelling)
     if note := note_of(respelled):
-        told(note)
+        report(note)
     return check_tickers(symbols)
 
 

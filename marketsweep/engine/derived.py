@@ -55,10 +55,10 @@ def with_derived_fields(plan: Plan, panel: Panel, run: Executor, others: Others)
     fields = dict(panel.fields)
     for derived in plan.derived:
         key = derived.node, derived.rows
-        if key not in panel.kept:
+        if key not in panel.derived_cache:
             check_time()
-            panel.kept[key] = _compute_field(derived, panel, run, others)
-        fields[derived.name] = panel.kept[key]
+            panel.derived_cache[key] = _compute_field(derived, panel, run, others)
+        fields[derived.name] = panel.derived_cache[key]
     return replace(panel, fields=fields) if plan.derived else panel
 
 

@@ -120,7 +120,9 @@ class Facts:
             conditions = [condition.node for condition in screen.where]
             plan = make_plan(conditions)
             others = (
-                isinstance(node, tree.OtherSymbol) for one in conditions for node in one.walk()
+                isinstance(node, tree.OtherSymbol)
+                for condition in conditions
+                for node in condition.walk()
             )
             if plan.loads or any(others):
                 raise _series_error(conditions)

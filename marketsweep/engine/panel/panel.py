@@ -55,7 +55,7 @@ class Panel(Struct, frozen=True, eq=False):
     """int64 [3, symbols]: first and last session for which a symbol is evaluated, and its bars."""
     still: NDArray[np.int64] | None = None
     """Bars that a symbol needs beyond those of a plan; None if all of its bars count."""
-    kept: dict[object, NDArray[np.float64]] = field(default_factory=dict)
+    derived_cache: dict[object, NDArray[np.float64]] = field(default_factory=dict)
     """Cache of the derived fields of this panel."""
 
     @property

@@ -185,7 +185,7 @@ class _Evaluation:
             self.cluster.release()  # so that tasks still running do not delay the next evaluation
             raise
         self._report()
-        return [self.answers_by_task[number].found for number in sorted(self.answers_by_task)]
+        return [self.answers_by_task[number].value for number in sorted(self.answers_by_task)]
 
     def _send(self, worker: int, task: _Task) -> None:
         fields = [

@@ -56,11 +56,11 @@ class Outline(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The result of a task: the node that it ran on, its seconds, and the values that it found."""
+    """The result of a task: the node that it ran on, its seconds, and the value that it returned."""
 
     node: str
     seconds: float
-    found: Any
+    value: Any
 
 
 class Matches(NamedTuple):
