@@ -64,7 +64,7 @@ def test_every_message_is_printed_by_one_function() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("click.echo", "print"):
                 assert path.name == "_shared.py", f"{path}:{node.lineno}"
-                assert "safe(" in ast.unparse(node)
+                assert "clean_text(" in ast.unparse(node)
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ class Outline(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The result of a task: the node that it ran on, its seconds, and the value that it returned."""
+    """The result of a task: the node that it ran on, its seconds, and the returned value."""
 
     node: str
     seconds: float
