@@ -19,11 +19,11 @@ from marketsweep.cli.demo import REFERENCE_SCAN
 
 MARKETSWEEP: Final = str(Path(sys.executable).with_name("marketsweep"))
 _LAUNCHER: Final = (sys.executable, "-I", "-S", child.__file__)
-_RUNS: Final = 7
-_OWN_S: Final = 0.150
+_RUNS: Final = 15
+_OWN_S: Final = 0.100
 """What a scan may take beyond twice the time that importing NumPy and click takes."""
 
-_HELP_LIMIT_S: Final = 0.150
+_HELP_LIMIT_S: Final = 0.120
 _SCAN_LIMIT_MB: Final = 400
 
 _LONG: Final = "bbands({n}, 2).upper > close and median(close, {m}) > 5"
@@ -31,6 +31,7 @@ _VARIANTS: Final = ("--vary", "n=10..200", "--vary", "m=10..200")
 """A sweep that takes far longer than it is left to work."""
 _WORKING_S: Final = 3.0
 _STOP_LIMIT_S: Final = 0.200
+_STOPS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def _interrupted(store: Path) -> Iterator[Row]:
             run.wait()
             return time.perf_counter() - started
 
-    ours = alternate(_RUNS, stop)[0]
+    ours = alternate(_STOPS, stop)[0]
     yield within("Ctrl-C in a long sweep, to the end of its process", ours, _STOP_LIMIT_S)
 
 
@@ -97,7 +98,7 @@ def _scan(store: Path) -> Iterator[Row]:
     yield Row(
         "`marketsweep scan`, whole process, warm",
         ours,
-        f"limit 2x `python -c 'import numpy, click'` + 150 ms: {limit}",
+        f"limit 2x `python -c 'import numpy, click'` + 100 ms: {limit}",
         ours.per(limit),
         1.0,
     )

@@ -14,11 +14,12 @@ def run() -> None:
     """Run the command line."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
-        from marketsweep.cli.main import (
-            main,  # imported here, so that an interrupt during the import is caught
-        )
+        # Imported here, so that an interrupt during the import is caught.
+        from marketsweep.cli.main import main
 
         main()
     except KeyboardInterrupt:
         sys.stderr.write("marketsweep: interrupted\n")
         sys.exit(130)
+    finally:
+        gc.freeze()  # else Python looks through all objects once more before it ends
