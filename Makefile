@@ -36,7 +36,7 @@ check: $(BUILT)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_layers.py tests/kernels/test_kernels.py tests/kernels/test_cuda_source.py
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/kernels/test_same_bits.py tests/kernels/test_cuda_source.py
 
 bench: $(BUILT)
 	$(BIN)/python -m benchmarks

@@ -19,11 +19,11 @@ from marketsweep.core.records import Window
 from marketsweep.engine.panel.adjustments import Adjust, History, Survey
 from marketsweep.engine.panel.facts import Reference
 from marketsweep.engine.panel.panel import build_panel
+from marketsweep.ingest.call_routes import Request
 from marketsweep.ingest.plan import check_days, make_sync_plan
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.providers.tariff import Tariff
 from marketsweep.ingest.receipt import SyncReceipt, require_answers
-from marketsweep.ingest.routes import Request
 from marketsweep.ingest.sync import sync
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store

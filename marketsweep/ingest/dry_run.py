@@ -15,7 +15,7 @@ from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import ActionAside, SessionBars
 from marketsweep.ingest.files import Reading
 from marketsweep.ingest.providers.files import FilesProvider
-from marketsweep.store.axis import Axis
+from marketsweep.store.ticker_axis import Axis
 from marketsweep.store.validation import judge, judge_dividends, judge_splits
 
 _SHOWN_ROWS: Final = 5

@@ -16,10 +16,10 @@ from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.funnel import Clause
 from marketsweep.core.records import Window
 from marketsweep.errors import UsageError
+from marketsweep.ingest.call_routes import DEFAULT_MARKET_SIZE, Prescreen, Request
 from marketsweep.ingest.plan import SyncPlan, check_days, make_sync_plan, require_any_passes
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.providers.tariff import Tariff, in_blocks
-from marketsweep.ingest.routes import DEFAULT_MARKET_SIZE, Prescreen, Request
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 

@@ -13,8 +13,14 @@ from marketsweep.core.calendar import NEW_YORK, sessions_in_range
 from marketsweep.core.funnel import Screened
 from marketsweep.core.records import Window
 from marketsweep.errors import UsageError
+from marketsweep.ingest.call_routes import (
+    DEFAULT_MARKET_SIZE,
+    Prices,
+    Request,
+    Stored,
+    choose_route,
+)
 from marketsweep.ingest.providers.tariff import Tariff
-from marketsweep.ingest.routes import DEFAULT_MARKET_SIZE, Prices, Request, Stored, choose_route
 from marketsweep.store.session_notes import ACTIONS, LISTED, SessionNotes
 from marketsweep.store.snapshot import Snapshot
 

@@ -13,11 +13,11 @@ from typing import Any, Final, TypeVar
 from marketsweep.core.calendar import NEW_YORK
 from marketsweep.core.records import ActionAside, Dividend, Listing, Split, Unavailable
 from marketsweep.errors import CallFailed, ProviderError, ProviderRefused
+from marketsweep.ingest.call_routes import Request
 from marketsweep.ingest.misses import FailureLog
 from marketsweep.ingest.plan import SyncPlan
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.receipt import SyncReceipt
-from marketsweep.ingest.routes import Request
 from marketsweep.store.missing_actions import (
     KINDS,
     NOTE,

@@ -39,6 +39,7 @@ from marketsweep.core.records import SessionBars, Span, SymbolBars, Unavailable,
 from marketsweep.core.safe_text import join_first
 from marketsweep.core.spellings import note_of
 from marketsweep.errors import ProviderError, UsageError
+from marketsweep.ingest.call_routes import Prescreen, Prices, Request
 from marketsweep.ingest.misses import FailureLog
 from marketsweep.ingest.per_symbol import (
     group_by_session,
@@ -51,13 +52,12 @@ from marketsweep.ingest.plan import SyncPlan, check_days, make_sync_plan, requir
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.ingest.reference_sync import ReferenceSync
-from marketsweep.ingest.routes import Prescreen, Prices, Request
-from marketsweep.ingest.unasked import REASON, UnrequestedBars
+from marketsweep.ingest.unrequested import REASON, UnrequestedBars
 from marketsweep.store.batches import Batches
 from marketsweep.store.catalog.rows import Revision
+from marketsweep.store.companies.frozen_sessions import would_freeze
 from marketsweep.store.companies.rulings import Ruling, Verdict
-from marketsweep.store.companies.stillness import would_freeze
-from marketsweep.store.companies.tenures import Doubt, Tenure
+from marketsweep.store.companies.ticker_changes import Doubt, Tenure
 from marketsweep.store.known_sessions import SymbolRequest
 from marketsweep.store.session_notes import LISTED_ON, SessionNotes
 from marketsweep.store.snapshot import Snapshot

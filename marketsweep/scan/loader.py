@@ -31,7 +31,7 @@ from marketsweep.universe.market_day import MarketDay, Universe
 from marketsweep.universe.screen import Screen
 
 if TYPE_CHECKING:
-    from marketsweep.quality.suspects import Suspects
+    from marketsweep.quality.suspicious_matches import Suspects
     from marketsweep.universe.daily_counts import Counts
 
 _MAX_DAYS: Final = 4
@@ -228,7 +228,7 @@ class Loader:
         return self._get_suspects(last, inspected_bars).marks_of_hits(symbols, indices, bars)
 
     def _get_suspects(self, as_of: dt.date, bars: int) -> Suspects:
-        from marketsweep.quality.suspects import (  # not needed by scans without a match
+        from marketsweep.quality.suspicious_matches import (  # not needed by scans without a match
             Suspects,
             bars_to_judge,
         )

@@ -29,7 +29,7 @@ from marketsweep.store.catalog.rows import Revision, SessionRow, SetAside, segme
 from marketsweep.store.catalog.sqlite import FILE
 from marketsweep.store.companies.companies import Companies
 from marketsweep.store.companies.rulings import Kind, Ruling, effective
-from marketsweep.store.companies.tenures import Doubt, Tenure
+from marketsweep.store.companies.ticker_changes import Doubt, Tenure
 from marketsweep.store.segments.files import FOLDER, Segment
 
 if TYPE_CHECKING:

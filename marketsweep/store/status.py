@@ -11,7 +11,7 @@ from marketsweep.core.calendar import last_closed_session, sessions_distance, se
 from marketsweep.core.completeness import is_thin
 from marketsweep.core.records import ActionAside
 from marketsweep.store.companies.rulings import Ruling
-from marketsweep.store.companies.tenures import Doubt
+from marketsweep.store.companies.ticker_changes import Doubt
 from marketsweep.store.missing_actions import MissingActions, of_notes, to_dict
 from marketsweep.store.session_notes import NOT_LISTED, PutAside, SessionNotes
 from marketsweep.store.snapshot import Counts, Snapshot

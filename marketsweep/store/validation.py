@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from marketsweep.core.records import SessionBars
-    from marketsweep.store.axis import Axis
+    from marketsweep.store.ticker_axis import Axis
 
 REASONS: Final = (
     *("", "future day", "closed day", "no ticker", "incomplete", "duplicate", "contradicted"),

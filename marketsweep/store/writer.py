@@ -28,7 +28,6 @@ import numpy as np
 from marketsweep.core.calendar import NEW_YORK
 from marketsweep.core.fields import CLOSE, FIELDS
 from marketsweep.core.whole_files import Disk, disk_errors
-from marketsweep.store.axis import Axis
 from marketsweep.store.catalog.catalog import Catalog
 from marketsweep.store.catalog.rows import (
     Change,
@@ -48,6 +47,7 @@ from marketsweep.store.segments.files import (
     write_segment,
 )
 from marketsweep.store.segments.labels import Label
+from marketsweep.store.ticker_axis import Axis
 from marketsweep.store.validation import (
     ECHO,
     Intake,

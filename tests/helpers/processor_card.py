@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.engine.executors.gpu.field_cache import FieldCache
-from marketsweep.engine.executors.gpu.run import Memory
+from marketsweep.engine.executors.gpu.launch import Memory
 from marketsweep.kernels.cpu import TILE
 from marketsweep.kernels.gpu import source as cuda
 

@@ -20,13 +20,13 @@ from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import Span
 from marketsweep.core.tickers import read_list
 from marketsweep.errors import ProviderRefused, StoreError, UsageError
+from marketsweep.ingest.call_routes import Request, Stored, choose_route
 from marketsweep.ingest.estimate import forecast
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.providers.http.client import HttpSettings
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.providers.tariff import Route, Tariff
 from marketsweep.ingest.receipt import SyncReceipt, require_use
-from marketsweep.ingest.routes import Request, Stored, choose_route
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sync import sync
 from marketsweep.store.known_sessions import StoredSessions, merge_spans

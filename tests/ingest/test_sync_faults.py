@@ -17,7 +17,7 @@ from marketsweep.ingest.providers.http.client import HttpSettings
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.receipt import SyncReceipt, require_use
 from marketsweep.ingest.sync import sync
-from marketsweep.store.companies.stillness import Stillness, frozen
+from marketsweep.store.companies.frozen_sessions import Stillness, frozen
 from marketsweep.store.session_notes import SessionNotes
 from marketsweep.store.status import read_status
 from marketsweep.store.store import Store

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from marketsweep.cli.demo import REFERENCE_SCAN
-from marketsweep.engine.executors.gpu.launches import launches_of
+from marketsweep.engine.executors.gpu.launch_plan import launches_of
 from marketsweep.engine.plan import make_plan
 from marketsweep.kernels import cpu
 from marketsweep.kernels.gpu import source as cuda

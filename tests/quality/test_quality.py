@@ -30,7 +30,7 @@ from marketsweep.quality.inspection import Quality, find_flags, read_quality
 from marketsweep.quality.rules import RULES, Flag, RuleInput
 from marketsweep.scan.results import Coverage, Excluded
 from marketsweep.store.companies.companies import Companies, Series
-from marketsweep.store.companies.judging import judge_splits
+from marketsweep.store.companies.judge_actions import judge_splits
 from marketsweep.store.companies.rulings import effective
 from marketsweep.store.store import Store
 from marketsweep.store.validation import doubts

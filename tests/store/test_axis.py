@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketsweep.kernels.places import Places, places_near
-from marketsweep.store.axis import Axis
+from marketsweep.store.ticker_axis import Axis
 
 NAMES = [f"T{n}" for n in range(40)]
 """As objects: a provider's sessions share them."""

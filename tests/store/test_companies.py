@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import marketsweep as ms
 from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Listing, LowVolume, SessionBars
-from marketsweep.store.companies.tenures import Rule
+from marketsweep.store.companies.ticker_changes import Rule
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 

@@ -22,8 +22,8 @@ from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.ingest.sync import sync
-from marketsweep.store.companies.instruments import identify_listings
-from marketsweep.store.companies.moves import Move, moves_of
+from marketsweep.store.companies.earlier_tickers import Move, moves_of
+from marketsweep.store.companies.joined_listings import identify_listings
 from marketsweep.store.store import Store
 from tests.helpers.markets import EXAMPLE, example_bars
 

@@ -13,7 +13,7 @@ import pytest
 import marketsweep as ms
 from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Listing, SessionBars, Split
-from marketsweep.store.companies.tenures import Rule
+from marketsweep.store.companies.ticker_changes import Rule
 from marketsweep.store.store import Store
 
 DAYS = sessions_in_range(dt.date(2024, 1, 2), dt.date(2024, 12, 31))

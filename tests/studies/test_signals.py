@@ -33,7 +33,7 @@ from marketsweep.ingest.per_symbol import spans_fetched
 from marketsweep.language.parser import parse_expression
 from marketsweep.quality.inspection import read_quality
 from marketsweep.quality.rules import RULES
-from marketsweep.quality.suspects import DOUBTFUL_TICKER
+from marketsweep.quality.suspicious_matches import DOUBTFUL_TICKER
 from marketsweep.scan.query import DEFAULT_SORT
 from marketsweep.store.store import Store
 from marketsweep.studies import sessions as past_sessions

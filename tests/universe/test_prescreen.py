@@ -14,10 +14,10 @@ import pytest
 
 from marketsweep.cli.reports.text import forecast_report, sync_report
 from marketsweep.errors import ConditionError, UsageError
+from marketsweep.ingest.call_routes import Prescreen
 from marketsweep.ingest.estimate import Forecast, forecast
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.receipt import SyncReceipt
-from marketsweep.ingest.routes import Prescreen
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sync import sync
 from marketsweep.language.builder import Expression, builder

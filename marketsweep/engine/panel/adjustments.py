@@ -26,7 +26,7 @@ from marketsweep.core.records import Dividend, ListingPeriod, Split
 from marketsweep.engine.time_limit import check_time
 from marketsweep.errors import UsageError
 from marketsweep.kernels import cpu
-from marketsweep.store.companies.moves import moves_of
+from marketsweep.store.companies.earlier_tickers import moves_of
 from marketsweep.store.snapshot import Snapshot
 
 Adjust = Literal["splits", "total", "none"]

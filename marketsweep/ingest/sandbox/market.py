@@ -15,7 +15,7 @@ from marketsweep.core.records import Listing, Split
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files import NO_ACTIONS, read_actions, read_bars, read_symbols
 from marketsweep.ingest.sandbox.settings import Settings
-from marketsweep.store.companies.instruments import identify_listings
+from marketsweep.store.companies.joined_listings import identify_listings
 
 # The protocol's name of each field, in the order of its rows.
 _PROTOCOL_NAMES: Final = {"volume": "v", "open": "o", "close": "c", "high": "h", "low": "l"}

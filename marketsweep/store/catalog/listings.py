@@ -13,8 +13,8 @@ import numpy as np
 from marketsweep.core.records import Listing, ListingPeriod
 from marketsweep.store.catalog.resolved import Resolved
 from marketsweep.store.catalog.rows import values_of
-from marketsweep.store.companies.instruments import identify_listings, key_of
-from marketsweep.store.companies.tenures import Tenure
+from marketsweep.store.companies.joined_listings import identify_listings, key_of
+from marketsweep.store.companies.ticker_changes import Tenure
 
 _LISTINGS: Final = "listings"
 _LIVES: Final = "lives"

@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from marketsweep.store.catalog.packs import Packs
+from marketsweep.store.companies.frozen_sessions import Stillness
 from marketsweep.store.companies.rulings import Kind, Ruling
-from marketsweep.store.companies.stillness import Stillness
-from marketsweep.store.companies.tenures import Doubt, Tenure
+from marketsweep.store.companies.ticker_changes import Doubt, Tenure
 
 _TENURES: Final = "tenures"
 _DOUBTS: Final = "doubts"

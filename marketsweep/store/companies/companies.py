@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.core.fields import CLOSE, OPEN, VOLUME
-from marketsweep.store.companies.tenures import Tenure
+from marketsweep.store.companies.ticker_changes import Tenure
 
 POSSIBLE_PRICES: Final = (1e-6, 1e7)
 """Lowest and highest possible price of a share, in dollars."""

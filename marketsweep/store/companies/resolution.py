@@ -26,13 +26,13 @@ from marketsweep.store.catalog.packs import crc32
 from marketsweep.store.catalog.rows import segments_of
 from marketsweep.store.companies.bar_days import NEAR
 from marketsweep.store.companies.companies import Companies, Series
-from marketsweep.store.companies.instruments import joined_by_bars
-from marketsweep.store.companies.judging import judge_dividends, judge_splits
+from marketsweep.store.companies.frozen_sessions import frozen, update_counts
+from marketsweep.store.companies.joined_listings import joined_by_bars
+from marketsweep.store.companies.judge_actions import judge_dividends, judge_splits
 from marketsweep.store.companies.presence import days_of, read_runs
 from marketsweep.store.companies.rulings import Kind, Ruling, Verdict, effective
-from marketsweep.store.companies.stillness import frozen, update_counts
 from marketsweep.store.companies.tenure_checks import find_doubts
-from marketsweep.store.companies.tenures import add_unknown_owners, tenures_of
+from marketsweep.store.companies.ticker_changes import add_unknown_owners, tenures_of
 from marketsweep.store.segments.files import FOLDER
 
 if TYPE_CHECKING:

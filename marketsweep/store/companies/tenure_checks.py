@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Final
 
 from marketsweep.store.companies.bar_days import NEAR, BarDays
-from marketsweep.store.companies.tenures import Doubt, ReadClose, Rule, Tenure
+from marketsweep.store.companies.ticker_changes import Doubt, ReadClose, Rule, Tenure
 
 _MAX_PRICE_JUMP: Final = log(1.6)
 """A price that moves by more than this at a rename, in logs, is doubtful."""

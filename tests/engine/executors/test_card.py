@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 import marketsweep as ms
 from marketsweep.cli.demo import REFERENCE_SCAN
 from marketsweep.engine.executors import serial
-from marketsweep.engine.executors.gpu import launches
-from marketsweep.engine.executors.gpu import run as device_run
+from marketsweep.engine.executors.gpu import launch as device_run
+from marketsweep.engine.executors.gpu import launch_plan
 from marketsweep.engine.executors.gpu.field_cache import FieldCache
-from marketsweep.engine.executors.gpu.launches import launches_of
+from marketsweep.engine.executors.gpu.launch_plan import launches_of
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Derivation, Plan, make_plan
 from marketsweep.kernels.gpu import source as cuda
@@ -181,7 +181,7 @@ def test_jobs_of_one_level_read_nothing_of_each_other() -> None:
 def test_more_jobs_than_a_grid_takes_are_more_launches(
     processor_card: ProcessorCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (launches, device_run):
+    for module in (launch_plan, device_run):
         monkeypatch.setattr(module, "MOST_JOBS", 3)
     card, plan = ProcessorCard(processor_card.folder), planned([*calls(), *ARITHMETIC], 2)
     launches_of.cache_clear()

@@ -20,7 +20,7 @@ import marketsweep as ms
 from marketsweep.cli.demo import REFERENCE_SCAN
 from marketsweep.engine.executors import auto, serial
 from marketsweep.engine.executors.gpu import executor as gpu
-from marketsweep.engine.executors.gpu.run import Memory
+from marketsweep.engine.executors.gpu.launch import Memory
 from marketsweep.errors import ExecutorError, UsageError
 from marketsweep.language.presets import SavedConditions, presets
 from marketsweep.scan.scan import Scan, run_together

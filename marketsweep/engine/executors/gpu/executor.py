@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.engine.executors.gpu import run as device_run
+from marketsweep.engine.executors.gpu import launch as device_run
 from marketsweep.engine.executors.gpu.field_cache import FieldCache
-from marketsweep.engine.executors.gpu.run import Card, Memory
+from marketsweep.engine.executors.gpu.launch import Card, Memory
 from marketsweep.engine.lowering import SearchResult, Tallies
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan

@@ -9,7 +9,7 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.engine.executors.gpu.run import Memory
+from marketsweep.engine.executors.gpu.launch import Memory
 
 
 class FieldCache:

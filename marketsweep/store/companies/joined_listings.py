@@ -29,7 +29,7 @@ from typing import Final
 from marketsweep.core.records import Listing
 from marketsweep.store.companies.bar_days import BarDays
 from marketsweep.store.companies.returning import comes_back
-from marketsweep.store.companies.tenures import (
+from marketsweep.store.companies.ticker_changes import (
     Change,
     Doubt,
     ReadClose,

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.engine.executors.gpu.launches import MOST_JOBS, launches_of
+from marketsweep.engine.executors.gpu.launch_plan import MOST_JOBS, launches_of
 from marketsweep.engine.lowering import (
     SearchResult,
     Tallies,
