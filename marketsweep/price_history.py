@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from marketsweep.core.calendar import last_closed_session
+from marketsweep.core.calendar import last_closed_session, sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import Window
 from marketsweep.engine.panel.adjustments import Adjust, History, Survey
@@ -84,6 +84,8 @@ def fetch(
     """
     now = dt.datetime.now(dt.UTC)
     check_days(since, until, now)
+    if since and until and not sessions_in_range(since, until):
+        return None
     with store.snapshot() as snapshot:
         window = Window(None, last_closed_session(now))
         request = Request(since, until, tuple(symbols), content=True)

@@ -187,7 +187,7 @@ def _count(nodes: list[Node], block: _Block, scan: Scan, distribution: Distribut
             ]
         )
     # The derived fields of these variants are of no use to other variants.
-    panel = replace(block.panel(plan, nodes), kept={})
+    panel = replace(block.panel(plan, nodes), derived_cache={})
     pass_executor = derived_executor(scan.executor, scan.threads)
     panel = with_derived_fields(plan, panel, pass_executor, block.others)
     return tallier(scan.executor, scan.threads, distribution)(plan, panel, block.first)

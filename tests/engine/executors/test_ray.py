@@ -726,7 +726,7 @@ def test_options_of_ray_are_for_ray(data: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{"workers": 0}, {"threads": 1.5}, {"block": -1}])
 def test_invalid_numbers(settings: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="is not a whole number from 1 on"):
+    with pytest.raises(UsageError, match="is not a whole number from 1 to"):
         Ray(**settings)
 
 
