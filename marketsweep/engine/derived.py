@@ -114,7 +114,9 @@ def _merge_bars(panel: Panel, period_of: NDArray[np.int64], names: list[str]) ->
             session, panel.fields[name], field_number, period_of, fields[name], counts
         )
     bars = counts[: len(panel.symbols)]
-    return replace(panel, rows=rows, fields=fields, bars=bars, dates=[], still=None, derived_cache={})
+    return replace(
+        panel, rows=rows, fields=fields, bars=bars, dates=[], still=None, derived_cache={}
+    )
 
 
 @lru_cache(maxsize=8)
