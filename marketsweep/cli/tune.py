@@ -212,10 +212,11 @@ def own_or_example_market(folder: Path, say: Say) -> Iterator[Market]:
         own = open_market(folder)
     except UsageError:
         own = None
-    if own is not None and _has_sessions(own):
+    if own is not None:
         with own:
-            yield own
-        return
+            if _has_sessions(own):
+                yield own
+                return
     say(f"scan: no session is stored in {folder}, so that of the example market is measured")
     files = [example_market() / f"{name}.parquet" for name in ("bars", "actions", "symbols")]
     with tempfile.TemporaryDirectory(prefix="marketsweep-") as data:

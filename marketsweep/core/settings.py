@@ -110,13 +110,16 @@ def write_config(folder: Path, settings: Mapping[Key, int]) -> Path:
     document = tomlkit.parse(_read_text(file) or "")
     for (table, name), value in settings.items():
         document.setdefault(table, tomlkit.table())[name] = value
-    disk, temporary = Disk(), file.with_name(f"{file.name}.tmp")
+    disk, temporary = Disk(), file.with_name(f"{file.name}.{os.getpid()}.tmp")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb", buffering=0) as new:
-            disk.write(new, memoryview(tomlkit.dumps(document).encode()))
-            disk.sync(new)
-        disk.rename(temporary, file)
+        try:
+            with temporary.open("wb", buffering=0) as new:
+                disk.write(new, memoryview(tomlkit.dumps(document).encode()))
+                disk.sync(new)
+            disk.rename(temporary, file)
+        finally:
+            temporary.unlink(missing_ok=True)
         disk.sync_folder(file.parent)
     return file
 

@@ -80,7 +80,8 @@ class SavedConditions(Struct, frozen=True):
 
     def _own_names(self) -> list[str]:
         names = (Path(file).stem for file, *_ in self.stamp if file.endswith(_SUFFIX))
-        return [name for name in names if _NAME.fullmatch(name)]
+        known = set(presets())  # a file beside them with the name of one is never read
+        return [name for name in names if _NAME.fullmatch(name) and name not in known]
 
     def _read_error(self, name: str) -> str | None:
         try:
@@ -131,7 +132,7 @@ def save(data: Path, name: str, condition: str, doc: str = "") -> SavedCondition
     temporary = folder / f"{name}.tmp"
     try:
         folder.mkdir(exist_ok=True)
-        temporary.write_text(f"{comment}{condition.strip()}\n")
+        temporary.write_text(f"{comment}{condition.strip()}\n", encoding="utf-8")
         temporary.replace(folder / f"{name}{_SUFFIX}")
     except OSError as error:
         raise StoreError(f"{folder} cannot be written to ({error.strerror})") from error

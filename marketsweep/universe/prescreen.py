@@ -32,7 +32,7 @@ from marketsweep.store.snapshot import Snapshot
 from marketsweep.universe.liquidity import liquidity
 from marketsweep.universe.screen import Screen
 
-RECENT: Final = 20
+_PRICED_SESSIONS: Final = 20
 """The last close is searched in this many sessions."""
 
 _SHOWN: Final = 3
@@ -66,7 +66,7 @@ class Facts:
         ]
 
     def _closes(self) -> dict[str, float]:
-        closes = liquidity(self.history, RECENT).close
+        closes = liquidity(self.history, _PRICED_SESSIONS).close
         close_by_symbol = zip(self.history.snapshot.symbols, closes.tolist(), strict=True)
         return {symbol: close for symbol, close in close_by_symbol if close > 0.0}
 
@@ -131,7 +131,7 @@ class Facts:
             for condition, truth in zip(screen.where, truths, strict=True):
                 yield condition.text, truth[0]
         if screen.min_price is not None:
-            close = liquidity(self.history, RECENT).close
+            close = liquidity(self.history, _PRICED_SESSIONS).close
             yield screen.price_floor, self._at_least(symbols, close, screen.min_price)
         if screen.min_dollar_volume is not None:
             volumes = liquidity(self.history, screen.sessions)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,7 @@ import pytest
 import marketsweep as ms
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language.parser import MAX_LENGTH, parse
-from marketsweep.language.presets import SavedConditions, presets, remove, save
+from marketsweep.language.presets import FOLDER, SavedConditions, presets, remove, save
 from tests.helpers.command import run
 from tests.helpers.markets import example_bars, store_of
 
@@ -182,3 +185,22 @@ def test_a_folder_of_conditions_that_leads_to_itself_is_named(tmp_path: Path) ->
     (tmp_path / "conditions").symlink_to("conditions")
     with pytest.raises(UsageError, match="conditions cannot be read"):
         SavedConditions.of(tmp_path)
+
+
+def test_a_file_with_the_name_of_a_preset_changes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / FOLDER
+    folder.mkdir()
+    (folder / "uptrend.scan").write_text("close > 1\n")
+    saved = SavedConditions.of(tmp_path)
+    assert saved.names() == presets()
+    assert not saved.one("uptrend").own
+
+
+def test_a_condition_is_saved_as_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from marketsweep.language.presets import save; "
+        "save(Path(sys.argv[1]), 'mine', 'close > 1', 'f\\xfcr sp\\xe4ter')"
+    )
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, env=environment)
+    assert SavedConditions.of(tmp_path).one("mine").doc == "für später"

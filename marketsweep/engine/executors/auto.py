@@ -12,7 +12,7 @@ its job and every later one.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from time import perf_counter
 from typing import Any, Final
 
@@ -32,10 +32,10 @@ WORTH: Final = 1.0
 
 _GPU_TRIALS: Final = 2
 
-Measured = defaultdict[tuple[str, str, int], list[float]]
-"""Seconds per unit of work of all jobs so far, by executor, kind of job, and size."""
+Measured = defaultdict[tuple[str, str, int], deque[float]]
+"""Seconds per unit of work of the last jobs, by executor, kind of job, and size."""
 
-measured: Measured = defaultdict(list)
+measured: Measured = defaultdict(lambda: deque(maxlen=100))
 failed: set[str] = set()
 """Error messages of the GPU; once there is one, the GPU is not used any more."""
 

@@ -201,7 +201,8 @@ def _connection(options: Ray) -> Cluster:
     elif options.address is not None and options.address != _cluster.address:
         raise UsageError(
             f"this process is connected to {_cluster.address or 'a Ray cluster of its own'}: one "
-            f"at {options.address} takes another process, or marketsweep.executors.ray.close()"
+            f"at {options.address} takes another process, or close() of "
+            "marketsweep.engine.executors.ray.executor"
         )
     return _cluster
 
