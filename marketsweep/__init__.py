@@ -31,6 +31,7 @@ from marketsweep.errors import (
     TimedOut,
     UsageError,
 )
+from marketsweep.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from marketsweep.engine.executors.options import Ray
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from marketsweep.price_history import Histories
     from marketsweep.scan.incremental.run import Incremental
     from marketsweep.scan.results import Coverage, Hits, Match
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ConditionError",

@@ -13,11 +13,11 @@ from typing import Any, Final, cast
 
 import click
 
-from marketsweep import __version__
 from marketsweep.cli.commands._shared import echo
 from marketsweep.core.safe_text import clean_text
 from marketsweep.core.suggest import names_near
 from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
+from marketsweep.version import __version__
 
 _INTERRUPTED = 130
 _MAX_HELP = 200

@@ -29,7 +29,6 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from marketsweep import __version__
 from marketsweep.core.tickers import check_tickers
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors.registry import Executor
@@ -43,6 +42,7 @@ from marketsweep.scan.incremental.cache import NOT_CACHED, CachedResults, Result
 from marketsweep.scan.incremental.fingerprints import StoredBars, adjustment_hashes
 from marketsweep.scan.market_view import MarketView
 from marketsweep.scan.results import Reuse
+from marketsweep.version import __version__
 
 MAX_AGE: Final = 3600.0
 SAMPLE: Final = 500

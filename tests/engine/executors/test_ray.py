@@ -662,7 +662,7 @@ def test_a_process_has_one_cluster(nodes: Nodes) -> None:
     ("change", "says"),
     [
         (
-            "import marketsweep; marketsweep.__version__ = '0.0.9'",
+            "import marketsweep.version; marketsweep.version.__version__ = '0.0.9'",
             r"has marketsweep 0\.0\.9, and here",
         ),
         ("import sys; sys.modules['marketsweep'] = None", "has no marketsweep: install version"),

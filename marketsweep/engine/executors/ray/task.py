@@ -13,7 +13,6 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from marketsweep import __version__
 from marketsweep.engine.executors import threads
 from marketsweep.engine.lowering import join_found
 from marketsweep.engine.panel.facts import Reference
@@ -21,6 +20,7 @@ from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
 from marketsweep.kernels.cpu import KERNELS, TILE
 from marketsweep.language.tree import Node
+from marketsweep.version import __version__
 
 Kind = Literal["run", "matches", "search", "tally"]
 """Function of an executor that is requested; `matches` returns the matches of a run."""
