@@ -178,7 +178,7 @@ class Market:
         """
         executor, threads = self._executor(executor, threads)
         if by and top is None:
-            raise UsageError(f"by {by}, top how many of each? Give top as well")
+            raise UsageError(f"by {by} needs top: give the number of matches per group")
         scan = Scan(
             condition=node_of(condition),
             where=None if where is None else node_of(where),
@@ -201,7 +201,7 @@ class Market:
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )
         if not 0 <= min_coverage <= 1:
-            raise UsageError(f"min_coverage {min_coverage} is not a part between 0 and 1")
+            raise UsageError(f"min_coverage {min_coverage} is not a number from 0 to 1")
         with time_limit(timeout), self.view() as view:
             hits = run(scan, view)
         if min_coverage > 0:
@@ -491,8 +491,8 @@ def _massive_from_environment(config: Config) -> Provider:
     key = os.environ.get("MASSIVE_API_KEY")
     if not key:
         raise UsageError(
-            "bars are missing, and there is nobody to ask for them: export MASSIVE_API_KEY=..., "
-            "or open the market with a provider"
+            "bars are missing, and no provider is set: export MASSIVE_API_KEY=..., or open the "
+            "market with a provider"
         )
     concurrency = config.concurrency or CONCURRENCY
     return MassiveProvider(
@@ -546,7 +546,7 @@ def _check_count(
     if count is None:
         return None
     if not isinstance(count, int) or count < least:
-        raise UsageError(f"{name} {count!r} is not a whole number from {least} on")
+        raise UsageError(f"{name} {count!r} is not a whole number of at least {least}")
     if most is not None and count > most:
         raise UsageError(f"{name} {count:,} is above the limit of {most:,}")
     return count

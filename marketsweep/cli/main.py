@@ -23,7 +23,7 @@ _INTERRUPTED = 130
 _MAX_HELP = 200
 _MAX_WIDTH = 110
 """The largest width of help on a wide terminal, in characters."""
-_REPAIR_HINT = ": run marketsweep repair, which keeps what is good"
+_REPAIR_HINT = ": run marketsweep repair, which keeps the good data"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 COMMANDS: Final = {
@@ -94,7 +94,7 @@ class _Group(click.Group):
             echo(f"marketsweep: {error}{_REPAIR_HINT if needs_hint else ''}", err=True)
             ctx.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
-            echo("marketsweep: interrupted; what was committed stays", err=True)
+            echo("marketsweep: interrupted; committed data is kept", err=True)
             ctx.exit(_INTERRUPTED)
         except BrokenPipeError:
             # The reader of stdout has closed it, as `head` does: nobody reads a message.

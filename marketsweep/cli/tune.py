@@ -112,14 +112,17 @@ def tune(
         notes.append("fetch: not measured, since files need no connections")
     elif calls_per_minute is not None:
         notes.append(
-            f"fetch: not measured, since the limit of {calls_per_minute:,} calls a minute decides: "
-            f"{calls_per_minute / 60:.2g} sessions a second over however many connections"
+            f"fetch: not measured, since the limit of {calls_per_minute:,} calls a minute "
+            f"decides: {calls_per_minute / 60:.2g} sessions a second with any number of "
+            "connections"
         )
     else:
         fetch = asyncio.run(measure_fetch(provider, say))
         last = max(fetch.rates)
         if last < max(CONNECTIONS):
-            notes.append(f"fetch: over more than {last} connections calls failed, and came again")
+            notes.append(
+                f"fetch: with more than {last} connections, calls failed and were repeated"
+            )
     with own_or_example_market(folder, say) as market:
         scan = measure_scan(market, say)
     return Tuning(fetch, scan, notes)
@@ -128,7 +131,7 @@ def tune(
 async def measure_fetch(provider: Callable[[int], MassiveProvider], say: Say) -> Curve:
     """Return sessions per second by the number of connections; stop once calls fail."""
     calls = _BATCHES * sum(map(_calls_per_batch, CONNECTIONS)) + len(CONNECTIONS)
-    say(f"fetch: {calls:,} calls at most, of which nothing is stored")
+    say(f"fetch: {calls:,} calls at most; fetched data is not stored")
     rates: dict[int, float] = {}
     for connections in CONNECTIONS:
         say(f"fetch: {connections} connections")
@@ -217,7 +220,7 @@ def own_or_example_market(folder: Path, say: Say) -> Iterator[Market]:
             if _has_sessions(own):
                 yield own
                 return
-    say(f"scan: no session is stored in {folder}, so that of the example market is measured")
+    say(f"scan: no session is stored in {folder}, so the example market is measured")
     files = [example_market() / f"{name}.parquet" for name in ("bars", "actions", "symbols")]
     with tempfile.TemporaryDirectory(prefix="marketsweep-") as data:
         with Store.create(Path(data)) as store:

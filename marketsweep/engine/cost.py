@@ -43,7 +43,7 @@ def check_cost(plan: Plan, panel: Panel) -> None:
     if seconds > MAX_S and time_left() == math.inf:
         longest = max(plan.operations, key=lambda operation: operation.lookback)
         raise UsageError(
-            f"this would take some {seconds / 60:,.0f} minutes of a processor, by estimate, and "
-            f"{MAX_S / 60:,.0f} are allowed: shorten its windows (one of {longest.kernel} reaches "
-            f"over {longest.lookback + 1:,} bars), or scan from Python with a timeout"
+            f"this would take about {seconds / 60:,.0f} minutes of processor time; the limit is "
+            f"{MAX_S / 60:,.0f}: shorten its windows (one of {longest.kernel} reaches over "
+            f"{longest.lookback + 1:,} bars), or scan from Python with a timeout"
         )

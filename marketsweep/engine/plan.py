@@ -184,8 +184,8 @@ def _plan_derived(node: tree.Derived, rows: int) -> Derivation:
     match node:
         case tree.Resampled(running=True) if rows > 1:
             raise ConditionError(
-                f"{node} is known of the newest bar alone, since the running period changes with "
-                "every bar: take no offset of it, and no earlier bars"
+                f"{node} has a value only at the newest bar, since the running period changes "
+                "with every bar: remove the offset or the window"
             )
         case tree.Resampled(of=of):
             # In the worst case every bar lies in another period; the newest period is incomplete.

@@ -40,4 +40,4 @@ def time_left() -> float:
 def check_time() -> None:
     """Raise TimedOut if the time limit is over."""
     if monotonic() > _ends.get():
-        raise TimedOut("the time limit (timeout) was reached: nothing was found out")
+        raise TimedOut("the time limit (timeout) was reached before there was a result")

@@ -48,14 +48,14 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.again and self.since is None:
-            raise UsageError("--again needs --since: from which session on to fetch again")
+            raise UsageError("--again needs --since: the first session to fetch again")
         if self.screen and (self.symbols is not None or not self.by_symbol):
             raise UsageError(
-                "a pre-screen chooses among the whole market's symbols, fetched one by one: give "
-                "--universe or --where with --by-symbol, and without --only"
+                "a pre-screen selects from the symbols of the whole market, fetched one by one: "
+                "use --universe or --where with --by-symbol, and without --only"
             )
         if self.details and self.symbols is None:
-            raise UsageError("details take a call a symbol: name the symbols with --only")
+            raise UsageError("details need one call per symbol: name the symbols with --only")
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,9 +162,9 @@ def require_any_passes(plan: SyncPlan, request: Request) -> None:
         return
     if result.unknown:
         raise UsageError(
-            f"nobody passes the pre-screen, and of {result.unknown:,} of {len(result.passes):,} "
-            "symbols the facts or bars that it asks for are not stored: --unknown keep fetches "
-            "those; a symbols file tells facts (marketsweep sync --provider files)"
+            f"no symbol passes the pre-screen, and {result.unknown:,} of {len(result.passes):,} "
+            "symbols lack facts or bars that it needs: --unknown keep fetches those; a symbols "
+            "file adds facts (marketsweep sync --provider files)"
         )
 
 
@@ -172,10 +172,10 @@ def _no_session_message(window: Window, since: dt.date | None, until: dt.date | 
     requested = " ".join(
         f"{word} {day}" for word, day in (("from", since), ("until", until)) if day is not None
     )
-    available = f"the newest is {window.last}"
+    available = f"the newest one is {window.last}"
     if window.first is not None:
-        available = f"there is {window.first} to {window.last}"
-    return f"there is no session {requested}: {available}"
+        available = f"the provider has {window.first} to {window.last}"
+    return f"no session {requested}: {available}"
 
 
 def check_days(since: dt.date | None, until: dt.date | None, now: dt.datetime) -> None:

@@ -116,8 +116,8 @@ def require_use(receipt: SyncReceipt) -> None:
     if rows and not received:
         reasons = ", ".join(f"{count:,} {name}" for name, count in receipt.set_aside.items())
         raise CoverageError(
-            f"not one of {rows:,} rows could be used ({reasons}): check what the file or the "
-            "provider gives; marketsweep status counts them"
+            f"none of {rows:,} rows could be used ({reasons}): check the file or the provider; "
+            "marketsweep status counts them"
         )
     if receipt.unknown and receipt.requested_stored == 0 and not received:
         raise CoverageError(
@@ -133,15 +133,15 @@ def require_use(receipt: SyncReceipt) -> None:
     if receipt.unusable and not receipt.splits + receipt.dividends:
         first = receipt.unusable[0]
         raise CoverageError(
-            f"not one of {len(receipt.unusable):,} splits and dividends could be used; the first "
-            f"is {first['symbol']} {first['ex_date']} {first['told']}: {first['reason']}"
+            f"none of {len(receipt.unusable):,} splits and dividends could be used; the first is "
+            f"{first['symbol']} {first['ex_date']} {first['told']}: {first['reason']}"
         )
     for gap in receipt.missing_actions:
         if gap["kind"] == "split":
             raise CoverageError(
-                f"splits from {gap['since']} to {gap['until']} are not known, so prices may be off "
-                f"by a factor ({gap['reason']}): sync again with a plan that includes them, or "
-                "give a file with marketsweep sync --provider files --actions FILE"
+                f"splits from {gap['since']} to {gap['until']} are missing, so prices may be "
+                f"wrong by a factor ({gap['reason']}): sync again with a plan that includes them, "
+                "or add a file with marketsweep sync --provider files --actions FILE"
             )
 
 

@@ -204,8 +204,8 @@ def _write_catalog(path: Path, work: Path, report: Repaired) -> list[str]:
     saved = salvage(path, Catalog.JOURNALS)
     if saved.format > FORMAT and (saved.lost or not saved.version):
         raise StoreError(
-            f"{path / FILE} has format {saved.format}, and this marketsweep writes {FORMAT}: "
-            "update marketsweep, which may read it as it is"
+            f"{path / FILE} has format {saved.format}, but this marketsweep writes {FORMAT}: "
+            "update marketsweep, which may read it unchanged"
         )
     parts = {n: data for n, data in saved.packs.items() if not n.startswith(WORKED_OUT)}
     catalog = Catalog.create(work)
@@ -268,7 +268,7 @@ def _lists_of_catalog(
     days, axis, rows = catalog.dates(), catalog.tickers(), catalog.segments()
     widest = max((row.width for row in rows), default=0)
     if not rows or sum(row.sessions for row in rows) != len(days) or widest > len(axis):
-        raise StoreDamaged("the lists do not fit each other")
+        raise StoreDamaged("the lists do not match each other")
     good: list[tuple[SegmentRow, Sequence[dt.date]]] = []
     bad: list[str] = []
     for row in rows:

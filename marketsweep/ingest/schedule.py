@@ -40,7 +40,7 @@ def watch(
         newest = last_closed_session(now())
         problem = _sync_problem(store, sync_once, newest)
         if problem:
-            say(f"{problem}; again in {pause.total_seconds() / 60:.0f} min")
+            say(f"{problem}; next try in {pause.total_seconds() / 60:.0f} min")
             sleep(pause.total_seconds())
             pause = min(2 * pause, _LONGEST_PAUSE)
             continue
@@ -66,9 +66,9 @@ def _sync_problem(
     with store.snapshot() as snapshot:
         rows = [row for row in snapshot.session_rows() if row.date <= newest]
     if not rows or rows[-1].date != newest:
-        return f"the session of {newest} is not there yet"
+        return f"the session of {newest} is not available yet"
     bars = [row.counts["bars"] for row in rows]
     if is_thin(bars, len(bars) - 1):  # the provider does not have all bars yet
         usual = usual_bars(bars, len(bars) - 1)
-        return f"the session of {newest} has {bars[-1]:,} bars so far, where {usual:,.0f} are usual"
+        return f"the session of {newest} has {bars[-1]:,} bars so far; {usual:,.0f} are usual"
     return None

@@ -209,7 +209,7 @@ class _SyncRun:
                 prices = plan.prices
                 excluded = prices.low_volume or prices.prescreened
                 if not (prices.spans or prices.avoided or excluded):
-                    raise UsageError("nobody tells which symbols there are: name them with --only")
+                    raise UsageError("the symbols of the market are unknown: name them with --only")
             require_any_passes(plan, self.request)
             self.receipt.warnings += plan.screened.warnings if plan.screened else []
             # A reader could see bars before their splits, and they would be wrong.
@@ -230,9 +230,9 @@ class _SyncRun:
         """Yield a warning if symbols may have had another ticker, which nothing stored tells."""
         if self.late_starts and LISTED_ON not in self._stored_notes():
             yield (
-                f"no bars before the first one of {join_first(self.late_starts, 3)}: another "
-                "ticker that the company had then is not known; marketsweep sync without --only "
-                "fetches the list of tickers"
+                f"no bars before the first one of {join_first(self.late_starts, 3)}: an earlier "
+                "ticker of the company is unknown; marketsweep sync without --only fetches the "
+                "list of tickers"
             )
 
     def _sessions_behind(self) -> int:
@@ -340,9 +340,9 @@ class _SyncRun:
             is_frozen = stored is not None and would_freeze(bars, snapshot.index, stored, previous)
         if is_frozen:
             self.receipt.warnings.append(
-                f"most bars of {bars.session} came again as bars that stand still: the stored ones "
-                f"are kept (marketsweep sync --again --since {bars.session} --until "
-                f"{bars.session} takes the new ones)"
+                f"most bars of {bars.session} were sent again with unchanged prices: the stored "
+                f"bars are kept (marketsweep sync --again --since {bars.session} --until "
+                f"{bars.session} stores the new ones)"
             )
         return is_frozen
 

@@ -51,4 +51,4 @@ class UnrequestedBars:
     def __str__(self) -> str:
         ellipsis = ", ..." if len(self._examples) > _SHOWN_EXAMPLES else ""
         examples = ", ".join(self._examples[:_SHOWN_EXAMPLES])
-        return f"{self.count:,} bars that were not asked for are set aside: {examples}{ellipsis}"
+        return f"{self.count:,} bars that were not requested were set aside: {examples}{ellipsis}"

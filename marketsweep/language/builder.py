@@ -62,8 +62,8 @@ class Expression:
 
     def __bool__(self) -> bool:
         raise ConditionError(
-            f"{self.node} has no truth of its own in Python: use & | ~ in place of and, or, not, "
-            "and between(low, high) in place of a chain"
+            f"{self.node} has no truth value in Python: use & | ~ instead of and, or, not, and "
+            "between(low, high) instead of a chain"
         )
 
     def _join(self, operator: str, other: Any, *, swapped: bool = False) -> Expression:  # noqa: ANN401
@@ -155,9 +155,7 @@ class Expression:
     def is_in(self, choices: Sequence[Any]) -> Expression:
         """Return whether this text or number is one of several."""
         if isinstance(choices, str) or not isinstance(choices, Iterable):
-            raise ConditionError(
-                f"is_in takes a list, and {choices!r} is none: write [{choices!r}]"
-            )
+            raise ConditionError(f"is_in takes a list, not {choices!r}: write [{choices!r}]")
         return _parse_parts(self.node, f" in [{', '.join(map(_literal_text, choices))}]")
 
     def contains(self, text: str) -> Expression:

@@ -112,7 +112,7 @@ class CallParser(TokenStream, ABC):
     def _function(self, name: str, arguments: list[Node], token: Token) -> Node:
         self._require_count(name, arguments, FUNCTIONS[name], token)
         for argument in arguments:
-            self.require_kind(argument, Kind.NUMBER, f"what {name} takes")
+            self.require_kind(argument, Kind.NUMBER, f"the argument of {name}")
         return tree.Function(name, tuple(arguments), span=self.span_from(token.span))
 
     def _indicator(self, name: str, arguments: list[Node], token: Token) -> Node:
@@ -121,7 +121,9 @@ class CallParser(TokenStream, ABC):
         if row.series:
             source = tree.Field(row.inputs[0], span=token.span)
             if arguments and not is_number_literal(arguments[0]):
-                source = self.require_kind(arguments.pop(0), Kind.NUMBER, f"what {row.name} reads")
+                source = self.require_kind(
+                    arguments.pop(0), Kind.NUMBER, f"the input of {row.name}"
+                )
         parameters = [parameter.default for parameter in row.parameters]
         hint = "" if row.series else f" ({row.name} reads {', '.join(row.inputs)} by itself)"
         for i, argument in enumerate(arguments[: len(parameters)]):
@@ -164,7 +166,7 @@ class CallParser(TokenStream, ABC):
         self.advance()
         name = self.advance()
         if not row.outputs:
-            self.fail(f"{row.name} has one value, and no .{name.text}", name.span)
+            self.fail(f"{row.name} has one value: remove .{name.text}", name.span)
         if name.text.lower() not in row.outputs:
             self.fail(
                 f"{row.name} has no output {name.text!r}; it has {', '.join(row.outputs)}",
@@ -187,22 +189,22 @@ class CallParser(TokenStream, ABC):
         return tree.Event(row.name, operands, tuple(parameters), span=self.span_from(token.span))
 
     def _trend(self, name: str, arguments: list[Node], token: Token) -> Node:
-        self._require_count(name, arguments, 2, token, "arguments, a number and how many bars")
-        x = self.require_kind(arguments[0], Kind.NUMBER, f"what {name} takes")
+        self._require_count(name, arguments, 2, token, "arguments, a number and a number of bars")
+        x = self.require_kind(arguments[0], Kind.NUMBER, f"the argument of {name}")
         bars = self._parameter(name, Parameter("n", 3, 1), arguments[1])
         moved = tree.Compare((x, tree.Shift(x, 1)), (TRENDS[name],))
         return tree.For(moved, int(bars), span=self.span_from(token.span))
 
     def _frozen(self, name: str, arguments: list[Node], token: Token) -> Node:
-        self._require_count(name, arguments, 1, token, "argument, how many bars")
+        self._require_count(name, arguments, 1, token, "argument, the number of bars")
         bars = self._parameter(name, Parameter("n", 15, 1), arguments[0])
         return tree.Frozen(int(bars), span=self.span_from(token.span))
 
     def _joined(self, name: str, arguments: list[Node], token: Token) -> Node:
         if not arguments:
-            self.fail(f"{name} takes conditions, and there is none", self.span_from(token.span))
+            self.fail(f"{name} needs at least one condition", self.span_from(token.span))
         for argument in arguments:
-            self.require_kind(argument, Kind.TRUTH, f"what {name} takes")
+            self.require_kind(argument, Kind.TRUTH, f"the argument of {name}")
         span = self.span_from(token.span)
         return replace(tree.joined(JOINS[name], arguments, span), span=span)
 
@@ -223,11 +225,9 @@ class CallParser(TokenStream, ABC):
                     f"expected a field or an indicator after the point, found {self.token_text()}"
                 )
             of = self.parse_name()
-        self._require_single_symbol(
-            of, "what is asked of another symbol", tree.OtherSymbol, tree.Rank
-        )
+        self._require_single_symbol(of, "the value of another symbol", tree.OtherSymbol, tree.Rank)
         if of.kind is Kind.TEXT:
-            self.fail("of another symbol there are bars, and no texts such as sector", of.span)
+            self.fail("symbol(...) has bars only, no facts such as sector", of.span)
         return tree.OtherSymbol(symbol, of, span=self.span_from(token.span))
 
     def _relative_strength(self, token: Token, _: str) -> Node:
@@ -243,7 +243,7 @@ class CallParser(TokenStream, ABC):
 
     def _standing(self, name: str, arguments: list[Node], token: Token) -> Node:
         self._require_count(name, arguments, 1, token, "number")
-        of = self.require_kind(arguments[0], Kind.NUMBER, f"what {name} takes")
+        of = self.require_kind(arguments[0], Kind.NUMBER, f"the argument of {name}")
         return tree.Rank(name, of, self._by(), span=self.span_from(token.span))
 
     def _breadth(self, token: Token, _: str) -> Node:
@@ -260,7 +260,7 @@ class CallParser(TokenStream, ABC):
         arguments = self._arguments(aggregate)
         self._require_count(aggregate, arguments, 1, inner, AGGREGATES[aggregate])
         of = self.require_kind(
-            arguments[0], _KINDS[AGGREGATES[aggregate]], f"what {aggregate} takes"
+            arguments[0], _KINDS[AGGREGATES[aggregate]], f"the argument of {aggregate}"
         )
         self.expect(")", "to close the parenthesis of market")
         return tree.MarketAggregate(aggregate, of, self._by(), span=self.span_from(token.span))
@@ -271,7 +271,7 @@ class CallParser(TokenStream, ABC):
         self.advance()
         if not self.is_word(*GROUPS):
             groups = ", ".join(GROUPS)
-            self.fail(f"expected what to group by ({groups}), found {self.token_text()}")
+            self.fail(f"expected a fact to group by ({groups}), found {self.token_text()}")
         return self.advance().text.lower()
 
     def _framed(self, token: Token, unit: str) -> Node:
@@ -283,9 +283,9 @@ class CallParser(TokenStream, ABC):
             self.expect_word("running", f"or ')' in {unit}(...)")
         self.expect(")", f"to close {unit}(...)")
         if of.kind is Kind.TEXT:
-            self.fail(f"what {unit} takes must be a number or a condition", of.span)
+            self.fail(f"the argument of {unit} must be a number or a condition", of.span)
         self._require_single_symbol(
-            of, f"what {unit} takes", tree.OtherSymbol, tree.Rank, tree.Resampled
+            of, f"the argument of {unit}", tree.OtherSymbol, tree.Rank, tree.Resampled
         )
         return tree.Resampled(unit, of, running, span=self.span_from(token.span))
 
@@ -294,7 +294,7 @@ class CallParser(TokenStream, ABC):
         for node in of.walk():
             if isinstance(node, (*forbidden, tree.MarketAggregate)):
                 self.fail(
-                    f"{role} is worked out of one symbol's bars, and {node} is not; put it outside",
+                    f"{role} may use one symbol's bars only: move {node} outside",
                     of.span,
                 )
 
@@ -326,7 +326,7 @@ def _unknown(name: str, lets: dict[str, Node], *, calls: bool = False) -> str:
     # Most typing errors keep the length.
     near.sort(key=lambda word: abs(len(word) - len(name)))
     noun = "indicator or function" if calls else "name"
-    hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists what there is"
+    hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists all names"
     return f"unknown {noun} {name!r}: {hint}"
 
 

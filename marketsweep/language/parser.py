@@ -54,8 +54,8 @@ def parse(source: str, saved: SavedConditions | None = None) -> Node:
     node = parse_expression(source, saved)
     if node.kind is not Kind.TRUTH:
         raise ConditionError(
-            f"this is {node.kind.value}, and a condition is true or false: compare it, "
-            f"as in {_shorten(source)} > 0",
+            f"this is {node.kind.value}, but a condition must be true or false: compare it, as in "
+            f"{_shorten(source)} > 0",
             source,
             node.span.column,
             node.span.width,
@@ -131,7 +131,7 @@ class Parser(CallParser):
         remaining = [token for token in self.tokens[self.position :] if token.kind != LINE_END]
         self.tokens[self.position :] = remaining
         if self.token.kind == END:
-            message = "after the names comes a condition, and there is none" if self.lets else ""
+            message = "the condition after the let lines is missing" if self.lets else ""
             self.fail(message or "the condition is empty: write, for example, rsi(14) < 30")
         node = self.parse_rest()
         self.check_size(node)
@@ -155,7 +155,7 @@ class Parser(CallParser):
         if token.kind != "name":
             self.fail("expected a name after let, as in let trend = sma(50)", token.span)
         if not is_unused_name(name) or name in self.lets:
-            problem = "is given twice" if name in self.lets else "has a meaning of its own"
+            problem = "is given twice" if name in self.lets else "is already a word or a preset"
             self.fail(f"{token.text} {problem}: choose another name", token.span)
         self.expect("=", "after the name, as in let trend = sma(50)")
         node = self.expression(0)
@@ -180,7 +180,7 @@ class Parser(CallParser):
             return None
         if name in self._enclosing:
             chain = " -> ".join([*self._enclosing, name])
-            raise ConditionError(f"the saved condition {name} is a part of itself: {chain}")
+            raise ConditionError(f"the saved condition {name} contains itself: {chain}")
         if len(self._enclosing) >= MAX_SAVED:
             first = " -> ".join([*self._enclosing[:3], "..."])
             raise ConditionError(
@@ -253,13 +253,13 @@ class Parser(CallParser):
             operands.append(self.expression(tree.COMPARE))
             self._check_comparison(operands[-2], operands[-1], token)
             if len(operands) > 2 and left.kind is Kind.TEXT:
-                self.fail("texts are compared by twos: join comparisons by and", token.span)
+                self.fail("compare two texts at a time: join comparisons with and", token.span)
         return tree.Compare(tuple(operands), tuple(operators), span=self.span_from(left.span))
 
     def _check_comparison(self, left: Node, right: Node, token: Token) -> None:
         for side in (left, right):
             if side.kind is Kind.TRUTH:
-                self.fail(f"{token.text} compares numbers, and this is true or false", side.span)
+                self.fail(f"{token.text} compares numbers, but this is true or false", side.span)
         if left.kind is not right.kind:
             self.fail(
                 f"{token.text} compares {left.kind.value} with {right.kind.value}", right.span
@@ -279,14 +279,14 @@ class Parser(CallParser):
     def _match(self, left: Node) -> Node:
         how = self.token.text.lower()
         if not isinstance(left, tree.Fact) or left.kind is not Kind.TEXT:
-            self.fail(f"what stands before {how} must be a text, such as name", left.span)
+            self.fail(f"the part before {how} must be a text, such as name", left.span)
         self.advance()
         pattern = self.parse_text(f'a text in quotes after {how}, as in name {how} "Bio"')
         return tree.Match(left, how, pattern, span=self.span_from(left.span))
 
     def _membership(self, left: Node) -> Node:
         if left.kind is Kind.TRUTH:
-            self.fail("what stands before in must be a text or a number", left.span)
+            self.fail("the part before in must be a text or a number", left.span)
         self.advance()
         self.expect("[", "after in")
         choices: list[Node] = []
@@ -320,12 +320,12 @@ class Parser(CallParser):
         direction = self.advance().text.lower()
         right = self.expression(tree.COMPARE)
         for side in (left, right):
-            self.require_kind(side, Kind.NUMBER, "what crosses")
+            self.require_kind(side, Kind.NUMBER, "each side of crosses")
         return tree.Cross(left, right, direction, span=self.span_from(left.span))
 
     def _window(self, left: Node) -> Node:
         word = self.token.text.lower()
-        self.require_kind(left, Kind.TRUTH, f"what stands before {word}")
+        self.require_kind(left, Kind.TRUTH, f"the part before {word}")
         self.advance()
         bars = self.parse_whole_number(f"the number of bars after {word}", least=1)
         if not self.is_word("bar", "bars"):
@@ -336,7 +336,7 @@ class Parser(CallParser):
 
     def _shift(self, left: Node) -> Node:
         if left.kind is Kind.TEXT:
-            self.fail("a text is the same at every bar: leave the brackets out", left.span)
+            self.fail("a text is the same at every bar: remove the brackets", left.span)
         self.advance()
         bars = self.parse_whole_number("the number of bars back, in brackets,", least=0)
         self.expect("]", "after the number of bars back")
@@ -368,7 +368,9 @@ class Parser(CallParser):
     def _unary(self) -> Node:
         token = self.advance()
         if token.text == "-":
-            operand = self.require_kind(self.expression(tree.NEGATE), Kind.NUMBER, "what follows -")
+            operand = self.require_kind(
+                self.expression(tree.NEGATE), Kind.NUMBER, "the part after -"
+            )
             return tree.Negate(operand, span=self.span_from(token.span))
-        operand = self.require_kind(self.expression(tree.NOT), Kind.TRUTH, "what follows not")
+        operand = self.require_kind(self.expression(tree.NOT), Kind.TRUTH, "the part after not")
         return tree.Not(operand, span=self.span_from(token.span))

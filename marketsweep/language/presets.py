@@ -120,11 +120,11 @@ def save(data: Path, name: str, condition: str, doc: str = "") -> SavedCondition
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is not a name for a condition: use letters a to z, digits and _, "
-            "as in my_breakout"
+            f"{name!r} is not a valid name for a condition: use letters a to z, digits and _, as "
+            "in my_breakout"
         )
     if not is_unused_name(name) or name in presets():
-        raise UsageError(f"{name} has a meaning of its own: choose another name")
+        raise UsageError(f"{name} is already a word or a preset: choose another name")
     saved = SavedConditions.of(data)
     parse(condition, lambda other: condition if other == name else saved(other))
     folder = data / FOLDER
@@ -142,7 +142,7 @@ def save(data: Path, name: str, condition: str, doc: str = "") -> SavedCondition
 def remove(data: Path, name: str) -> None:
     """Delete a condition of the user's own. Raises UsageError if there is none."""
     if not SavedConditions.of(data).one(name).own:
-        raise UsageError(f"{name} is a preset, and stays")
+        raise UsageError(f"{name} is a preset and cannot be removed")
     try:
         (data / FOLDER / f"{name}{_SUFFIX}").unlink()
     except OSError as error:

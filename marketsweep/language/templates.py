@@ -83,8 +83,8 @@ def variants_of(template: Template, values: Mapping[str, Iterable[float]]) -> li
     names = ", ".join(f"{{{name}}}" for name in template.names)
     if not names:
         raise UsageError(
-            "there is nothing to vary in the condition: put a name in braces where a number "
-            "stands, as in rsi({n}) < 30"
+            "the condition has nothing to vary: put a name in braces in place of a number, as in "
+            "rsi({n}) < 30"
         )
     numbers = {name: _numbers(name, name_values) for name, name_values in values.items()}
     for name in template.names:
@@ -95,17 +95,17 @@ def variants_of(template: Template, values: Mapping[str, Iterable[float]]) -> li
             raise UsageError(f"there is no {{{name}}} in the condition, which has {names}")
     count = math.prod(map(len, numbers.values()))
     if count > MOST_VARIANTS:
-        raise UsageError(f"these are {count:,} variants, and at most {MOST_VARIANTS:,} are swept")
+        raise UsageError(f"these are {count:,} variants, but at most {MOST_VARIANTS:,} are allowed")
     return list(product(*(numbers[name] for name in template.names)))
 
 
 def _numbers(name: str, values: Iterable[float]) -> list[float]:
     numbers = []
     if not isinstance(values, Iterable):
-        raise UsageError(f"{{{name}}} stands for several numbers, and {values!r} is not several")
+        raise UsageError(f"{{{name}}} needs a list of numbers, not {values!r}")
     for value in values:
         if not _is_finite(value):
-            raise UsageError(f"{{{name}}} stands for numbers, and {value!r} is none")
+            raise UsageError(f"{{{name}}} needs numbers, not {value!r}")
         numbers.append(float(value))
     if not numbers:
         raise _missing_values_error(name)

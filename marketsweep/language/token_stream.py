@@ -27,7 +27,8 @@ class TokenStream:
     def __init__(self, source: str, token_list: list[Token] | None = None) -> None:
         if len(source) > MAX_LENGTH:
             raise ConditionError(
-                f"the condition is {len(source):,} characters long; at most {MAX_LENGTH:,} are read"
+                f"the condition is {len(source):,} characters long; at most {MAX_LENGTH:,} are "
+                "allowed"
             )
         self.source = source
         self.tokens = list(tokenize(source)) if token_list is None else token_list
@@ -89,7 +90,7 @@ class TokenStream:
     def require_kind(self, node: Node, kind: Kind, role: str) -> Node:
         """Return the node; raise ConditionError (with `role` in it) if its kind differs."""
         if node.kind is not kind:
-            self.fail(f"{role} must be {kind.value}, and this is {node.kind.value}", node.span)
+            self.fail(f"{role} must be {kind.value}, but this is {node.kind.value}", node.span)
         return node
 
     def parse_number(self, token: Token) -> tree.Number | tree.Negate:
@@ -102,7 +103,7 @@ class TokenStream:
     def _value(self, token: Token) -> float:
         value = number_of(token.text)
         if value == float("inf"):
-            self.fail(f"{token.text} is larger than any number that can be kept", token.span)
+            self.fail(f"{token.text} is too large for a number", token.span)
         return value
 
     def parse_text(self, role: str) -> tree.Text:

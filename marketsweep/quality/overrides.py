@@ -133,7 +133,7 @@ def add(store: Store, symbol: str, ex_date: dt.date, kind: Kind, value: str) -> 
     _check_day(ex_date)
     with store.writer() as writer:
         writer.put_override(ActionOverride(symbol, ex_date, kind, action))
-    return f"{symbol}: {in_words(action)} on {ex_date}, by your word"
+    return f"{symbol}: {in_words(action)} on {ex_date}, set by you"
 
 
 def dismiss(store: Store, symbol: str, ex_date: dt.date, kind: Kind) -> str:
@@ -149,12 +149,12 @@ def dismiss(store: Store, symbol: str, ex_date: dt.date, kind: Kind) -> str:
         is_reported = _is_reported(snapshot, symbol, ex_date, kind)
         if not (is_reported or is_suspected or override in snapshot.overrides()):
             raise UsageError(
-                f"no {kind} of {symbol} is told or suspected on {ex_date}: marketsweep actions "
-                f"list {symbol} and marketsweep status --quality --symbol {symbol} show what is"
+                f"no {kind} of {symbol} is reported or suspected on {ex_date}: see marketsweep "
+                f"actions list {symbol} and marketsweep status --quality --symbol {symbol}"
             )
     with store.writer() as writer:
         writer.put_override(override)
-    return f"{symbol}: no {kind} on {ex_date}, by your word"
+    return f"{symbol}: no {kind} on {ex_date}, set by you"
 
 
 def remove(store: Store, symbol: str, ex_date: dt.date, kind: Kind) -> str:
@@ -163,12 +163,12 @@ def remove(store: Store, symbol: str, ex_date: dt.date, kind: Kind) -> str:
         overridden = {(entry.symbol, entry.ex_date, entry.kind) for entry in snapshot.overrides()}
     if (symbol, ex_date, kind) not in overridden:
         raise UsageError(
-            f"you have said nothing of a {kind} of {symbol} on {ex_date}: marketsweep actions list "
-            "shows what you have"
+            f"you have no entry for a {kind} of {symbol} on {ex_date}: marketsweep actions list "
+            "shows your entries"
         )
     with store.writer() as writer:
         writer.remove_override(symbol, ex_date, kind)
-    return f"{symbol}: your word on a {kind} on {ex_date} is taken back"
+    return f"{symbol}: your entry for a {kind} on {ex_date} is removed"
 
 
 def _parse_split(symbol: str, ex_date: dt.date, value: str) -> Split:
@@ -176,11 +176,11 @@ def _parse_split(symbol: str, ex_date: dt.date, value: str) -> Split:
     new, old = map(float, match.groups()) if match else (0.0, 0.0)
     if not (new > 0 and old > 0):
         raise UsageError(
-            f"{value!r} is not a valid split: write NEW-for-OLD, as 2-for-1, or 1-for-10 for a "
-            "reverse split"
+            f"{value!r} is not a valid split: write NEW-for-OLD, such as 2-for-1, or 1-for-10 for "
+            "a reverse split"
         )
     if new == old or max(new / old, old / new) > _MAX_RATIO:
-        raise UsageError(f"a split of {value} cannot be: it changes nothing, or more than 10,000x")
+        raise UsageError(f"invalid split {value}: the ratio is 1, or above 10,000")
     return Split(symbol, ex_date, old, new)
 
 
@@ -191,17 +191,17 @@ def _parse_cash(symbol: str, ex_date: dt.date, value: str) -> Dividend:
         cash = math.nan
     if not 0 < cash < math.inf:
         raise UsageError(
-            f"{value!r} is not a valid dividend: write dollars a share above 0, as 0.25"
+            f"{value!r} is not a valid dividend: write dollars per share above 0, such as 0.25"
         )
     return Dividend(symbol, ex_date, cash)
 
 
 def _check_day(ex_date: dt.date) -> None:
     if ex_date > dt.datetime.now(NEW_YORK).date():
-        raise UsageError(f"{ex_date} lies in the future: an action is told once it has happened")
+        raise UsageError(f"{ex_date} lies in the future: add an action after it has happened")
     if not is_session(ex_date):
         raise UsageError(
-            f"the exchange was closed on {ex_date}: an ex-date is a session, as "
+            f"the exchange was closed on {ex_date}: an ex-date must be a session, such as "
             f"{session_on_or_before(ex_date)} before it"
         )
 

@@ -234,7 +234,7 @@ class _Series:
     def _other_instrument(self, row: int) -> Break:
         """Return the bars since a break, or those before it at the start of a listing."""
         start, end = self._level_before(row), self._level_after(row)
-        evidence = f"{self._turn(row)}, and has not come back; {self._trade(row, self._after(row))}"
+        evidence = f"{self._turn(row)}, and has not returned; {self._trade(row, self._after(row))}"
         if start == 0 and row < min(_SEASONING_BARS, end - row):
             return self._break(Kind.OTHER, 0, row - 1, evidence)
         return self._break(Kind.OTHER, row, min(end, row + _MAX_EXCURSION) - 1, evidence)

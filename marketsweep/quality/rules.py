@@ -124,7 +124,7 @@ def _breaks(kind: Kind, data: RuleInput) -> Iterator[Flag]:
 def _find_premature(data: RuleInput) -> Iterator[Flag]:
     for column, doubtful in enumerate(data.bars.doubtful):
         for split in doubtful:
-            evidence = f"told as {action_text(split.ruling.action)}: {split.ruling.evidence}"
+            evidence = f"reported as {action_text(split.ruling.action)}: {split.ruling.evidence}"
             since = int(data.bars.count[column]) - split.row
             yield data.flag("premature split", column, split.row, split.row, evidence, since)
 
@@ -142,8 +142,8 @@ def _find_restated(data: RuleInput) -> Iterator[Flag]:
                 continue
             row = entry.row - 1
             evidence = (
-                f"volume {volume:,.0f} before the {entry.split.new:g}-for-{entry.split.old:g} split"
-                f", where {median:,.0f} was usual: in new shares already, and the close is not"
+                f"volume {volume:,.0f} before the {entry.split.new:g}-for-{entry.split.old:g} "
+                f"split, usually {median:,.0f}: already in new shares, but the close is not"
             )
             yield data.flag("restated volume", column, row, row, evidence)
 
@@ -181,7 +181,7 @@ def _find_holes(data: RuleInput) -> Iterator[Flag]:
         last = bars.dates[int(bars.session[row + 1, column]) - 1]
         closes = bars.values[CLOSE, [row, row + 1], column]
         evidence = (
-            f"no bar in {missed[row, column]} sessions in which the market was there; closes "
+            f"no bar in {missed[row, column]} sessions in which the market traded; closes "
             f"{closes[0]:,.4g} before and {closes[1]:,.4g} after"
         )
         since = int(bars.count[column]) - row - 1
@@ -212,39 +212,40 @@ def _runs(marks: NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
 RULES: Final = (
     Rule(
         "missing split",
-        "The price level changes overnight as by a split, stays, and no split is stored.",
+        "The price level changes overnight as after a split and stays there, but no split is "
+        "stored.",
         True,
         partial(_breaks, Kind.SPLIT),
     ),
     Rule(
         "premature split",
-        "A split is told, and the price does not show it on its ex-date.",
+        "A split is reported, but the price does not show it on its ex-date.",
         True,
         _find_premature,
     ),
     Rule(
         "wrong instrument",
-        "Another instrument's bars under the ticker: the price leaves its level and comes back, "
-        "or trading all but ends where it goes.",
+        "Bars of another instrument under the ticker: the price leaves its level and returns, or "
+        "trading nearly ends at the new level.",
         True,
         partial(_breaks, Kind.OTHER),
     ),
     Rule(
         "decimal slip",
-        "One to three bars at 10, 100, 1/10 or 1/100 times of both neighbours.",
+        "One to three bars at 10, 100, 1/10 or 1/100 times the price of both neighbours.",
         True,
         partial(_breaks, Kind.SLIP),
     ),
     Rule(
         "foreign currency",
-        f"Prices of {_MIN_PRICE:,.0f} or more in whole steps of {_STEP:g}, and not few shares: "
-        "bars of another exchange, as in won.",
+        f"Prices of {_MIN_PRICE:,.0f} or more in whole steps of {_STEP:g}, and many shares "
+        "traded: bars of another exchange, such as prices in won.",
         True,
         _find_foreign,
     ),
     Rule(
         "hole",
-        f"No bar in {_MIN_HOLE} sessions or more in which the rest of the market was there.",
+        f"No bar in {_MIN_HOLE} sessions or more in which the rest of the market traded.",
         True,
         _find_holes,
     ),
@@ -272,13 +273,13 @@ RULES: Final = (
     ),
     Rule(
         "restated volume",
-        "The volume of the bar before a split is in new shares already, and the close is not.",
+        "The volume of the bar before a split is already in new shares, but the close is not.",
         False,
         _find_restated,
     ),
     Rule(
         "frozen",
-        f"{_MIN_FROZEN_BARS} bars or more alike in all fields: a quote that nobody traded on.",
+        f"{_MIN_FROZEN_BARS} bars or more, equal in all fields: a quote without trades.",
         False,
         _find_frozen,
     ),

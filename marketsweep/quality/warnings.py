@@ -64,20 +64,19 @@ class DataWarnings:
                 ", ..." if len(frozen) > _MAX_SHOWN else ""
             )
             yield (
-                f"most of the market stands still in {_count(len(frozen), 'session')} of those "
-                f"looked at ({named}): its bars are not what was traded; marketsweep sync asks "
-                "for it again"
+                f"most prices are unchanged in {_count(len(frozen), 'session')} of the bars read "
+                f"({named}): such bars are not real trades; marketsweep sync requests them again"
             )
         if self._not_listed:
             yield (
-                f"the last sync could not get the list of tickers ({self._not_listed}): renames "
-                "since may not be known; marketsweep sync asks for it again"
+                f"the last sync could not get the list of tickers ({self._not_listed}): later "
+                "renames may be missing; marketsweep sync requests it again"
             )
         if self._unresolved:
             yield (
-                f"a sync is under way or was interrupted: renames, splits and dividends of "
+                "a sync is under way or was interrupted: renames, splits and dividends of "
                 f"{self._unresolved:,} sessions are not checked against prices yet; the next "
-                "marketsweep sync does it"
+                "marketsweep sync checks them"
             )
 
     def unadjusted(self, sessions: Sequence[dt.date], adjust: Adjust) -> int:
@@ -109,9 +108,9 @@ class DataWarnings:
             if gap.since <= sessions[-1] and sessions[0] < gap.until:
                 whose = "" if gap.symbols is None else f" of {_count(len(gap.symbols), 'symbol')}"
                 yield (
-                    f"{gap.kind}s{whose} from {gap.since} to {gap.until} are not known "
-                    f"({gap.reason}): prices before may be off by a factor; marketsweep sync asks "
-                    "for them again"
+                    f"{gap.kind}s{whose} from {gap.since} to {gap.until} are missing "
+                    f"({gap.reason}): earlier prices may be wrong by a factor; marketsweep sync "
+                    "requests them again"
                 )
 
     def _action_warnings(
@@ -133,15 +132,15 @@ class DataWarnings:
             doubtful = [placed for placed in doubtful if placed.symbol in scanned]
         if doubtful:
             yield (
-                f"{_count(len(doubtful), 'told split')} that prices contradict lie within what is "
-                f"looked at: {_named([placed.ruling for placed in doubtful])}; prices before may "
-                "be wrong by the ratio: marketsweep actions list shows what holds, "
-                "--exclude-suspect leaves them out"
+                f"{_count(len(doubtful), 'reported split')} that prices contradict lie within the "
+                f"bars read: {_named([placed.ruling for placed in doubtful])}; earlier prices may "
+                "be wrong by the ratio: marketsweep actions list shows which count, "
+                "--exclude-suspect skips these symbols"
             )
         if unplaced:
             yield (
-                f"{_count(len(unplaced), 'told action')} fit no company with bars: "
-                f"{_named(unplaced)}; a change of ticker may not be told"
+                f"{_count(len(unplaced), 'reported action')} match no company with bars: "
+                f"{_named(unplaced)}; a ticker change may be missing"
             )
 
     def _placed_rulings(self, history: History) -> list[_Placed]:
@@ -168,8 +167,8 @@ def missing_sessions(sessions: Sequence[dt.date]) -> Iterator[str]:
 def gap_text(missing: int, span: int, as_of: dt.date) -> str:
     """Return the warning that `missing` of `span` sessions up to a day are not stored."""
     return (
-        f"{missing:,} of the {span:,} sessions up to {as_of} that the condition looks at are not "
-        "stored, and indicators run over the gap: run marketsweep sync; marketsweep status lists "
+        f"{missing:,} of the {span:,} sessions up to {as_of} that the condition reads are not "
+        "stored, and indicators ignore the gap: run marketsweep sync; marketsweep status lists "
         "them"
     )
 

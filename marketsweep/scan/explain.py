@@ -119,7 +119,7 @@ def _no_bar_message(loader: Loader, symbol: str, session: dt.date) -> str:
     column = snapshot.column_of(symbol)  # raises if nothing is stored of the symbol
     history = loader.day(session).history
     last = history.last_close(len(history.dates) - 1, column)
-    hint = f"its last bar is of {last[0]}: add --as-of {last[0]}" if last else "its bars are later"
+    hint = f"its last bar is on {last[0]}: add --as-of {last[0]}" if last else "its bars are later"
     return f"{symbol} has no bar in the session of {session}; {hint}"
 
 

@@ -121,7 +121,7 @@ def resolve_session(snapshot: Snapshot, as_of: dt.date | None, option: str = "--
     previous = stored[bisect_right(stored, session) - 1]
     if previous != session:
         raise CoverageError(
-            f"the session of {session} is not stored (the one before it that is: {previous}): "
-            f"run marketsweep sync, or choose {option} {previous}"
+            f"the session of {session} is not stored (the last stored one before it is "
+            f"{previous}): run marketsweep sync, or choose {option} {previous}"
         )
     return session

@@ -175,7 +175,7 @@ def parse_condition(source: str | Node, saved: SavedConditions) -> Node:
     node = parse(source, saved) if isinstance(source, str) else source
     if node.kind is not Kind.TRUTH:
         raise _condition_error(
-            f"{node} is {node.kind.value}, and a condition is true or false", source
+            f"{node} is {node.kind.value}, but a condition must be true or false", source
         )
     return node
 
@@ -184,7 +184,7 @@ def _parse_number(source: str | Node, saved: SavedConditions) -> Node:
     node = parse_expression(source, saved) if isinstance(source, str) else source
     if node.kind is not Kind.NUMBER:
         raise _condition_error(
-            f"{node} is {node.kind.value}, and only numbers can be sorted by or shown", source
+            f"{node} is {node.kind.value}, but only numbers can be sorted or shown", source
         )
     return node
 

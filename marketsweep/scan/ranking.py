@@ -134,6 +134,6 @@ def suspicious_warning(heading: str, marks: Mapping[str, str]) -> list[str]:
         return []
     texts = [f"{symbol} ({mark})" for symbol, mark in marks.items()]
     return [
-        f"{heading}: {join_first(texts, _SHOWN)}; --exclude-suspect leaves them out, "
-        "marketsweep status --quality shows their bars"
+        f"{heading}: {join_first(texts, _SHOWN)}; --exclude-suspect skips them, marketsweep "
+        "status --quality shows their bars"
     ]

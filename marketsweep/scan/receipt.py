@@ -106,15 +106,15 @@ def absent_facts_warnings(facts: Sequence[str]) -> Iterator[str]:
     """Yield a warning if there are facts that no symbol has."""
     if facts:
         yield (
-            f"{', '.join(facts)}: known of none of the symbols; a provider may not tell it; a "
-            "symbols file does (marketsweep sync --provider files --symbols FILE)"
+            f"{', '.join(facts)}: unknown for all symbols; the provider may not report it: add it "
+            "with a symbols file (marketsweep sync --provider files --symbols FILE)"
         )
 
 
 def require_facts(absent: Sequence[str]) -> None:
     """Raise CoverageError for a result without matches if no symbol has the `absent` facts."""
     for warning in absent_facts_warnings(absent):
-        raise CoverageError(f"nothing was found, and {warning}")
+        raise CoverageError(f"no match, and {warning}")
 
 
 def _gap_warning(coverage: Coverage, as_of: dt.date) -> Iterator[str]:
@@ -125,8 +125,8 @@ def _gap_warning(coverage: Coverage, as_of: dt.date) -> Iterator[str]:
 def _partial_session_warning(view: MarketView) -> Iterator[str]:
     if view.asked is not None:
         yield (
-            f"of {view.as_of}, {len(view.asked):,} symbols alone were fetched, one by one: the "
-            "others are not looked at; marketsweep sync fetches the whole market"
+            f"only {len(view.asked):,} symbols were fetched for {view.as_of}, one by one, and the "
+            "others are not evaluated: marketsweep sync fetches the whole market"
         )
 
 
@@ -136,8 +136,8 @@ def _unsettled_warning(coverage: Coverage, query: PlannedQuery) -> Iterator[str]
         return
     yield (
         f"{coverage.unsettled:,} symbols have fewer than the {coverage.settled_bars:,} bars that "
-        f"{slowest(query)} takes to settle: its values may be others over a longer history; run "
-        "marketsweep sync with an earlier --since, or leave them out with --min-history settled"
+        f"{slowest(query)} takes to settle: its values may differ with a longer history; run "
+        "marketsweep sync with an earlier --since, or skip them with --min-history settled"
     )
 
 
@@ -151,8 +151,9 @@ def warn_of_current_facts(
     facts = tree.facts_of(trees) & set(GROUPS)
     if facts:
         yield (
-            f"{', '.join(sorted(facts))}: as last told, and not as of {as_of}; the store keeps no "
-            "history of reference data but for listings, tickers, shares, splits and dividends"
+            f"{', '.join(sorted(facts))}: the newest reported values, not those as of {as_of}; "
+            "the store has no history of reference data except listings, tickers, shares, splits "
+            "and dividends"
         )
 
 
@@ -161,16 +162,16 @@ def require_coverage(hits: Hits, minimum: float) -> None:
     coverage = hits.coverage
     if coverage.unknown and coverage.excluded.prescreen == coverage.expected:
         raise CoverageError(
-            f"nothing passes the pre-screen, and for {coverage.unknown:,} of {coverage.expected:,} "
-            "symbols the facts that it asks for are not stored: a provider may not tell them; "
-            "a symbols file does (marketsweep sync --provider files)"
+            f"no symbol passes the pre-screen, and {coverage.unknown:,} of {coverage.expected:,} "
+            "symbols lack facts that it needs; the provider may not report them: add them with a "
+            "symbols file (marketsweep sync --provider files)"
         )
     if coverage.sessions_missing > (1.0 - minimum) * coverage.sessions:
         raise CoverageError(gap_text(coverage.sessions_missing, coverage.sessions, hits.as_of))
     if coverage.sessions_unadjusted > (1.0 - minimum) * coverage.sessions:
         raise CoverageError(
-            f"splits are not known for {coverage.sessions_unadjusted:,} of the "
-            f"{coverage.sessions:,} sessions up to {hits.as_of} that the condition looks at: sync "
+            f"splits are missing for {coverage.sessions_unadjusted:,} of the "
+            f"{coverage.sessions:,} sessions up to {hits.as_of} that the condition reads: sync "
             "with a plan that includes them, scan with --adjust none, or lower --min-coverage"
         )
     if not hits.symbols:
@@ -182,10 +183,9 @@ def require_coverage(hits: Hits, minimum: float) -> None:
         )
     if coverage.answered < minimum:
         raise CoverageError(
-            f"only {coverage.answered:.1%} of the symbols asked for have a bar on {hits.as_of} "
-            f"({coverage.excluded.stale:,} stale; "
-            f"at least {minimum:.1%} wanted): run marketsweep sync, choose another --as-of, or "
-            "lower --min-coverage"
+            f"only {coverage.answered:.1%} of the requested symbols have a bar on {hits.as_of} "
+            f"({coverage.excluded.stale:,} stale; at least {minimum:.1%} required): run "
+            "marketsweep sync, choose another --as-of, or lower --min-coverage"
         )
 
 
@@ -194,5 +194,5 @@ def require_recent(hits: Hits, max_lag: int | None) -> None:
     if max_lag is not None and hits.sessions_behind > max_lag:
         raise CoverageError(
             f"the newest stored session, {hits.as_of}, is {hits.sessions_behind:,} sessions "
-            f"behind today, and at most {max_lag:,} are allowed: run marketsweep sync"
+            f"behind today; at most {max_lag:,} are allowed: run marketsweep sync"
         )

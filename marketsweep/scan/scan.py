@@ -292,7 +292,9 @@ def _check(scan: Scan) -> None:
         raise UsageError(f"unknown minimum of history {scan.min_history!r}: choose {choices}")
     if scan.top is not None and scan.by not in GROUPS:
         groups = ", ".join(GROUPS)
-        raise UsageError(f"top {scan.top} of what: say by what to group, one of {groups}")
+        raise UsageError(
+            f"top {scan.top} needs by, the fact that makes the groups: one of {groups}"
+        )
 
 
 def _query(scan: Scan) -> Query:

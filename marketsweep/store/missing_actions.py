@@ -109,6 +109,6 @@ def in_words(rows: Sequence[_Action]) -> str:
         [f"{row.symbol} {row.ex_date} {action_text(row)}" for row in rows], _MAX_SHOWN
     )
     return (
-        f"{len(rows):,} stored splits and dividends are not in the file, which tells most of its "
-        f"days, and still count: {named}. marketsweep actions dismiss takes one out"
+        f"{len(rows):,} stored splits and dividends are not in the file, which has most actions "
+        f"of its days, and still count: {named}. marketsweep actions dismiss removes one"
     )

@@ -104,7 +104,7 @@ class Snapshot:
         self._rows = catalog.segments()
         self.segments = segments_of(path / FOLDER, self._rows)
         if self.segments.sessions != len(self.sessions):
-            raise StoreDamaged(f"{path}: the catalog's sessions do not fit its segments")
+            raise StoreDamaged(f"{path}: the catalog's sessions do not match its segments")
 
     def close(self) -> None:
         """End the transaction; what is loaded or mapped stays valid."""
@@ -310,7 +310,7 @@ class Snapshot:
         """Read and check every byte of this version; damages are returned as text."""
         damages = self._catalog.damages()
         if len(self.index) != len(self.symbols):
-            damages.append(f"{self._path}: a ticker stands twice on the axis")
+            damages.append(f"{self._path}: a ticker is on the axis twice")
         bars = [row.counts["bars"] for row in self._catalog.session_rows()]
         for segment in self.segments.parts:
             try:
@@ -329,4 +329,4 @@ def _check_bars(segment: Segment, expected: Sequence[int]) -> None:
     if actual != list(expected):
         raise StoreDamaged(f"{segment.path} has {actual} bars where the catalog has {expected}")
     if (is_missing != is_missing[0]).any() or np.isinf(segment.values).any():
-        raise StoreDamaged(f"{segment.path} holds bars that are not complete")
+        raise StoreDamaged(f"{segment.path} has incomplete bars")

@@ -133,7 +133,7 @@ def _make(path: Path) -> None:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            raise StoreError(f"{path} is in the way of a folder: it is a file, or in one") from None
+            raise StoreError(f"{path} cannot be a folder: it is a file, or inside one") from None
     with locked(path):
         with disk_errors(path):
             (path / FOLDER).mkdir(exist_ok=True)
@@ -151,9 +151,9 @@ def _check_no_segments(path: Path) -> None:
         files = sorted(name for name in files_in(folder) if name.endswith(SUFFIX))
     if files:
         raise StoreDamaged(
-            f"{path / FILE} is gone or empty, and {len(files):,} segments of bars are still there "
-            f"({files[0]} to {files[-1]}): run marketsweep repair --data {path}, which rebuilds "
-            "the catalog from them; nothing was deleted"
+            f"{path / FILE} is missing or empty, but {len(files):,} segments of bars are still "
+            f"there ({files[0]} to {files[-1]}): run marketsweep repair --data {path}, which "
+            "rebuilds the catalog from them; nothing was deleted"
         )
 
 

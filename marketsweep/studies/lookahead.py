@@ -74,7 +74,7 @@ class Audit:
             f"{session.as_of}  {session.matches:>6,} matches  {_verdict_text(session)}"
             for session in self.sessions
         ]
-        summary = "every session agrees" if self.agrees else "IT SEES WHAT CAME LATER"
+        summary = "every session agrees" if self.agrees else "IT USES FUTURE DATA"
         return "\n".join([*lines, summary])
 
 
@@ -103,8 +103,8 @@ def audit(
             progress(done, len(indices), audited[-1].matches)
     if not any(session.evaluated for session in audited):
         raise CoverageError(
-            "nobody was looked at on any of these sessions: the facts that the condition or the "
-            "pre-screen asks for may not be stored; marketsweep scan says how many"
+            "no symbol was evaluated in these sessions: facts that the condition or the "
+            "pre-screen needs may be missing; marketsweep scan shows how many"
         )
     return Audit(newest.condition, audited)
 
@@ -177,7 +177,7 @@ def _different(hits: Hits, known_hits: Hits) -> Iterator[str]:
 
 def _verdict_text(session: Audited) -> str:
     if session.agrees:
-        return "the same on data that ends there"
+        return "equal on data that ends there"
     kinds = {
         "only on all of the data": session.only_whole,
         "only on data that ends there": session.only_cut,

@@ -126,15 +126,15 @@ def doubts(
     missing = sessions_distance(scanned[0], scanned[-1]) + 1 - len(scanned)
     if missing:
         yield (
-            f"{missing:,} of the sessions from {scanned[0]} to {scanned[-1]} are not stored: "
-            "they have no hits, and indicators run over the gap: run marketsweep sync"
+            f"{missing:,} of the sessions from {scanned[0]} to {scanned[-1]} are not stored: they "
+            "have no hits, and indicators ignore the gap: run marketsweep sync"
         )
     sparse = [receipt for receipt in receipts if receipt.share < MIN_COVERAGE]
     if sparse:
         worst = min(sparse, key=lambda receipt: receipt.share)
         yield (
-            f"in {len(sparse):,} of the {len(receipts):,} sessions less than {MIN_COVERAGE:.0%} of "
-            f"the symbols asked for have a bar, in that of {worst.session} {worst.share:.1%}: run "
+            f"in {len(sparse):,} of the {len(receipts):,} sessions, less than {MIN_COVERAGE:.0%} "
+            f"of the requested symbols have a bar (on {worst.session}, {worst.share:.1%}): run "
             "marketsweep sync"
         )
 
@@ -145,8 +145,8 @@ def require_answers(sessions: Sequence[SessionReceipt], needed: int) -> None:
     if not any(receipt.evaluated for receipt in sessions):
         if all(receipt.prescreen == receipt.expected for receipt in sessions):
             raise CoverageError(
-                "nothing passes the pre-screen in any of these sessions, or the facts that it asks "
-                "for are not stored: marketsweep scan with the same --where says which"
+                "no symbol passes the pre-screen in these sessions, or facts that it needs are "
+                "not stored: marketsweep scan with the same --where shows which"
             )
         raise CoverageError(
             f"no symbol has the {needed} bars that the condition needs up to any of "
@@ -154,6 +154,6 @@ def require_answers(sessions: Sequence[SessionReceipt], needed: int) -> None:
         )
     if newest.share < MIN_COVERAGE:
         raise CoverageError(
-            f"only {newest.share:.1%} of the symbols asked for have a bar on {newest.session}, the "
-            "newest of these sessions: run marketsweep sync, or choose an earlier --until"
+            f"only {newest.share:.1%} of the requested symbols have a bar on {newest.session}, "
+            "the newest of these sessions: run marketsweep sync, or choose an earlier --until"
         )

@@ -169,8 +169,8 @@ def _hit_warnings(
     yield from suspicious_warning(f"suspicious hits ({count:,})", marked)
     if number := len(unsettled) - unsettled.count(()):
         yield (
-            f"{number:,} of {len(symbols):,} hits have fewer than the {settled_bars(query):,} bars "
-            f"that {slowest(query)} takes to settle: its values may be others over a longer "
+            f"{number:,} of {len(symbols):,} hits have fewer than the {settled_bars(query):,} "
+            f"bars that {slowest(query)} takes to settle: its values may differ with a longer "
             "history; run marketsweep sync with an earlier --since"
         )
 

@@ -146,20 +146,20 @@ def _unsettled_warning(corners: Sequence[Node], stored: Sequence[dt.date]) -> It
     name = max(needed_bars, key=needed_bars.__getitem__, default="")
     if name and needed_bars[name] > len(stored):
         yield (
-            f"{name} takes {needed_bars[name]:,} bars to settle, and {len(stored):,} sessions are "
-            "stored: counts may differ over a longer history; run marketsweep sync with an earlier "
-            "--since"
+            f"{name} takes {needed_bars[name]:,} bars to settle, but only {len(stored):,} "
+            "sessions are stored: counts may differ with a longer history; run marketsweep sync "
+            "with an earlier --since"
         )
 
 
 def _check_table(names: Sequence[str], variants: int, sessions: int) -> None:
     for name in names:
         if name in _COLUMNS:
-            raise UsageError(f"{{{name}}} is a column of the table already: choose another name")
+            raise UsageError(f"{{{name}}} is already a column of the table: choose another name")
     if variants * sessions > MAX_COUNTS:
         raise UsageError(
-            f"{variants:,} variants in {sessions:,} sessions are more than the {MAX_COUNTS:,} "
-            "counts that one table takes: sweep fewer values, or a shorter time"
+            f"{variants:,} variants in {sessions:,} sessions exceed the limit of {MAX_COUNTS:,} "
+            "counts in one table: sweep fewer values, or fewer sessions"
         )
 
 

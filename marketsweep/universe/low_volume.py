@@ -134,9 +134,7 @@ def set_override(store: Store, symbols: Sequence[str], expires: str | None, *, o
         overrides = [LowVolume(symbol, True, out, today, until) for symbol in chosen]
         writer.put_low_volume([*others, *overrides])
     effect = "on the low-volume list" if out else "never on the low-volume list"
-    return f"{join_first(symbols, 5)}: {effect}, by your word" + (
-        f", until {until}" if until else ""
-    )
+    return f"{join_first(symbols, 5)}: {effect}, set by you" + (f", until {until}" if until else "")
 
 
 def day_of(expires: str, start: dt.date) -> dt.date:
@@ -148,9 +146,11 @@ def day_of(expires: str, start: dt.date) -> dt.date:
     try:
         day = start + dt.timedelta(int(days[1])) if days else dt.date.fromisoformat(expires)
     except (ValueError, OverflowError):
-        raise UsageError(f"{expires!r} is not a time to expire: write 30d or 2027-01-31") from None
+        raise UsageError(f"{expires!r} is not a valid end: write 30d or 2027-01-31") from None
     if day <= start:
-        raise UsageError(f"what begins on {start} cannot expire on {day}: write 30d or a later day")
+        raise UsageError(
+            f"an entry that starts on {start} cannot end on {day}: write 30d or a later day"
+        )
     return day
 
 

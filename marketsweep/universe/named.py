@@ -77,7 +77,7 @@ def read_universe(folder: Path, name: str) -> Screen:
     if name not in tables:
         raise UsageError(
             f"there is no universe {name!r}{_suggestion(name, tables)}. There are "
-            f"{', '.join(sorted(tables))}; a table [{name}] in {file} would be another"
+            f"{', '.join(sorted(tables))}; to add it, write a table [{name}] in {file}"
         )
     return _parse_screen(name, tables[name], file)
 
@@ -138,7 +138,9 @@ def _read_tables(file: Path) -> dict[str, object]:
 
 def _parse_screen(name: str, table: object, file: Path) -> Screen:
     if not isinstance(table, dict):
-        raise UsageError(f"{file}: {name} stands in no universe: put it below a line as [liquid]")
+        raise UsageError(
+            f"{file}: {name} is outside a universe: put it below a line such as [liquid]"
+        )
     fields = {}
     for key, value in table.items():
         if key not in _KEYS:

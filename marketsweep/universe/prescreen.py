@@ -147,13 +147,13 @@ class Facts:
         absent = sorted(frozenset(listed).difference(present))
         if absent:
             examples = join_first(absent, _SHOWN)
-            yield f"not in the market of {self.day}, though on the watchlist: {examples}"
+            yield f"on the watchlist, but not in the market of {self.day}: {examples}"
         built = [line for line in self.history.snapshot.low_volume() if not line.manual]
         if screen.skip_low_volume and not any(line.holds_on(self.day) for line in built):
             yield (
-                f"no low-volume list was built that holds on {self.day}: marketsweep universe "
-                "rebuild builds one of the newest session"
-                + (f"; there is one of {built[0].since}" if built else "")
+                f"no built low-volume list is valid on {self.day}: marketsweep universe rebuild "
+                "builds one from the newest session"
+                + (f"; there is one from {built[0].since}" if built else "")
             )
 
     def _at_least(
@@ -203,6 +203,6 @@ def _series_error(where: Iterable[Node]) -> ConditionError:
         or (isinstance(node, tree.Field) and node.name in (*FIELDS, *DERIVED))
     )
     return ConditionError(
-        f"where takes reference data ({', '.join(tree.FACTS)}), and {series} changes from bar to "
-        "bar: put it into the condition itself"
+        f"where takes reference data ({', '.join(tree.FACTS)}), but {series} changes from bar to "
+        "bar: put it into the condition"
     )

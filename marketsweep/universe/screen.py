@@ -90,7 +90,7 @@ def conditions_of(
     source = condition if isinstance(condition, str) else None
     node = parse(condition, saved) if isinstance(condition, str) else condition
     if node.kind is not Kind.TRUTH:
-        raise ConditionError(f"{node} is {node.kind.value}, and a condition is true or false")
+        raise ConditionError(f"{node} is {node.kind.value}, but a condition must be true or false")
     return tuple(Condition(part, written(part, source)) for part in clauses_of(node))
 
 

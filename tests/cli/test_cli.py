@@ -154,7 +154,7 @@ def test_the_data_folder_comes_from_the_environment(example_data: Path, tmp_path
         (["indicators", "foo"], "unknown indicator"),
         (["scan", "close > 5", "--min-coverage", "nan"], "is not a number from 0 to 1"),
         (["sync", "--calls-per-minute", "1000000"], "is not in the range 1<=x<=100000"),
-        (["sync", "--path", "bars.csv"], "are files: add --provider files"),
+        (["sync", "--path", "bars.csv"], "need --provider files"),
         (["nothing"], "there is no command 'nothing': see marketsweep --help"),
         (["scn"], "there is no command 'scn': did you mean scan?"),
     ],
@@ -393,7 +393,7 @@ def test_how_many_matched_is_told_with_a_limit(market: Market) -> None:
 
 
 def test_an_audit_of_nobody_is_none(market: Market) -> None:
-    with pytest.raises(CoverageError, match="nobody was looked at"):
+    with pytest.raises(CoverageError, match="no symbol was evaluated"):
         market.audit("close > 5", where='sector == "Magic"', sessions=2)
 
 
@@ -424,7 +424,7 @@ def test_an_answer_never_takes_the_place_of_a_part_of_a_data_folder(
 ) -> None:
     before = (example_data / "catalog.sqlite").read_bytes()
     what = "close > 1" if command == "scan" else "AAPL"
-    says = "is a part of the data folder"
+    says = "is part of the data folder"
     refused(2, command, what, "--data", example_data, "--output", example_data / name, says=says)
     link = example_data.parent / f"link-{command}-{Path(name).name}"
     link.symlink_to(example_data / name)

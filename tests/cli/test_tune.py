@@ -94,7 +94,7 @@ def test_more_connections_fetch_more_and_never_more_than_said(tmp_path: Path) ->
         everywhere(server, 0.05, lambda: CONNECTIONS[len(said) - 2])
         curve = measured(server, say)
         most.append(server.most_under_way)
-        assert said[0] == f"fetch: {len(server.calls):,} calls at most, of which nothing is stored"
+        assert said[0] == f"fetch: {len(server.calls):,} calls at most; fetched data is not stored"
     assert tuple(curve.rates) == CONNECTIONS
     assert most[2:] == list(CONNECTIONS)
     # A call takes at least 50 ms, so that n connections bring at most 20 n a second.
@@ -149,7 +149,7 @@ def test_the_whole_command_keeps_what_it_found(files: Files, data: Path, tmp_pat
     facts = json.loads(done.stdout)
     assert tuple(map(int, facts["fetch"]["rates"])) == CONNECTIONS
     assert {"1", "2", "20", "50"} <= set(facts["scan"]["rates"])
-    assert "calls at most, of which nothing is stored" in done.stderr
+    assert "calls at most; fetched data is not stored" in done.stderr
     assert shown.returncode == 0, shown.stderr
     config = read_config(folder, {})
     for key, value in (("concurrency", config.concurrency), ("threads", config.threads)):

@@ -280,7 +280,7 @@ def test_a_pre_screen_in_another_spelling(market: ms.Market) -> None:
 def test_tickers_that_are_not_known_are_named(market: ms.Market) -> None:
     hits = market.scan('symbol in ["BRK-Z", "BRK-B"]')
     assert hits.symbols == ["BRK.B"]
-    assert "neither stored nor listed, though a condition names it: BRK-Z" in hits.warnings
+    assert "unknown ticker in a condition: BRK-Z" in hits.warnings
 
 
 @pytest.mark.parametrize("content", [b"###Mine,NYSE:BRK.B,NYSE:BAC/PL", b"BRK-B\r\nbac-pl\r\n"])

@@ -354,5 +354,5 @@ def test_where_may_compare_facts_and_no_bars(small: ms.Market) -> None:
 
 
 def test_no_texts_of_another_symbol(market: ms.Market) -> None:
-    with pytest.raises(ConditionError, match="of another symbol there are bars"):
+    with pytest.raises(ConditionError, match="has bars only"):
         market.scan('symbol("AAPL").sector == "Technology"')

@@ -198,7 +198,7 @@ def test_reference_data_is_asked_for_once(tmp_path: Path) -> None:
 
 def test_nobody_to_ask_for(files: Files, tmp_path: Path) -> None:
     bars = ms.FilesProvider(files.folder / "bars.parquet")
-    with pytest.raises(UsageError, match="which symbols"):
+    with pytest.raises(UsageError, match="the symbols of the market are unknown"):
         fill(tmp_path, bars, by_symbol=True)
 
 
@@ -602,7 +602,7 @@ def test_a_late_first_bar_is_said_where_no_list_of_tickers_is_stored(
     provider = MassiveProvider(KEY, server.url)
     with Store.create(tmp_path) as store:
         receipt = sync(store, provider, days[0], days[-1], symbols=["META"])
-    (warning,) = [text for text in receipt.warnings if "another ticker" in text]
+    (warning,) = [text for text in receipt.warnings if "earlier ticker" in text]
     assert f"META ({days[40]})" in warning
 
 

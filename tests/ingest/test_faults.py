@@ -151,7 +151,7 @@ def test_faults_are_chosen_by_name() -> None:
     assert chosen_faults("429, reset") == ("429", "reset")
     assert chosen_faults("all") == tuple(FAULTS)
     assert chosen_faults("") == ()
-    with pytest.raises(UsageError, match=r"unknown fault 'fire': choose all, or of 429, 500"):
+    with pytest.raises(UsageError, match=r"unknown fault 'fire': choose all, or some of 429, 500"):
         chosen_faults("429,fire")
 
 

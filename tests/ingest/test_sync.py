@@ -218,8 +218,8 @@ def test_days_that_cannot_be(files: Files, tmp_path: Path) -> None:
         (tomorrow, None, "--since .* future"),
         (None, tomorrow, "--until .* future"),
         (LAST, FIRST, "is after --until"),
-        (LAST + DAY, None, "from 2016-12-31: there is 2016-11-01 to 2016-12-30"),
-        (None, FIRST - DAY, "until 2016-10-31: there is 2016-11-01 to 2016-12-30"),
+        (LAST + DAY, None, "from 2016-12-31: the provider has 2016-11-01 to 2016-12-30"),
+        (None, FIRST - DAY, "until 2016-10-31: the provider has 2016-11-01 to 2016-12-30"),
     ):
         with pytest.raises(UsageError, match=says):
             fill(tmp_path, files.provider(), since, until)
@@ -686,7 +686,7 @@ def test_an_interrupted_sync_keeps_what_arrived(
         out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert out == ""
-    assert "interrupted; what was committed stays" in err
+    assert "interrupted; committed data is kept" in err
     assert "Traceback" not in err
     stored = stored_days(data)
     assert 10 < len(seen) <= len(stored) < 42

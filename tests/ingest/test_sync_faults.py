@@ -232,7 +232,7 @@ def test_symbols_that_fail_do_not_end_the_others(server: MassiveServer, tmp_path
     require_use(receipt)
     assert [one["of"] for one in receipt.unavailable] == ["B"]
     assert (receipt.symbols_fetched, receipt.new) == (1, 5)
-    assert "could not be had: B" in sync_report(receipt)
+    assert "could not be fetched: B" in sync_report(receipt)
     server.always("ticker/B/", server.honest)
     assert synced(server, tmp_path, DAYS[0], DAYS[4], symbols=["A", "B"], by_symbol=True).new == 5
 
@@ -375,7 +375,7 @@ def test_rows_that_are_all_set_aside_are_no_success(tmp_path: Path) -> None:
     bars.write_text("symbol,date,open,high,low,close,volume\nA,2024-03-02,1,1,1,1,1\n")
     done = command("sync", "--provider", "files", "--path", bars, "--data", tmp_path / "data")
     assert done.returncode == 3
-    assert "not one of 1 rows" in done.stderr
+    assert "none of 1 rows" in done.stderr
 
 
 # Corrections that come days later
@@ -468,12 +468,16 @@ def test_a_session_that_stands_still_is_named_and_asked_for_again(
     assert "stands still" in sync_report(receipt)
     with ms.open(tmp_path) as market:
         assert any(
-            "stands still" in one for one in market.scan("close > 0", as_of=DAYS[bad]).warnings
+            "most prices are unchanged" in one
+            for one in market.scan("close > 0", as_of=DAYS[bad]).warnings
         )
-        assert any("stands still" in one for one in market.scan("roc(30) > -99").warnings)
+        assert any(
+            "most prices are unchanged" in one for one in market.scan("roc(30) > -99").warnings
+        )
         assert doubts_of(market.scan("close > 0")) == []
         assert any(
-            "stands still" in one for one in market.signals("close > 0", since=DAYS[0]).warnings
+            "most prices are unchanged" in one
+            for one in market.signals("close > 0", since=DAYS[0]).warnings
         )
     with Store.open(tmp_path) as store:
         found = read_status(store, verify=False)
@@ -500,7 +504,7 @@ def test_good_bars_are_not_replaced_by_a_session_that_stands_still(
     receipt = synced(server, tmp_path)
     assert receipt.checked
     assert (receipt.revised, receipt.frozen) == (0, [])
-    assert any("stand still" in warning for warning in receipt.warnings)
+    assert any("unchanged prices" in warning for warning in receipt.warnings)
     taken = synced(server, tmp_path, receipt.checked, receipt.checked, again=True)
     assert (taken.revised, taken.frozen) == (36, [receipt.checked])
 
@@ -584,7 +588,7 @@ def test_bars_of_another_ticker_are_a_fault(server: MassiveServer, tmp_path: Pat
     ("said", "reason"),
     [
         ({"resultsCount": 20}, "1 of the 20 rows that it counts"),
-        ({"resultsCount": 1, "adjusted": True}, "adjusted bars where bars that are not adjusted"),
+        ({"resultsCount": 1, "adjusted": True}, "adjusted bars, but bars that are not adjusted"),
     ],
 )
 def test_a_session_that_lacks_rows_or_is_adjusted_is_put_aside(
@@ -613,7 +617,7 @@ def test_a_list_of_tickers_that_fails_is_said_until_it_comes(
             warned = any("list of tickers" in one for one in market.scan("close > 1").warnings)
         with Store.open(tmp_path) as store:
             report = status_report(read_status(store, verify=False))
-        return warned, "the list of tickers could not be had" in report
+        return warned, "the list of tickers could not be fetched" in report
 
     assert action_text() == (True, True)
     server.always("/v3/reference/tickers", server.honest)
@@ -631,7 +635,7 @@ def test_actions_of_which_none_can_be_used_are_no_success(tmp_path: Path) -> Non
         *("--data", tmp_path / "data"),
     )
     assert done.returncode == 3
-    assert "not one of 1 splits and dividends could be used" in done.stderr
+    assert "none of 1 splits and dividends could be used" in done.stderr
     assert "  0 splits, 0 dividends" in done.stdout + done.stderr
 
 

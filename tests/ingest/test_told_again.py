@@ -166,8 +166,8 @@ def test_actions_that_do_not_fit_are_named_by_sync_status_and_scans(tmp_path: Pa
     for said in (synced_now.stdout, status.stdout, scan.stderr):
         assert f"A {DAYS[200]} split 4-for-1" in said
         assert f"GONE {DAYS[210]} split 2-for-1" in said
-    assert "told split that prices contradict" in scan.stderr
-    assert "fit no company with bars" in scan.stderr
+    assert "reported split that prices contradict" in scan.stderr
+    assert "match no company with bars" in scan.stderr
     left = run(
         *("scan", "close > sma(200) or close > 0", "--data", data, "--min-coverage", "0"),
         *("--exclude-suspect", "--format", "csv"),

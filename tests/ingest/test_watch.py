@@ -102,8 +102,8 @@ def test_a_day_that_comes_in_slowly_is_asked_for_until_it_is_whole(tmp_path: Pat
     assert counts == [20] * len(counts)
     minutes = [round((moment - close) / dt.timedelta(minutes=1)) for moment in days.synced]
     assert minutes == [20, 25, 35, 55, 95]
-    assert "is not there yet; again in 5 min" in days.said[0]
-    assert "has 9 bars so far, where 20 are usual; again in 20 min" in days.said[2]
+    assert "is not available yet; next try in 5 min" in days.said[0]
+    assert "has 9 bars so far; 20 are usual; next try in 20 min" in days.said[2]
 
 
 def test_a_provider_that_is_away_is_waited_for(market: Market, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_the_command_watches_until_it_is_interrupted(market: Market, tmp_path: P
         ) as process:
             assert process.stderr is not None
             for line in process.stderr:
-                if "again in 5 min" in line:
+                if "next try in 5 min" in line:
                     break
             process.send_signal(signal.SIGINT)
             process.stderr.read()

@@ -151,5 +151,5 @@ def test_for_and_rising_on_real_bars(market: ms.Market) -> None:
 def test_the_running_week_has_no_past(example_data: Path) -> None:
     with ms.open(example_data) as market:
         for text in ("weekly(close, running)[1] > 1", "weekly(close, running) > 1 within 2 bars"):
-            with pytest.raises(ConditionError, match="known of the newest bar alone"):
+            with pytest.raises(ConditionError, match="a value only at the newest bar"):
                 market.scan(text)

@@ -60,15 +60,15 @@ def test_conditions_of_the_user(market: ms.Market, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "condition", "said"),
     [
-        ("close", "close > 1", "has a meaning of its own"),
-        ("within", "close > 1", "has a meaning of its own"),
-        ("uptrend", "close > 1", "has a meaning of its own"),
-        ("../evil", "close > 1", "is not a name for a condition"),
-        ("My Dip", "close > 1", "is not a name for a condition"),
-        ("", "close > 1", "is not a name for a condition"),
+        ("close", "close > 1", "is already a word or a preset"),
+        ("within", "close > 1", "is already a word or a preset"),
+        ("uptrend", "close > 1", "is already a word or a preset"),
+        ("../evil", "close > 1", "is not a valid name for a condition"),
+        ("My Dip", "close > 1", "is not a valid name for a condition"),
+        ("", "close > 1", "is not a valid name for a condition"),
         ("dip", "clos > 1", "did you mean close"),
         ("dip", "close", "true or false"),
-        ("dip", "dip or close > 1", "is a part of itself"),
+        ("dip", "dip or close > 1", "contains itself"),
     ],
 )
 def test_invalid_conditions_are_not_saved(
@@ -136,7 +136,7 @@ def test_a_condition_with_missing_parts_is_skipped_in_a_run(
     assert run("presets", "remove", "my_dip", "--data", data).returncode == 0
     result = run("presets", "run", "--data", data)
     assert result.returncode == 0, result.stderr
-    assert "mine is left out: " in result.stderr
+    assert "mine is skipped: " in result.stderr
     assert "unknown name 'my_dip'" in result.stderr
     assert [line.split()[0] for line in result.stdout.splitlines()] == presets()
 
@@ -152,7 +152,7 @@ def test_presets_that_need_a_symbol_without_bars_are_named(tmp_path: Path) -> No
     assert skipped
     for name in skipped:
         assert "QQQ" in SavedConditions().one(name).condition
-        assert f"{name} is left out: no bars of 'QQQ' are stored" in result.stderr
+        assert f"{name} is skipped: no bars of 'QQQ' are stored" in result.stderr
     for name in evaluated:
         assert "QQQ" not in SavedConditions().one(name).condition
     named = run("presets", "run", *sorted(skipped), "golden_cross", "--data", data)
@@ -160,7 +160,7 @@ def test_presets_that_need_a_symbol_without_bars_are_named(tmp_path: Path) -> No
     assert "golden_cross" in named.stdout
     none = run("presets", "run", *sorted(skipped), "--data", data)
     assert none.returncode == 2
-    assert "none of these conditions can be evaluated here" in none.stderr
+    assert "none of these conditions can be evaluated on this data" in none.stderr
 
 
 def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:

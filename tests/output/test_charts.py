@@ -267,7 +267,7 @@ def test_what_cannot_be_drawn_is_said(market: Market) -> None:
         market.chart("AAPL", bars=0)
     with pytest.raises(UsageError, match="splits, total, none"):
         market.chart("AAPL", adjust="magic")  # type: ignore[arg-type]
-    with pytest.raises(ConditionError, match="a condition is true or false"):
+    with pytest.raises(ConditionError, match="a condition must be true or false"):
         market.chart("AAPL", condition=ms.close)
     with pytest.raises(ConditionError, match="only numbers can be drawn"):
         market.chart("AAPL", "close > 5")

@@ -152,10 +152,10 @@ SAYS = {
     ("AA", str(EX), "split", "2-for-1"): "did you mean AAB or A?",
     ("A", "2016-04-02", "split", "2-for-1"): "the exchange was closed on 2016-04-02",
     ("A", "2999-01-04", "split", "2-for-1"): "lies in the future",
-    ("A", str(EX), "split", "1-for-1"): "changes nothing",
+    ("A", str(EX), "split", "1-for-1"): "the ratio is 1",
     ("A", str(EX), "split", "0-for-1"): "write NEW-for-OLD",
     ("A", str(EX), "split", "2:1"): "write NEW-for-OLD",
-    ("A", str(EX), "split", "1-for-20000"): "more than 10,000x",
+    ("A", str(EX), "split", "1-for-20000"): "above 10,000",
     ("A", str(EX), "dividend", "0"): "above 0",
     ("A", str(EX), "dividend", "nan"): "above 0",
     ("A", str(EX), "dividend", "inf"): "above 0",
@@ -176,12 +176,12 @@ def test_nonsense_is_refused_and_nothing_written(
 
 def test_what_is_not_there_cannot_be_dismissed_or_taken_back(data: Path) -> None:
     with Store.open(data) as store:
-        with pytest.raises(UsageError, match="no split of A is told or suspected"):
+        with pytest.raises(UsageError, match="no split of A is reported or suspected"):
             actions.dismiss(store, "A", DAYS[61], "split")
         # A dividend is not dismissed by a suspected split.
         with pytest.raises(UsageError, match="no dividend of B"):
             actions.dismiss(store, "B", EX, "dividend")
-        with pytest.raises(UsageError, match="you have said nothing of a split of A"):
+        with pytest.raises(UsageError, match="you have no entry for a split of A"):
             actions.remove(store, "A", EX, "split")
 
 
@@ -199,7 +199,7 @@ def test_the_commands(data: Path) -> None:
         return done.stdout
 
     said = call("add", "B", str(EX), "split", "1-for-4")
-    assert said.startswith(f"B: split 1-for-4 on {EX}, by your word; data version ")
+    assert said.startswith(f"B: split 1-for-4 on {EX}, set by you; data version ")
     call("dismiss", "A", str(EX))
     assert call("list").splitlines() == [
         f"A  {EX}  dividend 0.25   provider",
@@ -218,10 +218,10 @@ def test_the_commands(data: Path) -> None:
     }
     assert call("list", "AAB") == "no splits and no dividends\n"
     refused(2, "actions", "list", "AAA", "--data", data, says="did you mean")
-    assert "taken back" in call("remove", "A", str(EX))
+    assert "is removed" in call("remove", "A", str(EX))
     assert "split 2-for-1" in call("list", "A")
     status = run("status", "--data", data)
-    assert "1 settled by you" in status.stdout
+    assert "1 overridden by you" in status.stdout
 
 
 def test_quality_on_the_command_line(data: Path) -> None:

@@ -37,21 +37,21 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_nothing_found_for_want_of_a_fact(call: list[str], bare: Path) -> None:
     done = run(*call, "--data", bare)
     assert done.returncode == 3
-    assert "known of none" in done.stderr
+    assert "unknown for all symbols" in done.stderr
     assert "--symbols FILE" in done.stderr
 
 
 def test_an_order_by_an_unknown_fact_is_said(bare: Path) -> None:
     done = run("scan", "close > 0", "--sort", "market_cap", "--limit", "2", "--data", bare)
     assert done.returncode == 0
-    assert "market_cap: known of none" in done.stderr
+    assert "market_cap: unknown for all symbols" in done.stderr
 
 
 def test_python_sees_it_as_well(bare: Path) -> None:
     with ms.open(bare) as market:
         assert market.scan('sector == "Technology"').coverage.absent_facts == ("sector",)
         assert market.signals("market_cap > 5").absent_facts == ("market_cap",)
-        with pytest.raises(CoverageError, match="known of none"):
+        with pytest.raises(CoverageError, match="unknown for all symbols"):
             market.scan('sector == "Technology"', min_coverage=0.5)
 
 

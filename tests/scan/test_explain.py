@@ -190,4 +190,4 @@ def test_the_command_line(example_data: Path) -> None:
     assert len(answer["near"]) == 3
     refused = run("scan", CONDITION, "--near", "3", "--data", example_data, "--format", "csv")
     assert refused.returncode == 2
-    assert "--near has no place in csv" in refused.stderr
+    assert "--near does not work with csv" in refused.stderr

@@ -420,7 +420,7 @@ def test_the_always_list(data: Path, market: ms.Market) -> None:
     assert scan(market, always=["E", "B"]) == Reuse(0, 2, 4, 4)
     hits = market.scan(CONDITION, incremental=ms.Incremental(always=("A", "XYZ")))
     assert hits.reuse == Reuse(0, 1, 5, 5)
-    assert f"not looked at on {DAYS[BEGUN - 1]}, though to be always: XYZ" in hits.warnings
+    assert f"named in always, but without data on {DAYS[BEGUN - 1]}: XYZ" in hits.warnings
 
 
 def test_results_are_reused_until_they_are_too_old(data: Path, market: ms.Market) -> None:
@@ -452,8 +452,8 @@ def test_the_audit_finds_what_was_altered(data: Path, market: ms.Market, what: s
     hits = market.scan(CONDITION, incremental=True)
     assert hits.reuse == Reuse(fetched=0, evaluated=6, reused=0, audited=6)
     assert hits.warnings[-1] == (
-        "1 of 6 kept results that were audited were wrong, that of E among them: all symbols were "
-        "evaluated anew, and nothing was reused"
+        "1 of 6 audited results were wrong, among them that of E: all symbols were evaluated "
+        "again, and nothing was reused"
     )
     assert scan(market) == Reuse(0, 0, 6, 6)
 
@@ -508,7 +508,7 @@ def test_a_folder_that_cannot_be_written_does_not_fail_the_scan(data: Path) -> N
         done = command("scan", CONDITION, "--incremental", "--data", data)
         assert done.returncode == 0
         assert "6 with new data, 6 evaluated, 0 reused" in done.stderr
-        assert f"the results are not kept for the next scan: {data / FOLDER}" in done.stderr
+        assert f"the results are not stored for the next scan: {data / FOLDER}" in done.stderr
 
 
 def test_many_at_once_do_not_disturb_each_other(data: Path) -> None:
@@ -577,7 +577,7 @@ def test_fingerprints_are_those_of_the_definition() -> None:
     ("options", "said"),
     [
         ({"always": ["A B"]}, "'A B' is not a ticker"),
-        ({"max_age": -1}, "max age -1 is not a number of seconds from 0 on"),
+        ({"max_age": -1}, "max age -1 is not a number of seconds of at least 0"),
         ({"max_age": "1h"}, "max age '1h' is not a number of seconds"),
         ({"max_age": float("nan")}, "max age nan is not a number"),
         ({"sample": 1.5}, "audit sample 1.5 is not a whole number"),
@@ -607,8 +607,8 @@ def test_the_command_line(data: Path) -> None:
     )
     assert "0 with new data, 2 evaluated, 4 reused, 3 audited" in line
     assert "6 evaluated" in action_text("--incremental", "--max-age", "0s")
-    assert "--always says how to reuse results: add --incremental" in action_text("--always", "A")
-    assert "--audit-sample says" in action_text("--audit-sample", "0")
+    assert "--always needs --incremental" in action_text("--always", "A")
+    assert "--audit-sample needs" in action_text("--audit-sample", "0")
 
 
 @pytest.mark.parametrize("age", ["1", "h", "-1h", "1w", "", "1.5h"])

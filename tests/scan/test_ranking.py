@@ -59,7 +59,7 @@ def test_a_composite_score_is_an_expression(market: ms.Market) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"top": 3}, "by what to group"),
+        ({"top": 3}, "needs by, the fact"),
         ({"top": 3, "by": "symbol"}, "one of name, type, exchange"),
         ({"top": 0, "by": "sector"}, "not a whole number"),
     ],

@@ -619,7 +619,7 @@ def test_a_short_a_foreign_and_a_missing_segment(damaged: tuple[Store, Path]) ->
     store, segment = damaged
     whole = segment.read_bytes()
     segment.write_bytes(whole[:-1])
-    short = f"{len(whole) - 1} bytes where {len(whole)}"
+    short = f"{len(whole) - 1} bytes instead of {len(whole)}"
     with store.snapshot() as snapshot, pytest.raises(StoreDamaged, match=short):
         _ = snapshot.segments.parts[0].values
     segment.write_bytes(b"x" * len(whole))
@@ -670,7 +670,7 @@ def test_a_catalog_that_contradicts_its_segments_is_found(damaged: tuple[Store, 
     overwrite(store, "axis", b"A\nB\nA")
     assert "twice" in store.verify().damages[0]
     overwrite(store, "days", b"2016-01-04")
-    with pytest.raises(StoreDamaged, match="do not fit"):
+    with pytest.raises(StoreDamaged, match="do not match"):
         store.snapshot()
     assert len(store.verify().damages) == 1
 
@@ -734,7 +734,7 @@ def test_no_store_is_a_usage_error_and_leaves_no_trace(tmp_path: Path) -> None:
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(StoreError, match="in the way"):
+        with pytest.raises(StoreError, match="cannot be a folder"):
             Store.create(path)
 
 

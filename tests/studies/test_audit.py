@@ -69,7 +69,7 @@ def test_what_sees_the_future_is_found(data: Path, monkeypatch: pytest.MonkeyPat
         found = market.audit("close > 0", sessions=3)
     assert not found.agrees
     assert {symbol for one in found.sessions for symbol in one.different} == {"B"}
-    assert "IT SEES WHAT CAME LATER" in str(found)
+    assert "IT USES FUTURE DATA" in str(found)
 
 
 def test_without_a_past_there_is_nothing_to_audit(data: Path) -> None:

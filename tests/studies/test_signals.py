@@ -324,7 +324,7 @@ def test_facts_in_one_pass(
     monkeypatch.delattr(signals, "_run_one_by_one")
     with ms.open(tmp_path) as market:
         told = " ".join(market.signals(condition, **given).warnings)
-        assert ("as last told" in told) == any(
+        assert ("the newest reported values" in told) == any(
             fact in f"{condition} {given.get('where')}" for fact in ("sector", "exchange")
         )
         days = [DAYS[44], DAYS[45], DAYS[50], DAYS[57], DAYS[58], *DAYS[3::11]]
@@ -435,7 +435,7 @@ def test_the_table_shows_marks(real: Path) -> None:
     arguments = ("signals", "close > 100000", "--since", "2016-12-20", "--data", real)
     table = command(*arguments)
     assert "SAB!" in table.stdout
-    assert table.stdout.splitlines()[-1] == "! rests on suspicious bars"
+    assert table.stdout.splitlines()[-1] == "! depends on suspicious bars"
     assert "suspicious hits (" in table.stderr
     young = command("signals", "rsi(14) < 1", "--until", "2016-03-01", "--data", real)
     assert young.stdout.splitlines()[-1] == "~ too few bars to have settled"
@@ -524,7 +524,7 @@ def test_the_command(real: Path) -> None:
     assert table.returncode == 0, table.stderr
     lines = table.stdout.splitlines()
     assert len(found.sessions) == 8
-    assert lines[9:] == ["! rests on suspicious bars"] * any(found.suspicious)
+    assert lines[9:] == ["! depends on suspicious bars"] * any(found.suspicious)
     assert lines[8].split()[:4] == ["2016-12-30", "3", "5,946", "6,147"]
     assert found.receipt in table.stderr
     told = json.loads(command(*arguments, "--format", "json").stdout)
@@ -612,8 +612,8 @@ def test_the_examples_of_the_docs(
     ("arguments", "said"),
     [
         (["sma(500) > 5"], "no symbol has the 500 bars"),
-        (["close > 5", "--where", 'country == "Atlantis"'], "nothing passes the pre-screen"),
-        (["close > 5", "--until", "2016-09-01"], "only 81.0% of the symbols asked for have a bar"),
+        (["close > 5", "--where", 'country == "Atlantis"'], "no symbol passes the pre-screen"),
+        (["close > 5", "--until", "2016-09-01"], "only 81.0% of the requested symbols have a bar"),
     ],
 )
 def test_what_covers_too_little_is_written_and_fails(

@@ -153,7 +153,7 @@ def test_a_scan_skips_the_list_where_it_is_asked_to(store: Store) -> None:
         # Of the past nobody knew the list, and says so; the user's word holds all the same.
         past = market.scan("close > 0", skip_low_volume=True, as_of="2016-06-30")
         assert past.coverage.excluded.prescreen == 1
-        assert "no low-volume list was built that holds on 2016-06-30" in past.warnings[0]
+        assert "no built low-volume list is valid on 2016-06-30" in past.warnings[0]
         # A change of the list is seen by a market that is open.
         set_override(store, ["AAPL"], None, out=False)
         assert "AAPL" in market.scan("close > 0", skip_low_volume=True).symbols
@@ -172,7 +172,7 @@ def test_words_that_cannot_be(store: Store) -> None:
         with pytest.raises(UsageError, match="write 30d or 2027-01-31"):
             day_of(text, LAST)
     for text in ("0d", "2016-12-30", "2016-01-01"):
-        with pytest.raises(UsageError, match="cannot expire on"):
+        with pytest.raises(UsageError, match="cannot end on"):
             day_of(text, LAST)
     assert day_of("3d", LAST) == day_of("2017-01-02", LAST) == dt.date(2017, 1, 2)
 
@@ -190,7 +190,7 @@ def test_the_list_from_the_command_line(store: Store, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("MSFT\nXOM # both\n")
     said = run("universe", "exclude", f"@{tmp_path / 'list.txt'}", "GE", "--expires", "9d", *data)
     until = dt.date.today() + dt.timedelta(days=9)
-    assert f"MSFT, XOM, GE: on the low-volume list, by your word, until {until}" in said.stdout
+    assert f"MSFT, XOM, GE: on the low-volume list, set by you, until {until}" in said.stdout
     shown = json.loads(run("universe", "show", "--json", *data).stdout)
     assert shown["universes"]["common"] == ['type == "CS"']
     lines = {(line["symbol"], line["by"]): line for line in shown["low_volume"]}

@@ -111,7 +111,7 @@ def test_a_first_sync_asks_only_for_those_who_pass(files: Files, url: str, tmp_p
     assert 20 < len(chosen) < everyone.height / 2
     plan = planned(tmp_path / "none", url, where=NASDAQ)
     assert (plan.funnel, plan.prescreened, plan.screens_later) == ([], 0, True)
-    assert "the pre-screen waits for reference data" in forecast_report(plan)
+    assert "the pre-screen needs reference data" in forecast_report(plan)
 
     receipt = fill(tmp_path / "some", url, where=NASDAQ)
     left = everyone.height - len(chosen)
@@ -181,8 +181,8 @@ def test_where_nothing_is_stored_floors_tell_of_nobody(
 ) -> None:
     everyone = listed(files).height
     said = (
-        f"nobody passes the pre-screen, and of {everyone} of {everyone} symbols the facts or bars "
-        "that it asks for are not stored: --unknown keep fetches those"
+        f"no symbol passes the pre-screen, and {everyone} of {everyone} symbols lack facts or bars "
+        "that it needs: --unknown keep fetches those"
     )
     with pytest.raises(UsageError, match=said):
         fill(tmp_path, url, universe="liquid")
@@ -221,7 +221,7 @@ def test_a_symbol_of_the_watchlist_that_nobody_lists_is_named(
     (begun / "universe.toml").write_text('[mine]\nwatchlist = ["A", "NOSUCH"]\n')
     receipt = fill(begun, url, universe="mine")
     (warning,) = receipt.warnings
-    assert warning.endswith("though on the watchlist: NOSUCH")
+    assert warning.endswith("on the watchlist, but not in the market of 2016-12-30: NOSUCH")
     assert receipt.symbols_wanted == 1
 
 

@@ -174,7 +174,7 @@ def test_unknown_is_kept_or_dropped(market: Market) -> None:
         market.scan("close > 0", unknown="perhaps")  # type: ignore[arg-type]
     nobody = market.scan("close > 0", universe="common")
     assert not len(nobody)
-    with pytest.raises(CoverageError, match="the facts that it asks for are not stored"):
+    with pytest.raises(CoverageError, match="lack facts that it needs"):
         require_coverage(nobody, 0.95)
     everyone = market.scan("close > 0", universe="common", unknown="keep")
     assert everyone.symbols == market.scan("close > 0").symbols
@@ -362,7 +362,7 @@ unknown = "keep"
         "market_cap > 1B",
         'sector == "Technology"',
     ]
-    assert doubts_of(hits) == ["not in the market of 2016-12-30, though on the watchlist: NOPE"]
+    assert doubts_of(hits) == ["on the watchlist, but not in the market of 2016-12-30: NOPE"]
 
 
 def test_a_built_in_universe_can_be_replaced(own: Market) -> None:
@@ -381,16 +381,16 @@ FAULTY = {
     "[a]\nmin_dollar_volume = 'sma(5)'": "is not a number of dollars",
     "[a]\nsessions = 0": r"\[a\] sessions: 0 is not a whole number from 1 to 5,000",
     "[a]\nwhere = 'market_cap > '": r"\[a\] where: .*at column",
-    "[a]\nwhere = 'market_cap'": "this is a number, and a condition is true or false",
+    "[a]\nwhere = 'market_cap'": "this is a number, but a condition must be true or false",
     "[a]\nwhere = 5": r"\[a\] where: 5 is not a text",
     "[a]\nwatchlist = []": r"\[a\] watchlist: the list of symbols is empty",
     "[a]\nwatchlist = [5]": "5 is not a text",
     "[a]\nexclude = 'A B'": "'A B' is not a ticker",
     "[a]\nexclude = '@gone.txt'": r"cannot be read|cannot read the list of symbols .*gone\.txt",
     "[a]\nunknown = 'maybe'": "neither \"keep\" nor \"drop\"",
-    "a = 5": "a stands in no universe",
+    "a = 5": "a is outside a universe",
     "[a": "universe.toml is not TOML",
-    "[tech]\nmin_price = 5": r"no universe 'a'\. There are common, liquid, tech; a table \[a\]",
+    "[tech]\nmin_price = 5": r"There are common, liquid, tech; to add it, write a table \[a\]",
 }  # fmt: skip
 
 
@@ -434,7 +434,7 @@ def test_an_expression_in_python_screens_as_well(market: Market) -> None:
     ]
     text = market.scan("close > 0", where='market_cap > 1B and sector == "Technology"')
     assert built.symbols == text.symbols
-    with pytest.raises(ConditionError, match="market_cap is a number, and a condition is"):
+    with pytest.raises(ConditionError, match="market_cap is a number, but a condition must"):
         market.scan("close > 0", where=ms.market_cap)
 
 
@@ -451,12 +451,12 @@ def test_facts_that_are_known_of_nobody_are_no_silent_nothing(tmp_path: Path) ->
     with ms.open(tmp_path) as market:
         hits = market.scan('sector == "Technology"')
         assert (len(hits), hits.coverage.absent_facts) == (0, ("sector",))
-        assert any("sector: known of none of the" in one for one in hits.warnings)
+        assert any("sector: unknown for all" in one for one in hits.warnings)
         some = market.scan('close > 5 or sector == "Technology"')
         assert len(some) > 0
-        assert any("sector: known of none of the" in one for one in some.warnings)
+        assert any("sector: unknown for all" in one for one in some.warnings)
         assert market.scan("close > 5").coverage.absent_facts == ()
     done = run("scan", "market_cap > 1e9", "--data", tmp_path)
     assert done.returncode == 3
-    assert "nothing was found, and market_cap: known of none" in done.stderr
+    assert "no match, and market_cap: unknown for all" in done.stderr
     assert run("scan", "close > 5 or market_cap > 1e9", "--data", tmp_path).returncode == 0

@@ -157,7 +157,9 @@ data_option = click.option(
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write the answer as JSON.")
 where_option = click.option(
-    "--where", metavar="COND", help="Only symbols for which this condition on reference data holds."
+    "--where",
+    metavar="COND",
+    help="Only symbols for which this condition on reference data is true.",
 )
 universe_option = click.option(
     "--universe",
@@ -259,7 +261,7 @@ def executor_options(command: Callable[..., None]) -> Callable[..., None]:
 
             chosen = Ray(ray_address, ray_workers, pack=ray_pack, progress=_tasks_line())
         elif misplaced := [option for option, value in ray_options.items() if value is not None]:
-            raise UsageError(f"{misplaced[0]} is of the ray executor: add --executor ray")
+            raise UsageError(f"{misplaced[0]} needs the ray executor: add --executor ray")
         command(executor=chosen, **other_options)
 
     decorated: Callable[..., None] = with_executor
@@ -323,7 +325,7 @@ def refuse_store_file(path: Path) -> None:
     folder = store_of(path)
     if folder is not None:
         raise UsageError(
-            f"cannot write {path}: it is a part of the data folder {folder}; name another file"
+            f"cannot write {path}: it is part of the data folder {folder}; name another file"
         )
 
 
@@ -370,7 +372,7 @@ def check_format(format_: str, output: Path | None) -> None:
     Called before the evaluation, which may take long.
     """
     if format_ == "parquet" and output is None and sys.stdout.isatty():
-        raise UsageError("Parquet is not for terminals: add --output FILE")
+        raise UsageError("Parquet cannot be written to a terminal: add --output FILE")
     if output and not output.absolute().parent.is_dir():
         raise UsageError(f"cannot write {output}: there is no folder {output.parent}")
 

@@ -82,7 +82,7 @@ class Source(NamedTuple):
         if self.provider != "massive":
             return self.files()
         if self.path or self.actions or self.symbols:
-            raise UsageError("--path, --actions and --symbols are files: add --provider files")
+            raise UsageError("--path, --actions and --symbols need --provider files")
         return massive_source(
             self.base_url,
             self.api_key,

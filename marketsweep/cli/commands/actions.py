@@ -39,7 +39,7 @@ def actions() -> None:
       marketsweep actions add DRYS 2016-11-01 split 1-for-15
       marketsweep actions dismiss ITUS 2016-10-18
 
-    Your word wins over the provider's of the same symbol and day, survives every sync, and
+    Your entry replaces the provider's for the same symbol and day. It survives every sync, and
     changes adjusted prices at once.
     """
 

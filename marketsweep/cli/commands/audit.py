@@ -28,8 +28,8 @@ def audit(
 ) -> None:
     """Check on N past sessions that CONDITION does not use future data.
 
-    Each is scanned twice: as of that day on all of the data, and on a copy that ends there, with
-    the splits and listings known by then. The answers must be the same, values included.
+    Each session is scanned twice: on all of the data, and on a copy that ends there, with the
+    splits and listings known then. The results must be equal, values included.
 
     \b
     Examples:
@@ -46,4 +46,4 @@ def audit(
     else:
         echo(str(result))
     if not result.agrees:
-        raise MarketsweepError("the audit failed: an answer of the past depends on later data")
+        raise MarketsweepError("the audit failed: a past result depends on later data")

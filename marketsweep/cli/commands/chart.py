@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("symbol", shell_complete=complete_symbol)
 @click.argument("indicators", nargs=-1)
-@click.option("--condition", metavar="COND", help="Mark the bars on which this condition held.")
+@click.option("--condition", metavar="COND", help="Mark the bars on which this condition is true.")
 @click.option(
     "--bars",
     default=252,

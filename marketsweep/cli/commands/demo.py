@@ -22,10 +22,10 @@ from marketsweep.cli.commands._shared import FILE, echo, progress_line, write_js
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the seconds of each stage as JSON.")
 def demo(market: Path | None, data: Path, as_json: bool) -> None:
-    """Sweep the whole US market of 2016, from an empty disk to ranked matches.
+    """Scan the whole US market of 2016, from an empty disk to ranked matches.
 
-    A local server plays the provider, 80 ms away; every ticker travels over HTTP into a new data
-    folder, which is there to be scanned afterwards.
+    A local server with a delay of 80 ms replaces the provider. Every ticker is fetched over HTTP
+    into a new data folder, which you can scan afterwards.
     """
     from marketsweep.cli.demo import remove_earlier_demo, run_demo
 

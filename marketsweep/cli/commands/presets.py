@@ -36,7 +36,7 @@ def presets() -> None:
     Examples:
       marketsweep presets list
       marketsweep presets show minervini_trend_template
-      marketsweep presets run                  every one of them, in one pass
+      marketsweep presets run                  all of them, in one pass
       marketsweep scan golden_cross
       marketsweep scan 'nr7 and close > sma(200)'
       marketsweep presets save my_dip 'rsi(2) < 10 and uptrend'
@@ -121,7 +121,7 @@ def run(
         with market.view() as view:
             usable = list(_usable(requested, saved, view.snapshot))
         if not usable:
-            raise UsageError("none of these conditions can be evaluated here")
+            raise UsageError("none of these conditions can be evaluated on this data")
         answers = market.scan_together(usable, where=where, as_of=date_of(as_of))
     for warning in dict.fromkeys(warning for hits in answers for warning in hits.warnings):
         echo(f"marketsweep: {warning}", err=True)
@@ -151,7 +151,7 @@ def _usable(names: Iterable[str], saved: SavedConditions, snapshot: Snapshot) ->
                 if isinstance(part, OtherSymbol):
                     snapshot.ticker(part.symbol)
         except UsageError as error:
-            echo(f"marketsweep: {name} is left out: {error}", err=True)
+            echo(f"marketsweep: {name} is skipped: {error}", err=True)
         else:
             yield name
 
@@ -192,4 +192,4 @@ def remove(name: str, data: Path | None) -> None:
     from marketsweep.market import data_folder
 
     remove_condition(data_folder(data), name.lower())
-    echo(f"{name.lower()} is forgotten")
+    echo(f"{name.lower()} was deleted")

@@ -40,10 +40,9 @@ def repair(
       marketsweep repair --provider files --path bars.parquet --actions actions.parquet
       marketsweep repair --json
 
-    Every byte is checked. A catalog that is damaged or gone is made again from its good parts and
-    from the segments of bars, which say what they hold. Damaged files are moved to a folder beside
-    them and not deleted. What was lost is then fetched; the exit code is 3 where something is
-    still missing, and the report says what.
+    Every byte is checked. A damaged or missing catalog is rebuilt from its good parts and from the
+    segments of bars. Damaged files are not deleted, but moved to a folder beside them. Lost data is
+    then fetched. If something is still missing, the report names it and the exit code is 3.
     """
     from marketsweep.cli.reports.repair import repair_report
     from marketsweep.core.settings import read_config
@@ -69,9 +68,7 @@ def repair(
     else:
         echo(repair_report(repaired))
     if repaired.is_missing:
-        raise CoverageError(
-            f"{folder} is whole again, and some data is missing: {repaired.next_step}"
-        )
+        raise CoverageError(f"{folder} is repaired, but some data is missing: {repaired.next_step}")
 
 
 def _fetch(repaired: Repaired, source: Source) -> None:

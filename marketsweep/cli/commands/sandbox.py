@@ -28,7 +28,7 @@ from marketsweep.cli.commands._shared import DAY, FILE, SHARE, date_of
 @click.option(
     "--api-key", default="sandbox", show_default=True, metavar="KEY", help="API key to accept."
 )
-@click.option("--now", type=DAY, help="Day that the server takes for today.")
+@click.option("--now", type=DAY, help="Day that the server uses as today.")
 @click.option(
     "--faults", default="", metavar="KIND,...", help="Faults to inject: all, or 429,reset,..."
 )
@@ -47,7 +47,7 @@ def sandbox(
     fault_share: float,
     seed: int,
 ) -> None:
-    """Serve files of bars on this machine by Massive's protocol.
+    """Serve files of bars on this machine with Massive's protocol.
 
     \b
     Examples:

@@ -114,19 +114,22 @@ _ROWS: Final = 30
     default="valid",
     show_default=True,
     metavar="valid|settled",
-    help="Use values from TA-Lib's first bar on, or once recursions have settled.",
+    help="Use values from TA-Lib's first bar on, or only after recursions have settled.",
 )
 @click.option("--funnel", is_flag=True, help="Count the symbols that pass each clause.")
 @click.option(
     "--near",
     type=click.IntRange(1),
     metavar="N",
-    help="Also show the N symbols that fail one clause by the least (table and json).",
+    help=(
+        "Also show the N symbols that fail only one clause, by the smallest margin (table and "
+        "json)."
+    ),
 )
 @click.option(
     "--incremental",
     is_flag=True,
-    help="Evaluate symbols with new data, and reuse the other results.",
+    help="Evaluate only symbols with new data, and reuse the other results.",
 )
 @click.option(
     "--always", metavar="A,B|@FILE", help="With --incremental: always evaluate these symbols."
@@ -173,7 +176,7 @@ def scan(
     audit_sample: int | None,
     data: Path | None,
 ) -> None:
-    """Find the symbols for which CONDITION holds.
+    """Find the symbols for which CONDITION is true.
 
     \b
     Examples:
@@ -196,10 +199,10 @@ def scan(
 
     write = writer(format_, csv_safe=csv_safe)
     if near and format_ not in ("table", "json"):
-        raise UsageError(f"--near has no place in {format_}: choose --format table or json")
+        raise UsageError(f"--near does not work with {format_}: choose --format table or json")
     reuse = _incremental_options(incremental, always, max_age, audit_sample)
     if format_ == "parquet" and output is None and sys.stdout.isatty():
-        raise UsageError("Parquet is not for terminals: add --output FILE")
+        raise UsageError("Parquet cannot be written to a terminal: add --output FILE")
     with open_market(data_folder(data)) as market:
         hits = market.scan(
             condition,
@@ -255,7 +258,7 @@ def _incremental_options(
     misplaced = [option for option, value in options.items() if value is not None]
     if not incremental:
         if misplaced:
-            raise UsageError(f"{misplaced[0]} says how to reuse results: add --incremental")
+            raise UsageError(f"{misplaced[0]} needs --incremental")
         return False
     from marketsweep.scan.incremental.run import MAX_AGE, SAMPLE, Incremental
 
@@ -288,7 +291,7 @@ def _draw(hits: Hits, market: Market, folder: Path, adjust: Adjust) -> None:
     ):
         index = write_charts(hits, view, folder, adjust, bar.update)
     if not count:
-        echo(f"no match to draw; {index} says so", err=True)
+        echo(f"no match to draw: {index} has no charts", err=True)
         return
     which = "all" if count == len(hits) else f"the first {count:,} of"
     echo(f"charts of {which} {len(hits):,} matches: {index}", err=True)

@@ -81,11 +81,11 @@ def signals(
     exclude_suspect: bool,
     data: Path | None,
 ) -> None:
-    """Find for which symbols CONDITION held, as of every session of a year.
+    """Find the symbols for which CONDITION was true, as of each session of a year.
 
-    Each session is seen as a scan of that day sees it: with its universe, and with the splits and
-    tickers known by then. The table has a line a session; the other formats have all hits.
-    Hits on bars that are suspicious, as judged by all bars up to --until, are marked.
+    Each session is evaluated as a scan of that day would be: with its universe, and with the splits
+    and tickers known then. The table has one line per session; the other formats have all hits.
+    Hits on bars that are suspicious, judged by all bars up to --until, are marked.
 
     \b
     Examples:

@@ -52,7 +52,9 @@ _MAX_VALUES = 1_000_000
 @as_of_option
 @click.option("--since", type=DAY, help="Count each session from that day on.")
 @click.option(
-    "--until", type=DAY, help="Count each session up to that day; of a year without --since."
+    "--until",
+    type=DAY,
+    help="Count each session up to that day; without --since, one year of them.",
 )
 @where_option
 @universe_option
@@ -78,11 +80,11 @@ def sweep(
     output: Path | None,
     data: Path | None,
 ) -> None:
-    """Count for how many symbols each variant of CONDITION holds, thousands of them in one pass.
+    """Count the symbols for which each of thousands of variants of CONDITION is true, in one pass.
 
-    Where numbers stand, CONDITION has names in braces, and --vary says what each of them is to be.
-    Every combination is a variant, and a line of the table; with --since or --until, each session
-    of each.
+    CONDITION has names in braces in place of numbers, and --vary gives the values of each name.
+    Each combination is a variant and one line of the table; with --since or --until, the table has
+    one line per variant and session.
 
     \b
     Examples:
@@ -128,7 +130,7 @@ def _parse_variants(texts: tuple[str, ...], reserved: Container[str]) -> dict[st
         if name in values:
             raise UsageError(f"--vary {name} is given twice: join its values, as in {name}=5,10,15")
         if name in reserved:
-            raise UsageError(f"--vary {name} has a meaning of its own: choose another name")
+            raise UsageError(f"--vary {name} is already a word or a preset: choose another name")
         values[name] = _parse_numbers(name, numbers)
     return values
 
@@ -148,10 +150,10 @@ def _parse_numbers(name: str, text: str) -> list[float]:
         )
     first, last, step = (Decimal(repr(number_of(number or "1"))) for number in range_match.groups())
     if not all(number.is_finite() for number in (first, last, step)):
-        raise UsageError(f"--vary {name}={text}: these are larger than any number that can be kept")
+        raise UsageError(f"--vary {name}={text}: these numbers are too large")
     if not step or (last - first) / step < 0:
         raise UsageError(f"--vary {name}={text}: {first} and steps of {step} never reach {last}")
     count = int((last - first) / step) + 1
     if count > _MAX_VALUES:
-        raise UsageError(f"--vary {name}={text}: these are {count:,} values, which are too many")
+        raise UsageError(f"--vary {name}={text}: {count:,} values are too many")
     return [float(first + i * step) for i in range(count)]

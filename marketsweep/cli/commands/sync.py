@@ -93,14 +93,14 @@ def sync(
       marketsweep sync --again --since 2024-06-10 --until 2024-06-10
       marketsweep sync --only AAPL,BRK.B --since 2010-01-01
       marketsweep sync --only @watchlist.txt --by-symbol
-      marketsweep sync --by-symbol --universe liquid     of the whole market, who passes
+      marketsweep sync --by-symbol --universe liquid     only symbols that pass
       marketsweep sync --watch                           now, and after each close
       marketsweep sync --provider files --path bars.parquet --actions actions.parquet
       marketsweep sync --provider files --path MSFT.csv --dry-run
 
-    What was fetched is kept, whatever happens; run it again to go on. A session that cannot be
-    had is asked for again later. The exit code is 3 where splits are not included, or nothing that
-    can be used came, and 4 where nothing could be had.
+    Fetched data is always kept; run sync again to continue. A session that cannot be fetched is
+    requested again later. The exit code is 3 if splits are not included or no row is usable, and 4
+    if nothing could be fetched.
     """
     from marketsweep.core.settings import read_config
     from marketsweep.ingest.receipt import require_use
@@ -116,14 +116,14 @@ def sync(
     )
     source.make()  # raises for invalid options before a folder is created
     if keep_on and until:
-        raise UsageError("--watch goes on and on: leave --until out")
+        raise UsageError("--watch has no end: remove --until")
     only_symbols = None if only is None else read_symbols(only)
     always_symbols = () if always is None else read_symbols(always)
     if again and since is None:
-        raise UsageError("--again needs --since: from which session on to fetch again")
+        raise UsageError("--again needs --since: the first session to fetch again")
     if dry_run:
         if provider != "files":
-            raise UsageError("--dry-run is for --provider files; --plan says what a sync costs")
+            raise UsageError("--dry-run needs --provider files; --plan shows what a sync costs")
         from marketsweep.ingest.dry_run import Part
 
         part = Part(date_of(since), date_of(until), only_symbols)

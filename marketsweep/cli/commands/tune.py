@@ -48,12 +48,12 @@ def tune(
     \b
     Examples:
       marketsweep tune                       about 1,200 calls of your plan
-      marketsweep tune --sandbox             against a local stand-in, 80 ms away
-      marketsweep tune --provider files      the threads alone
+      marketsweep tune --sandbox             against a local server with a delay of 80 ms
+      marketsweep tune --provider files      the threads only
       marketsweep tune --executor ray        workers, their threads, and blocks on a Ray cluster
 
-    The fewest within 5% of the best go to config.toml in the data folder, where sync and scan
-    find them. Nothing that is fetched is stored.
+    The smallest numbers within 5% of the best are saved to config.toml in the data folder, where
+    sync and scan read them. Fetched data is not stored.
     """
     from marketsweep.cli.tune import example_provider, report
     from marketsweep.cli.tune import tune as run_tune
@@ -67,10 +67,10 @@ def tune(
     if executor != "threads":
         raise UsageError(f"unknown executor {executor!r}: choose threads or ray")
     if ray_address:
-        raise UsageError("--ray-address is of the ray executor: add --executor ray")
+        raise UsageError("--ray-address needs the ray executor: add --executor ray")
     config = read_config(folder)
     limit = calls_per_minute or config.calls_per_minute
-    otherwise = "add --sandbox to measure against a local stand-in, 80 ms away"
+    otherwise = "add --sandbox to measure against a local server with a delay of 80 ms"
 
     def source(connections: int) -> MassiveProvider:
         return massive_source(base_url, api_key, None, connections, config, otherwise)

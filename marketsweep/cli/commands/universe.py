@@ -29,9 +29,9 @@ def universe() -> None:
       marketsweep universe show
       marketsweep scan 'rsi(14) < 30' --skip-low-volume
 
-    The list is left out of scans with --skip-low-volume, or of a universe with
-    skip_low_volume = true, and of sync --by-symbol, which saves a call a symbol. Your word wins
-    over what is built.
+    Scans skip the symbols of the list with --skip-low-volume, or in a universe with
+    skip_low_volume = true. sync --by-symbol also skips them, which saves one call per symbol. Your
+    own entries override the built ones.
     """
 
 
@@ -133,7 +133,7 @@ def exclude(symbols: tuple[str, ...], expires: str | None, data: Path | None) ->
 @_expires_option
 @data_option
 def include(symbols: tuple[str, ...], expires: str | None, data: Path | None) -> None:
-    """Keep symbols off the low-volume list, also when it is built again.
+    """Keep symbols off the low-volume list, also after a rebuild.
 
     \b
     Examples:

@@ -20,13 +20,13 @@ _SHOWN: Final = 3
 
 _HEADS: Final = {
     Verdict.CONTRADICTED: "not applied: the price does not show it",
-    Verdict.REPEATED: "told twice and applied once",
+    Verdict.REPEATED: "reported twice and applied once",
     Verdict.MOVED: "applied on the day on which the price shows it",
     Verdict.ALTERNATIVE: "not applied: another ratio of the day fits the price",
-    Verdict.CANCELLED: "not applied: the inverse is told for the same day",
+    Verdict.CANCELLED: "not applied: its inverse is reported for the same day",
     Verdict.TOO_LARGE: "not applied: as large as the price",
-    Verdict.NEAR: "applied, though an equal one is told a few sessions before",
-    Verdict.UNPLACED: "not applied: no company with bars fits",
+    Verdict.NEAR: "applied, although an equal one is reported a few sessions earlier",
+    Verdict.UNPLACED: "not applied: no company with bars matches",
 }
 """Headings of the verdicts, the most serious first."""
 
@@ -49,7 +49,7 @@ def sync_lines(receipt: SyncReceipt) -> Iterator[str]:
             f"{row['symbol']}, {row['before']} until {row['first']}, {row['rule']}"
             for row in by_bars
         ]
-        shown = f", {len(by_bars):,} on a day worked out: {_some(texts)}" if by_bars else ""
+        shown = f", {len(by_bars):,} on a day derived from bars: {_some(texts)}" if by_bars else ""
         s = "" if len(receipt.renames) == 1 else "s"
         yield f"  {len(receipt.renames):,} rename{s}{shown}"
     if receipt.doubtful_tickers:
@@ -70,29 +70,30 @@ def aside_lines(put_aside: Sequence[Mapping[str, Any]], frozen: Sequence[dt.date
         again = dt.datetime.fromisoformat(row["again"]).astimezone(NEW_YORK)
         tries = f"{row['tries']:,} time{'s' * (row['tries'] != 1)}"
         yield (
-            f"  put aside: {row['session']}, asked for {tries}, again after "
+            f"  put aside: {row['session']}, requested {tries}, next request after "
             f"{again:%Y-%m-%d %H:%M} New York: {row['reason']}"
         )
     if put_aside:
         more = f"; {len(put_aside) - _SHOWN:,} more" if len(put_aside) > _SHOWN else ""
         first = put_aside[0]["session"]
-        yield f"    to ask at once: marketsweep sync --again --since {first}{more}"
+        yield f"    to request at once: marketsweep sync --again --since {first}{more}"
     others = [str(day) for day in frozen if str(day) not in {row["session"] for row in put_aside}]
     if others:
         s = "" if len(others) == 1 else "s"
-        yield f"  most of the market stands still in {len(others):,} session{s}: {_some(others)}"
+        yield f"  most prices are unchanged in {len(others):,} session{s}: {_some(others)}"
 
 
 def status_lines(status: Status) -> Iterator[str]:
     """Yield the lines about stored actions and renames that are not applied as reported."""
     for missing in status.missing_actions:
         yield (
-            f"  {missing.kind}s from {missing.since} to {missing.until} are not known: "
+            f"  {missing.kind}s from {missing.since} to {missing.until} are missing: "
             f"{missing.reason}"
         )
     if status.not_listed:
         yield (
-            f"  the list of tickers could not be had: {status.not_listed}; renames may not be known"
+            f"  the list of tickers could not be fetched: {status.not_listed}; renames may be "
+            "missing"
         )
     for verdict, head in _HEADS.items():
         rulings = [ruling for ruling in status.rulings if ruling.verdict is verdict]

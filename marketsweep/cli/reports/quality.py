@@ -39,9 +39,11 @@ def quality_report(quality: Quality) -> str:
     set_aside = [f"{row.symbol} {row.session} {row.reason}" for row in reversed(quality.set_aside)]
     lines.append(f"  rows set aside: {len(quality.set_aside):,}{_examples(set_aside)}")
     if broken_rules:
-        lines.append("  * left out by scan --exclude-suspect where a condition looks at such bars")
+        lines.append("  * skipped by scan --exclude-suspect if a condition reads such bars")
     if shown is not None:
-        lines.append("  the newest of each: --json has all, --symbol SYMBOL those of one symbol")
+        lines.append(
+            "  the newest of each rule: --json has all, --symbol SYMBOL those of one symbol"
+        )
     return "\n".join(lines)
 
 

@@ -27,25 +27,21 @@ def _lines(repaired: Repaired) -> Iterator[str]:
     yield from (f"  {damage}" for damage in repaired.damages[:_SHOWN])
     if len(repaired.damages) > _SHOWN:
         yield f"  and {len(repaired.damages) - _SHOWN:,} more"
-    rebuilt_note = (
-        ", its lists made again from what the segments say of themselves"
-        if repaired.rebuilt
-        else ""
-    )
+    rebuilt_note = "; its lists were rebuilt from the segments" if repaired.rebuilt else ""
     yield f"  kept: {stored}{rebuilt_note}"
     if repaired.lost_days:
         yield f"  lost: {_spans(repaired.lost_days)}"
     if repaired.fetched:
         yield f"  fetched again: {_spans(repaired.fetched)}"
     if repaired.unknown_days:
-        yield "  not known: whether there were sessions before the first one, or after the last"
+        yield "  unknown: whether there were sessions before the first one or after the last one"
     if repaired.lost_parts:
         yield f"  lost, and fetched by the next sync: {', '.join(repaired.lost_parts)}"
     if repaired.lost_for_good:
         yield f"  lost, if there was any: {', '.join(repaired.lost_for_good)}"
     if repaired.moved_to:
         yield f"  moved to {repaired.moved_to}: {join_first(repaired.moved, _SHOWN)}"
-    yield "  what is stored now was checked: no damage"
+    yield "  the stored data was checked: no damage"
 
 
 def _spans(days: Sequence[dt.date]) -> str:

@@ -73,7 +73,7 @@ def _settling_line(coverage: Coverage) -> Iterator[str]:
     if coverage.unsettled:
         yield (
             f"  not settled: {coverage.unsettled:,} with fewer than {coverage.settled_bars} bars; "
-            f"the answer of {coverage.unsettled_answers:,} may depend on earlier ones"
+            f"the result for {coverage.unsettled_answers:,} may depend on earlier bars"
         )
 
 
@@ -100,8 +100,8 @@ def sync_report(receipt: SyncReceipt) -> str:
         f"  {receipt.splits:,} splits, {receipt.dividends:,} dividends, "
         f"{receipt.listings:,} listings",
         f"  {usage.calls:,} calls ({receipt.avoided:,} avoided{_saved_text(receipt)}), "
-        f"{usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, "
-        f"{usage.waited_s:.1f} s waited for the plan's limit, {receipt.seconds:.2f} s in all",
+        f"{usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, {usage.waited_s:.1f} s "
+        f"waiting for the plan's limit, {receipt.seconds:.2f} s in total",
         *sync_lines(receipt),
         *_funnel_lines(receipt.funnel),
     ]
@@ -111,24 +111,23 @@ def sync_report(receipt: SyncReceipt) -> str:
     if receipt.contradicted:
         texts = [_revision_text(record) for record in receipt.contradicted]
         lines.append(
-            "  rows that contradict each other, the last of which counts: "
-            f"{join_first(texts, 3, between='; ')}"
+            f"  contradicting rows, of which the last counts: {join_first(texts, 3, between='; ')}"
         )
     lines += aside_lines(receipt.put_aside, receipt.frozen)
     lines += [
-        f"  could not be had: {record['of']}, {record['reason']}"
+        f"  could not be fetched: {record['of']}, {record['reason']}"
         for record in receipt.unavailable[:_SHOWN]
         if record["of"] not in {aside["session"] for aside in receipt.put_aside}
     ]
     if receipt.empty:
         lines.append(
-            f"  no bars yet for {len(receipt.empty)} sessions{_examples(receipt.empty)}: "
-            "the next sync asks again"
+            f"  no bars yet for {len(receipt.empty)} sessions{_examples(receipt.empty)}: the next "
+            "sync requests them again"
         )
     if receipt.unknown:
         lines.append(
-            f"  no bars of {len(receipt.unknown):,} symbols{_examples(receipt.unknown)}: delisted, "
-            "renamed or misspelt; a sync asks again"
+            f"  no bars of {len(receipt.unknown):,} symbols{_examples(receipt.unknown)}: "
+            "delisted, renamed or misspelled; the next sync requests them again"
         )
     return "\n".join(lines)
 
@@ -197,7 +196,7 @@ def dry_run_report(run: DryRun) -> str:
             f"  {action.symbol} {action.ex_date} {action.told}: {action.reason}"
             for action in run.unusable[:_SHOWN]
         ]
-    lines.append("nothing was stored: leave --dry-run out to store it")
+    lines.append("nothing was stored: remove --dry-run to store the data")
     return "\n".join(lines)
 
 
@@ -230,12 +229,14 @@ def forecast_report(plan: Forecast) -> str:
         f"  calls: {approximately}{plan.total:,}: {by_kind}",
         f"  received: about {plan.bytes / 1e6:,.1f} MB of prices",
         f"  time: {_plan_time(plan)}",
-        "  it may be interrupted at any time, and goes on where it stopped",
+        "  you can interrupt it at any time; it continues where it stopped",
     ]
     if reasons := _saved_by(plan):
         lines.insert(3, f"  saved: {plan.saved:,} calls, {reasons}")
     if plan.screens_later:
-        lines.append("  the pre-screen waits for reference data: it will save some of these calls")
+        lines.append(
+            "  the pre-screen needs reference data first; it will save some of these calls"
+        )
     lines += _funnel_lines(plan.funnel)
     if plan.beyond_free:
         lines.append(
@@ -305,8 +306,8 @@ def status_report(status: Status) -> str:
         f"({status.sessions_behind:,} sessions have closed since), {counts.symbols:,} symbols, "
         f"{counts.bars:,} bars, {counts.bytes / 1e6:,.1f} MB, data version {counts.version}",
         f"  {counts.splits:,} splits, {counts.dividends:,} dividends, "
-        f"{f'{counts.settled:,} settled by you, ' if counts.settled else ''}"
-        f"{counts.listings:,} listings, {counts.revisions:,} revised bars",
+        f"{f'{counts.settled:,} overridden by you, ' if counts.settled else ''}{counts.listings:,} "
+        f"listings, {counts.revisions:,} revised bars",
         f"  gaps: {len(status.missing):,} sessions missing{_examples(status.missing)}; "
         f"{len(status.thin):,} thin{_examples(status.thin)}; "
         f"{len(status.partial):,} of single symbols{_examples(status.partial)}",
@@ -376,7 +377,7 @@ def signals_report(result: Signals) -> str:
         )
         start += row.matches
     if any(result.suspicious):
-        lines.append("! rests on suspicious bars")
+        lines.append("! depends on suspicious bars")
     if any(result.unsettled):
         lines.append("~ too few bars to have settled")
     return "".join(f"{line}\n" for line in lines)

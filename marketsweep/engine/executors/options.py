@@ -67,11 +67,13 @@ class Distribution:
 
         text = (
             f"{counted(self.tasks, 'task')} by {counted(self.workers, 'worker')} on "
-            f"{counted(len(self.nodes), 'node')}, {self.sent_bytes / 1e6:,.1f} MB put"
+            f"{counted(len(self.nodes), 'node')}, {self.sent_bytes / 1e6:,.1f} MB sent"
         )
         if self.run_again:
             verb = "was" if self.run_again == 1 else "were"
-            text += f"; {counted(self.run_again, 'task')} {verb} run again, since a worker was lost"
+            text += (
+                f"; {counted(self.run_again, 'task')} {verb} run again, because a worker was lost"
+            )
         return text
 
     def to_dict(self) -> dict[str, int]:

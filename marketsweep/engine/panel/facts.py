@@ -233,7 +233,7 @@ def ticker_notes(nodes: Iterable[Node], known: Container[str]) -> Iterator[str]:
     if respellings:
         yield note_of(respellings)
     if missing := [text for text, ticker in spellings.items() if ticker is None]:
-        yield f"neither stored nor listed, though a condition names it: {', '.join(missing[:3])}"
+        yield f"unknown ticker in a condition: {', '.join(missing[:3])}"
 
 
 def respelled(node: Node, known: Container[str]) -> Node:

@@ -133,7 +133,7 @@ def read_bars_with_readings(
             fault = error if isinstance(error, NoTable) else error.__cause__
             if len(files) == 1 or not isinstance(fault, NoTable):
                 raise
-            note = f"{clean_line(file.name)} {fault.description}: it is left out"
+            note = f"{clean_line(file.name)} {fault.description}: it is skipped"
             readings.append(Reading(file, "text", "no table", notes=[note]))
             continue
         parts.append(bars)
@@ -265,7 +265,7 @@ def _with_dates(table: pl.DataFrame, notes: list[str]) -> tuple[pl.DataFrame, Da
         if words.height:
             shown = clean_line(f"{words['date'][0] or words['symbol'][0]}")
             s = "s" * (words.height != 1)
-            notes.append(f"{words.height:,} row{s} of words left out, which have no price: {shown}")
+            notes.append(f"{words.height:,} row{s} of text without a price skipped: {shown}")
         table = table.with_columns(pl.when(~pl.col("empty")).then("date").alias("date"))
     file_rows = table["row"] if "row" in table.columns else None
     with with_file_rows(lambda row: row if file_rows is None else file_rows[row]):
@@ -298,8 +298,8 @@ def _closes_outside_range(table: pl.DataFrame) -> Iterator[str]:
     if faulty.height:
         yield (
             f"the close lies outside of low and high in {faulty['outside'].sum():,} rows of "
-            f"{join_first(faulty['symbol'].cast(pl.String).to_list(), 3)}: it may be adjusted and "
-            "the other prices not; these bars are marked as suspicious"
+            f"{join_first(faulty['symbol'].cast(pl.String).to_list(), 3)}: it may be adjusted, "
+            "but the other prices not; these bars are marked as suspicious"
         )
 
 
@@ -320,8 +320,8 @@ def _refuse_intraday(table: pl.DataFrame) -> None:
     days = table.select(pl.struct("symbol", "date").n_unique()).item()
     if table.height > _INTRADAY_BARS_PER_DAY * days:
         raise UsageError(
-            f"{table.height:,} rows for {days:,} days of its symbols: these are bars of minutes or "
-            "hours, and daily bars are needed"
+            f"{table.height:,} rows for {days:,} days of its symbols: these are bars of minutes "
+            "or hours, but daily bars are needed"
         )
 
 
@@ -344,7 +344,7 @@ def _refuse_longer_periods(table: pl.DataFrame) -> None:
             and is_within.mean() > _MIN_SHARE
         ):
             raise UsageError(
-                f"its bars lie {np.median(spacing):g} days apart: these are bars of {period}, and "
+                f"its bars lie {np.median(spacing):g} days apart: these are bars of {period}, but "
                 "daily bars are needed"
             )
 

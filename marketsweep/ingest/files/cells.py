@@ -101,7 +101,9 @@ def open_sheet(path: Path, most_mb: int = DEFAULT_MB, *, sliced: bool = True) ->
         if isinstance(error, FileNotFoundError):
             raise UsageError(f"{path}: no such file") from error
         reason = str(error).partition("\n")[0]
-        raise UsageError(f"{path}: cannot be read, it is damaged or no table: {reason}") from error
+        raise UsageError(
+            f"{path}: cannot be read, it is damaged or not a table: {reason}"
+        ) from error
     except pl.exceptions.PanicException as error:  # polars itself may fail on a damaged file
         raise UsageError(f"{path}: cannot be read, it is damaged") from error
 
@@ -134,7 +136,7 @@ class _TextSheet:
         _refuse_other_formats(path, first)
         if path.suffix.lower() in _TYPED_SUFFIXES:
             raise UsageError(
-                f"{path}: cannot be read, it is damaged: its name says {path.suffix[1:]}, and its "
+                f"{path}: cannot be read, it is damaged: its name says {path.suffix[1:]}, but its "
                 "first bytes do not"
             )
         self._text = TextReader(path, chain([first], chunks), _BLOCK if sliced else None)
@@ -145,7 +147,7 @@ class _TextSheet:
     @property
     def kind(self) -> str:
         above = (
-            f", lines of words above it: {self._text.lines_above}" if self._text.lines_above else ""
+            f", lines of text above it: {self._text.lines_above}" if self._text.lines_above else ""
         )
         return self._kind + self._text.encoding + above
 
@@ -230,8 +232,8 @@ def _read_chunks(
             raise _too_big(path, most_mb)
         if packed and count > _MAX_EXPANSION * packed.count + _ALLOWED_MB * _MB:
             raise UsageError(
-                f"{path}: unpacks to more than {_MAX_EXPANSION} times its size, as no prices do; "
-                "unpack it yourself if it is right"
+                f"{path}: unpacks to more than {_MAX_EXPANSION} times its size, which prices "
+                "never do; unpack it yourself if it is right"
             )
         yield chunk
 

@@ -43,7 +43,7 @@ def _hint(missing: list[str], table: pl.DataFrame) -> str:
             ". Its first line has no names: add one such as symbol,date,open,high,low,close,volume"
         )
     if len(table.columns) == 1:
-        return ". Columns are parted by commas, semicolons, tabs or pipes"
+        return ". Columns are separated by commas, semicolons, tabs or pipes"
     return ""
 
 

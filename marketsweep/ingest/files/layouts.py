@@ -58,10 +58,10 @@ The last names of each meaning are those of Investing.com, Barchart and German s
 """
 
 _UNUSED_ACTION_NOTES: Final = {
-    "dividends": "dividends in a column of their own are not used: tell them with --actions FILE "
-    "for --adjust total",
-    "stock_splits": "splits in a column of their own are not used: prices of Yahoo are adjusted "
-    "for them",
+    "dividends": "dividends in a separate column are not used: add them with --actions FILE for "
+    "--adjust total",
+    "stock_splits": "splits in a separate column are not used: prices of Yahoo are already "
+    "adjusted for them",
 }
 """Notes on columns of actions that have values but are not used."""
 
@@ -155,8 +155,8 @@ def _note_on_adjustment(table: pl.DataFrame) -> Iterator[str]:
         )
         if ((raw - adjusted).abs() > adjusted / 100).any():
             yield (
-                "volumes differ from those before the adjustment: the prices are adjusted for "
-                "splits already; get prices as traded, or tell no splits up to the newest day"
+                "volumes differ from those before the adjustment: the prices are already adjusted "
+                "for splits; get prices as traded, or add no splits up to the newest day"
             )
 
 
@@ -167,8 +167,8 @@ def _require_dollars(table: pl.DataFrame) -> None:
         others = currencies.filter(~currencies.is_in(DOLLARS))
         if len(others):
             raise UsageError(
-                f"{len(others):,} rows have prices in {clean_line(others[0].upper())}, and dollars "
-                "are needed: leave them out"
+                f"{len(others):,} rows have prices in {clean_line(others[0].upper())}, but "
+                "dollars are needed: remove these rows"
             )
 
 

@@ -45,7 +45,7 @@ _HEAD_BYTES: Final = 4096
 class NoTable(UsageError):
     """A file that is not a table, such as a note or an empty file in a folder of tables."""
 
-    def __init__(self, message: str, description: str = "is a text and no table") -> None:
+    def __init__(self, message: str, description: str = "is a text, not a table") -> None:
         super().__init__(message)
         self.description = description
 
@@ -168,7 +168,7 @@ def _blocks(chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
         joined = b"".join(pending)
         end = _end_of_last_line(joined)
         if not end:
-            raise UsageError(f"cannot be read: a line has more than {size >> 20:,} MB: no table")
+            raise UsageError(f"cannot be read: a line has more than {size >> 20:,} MB: not a table")
         yield joined[:end]
         pending, count = [joined[end:]], len(joined) - end
     if remainder := b"".join(pending):
@@ -192,7 +192,7 @@ def _refuse_documents(path: Path, content: bytes) -> None:
     """Raise UsageError for texts that users often mistake for tables."""
     start = content[:512].lstrip()
     if start[:200].lower().startswith(_WEB_PAGE_STARTS):
-        raise UsageError(f"{path}: cannot be read, it is a web page and no table")
+        raise UsageError(f"{path}: cannot be read, it is a web page, not a table")
     if start[:1] in (b"{", b"["):
         raise UsageError(f"{path}: cannot be read, it is JSON: write it as CSV or Parquet")
 
@@ -269,7 +269,7 @@ def _ragged_line_message(content: bytes, delimiter: str, above: int) -> str:
         cells = _outside_quotes(line).count(delimiter) + 1
         if cells > width:
             return (
-                f"cannot be read: line {above + number} has {cells} cells, where the first has "
+                f"cannot be read: line {above + number} has {cells} cells, but the first has "
                 f"{width}: {line[:100]}"
             )
     return f"cannot be read: a line has more than the {width} cells of the first"

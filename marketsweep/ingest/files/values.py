@@ -56,7 +56,7 @@ class CellFault(UsageError):
 
     def __init__(self, rows: Sequence[int], fault: str) -> None:
         """Describe the fault of the first of `rows`, and count the others; rows count from 0."""
-        others_text = f"; so are {len(rows) - 1:,} more rows" if len(rows) > 1 else ""
+        others_text = f"; {len(rows) - 1:,} more rows have the same fault" if len(rows) > 1 else ""
         super().__init__(f"row {rows[0] + 1}: {fault}{others_text}")
         self.rows = rows
         self.fault = fault
@@ -145,7 +145,7 @@ def _parse_texts(table: pl.DataFrame, column: pl.Series, notation: Notation) -> 
         values = values.scatter(is_faulty.arg_true(), parsed)
         is_faulty = is_present & values.is_null()
     is_grouped = is_faulty.any() and column.filter(is_faulty).head(1).str.contains(_GROUPED).any()
-    hint = " (its comma may part thousands or decimals: write it without)" if is_grouped else ""
+    hint = " (its comma may separate thousands or decimals: write it without)" if is_grouped else ""
     refuse(column, is_faulty, column.name, f"is not a number{hint}", table)
     return values.set(~is_present, None)
 

@@ -199,7 +199,7 @@ class FilesProvider:
         bars, self.readings = read_bars_with_readings(path, self._most_mb)
         self._bars = bars.sort("date", "symbol", maintain_order=True)
         if self._bars.is_empty():
-            raise CoverageError(f"{path}: there is not one bar in this file")
+            raise CoverageError(f"{path}: this file has no bars")
         runs = self._bars["date"].rle().struct.unnest()
         ends = list(accumulate(runs["len"]))
         starts = [0, *ends[:-1]]
@@ -224,9 +224,9 @@ class FilesProvider:
                 for missing in unreported
             ]
             notes.append(
-                "adjusted closes imply splits that no action tells, and prices before are taken as "
-                f"they are: {join_first(descriptions, 3, last=', and')}; tell them with --actions "
-                "FILE"
+                "adjusted closes imply splits that no action reports, and earlier prices are used "
+                f"as they are: {join_first(descriptions, 3, last=', and')}; add them with "
+                "--actions FILE"
             )
         return list(dict.fromkeys(notes))
 

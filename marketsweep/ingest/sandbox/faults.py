@@ -22,7 +22,7 @@ FAULTS: Final = {
     "hang": "no answer at all",
     "reset": "a connection that breaks off in the middle of the body",
     "truncated": "gzip or JSON that ends too early",
-    "garbage": "a page of HTML in the place of JSON",
+    "garbage": "a page of HTML instead of JSON",
     "error": "an error in the body of a 200",
     "null": "no results for a session that took place",
     "duplicates": "rows that come twice",
@@ -32,9 +32,9 @@ FAULTS: Final = {
     "elsewhere": "a next page on another host",
     "early": "values of the newest session that the next answer corrects",
     "case": "tickers of the newest session in another case, until the next answer",
-    "vanished": "the newest session, told once and then not for a while",
-    "echo": "the bars of the session before for those of the newest, until the next answer",
-    "lost": "an error of the server for the newest session, whenever it is asked for",
+    "vanished": "the newest session, sent once and then not for a while",
+    "echo": "the bars of the session before instead of the newest, until the next answer",
+    "lost": "an error of the server for the newest session, whenever it is requested",
 }
 """Every fault, with a description."""
 
@@ -57,7 +57,7 @@ def chosen_faults(text: str) -> tuple[str, ...]:
         return tuple(FAULTS)
     for name in names:
         if name not in FAULTS:
-            raise UsageError(f"unknown fault {name!r}: choose all, or of {', '.join(FAULTS)}")
+            raise UsageError(f"unknown fault {name!r}: choose all, or some of {', '.join(FAULTS)}")
     return names
 
 

@@ -43,7 +43,7 @@ def serve(settings: Settings) -> None:
     """
     market = Market(settings)
     if market.incomplete:
-        sys.stderr.write(f"left out {market.incomplete} bars with missing values\n")
+        sys.stderr.write(f"skipped {market.incomplete} bars with missing values\n")
     asyncio.run(_serve(market, settings))
 
 
@@ -81,7 +81,7 @@ async def _listen(runner: web.AppRunner, port: int) -> None:
     try:
         await web.TCPSite(runner, _HOST, port, shutdown_timeout=0).start()
     except (OSError, OverflowError) as error:
-        reason = f"port {port} cannot be had ({error})"
+        reason = f"port {port} cannot be used ({error})"
         raise UsageError(f"{reason}: choose another, or 0 for any free one") from error
 
 

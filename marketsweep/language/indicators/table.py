@@ -161,7 +161,7 @@ _TABLE = (
     ),
     Indicator(
         "stoch",
-        "Lane's slow stochastic: where the close stands in the range of k bars, averaged twice.",
+        "Lane's slow stochastic: the place of the close in the range of k bars, averaged twice.",
         _HLC,
         (Parameter("k", 14, 1), Parameter("slow_k", 3, 1), Parameter("slow_d", 3, 1)),
         lookback=lambda k, slow_k, slow_d: k - 1 + slow_k - 1 + slow_d - 1,
@@ -178,7 +178,8 @@ _TABLE = (
     ),
     Indicator(
         "adx",
-        "Wilder's average directional index: how strong a trend is, either way, 0 to 100.",
+        "Wilder's average directional index: the strength of a trend in either direction, 0 to "
+        "100.",
         _HLC,
         _period(14),
         lookback=lambda n: 2 * n - 1,

@@ -114,7 +114,7 @@ def draw(
     Raises UsageError for a symbol without bars, with similar names, and for invalid arguments.
     """
     if not isinstance(bars, int) or bars < 1:
-        raise UsageError(f"bars {bars!r} is not a whole number from 1 on")
+        raise UsageError(f"bars {bars!r} is not a whole number of at least 1")
     check_adjust(adjust)
     day, snapshot = loader.day(as_of), loader.snapshot
     columns = np.array([snapshot.column_of(symbol) for symbol in symbols], dtype=np.int64)
@@ -196,7 +196,7 @@ def indicator_lines(expression: str | Node, saved: SavedConditions) -> list[Node
     else:
         node = expression
     if node.kind is not Kind.NUMBER:
-        raise ConditionError(f"{node} is {node.kind.value}, and only numbers can be drawn")
+        raise ConditionError(f"{node} is {node.kind.value}, but only numbers can be drawn")
     return [node]
 
 

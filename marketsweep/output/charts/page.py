@@ -146,12 +146,12 @@ def summary_of(drawing: Drawing) -> str:
     bars, last = len(drawing.days), drawing.days[-1]
     parts = [f"{bars:,} bars from {drawing.days[0]} to {last}", _ADJUSTMENT_TEXTS[drawing.adjust]]
     if last != drawing.as_of:
-        parts.append(f"none since, up to {drawing.as_of}")
+        parts.append(f"no later bar up to {drawing.as_of}")
     if drawing.holes:
         s = "" if len(drawing.holes) == 1 else "s"
         parts.append(f"{len(drawing.holes):,} session{s} between them without a bar")
     if drawing.held is not None:
-        parts.append(f"the condition held on {int((drawing.held == 1.0).sum()):,}")
+        parts.append(f"the condition is true on {int((drawing.held == 1.0).sum()):,}")
     return "; ".join(parts)
 
 

@@ -86,7 +86,7 @@ def _table_lines(
     rule = _GAP.join("-" * size for size in widths[:shown])
     lines = [_GAP.join(row).rstrip() for row in zip(*padded, strict=True)]
     hidden = names[shown - fixed :]
-    hidden_note = [f"not shown for want of room: {', '.join(hidden)}"] if hidden else []
+    hidden_note = [f"not shown, the terminal is too narrow: {', '.join(hidden)}"] if hidden else []
     unsettled_note = ["~ too few bars to have settled"] if any(hits.unsettled[:rows]) else []
     return [lines[0], rule, *lines[1:], *hidden_note, *unsettled_note]
 

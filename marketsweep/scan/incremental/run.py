@@ -70,9 +70,9 @@ class Incremental:
         symbols = (self.always,) if isinstance(self.always, str) else self.always
         object.__setattr__(self, "always", tuple(check_tickers(symbols)) if symbols else ())
         if not isinstance(self.max_age, int | float) or not self.max_age >= 0:
-            raise UsageError(f"max age {self.max_age!r} is not a number of seconds from 0 on")
+            raise UsageError(f"max age {self.max_age!r} is not a number of seconds of at least 0")
         if not isinstance(self.sample, int) or self.sample < 0:
-            raise UsageError(f"audit sample {self.sample!r} is not a whole number from 0 on")
+            raise UsageError(f"audit sample {self.sample!r} is not a whole number of at least 0")
 
 
 class IncrementalResult(NamedTuple):
@@ -203,7 +203,7 @@ class IncrementalRun:
         try:
             self._folder.write(self._key, results)
         except StoreError as error:
-            return [f"the results are not kept for the next scan: {error}"]
+            return [f"the results are not stored for the next scan: {error}"]
         return []
 
 
@@ -251,8 +251,8 @@ def _equal_columns(first: Matrix, second: Matrix) -> NDArray[np.bool_]:
 def _disagreement(example: str, agree: NDArray[np.bool_]) -> str:
     wrong = np.count_nonzero(~agree)
     return (
-        f"{wrong:,} of {len(agree):,} kept results that were audited were wrong, "
-        f"that of {example} among them: all symbols were evaluated anew, and nothing was reused"
+        f"{wrong:,} of {len(agree):,} audited results were wrong, among them that of {example}: "
+        "all symbols were evaluated again, and nothing was reused"
     )
 
 
@@ -260,4 +260,4 @@ def _absent_warning(always: Sequence[str], names: list[str], as_of: dt.date) -> 
     absent = sorted(set(always).difference(names))
     if absent:
         more = ", ..." if len(absent) > 3 else ""
-        yield (f"not looked at on {as_of}, though to be always: {', '.join(absent[:3])}{more}")
+        yield (f"named in always, but without data on {as_of}: {', '.join(absent[:3])}{more}")

@@ -77,7 +77,7 @@ class Packs(Database):
         rows = self._rows("SELECT data FROM packs WHERE name = ?", name)
         data = rows[0][0] if rows else None
         if not isinstance(data, bytes) or crc32(data) != checksums[name]:
-            raise self._damage_error(f"its part {name!r} does not fit its checksum")
+            raise self._damage_error(f"its part {name!r} does not match its checksum")
         return data
 
     def decoded(self, name: str, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
@@ -104,7 +104,7 @@ class Packs(Database):
             except StoreDamaged as error:
                 damages.append(str(error))
         damages += [
-            f"{self._file}: the table {table!r} does not fit its checksum"
+            f"{self._file}: the table {table!r} does not match its checksum"
             for table in self.JOURNALS
             if self._sum_of_rows(self._rows(f"SELECT * FROM {table}")) != self._journal_sum(table)
         ]
@@ -219,7 +219,7 @@ class Packs(Database):
         if not isinstance(version, int) or not isinstance(packs, bytes):
             raise self._damage_error("its root cannot be read")
         if checksum_of(version, packs) != checksum:
-            raise self._damage_error("its root does not fit its checksum")
+            raise self._damage_error("its root does not match its checksum")
         try:
             return version, _decode_root(packs)
         except (msgspec.MsgspecError, ValueError):
@@ -235,7 +235,7 @@ class Packs(Database):
 
     def _damage_error(self, problem: str) -> StoreDamaged:
         return StoreDamaged(
-            f"{self._file} is damaged: {problem}; marketsweep repair says what can be saved"
+            f"{self._file} is damaged: {problem}; marketsweep repair shows what can be saved"
         )
 
     @staticmethod

@@ -33,7 +33,9 @@ def _translated(folder: Path) -> Iterator[None]:
         raise _store_error(error, folder) from error
     except UnicodeDecodeError as error:
         # SQLite quotes damaged bytes in its message, and Python cannot decode them.
-        raise StoreDamaged(f"{folder / FILE} is damaged: it holds text that is not text") from error
+        raise StoreDamaged(
+            f"{folder / FILE} is damaged: it has text that cannot be decoded"
+        ) from error
 
 
 def _store_error(error: sqlite3.Error, folder: Path) -> StoreError:
@@ -134,8 +136,8 @@ class Database(ABC):
         number = self._format()
         if number in self.UPGRADES:
             raise Outdated(
-                f"{self._file} is of an earlier marketsweep: run marketsweep sync, which "
-                "brings it up to date and loses nothing"
+                f"{self._file} was written by an earlier marketsweep: run marketsweep sync, which "
+                "updates it without loss"
             )
         if number != FORMAT:
             raise StoreDamaged(

@@ -151,7 +151,7 @@ class Segment:
         """
         header, data = _header(self._shape), self._data
         if data[: len(header)] != header:
-            raise StoreDamaged(f"{self.path} has a header that does not fit the catalog")
+            raise StoreDamaged(f"{self.path} has a header that does not match the catalog")
         cells = len(FIELDS) * self.count * self.width
         return np.frombuffer(data, np.float64, cells, len(header)).reshape(self._shape)
 
@@ -163,7 +163,7 @@ class Segment:
     def _data(self) -> mmap.mmap:
         expected = self.bytes
         if expected < len(_header(self._shape)) + 8 * len(FIELDS) * self.count * self.width:
-            raise StoreDamaged(f"{self.path} is too short for what the catalog says that it holds")
+            raise StoreDamaged(f"{self.path} is shorter than the catalog says")
         try:
             with self.path.open("rb", buffering=0) as file:
                 actual = os.fstat(file.fileno()).st_size
@@ -171,12 +171,12 @@ class Segment:
                     return mmap.mmap(file.fileno(), expected, access=mmap.ACCESS_READ)
         except FileNotFoundError:
             raise StoreDamaged(
-                f"{self.path} is missing: it was removed, or it was superseded while this"
-                " snapshot was held for long"
+                f"{self.path} is missing: it was removed, or replaced while this snapshot was in "
+                "use"
             ) from None
         except OSError as error:
             raise StoreError(f"{self.path} cannot be read ({error.strerror})") from error
-        raise StoreDamaged(f"{self.path} has {actual:,} bytes where {expected:,} belong")
+        raise StoreDamaged(f"{self.path} has {actual:,} bytes instead of {expected:,}")
 
     def check(self) -> None:
         """Read the whole file. Raises StoreDamaged if a byte differs from what was written."""
@@ -184,7 +184,7 @@ class Segment:
         actual = crc32(memoryview(self._data))
         if actual != self.checksum:
             raise StoreDamaged(
-                f"{self.path} has checksum {actual:08x} where {self.checksum:08x} was written"
+                f"{self.path} has checksum {actual:08x} instead of {self.checksum:08x}"
             )
 
 

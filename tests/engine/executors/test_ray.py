@@ -416,7 +416,7 @@ def test_a_node_is_killed_in_mid_scan(nodes: Nodes) -> None:
     assert killed[0] > 2
     assert done.run_again > 0
     assert f"{done.run_again} task" in str(done)
-    assert "run again, since a worker was lost" in str(done)
+    assert "run again, because a worker was lost" in str(done)
     nodes.second = nodes.add()
     assert all_is_free(nodes)
     # All requested workers are available again.
@@ -530,7 +530,7 @@ def test_the_command(data: Path, nodes: Nodes) -> None:
         * TILE
         * 8,  # close and volume; one bar more, if the newest stood still
     }
-    assert "ray: 1 task by 2 workers on 1 node, 0.0 MB put" in result.stderr
+    assert "ray: 1 task by 2 workers on 1 node, 0.0 MB sent" in result.stderr
     assert all_is_free(nodes)
 
 
@@ -643,10 +643,8 @@ def test_tokens_that_are_missing_or_wrong(data: Path, nodes: Nodes, tmp_path: Pa
     home = {"HOME": str(tmp_path), "RAY_AUTH_TOKEN": ""}
     wrong = secrets.token_hex(16)
     refused_at(data, nodes.address, "there is no token", **home)
-    refused_at(
-        data, nodes.address, "takes no call with this token", **home, RAY_AUTH_MODE="disabled"
-    )
-    refused_at(data, nodes.address, "takes no call with this token", RAY_AUTH_TOKEN=wrong)
+    refused_at(data, nodes.address, "rejects this token", **home, RAY_AUTH_MODE="disabled")
+    refused_at(data, nodes.address, "rejects this token", RAY_AUTH_TOKEN=wrong)
 
 
 def test_a_process_has_one_cluster(nodes: Nodes) -> None:
@@ -696,8 +694,8 @@ def test_versions_must_be_equal() -> None:
     own = {"marketsweep": "1.0", "Python": "3.12", "kernels": "ema, sma", "node": "a"}
     check_same(own, own | {"node": "b"})
     for name, says in {
-        "marketsweep": "has marketsweep 9, and here is marketsweep 1.0",
-        "Python": "has Python 9, and here is Python 3.12",
+        "marketsweep": "has marketsweep 9, but this machine has marketsweep 1.0",
+        "Python": "has Python 9, but this machine has Python 3.12",
         "kernels": "other kernels",
     }.items():
         with pytest.raises(UsageError, match=says):

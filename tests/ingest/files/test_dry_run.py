@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     [
         (b"PK\x03\x04\x14\x00", "a zip or an Excel workbook"),
         (b"", "it is empty"),
-        (b"Ticker;Date;Open;High;Low;Close;Volume\n", "there is not one bar in this file"),
+        (b"Ticker;Date;Open;High;Low;Close;Volume\n", "this file has no bars"),
         (BARS.replace("0.5", "half", 1).encode(), "row 1: low is not a number: 'half'"),
         (BARS.replace("05/13", "13/13").encode(), "row 1: date is not a date"),
         (BARS.replace("A;05/14/2024", "A;2024-05-14").encode(), "row 2: date is not a date"),
@@ -90,7 +90,7 @@ def test_bad_files_are_named(content: bytes, says: str, as_json: bool, tmp_path:
     call: list[str | Path] = ["sync", "--provider", "files", "--path", tmp_path / "mine.csv"]
     call += ["--dry-run", "--data", tmp_path / "data", *(["--json"] if as_json else [])]
     done = run(*call)
-    assert done.returncode == (3 if "not one bar" in says else 2)
+    assert done.returncode == (3 if "no bars" in says else 2)
     assert done.stdout == ""
     assert f"{tmp_path}/mine.csv: " in done.stderr
     assert says in done.stderr
@@ -188,7 +188,7 @@ def test_the_report_for_people(bars: Path, tmp_path: Path) -> None:
         "2 actions cannot be used:",
         "  A 2024-05-16 kind merger: an unknown kind",
         "  A 2024-05-17 kind dividend, cash -1: no amount above 0",
-        "nothing was stored: leave --dry-run out to store it",
+        "nothing was stored: remove --dry-run to store the data",
     ]
     assert not (tmp_path / "data").exists()
 
@@ -217,8 +217,8 @@ def test_notes_say_what_was_decided(tmp_path: Path) -> None:
     assert file["implied"] == ["BRK.B 2024-06-10 factor 0.1"]
     assert answer["notes"] == [
         "the ticker BRK.B is from the name of the file",
-        "adjusted closes imply splits that no action tells, and prices before are taken as they "
-        "are: BRK.B 2024-06-10 (factor 0.1); tell them with --actions FILE",
+        "adjusted closes imply splits that no action reports, and earlier prices are used as they "
+        "are: BRK.B 2024-06-10 (factor 0.1); add them with --actions FILE",
     ]
     assert [row["close"] for row in answer["rows"]] == [1200, 1200, 1200, 120, 120]
     done = run("sync", "--provider", "files", "--path", tmp_path / "BRK-B.csv", "--dry-run")

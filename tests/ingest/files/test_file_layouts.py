@@ -111,7 +111,7 @@ def test_a_note_beside_tables_is_left_out(tmp_path: Path) -> None:
     bars, readings = read_bars_with_readings(tmp_path)
     assert bars.height == 1
     assert [note for one in readings for note in one.notes] == [
-        "README.txt is a text and no table: it is left out"
+        "README.txt is a text, not a table: it is skipped"
     ]
     with pytest.raises(UsageError, match="missing column"):
         read_bars(tmp_path / "README.txt")
@@ -627,7 +627,7 @@ def test_texts_of_many_programs(text: str, tmp_path: Path) -> None:
 
 def test_a_line_that_is_too_long_is_named(tmp_path: Path) -> None:
     (tmp_path / "bars.csv").write_text(HEADER + ROW + ROW.replace("100", "1,000"))
-    with pytest.raises(UsageError, match=r"line 3 has 8 cells, where the first has 7: A,2016"):
+    with pytest.raises(UsageError, match=r"line 3 has 8 cells, but the first has 7: A,2016"):
         read_bars(tmp_path / "bars.csv")
 
 
@@ -1076,7 +1076,7 @@ def test_an_empty_file_beside_tables_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "2017.csv").write_text("")
     bars, readings = read_bars_with_readings(tmp_path)
     assert bars.height == 1
-    assert [note for one in readings for note in one.notes] == ["2017.csv is empty: it is left out"]
+    assert [note for one in readings for note in one.notes] == ["2017.csv is empty: it is skipped"]
 
 
 def test_prices_that_are_adjusted_beside_closes_as_traded(tmp_path: Path) -> None:
@@ -1103,7 +1103,7 @@ def test_prices_in_another_currency_are_refused(currency: str, tmp_path: Path) -
     path = tmp_path / "bars.csv"
     head = "symbol,date,open,high,low,close,volume,currency\n"
     path.write_text(f"{head}A,2024-05-01,1,2,1,2,9,USD\nA,2024-05-02,1,2,1,2,9,{currency}\n")
-    with pytest.raises(UsageError, match=f"1 rows have prices in {currency}, and dollars"):
+    with pytest.raises(UsageError, match=f"1 rows have prices in {currency}, but dollars"):
         read_bars_with_readings(path)
     path.write_text(f"{head}A,2024-05-01,1,2,1,2,9,USD\nA,2024-05-02,1,2,1,2,9,\n")
     assert read_bars_with_readings(path)[0].height == 2
@@ -1116,4 +1116,4 @@ def test_prices_that_are_adjusted_already_are_said(factor: int, said: bool, tmp_
     head = "date,open,high,low,close,adjClose,volume,unadjustedVolume\n"
     path.write_text(f"{head}2024-05-01,25,27,24,26,26,{100 * factor},100\n")
     _, (reading,) = read_bars_with_readings(path)
-    assert any("adjusted for splits already" in note for note in reading.notes) is said
+    assert any("already adjusted for splits" in note for note in reading.notes) is said

@@ -441,7 +441,7 @@ def test_bars_of_longer_periods_are_refused(what: str, tmp_path: Path) -> None:
     path = tmp_path / "bars.csv"
     rows = "".join(f"A,{day},10,11,9,10,100\n" for day in [*some, some[-1] + dt.timedelta(1)])
     write_text(path, "symbol,date,open,high,low,close,volume\n" + rows)
-    with pytest.raises(UsageError, match=f"bars of {what}, and daily bars are needed"):
+    with pytest.raises(UsageError, match=f"bars of {what}, but daily bars are needed"):
         read_bars(path)
     # Bars of a share that is rarely traded are not weekly bars.
     rare = "".join(f"A,{day},10,11,9,10,100\n" for day in sorted([*days[::5], *days[::7]]))

@@ -472,7 +472,7 @@ def test_a_sandbox_that_cannot_start_says_why(settings: Settings, tmp_path: Path
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
-            pytest.raises(MarketsweepError, match=f"port {port} cannot be had .*choose another"),
+            pytest.raises(MarketsweepError, match=f"port {port} cannot be used .*choose another"),
             running(replace(settings, port=port)),
         ):
             pass
@@ -504,7 +504,7 @@ def test_signals_end_it_well(settings: Settings, number: signal.Signals) -> None
         os.kill(child.pid, number)
         assert child.wait(60) == 0
         assert child.stdout.read() == ""
-        assert child.stderr.read() == "left out 1 bars with missing values\n"
+        assert child.stderr.read() == "skipped 1 bars with missing values\n"
 
 
 def test_settings_travel_as_json(settings: Settings) -> None:

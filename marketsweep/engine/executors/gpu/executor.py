@@ -89,7 +89,7 @@ def card() -> CudaCard:
         raise UsageError(f"--executor gpu finds no NVIDIA driver: install it, or {_OTHERWISE}")
     if has // 1000 < needs // 1000:
         raise UsageError(
-            f"the NVIDIA driver is too old (CUDA {_version(has)}, CuPy is of {_version(needs)}): "
+            f"the NVIDIA driver is too old (CUDA {_version(has)}, CuPy needs {_version(needs)}): "
             f"update it, install the CuPy of its version, or {_OTHERWISE}"
         )
     try:

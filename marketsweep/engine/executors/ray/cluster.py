@@ -48,8 +48,8 @@ _RETURNING_S: Final = 2.0
 _HTTP2: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 """The start of a gRPC call; the answer starts with a frame of type 4."""
 _TOKEN: Final = (
-    "export RAY_AUTH_MODE=token, and where ~/.ray/auth_token is not that of the cluster "
-    "RAY_AUTH_TOKEN=... (or RAY_AUTH_TOKEN_PATH) too"
+    "export RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN=... (or RAY_AUTH_TOKEN_PATH) if "
+    "~/.ray/auth_token is not that of the cluster"
 )
 
 
@@ -134,7 +134,7 @@ class Cluster:
             check_same(versions(), ray.get(reference))
         except RayError as error:
             raise ExecutorError(
-                f"a worker was lost on the Ray cluster, and starts no more: {first_line(error)}"
+                f"a worker was lost on the Ray cluster and cannot restart: {first_line(error)}"
             ) from error
 
     def _start_worker(self, worker: int) -> Handle:
@@ -171,11 +171,11 @@ def check_same(own: dict[str, str], other: dict[str, str]) -> None:
     for name in ("marketsweep", "Python"):
         if other[name] != own[name]:
             raise UsageError(
-                f"{node} {name} {other[name]}, and here is {name} {own[name]}: install the same "
-                "everywhere"
+                f"{node} {name} {other[name]}, but this machine has {name} {own[name]}: install "
+                "the same version everywhere"
             )
     if other["kernels"] != own["kernels"]:
-        raise UsageError(f"{node} other kernels than are here: build marketsweep anew on both")
+        raise UsageError(f"{node} other kernels than this machine: rebuild marketsweep on both")
 
 
 _cluster: Cluster | None = None
@@ -200,9 +200,9 @@ def _connection(options: Ray) -> Cluster:
         _cluster = _connect(options.address)
     elif options.address is not None and options.address != _cluster.address:
         raise UsageError(
-            f"this process is connected to {_cluster.address or 'a Ray cluster of its own'}: one "
-            f"at {options.address} takes another process, or close() of "
-            "marketsweep.engine.executors.ray.executor"
+            f"this process is connected to {_cluster.address or 'a Ray cluster of its own'}: for "
+            f"one at {options.address}, use another process, or call "
+            "marketsweep.engine.executors.ray.executor.close()"
         )
     return _cluster
 
@@ -246,13 +246,15 @@ def _check_address(address: str) -> None:
     """Raise UsageError if no suitable Ray cluster answers at an address."""
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdecimal():
-        raise UsageError(f"Ray address {address!r} is none: write host:port, such as head:6379")
+        raise UsageError(
+            f"Ray address {address!r} is not valid: write host:port, such as head:6379"
+        )
     try:
         with socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S) as connection:
             if os.environ.get("RAY_USE_TLS", "0") != "1":
                 connection.sendall(_HTTP2)
                 if connection.recv(9)[3:4] != b"\4":
-                    raise UsageError(f"what answers at {address} is not a Ray cluster")
+                    raise UsageError(f"the server at {address} is not a Ray cluster")
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or f"no answer in {_PATIENCE_S:.0f} s"
         raise UsageError(
@@ -267,8 +269,8 @@ def _check_address(address: str) -> None:
     version = json.loads(metadata or b"{}").get("ray_version", ray.__version__)
     if version != ray.__version__:
         raise UsageError(
-            f"the cluster at {address} runs Ray {version}, and here is Ray {ray.__version__}: "
-            f"pip install ray=={version}"
+            f"the cluster at {address} runs Ray {version}, but this machine has Ray "
+            f"{ray.__version__}: pip install ray=={version}"
         )
 
 
@@ -292,18 +294,16 @@ def _check_token() -> None:
 
     loader = AuthenticationTokenLoader.instance()
     if is_token_auth_enabled() and not loader.has_token(ignore_auth_mode=True):
-        raise UsageError(f"RAY_AUTH_MODE is token, and there is no token: {_TOKEN}")
+        raise UsageError(f"RAY_AUTH_MODE is token, but there is no token: {_TOKEN}")
 
 
 @contextmanager
 def _short_errors(address: str | None) -> Iterator[None]:
-    where = f"the Ray cluster at {address}" if address else "a Ray cluster of one's own"
+    where = f"the Ray cluster at {address}" if address else "a local Ray cluster"
     try:
         yield
     except AuthenticationError as error:
-        raise UsageError(
-            f"{where} takes no call with this token, or with none: {_TOKEN}"
-        ) from error
+        raise UsageError(f"{where} rejects this token, or a call without one: {_TOKEN}") from error
     except (ConnectionError, RuntimeError, ValueError, RayError, OSError) as error:
         lines = str(error).strip().splitlines()
         if address == "auto" and isinstance(error, ConnectionError):
@@ -313,7 +313,7 @@ def _short_errors(address: str | None) -> Iterator[None]:
             ) from error
         if "ersion mismatch" in str(error):
             versions_of = " ".join(line.strip() for line in lines[1:])
-            raise UsageError(f"{where} is of other versions. {versions_of}") from error
+            raise UsageError(f"{where} runs other versions. {versions_of}") from error
         if "none of these match" in str(error) or "node_ip_address" in str(error):
             raise UsageError(
                 f"this machine is not a node of {where}: run ray start --address={address} "
@@ -348,8 +348,8 @@ def _choose_workers(processors: list[int], options: Ray) -> tuple[int, int]:
     workers = options.workers or max(1, capacity(threads))
     if capacity(threads) < workers:
         raise UsageError(
-            f"{_as_text(workers, threads)} find no place on the Ray cluster, which has "
-            f"{_node_text(processors)}: ask for fewer --ray-workers or --threads, or add nodes"
+            f"{_as_text(workers, threads)} do not fit on the Ray cluster, which has "
+            f"{_node_text(processors)}: use fewer --ray-workers or --threads, or add nodes"
         )
     return workers, threads
 
@@ -382,8 +382,8 @@ def _reserve_group(workers: int, threads: int, *, pack: bool) -> PlacementGroup:
         remove_placement_group(group)
         raise ExecutorError(
             f"{_as_text(workers, threads)} found no place on the Ray cluster in {_PLACING_S:.0f} "
-            f"s: it has {_node_text(_processors())}, of which {free:g} are free; ask for fewer "
-            "--ray-workers, or wait until others are done"
+            f"s: it has {_node_text(_processors())}, of which {free:g} are free; use fewer "
+            "--ray-workers, or wait until other jobs are done"
         )
     return group
 

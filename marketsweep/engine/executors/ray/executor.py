@@ -223,9 +223,9 @@ class _Evaluation:
             task.tries += 1
             if task.tries == _MAX_TRIES:
                 raise ExecutorError(
-                    f"a task was lost {_MAX_TRIES} times on the Ray cluster ({first_line(error)}): "
-                    "there is no answer; where memory runs out, a smaller block helps ([ray] block "
-                    "in config.toml)"
+                    f"a task was lost {_MAX_TRIES} times on the Ray cluster "
+                    f"({first_line(error)}): there is no answer; if memory runs out, use a "
+                    "smaller block ([ray] block in config.toml)"
                 ) from error
             self.done.run_again += 1
             self.cluster.replace(worker, actor)
@@ -233,7 +233,7 @@ class _Evaluation:
             return
         except RayTaskError as error:
             raise ExecutorError(
-                f"a task failed on the Ray cluster, and so there is no answer: {error.cause!r}"
+                f"a task failed on the Ray cluster, so there is no answer: {error.cause!r}"
             ) from error
         except RayError as error:
             raise ExecutorError(f"the Ray cluster failed: {first_line(error)}") from error

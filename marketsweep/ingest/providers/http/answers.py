@@ -92,7 +92,7 @@ def decode_body(answer: Answer, decode: Callable[[bytes], T], max_bytes: int) ->
             f"sends JSON of an unexpected form ({str(error)[:_MAX_REASON_CHARACTERS]})"
         ) from None
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Fault(f"sends no valid JSON ({str(error)[:_MAX_REASON_CHARACTERS]})") from None
+        raise Fault(f"sends invalid JSON ({str(error)[:_MAX_REASON_CHARACTERS]})") from None
 
 
 def _decompress(answer: Answer, max_bytes: int) -> bytes:
@@ -100,7 +100,7 @@ def _decompress(answer: Answer, max_bytes: int) -> bytes:
     if encoding == "identity":
         return answer.body
     if encoding not in ("gzip", "x-gzip"):
-        raise Fault("answers in an encoding that was not asked for")
+        raise Fault("answers in an encoding that was not requested")
     parts, remaining, bytes_left = [], answer.body, max_bytes
     while remaining:
         # One gzip member after the other; each may use what is left of the limit.

@@ -232,13 +232,12 @@ class HttpClient:
             url = URL(address)
             is_own = url.user is None and url.origin() == self._base.origin()
         except ValueError:
-            raise ProviderRefused(
-                f"{self.host} sent on to something that is not an address"
-            ) from None
+            raise ProviderRefused(f"{self.host} redirected to an invalid address") from None
         if not is_own:
             raise ProviderRefused(
-                f"{self.host} sent on to another address, {url.scheme}://{url.host}:{url.port}: "
-                "it was not followed, and did not get the key"
+                f"{self.host} redirected to another address, "
+                f"{url.scheme}://{url.host}:{url.port}: the redirect was not followed, and the "
+                "key was not sent"
             )
         return url
 
@@ -370,7 +369,7 @@ def _parse_key(key: str, name: str) -> str:
     if not key:
         raise ProviderRefused(f"the provider needs an API key: set {name}")
     if not re.fullmatch(r"[\x21-\x7e]+", key):
-        raise ProviderRefused(f"no API key has spaces or letters beyond ASCII: check {name}")
+        raise ProviderRefused(f"an API key has no spaces and no letters beyond ASCII: check {name}")
     return key
 
 

@@ -13,7 +13,7 @@ from marketsweep.errors import ProviderError, ProviderRefused
 
 _CHECK_NETWORK: Final = "check the network, and the address of the provider"
 _CHECK_PROXY: Final = "check HTTPS_PROXY and HTTP_PROXY"
-FEWER_CALLS: Final = "ask for no more calls a minute than the plan includes"
+FEWER_CALLS: Final = "make no more calls a minute than the plan includes"
 _TRY_LATER: Final = "try again later"
 
 _ERROR_TEXTS: Final[tuple[tuple[type[Exception], str, str], ...]] = (

@@ -388,7 +388,7 @@ def _to_number(cell: _Cell) -> float | None:
 def _require_raw_and_complete(reply: _BarsReply, rows: int) -> None:
     """Raise `Fault` if bars are adjusted, or if fewer rows arrived than the body counts."""
     if reply.adjusted:
-        raise Fault("answers adjusted bars where bars that are not adjusted were asked for")
+        raise Fault("answers adjusted bars, but bars that are not adjusted were requested")
     if reply.count is not None and rows < reply.count:
         raise Fault(f"answers {rows:,} of the {reply.count:,} rows that it counts")
 

@@ -336,16 +336,15 @@ class MassiveProvider:
             max_pages = self._http.settings.pages
             if pages > max_pages or len(rows) > max(max_pages * _ROWS_PER_PAGE, _BARS_PER_CALL):
                 raise CallFailed(
-                    f"{self._http.host} has no end of pages of {path} ({len(rows):,} rows so far): "
-                    "allow more with max_pages in [sync] of config.toml, or MARKETSWEEP_MAX_PAGES, "
-                    "if that is right"
+                    f"{self._http.host} sends pages of {path} without end ({len(rows):,} rows so "
+                    "far): allow more with max_pages in [sync] of config.toml, or "
+                    "MARKETSWEEP_MAX_PAGES, if that is right"
                 )
             # A repeated page under a new cursor is a loop, too, like a repeated cursor.
             marks: set[str | int] = {page.next_url, fingerprint(page)}
             if seen & marks:
                 raise CallFailed(
-                    f"{self._http.host} leads in a circle from page to page of {path}: "
-                    "try again later"
+                    f"{self._http.host} sends the pages of {path} in a circle: try again later"
                 )
             seen |= marks
             page = await self._http.get(page.next_url, decode)
