@@ -57,7 +57,9 @@ class Explanation:
         return asdict(self) | {"as_of": self.as_of.isoformat()}
 
     def __str__(self) -> str:
-        verb = {True: "matches", False: "does not match", None: "is unknown to"}[self.holds]
+        verb = {True: "matches", False: "does not match", None: "has no known result for"}[
+            self.holds
+        ]
         lines = [f"{self.symbol} as of {self.as_of}: {verb} {' '.join(self.condition.split())}"]
         width = max(2 * part.depth + len(part.text) for part in self.parts)
         for part in self.parts:

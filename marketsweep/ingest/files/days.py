@@ -348,7 +348,7 @@ def _parse_slashed(text: pl.Series) -> Days:
             continue
         dates = sorted({str(days.drop_nulls()[0]) for days in possible.values()})
         raise UsageError(
-            f"{text.name} does not tell day from {'year' if len(dates) > 2 else 'month'}: "
+            f"{text.name} has no clear order of day and {'year' if len(dates) > 2 else 'month'}: "
             f"{text.drop_nulls()[0]!r} may be {' or '.join(dates)}; write dates like 2016-01-04"
         )
     return _parse_clock(text, possible[best], clock_text, best)

@@ -381,7 +381,7 @@ def test_by_itself_it_takes_all_processors(nodes: Nodes) -> None:
 
 def test_more_workers_than_there_is_room_for(nodes: Nodes) -> None:
     with pytest.raises(
-        UsageError, match=r"9 workers of 1 processor each find no place .* 2 nodes with 2, 2"
+        UsageError, match=r"9 workers of 1 processor each do not fit .* 2 nodes with 2, 2"
     ):
         executor(nodes.ray(workers=9))(plan_of("close > 1"), panel_of(random_bars(30, 40)))
     with pytest.raises(UsageError, match="1 worker of 3 processors"):
@@ -649,7 +649,7 @@ def test_tokens_that_are_missing_or_wrong(data: Path, nodes: Nodes, tmp_path: Pa
 
 def test_a_process_has_one_cluster(nodes: Nodes) -> None:
     executor(nodes.ray())(plan_of("close > 1"), panel_of(random_bars(30, 40)))
-    with pytest.raises(UsageError, match=r"connected to .* takes another process"):
+    with pytest.raises(UsageError, match=r"connected to .* use another process"):
         executor(Ray("127.0.0.1:1"))(plan_of("close > 1"), panel_of(random_bars(30, 40)))
 
 
@@ -661,7 +661,7 @@ def test_a_process_has_one_cluster(nodes: Nodes) -> None:
     [
         (
             "import marketsweep.version; marketsweep.version.__version__ = '0.0.9'",
-            r"has marketsweep 0\.0\.9, and here",
+            r"has marketsweep 0\.0\.9, but this machine",
         ),
         ("import sys; sys.modules['marketsweep'] = None", "has no marketsweep: install version"),
     ],
@@ -711,7 +711,7 @@ def test_a_cluster_of_another_ray(
 
     close()
     monkeypatch.setattr(ray, "__version__", "2.39.0")
-    with pytest.raises(UsageError, match=r"runs Ray .*, and here is Ray 2\.39\.0"):
+    with pytest.raises(UsageError, match=r"runs Ray .*, but this machine has Ray 2\.39\.0"):
         executor(nodes.ray())(plan_of("close > 1"), panel_of(random_bars(30, 40)))
 
 

@@ -139,7 +139,7 @@ REFUSED = {
         "volume is not a number: '1,000,00' in symbol=A",
     ),
     "date": (HEADER + "A,2016-02-30,1,2,1,1,1\n", "row 1: date is not a date .*2016-02-30"),
-    "day first": (HEADER + "A,04/01/2016,1,2,1,1,1\n", "date does not tell day from month"),
+    "day first": (HEADER + "A,04/01/2016,1,2,1,1,1\n", "date has no clear order of day and month"),
     "no date": (HEADER + "A,,1,2,1,1,1\n", "date is not a date"),
     "ragged": (HEADER + "A,2016-01-04,1,2,1,1,1,1,1\n", "cannot be read"),
     "empty": ("", "cannot be read"),
@@ -661,5 +661,5 @@ def test_a_decimal_comma_in_actions(tmp_path: Path) -> None:
 
 def test_days_of_actions_that_may_be_either_are_refused(tmp_path: Path) -> None:
     text = "symbol,ex_date,kind,cash\nA,06/09/2016,dividend,0.25\n"
-    with pytest.raises(UsageError, match="does not tell day from month"):
+    with pytest.raises(UsageError, match="has no clear order of day and month"):
         read_actions(write_text(tmp_path / "actions.csv", text))
