@@ -109,7 +109,7 @@ def test_a_plan_that_takes_hours_is_refused_with_its_estimate() -> None:
     panel = wide_panel(5000, 391)
     texts = [f"bbands({n}, 2).upper > close for 5000 bars" for n in range(4800, 5000)]
     plan = make_plan([parse_expression(text) for text in texts])
-    with pytest.raises(ms.UsageError, match=r"some [\d,]+ minutes .* bbands reaches over 4,999"):
+    with pytest.raises(ms.UsageError, match=r"about [\d,]+ minutes .* bbands reaches over 4,999"):
         evaluate(plan, panel, threads.run, _nobody)
     for text in ("rsi(14) < 30", "highest(high, 5000) == high for 5000 bars", "sma(200) > 1"):
         assert estimate_seconds(make_plan([parse_expression(text)]), panel) < 60

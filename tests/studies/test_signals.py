@@ -556,7 +556,7 @@ def test_parquet(real: Path, tmp_path: Path) -> None:
     ("arguments", "code", "said"),
     [
         (["close >"], 2, "close >"),
-        (["close"], 2, "a condition is true or false"),
+        (["close"], 2, "a condition must be true or false"),
         (
             ["close > 1", "--since", "2016-12-01", "--until", "2016-11-01"],
             2,

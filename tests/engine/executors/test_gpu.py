@@ -85,7 +85,7 @@ def no_device() -> int:
 @pytest.mark.parametrize(
     ("driver", "said"),
     [
-        (11080, r"the NVIDIA driver is too old \(CUDA 11.8, CuPy is of 12.9\): update it"),
+        (11080, r"the NVIDIA driver is too old \(CUDA 11.8, CuPy needs 12.9\): update it"),
         (12020, "finds no GPU .cudaErrorNoDevice: no CUDA-capable device is detected.: use --exec"),
     ],
 )
