@@ -85,10 +85,10 @@ class DataWarnings:
         With adjust "total" dividends count too; with "none" nothing does. A split of the first
         session changes nothing.
         """
-        return sum(
-            any(gap.since <= day <= gap.until for gap in self._missing_for_all(adjust))
-            for day in sessions[1:]
-        )
+        gaps = self._missing_for_all(adjust)
+        if not gaps:
+            return 0
+        return sum(any(gap.since <= day <= gap.until for gap in gaps) for day in sessions[1:])
 
     def _missing_for_all(self, adjust: Adjust) -> list[MissingActions]:
         """Return missing actions that an adjustment needs and that concern every stored symbol."""

@@ -87,6 +87,8 @@ class PlannedQuery(NamedTuple):
     """The nodes that explain the clauses, if requested."""
     layout: ResultLayout
     plan: Plan
+    facts: frozenset[str]
+    """The facts that the results depend on."""
 
     @property
     def bars_needed(self) -> int:
@@ -147,7 +149,8 @@ def plan_query(query: Query) -> PlannedQuery:
     guards = [None if node in unguarded else 0 for node in (*match_nodes, *settled_nodes.values())]
     plan = make_plan(nodes, read_where=(*guards, *[None] * len(parts)))
     layout = ResultLayout(tuple(nodes))
-    return PlannedQuery(condition, keys, shown, settled_nodes, clauses, parts, layout, plan)
+    facts = frozenset(tree.facts_of(nodes))
+    return PlannedQuery(condition, keys, shown, settled_nodes, clauses, parts, layout, plan, facts)
 
 
 def settled_bars(query: PlannedQuery) -> int:

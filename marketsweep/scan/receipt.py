@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -35,7 +35,7 @@ def coverage_of(
     suspect: NDArray[np.intp],
     unsettled: Unsettled,
     doubtful: NDArray[np.bool_],
-    facts: set[str],
+    facts: Collection[str],
 ) -> Coverage:
     """Return how many of the expected symbols a result covers, and why others were excluded.
 

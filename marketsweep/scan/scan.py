@@ -35,7 +35,6 @@ from marketsweep.engine.plan import Plan
 from marketsweep.engine.settling import Unsettled, find_unsettled
 from marketsweep.engine.time_limit import check_time
 from marketsweep.errors import UsageError
-from marketsweep.language import tree
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Node
 from marketsweep.language.vocabulary import GROUPS
@@ -205,9 +204,8 @@ def _hits(
     truth, doubtful = values[query.condition], unsettled.of(query.condition)
     marks = view.marks(query.plan, wanted=scan.marked)
     suspect = _find_suspects(view, query, panel) if scan.exclude_suspect else _NO_SYMBOLS
-    coverage = coverage_of(
-        view, panel, query.plan, truth, suspect, unsettled, doubtful, _facts_used(query, scan)
-    )
+    facts = query.facts | ({scan.by} if scan.by else set())
+    coverage = coverage_of(view, panel, query.plan, truth, suspect, unsettled, doubtful, facts)
     is_match, is_excluded = truth == 1.0, doubtful & np.isnan(truth)
     for column in (is_match, *parts.values()):
         column[suspect] = False
@@ -302,8 +300,3 @@ def _query(scan: Scan) -> Query:
     return Query(
         scan.condition, scan.sort, scan.columns, scan.saved, explained, scan.finds_unsettled
     )
-
-
-def _facts_used(query: PlannedQuery, scan: Scan) -> set[str]:
-    """Return the facts that a result depends on: those of its trees, and that of the groups."""
-    return tree.facts_of(query.layout.nodes) | ({scan.by} if scan.by else set())
