@@ -366,7 +366,7 @@ def _decode_rows(decode: Callable[[bytes], AnyBarsReply], body: bytes) -> AnyBar
 
 
 def _clean_row(row: _AnyBar) -> bool:
-    """Replace the cells of a row that are not what they should be; return whether none was."""
+    """Replace the invalid cells of a row by null; return whether all of its cells were valid."""
     cells = {name: getattr(row, name) for name in ("t", *_INITIALS)}
     for name, cell in cells.items():
         setattr(row, name, _to_number(cell))
