@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from marketsweep.errors import (
     ConditionError,
     CoverageError,
+    DataWarning,
     ExecutorError,
     MarketsweepError,
     ProviderError,
@@ -48,6 +49,7 @@ __all__ = [
     "ConditionError",
     "Coverage",
     "CoverageError",
+    "DataWarning",
     "ExecutorError",
     "FilesProvider",
     "Histories",

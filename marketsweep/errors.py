@@ -111,3 +111,7 @@ class ExecutorError(MarketsweepError):
 
 class TimedOut(ExecutorError):
     """The work took longer than its caller allowed."""
+
+
+class DataWarning(UserWarning):
+    """Bars are doubtful, for example because splits are not known. It is not an error."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,7 +23,7 @@ from marketsweep.engine.executors.options import Ray
 from marketsweep.engine.executors.registry import name_of
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.engine.time_limit import time_limit
-from marketsweep.errors import UsageError
+from marketsweep.errors import DataWarning, UsageError
 from marketsweep.language.builder import Expression, node_of
 from marketsweep.language.parser import split_expressions
 from marketsweep.language.presets import SavedConditions
@@ -444,13 +445,17 @@ class Market:
     ) -> pl.DataFrame:
         """Return all bars of one symbol: date, open, high, low, close, volume.
 
-        Prices are adjusted as of the session `as_of` (None: the newest).
+        Prices are adjusted as of the session `as_of` (None: the newest). Warns with `DataWarning`
+        if the bars are doubtful, for example because splits are not known.
         """
         from marketsweep.price_history import read  # brings asyncio, which a scan does not need
 
         with self.view() as view:
             names = [view.snapshot.ticker(symbol)]
-            return read(view.snapshot, names, None, _date(as_of), adjust).drop("symbol")
+            frame = read(view.snapshot, names, None, _date(as_of), adjust)
+            for text in _bar_warnings(view, frame, names, adjust):
+                warnings.warn(text, DataWarning, stacklevel=3)  # the caller of the checked method
+        return frame.drop("symbol")
 
     @_checked
     def price_history_batch(
@@ -477,8 +482,8 @@ class Market:
         receipt = fetch(self.store, self._provider, tickers, first, last)
         with self.view() as view:
             frame = read(view.snapshot, tickers, first, last, adjust)
-            warnings = _bar_warnings(view, frame, tickers, adjust)
-        return Histories(frame, tickers, receipt, warnings)
+            doubts = _bar_warnings(view, frame, tickers, adjust)
+        return Histories(frame, tickers, receipt, [*(receipt.warnings if receipt else ()), *doubts])
 
 
 def _massive_from_environment(config: Config) -> Provider:

@@ -15,6 +15,7 @@ NAMES = [
     "ConditionError",
     "Coverage",
     "CoverageError",
+    "DataWarning",
     "ExecutorError",
     "FilesProvider",
     "Histories",

@@ -43,6 +43,8 @@ class SyncReceipt:
     """Symbols for which the provider had no bars; the next sync requests them again."""
     unavailable: list[dict[str, Any]] = field(default_factory=list)
     """Sessions and symbols that failed while others succeeded, with the reason."""
+    stopped: str = ""
+    """Why the provider failed for good after a part was stored; empty if it did not."""
     put_aside: list[dict[str, Any]] = field(default_factory=list)
     """Sessions to fetch again later: reason, number of failures, earliest time of a retry."""
     avoided: int = 0
@@ -97,6 +99,13 @@ class SyncReceipt:
     def bars(self) -> int:
         """Return the number of received bars, unchanged ones included."""
         return self.new + self.revised + self.unchanged
+
+    @property
+    def fetched_part(self) -> str:
+        """Return how much of what was wanted came, for example "19 of 21 sessions"."""
+        if self.symbols_wanted:
+            return f"{self.symbols_fetched:,} of {self.symbols_wanted:,} symbols"
+        return f"{self.fetched:,} of {self.wanted:,} sessions"
 
 
 def require_answers(receipt: SyncReceipt) -> None:

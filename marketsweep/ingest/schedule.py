@@ -60,9 +60,11 @@ def _sync_problem(
 ) -> str | None:
     """Sync, and return why the newest session is still incomplete; None if it is complete."""
     try:
-        sync_once()
+        receipt = sync_once()
     except ProviderUnreachable as error:
         return str(error)
+    if receipt.stopped:
+        return receipt.stopped
     with store.snapshot() as snapshot:
         rows = [row for row in snapshot.session_rows() if row.date <= newest]
     if not rows or rows[-1].date != newest:

@@ -59,7 +59,7 @@ from marketsweep.store.companies.frozen_sessions import would_freeze
 from marketsweep.store.companies.rulings import Ruling, Verdict
 from marketsweep.store.companies.ticker_changes import Doubt, Tenure
 from marketsweep.store.known_sessions import SymbolRequest
-from marketsweep.store.session_notes import LISTED_ON, SessionNotes
+from marketsweep.store.session_notes import LISTED_ON, STOPPED, SessionNotes
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 from marketsweep.store.writer import CommitReceipt, Writer
@@ -111,9 +111,10 @@ def sync(
     fetches stored sessions since `since` once more.
 
     If a session or symbol is unavailable, the sync continues and the receipt names it;
-    `require_use` checks whether the sync brought anything. Raises UsageError for invalid days,
-    ProviderError if the provider fails for good (after a commit of all that had arrived),
-    StoreLocked while another process writes, and StoreError.
+    `require_use` checks whether the sync brought anything. If the provider fails for good after
+    some bars were stored, the receipt says so (`stopped`). Raises UsageError for invalid days,
+    ProviderError if the provider fails before that, StoreLocked while another process writes, and
+    StoreError.
     """
     check_days(since, until, dt.datetime.now(dt.UTC))
     tickers = None if symbols is None else tuple(dict.fromkeys(symbols))
@@ -216,15 +217,30 @@ class _SyncRun:
             await self.reference.splits_settled.wait()
             await self._fetch_prices(plan.prices)
             await task
-        except ProviderError:
+        except ProviderError as error:
             await self._write(self._note_failures)
-            raise
+            if not self.receipt.bars:
+                raise
+            await asyncio.wait([task])  # what it still brings is of use
+            if not task.cancelled():
+                task.exception()  # the provider failed; the error is reported once
+            self._stop(error)
         finally:
             task.cancel()
         await self._write(self._commit, self.provider.off_session(plan.first, plan.last))
         await self._resolve()
         await self._schedule_retries(plan)
+        if self._stored_notes().get(STOPPED, "") != self.receipt.stopped:
+            await self._write(self.writer.note, STOPPED, self.receipt.stopped)
         self.receipt.warnings += self.provider.notes()
+
+    def _stop(self, error: ProviderError) -> None:
+        """Record that the provider failed for good, after a part of the bars was stored."""
+        self.receipt.stopped = str(error)
+        self.receipt.warnings.append(
+            f"the provider failed after {self.receipt.fetched_part}, which are stored; run "
+            f"marketsweep sync again to continue: {error}"
+        )
 
     def _late_starts(self) -> Iterator[str]:
         """Yield a warning if symbols may have had another ticker, which nothing stored tells."""
@@ -383,7 +399,8 @@ class _SyncRun:
         frozen = [day for day in receipt.frozen if day in self.received and not plan.merges]
         self.notes.came(self.received.difference(frozen))
         self.notes.failed([*missing, *((day, _FROZEN_REASON) for day in frozen)], self.now)
-        self.notes.checked = plan.recheck or self.notes.checked
+        if not receipt.stopped:
+            self.notes.checked = plan.recheck or self.notes.checked
         await self._write(self._save_notes)
         receipt.unavailable = [
             {**failure._asdict(), "of": str(failure.of)} for failure in self.failures.confirmed

@@ -20,6 +20,8 @@ LISTED: Final = "listed"
 """Note: when a source last reported its listings."""
 NOT_LISTED: Final = "not listed"
 """Note: why the last sync did not get the requested list of tickers; empty if it did."""
+STOPPED: Final = "stopped"
+"""Note: why the last sync that stored something stopped early; empty if it did not."""
 LISTED_ON: Final = "listed_on"
 """Note: the newest session at that time."""
 

@@ -13,7 +13,7 @@ from marketsweep.core.records import ActionAside
 from marketsweep.store.companies.rulings import Ruling
 from marketsweep.store.companies.ticker_changes import Doubt
 from marketsweep.store.missing_actions import MissingActions, of_notes, to_dict
-from marketsweep.store.session_notes import NOT_LISTED, PutAside, SessionNotes
+from marketsweep.store.session_notes import NOT_LISTED, STOPPED, PutAside, SessionNotes
 from marketsweep.store.snapshot import Counts, Snapshot
 from marketsweep.store.store import Store
 
@@ -38,6 +38,8 @@ class Status:
     """Splits or dividends that could not be fetched."""
     rulings: list[Ruling]
     """Decisions about reported actions that are not applied exactly as reported."""
+    stopped: str
+    """Why the provider failed in the last sync that stored something; empty if it did not."""
     not_listed: str
     """Why the last sync did not get the list of tickers; empty if it did."""
     unusable: list[ActionAside]
@@ -67,6 +69,7 @@ class Status:
             "put_aside": [aside.to_dict() for aside in self.put_aside],
             "frozen": [day.isoformat() for day in self.frozen],
             "missing_actions": [to_dict(missing) for missing in self.missing_actions],
+            "stopped": self.stopped,
             "not_listed": self.not_listed,
             "actions": [_to_plain(ruling) for ruling in self.rulings],
             "unusable_actions": [_to_plain(action) for action in self.unusable],
@@ -96,6 +99,7 @@ def read_status(store: Store, *, verify: bool, now: dt.datetime | None = None) -
             frozen=snapshot.frozen(),
             missing_actions=list(of_notes(notes).values()),
             rulings=[*snapshot.rulings("split"), *snapshot.rulings("dividend")],
+            stopped=notes.get(STOPPED, ""),
             not_listed=notes.get(NOT_LISTED, ""),
             unusable=snapshot.actions_aside(),
             doubts=snapshot.doubts(),

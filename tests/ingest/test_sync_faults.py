@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -182,11 +183,31 @@ def test_twenty_failures_in_a_row_end_a_sync(
     for day in DAYS[5 : 5 + bad]:
         server.always(f"grouped/locale/us/market/stocks/{day}", status(500))
     if ends:
-        with pytest.raises(ProviderUnreachable, match=f"{DAYS[5]}"):
-            synced(server, tmp_path)
+        assert f"{DAYS[5]}" in synced(server, tmp_path).stopped
         assert set(DAYS[:5]) <= set(stored(tmp_path))
     else:
         assert len(synced(server, tmp_path).put_aside) == bad
+
+
+@pytest.mark.parametrize(("code", "word"), [(401, "MASSIVE_API_KEY"), (403, "403")])
+def test_a_provider_that_fails_midway_is_a_warning_and_the_next_sync_continues(
+    code: int, word: str, server: MassiveServer, tmp_path: Path
+) -> None:
+    for day in DAYS[30:]:
+        server.always(f"grouped/locale/us/market/stocks/{day}", status(code, "no"))
+    call = ("--base-url", server.url, "--data", tmp_path)
+    done = command("sync", *call, "--since", f"{DAYS[0]}", MASSIVE_API_KEY=KEY)
+    assert done.returncode == 0, done.stderr
+    assert "the provider failed after" in done.stderr
+    assert word in done.stderr
+    assert set(DAYS[:20]) <= set(stored(tmp_path)) < set(DAYS)
+    told = command("status", "--data", tmp_path).stdout
+    assert "the last sync stopped early" in told
+    for day in DAYS[30:]:
+        server.always(f"grouped/locale/us/market/stocks/{day}", server.honest)
+    assert not synced(server, tmp_path).stopped
+    assert stored(tmp_path) == DAYS
+    assert "stopped early" not in command("status", "--data", tmp_path).stdout
 
 
 @pytest.mark.parametrize("tries", [1, 2, 7, 8, 9, 12, 40])
@@ -274,6 +295,12 @@ def test_without_splits_a_sync_and_scans_over_the_time_are_no_success(
         explained = market.explain("A", "roc(9) > -99")
         assert any("splits from" in warning for warning in explained.warnings)
         assert market.explain("A", "roc(9) > -99", adjust="none").warnings == []
+        with pytest.warns(ms.DataWarning, match="splits from") as caught:
+            market.history("A")
+        assert caught[0].filename == __file__
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            market.history("A", adjust="none")
         chart = market.chart("A")
         assert any("splits from" in warning for warning in chart.drawing.warnings)
         assert "splits from" in chart.html

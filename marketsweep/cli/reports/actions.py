@@ -84,7 +84,12 @@ def aside_lines(put_aside: Sequence[Mapping[str, Any]], frozen: Sequence[dt.date
 
 
 def status_lines(status: Status) -> Iterator[str]:
-    """Yield the lines about stored actions and renames that are not applied as reported."""
+    """Yield the lines about a sync that stopped, and about actions that are not as reported."""
+    if status.stopped:
+        yield (
+            f"  the last sync stopped early: {status.stopped}; run marketsweep sync again to "
+            "continue"
+        )
     for missing in status.missing_actions:
         yield (
             f"  {missing.kind}s from {missing.since} to {missing.until} are missing: "

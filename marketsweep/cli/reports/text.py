@@ -153,10 +153,8 @@ def _revision_text(revision: Mapping[str, Any]) -> str:
 
 
 def _fetched(receipt: SyncReceipt) -> str:
-    if not receipt.symbols_wanted:
-        return f"{receipt.fetched:,} of {receipt.wanted:,} sessions"
     untraded = f", {receipt.untraded:,} were not traded" if receipt.untraded else ""
-    return f"{receipt.symbols_fetched:,} of {receipt.symbols_wanted:,} symbols{untraded}"
+    return f"{receipt.fetched_part}{untraded}"
 
 
 def dry_run_report(run: DryRun) -> str:
