@@ -18,7 +18,8 @@ import click
 
 from marketsweep.cli.main import main
 from marketsweep.language.indicators.events import EVENTS
-from marketsweep.language.indicators.table import INDICATORS, Indicator, Parameter
+from marketsweep.language.indicators.row import Indicator, Parameter
+from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.quality.rules import RULES
 
 DOCS: Final = Path(__file__).parent

@@ -24,7 +24,8 @@ from marketsweep.core.fields import DERIVED
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS
-from marketsweep.language.indicators.table import FORGOTTEN, INDICATORS
+from marketsweep.language.indicators.row import FORGOTTEN
+from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse_expression
 from marketsweep.language.tree import Node
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.language import tree
-from marketsweep.language.indicators.table import INDICATORS, SETTLED
+from marketsweep.language.indicators.row import SETTLED
+from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.tree import Node
 
 Column = NDArray[np.float64]

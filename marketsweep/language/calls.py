@@ -11,7 +11,8 @@ from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.suggest import names_near
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS, EventFunction
-from marketsweep.language.indicators.table import INDICATORS, Indicator, Parameter
+from marketsweep.language.indicators.row import Indicator, Parameter
+from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.lexer import Token
 from marketsweep.language.token_stream import TokenStream
 from marketsweep.language.tree import FACTS, Kind, Node

@@ -19,7 +19,8 @@ from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.engine.settling import recursions, require_settled
 from marketsweep.errors import CoverageError, UsageError
-from marketsweep.language.indicators.table import INDICATORS, SETTLED
+from marketsweep.language.indicators.row import SETTLED
+from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse
 from marketsweep.output.formats import csv_file, table
 from marketsweep.scan.receipt import require_coverage

@@ -11,7 +11,8 @@ from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.safe_text import join_first
 from marketsweep.errors import UsageError
 from marketsweep.language.indicators.events import EVENTS, EventFunction
-from marketsweep.language.indicators.table import INDICATORS, Indicator
+from marketsweep.language.indicators.row import Indicator
+from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.vocabulary import EXAMPLES
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-from marketsweep.language.indicators.table import Parameter
+from marketsweep.language.indicators.row import Parameter
 
 Operand = Literal["condition", "x"]
 """A truth, or a number."""
