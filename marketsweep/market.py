@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -448,14 +449,15 @@ class Market:
         Prices are adjusted as of the session `as_of` (None: the newest). Warns with `DataWarning`
         if the bars are doubtful, for example because splits are not known.
         """
-        from marketsweep.price_history import read  # brings asyncio, which a scan does not need
+        # This brings asyncio, which a scan does not need.
+        from marketsweep.price_history import read, without_symbol
 
         with self.view() as view:
             names = [view.snapshot.ticker(symbol)]
             frame = read(view.snapshot, names, None, _date(as_of), adjust)
             for text in _bar_warnings(view, frame, names, adjust):
                 warnings.warn(text, DataWarning, stacklevel=3)  # the caller of the checked method
-        return frame.drop("symbol")
+        return without_symbol(frame)
 
     @_checked
     def price_history_batch(
@@ -550,11 +552,17 @@ def _check_count(
 ) -> int | None:
     if count is None:
         return None
-    if not isinstance(count, int) or count < least:
+    whole = _as_whole(count)
+    if whole is None or whole < least:
         raise UsageError(f"{name} {count!r} is not a whole number of at least {least}")
-    if most is not None and count > most:
-        raise UsageError(f"{name} {count:,} is above the limit of {most:,}")
-    return count
+    if most is not None and whole > most:
+        raise UsageError(f"{name} {whole:,} is above the limit of {most:,}")
+    return whole
+
+
+def _as_whole(number: object) -> int | None:
+    """Return a whole number, of NumPy too, as an int; None for anything else."""
+    return int(number) if isinstance(number, Integral) else None
 
 
 def _split_list(

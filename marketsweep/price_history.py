@@ -58,7 +58,7 @@ class Histories(Mapping[str, "pl.DataFrame"]):
         self.missing = [symbol for symbol in symbols if symbol not in self._slices]
 
     def __getitem__(self, symbol: str) -> pl.DataFrame:
-        return self.frame.slice(*self._slices[symbol]).drop("symbol")
+        return without_symbol(self.frame.slice(*self._slices[symbol]))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._slices)
@@ -128,6 +128,16 @@ def read(
     symbol_indices, sessions = np.nonzero(present.T)
     days = np.array(dates[first:], dtype="datetime64[D]")[sessions]
     return _frame([known[index] for index in symbol_indices.tolist()], days, values)
+
+
+def without_symbol(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame without its column of symbols.
+
+    `DataFrame.drop` uses the threads of polars, which do not survive a fork.
+    """
+    bars = frame.clone()
+    bars.drop_in_place("symbol")
+    return bars
 
 
 def _frame(

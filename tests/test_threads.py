@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -177,3 +178,42 @@ def test_an_older_view_stays_as_it_is(tmp_path: Path) -> None:
         assert before.snapshot.listings() == []  # its transaction is open
         with market.view() as again:
             assert again is after
+
+
+_FORK = """
+import multiprocessing
+import sys
+
+import marketsweep as ms
+
+def asked(folder):
+    with ms.open(folder) as market:
+        symbol = market.scan("close > 0", limit=1).symbols[0]
+        return [
+            market.history(symbol).height,
+            market.price_history_batch([symbol], "2015-01-05", "2015-01-30")[symbol].height,
+            market.signals("close > 0").to_polars().height,
+            len(market.sweep("roc({n}) > 0", n=[1, 2]).to_dict()["variants"]),
+            market.scan("lowest(200) > 0 or median(200) > 0 or close > 0").matched,
+        ]
+
+if __name__ == "__main__":
+    here = asked(sys.argv[1])
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(asked, [sys.argv[1]]) == here
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_answers(tmp_path: Path) -> None:
+    """The threads of the parent do not exist in it."""
+    with Store.create(tmp_path) as store, store.writer() as writer:
+        writer.commit([session(i) for i in range(30)], "test")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _FORK, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr

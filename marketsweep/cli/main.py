@@ -41,6 +41,19 @@ def _clean_error(error: click.ClickException) -> click.ClickException:
     return error if clean == message else click.UsageError(clean, context)
 
 
+def _end_of_output(error: OSError) -> int:
+    """Return the exit code after stdout could not be written. Raises any other error again."""
+    if isinstance(error, BrokenPipeError):
+        # The reader of stdout has closed it, as `head` does: nobody reads a message.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if error.errno not in _DISK_FULL:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    echo(f"marketsweep: the answer cannot be written: {error.strerror}", err=True)
+    return StoreError.exit_code
+
+
 class _Group(click.Group):
     """A command group that turns every MarketsweepError into one line and its exit code."""
 
@@ -83,6 +96,8 @@ class _Group(click.Group):
             return super().make_context(*arguments, **keywords)
         except click.ClickException as error:
             raise _clean_error(error) from None
+        except OSError as error:  # the help was printed
+            sys.exit(_end_of_output(error))
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401, click's own signature
         try:
@@ -96,16 +111,8 @@ class _Group(click.Group):
         except (KeyboardInterrupt, click.Abort):
             echo("marketsweep: interrupted; committed data is kept", err=True)
             ctx.exit(_INTERRUPTED)
-        except BrokenPipeError:
-            # The reader of stdout has closed it, as `head` does: nobody reads a message.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
         except OSError as error:
-            if error.errno not in _DISK_FULL:
-                raise
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            echo(f"marketsweep: the answer cannot be written: {error.strerror}", err=True)
-            ctx.exit(StoreError.exit_code)
+            ctx.exit(_end_of_output(error))
 
 
 @click.group(

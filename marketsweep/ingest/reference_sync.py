@@ -18,6 +18,7 @@ from marketsweep.ingest.misses import FailureLog
 from marketsweep.ingest.plan import SyncPlan
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.receipt import SyncReceipt
+from marketsweep.store.companies.rulings import Kind
 from marketsweep.store.missing_actions import (
     KINDS,
     NOTE,
@@ -36,6 +37,10 @@ from marketsweep.store.writer import Writer
 _T = TypeVar("_T")
 
 _REFERENCE: Final = "reference data"
+
+_PENDING: Final = "a sync is under way or was interrupted"
+
+_NOTHING_MISSING: Final = as_note([])
 
 Write = Callable[..., Coroutine[Any, Any, Any]]
 """Runs a function of the writer in the writer thread."""
@@ -63,18 +68,28 @@ class ReferenceSync:
         self._receipt = receipt
         self._reasons: dict[str, str] = {}
         self._refused_splits: list[ActionAside] = []
+        self._noted = _NOTHING_MISSING
+        """The stored note on missing actions."""
+        self._is_pending = False
+        """Whether dividends are still to be stored: until then scans that need them warn."""
         self.splits_settled = asyncio.Event()
         """Set once the splits are stored, or a note says that they are missing."""
 
     async def run(self, plan: SyncPlan, notes: dict[str, str], now: dt.datetime) -> None:
         """Fetch what a plan asks for; `notes` are those of the store, `now` is the sync's clock."""
         since, symbols = plan.actions_since, plan.actions_symbols
+        self._noted = notes.get(NOTE, _NOTHING_MISSING)
+        if not plan.merges and (plan.prices.days or plan.prices.spans):
+            # Bars become visible before the dividends are stored.
+            self._is_pending = True
+            await self._write_missing(plan, of_notes(notes))
         splits, dividends, listings = await asyncio.gather(
             self._fetch_splits(plan, notes),
             self.call_or_none("dividends", self._provider.dividends(since, symbols)),
             self._fetch_listings(plan),
         )
         await self._store_actions(plan, splits, dividends)
+        self._is_pending = False
         fetched = {"split": splits, "dividend": dividends}
         kinds = {kind for kind, actions in fetched.items() if actions}
         await self._note_missing(plan, notes, kinds)
@@ -166,8 +181,7 @@ class ReferenceSync:
 
         `kinds` are the kinds with at least one action: a file with one is taken to have all.
         """
-        old_missing = of_notes(notes)
-        missing = dict(old_missing)
+        missing = of_notes(notes)
         since, symbols = plan.actions_since, plan.actions_symbols
         for name, kind in KINDS.items():
             if name in self._reasons:
@@ -177,9 +191,19 @@ class ReferenceSync:
                 kind in kinds if plan.merges else is_given(missing[kind], since, symbols)
             ):
                 del missing[kind]
-        if missing != old_missing:
-            await self._write(self._writer.note, NOTE, as_note(missing.values()))
         self._receipt.missing_actions = [to_dict(item) for item in missing.values()]
+        await self._write_missing(plan, missing)
+
+    async def _write_missing(self, plan: SyncPlan, missing: dict[Kind, MissingActions]) -> None:
+        """Store the note on missing actions, with the dividends that are still to be stored."""
+        if self._is_pending:
+            since, symbols = plan.actions_since, plan.actions_symbols
+            pending = MissingActions("dividend", since, plan.last, _PENDING, symbols)
+            missing = missing | {"dividend": joined(missing.get("dividend"), pending)}
+        text = as_note(missing.values())
+        if text != self._noted:
+            await self._write(self._writer.note, NOTE, text)
+            self._noted = text
 
     async def _fetch_listings(self, plan: SyncPlan) -> list[Listing] | None:
         if self._request.details:

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from marketsweep.core.calendar import next_session, sessions_in_range
 from marketsweep.core.whole_files import Disk, disk_errors
 from marketsweep.errors import MarketsweepError, StoreDamaged, StoreError
@@ -34,8 +36,12 @@ from marketsweep.store.missing_actions import KINDS, NOTE, MissingActions, as_no
 from marketsweep.store.salvage import Salvage, choose, find_segments, salvage
 from marketsweep.store.segments.files import FOLDER, Segment
 from marketsweep.store.session_notes import ACTIONS, LISTED
+from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store, locked
 from marketsweep.store.validation import quality
+
+_LOST: Final = "lost in damage"
+"""Note: the sessions and parts that were lost, until a later repair finds them stored again."""
 
 _WORK_FOLDER: Final = "repair.tmp"
 """Name of the folder in which the new catalog is written."""
@@ -168,6 +174,7 @@ def repair(path: Path, progress: Callable[[str], None] = lambda _: None) -> Repa
     if not report.damages:
         with Store.open(path) as store, store.snapshot() as snapshot:
             report.sessions, report.segments = len(snapshot.sessions), len(snapshot.segments.parts)
+            _take_earlier_losses(report, snapshot)
         return report
     with locked(path), disk_errors(path):
         work = path / _WORK_FOLDER
@@ -185,6 +192,17 @@ def repair(path: Path, progress: Callable[[str], None] = lambda _: None) -> Repa
     if damages:
         raise StoreDamaged(f"{path} could not be repaired: {damages[0]}")
     return report
+
+
+def _take_earlier_losses(report: Repaired, snapshot: Snapshot) -> None:
+    """Add what an earlier repair lost and nothing has brought back, as after an interruption."""
+    notes = snapshot.notes()
+    lost = msgspec.json.decode(notes.get(_LOST, '{"days": [], "parts": []}'))
+    stored = frozenset(snapshot.sessions)
+    days = map(dt.date.fromisoformat, lost["days"])
+    report.lost_days = [day for day in days if day not in stored]
+    report.lost_parts = lost["parts"]
+    report.take_fetched(stored, notes)
 
 
 def _damages(path: Path) -> list[str]:
@@ -332,6 +350,10 @@ def _record_losses(
         reason = "they were lost when the catalog was damaged"
         lost_actions = {kind: MissingActions(kind, days[0], days[-1], reason) for kind in kinds}
         catalog.put_note(NOTE, as_note((missing | lost_actions).values()))
+    if report.lost_days or report.lost_parts:
+        days_lost = [day.isoformat() for day in report.lost_days]
+        lost_note = {"days": days_lost, "parts": report.lost_parts}
+        catalog.put_note(_LOST, msgspec.json.encode(lost_note).decode())
 
 
 def _kind(part: str) -> str:

@@ -170,9 +170,10 @@ def require_coverage(hits: Hits, minimum: float) -> None:
         raise CoverageError(gap_text(coverage.sessions_missing, coverage.sessions, hits.as_of))
     if coverage.sessions_unadjusted > (1.0 - minimum) * coverage.sessions:
         raise CoverageError(
-            f"splits are missing for {coverage.sessions_unadjusted:,} of the "
-            f"{coverage.sessions:,} sessions up to {hits.as_of} that the condition reads: sync "
-            "with a plan that includes them, scan with --adjust none, or lower --min-coverage"
+            f"prices cannot be adjusted in {coverage.sessions_unadjusted:,} of the "
+            f"{coverage.sessions:,} sessions up to {hits.as_of} that the condition reads, because "
+            "splits or dividends are missing (the warnings say which): sync with a plan that "
+            "includes them, choose another --adjust, or lower --min-coverage"
         )
     if not hits.symbols:
         require_facts(coverage.absent_facts)

@@ -127,6 +127,9 @@ def _copy_known(snapshot: Snapshot, store: Store, until: dt.date) -> None:
             writer.commit([_session(snapshot, day) for day in year], "audit", until)
         writer.put_splits(record for record in snapshot.splits() if record.ex_date <= until)
         writer.put_dividends(record for record in snapshot.dividends() if record.ex_date <= until)
+        for override in snapshot.overrides():
+            if override.ex_date <= until:
+                writer.put_override(override)
         listings = (
             record
             for record in snapshot.listings()

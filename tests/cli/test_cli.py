@@ -326,7 +326,9 @@ def test_help_has_examples(command: str) -> None:
     assert "marketsweep" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["scan", "signals", "explain", "presets", "indicators"])
+@pytest.mark.parametrize(
+    "name", ["scan", "signals", "explain", "presets", "indicators", "--help", "--version"]
+)
 def test_a_full_disk_behind_stdout(example_data: Path, name: str) -> None:
     arguments = {
         "scan": ["close > 5"],
@@ -334,7 +336,8 @@ def test_a_full_disk_behind_stdout(example_data: Path, name: str) -> None:
         "explain": ["AAPL", "close > 5"],
         "presets": ["list"],
     }
-    data = ["--data", str(example_data)] if name != "indicators" else []
+    needs_no_data = name == "indicators" or name.startswith("-")
+    data = [] if needs_no_data else ["--data", str(example_data)]
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [COMMAND, name, *arguments.get(name, []), *data],

@@ -99,7 +99,7 @@ def store_of(path: Path, bars: pl.DataFrame, *, reference: bool = True) -> Store
     with store.writer() as writer:
         writer.commit(sessions_of(bars), "test")
         if reference:
-            splits, dividends, _ = read_actions(EXAMPLE / "actions.parquet")
+            splits, dividends, *_ = read_actions(EXAMPLE / "actions.parquet")
             writer.put_splits(splits)
             writer.put_dividends(dividends)
             writer.put_listings(read_symbols(EXAMPLE / "symbols.parquet"))

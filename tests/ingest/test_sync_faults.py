@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 import marketsweep as ms
 from marketsweep.cli.reports.text import status_report, sync_report
@@ -208,6 +211,37 @@ def test_a_provider_that_fails_midway_is_a_warning_and_the_next_sync_continues(
     assert not synced(server, tmp_path).stopped
     assert stored(tmp_path) == DAYS
     assert "stopped early" not in command("status", "--data", tmp_path).stdout
+
+
+def test_dividends_are_missing_until_they_are_stored(server: MassiveServer, tmp_path: Path) -> None:
+    """A sync that ends at any time leaves no total return without a word."""
+    stored = threading.Event()
+    seen: list[list[str]] = []
+
+    async def late(request: web.Request) -> web.StreamResponse:
+        await asyncio.to_thread(stored.wait)
+        return await server.honest(request)
+
+    def watch(done: int, total: int, bars: int) -> None:
+        with ms.open(tmp_path) as market:
+            if not stored.is_set() and market.store.snapshot().sessions:
+                seen.append(market.scan("roc(9) > -99", adjust="total").warnings)
+                seen.append(market.scan("roc(9) > -99").warnings)
+                told = command("status", "--data", tmp_path).stdout
+                assert "a sync is under way or was interrupted" in told
+                stored.set()
+
+    server.always("dividends", late)
+    provider = MassiveProvider(KEY, server.url, settings=HttpSettings())
+    with Store.create(tmp_path) as store:
+        receipt = sync(store, provider, DAYS[0], DAYS[-1], watch)
+    total, splits_only = seen
+    assert any("dividends from" in warning for warning in total)
+    assert not any("dividends from" in warning for warning in splits_only)
+    assert receipt.missing_actions == []
+    with ms.open(tmp_path) as market:
+        hits = market.scan("roc(9) > -99", adjust="total")
+        assert not any("dividends from" in warning for warning in hits.warnings)
 
 
 @pytest.mark.parametrize("tries", [1, 2, 7, 8, 9, 12, 40])

@@ -13,6 +13,7 @@ import marketsweep as ms
 from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import SessionBars, Split
 from marketsweep.errors import CoverageError
+from marketsweep.quality.overrides import add, dismiss
 from marketsweep.store.store import Store
 from tests.helpers.command import run
 
@@ -50,6 +51,17 @@ def test_splits_that_come_later_are_not_seen(data: Path) -> None:
     assert found.agrees
     assert [one.as_of for one in found.sessions] == DAYS[:-1]
     assert [one.matches for one in found.sessions][:3] == [1, 1, 1]
+
+
+def test_the_users_word_on_a_split_is_known_to_both_scans(data: Path) -> None:
+    """A split that prices contradict, and that the user sets all the same."""
+    with Store.open(data) as store:
+        add(store, "A", DAYS[5], "split", "1-for-2")
+        dismiss(store, "B", DAYS[-1], "split")
+    with ms.open(data) as market:
+        assert market.history("A")["close"][4] == pytest.approx(28.0)
+        found = market.audit("close > 20", sessions=100)
+    assert found.agrees, str(found)
 
 
 def test_what_sees_the_future_is_found(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,12 @@ def repair_report(repaired: Repaired) -> str:
 def _lines(repaired: Repaired) -> Iterator[str]:
     stored = f"{repaired.sessions:,} sessions in {repaired.segments:,} segments"
     if not repaired.damages:
-        yield f"{repaired.path}: no damage, {stored}; nothing was changed"
-        return
-    yield f"{repaired.path}: {len(repaired.damages):,} damages"
+        if not (repaired.lost_days or repaired.lost_parts):
+            yield f"{repaired.path}: no damage, {stored}; nothing was changed"
+            return
+        yield f"{repaired.path}: no damage, but an earlier repair was not finished"
+    else:
+        yield f"{repaired.path}: {len(repaired.damages):,} damages"
     yield from (f"  {damage}" for damage in repaired.damages[:_SHOWN])
     if len(repaired.damages) > _SHOWN:
         yield f"  and {len(repaired.damages) - _SHOWN:,} more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
@@ -58,3 +59,8 @@ def _is_small(plan: Plan, panel: Panel) -> bool:
 def _pool(threads: int) -> ThreadPoolExecutor:
     # The pool is cached: starting threads takes longer than a small scan.
     return ThreadPoolExecutor(threads, thread_name_prefix="marketsweep")
+
+
+if hasattr(os, "register_at_fork"):
+    # The threads of a pool are gone in a forked process, and it would wait for them forever.
+    os.register_at_fork(after_in_child=_pool.cache_clear)

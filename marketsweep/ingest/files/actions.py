@@ -53,9 +53,11 @@ class ReportedActions(NamedTuple):
     dividends: list[Dividend]
     aside: list[ActionAside]
     """Rows that cannot be used, with the reason."""
+    notes: list[str]
+    """Sentences for the user on how the files were read."""
 
 
-NO_ACTIONS: Final = ReportedActions([], [], [])
+NO_ACTIONS: Final = ReportedActions([], [], [], [])
 
 _SPLIT_KINDS: Final = frozenset(
     {
@@ -83,13 +85,14 @@ def read_actions(path: Path, most_mb: int = DEFAULT_MB) -> ReportedActions:
     distribution_type: equal amounts that differ only in their ids count once. Massive's column
     names are understood, too. Raises `UsageError` if a column is missing.
     """
-    actions = ReportedActions([], [], [])
+    actions = ReportedActions([], [], [], [])
     dividends: Counter[Dividend] = Counter()
     for file in files_of(path):
         with with_file_name(file):
             file_actions = _read(file, most_mb)
         actions.splits.extend(file_actions.splits)
         actions.aside.extend(file_actions.aside)
+        actions.notes.extend(file_actions.notes)
         # Files of a folder overlap: a dividend in several of them counts once.
         dividends |= Counter(file_actions.dividends)
     actions.splits.sort()
@@ -98,7 +101,6 @@ def read_actions(path: Path, most_mb: int = DEFAULT_MB) -> ReportedActions:
 
 
 def _read(path: Path, most_mb: int) -> ReportedActions:
-    actions = ReportedActions([], [], [])
     table = _with_symbol(_with_our_names(table_of(path, most_mb)), stem_of(path))
     table = require_columns(table, ("symbol", "ex_date", "kind"))
     table = table.filter(~pl.all_horizontal(pl.all().is_null()))
@@ -110,7 +112,8 @@ def _read(path: Path, most_mb: int) -> ReportedActions:
         table = require_columns(table, ("split_from", "split_to"), "or factor")
     table = with_missing_columns(table, _NUMBER_COLUMNS, pl.Float64)
     table = with_missing_columns(table, _TEXT_COLUMNS, pl.String)
-    parsed = _parse_columns(table)
+    parsed, note = _parse_columns(table)
+    actions = ReportedActions([], [], [], [note] if note else [])
     paid: dict[tuple[Dividend, str | None], str | None] = {}
     for row, source_row in zip(
         parsed.iter_rows(named=True), table.iter_rows(named=True), strict=True
@@ -139,8 +142,8 @@ def _split_value_column(table: pl.DataFrame, is_split: pl.Series) -> pl.DataFram
     return table.with_columns(ratios.alias("ratio_text"), amounts.alias("cash"))
 
 
-def _parse_columns(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the table with parsed days and numbers; null for an invalid one."""
+def _parse_columns(table: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Return the table with parsed days and numbers (null for an invalid one), and a note."""
     for name in _TEXT_COLUMNS:
         table = table.with_columns(as_text(table[name]).alias(name))
     for name in _NUMBER_COLUMNS:
@@ -149,10 +152,12 @@ def _parse_columns(table: pl.DataFrame) -> pl.DataFrame:
     has_decimal_comma = notation_of(table, list(_NUMBER_COLUMNS)).decimal == ","
     for name in _NUMBER_COLUMNS:
         text = table[name]
-        if has_decimal_comma:
+        if has_decimal_comma or notation_of(table, [name]).decimal == ",":
             text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
         table = table.with_columns(text.cast(pl.Float64, strict=False).alias(name))
-    return table.with_columns(lenient_days(table["ex_date"]).alias("ex_date"))
+    days = lenient_days(table["ex_date"])
+    note = f"ex-{days.note}" if days.note.startswith("dates") else days.note
+    return table.with_columns(days.days.alias("ex_date")), note
 
 
 def _with_symbol(table: pl.DataFrame, stem: str) -> pl.DataFrame:

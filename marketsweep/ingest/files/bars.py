@@ -19,7 +19,7 @@ from marketsweep.core.spellings import note_of, respell
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.cells import DEFAULT_MB, open_sheet
 from marketsweep.ingest.files.columns import as_text, require_columns, with_days
-from marketsweep.ingest.files.days import Days, day_offset
+from marketsweep.ingest.files.days import Days, day_offset, is_short, offset_note
 from marketsweep.ingest.files.layouts import ADJUSTED, UNADJUSTED, Layout, layout_of
 from marketsweep.ingest.files.packed import is_packed, unpack
 from marketsweep.ingest.files.sources import files_of, stem_of, with_file_name
@@ -163,10 +163,7 @@ def _correct_offsets(parts: list[pl.DataFrame], readings: list[Reading]) -> list
     for i in written:
         offset = of_short if offsets[i] is None else offsets[i]
         if offset:
-            late, neighbour = ("late", "before") if offset > 0 else ("early", "after")
-            readings[i].notes.append(
-                f"dates are a day {late}, some on weekends: each is read as the day {neighbour}"
-            )
+            readings[i].notes.append(offset_note(offset))
             days = pl.col("date").dt.offset_by(f"{-offset}d")
             parts[i] = parts[i].with_columns(days)
     return parts
@@ -196,6 +193,8 @@ def _read_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
     if dates.timed or _has_times(table):
         _refuse_intraday(table)
     _refuse_longer_periods(table)
+    if dates.note:
+        notes.append(dates.note)
     if dates.form.startswith(_AMBIGUOUS_FORMS):
         notes.append(f"dates are read as {dates.form}")
     table = _with_stored_spelling(table, layout, notes)
@@ -209,7 +208,7 @@ def _read_file(path: Path, most_mb: int) -> tuple[pl.DataFrame, Reading]:
         notation.decimal,
         table.height,
         notes,
-        has_written_days=not dates.from_instants,
+        has_written_days=not dates.from_instants or is_short(dates.days),
     )
     notes += _closes_outside_range(table)
     if UNADJUSTED in table.columns:

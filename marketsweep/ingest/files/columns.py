@@ -11,7 +11,7 @@ import polars as pl
 from marketsweep.core.calendar import FIRST_DAY, LAST_DAY
 from marketsweep.core.safe_text import clean_line
 from marketsweep.errors import UsageError
-from marketsweep.ingest.files.days import Days, days_of
+from marketsweep.ingest.files.days import Days, day_offset, days_of, offset_note
 from marketsweep.ingest.files.text import NoTable
 from marketsweep.ingest.files.values import kind_name, refuse
 
@@ -73,29 +73,36 @@ def as_text(column: pl.Series) -> pl.Series:
     return column.cast(pl.String).str.strip_chars()
 
 
-def lenient_days(column: pl.Series) -> pl.Series:
-    """Return a column as Date, with null for a cell that is not a date from 1900 to 2199.
+def lenient_days(column: pl.Series) -> Days:
+    """Return a column as days, with null for a cell that is not a date from 1900 to 2199.
 
-    Raises UsageError if no cell can be read as a date.
+    Days that are not sessions, but all would be a day earlier or later, are moved there. Raises
+    UsageError if no cell can be read as a date.
     """
     days = _lenient_dates(column)
-    return days.set((~days.is_between(FIRST_DAY, LAST_DAY)).fill_null(value=False), None)
+    valid = days.days.set((~days.days.is_between(FIRST_DAY, LAST_DAY)).fill_null(value=False), None)
+    offset = day_offset(valid)
+    if offset:
+        moved = valid.dt.offset_by(f"{-offset}d")
+        return days._replace(days=moved, note=offset_note(offset))
+    return days._replace(days=valid)
 
 
-def _lenient_dates(column: pl.Series) -> pl.Series:
+def _lenient_dates(column: pl.Series) -> Days:
     if column.dtype != pl.String:
-        return days_of(column).days
+        return days_of(column)
     is_iso = column.str.strip_chars().str.contains(r"^\d{4}-\d{2}-\d{2}")
     iso_days = column.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-    if not (column.is_not_null() & ~is_iso & (column != "")).any():
-        return iso_days
+    has_time = column.str.strip_chars().str.len_chars() > 10
+    if not (column.is_not_null() & (~is_iso | has_time) & (column != "")).any():
+        return Days(iso_days, "YYYY-MM-DD")
     try:
-        return days_of(column).days
+        return days_of(column)
     except UsageError:
         if not iso_days.drop_nulls().len():
             raise  # no cell is unambiguous, such as where day and month may be swapped
         # Single cells are invalid: keep the others.
-        return iso_days.set(~is_iso, None)
+        return Days(iso_days.set(~is_iso, None), "YYYY-MM-DD")
 
 
 def with_days(

@@ -3,7 +3,7 @@
 A time with a zone, or since the epoch, is an instant; its day is the day in New York. If all times
 of a column are midnight in their own zone, they stand for days: the written day is used unless the
 New York day gives more sessions. If only some are midnight, the interpretation with more sessions
-is used.
+is used. If the days are not sessions, the times are midnights of another zone (`_at_sessions`).
 """
 
 from __future__ import annotations
@@ -67,6 +67,9 @@ _SERIAL_SYSTEMS: Final = (("1900", dt.date(1899, 12, 30)), ("1904", dt.date(1904
 _SERIAL_RANGE: Final = (20_000, 80_000)
 """Range of serial days of spreadsheets: the years 1954 to 2119, in either system."""
 
+_ZONE_HOURS: Final = tuple(hour for size in range(1, 15) for hour in (size, -size))
+"""Hours between two zones, the smallest first."""
+
 _UNITS_PER_DAY: Final = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
 _EPOCHS: Final = (
@@ -89,6 +92,8 @@ class Days(NamedTuple):
     """Whether the column has times of the day."""
     from_instants: bool = False
     """Whether the days are those of instants, and not the written days alone."""
+    note: str = ""
+    """A sentence for the user if the days are not those that the times show."""
 
 
 def days_of(column: pl.Series, missing: tuple[str, ...] = ()) -> Days:
@@ -183,7 +188,7 @@ def _parse_clock(text: pl.Series, days: pl.Series, clock_text: pl.Series, form: 
     times = local.cast(pl.Datetime("us"))
     zone = groups["6"]
     if not zone.is_not_null().any():
-        return Days(days, f"{form} with a time", timed=True)
+        return _at_sessions(Days(days, f"{form} with a time", timed=True), times)
     offset = zone.str.replace("EST", "-05").str.replace("EDT", "-04")
     signed = offset.str.extract_groups(r"^([+-])(\d{2}):?(\d{2})?$").struct.unnest()
     hours, minutes = (signed[name].cast(pl.Int64).fill_null(0) for name in "23")
@@ -197,7 +202,7 @@ def _parse_clock(text: pl.Series, days: pl.Series, clock_text: pl.Series, form: 
 
 def _parse_datetimes(column: pl.Series, zone: str | None) -> Days:
     if zone is None:
-        return Days(column.dt.date(), "times", timed=True)
+        return _at_sessions(Days(column.dt.date(), "times", timed=True), column)
     local = column.dt.replace_time_zone(None)
     name = f"times in {zone}"
     return _days_of_instants(column.name, local.dt.date(), local, column, name)
@@ -285,9 +290,45 @@ def _days_of_instants(
         as_written = extra_sessions >= 0 if midnights == len(known_local) else extra_sessions > 0
     if as_written:
         form = f"{form}, midnight: the day as written"
-        return Days(written.alias(name), form, timed=True, from_instants=True)
-    form = f"{form}: the day in New York"
-    return Days(in_new_york.alias(name), form, timed=True, from_instants=True)
+        days = Days(written.alias(name), form, timed=True, from_instants=True)
+    else:
+        form = f"{form}: the day in New York"
+        days = Days(in_new_york.alias(name), form, timed=True, from_instants=True)
+    return _at_sessions(days, instants.dt.convert_time_zone("UTC").dt.replace_time_zone(None))
+
+
+def _at_sessions(days: Days, times: pl.Series) -> Days:
+    """Return the days with each time moved by the hours that make the days sessions, if need be.
+
+    Midnights of a zone that were converted to another one lie some hours off the day that they
+    stand for: midnight in Berlin is 22:00 or 23:00 UTC, on the day before. The times are without a
+    zone; a row without a time keeps its day. All midnight is a case for `day_offset`.
+    """
+    distinct = times.drop_nulls().unique()
+    dates = days.days.unique().drop_nulls()
+    sessions = _count_sessions(dates)
+    if len(dates) < _MIN_DATES or sessions == len(dates):
+        return days
+    # A few days that are not sessions may be errors, unless all times fit another zone.
+    needed = _SHIFTED_SHARE if sessions < _SHIFTED_SHARE * len(dates) else 1.0
+    if (distinct.dt.time() == _MIDNIGHT).all():
+        return days
+    for hours in _ZONE_HOURS:
+        moved = distinct.dt.offset_by(f"{hours}h").dt.date().unique()
+        if _count_sessions(moved) >= needed * len(moved):
+            direction = "later" if hours > 0 else "earlier"
+            note = (
+                f"times are midnights of another zone: each is read as the day {abs(hours)} "
+                f"hour{'s' * (abs(hours) > 1)} {direction}"
+            )
+            in_sessions = times.dt.offset_by(f"{hours}h").dt.date().fill_null(days.days)
+            return days._replace(days=in_sessions.alias(days.days.name), note=note)
+    return days
+
+
+def is_short(days: pl.Series) -> bool:
+    """Return whether there are too few dates to tell whether they are a day off."""
+    return days.drop_nulls().n_unique() < _MIN_DATES
 
 
 def day_offset(days: pl.Series) -> int | None:
@@ -307,6 +348,12 @@ def day_offset(days: pl.Series) -> int | None:
         if _count_sessions(dates.dt.offset_by(f"{-offset}d")) >= needed:
             return offset
     return 0
+
+
+def offset_note(offset: int) -> str:
+    """Return the sentence that tells the user that dates were moved by `day_offset`."""
+    late, neighbour = ("late", "before") if offset > 0 else ("early", "after")
+    return f"dates are a day {late}, some on weekends: each is read as the day {neighbour}"
 
 
 def _count_best_sessions(days: pl.Series) -> float:

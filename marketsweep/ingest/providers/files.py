@@ -95,6 +95,7 @@ class FilesProvider:
         self.readings: list[Reading] = []
         """How each file of bars was read."""
         self.symbol_readings: list[Reading] = []
+        self._action_notes: list[str] = []
         self._most_mb = most_mb
         self._path = path
         self._actions_path = actions
@@ -189,7 +190,7 @@ class FilesProvider:
         if self._actions_path is not None:
             actions = read_actions(self._actions_path, self._most_mb)
             self._splits, self._dividends = actions.splits, actions.dividends
-            self.actions_aside = actions.aside
+            self.actions_aside, self._action_notes = actions.aside, actions.notes
         if self._symbols_path is not None:
             self._listings, self.symbol_readings = read_symbols_with_readings(
                 self._symbols_path, self._most_mb
@@ -209,6 +210,7 @@ class FilesProvider:
         """Return what was assumed or is doubtful in reading the files, each note once."""
         readings = [*self.readings, *self.symbol_readings]
         notes = [note for reading in readings for note in reading.notes]
+        notes += [f"actions: {note}" for note in self._action_notes]
         reported = {(split.symbol, split.ex_date) for split in self._splits}
         unreported = [
             split

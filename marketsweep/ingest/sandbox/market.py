@@ -38,7 +38,7 @@ class Market:
         self.last_day = _last_day(self.moment)
         """The newest day whose bars are served."""
 
-        splits, dividends, _ = read_actions(settings.actions) if settings.actions else NO_ACTIONS
+        splits, dividends, *_ = read_actions(settings.actions) if settings.actions else NO_ACTIONS
         self.splits = [split for split in splits if split.ex_date <= today]
         self.dividends = [dividend for dividend in dividends if dividend.ex_date <= today]
 

@@ -394,7 +394,7 @@ def test_actions_of_days_that_cannot_be_are_set_aside(tmp_path: Path) -> None:
     told = read_actions(tmp_path / "actions.csv")
     assert [(one.symbol, one.ex_date) for one in told.dividends] == [("A", dt.date(2024, 5, 1))]
     assert [one.reason for one in told.aside] == ["no day"] * 5
-    assert lenient_days(column(days[:3])).to_list() == [None, None, dt.date(2024, 5, 1)]
+    assert lenient_days(column(days[:3])).days.to_list() == [None, None, dt.date(2024, 5, 1)]
 
 
 @pytest.mark.parametrize(
@@ -515,3 +515,81 @@ def test_days_of_every_week_are_not_moved(tmp_path: Path) -> None:
     bars, (reading,) = read_bars_with_readings(tmp_path / "bars.csv")
     assert bars["date"].to_list() == days
     assert not [note for note in reading.notes if "a day" in note]
+
+
+ZONES = ["Europe/Berlin", "Europe/London", "Asia/Tokyo", "Asia/Kolkata", "Australia/Sydney"]
+
+
+def midnights(days: list[dt.date], zone: str) -> list[dt.datetime]:
+    """Return the midnights of days in a zone, in UTC."""
+    midnight = dt.time(tzinfo=ZoneInfo(zone))
+    return [dt.datetime.combine(day, midnight).astimezone(dt.UTC) for day in days]
+
+
+def written_as(instants: list[dt.datetime], form: str) -> pl.Series:
+    """Return instants as a column of a file."""
+    if form == "instants":
+        return pl.Series("date", instants, dtype=pl.Datetime("ns", "UTC"))
+    if form == "times without a zone":
+        return pl.Series("date", [one.replace(tzinfo=None) for one in instants])
+    if form == "text":
+        return pl.Series("date", [f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in instants])
+    per_second = {"seconds": 1, "milliseconds": 1000}[form]
+    return pl.Series("date", [int(one.timestamp()) * per_second for one in instants])
+
+
+@pytest.mark.parametrize("zone", [*ZONES, "America/New_York", "America/Los_Angeles", "UTC"])
+@pytest.mark.parametrize(
+    "form", ["instants", "times without a zone", "text", "seconds", "milliseconds"]
+)
+@pytest.mark.parametrize(
+    ("first", "last"), [("2016-01-04", "2016-12-30"), ("2016-03-07", "2016-03-18")]
+)
+def test_midnights_of_any_zone_are_the_days_that_they_stand_for(
+    first: str, last: str, form: str, zone: str
+) -> None:
+    days = sessions_in_range(dt.date.fromisoformat(first), dt.date.fromisoformat(last))
+    column = written_as(midnights(days, zone), form)
+    found = days_of(column)
+    assert found.days.to_list() == days
+    is_winter_in_london = zone == "Europe/London" and days[-1] < dt.date(2016, 3, 27)
+    if zone in ZONES and form != "times without a zone" and not is_winter_in_london:
+        assert "midnights of another zone" in found.note
+    assert lenient_days(column).days.to_list() == days
+
+
+def test_a_few_midnights_of_summer_among_those_of_winter() -> None:
+    days = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 4, 1))
+    found = days_of(written_as(midnights(days, "Europe/London"), "instants"))
+    assert found.days.to_list() == days
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_ex_dates_as_midnights_of_another_zone_are_told(zone: str, tmp_path: Path) -> None:
+    days = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 12, 30))[::9]
+    column = written_as(midnights(days, zone), "instants").alias("ex_date")
+    table = pl.DataFrame({"symbol": "A", "ex_date": column, "kind": "dividend", "cash": 0.5})
+    table.write_parquet(tmp_path / "actions.parquet")
+    told = read_actions(tmp_path / "actions.parquet")
+    assert [one.ex_date for one in told.dividends] == days
+    (note,) = told.notes
+    assert "midnights of another zone" in note
+
+
+@pytest.mark.parametrize("offset", [1, -1])
+def test_ex_dates_that_are_a_day_off_are_corrected(offset: int, tmp_path: Path) -> None:
+    days = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 12, 30))[::3]
+    written = [day + dt.timedelta(offset) for day in days]
+    table = pl.DataFrame({"symbol": "A", "ex_date": written, "kind": "dividend", "cash": 0.5})
+    table.write_csv(tmp_path / "actions.csv")
+    told = read_actions(tmp_path / "actions.csv")
+    assert [one.ex_date for one in told.dividends] == days
+    assert len(told.notes) == 1
+
+
+def test_times_of_closes_after_midnight_in_utc_stay_the_day_in_new_york() -> None:
+    days = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 12, 30))
+    evening = dt.time(20, tzinfo=ZoneInfo("America/New_York"))
+    closes = [dt.datetime.combine(day, evening) for day in days]
+    found = days_of(written_as([one.astimezone(dt.UTC) for one in closes], "instants"))
+    assert (found.days.to_list(), found.note) == (days, "")

@@ -265,7 +265,7 @@ def test_a_known_day_of_the_example(example: pl.DataFrame) -> None:
 
 
 def test_actions_of_the_example() -> None:
-    splits, dividends, _ = read_actions(EXAMPLE / "actions.parquet")
+    splits, dividends, *_ = read_actions(EXAMPLE / "actions.parquet")
     assert (len(splits), len(dividends)) == (182, 14_829)
     assert splits[0] == Split("AA", dt.date(2016, 10, 6), 3, 1)
     assert Split("FCAU", dt.date(2016, 1, 4), 1, 1.5218) in splits
@@ -294,7 +294,7 @@ def test_ratios_of_splits(tmp_path: Path) -> None:
         "E,2016-02-03,dividend,,,0\n"
         "E,2016-02-04,dividend,,,\n"
     )
-    splits, dividends, aside = read_actions(write_text(tmp_path / "actions.csv", text))
+    splits, dividends, aside, _ = read_actions(write_text(tmp_path / "actions.csv", text))
     assert splits == [
         Split("B", dt.date(2016, 2, 1), 0.5, 1),
         Split("C", dt.date(2016, 2, 1), 0.25, 1),
@@ -316,7 +316,7 @@ def test_dividends_in_another_currency_are_set_aside(tmp_path: Path) -> None:
         "A,2016-02-01,dividend,0.5,USD\nB,2016-02-01,dividend,2.00,EUR\n"
         "C,2016-02-01,dividend,0.25,\nD,2016-02-01,dividend,0.75 USD,usd\n"
     )
-    splits, dividends, aside = read_actions(write_text(tmp_path / "actions.csv", text))
+    splits, dividends, aside, _ = read_actions(write_text(tmp_path / "actions.csv", text))
     assert splits == []
     assert [(one.symbol, one.cash) for one in dividends] == [("A", 0.5), ("C", 0.25), ("D", 0.75)]
     assert [(one.symbol, one.reason) for one in aside] == [
@@ -353,10 +353,21 @@ def test_a_day_that_cannot_be_read_is_shown(tmp_path: Path) -> None:
     assert "the first" in aside.told
 
 
+def test_a_decimal_comma_beside_decimal_points_of_another_column(tmp_path: Path) -> None:
+    text = (
+        "symbol;ex_date;kind;split_from;split_to;cash\n"
+        "A;2016-03-02;split;1.0;2.0;\nA;2016-02-02;dividend;;;2,0\nB;2016-02-02;dividend;;;0,275\n"
+    )
+    splits, dividends, aside, _ = read_actions(write_text(tmp_path / "actions.csv", text))
+    assert [(one.old, one.new) for one in splits] == [(1, 2)]
+    assert [one.cash for one in dividends] == [2.0, 0.275]
+    assert aside == []
+
+
 def test_dividends_alone_need_no_columns_of_splits(tmp_path: Path) -> None:
     text = "symbol,ex_date,kind,cash\nA,2016-02-01,dividend,0.5\n"
     found = read_actions(write_text(tmp_path / "actions.csv", text))
-    assert found == ([], [Dividend("A", dt.date(2016, 2, 1), 0.5)], [])
+    assert found == ([], [Dividend("A", dt.date(2016, 2, 1), 0.5)], [], [])
 
 
 def test_splits_as_from_and_to(tmp_path: Path) -> None:
@@ -371,7 +382,7 @@ def test_splits_as_from_and_to(tmp_path: Path) -> None:
 def test_kinds_of_splits_in_other_words(kind: str, tmp_path: Path) -> None:
     text = f"symbol,ex_date,kind,split_from,split_to\nA,2016-02-01,{kind},100,105\n"
     told = read_actions(write_text(tmp_path / "actions.csv", text))
-    assert told == ([Split("A", dt.date(2016, 2, 1), 100, 105)], [], [])
+    assert told == ([Split("A", dt.date(2016, 2, 1), 100, 105)], [], [], [])
 
 
 VENDORS = {
