@@ -1,7 +1,8 @@
 """Write the parts of the docs that follow from the program: `python docs/generate.py`.
 
-These are `docs/reference/cli.md` as a whole, the table of indicators in `docs/guide/language.md`,
-the table of rules in `docs/guide/quality.md`, and the packages in `docs/architecture.md`.
+These are `docs/reference/cli.md` and `docs/reference/indicators.md` as a whole, the names of
+indicators in `docs/guide/language.md`, the table of rules in `docs/guide/quality.md`, and the
+packages in `docs/architecture.md`.
 `tests/test_docs.py` fails if they are out of date.
 """
 
@@ -10,25 +11,38 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import click
 
 from marketsweep.cli.main import main
+from marketsweep.engine.plan import make_plan
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.row import Indicator, Parameter
-from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.indicators.table import FAMILIES, INDICATORS
+from marketsweep.language.parser import parse_expression
 from marketsweep.quality.rules import RULES
 
 DOCS: Final = Path(__file__).parent
 CLI: Final = DOCS / "reference" / "cli.md"
+INDICATORS_PAGE: Final = DOCS / "reference" / "indicators.md"
 LANGUAGE: Final = DOCS / "guide" / "language.md"
 QUALITY: Final = DOCS / "guide" / "quality.md"
 ARCHITECTURE: Final = DOCS / "architecture.md"
 LAYERS: Final = DOCS.parent / "tests" / "test_layers.py"
 PACKAGE: Final = DOCS.parent / "marketsweep"
+
+_INDICATORS_OPENING: Final = """\
+# Indicators
+
+Written by `python docs/generate.py` from the program; do not edit. There are {count} indicators.
+A call shows its defaults; a field in it can be replaced by any series. Values and first bars of
+TA-Lib's functions are TA-Lib's. In a formula, `x` and `y` are the series, and a parameter has its
+name. An indicator without a formula is a kernel in C++.
+[language.md](../guide/language.md) describes the rest of the language.
+"""
 
 _OPENING: Final = """\
 # The command line
@@ -141,8 +155,20 @@ def _value(option: click.Option) -> str:
 
 
 def _indicators() -> str:
-    lines = ["| call, with its defaults | outputs | parameters | what |", "|---|---|---|---|"]
-    return "\n".join(lines + [_indicator(row) for row in INDICATORS.values()])
+    """The names of all indicators by family."""
+    lines = ["| family | indicators |", "|---|---|"]
+    for family, rows in FAMILIES.items():
+        names = [f"`{name}`" for row in rows for name in (row.name, *row.aliases)]
+        lines.append(f"| {family} | {' '.join(names)} |")
+    return "\n".join(lines)
+
+
+def indicators_page() -> str:
+    """The whole of docs/reference/indicators.md."""
+    parts = [_INDICATORS_OPENING.format(count=len(INDICATORS))]
+    for family, rows in FAMILIES.items():
+        parts += [f"## {family}", "", *(_indicator(row) for row in rows)]
+    return "\n".join(parts)
 
 
 def _occurrences() -> str:
@@ -157,9 +183,36 @@ def _occurrences() -> str:
 
 
 def _indicator(row: Indicator) -> str:
-    outputs = ", ".join(f"`.{name}`" for name in row.outputs)
-    parameters = "; ".join(map(_parameter, row.parameters))
-    return f"| `{row.signature}` | {outputs} | {parameters} | {row.doc} |"
+    """The entry of an indicator: its call, what it is, its outputs, formulas and first bar."""
+    lines = [f"### `{row.signature}`", "", row.doc, ""]
+    facts = {
+        "Other names": ", ".join(f"`{alias}`" for alias in row.aliases),
+        "Outputs": ", ".join(map(_output_names(row), row.outputs)),
+        "Parameters": "; ".join(map(_parameter, row.parameters)),
+        "Reads": ", ".join(f"`{name}`" for name in row.inputs[row.series :]),
+        "First value": f"bar {first_bar(row)}, with the defaults",
+    }
+    lines += [f"- {name}: {text}" for name, text in facts.items() if text]
+    for output, text in row.formula_texts().items():
+        lines.append(f"- Formula{f' of `.{output}`' if output else ''}: `{text}`")
+    return "\n".join([*lines, ""])
+
+
+def _output_names(row: Indicator) -> Callable[[str], str]:
+    def names(output: str) -> str:
+        others = [f"`.{other}`" for other, own in row.output_aliases.items() if own == output]
+        return f"`.{output}`" + (f" (or {' and '.join(others)})" if others else "")
+
+    return names
+
+
+def first_bar(row: Indicator) -> int:
+    """The number of the first bar with a value of every output, with the default parameters."""
+    series = ", ".join(row.inputs[: row.series])
+    calls = [
+        f"{row.name}({series}){f'.{output}' if output else ''}" for output in row.outputs or ("",)
+    ]
+    return max(make_plan([parse_expression(call) for call in calls]).bars)
 
 
 def _rules() -> str:
@@ -177,6 +230,7 @@ def _parameter(parameter: Parameter) -> str:
 
 if __name__ == "__main__":
     CLI.write_text(cli_page())
+    INDICATORS_PAGE.write_text(indicators_page())
     QUALITY.write_text(quality_page(QUALITY.read_text()))
     LANGUAGE.write_text(language_page(LANGUAGE.read_text()))
     ARCHITECTURE.write_text(architecture_page(ARCHITECTURE.read_text()))

@@ -9,7 +9,7 @@
     market.price_history_batch(["AAPL", "BRK.B"], "2024-01-01")["AAPL"]
 
 Names of the condition language (`ms.close`, `ms.sma`, `ms.sector`) are attributes of this module;
-the field `open` is `ms.open_`.
+the field `open` is `ms.open_`, and the function `if` is `ms.if_`.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401, a module's attributes are of
     if name in _LAZY:
         module, attribute = _LAZY[name]
         return getattr(import_module(module), attribute)
-    # The field `open` is `open_` here, as `open` opens a data folder.
-    word = "open" if name == "open_" else name
+    # `open` opens a data folder, and `if` is a word of Python.
+    word = name.removesuffix("_") if name in ("open_", "if_") else name
     # Python calls this for every submodule before its import, so it must be fast. The submodule
     # `market` hides the word `market` of the language, which is `breadth` here.
     words = import_module("marketsweep.language.vocabulary").WORDS - {"market"}

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from marketsweep.core.fields import DERIVED
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
+from marketsweep.language.formulas import expand
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.row import FORGOTTEN
 from marketsweep.language.indicators.table import INDICATORS
@@ -34,6 +35,7 @@ _OPERATORS: Final = {
     "-": "subtract",
     "*": "multiply",
     "/": "divide",
+    "^": "pow",
     "and": "and",
     "or": "or",
     "<": "less",
@@ -301,10 +303,24 @@ class _Builder:
                 return self.apply("negate", self.column(operand))
             case tree.Not(operand=operand):
                 return self.apply("not", self.column(operand))
+            case tree.Function(name="number", arguments=(condition,)):
+                return self.column(condition)  # a truth is 1 or 0
+            case tree.Function(name=("min" | "max") as name, arguments=arguments):
+                return self.join(name, map(self.column, arguments))
             case tree.Function(name=name, arguments=arguments):
                 return self.apply(name, *map(self.column, arguments))
             case tree.Join(operator=operator, operands=operands):
                 return self.join(operator, map(self.column, operands))
+            case tree.Binary(operator="^", left=left, right=tree.Number(value=power)) if power in (
+                *(2, 3, 4),
+            ):
+                # A product has fewer rounding errors than e ^ (power * ln).
+                factor = self.column(left)
+                return reduce(
+                    lambda product, _: self.apply("multiply", product, factor),
+                    range(int(power) - 1),
+                    factor,
+                )
             case tree.Binary(operator=operator, left=left, right=right):
                 return self.apply(_OPERATORS[operator], self.column(left), self.column(right))
             case tree.Compare():
@@ -366,22 +382,25 @@ class _Builder:
         return self.add(operation)
 
     def call(self, node: tree.Call) -> Column:
+        if (formula := expand(node)) is not None:
+            return self.column(formula)
         row = INDICATORS[node.name]
-        sources = [node.source] if node.source else [tree.Field(name) for name in row.inputs]
-        parameters = tuple(
-            int(value) if parameter.whole else value
-            for parameter, value in zip(row.parameters, node.parameters, strict=True)
-        )
-        lookback = row.lookback(*parameters)
+        fields = [tree.Field(name) for name in row.inputs[len(node.sources) :]]
+        sources = [*node.sources, *fields]
+        parameters = row.typed(node.parameters)
+        lookback = row.lookback(*parameters) if row.lookback else 0
+        outputs = row.kernel_outputs
         operation = Operation(
             kernel=row.name,
             inputs=tuple(map(self.column, sources)),
             parameters=tuple(map(float, parameters)),
-            outputs=max(1, len(row.outputs)),
+            outputs=len(outputs),
             lookback=lookback,
-            reach=row.recursion(*parameters).bars(FORGOTTEN) if row.recursion else lookback,
+            reach=row.recursion(*parameters).bars(FORGOTTEN)
+            if row.recursion
+            else lookback + row.memory,
         )
-        return self.add(operation, row.outputs.index(node.output) if node.output else 0)
+        return self.add(operation, outputs.index(node.output))
 
 
 def _required_rows(

@@ -15,10 +15,12 @@ from itertools import compress
 from typing import Final, NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.language import tree
-from marketsweep.language.indicators.row import SETTLED
+from marketsweep.language.formulas import expand
+from marketsweep.language.indicators.row import SETTLED, settled
 from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.tree import Node
 
@@ -29,16 +31,33 @@ _ZERO: Final = tree.Number(0.0)
 
 def recursions(node: Node) -> dict[str, int]:
     """Return the recursive indicators of a node by text, and the bars that each needs to settle."""
-    return {str(part): bars + 1 for part in node.walk() if (bars := _settling_bars(part))}
+    bars_by_text: dict[str, int] = {}
+    for part in node.walk():
+        if bars := _settling_bars(part) or _memory(part):
+            bars_by_text[str(part)] = bars + 1
+        elif inner := _recursions_inside(part):
+            bars_by_text[str(part)] = max(inner.values())
+    return bars_by_text
+
+
+def _recursions_inside(node: Node) -> dict[str, int]:
+    """Return the recursions in the formula of an indicator."""
+    formula = expand(node) if isinstance(node, tree.Call) else None
+    return {} if formula is None else recursions(formula)
 
 
 def require_settled(node: Node) -> Node:
     """Return the expression with every recursion unknown until its first bars are forgotten."""
     match node:
-        case tree.Call(name=name, source=source) if bars := _settling_bars(node):
-            return _unknown_where(
-                node, tree.Shift(require_settled(source or _first_input(name)), bars)
+        case tree.Call(name=name, sources=sources) if bars := _settling_bars(node):
+            first = sources[0] if sources else tree.Field(INDICATORS[name].inputs[0])
+            return _unknown_where(node, tree.Shift(require_settled(first), bars))
+        case tree.Call(name=name, sources=sources, output=output) if INDICATORS[name].memory:
+            return replace(
+                node, sources=tuple(map(require_settled, sources)), output=settled(output)
             )
+        case tree.Call() if (formula := expand(node)) is not None:
+            return require_settled(formula) if recursions(formula) else node
         case tree.Rank(of=of) if recursions(of):
             return _unknown_where(node, require_settled(of))
     return tree.map_children(node, require_settled)
@@ -112,13 +131,16 @@ def _unknown_where(node: Node, other: Node) -> Node:
     return tree.Binary("+", node, tree.Binary("*", _ZERO, other))
 
 
-def _first_input(indicator: str) -> Node:
-    return tree.Field(INDICATORS[indicator].inputs[0])
-
-
 def _settling_bars(node: Node) -> int:
     """Return the bars before a recursion has settled; 0 for any other node."""
     if not isinstance(node, tree.Call):
         return 0
-    recursion = INDICATORS[node.name].recursion
-    return recursion(*map(int, node.parameters)).bars(SETTLED) if recursion else 0
+    row = INDICATORS[node.name]
+    if row.recursion is None or node.output in row.formulas:
+        return 0
+    return row.recursion(*row.typed(node.parameters)).bars(SETTLED)
+
+
+def _memory(node: Node) -> int:
+    """Return the bars that a stop usually takes to forget its start; 0 for any other node."""
+    return INDICATORS[node.name].memory if isinstance(node, tree.Call) else 0

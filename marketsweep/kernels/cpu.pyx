@@ -69,7 +69,7 @@ cdef extern from "runtime/program.hpp" namespace "marketsweep" nogil:
         int64_t rows, lookback
         vector[Operand] inputs "in"
         vector[int64_t] out
-        double parameters[4]
+        double parameters[8]
 
     struct Due:
         int64_t after, result

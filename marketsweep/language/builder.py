@@ -16,7 +16,7 @@ from typing import Any, Final, TypeGuard
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS
-from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.indicators.table import ALIASES, INDICATORS
 from marketsweep.language.parser import parse_expression, parse_with, require_size
 from marketsweep.language.tree import Kind, Node
 from marketsweep.language.vocabulary import CALLS, EXAMPLES, JOINS
@@ -108,6 +108,12 @@ class Expression:
 
     def __rmul__(self, other: Any) -> Expression:  # noqa: ANN401
         return self._join("*", other, swapped=True)
+
+    def __pow__(self, other: Any) -> Expression:  # noqa: ANN401
+        return self._join("^", other)
+
+    def __rpow__(self, other: Any) -> Expression:  # noqa: ANN401
+        return self._join("^", other, swapped=True)
 
     def __truediv__(self, other: Any) -> Expression:  # noqa: ANN401
         return self._join("/", other)
@@ -210,7 +216,8 @@ class _OtherSymbol:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         if name.startswith("__"):
             raise AttributeError(name)
-        return _make_function(name, self._symbol + ".") if name in INDICATORS else self._field(name)
+        is_call = name in INDICATORS or name in ALIASES
+        return _make_function(name, self._symbol + ".") if is_call else self._field(name)
 
     def _field(self, name: str) -> Expression:
         return _parse_parts(f"{self._symbol}.{name.removesuffix('_')}")
@@ -230,7 +237,7 @@ def _combine(operator: str, left: Node, right: Node) -> Node | None:
         return tree.Compare((left, right), (operator,))
     if kind is not Kind.NUMBER:
         return None
-    if operator in ("+", "-", "*", "/"):
+    if operator in ("+", "-", "*", "/", "^"):
         return tree.Binary(operator, left, right)
     if operator.startswith("crosses "):
         return tree.Cross(left, right, operator.removeprefix("crosses "))
@@ -275,7 +282,7 @@ _parse_cached: Final = lru_cache(maxsize=1024)(parse_expression)
 
 
 def _make_function(name: str, owner: str = "") -> Callable[..., Expression]:
-    indicator = INDICATORS.get(name)
+    indicator = INDICATORS.get(ALIASES.get(name, name))
 
     def call(*arguments: Any, running: bool = False) -> Expression:  # noqa: ANN401
         truths = [argument.node for argument in arguments if _is_truth(argument)]

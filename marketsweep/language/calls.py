@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -12,7 +15,7 @@ from marketsweep.core.suggest import names_near
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.row import Indicator, Parameter
-from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.indicators.table import ALIASES, INDICATORS
 from marketsweep.language.lexer import Token
 from marketsweep.language.token_stream import TokenStream
 from marketsweep.language.tree import FACTS, Kind, Node
@@ -27,6 +30,7 @@ from marketsweep.language.vocabulary import (
     KEYWORDS,
     STANDINGS,
     TRENDS,
+    VARIADIC,
     WORDS,
 )
 
@@ -69,6 +73,7 @@ class CallParser(TokenStream, ABC):
         return self.fail(_unknown(token.text, self.lets), token.span)
 
     def _call(self, token: Token, name: str) -> Node:
+        name = ALIASES.get(name, name)
         special = {
             "symbol": self._other,
             "market": self._breadth,
@@ -111,20 +116,26 @@ class CallParser(TokenStream, ABC):
     # -- of a symbol's own bars
 
     def _function(self, name: str, arguments: list[Node], token: Token) -> Node:
-        self._require_count(name, arguments, FUNCTIONS[name], token)
-        for argument in arguments:
-            self.require_kind(argument, Kind.NUMBER, f"the argument of {name}")
-        return tree.Function(name, tuple(arguments), span=self.span_from(token.span))
+        operands = FUNCTIONS[name]
+        if name in VARIADIC and len(arguments) > len(operands):
+            operands += ("x",) * (len(arguments) - len(operands))
+        if len(arguments) != len(operands):
+            span = self.span_from(token.span)
+            more = "at least " if name in VARIADIC else ""
+            self.fail(
+                f"{name} takes {more}{len(operands)} arguments, not {len(arguments)}: "
+                f"{EXAMPLES[name]}",
+                span,
+            )
+        nodes = [
+            self.require_kind(argument, _KINDS[operand], f"the argument of {name}")
+            for operand, argument in zip(operands, arguments, strict=True)
+        ]
+        return tree.Function(name, tuple(nodes), span=self.span_from(token.span))
 
     def _indicator(self, name: str, arguments: list[Node], token: Token) -> Node:
         row = INDICATORS[name]
-        source: Node | None = None
-        if row.series:
-            source = tree.Field(row.inputs[0], span=token.span)
-            if arguments and not is_number_literal(arguments[0]):
-                source = self.require_kind(
-                    arguments.pop(0), Kind.NUMBER, f"the input of {row.name}"
-                )
+        sources = self._sources(row, arguments, token)
         parameters = [parameter.default for parameter in row.parameters]
         hint = "" if row.series else f" ({row.name} reads {', '.join(row.inputs)} by itself)"
         for i, argument in enumerate(arguments[: len(parameters)]):
@@ -137,15 +148,48 @@ class CallParser(TokenStream, ABC):
             self.fail(f"{row.name}: {problem}", self.span_from(token.span))
         output = self._output(row, token)
         return tree.Call(
-            row.name, source, tuple(parameters), output, span=self.span_from(token.span)
+            row.name, sources, tuple(parameters), output, span=self.span_from(token.span)
         )
+
+    def _sources(self, row: Indicator, arguments: list[Node], token: Token) -> tuple[Node, ...]:
+        """Take the series that an indicator reads from the start of its arguments."""
+        if not row.series:
+            return ()
+        fields = tuple(tree.Field(name, span=token.span) for name in row.inputs[: row.series])
+        # A number at the start is a parameter, if the indicator has parameters.
+        if not arguments or (row.parameters and constant_value(arguments[0]) is not None):
+            self._check_order(row, arguments)
+            if row.series > 1:
+                self.fail(
+                    f"{row.name} needs {row.series} series: {row.signature}",
+                    self.span_from(token.span),
+                )
+            return fields
+        sources = tuple(arguments[: row.series])
+        del arguments[: row.series]
+        for source in sources:
+            self.require_kind(source, Kind.NUMBER, f"the input of {row.name}")
+        if len(sources) < row.series:
+            self.fail(
+                f"{row.name} needs {row.series} series: {row.signature}",
+                self.span_from(token.span),
+            )
+        return sources
+
+    def _check_order(self, row: Indicator, arguments: list[Node]) -> None:
+        """Raise ConditionError if a series stands behind the parameters."""
+        for i, argument in enumerate(arguments):
+            if constant_value(argument) is None:
+                others = [*arguments[:i], *arguments[i + 1 :]]
+                text = ", ".join(map(str, (argument, *others)))
+                self.fail(f"the series comes first: {row.name}({text})", argument.span)
 
     def _parameter(self, name: str, parameter: Parameter, argument: Node, hint: str = "") -> float:
         number = f"a {'whole ' if parameter.whole else ''}number"
         limits = f"{number} from {parameter.minimum:,g} to {parameter.maximum:,g}"
-        if not is_number_literal(argument):
+        value = constant_value(argument)
+        if value is None:
             self.fail(f"parameter {parameter.name} of {name} must be {limits}{hint}", argument.span)
-        value = literal_value(argument)
         if not parameter.minimum <= value <= parameter.maximum or (
             parameter.whole and value != int(value)
         ):
@@ -168,12 +212,13 @@ class CallParser(TokenStream, ABC):
         name = self.advance()
         if not row.outputs:
             self.fail(f"{row.name} has one value: remove .{name.text}", name.span)
-        if name.text.lower() not in row.outputs:
+        output = row.output_aliases.get(name.text.lower(), name.text.lower())
+        if output not in row.outputs:
             self.fail(
                 f"{row.name} has no output {name.text!r}; it has {', '.join(row.outputs)}",
                 name.span,
             )
-        return name.text.lower()
+        return output
 
     def _occurred(self, name: str, arguments: list[Node], token: Token) -> Node:
         row = EVENTS[name]
@@ -181,12 +226,13 @@ class CallParser(TokenStream, ABC):
         if not needed <= len(arguments) <= needed + len(row.parameters):
             span = self.span_from(token.span)
             self.fail(f"{row.name} takes other arguments: {row.signature}", span)
-        for operand, node in zip(row.operands, arguments, strict=False):
+        operands = tuple(
             self.require_kind(node, _KINDS[operand], f"{operand} of {row.name}")
+            for operand, node in zip(row.operands, arguments, strict=False)
+        )
         parameters = [parameter.default for parameter in row.parameters]
         for i, argument in enumerate(arguments[needed:]):
             parameters[i] = self._parameter(row.name, row.parameters[i], argument)
-        operands = tuple(arguments[:needed])
         return tree.Event(row.name, operands, tuple(parameters), span=self.span_from(token.span))
 
     def _trend(self, name: str, arguments: list[Node], token: Token) -> Node:
@@ -204,10 +250,12 @@ class CallParser(TokenStream, ABC):
     def _joined(self, name: str, arguments: list[Node], token: Token) -> Node:
         if not arguments:
             self.fail(f"{name} needs at least one condition", self.span_from(token.span))
-        for argument in arguments:
+        conditions = [
             self.require_kind(argument, Kind.TRUTH, f"the argument of {name}")
+            for argument in arguments
+        ]
         span = self.span_from(token.span)
-        return replace(tree.joined(JOINS[name], arguments, span), span=span)
+        return replace(tree.joined(JOINS[name], conditions, span), span=span)
 
     # -- derived fields
 
@@ -300,22 +348,50 @@ class CallParser(TokenStream, ABC):
                 )
 
 
-def is_number_literal(node: Node) -> bool:
-    """Return whether a node is a number as written, with or without a minus."""
-    return isinstance(node, tree.Number) or (
-        isinstance(node, tree.Negate) and isinstance(node.operand, tree.Number)
-    )
+def constant_value(node: Node) -> float | None:  # noqa: PLR0911, a line for each kind of node
+    """Return the value of a number as written, or of arithmetic on such numbers; else None."""
+    match node:
+        case tree.Number(value=value):
+            return value
+        case tree.Negate(operand=operand):
+            inner = constant_value(operand)
+            return None if inner is None else -inner
+        case tree.Binary(operator=sign, left=left, right=right) if sign != "^":
+            a, b = constant_value(left), constant_value(right)
+            if a is None or b is None or (sign == "/" and b == 0):
+                return None
+            return _ARITHMETIC[sign](a, b)
+        case tree.Function(name=("min" | "max") as name, arguments=arguments):
+            values = [constant_value(argument) for argument in arguments]
+            known = [value for value in values if value is not None]
+            return _EXTREMES[name](known) if len(known) == len(values) else None
+        case tree.Call(name=("floor" | "ceil" | "round" | "sqrt") as name, sources=(source,)):
+            inner = constant_value(source)
+            return (
+                None if inner is None or (name == "sqrt" and inner < 0) else _ROUNDED[name](inner)
+            )
+    return None
 
 
-def literal_value(node: Node) -> float:
-    """Return the value of a literal number."""
-    if isinstance(node, tree.Negate):
-        return -literal_value(node.operand)
-    assert isinstance(node, tree.Number)
-    return node.value
+_ARITHMETIC: Final[dict[str, Callable[[float, float], float]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
+
+_EXTREMES: Final[dict[str, Callable[[list[float]], float]]] = {"min": min, "max": max}
+
+_ROUNDED: Final[dict[str, Callable[[float], float]]] = {
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "round": lambda x: math.floor(x + 0.5),
+    "sqrt": math.sqrt,
+}
 
 
 def _signature(name: str) -> str:
+    name = ALIASES.get(name, name)
     row: Indicator | EventFunction | None = INDICATORS.get(name) or EVENTS.get(name)
     return row.signature if row else EXAMPLES.get(name, "")
 
@@ -324,8 +400,14 @@ def _unknown(name: str, lets: dict[str, Node], *, calls: bool = False) -> str:
     words = CALLS | {"symbol"} if calls else WORDS
     name = name if len(name) <= 40 else name[:37] + "..."
     near = names_near(name.lower(), [*lets, *sorted(words)])
-    # Most typing errors keep the length.
-    near.sort(key=lambda word: abs(len(word) - len(name)))
+    # Names of the text come first, then words that begin so; most typing errors keep the length.
+    near.sort(
+        key=lambda word: (
+            word not in lets,
+            not word.startswith(name.lower()),
+            abs(len(word) - len(name)),
+        )
+    )
     noun = "indicator or function" if calls else "name"
     hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists all names"
     return f"unknown {noun} {name!r}: {hint}"

@@ -19,7 +19,7 @@ _TOKEN: Final = re.compile(
       | (?P<name>[A-Za-z_]\w*)
       | (?P<placeholder>\{[A-Za-z_]\w*\})
       | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-      | (?P<operator><=|>=|==|!=|[-+*/<>=()\[\],.])
+      | (?P<operator><=|>=|==|!=|[-+*/^<>=()\[\],.])
     """,
     re.VERBOSE,
 )

@@ -18,7 +18,8 @@ from typing import Final
 
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.calls import CallParser, is_number_literal, is_unused_name, literal_value
+from marketsweep.language.calls import CallParser, constant_value, is_unused_name
+from marketsweep.language.indicators.row import MAX_PERIOD
 from marketsweep.language.lexer import END, LINE_END, Token, tokenize
 from marketsweep.language.token_stream import MAX_LENGTH
 from marketsweep.language.tree import Kind, Node
@@ -36,7 +37,8 @@ MAX_SAVED: Final = 50
 
 _COMPARISONS: Final = ("<=", ">=", "==", "!=", "<", ">", "=")
 _MARKS: Final = {"+": tree.SUM, "-": tree.SUM, "*": tree.PRODUCT, "/": tree.PRODUCT} | {
-    "[": tree.POSTFIX
+    "^": tree.POWER,
+    "[": tree.POSTFIX,
 }
 _WORDS: Final = {"or": tree.OR, "and": tree.AND, "within": tree.WITHIN, "for": tree.WITHIN} | (
     dict.fromkeys(("in", "crosses", "between", "contains", "matches"), tree.COMPARE)
@@ -51,7 +53,7 @@ def parse(source: str, saved: SavedConditions | None = None) -> Node:
 
     Raises ConditionError, with the column, for any error in the text.
     """
-    node = parse_expression(source, saved)
+    node = tree.as_condition(parse_expression(source, saved))
     if node.kind is not Kind.TRUTH:
         raise ConditionError(
             f"this is {node.kind.value}, but a condition must be true or false: compare it, as in "
@@ -72,6 +74,7 @@ def parse_with(source: str, nodes: dict[str, Node]) -> Node:
     """Return the tree of an expression in which names stand for trees of any size."""
     parser = Parser(source, None, ())
     parser.lets = nodes
+    parser.operators = -MAX_PARTS  # a formula of the table may be longer than a condition
     return parser.parse_rest()
 
 
@@ -230,7 +233,7 @@ class Parser(CallParser):
         token = self.advance()
         operator = token.text.lower()
         kind = Kind.TRUTH if operator in ("and", "or") else Kind.NUMBER
-        self.require_kind(left, kind, f"the left side of {operator}")
+        left = self.require_kind(left, kind, f"the left side of {operator}")
         right = self.require_kind(self.expression(binding), kind, f"the right side of {operator}")
         span = self.span_from(left.span)
         if kind is Kind.TRUTH:
@@ -308,9 +311,9 @@ class Parser(CallParser):
         if kind is Kind.TEXT:
             return self.parse_text('a text in quotes, as in ["Energy"]')
         choice = self.expression(tree.SUM)
-        if not is_number_literal(choice):
+        value = constant_value(choice)
+        if value is None:
             self.fail("expected a number, as in [1, 2]", choice.span)
-        value = literal_value(choice)
         return tree.Negate(tree.Number(-value)) if value < 0 else tree.Number(value)
 
     def _cross(self, left: Node) -> Node:
@@ -325,7 +328,7 @@ class Parser(CallParser):
 
     def _window(self, left: Node) -> Node:
         word = self.token.text.lower()
-        self.require_kind(left, Kind.TRUTH, f"the part before {word}")
+        left = self.require_kind(left, Kind.TRUTH, f"the part before {word}")
         self.advance()
         bars = self.parse_whole_number(f"the number of bars after {word}", least=1)
         if not self.is_word("bar", "bars"):
@@ -338,9 +341,23 @@ class Parser(CallParser):
         if left.kind is Kind.TEXT:
             self.fail("a text is the same at every bar: remove the brackets", left.span)
         self.advance()
-        bars = self.parse_whole_number("the number of bars back, in brackets,", least=0)
+        bars = self._bars_back()
         self.expect("]", "after the number of bars back")
         return tree.Shift(left, bars, span=self.span_from(left.span))
+
+    def _bars_back(self) -> int:
+        """Parse a number of bars, or arithmetic on numbers."""
+        if self.token.kind == "number" and self.tokens[self.position + 1].text == "]":
+            return self.parse_whole_number("the number of bars back, in brackets,", least=0)
+        node = self.expression(tree.COMPARE)
+        bars = constant_value(node)
+        if bars is None or bars != int(bars) or not 0 <= bars <= MAX_PERIOD:
+            self.fail(
+                "the number of bars back, in brackets, must be a whole number from 0 to "
+                f"{MAX_PERIOD:,}",
+                node.span,
+            )
+        return int(bars)
 
     # -- operands
 

@@ -89,6 +89,8 @@ class TokenStream:
 
     def require_kind(self, node: Node, kind: Kind, role: str) -> Node:
         """Return the node; raise ConditionError (with `role` in it) if its kind differs."""
+        if kind is Kind.TRUTH:
+            node = tree.as_condition(node)
         if node.kind is not kind:
             self.fail(f"{role} must be {kind.value}, but this is {node.kind.value}", node.span)
         return node

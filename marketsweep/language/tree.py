@@ -50,9 +50,9 @@ FACTS: Final = dict.fromkeys(TEXT_FACTS, Kind.TEXT) | dict.fromkeys(NUMBER_FACTS
 """Facts that a condition may name, with their kind."""
 
 # How tightly an operator binds. Printing adds parentheses by it, and parsing reads by it.
-OR, AND, NOT, WITHIN, COMPARE, SUM, PRODUCT, NEGATE, POSTFIX = range(10, 100, 10)
-_ATOM: Final = 100
-_BINDING: Final = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT}
+OR, AND, NOT, WITHIN, COMPARE, SUM, PRODUCT, NEGATE, POWER, POSTFIX = range(10, 110, 10)
+_ATOM: Final = 110
+_BINDING: Final = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "^": POWER}
 
 
 class Node(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
@@ -167,26 +167,34 @@ class Fact(Node, frozen=True):
 class Call(Node, frozen=True):
     """An indicator.
 
-    `source` is None if the indicator reads fixed fields; `output` is "" if it has one output.
+    `sources` are the expressions in place of its first fields; `output` is "" if it has a single
+    output.
     """
 
     name: str
-    source: Node | None
+    sources: tuple[Node, ...]
     parameters: tuple[float, ...]
     output: str = ""
 
     def __str__(self) -> str:
         arguments = [str(Number(value)) for value in self.parameters]
         # Only the close is left out: `highest(252)` would not tell which field it reads.
-        default = Field("close") if INDICATORS[self.name].inputs == ("close",) else None
-        if self.source is not None and self.source != default:
-            arguments.insert(0, str(self.source))
+        is_close = INDICATORS[self.name].inputs == ("close",) and self.sources == (Field("close"),)
+        if not arguments or not is_close:
+            arguments = [*map(str, self.sources), *arguments]
         output = f".{self.output}" if self.output not in ("", self.name) else ""
         return f"{self.name}({', '.join(arguments)}){output}"
 
 
+def as_condition(node: Node) -> Node:
+    """Return a pattern as the condition that it is found; any other node as it is."""
+    if isinstance(node, Call) and INDICATORS[node.name].is_pattern:
+        return Compare((node, Number(0.0)), ("!=",), span=node.span)
+    return node
+
+
 class Function(Node, frozen=True):
-    """Arithmetic on one bar: abs, min, max."""
+    """Arithmetic on one bar, such as abs, min, max, if."""
 
     name: str
     arguments: tuple[Node, ...]
@@ -262,7 +270,7 @@ def joined(operator: str, operands: Iterable[Node], span: Span = NOWHERE) -> Nod
 
 
 class Binary(Node, frozen=True):
-    """`+ - * /` on two numbers."""
+    """`+ - * / ^` on two numbers."""
 
     operator: str
     left: Node
@@ -386,7 +394,7 @@ class Frozen(Node, frozen=True):
     def extremes(self) -> Compare:
         """The comparison that computes it: the highest high equals the lowest low."""
         high, low = (
-            Call(name, Field(field), (float(self.bars),))
+            Call(name, (Field(field),), (float(self.bars),))
             for name, field in (("highest", "high"), ("lowest", "low"))
         )
         return Compare((high, low), ("==",))

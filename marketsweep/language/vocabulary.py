@@ -6,10 +6,19 @@ from typing import Final
 
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.language.indicators.events import EVENTS
-from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.indicators.table import ALIASES, INDICATORS
 
-FUNCTIONS: Final = {"abs": 1, "min": 2, "max": 2}
-"""Arithmetic on one bar, and how many numbers each function takes."""
+FUNCTIONS: Final = {
+    "abs": ("x",),
+    "min": ("x", "x"),
+    "max": ("x", "x"),
+    "if": ("condition", "x", "x"),
+    "number": ("condition",),
+}
+"""Arithmetic on one bar, and what each function takes: numbers (x) or conditions."""
+
+VARIADIC: Final = ("min", "max")
+"""Functions that take any number of further numbers."""
 
 TEXT_FACTS: Final = ("symbol", "name", "type", "exchange", "sector", "industry", "country")
 GROUPS: Final = tuple(fact for fact in TEXT_FACTS if fact != "symbol")
@@ -38,6 +47,8 @@ EXAMPLES: Final = {
     "abs": "abs(close - open)",
     "min": "min(open, close)",
     "max": "max(open, close)",
+    "if": "if(close > open, volume, 0)",
+    "number": "number(close > open)",
     "rising": "rising(close, 3)",
     "falling": "falling(close, 3)",
     "frozen": "frozen(15)",
@@ -53,7 +64,7 @@ EXAMPLES: Final = {
 }
 """An example call of each function that has no row in a table."""
 
-CALLS: Final = frozenset((*INDICATORS, *EVENTS, *EXAMPLES))
+CALLS: Final = frozenset((*INDICATORS, *ALIASES, *EVENTS, *EXAMPLES))
 """Words that a parenthesis must follow. `symbol` may also stand without one."""
 
 KEYWORDS: Final = frozenset(

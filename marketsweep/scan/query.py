@@ -175,7 +175,7 @@ def _split_keys(sort: str | Node) -> Sequence[str | Node]:
 
 def parse_condition(source: str | Node, saved: SavedConditions) -> Node:
     """Return the tree of a condition. Raises ConditionError if it is not a valid condition."""
-    node = parse(source, saved) if isinstance(source, str) else source
+    node = parse(source, saved) if isinstance(source, str) else tree.as_condition(source)
     if node.kind is not Kind.TRUTH:
         raise _condition_error(
             f"{node} is {node.kind.value}, but a condition must be true or false", source

@@ -96,9 +96,13 @@ def test_settling_bars_of_recursions() -> None:
     assert settled_bars("ema(20)") == 1 + 20 + int(np.ceil(decay / exponential))
     assert settled_bars("adx(14)") > settled_bars("rsi(14)") + 14
     assert recursions(parse("close > sma(200) and highest(high, 50) > low")) == {}
-    assert {name for name, row in INDICATORS.items() if row.recursion} == {
-        "ema", "rsi", "macd", "atr", "adx",
-    }  # fmt: skip
+    assert {name for name, row in INDICATORS.items() if row.recursion or row.memory} == {
+        *("ema", "rsi", "macd", "atr", "adx", "dx", "smooth", "wilder_sum", "adaptive"),
+        *("ha_open", "sum_oscillator", "sar", "sarext", "ratchet"),
+    }
+    # A formula settles as the recursions in it do.
+    assert settled_bars("rma(14)") == settled_bars("smooth(14, 1 / 14)")
+    assert settled_bars("supertrend().line") > 400
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from marketsweep.language.indicators.table import INDICATORS
 
 Matrix = NDArray[np.float64]
 
-ONE_INPUT = ("negate", "abs", "not")
+INPUTS = {"negate": 1, "abs": 1, "not": 1, "if": 3}
+"""Of kernels that are not rows of a table; the others have two."""
 
 # Beside those of each row: short and long windows, and what makes a window of one bar.
 PERIODS: dict[str, list[tuple[float, ...]]] = {
@@ -23,6 +24,17 @@ PERIODS: dict[str, list[tuple[float, ...]]] = {
     "bbands": [(5, 0.5), (2, 3.0)],
     "value_when": [(0, 40), (7, 30)],
     "rsi": [(2,), (30,)],
+    "dx": [(2,), (30,)],
+    "var": [(1, 1.0), (9, 1.0), (63, 2.0)],
+    "linreg": [(2,), (9,), (63,)],
+    "avgdev": [(2,), (9,), (63,)],
+    "smooth": [(1, 0.5), (9, 1.0), (63, 1e-5)],
+    "sum_oscillator": [(2, 30), (10, 3)],
+    "sar": [(0.0, 0.0), (0.5, 0.3)],
+    "sarext": [
+        (40.0, 0.1, 0.02, 0.02, 0.2, 0.03, 0.03, 0.3),
+        (-60.0, 0.0, 0.3, 0.1, 0.2, 0.02, 0.02, 0.2),
+    ],
     "adx": [(2,), (30,)],
 }
 COMMON: list[tuple[float, ...]] = [(1,), (2,), (9,), (63,)]
@@ -46,16 +58,21 @@ def cases() -> list[Case]:
     """All of `cpu.KERNELS`, each with some parameters."""
     found = []
     for name in cpu.KERNELS:
-        row = INDICATORS.get(name) or EVENTS.get(name)
+        indicator = INDICATORS.get(name)
+        row = indicator if indicator and indicator.kernel_outputs else EVENTS.get(name)
         if row is None:
-            found.append(Case(name, (), 1 if name in ONE_INPUT else 2, 1, 0))
+            found.append(Case(name, (), INPUTS.get(name, 2), 1, 0))
             continue
-        inputs = len(INDICATORS[name].inputs if name in INDICATORS else EVENTS[name].operands)
+        inputs = len(indicator.inputs if indicator else EVENTS[name].operands)
         usual = tuple(parameter.default for parameter in row.parameters)
-        for periods in [usual, *PERIODS.get(name, COMMON)]:
+        common = COMMON if len(row.parameters) == 1 else []
+        for periods in [usual, *PERIODS.get(name, common)]:
             whole = [int(v) if p.whole else v for p, v in zip(row.parameters, periods, strict=True)]
-            lookback = INDICATORS[name].lookback(*whole) if name in INDICATORS else 0
-            found.append(Case(name, periods, inputs, max(1, len(row.outputs)), lookback))
+            lookback, outputs = 0, 1
+            if indicator:
+                lookback = indicator.lookback(*whole) if indicator.lookback else 0
+                outputs = len(indicator.kernel_outputs)
+            found.append(Case(name, periods, inputs, outputs, lookback))
     return found
 
 

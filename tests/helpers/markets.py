@@ -45,6 +45,20 @@ def series(symbol: str, bars: pl.DataFrame | None = None) -> Bars:
     return {name: frame[name].to_numpy()[keep] for name in FIELDS}
 
 
+def example_matrices() -> Bars:
+    """The bars of every symbol of the example market, [252, symbols]; each ends in the last row."""
+    bars = example_bars().filter(pl.min_horizontal("open", "high", "low", "close") > 0)
+    sessions = [day for day in bars["date"].unique() if is_session(day)]
+    bars = bars.filter(pl.col("date").is_in(sessions)).unique(["symbol", "date"], keep="last")
+    groups = bars.sort("symbol", "date").group_by("symbol", maintain_order=True)
+    columns = [rows.select(FIELDS).to_numpy() for _, rows in groups]
+    matrices = {name: np.full((252, len(columns)), np.nan) for name in FIELDS}
+    for symbol, values in enumerate(columns):
+        for field, name in enumerate(FIELDS):
+            matrices[name][252 - len(values) :, symbol] = values[:, field]
+    return matrices
+
+
 def random_bars(rows: int, symbols: int, seed: int = 0, short: float = 0.3) -> Bars:
     """Random walks; a share of the symbols begins late."""
     r = np.random.default_rng(seed)

@@ -12,16 +12,18 @@ from marketsweep.engine.plan import make_plan
 from marketsweep.kernels import cpu
 from marketsweep.kernels.gpu import source as cuda
 from marketsweep.language.parser import parse_expression
+from tests.helpers.kernel_cases import CASES
 from tests.helpers.nvrtc import MISSING, compiled, library
 
 needs_nvrtc = pytest.mark.skipif(library() is None, reason=MISSING)
 CUPY = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # options that CuPy adds
+OPERANDS = ("x(0)", "x(1)", "x(2)")
 EXPRESSIONS = [
     *launches_of(make_plan([parse_expression(REFERENCE_SCAN)])).fused.items(),
     *(
-        (f"fused_{name}", f"{name}_of(x(0))" if is_unary else f"{name}_of(x(0), x(1))")
-        for name in sorted(cuda.elementwise())
-        for is_unary in [name in ("negate", "abs", "not")]
+        (f"fused_{case.kernel}", f"{case.kernel}_of({', '.join(OPERANDS[: case.inputs])})")
+        for case in CASES
+        if case.kernel in cuda.elementwise()
     ),
 ]
 

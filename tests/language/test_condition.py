@@ -134,7 +134,7 @@ def test_canonical_text(text: str, canonical: str) -> None:
         ("close > 5 %", 10, "right after its number"),
         ("close > 1.2.3", 8, "cannot be read"),
         ("close > 1e400", 8, "too large for a number"),
-        ("close[-1] > 5", 7, "whole number from 0"),
+        ("close[-1] > 5", 6, "whole number from 0"),
         ("close[2.5] > 5", 6, "whole number"),
         ("close > 5 within 0 bars", 17, "from 1 to"),
         ("close > 5 within 5", 18, "expected bars"),
@@ -332,10 +332,14 @@ def calls(draw: st.DrawFn) -> Node:
         float(draw(st.integers(2, 30))) if p.whole else draw(st.floats(0.5, 4))
         for p in row.parameters
     )
-    if row.name == "macd":
-        periods = (min(periods[:2]), max(periods[:2]), periods[2])
+    defaults = tuple(float(parameter.default) for parameter in row.parameters)
+    in_range = all(
+        p.minimum <= value <= p.maximum for p, value in zip(row.parameters, periods, strict=True)
+    )
+    if not in_range or (row.problem and row.problem(*periods)):
+        periods = defaults
     output = draw(st.sampled_from(row.outputs)) if row.outputs else ""
-    return tree.Call(row.name, draw(sources) if row.series else None, periods, output)
+    return tree.Call(row.name, tuple(draw(sources) for _ in range(row.series)), periods, output)
 
 
 series = st.recursive(

@@ -9,10 +9,11 @@ from marketsweep.cli.reports.actions import aside_lines, status_lines, sync_line
 from marketsweep.core.calendar import behind_today
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.safe_text import join_first
+from marketsweep.core.suggest import names_near
 from marketsweep.errors import UsageError
 from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.row import Indicator
-from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.indicators.table import ALIASES, FAMILIES
 from marketsweep.language.vocabulary import EXAMPLES
 
 if TYPE_CHECKING:
@@ -405,6 +406,7 @@ def indicators_facts(name: str | None) -> list[dict[str, Any]]:
     return [
         {
             "name": row.name,
+            "family": family,
             "signature": row.signature,
             "outputs": list(row.outputs),
             "doc": row.doc,
@@ -417,39 +419,76 @@ def indicators_facts(name: str | None) -> list[dict[str, Any]]:
                 }
                 for parameter in row.parameters
             ],
+            **_more_facts(row),
         }
-        for row in _indicator_rows(name)
+        for family, rows in _indicator_rows(name).items()
+        for row in rows
     ]
 
 
+def _more_facts(row: Indicator | EventFunction) -> dict[str, Any]:
+    if isinstance(row, EventFunction):
+        return {"aliases": [], "output_aliases": {}, "formulas": {}}
+    return {
+        "aliases": list(row.aliases),
+        "output_aliases": dict(row.output_aliases),
+        "formulas": row.formula_texts(),
+    }
+
+
 def indicators_report(name: str | None) -> str:
-    """Return the indicators, one line each; in detail if one is named."""
-    rows = _indicator_rows(name)
-    width = max(len(row.signature) for row in rows)
-    lines = [f"{row.signature:<{width}}  {row.doc}{_outputs(row)}" for row in rows]
+    """Return the indicators by family, one line each; in detail if one is named."""
+    by_family = _indicator_rows(name)
     if name is not None:
-        (row,) = rows
-        for parameter in row.parameters:
-            kind = "whole number" if parameter.whole else "number"
-            lines.append(
-                f"  {parameter.name}: {kind} from {parameter.minimum:g} to {parameter.maximum:,g}, "
-                f"{parameter.default:g} by default"
-            )
-        return "\n".join(lines)
+        ((row,),) = by_family.values()
+        return "\n".join(_indicator_lines(row))
+    lines: list[str] = []
+    for family, rows in by_family.items():
+        width = max(len(row.signature) for row in rows)
+        lines += [family, *(f"  {r.signature:<{width}}  {r.doc}{_outputs(r)}" for r in rows), ""]
     derived = ", ".join(f"{key} = {formula}" for key, formula in DERIVED.items())
     others = ", ".join(EXAMPLES.values())
     return "\n".join(
-        [*lines, "", f"fields: {', '.join(FIELDS)}", f"derived: {derived}", f"functions: {others}"]
+        [*lines, f"fields: {', '.join(FIELDS)}", f"derived: {derived}", f"functions: {others}"]
     )
 
 
-def _indicator_rows(name: str | None) -> list[Indicator | EventFunction]:
-    rows: dict[str, Indicator | EventFunction] = {**INDICATORS, **EVENTS}
+def _indicator_lines(row: Indicator | EventFunction) -> Iterator[str]:
+    """Yield everything about one indicator."""
+    yield f"{row.signature}  {row.doc}{_outputs(row)}"
+    for parameter in row.parameters:
+        kind = "whole number" if parameter.whole else "number"
+        yield (
+            f"  {parameter.name}: {kind} from {parameter.minimum:g} to {parameter.maximum:,g}, "
+            f"{parameter.default:g} by default"
+        )
+    if isinstance(row, EventFunction):
+        return
+    if row.aliases:
+        yield f"  other names: {', '.join(row.aliases)}"
+    for other, output in row.output_aliases.items():
+        yield f"  .{other} is .{output}"
+    for output, text in row.formula_texts().items():
+        yield f"  {f'.{output}' if output else 'formula'} = {text}"
+
+
+def _indicator_rows(name: str | None) -> dict[str, list[Indicator | EventFunction]]:
+    """Return the rows by family; only the named one if a name is given."""
+    families: dict[str, list[Indicator | EventFunction]] = {
+        **{family: list(rows) for family, rows in FAMILIES.items()},
+        "Earlier events": list(EVENTS.values()),
+    }
     if name is None:
-        return list(rows.values())
-    if name.lower() not in rows:
-        raise UsageError(f"unknown indicator {name!r}: there are {', '.join(rows)}")
-    return [rows[name.lower()]]
+        return families
+    wanted = ALIASES.get(name.lower(), name.lower())
+    for family, rows in families.items():
+        for row in rows:
+            if row.name == wanted:
+                return {family: [row]}
+    names = [row.name for rows in families.values() for row in rows]
+    near = names_near(wanted, names)
+    hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists them"
+    raise UsageError(f"unknown indicator {name!r}: {hint}")
 
 
 def _outputs(row: Indicator | EventFunction) -> str:

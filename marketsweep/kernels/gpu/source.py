@@ -24,8 +24,8 @@ OPERAND: Final = np.dtype([(name, np.int64) for name in ("source", "index", "shi
 JOB: Final = np.dtype(
     [
         *((name, np.int64) for name in ("operands", "rows", "lookback", "gapless")),
-        ("out", np.int64, 3),
-        ("parameters", np.float64, 4),
+        ("out", np.int64, 4),
+        ("parameters", np.float64, 8),
     ]
 )
 WORK: Final = np.dtype(
@@ -61,7 +61,10 @@ _OPERATORS: Final = "indicators/operators"
 @cache
 def source() -> str:
     """Return the source of every kernel except the elementwise ones, and of the result kernels."""
-    families = ("averages", "extremes", "median", "momentum", "events", "trend", "volatility")
+    families = (
+        *("averages", "extremes", "median", "momentum", "events", "trend", "volatility", "windows"),
+        "volume",
+    )
     headers = [f"indicators/{family}" for family in families]
     return _PRELUDE + _inlined([*headers, "gpu/card_results"])
 

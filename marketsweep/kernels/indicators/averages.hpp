@@ -1,4 +1,4 @@
-// Averages: sma, ema.
+// Averages: sma, ema, smooth, wilder_sum, adaptive, ha_open.
 #pragma once
 
 #include "runtime/drive.hpp"
@@ -61,5 +61,82 @@ template <class L> struct Ema {
   LANE_FN void value(L* out) const { out[0] = mean; }
 };
 RECURSIVE(ema, Ema)
+
+// The mean of the first n bars, then the share `alpha` of each new bar.
+template <class L> struct Smooth {
+  static constexpr int inputs = 1, outputs = 1, interleave = 4;
+  double n, alpha;
+  L mean;
+
+  LANE_FN void init(const double* p) {
+    n = p[0];
+    alpha = p[1];
+    mean = L{};
+  }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
+    const L moved = mean + weight<Seeded>(seen, n, alpha) * (in[0] - mean);
+    mean = present ? moved : mean;
+  }
+  LANE_FN void value(L* out) const { out[0] = mean; }
+};
+RECURSIVE(smooth, Smooth)
+
+// Wilder's running sum: the sum of the first n - 1 bars; then each new bar is added after 1/n of the
+// sum is taken away.
+template <class L> struct WilderSum {
+  static constexpr int inputs = 1, outputs = 1, interleave = 4;
+  double n, alpha;
+  L sum;
+
+  LANE_FN void init(const double* p) {
+    n = p[0];
+    alpha = 1.0 / n;
+    sum = L{};
+  }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
+    L decay = all<L>(alpha);
+    if constexpr (!Seeded) decay = seen < all<L>(n - 1.0) ? L{} : decay;
+    const L moved = sum - sum * decay + in[0];
+    sum = present ? moved : sum;
+  }
+  LANE_FN void value(L* out) const { out[0] = sum; }
+};
+RECURSIVE(wilder_sum, WilderSum)
+
+// Perry Kaufman's adaptive average: the weight of a new bar follows an efficiency from 0 to 1, from
+// that of an EMA of 30 bars to one of 2 bars. Inputs: the bar, the bar before, the efficiency.
+template <class L> struct Adaptive {
+  static constexpr int inputs = 3, outputs = 1, interleave = 4;
+  L mean;
+
+  LANE_FN void init(const double*) { mean = L{}; }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
+    const double fast = 2.0 / 3.0, slow = 2.0 / 31.0;
+    const L root_weight = in[2] * (fast - slow) + slow;
+    L start = mean;
+    if constexpr (!Seeded) start = seen > L{} ? mean : in[1];
+    const L moved = start + root_weight * root_weight * (in[0] - start);
+    mean = present ? moved : mean;
+  }
+  LANE_FN void value(L* out) const { out[0] = mean; }
+};
+RECURSIVE(adaptive, Adaptive)
+
+// The open of a Heikin-Ashi bar: the middle of the body before. Inputs: open, close, and the close
+// of the Heikin-Ashi bar.
+template <class L> struct HaOpen {
+  static constexpr int inputs = 3, outputs = 1, interleave = 4;
+  L open, close;
+
+  LANE_FN void init(const double*) { open = close = L{}; }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
+    L next = 0.5 * (open + close);
+    if constexpr (!Seeded) next = seen > L{} ? next : 0.5 * (in[0] + in[1]);
+    open = present ? next : open;
+    close = present ? in[2] : close;
+  }
+  LANE_FN void value(L* out) const { out[0] = open; }
+};
+RECURSIVE(ha_open, HaOpen)
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

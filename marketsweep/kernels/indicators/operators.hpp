@@ -1,11 +1,11 @@
-// Arithmetic, comparisons and logic, row by row.
+// Arithmetic, functions, comparisons and logic, row by row.
 //
 // A truth is 1 or 0, and NaN if it is unknown. A comparison with NaN is unknown. Logic is Kleene's
 // (false and unknown is false, true or unknown is true), so `not (x > 5)` is not true if x is
 // unknown.
 #pragma once
 
-#include "runtime/drive.hpp"
+#include "indicators/functions.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
@@ -23,17 +23,23 @@ template <class L> LANE_FN L unknown(L a, L b) { return (a == a) & (b == b) ? L{
     const double in[] = {a, b};                    \
     return Name<double>::of(in);                   \
   }
+#define ELEMENTWISE_3(name, Name)                            \
+  LANE_FN double name##_of(double a, double b, double c) {   \
+    const double in[] = {a, b, c};                           \
+    return Name<double>::of(in);                             \
+  }
 #else
 #define ELEMENTWISE_1(name, Name) static const bool name##_ = add<Name>(#name, elementwise<Name>);
 #define ELEMENTWISE_2 ELEMENTWISE_1
+#define ELEMENTWISE_3 ELEMENTWISE_1
 #endif
 
 #define ELEMENTWISE(Name, name, count, expression)                          \
   template <class L> struct Name {                                          \
     static constexpr int inputs = count, outputs = 1;                       \
     LANE_FN static L of(const L* in) {                                      \
-      const L a = in[0], b = in[count - 1];                                 \
-      (void)b;                                                              \
+      const L a = in[0], b = in[count > 1], c = in[count - 1];              \
+      (void)b, (void)c;                                                     \
       return expression;                                                    \
     }                                                                       \
   };                                                                        \
@@ -46,6 +52,15 @@ ELEMENTWISE(Multiply, multiply, 2, a * b)
 ELEMENTWISE(Divide, divide, 2, (b == L{}) ? nan<L>() : a / b)
 ELEMENTWISE(Negate, negate, 1, -a)
 ELEMENTWISE(Absolute, abs, 1, magnitude(a))
+ELEMENTWISE(SquareRoot, sqrt, 1, a >= L{} ? root(a) : nan<L>())
+ELEMENTWISE(Floor, floor, 1, floored(a))
+ELEMENTWISE(Exponential, exp, 1, exponential(a))
+ELEMENTWISE(Logarithm, ln, 1, logarithm(a))
+ELEMENTWISE(Sine, sin, 1, sine(a, 0.0))
+ELEMENTWISE(Cosine, cos, 1, sine(a, 1.0))
+ELEMENTWISE(Arctangent, atan, 1, arctangent(a))
+ELEMENTWISE(Power, pow, 2, power(a, b))
+ELEMENTWISE(If, if, 3, a == all<L>(1) ? b : (a == L{} ? c : nan<L>()))
 ELEMENTWISE(Minimum, min, 2, smaller(a, b) + unknown(a, b))
 ELEMENTWISE(Maximum, max, 2, larger(a, b) + unknown(a, b))
 ELEMENTWISE(Less, less, 2, truth<L>(a < b) + unknown(a, b))
@@ -61,5 +76,6 @@ ELEMENTWISE(Or, or, 2, (a == all<L>(1)) | (b == all<L>(1)) ? all<L>(1) : a + b)
 #undef ELEMENTWISE
 #undef ELEMENTWISE_1
 #undef ELEMENTWISE_2
+#undef ELEMENTWISE_3
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

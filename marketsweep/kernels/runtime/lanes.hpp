@@ -8,6 +8,8 @@
 // each, and the linker must never merge two copies of an inline function.
 #pragma once
 
+#include <cstdint>
+
 // LANE_FN is always inlined; the compiler decides about DRIVE_FN.
 #ifdef __CUDACC__
 #define LANE_FN __device__ __forceinline__
@@ -47,6 +49,43 @@ LANE_FN double quiet_nan() { return __builtin_nan(""); }
 LANE_FN double magnitude(double a) { return __builtin_fabs(a); }
 LANE_FN double root(double x) { return __builtin_sqrt(x); }
 #endif
+
+// The bits of a double as a whole number, and back.
+#ifdef __CUDACC__
+LANE_FN int64_t bits_of(double x) { return __double_as_longlong(x); }
+LANE_FN double double_of(int64_t bits) { return __longlong_as_double(bits); }
+#else
+LANE_FN int64_t bits_of(double x) {
+  int64_t bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+LANE_FN double double_of(int64_t bits) {
+  double x;
+  __builtin_memcpy(&x, &bits, sizeof x);
+  return x;
+}
+#endif
+#if !defined(MARKETSWEEP_SCALAR)
+LANE_FN auto bits_of(Lanes x) {
+  using Bits = decltype(x == x);
+  return (Bits)x;
+}
+template <class B> LANE_FN Lanes double_of(B bits) { return (Lanes)bits; }
+#endif
+
+inline constexpr double WHOLE = 4503599627370496.0;  // 2^52: the low bits of WHOLE + k are those of k
+inline constexpr int64_t FRACTION_BITS = 0xfffffffffffff, WHOLE_BITS = 0x4330000000000000,
+                         ONE_BITS = 0x3ff0000000000000;
+
+// 2^k for a whole number k from -1022 to 1023.
+template <class L> LANE_FN L power_of_two(L k) { return double_of(bits_of(k + (WHOLE + 1023.0)) << 52); }
+
+// A positive normal number is mantissa * 2^exponent, with a mantissa from 1 to below 2.
+template <class L> LANE_FN L mantissa(L x) { return double_of((bits_of(x) & FRACTION_BITS) | ONE_BITS); }
+template <class L> LANE_FN L exponent(L x) {
+  return double_of(((bits_of(x) >> 52) & 0x7ff) | WHOLE_BITS) - (WHOLE + 1023.0);
+}
 
 template <class L> LANE_FN L all(double x) { return L{} + x; }
 template <class L> LANE_FN L nan() { return all<L>(quiet_nan()); }

@@ -7,6 +7,8 @@
 #include "indicators/events.hpp"
 #include "indicators/trend.hpp"
 #include "indicators/volatility.hpp"
+#include "indicators/volume.hpp"
+#include "indicators/windows.hpp"
 
 #define MARKETSWEEP_TEXT_(x) #x
 #define MARKETSWEEP_TEXT(x) MARKETSWEEP_TEXT_(x)

@@ -8,7 +8,7 @@
 namespace marketsweep {
 
 // Most inputs, outputs and parameters of a kernel.
-inline constexpr int MAX_INPUTS = 4, MAX_OUTPUTS = 3, MAX_PARAMETERS = 4;
+inline constexpr int MAX_INPUTS = 4, MAX_OUTPUTS = 4, MAX_PARAMETERS = 8;
 
 // Symbols that are evaluated together. A matrix is [tiles x rows x TILE]: the rows of a tile are
 // consecutive, so that a kernel reads memory in order.

@@ -7,7 +7,8 @@ the same name in `kernels/`. The first valid bars equal TA-Lib's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 MAX_PERIOD: Final = 100_000
@@ -61,22 +62,29 @@ class Recursion(NamedTuple):
         return self.seed + math.ceil(bars)
 
 
+Formula = str | Callable[..., str]
+"""An expression of the language, or a function of the parameters that returns one."""
+
+_NO_FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType({})
+
+
 class Indicator(NamedTuple):
     """A row of the table.
 
-    `inputs` are the fields that the kernel reads, in its order. If `series` is set there is one
-    input, and a call may put any expression in its place. `lookback` returns, for parameters, the
-    number of bars before the first valid one. `recursion` returns how the start is forgotten; it is
-    None if the kernel reads nothing older than its lookback.
+    `inputs` are the fields that it reads. A call may put any expression in place of the first
+    `series` of them. An output is computed by the kernel of the row's name, or it is a formula: an
+    expression of the language (`formulas`). `lookback` returns, for parameters, the number of bars
+    before the first valid one; None if it follows from the formula. `recursion` returns how the
+    kernel forgets its start; it is None if the kernel reads nothing older than its lookback.
     """
 
     name: str
     doc: str
     inputs: tuple[str, ...]
     parameters: tuple[Parameter, ...]
-    lookback: Callable[..., int]
+    lookback: Callable[..., int] | None = None
     outputs: tuple[str, ...] = ()
-    series: bool = False
+    series: int = 0
     recursion: Callable[..., Recursion] | None = None
     problem: Callable[..., str | None] | None = None
     """Returns what is wrong with parameters that are each within their limits."""
@@ -84,12 +92,55 @@ class Indicator(NamedTuple):
     """Range of its values: "same" as its inputs, as of an average; "difference": around zero in the
     unit of its inputs, as of a difference of averages; "own": a scale of its own, such as 0 to
     100."""
+    formulas: Mapping[str, Formula] = _NO_FORMULAS
+    """The formula of each output that is not the kernel's; "" is the name of a single output.
+
+    In a formula, the parameters have their names, and `x` and `y` are the series."""
+    measures: tuple[str, ...] = ()
+    """Outputs of a scale of their own, such as a width in percent: charts draw the others."""
+    is_pattern: bool = False
+    """Whether it is 0 where nothing was found: as a condition, it is true elsewhere."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the indicator."""
+    output_aliases: Mapping[str, str] = MappingProxyType({})
+    """Other names of outputs, such as TA-Lib's."""
+    memory: int = 0
+    """Bars after which the state of the kernel hardly ever depends on its start; 0 for others.
+
+    The kernel has an output `settled(name)` for each of its outputs, which is unknown until the
+    start no longer matters."""
+
+    def typed(self, parameters: Sequence[float]) -> tuple[float, ...]:
+        """Return parameters with whole numbers as int."""
+        return tuple(
+            int(value) if parameter.whole else value
+            for parameter, value in zip(self.parameters, parameters, strict=True)
+        )
 
     @property
     def signature(self) -> str:
         """The call with its defaults, as in the docs."""
-        source = [self.inputs[0]] if self.series else []
-        return f"{self.name}({', '.join(source + [p.shown for p in self.parameters])})"
+        sources = list(self.inputs[: self.series])
+        return f"{self.name}({', '.join(sources + [p.shown for p in self.parameters])})"
+
+    def formula_texts(self) -> dict[str, str]:
+        """Return the formula of each output, of the default parameters if it depends on them."""
+        defaults = [parameter.default for parameter in self.parameters]
+        return {
+            output: text if isinstance(text, str) else text(*defaults)
+            for output, text in self.formulas.items()
+        }
+
+    @property
+    def kernel_outputs(self) -> tuple[str, ...]:
+        """The outputs that the kernel computes, in its order."""
+        outputs = tuple(output for output in self.outputs or ("",) if output not in self.formulas)
+        return (*outputs, *map(settled, outputs)) if self.memory else outputs
+
+
+def settled(output: str) -> str:
+    """Return the name of the output of a kernel that is unknown until its start is forgotten."""
+    return f"settled {output}"
 
 
 HLC: Final = ("high", "low", "close")
@@ -105,6 +156,81 @@ def period(default: int, minimum: int = 2) -> tuple[Parameter, ...]:
     return (Parameter("n", default, minimum),)
 
 
+def formula(
+    name: str,
+    doc: str,
+    text: Formula,
+    parameters: tuple[Parameter, ...] = (),
+    *,
+    inputs: tuple[str, ...] = ("close",),
+    series: int = 0,
+    lookback: Callable[..., int] | None = None,
+    scale: Literal["same", "difference", "own"] = "own",
+    aliases: tuple[str, ...] = (),
+) -> Indicator:
+    """Return the row of an indicator with a single output that is a formula of others."""
+    return Indicator(
+        name,
+        doc,
+        inputs,
+        parameters,
+        lookback=lookback,
+        series=series,
+        scale=scale,
+        formulas={"": text},
+        aliases=aliases,
+    )
+
+
+def of_series(
+    name: str,
+    doc: str,
+    text: Formula,
+    parameters: tuple[Parameter, ...] = (),
+    *,
+    scale: Literal["same", "difference", "own"] = "own",
+    aliases: tuple[str, ...] = (),
+) -> Indicator:
+    """Return the row of a formula of any series, by default the close."""
+    return formula(name, doc, text, parameters, series=1, scale=scale, aliases=aliases)
+
+
+def outputs_of(
+    name: str,
+    doc: str,
+    formulas: Mapping[str, Formula],
+    parameters: tuple[Parameter, ...] = (),
+    *,
+    inputs: tuple[str, ...] = ("close",),
+    series: int = 0,
+    scale: Literal["same", "difference", "own"] = "own",
+    aliases: tuple[str, ...] = (),
+    other_names: Mapping[str, str] | None = None,
+) -> Indicator:
+    """Return the row of an indicator with several outputs that are formulas.
+
+    `other_names` are further names of outputs, such as TA-Lib's.
+    """
+    return Indicator(
+        name,
+        doc,
+        inputs,
+        parameters,
+        outputs=tuple(formulas),
+        measures=tuple(output for output in formulas if output in ("width", "direction")),
+        series=series,
+        scale=scale,
+        formulas=formulas,
+        aliases=aliases,
+        output_aliases=other_names or {},
+    )
+
+
+def ratio(above: str, below: str, otherwise: str = "0") -> str:
+    """Return the text of a quotient that has a value where the denominator is 0, as in TA-Lib."""
+    return f"if({below} == 0, {otherwise}, ({above}) / ({below}))"
+
+
 def window(name: str, doc: str, field: str) -> Indicator:
     """Return the row of an indicator whose values lie among the last n values of any series."""
     return Indicator(
@@ -113,6 +239,6 @@ def window(name: str, doc: str, field: str) -> Indicator:
         (field,),
         period(20, 1),
         lookback=lambda n: n - 1,
-        series=True,
+        series=1,
         scale="same",
     )

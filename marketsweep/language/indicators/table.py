@@ -5,12 +5,32 @@ from __future__ import annotations
 from typing import Final
 
 from marketsweep.language.indicators.averages import AVERAGES
+from marketsweep.language.indicators.candles.long_patterns import LONG_PATTERNS
+from marketsweep.language.indicators.candles.short_patterns import SHORT_PATTERNS
 from marketsweep.language.indicators.extremes import EXTREMES
+from marketsweep.language.indicators.functions import FUNCTIONS_OF_BARS
 from marketsweep.language.indicators.momentum import MOMENTUM
+from marketsweep.language.indicators.row import Indicator
+from marketsweep.language.indicators.statistics import STATISTICS
 from marketsweep.language.indicators.trend import TREND
 from marketsweep.language.indicators.volatility import VOLATILITY
+from marketsweep.language.indicators.volume import VOLUME
 
-INDICATORS: Final = {
-    row.name: row for row in (*AVERAGES, *MOMENTUM, *TREND, *VOLATILITY, *EXTREMES)
+FAMILIES: Final[dict[str, tuple[Indicator, ...]]] = {
+    "Averages": AVERAGES,
+    "Momentum": MOMENTUM,
+    "Trend": TREND,
+    "Volatility": VOLATILITY,
+    "Volume": VOLUME,
+    "Extremes": EXTREMES,
+    "Statistics": STATISTICS,
+    "Candlestick patterns": (*SHORT_PATTERNS, *LONG_PATTERNS),
+    "Functions": FUNCTIONS_OF_BARS,
 }
+"""The rows of each family."""
+
+INDICATORS: Final = {row.name: row for rows in FAMILIES.values() for row in rows}
 """Every indicator by name."""
+
+ALIASES: Final = {alias: row.name for row in INDICATORS.values() for alias in row.aliases}
+"""The name of an indicator by each of its other names."""

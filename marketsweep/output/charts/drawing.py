@@ -21,7 +21,7 @@ from marketsweep.engine.panel.panel import build_panel
 from marketsweep.engine.plan import make_plan
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language import tree
-from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.indicators.table import ALIASES, INDICATORS
 from marketsweep.language.parser import parse_expression
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind, Node
@@ -187,11 +187,13 @@ def indicator_lines(expression: str | Node, saved: SavedConditions) -> list[Node
     """
     if isinstance(expression, str):
         call_start = re.match(r"\s*(\w+)\s*\(", expression)
-        row = INDICATORS.get(call_start[1].lower()) if call_start else None
+        name = call_start[1].lower() if call_start else ""
+        row = INDICATORS.get(ALIASES.get(name, name))
         if row and row.outputs and expression.rstrip().endswith(")"):
             call = _parse_call(f"{expression}.{row.outputs[0]}", saved)
             if call:
-                return [replace(call, output=output) for output in row.outputs]
+                drawn = (output for output in row.outputs if output not in row.measures)
+                return [replace(call, output=output) for output in drawn]
         node = parse_expression(expression, saved)
     else:
         node = expression

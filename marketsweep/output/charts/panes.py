@@ -160,7 +160,7 @@ def _strip_shift(node: Node) -> Node:
 
 def _family(node: Node) -> Node | tuple[object, ...]:
     """Return a key that the outputs of one indicator share."""
-    return (node.name, node.source, node.parameters) if isinstance(node, tree.Call) else node
+    return (node.name, node.sources, node.parameters) if isinstance(node, tree.Call) else node
 
 
 def _inner_calls(node: Node) -> Iterator[Node]:
@@ -240,7 +240,7 @@ def _combine_levels(operator: str, left: _Level, right: _Level) -> _Level:
 
 def _indicator_level(call: tree.Call) -> _Level:
     row = INDICATORS[call.name]
-    if row.scale == "own":
+    if row.scale == "own" or call.output in row.measures:
         return _NO_UNIT
-    unit, weight = _level(call.source or tree.Field(row.inputs[0]))
+    unit, weight = _level(call.sources[0] if call.sources else tree.Field(row.inputs[0]))
     return _Level(unit, weight if row.scale == "same" else 0.0)

@@ -40,9 +40,12 @@ def calls() -> list[str]:
     texts = []
     for case in CASES:
         parameters = ", ".join(f"{value:g}" for value in case.parameters)
-        if case.kernel in INDICATORS:
-            call = f"{case.kernel}({parameters})"
-            texts += [f"{call}.{out}" for out in INDICATORS[case.kernel].outputs] or [call]
+        row = INDICATORS.get(case.kernel)
+        if row and row.kernel_outputs:
+            series = [*row.inputs[: row.series], *([parameters] if parameters else [])]
+            call = f"{case.kernel}({', '.join(series)})"
+            shown = [out for out in row.kernel_outputs if not out.startswith("settled")]
+            texts += [f"{call}.{out}" if out else call for out in shown]
         elif case.kernel in EVENTS:
             operands = ("close > sma(close, 10)", "volume")[: case.inputs]
             texts.append(f"{case.kernel}({', '.join(operands)}, {parameters})")

@@ -89,7 +89,7 @@ def launches_of(plan: Plan) -> Launches:
         operation = plan.operations[job.index]
         row["operands"], row["rows"] = len(operands), plan.rows[job.index]
         row["lookback"], row["gapless"] = operation.lookback, _is_gapless(operation, stored)
-        row["out"] = [offsets.get((job.index, i), -1) for i in range(3)]
+        row["out"] = [offsets.get((job.index, i), -1) for i in range(len(row["out"]))]
         row["parameters"][: len(operation.parameters)] = operation.parameters
         operands += [_operand(plan, column, offsets) for column in job.reads]
     results = len(operands)

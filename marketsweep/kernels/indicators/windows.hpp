@@ -1,0 +1,178 @@
+// Sums, regressions and deviations over the last bars.
+#pragma once
+
+#include "indicators/averages.hpp"
+
+namespace marketsweep::MARKETSWEEP_ISA {
+
+template <class L> struct Sum {
+  static constexpr int inputs = 1, outputs = 1;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    L sum = L{};
+    for (int64_t k = 0; k < n; k++) sum += in(0, k);
+    out[0] = sum;
+  }
+#ifndef MARKETSWEEP_CARD
+  template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
+    Lanes unused[R] = {};
+    neighbour_sums(in, column, 0, n, unused, [](Lanes x, Lanes) { return x; }, out[0]);
+  }
+#endif
+};
+WINDOWED(sum, Sum, many_windows<Sum>)
+
+// Weighted mean: weight n for the newest bar, 1 for the oldest. As the difference from the newest
+// bar, so that a flat window has exactly its own value.
+template <class L> struct Wma {
+  static constexpr int inputs = 1, outputs = 1;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    const L newest = in(0, 0);
+    L sum = L{};
+    for (int64_t k = 1; k < n; k++) sum += double(n - k) * (in(0, k) - newest);
+    out[0] = newest + sum / (0.5 * double(n) * double(n + 1));
+  }
+};
+WINDOWED(wma, Wma, windowed<Wma>)
+
+// The line through n bars with the smallest squared errors: its value at the newest bar, its slope
+// by bar, and its value at the oldest bar.
+template <class L> struct Linreg {
+  static constexpr int inputs = 1, outputs = 3;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    const double middle = 0.5 * double(n - 1), squares = double(n) * (double(n) * n - 1.0) / 12.0;
+    const L newest = in(0, 0);
+    L sum = L{}, moment = L{};
+    for (int64_t k = 1; k < n; k++) {
+      const L away = in(0, k) - newest;
+      sum += away;
+      moment += (middle - double(k)) * away;
+    }
+    const L slope = n > 1 ? moment / squares : moment;
+    const L mean = newest + sum / double(n);
+    out[0] = mean + slope * middle;
+    out[1] = slope;
+    out[2] = mean - slope * middle;
+  }
+};
+WINDOWED(linreg, Linreg, windowed<Linreg>)
+
+// The mean squared difference from the mean (population variance).
+template <class L> struct Var {
+  static constexpr int inputs = 1, outputs = 1;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    const L mean = window_mean<L>(in, 0, n);
+    L squares = L{};
+    for (int64_t k = 0; k < n; k++) {
+      const L d = in(0, k) - mean;
+      squares += d * d;
+    }
+    out[0] = squares / double(n);
+  }
+#ifndef MARKETSWEEP_CARD
+  template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
+    Sma<Lanes> middle{n};
+    Lanes mean[1][R];
+    middle.template values<R>(in, column, mean);
+    const auto square = [](Lanes x, Lanes from) { return (x - from) * (x - from); };
+    neighbour_sums(in, column, 0, n, mean[0], square, out[0]);
+    for (int j = 0; j < R; j++) out[0][j] = out[0][j] / double(n);
+  }
+#endif
+};
+WINDOWED(var, Var, many_windows<Var>)
+
+// The mean distance from the mean.
+template <class L> struct Avgdev {
+  static constexpr int inputs = 1, outputs = 1;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    const L mean = window_mean<L>(in, 0, n);
+    L sum = L{};
+    for (int64_t k = 0; k < n; k++) sum += magnitude(in(0, k) - mean);
+    out[0] = sum / double(n);
+  }
+#ifndef MARKETSWEEP_CARD
+  template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
+    Sma<Lanes> middle{n};
+    Lanes mean[1][R];
+    middle.template values<R>(in, column, mean);
+    const auto away = [](Lanes x, Lanes from) { return magnitude(x - from); };
+    neighbour_sums(in, column, 0, n, mean[0], away, out[0]);
+    for (int j = 0; j < R; j++) out[0][j] = out[0][j] / double(n);
+  }
+#endif
+};
+WINDOWED(avgdev, Avgdev, many_windows<Avgdev>)
+
+// The mean product of the differences from both means (population covariance).
+template <class L> struct Covar {
+  static constexpr int inputs = 2, outputs = 1;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    const L x = window_mean<L>(in, 0, n), y = window_mean<L>(in, 1, n);
+    L sum = L{};
+    for (int64_t k = 0; k < n; k++) sum += (in(0, k) - x) * (in(1, k) - y);
+    out[0] = sum / double(n);
+  }
+};
+WINDOWED(covar, Covar, windowed<Covar>)
+
+// The share of the n bars before the newest that are below it, in percent.
+template <class L> struct Percentrank {
+  static constexpr int inputs = 1, outputs = 1;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    const L newest = in(0, 0);
+    L count = L{}, nans = newest - newest;
+    for (int64_t k = 1; k <= n; k++) {
+      const L x = in(0, k);
+      count += x < newest ? all<L>(1) : L{};
+      nans += x - x;
+    }
+    out[0] = 100.0 * (count / double(n)) + nans;
+  }
+};
+WINDOWED(percentrank, Percentrank, windowed<Percentrank>)
+
+// How many bars ago the extreme of n bars was; the latest if it was reached several times.
+template <class L, bool High> struct ExtremeBar {
+  static constexpr int inputs = 1, outputs = 1;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    L extreme = in(0, 0), age = L{}, nans = extreme - extreme;
+    for (int64_t k = 1; k < n; k++) {
+      const L x = in(0, k);
+      const auto further = High ? x > extreme : x < extreme;
+      extreme = further ? x : extreme;
+      age = further ? all<L>(double(k)) : age;
+      nans += x - x;
+    }
+    out[0] = age + nans;
+  }
+};
+template <class L> using HighestBar = ExtremeBar<L, true>;
+template <class L> using LowestBar = ExtremeBar<L, false>;
+WINDOWED(bars_since_highest, HighestBar, windowed<HighestBar>)
+WINDOWED(bars_since_lowest, LowestBar, windowed<LowestBar>)
+
+}  // namespace marketsweep::MARKETSWEEP_ISA

@@ -1,0 +1,35 @@
+"""Expand an indicator that is a formula of others into the tree of that formula."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from marketsweep.language import tree
+from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.parser import parse_with
+from marketsweep.language.tree import Node
+
+_SERIES: Final = ("x", "y")
+"""The names of the series of an indicator in its formulas."""
+
+
+@lru_cache(maxsize=4096)
+def expand(call: tree.Call) -> Node | None:
+    """Return the tree of an indicator's formula; None if a kernel computes it."""
+    row = INDICATORS[call.name]
+    formula = row.formulas.get(call.output)
+    if formula is None:
+        return None
+    text = formula if isinstance(formula, str) else formula(*call.parameters)
+    names: dict[str, Node] = dict(zip(_SERIES, call.sources, strict=False))
+    for parameter, value in zip(row.parameters, call.parameters, strict=True):
+        number = tree.Number(abs(value))
+        names[parameter.name] = number if value >= 0 else tree.Negate(number)
+    node = parse_with(text, names)
+    if row.lookback is None or call.output in row.kernel_outputs:
+        return node
+    # The formula may be known earlier than TA-Lib's first value.
+    first = call.sources[0] if call.sources else tree.Field(row.inputs[0])
+    bars = row.lookback(*call.parameters)
+    return tree.Binary("+", node, tree.Binary("*", tree.Number(0.0), tree.Shift(first, int(bars))))

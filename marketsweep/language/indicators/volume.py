@@ -1,0 +1,103 @@
+"""Volume: how much was traded, and on which side."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from marketsweep.language.indicators.row import (
+    HLC,
+    Indicator,
+    Parameter,
+    Recursion,
+    ema_weight,
+    formula,
+    period,
+    ratio,
+)
+
+_HLCV: Final = (*HLC, "volume")
+_CLV: Final = ratio("(close - low) - (high - close)", "high - low")
+_FLOW: Final = "hlc3 * volume"
+# A difference in the last digits is not a move.
+_UP_FLOW: Final = f"sum(if(hlc3 - hlc3[1] > 1e-12 * hlc3, {_FLOW}, 0), n)"
+_ALL_FLOW: Final = f"sum(if(abs(hlc3 - hlc3[1]) > 1e-12 * hlc3, {_FLOW}, 0), n)"
+
+VOLUME: Final = (
+    formula(
+        "mfi",
+        "Quong and Soudack's money flow index: the share of the money on rising bars, 0 to 100.",
+        f"if({_ALL_FLOW} < 1, 0, 100 * {_UP_FLOW} / {_ALL_FLOW})",
+        period(14, 2),
+        inputs=_HLCV,
+    ),
+    formula(
+        "cmf",
+        "Chaikin's money flow: the place of the close in each bar's range, weighted by volume.",
+        ratio(f"sum({_CLV} * volume, n)", "sum(volume, n)"),
+        period(20, 1),
+        inputs=_HLCV,
+    ),
+    formula(
+        "efi",
+        "Elder's force index: an EMA of the change times the volume.",
+        "ema((close - close[1]) * volume, n)",
+        period(13, 1),
+        inputs=("close", "volume"),
+        aliases=("force_index",),
+    ),
+    formula(
+        "marketfi",
+        "Williams' market facilitation index: the range by share traded.",
+        ratio("high - low", "volume"),
+        inputs=("high", "low", "volume"),
+    ),
+    formula(
+        "rvol",
+        "Relative volume: the volume over the mean of the n bars before.",
+        "volume / sma(volume, n)[1]",
+        period(20, 1),
+        inputs=("volume",),
+        aliases=("relative_volume",),
+    ),
+    Indicator(
+        "sum_oscillator",
+        "A fast less a slow exponential average of the running sum of a series.",
+        ("volume",),
+        (Parameter("fast", 3, 2), Parameter("slow", 10, 2)),
+        lookback=lambda fast, slow: max(fast, slow) - 1,
+        series=1,
+        recursion=lambda fast, slow: Recursion(
+            max(fast, slow), min(ema_weight(fast), ema_weight(slow))
+        ),
+    ),
+    formula(
+        "adosc",
+        "Chaikin's oscillator: a fast less a slow average of the accumulation/distribution line.",
+        f"sum_oscillator({_CLV} * volume, fast, slow)",
+        (Parameter("fast", 3, 2), Parameter("slow", 10, 2)),
+        inputs=_HLCV,
+    ),
+    formula(
+        "emv",
+        "Arms' ease of movement: the way of the middle by volume and range, averaged over n bars.",
+        "sma((hl2 - hl2[1]) / (volume / 100000000 / (high - low)), n)",
+        period(14, 1),
+        inputs=("high", "low", "volume"),
+    ),
+    formula(
+        "klinger",
+        "Klinger's oscillator: a fast less a slow average of the signed volume.",
+        "ema({v}, fast) - ema({v}, slow)".replace(
+            "{v}", "if(hlc3 > hlc3[1], volume, if(hlc3 < hlc3[1], -volume, 0))"
+        ),
+        (Parameter("fast", 34, 1), Parameter("slow", 55, 1)),
+        inputs=_HLCV,
+    ),
+    formula(
+        "up_down_volume",
+        "The volume of rising days over that of falling days, of n bars.",
+        ratio("sum(if(close > close[1], volume, 0), n)", "sum(if(close < close[1], volume, 0), n)"),
+        period(50, 1),
+        inputs=("close", "volume"),
+    ),
+)

@@ -1,0 +1,352 @@
+"""Indicators that TA-Lib lacks, against slow twins written from the published formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import talib
+from numpy.typing import NDArray
+
+from marketsweep.engine.plan import make_plan
+from marketsweep.engine.settling import recursions, require_settled
+from marketsweep.errors import ConditionError
+from marketsweep.language.indicators.table import ALIASES, INDICATORS
+from marketsweep.language.parser import parse_expression
+from tests.helpers.markets import random_bars
+from tests.helpers.reference import TWINS
+from tests.language.test_talib import evaluated, functions
+
+Series = NDArray[np.float64]
+# The stubs of pandas know little of arithmetic on series.
+Column = Any
+Frame = dict[str, Column]
+Twin = Callable[[Frame], Column]
+
+
+def _range(b: Frame) -> Column:
+    before = b["close"].shift(1)
+    reach = pd.concat([b["high"], before], axis=1).max(axis=1, skipna=False)
+    return reach - pd.concat([b["low"], before], axis=1).min(axis=1, skipna=False)
+
+
+def _ema(x: Column, n: int) -> Column:
+    values = x.to_numpy()
+    start = int(np.isnan(values).sum())
+    out = np.full(len(values), np.nan)
+    out[start:] = talib.EMA(np.ascontiguousarray(values[start:]), n) if n > 1 else values[start:]
+    return pd.Series(out)
+
+
+def _atr(b: Frame, n: int) -> Column:
+    high, low, close = (b[name].to_numpy() for name in ("high", "low", "close"))
+    return pd.Series(talib.ATR(high, low, close, n))
+
+
+def _middle(b: Frame, n: int) -> Column:
+    return (b["high"].rolling(n).max() + b["low"].rolling(n).min()) / 2
+
+
+def _logs(b: Frame) -> Frame:
+    return {name: np.log(b[name]) for name in ("open", "high", "low", "close")}
+
+
+def _squeeze(b: Frame) -> Column:
+    c, mean, half = (
+        b["close"],
+        b["close"].rolling(20).mean(),
+        2 * b["close"].rolling(20).std(ddof=0),
+    )
+    middle, band = _ema(c, 20), 1.5 * _atr(b, 20)
+    inside = (mean + half < middle + band) & (mean - half > middle - band)
+    return inside.astype(float) + 0 * (mean + middle + band)
+
+
+def _ratchet(upper: Series, lower: Series, close: Series, part: str) -> Series:
+    out, up, down, trend = np.full(len(close), np.nan), np.nan, np.nan, 1
+    for i in range(len(close)):
+        if np.isnan(upper[i]):
+            continue
+        if np.isnan(up):
+            up, down = upper[i], lower[i]
+        else:
+            up = upper[i] if upper[i] < up or close[i - 1] > up else up
+            down = lower[i] if lower[i] > down or close[i - 1] < down else down
+            if trend == 1 and close[i] < down:
+                trend = -1
+            elif trend == -1 and close[i] > up:
+                trend = 1
+        out[i] = {"line": down if trend == 1 else up, "direction": trend}[part]
+    return out
+
+
+def _stop(b: Frame, part: str) -> Series:
+    close, reach = b["close"].to_numpy(), 3 * _atr(b, 14).to_numpy()
+    return _ratchet(close + reach, close - reach, close, part)
+
+
+def _connors(b: Frame) -> Column:
+    c = b["close"].to_numpy()
+    streak = np.zeros(len(c))
+    for i in range(1, len(c)):
+        rises, falls = c[i] > c[i - 1], c[i] < c[i - 1]
+        streak[i] = (max(streak[i - 1], 0) + 1) * rises + (min(streak[i - 1], 0) - 1) * falls
+    change = pd.Series(c).pct_change()
+    rank = change.rolling(101).apply(lambda w: 100 * (w[:-1] < w[-1]).mean(), raw=True)
+    return pd.Series((talib.RSI(c, 3) + talib.RSI(streak, 2) + rank.to_numpy()) / 3)
+
+
+def _yang_zhang(b: Frame, n: int = 20) -> Column:
+    x = _logs(b)
+    overnight = (x["open"] - x["close"].shift(1)).rolling(n).var()
+    day = (x["close"] - x["open"]).rolling(n).var()
+    inside = (x["high"] - x["close"]) * (x["high"] - x["open"])
+    inside += (x["low"] - x["close"]) * (x["low"] - x["open"])
+    k = 0.34 / (1.34 + (n + 1) / (n - 1))
+    return 100 * np.sqrt(252 * (overnight + k * day + (1 - k) * inside.rolling(n).mean()))
+
+
+def _fisher(b: Frame) -> Column:
+    high, low = b["high"].rolling(10).max(), b["low"].rolling(10).min()
+    v = (0.66 * ((b["close"] - low) / (high - low) - 0.5)).clip(-0.999, 0.999)
+    return 0.5 * np.log((1 + v) / (1 - v))
+
+
+def _signed_volume(b: Frame) -> Column:
+    typical = (b["high"] + b["low"] + b["close"]) / 3
+    return pd.Series(np.sign(typical.diff()) * b["volume"])
+
+
+def _flow(b: Frame, rises: bool) -> Column:
+    moves = b["close"].diff() > 0 if rises else b["close"].diff() < 0
+    volume = b["volume"].where(moves, 0.0)
+    volume[0] = np.nan
+    return volume.rolling(50).sum()
+
+
+def _regression(b: Frame) -> Column:
+    def explained(y: Series) -> float:
+        return float(np.corrcoef(np.arange(len(y)), y)[0, 1] ** 2)
+
+    return b["close"].rolling(14).apply(explained, raw=True)
+
+
+FORMULAS: dict[str, Twin] = {
+    "sqrt(close)": lambda b: np.sqrt(b["close"]),
+    "exp(close / 100)": lambda b: np.exp(b["close"] / 100),
+    "ln(close)": lambda b: np.log(b["close"]),
+    "sin(close)": lambda b: np.sin(b["close"]),
+    "cos(close)": lambda b: np.cos(b["close"]),
+    "atan(close - 50)": lambda b: np.arctan(b["close"] - 50),
+    "floor(close)": lambda b: np.floor(b["close"]),
+    "ceil(close)": lambda b: np.ceil(b["close"]),
+    "round(close)": lambda b: np.floor(b["close"] + 0.5),
+    "sign(close - 50)": lambda b: np.sign(b["close"] - 50),
+    "pow(close, 1.7)": lambda b: b["close"] ** 1.7,
+    "close ^ 3": lambda b: b["close"] ** 3,
+    "(close - 50) ^ 5": lambda b: (b["close"] - 50) ** 5,
+    "smooth(close, 9, 0.3)": lambda b: pd.Series(
+        np.concatenate(
+            [
+                np.full(8, np.nan),
+                pd.Series([b["close"][:9].mean(), *b["close"][9:]])
+                .ewm(alpha=0.3, adjust=False)
+                .mean()
+                .to_numpy(),
+            ]
+        )
+    ),
+    "covar(high, volume, 30)": lambda b: b["high"].rolling(30).cov(b["volume"], ddof=0),
+    "r2(close, 14)": _regression,
+    "linreg(close, 14).r2": _regression,
+    "bars_since_highest(high, 20)": lambda b: (
+        b["high"].rolling(20).apply(lambda w: int(np.argmax(w[::-1])), raw=True)
+    ),
+    "bars_since_lowest(low, 20)": lambda b: (
+        b["low"].rolling(20).apply(lambda w: int(np.argmin(w[::-1])), raw=True)
+    ),
+    "adr_percent(20)": lambda b: 100 * ((b["high"] / b["low"]).rolling(20).mean() - 1),
+    "ulcer(14)": lambda b: np.sqrt(
+        ((100 * (b["close"] / b["close"].rolling(14).max() - 1)) ** 2).rolling(14).mean()
+    ),
+    "volatility(20)": lambda b: 100 * np.sqrt(252) * np.log(b["close"]).diff().rolling(20).std(),
+    "parkinson(20)": lambda b: (
+        100
+        * np.sqrt(252 * (np.log(b["high"] / b["low"]) ** 2).rolling(20).mean() / (4 * np.log(2)))
+    ),
+    "garman_klass(20)": lambda b: (
+        100
+        * np.sqrt(
+            252
+            * (
+                0.5 * np.log(b["high"] / b["low"]) ** 2
+                - (2 * np.log(2) - 1) * np.log(b["close"] / b["open"]) ** 2
+            )
+            .rolling(20)
+            .mean()
+        )
+    ),
+    "rogers_satchell(20)": lambda b: (
+        100
+        * np.sqrt(
+            252
+            * (
+                np.log(b["high"] / b["close"]) * np.log(b["high"] / b["open"])
+                + np.log(b["low"] / b["close"]) * np.log(b["low"] / b["open"])
+            )
+            .rolling(20)
+            .mean()
+        )
+    ),
+    "yang_zhang(20)": _yang_zhang,
+    "keltner(20, 2, 10).upper": lambda b: _ema(b["close"], 20) + 2 * _atr(b, 10),
+    "keltner(20, 2, 10).middle": lambda b: _ema(b["close"], 20),
+    "keltner(20, 2, 10).lower": lambda b: _ema(b["close"], 20) - 2 * _atr(b, 10),
+    "keltner(20, 2, 10).width": lambda b: 400 * _atr(b, 10) / _ema(b["close"], 20),
+    "bbands(20, 2).width": lambda b: (
+        400 * b["close"].rolling(20).std(ddof=0) / b["close"].rolling(20).mean()
+    ),
+    "bbands(20, 2).percent_b": lambda b: (
+        0.5
+        + (b["close"] - b["close"].rolling(20).mean()) / (4 * b["close"].rolling(20).std(ddof=0))
+    ),
+    "donchian(20).width": lambda b: (
+        100 * (b["high"].rolling(20).max() - b["low"].rolling(20).min()) / _middle(b, 20)
+    ),
+    "squeeze(20)": _squeeze,
+    "ichimoku().tenkan": lambda b: _middle(b, 9),
+    "ichimoku().kijun": lambda b: _middle(b, 26),
+    "ichimoku().span_a": lambda b: ((_middle(b, 9) + _middle(b, 26)) / 2).shift(26),
+    "ichimoku().span_b": lambda b: _middle(b, 52).shift(26),
+    "choppiness(14)": lambda b: (
+        100
+        * np.log10(
+            _range(b).rolling(14).sum()
+            / (
+                pd.concat([b["high"], b["close"].shift(1)], axis=1)
+                .max(axis=1, skipna=False)
+                .rolling(14)
+                .max()
+                - pd.concat([b["low"], b["close"].shift(1)], axis=1)
+                .min(axis=1, skipna=False)
+                .rolling(14)
+                .min()
+            )
+        )
+        / np.log10(14)
+    ),
+    "chandelier(22, 3).long": lambda b: b["high"].rolling(22).max() - 3 * _atr(b, 22),
+    "chandelier(22, 3).short": lambda b: b["low"].rolling(22).min() + 3 * _atr(b, 22),
+    "trailing_stop(14, 3).line": lambda b: _stop(b, "line"),
+    "trailing_stop(14, 3).direction": lambda b: _stop(b, "direction"),
+    "connors_rsi()": _connors,
+    "fisher(10)": _fisher,
+    "emv(14)": lambda b: (
+        (((b["high"] + b["low"]) / 2).diff() / (b["volume"] / 1e8 / (b["high"] - b["low"])))
+        .rolling(14)
+        .mean()
+    ),
+    "klinger(34, 55)": lambda b: _ema(_signed_volume(b), 34) - _ema(_signed_volume(b), 55),
+    "up_down_volume(50)": lambda b: _flow(b, rises=True) / _flow(b, rises=False),
+    "if(close > open, volume, -1)": lambda b: b["volume"].where(b["close"] > b["open"], -1.0),
+    "number(close > open) + number(close > high[1])": lambda b: (
+        (b["close"] > b["open"]).astype(float)
+        + (b["close"] > b["high"].shift(1)).astype(float)
+        + 0 * b["close"].shift(1)
+    ),
+    "max(open, close, high[1], low)": lambda b: pd.concat(
+        [b["open"], b["close"], b["high"].shift(1), b["low"]], axis=1
+    ).max(axis=1, skipna=False),
+    "sma(close, 2 * 5)": lambda b: b["close"].rolling(10).mean(),
+    "close[floor(7 / 2)]": lambda b: b["close"].shift(3),
+}
+"""A call, and the same from the bars of one symbol."""
+
+INNER = {
+    "wilder_sum": "plus_dm, plus_di, minus_di",
+    "adaptive": "kama",
+    "ha_open": "ha",
+    "sum_oscillator": "adosc",
+    "ratchet": "supertrend, trailing_stop",
+    "log10": "log10",
+}
+"""Rows that only formulas use, and the functions of TA-Lib that test them."""
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_equals_its_slow_twin(text: str) -> None:
+    bars = random_bars(rows=300, symbols=20, seed=7)
+    (got,) = evaluated([text], bars)
+    for symbol in range(20):
+        first = int(np.isnan(bars["close"][:, symbol]).sum())
+        frame = {name: pd.Series(matrix[first:, symbol]) for name, matrix in bars.items()}
+        want = np.asarray(FORMULAS[text](frame), dtype=float) if first < 300 else np.empty(0)
+        np.testing.assert_array_equal(np.isnan(got[first:, symbol]), np.isnan(want))
+        np.testing.assert_allclose(got[first:, symbol], want, rtol=1e-9, atol=1e-9)
+
+
+def test_every_row_has_an_oracle() -> None:
+    of_talib = {ALIASES.get(name.lower(), name.lower()) for name in functions()}
+    here = {text.partition("(")[0].strip() for text in FORMULAS}
+    patterns = {name for name in INDICATORS if name.startswith("cdl")}  # test_candles.py
+    assert set(INDICATORS) == patterns | of_talib | set(TWINS) | (here & set(INDICATORS)) | set(
+        INNER
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in INDICATORS if INDICATORS[name].formulas])
+def test_outputs_of_every_row_can_be_called(name: str) -> None:
+    row = INDICATORS[name]
+    series = ", ".join(row.inputs[: row.series])
+    for output in row.outputs or ("",):
+        call = f"{name}({series}){f'.{output}' if output else ''}"
+        node = parse_expression(call)
+        assert parse_expression(str(node)) == node
+        make_plan([node, require_settled(node)], 3)
+    for alias in row.aliases:
+        assert parse_expression(f"{alias}({series}){f'.{row.outputs[0]}' if row.outputs else ''}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sar()", "supertrend().line", "supertrend().direction", "trailing_stop().line", "kama(10)"],
+)
+def test_state_is_settled_only_when_the_start_does_not_matter(text: str) -> None:
+    """Where the settled form is known, bars before the first one would not change the value."""
+    node = parse_expression(text)
+    assert recursions(node)
+    bars = random_bars(rows=3000, symbols=64, seed=11, short=0)
+    whole = evaluated([text], bars)[0][1000:]
+    later = {name: matrix[1000:] for name, matrix in bars.items()}
+    settled_form = evaluated([require_settled(node)], later)[0]
+    known = ~np.isnan(settled_form)
+    assert known.mean() > 0.2
+    assert not known[0].any()
+    off = np.abs(settled_form[known] - whole[known]) > 1e-3 * np.abs(whole[known])
+    # A band that has settled to 1e-4 may still be crossed on another bar.
+    assert off.mean() <= (0.0002 if text == "sar()" else 0.002)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("sma(50, close)", r"the series comes first: sma\(close, 50\)"),
+        ("beta(close)", "beta needs 2 series"),
+        ("correl(30)", "correl needs 2 series"),
+        ("ma(close, 20, 7)", "matype 7 is not available"),
+        ("if(close > 1, 2)", "if takes 3 arguments, not 2: if"),
+        ("max(close)", "max takes at least 2 arguments"),
+        ("number(close)", "number must be true or false"),
+        ("close[close]", "the number of bars back"),
+        ("close[1 / 2]", "whole number"),
+        ("supertrend(10, 3)", "several outputs"),
+        ("sqrt(1, 2)", "too many"),
+        ("linreg(close, 1).slope", "from 2"),
+    ],
+)
+def test_errors_name_the_fix(text: str, says: str) -> None:
+    with pytest.raises(ConditionError, match=says):
+        parse_expression(text)
