@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -27,12 +29,29 @@ from marketsweep.quality.rules import RULES
 
 DOCS: Final = Path(__file__).parent
 CLI: Final = DOCS / "reference" / "cli.md"
+SCANS_PAGE: Final = DOCS / "reference" / "published-scans.md"
+SCANS: Final = DOCS.parent / "tests" / "language" / "corpus" / "scans.jsonl"
 INDICATORS_PAGE: Final = DOCS / "reference" / "indicators.md"
 LANGUAGE: Final = DOCS / "guide" / "language.md"
 QUALITY: Final = DOCS / "guide" / "quality.md"
 ARCHITECTURE: Final = DOCS / "architecture.md"
 LAYERS: Final = DOCS.parent / "tests" / "test_layers.py"
 PACKAGE: Final = DOCS.parent / "marketsweep"
+
+_SCANS_OPENING: Final = """\
+# Published scans
+
+Written by `python docs/generate.py`; do not edit. {count} scans of thinkorswim, ChartInk,
+StockCharts, PKScreener, Finviz, MetaStock, freqtrade and others were written in the condition
+language. {daily} of them need daily bars and stored facts alone. A test runs each condition on the
+example market. The sources are in `tests/language/corpus/scans.jsonl`.
+"""
+
+_HOW: Final = {
+    "natural": "naturally",
+    "contorted": "with a formula in place of a name, or a trick",
+    "impossible": "not at all",
+}
 
 _INDICATORS_OPENING: Final = """\
 # Indicators
@@ -198,6 +217,35 @@ def _indicator(row: Indicator) -> str:
     return "\n".join([*lines, ""])
 
 
+def needs_daily_bars(scan: dict[str, Any]) -> bool:
+    """Whether a published scan needs daily bars and stored facts alone."""
+    other = ("data:", "tf:intraday", "tf:premarket", "ml")
+    return not any(lack.startswith(other) for lack in scan["lacks"])
+
+
+def scans_page() -> str:
+    """The whole of docs/reference/published-scans.md."""
+    scans = [json.loads(line) for line in SCANS.read_text().splitlines()]
+    daily = [scan for scan in scans if needs_daily_bars(scan)]
+    lines = [_SCANS_OPENING.format(count=len(scans), daily=len(daily))]
+    lines += ["| how it is written | all | daily bars only |", "|---|---:|---:|"]
+    for how, what in _HOW.items():
+        counts = [sum(scan["how"] == how for scan in group) for group in (scans, daily)]
+        shares = [
+            f"{n} ({n / len(group):.0%})" for n, group in zip(counts, (scans, daily), strict=True)
+        ]
+        lines.append(f"| {what} | {' | '.join(shares)} |")
+    lacking = Counter(lack for scan in daily for lack in scan["lacks"])
+    lines += ["", "What the others of daily bars lack:", "", "| lacks | scans |", "|---|---:|"]
+    lines += [f"| {name} | {n} |" for name, n in lacking.most_common()]
+    lines += ["", "## The scans", "", "| id | scan | condition |", "|---|---|---|"]
+    for scan in scans:
+        if scan["how"] == "natural":
+            text = scan["condition"].replace("|", "\\|")
+            lines.append(f"| {scan['id']} | {scan['scan'].replace('|', '/')} | `{text}` |")
+    return "\n".join([*lines, ""])
+
+
 def _output_names(row: Indicator) -> Callable[[str], str]:
     def names(output: str) -> str:
         others = [f"`.{other}`" for other, own in row.output_aliases.items() if own == output]
@@ -231,6 +279,7 @@ def _parameter(parameter: Parameter) -> str:
 if __name__ == "__main__":
     CLI.write_text(cli_page())
     INDICATORS_PAGE.write_text(indicators_page())
+    SCANS_PAGE.write_text(scans_page())
     QUALITY.write_text(quality_page(QUALITY.read_text()))
     LANGUAGE.write_text(language_page(LANGUAGE.read_text()))
     ARCHITECTURE.write_text(architecture_page(ARCHITECTURE.read_text()))

@@ -73,11 +73,16 @@ def test_generated_pages_are_up_to_date() -> None:
     hint = "run .venv/bin/python docs/generate.py"
     language, architecture = generate.LANGUAGE.read_text(), generate.ARCHITECTURE.read_text()
     assert generate.cli_page() == generate.CLI.read_text(), hint
+    assert generate.scans_page() == generate.SCANS_PAGE.read_text(), hint
     assert generate.indicators_page() == generate.INDICATORS_PAGE.read_text(), hint
     assert generate.language_page(language) == language, hint
     quality = generate.QUALITY.read_text()
     assert generate.quality_page(quality) == quality, hint
     assert generate.architecture_page(architecture) == architecture, hint
+
+
+def test_the_readme_counts_the_indicators() -> None:
+    assert f"Conditions know {len(INDICATORS)} [indicators" in README.read_text()
 
 
 @pytest.mark.parametrize("word", sorted(WORDS))

@@ -414,5 +414,9 @@ def _unknown(name: str, lets: dict[str, Node], *, calls: bool = False) -> str:
 
 
 def is_unused_name(name: str) -> bool:
-    """Return whether a name has no meaning yet, so that a text may define it."""
-    return name not in WORDS and name not in KEYWORDS
+    """Return whether a name has no meaning yet, so that a text may define it.
+
+    The name of a function may be used: a call has a parenthesis. A text of a user stays valid when
+    an indicator is added.
+    """
+    return name in CALLS or (name not in WORDS and name not in KEYWORDS)

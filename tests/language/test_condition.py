@@ -154,6 +154,7 @@ def test_canonical_text(text: str, canonical: str) -> None:
         ("a" * 300 + " > 1", 0, "unknown name"),
         ("let close = 5; close > 1", 4, "already a word or a preset"),
         ("let bars = 5; close > 1", 4, "already a word or a preset"),
+        ("let beta = 5; beta(close, low) > 1 and beta > betas", 46, "unknown name 'betas'"),
         ("let a = 5; let a = 6; close > a", 15, "given twice"),
         ("let a 5; close > a", 6, "expected '='"),
         ("let 5 = a", 4, "expected a name"),

@@ -134,7 +134,74 @@ def _regression(b: Frame) -> Column:
     return b["close"].rolling(14).apply(explained, raw=True)
 
 
+def _smooth(x: Column, n: int) -> Column:
+    values = x.to_numpy()
+    start = int(np.isnan(values).sum())
+    out = np.full(len(values), np.nan)
+    for i in range(start + n - 1, len(values)):
+        first = i == start + n - 1
+        out[i] = (
+            values[start : i + 1].mean() if first else out[i - 1] + 2 / n * (values[i] - out[i - 1])
+        )
+    return pd.Series(out)
+
+
+def _kst(b: Frame) -> Column:
+    c = b["close"]
+    parts = [(10, 10, 1), (15, 10, 2), (20, 10, 3), (30, 15, 4)]
+    return sum(w * (100 * (c / c.shift(n) - 1)).rolling(m).mean() for n, m, w in parts)
+
+
+def _special_k(b: Frame) -> Column:
+    c, total = b["close"], _kst(b)
+    periods, means = (40, 65, 75, 100, 195, 265, 390, 530), (50, 65, 75, 100, 130, 130, 130, 195)
+    for n, m, w in zip(periods, means, (1, 2, 3, 4) * 2, strict=True):
+        total = total + w * (100 * (c / c.shift(n) - 1)).rolling(m).mean()
+    return total
+
+
+def _twiggs(b: Frame) -> Column:
+    before = b["close"].shift(1)
+    top = pd.concat([b["high"], before], axis=1).max(axis=1, skipna=False)
+    bottom = pd.concat([b["low"], before], axis=1).min(axis=1, skipna=False)
+    flow = b["volume"] * ((b["close"] - bottom) - (top - b["close"])) / (top - bottom)
+    volume = b["volume"].where(before.notna())
+
+    def wilder(x: Column) -> Column:
+        values = x.to_numpy()
+        return pd.Series(
+            np.concatenate([[np.nan], talib.RMA(np.ascontiguousarray(values[1:]), 21)])
+        )
+
+    return wilder(flow) / wilder(volume)
+
+
+def _demark(b: Frame) -> Column:
+    o, h, low, c = (b[name].shift(1) for name in ("open", "high", "low", "close"))
+    x = np.where(c < o, h + 2 * low + c, np.where(c > o, 2 * h + low + c, h + low + 2 * c))
+    return pd.Series(x + 0 * c)
+
+
 FORMULAS: dict[str, Twin] = {
+    "pmo().pmo": lambda b: _smooth(10 * _smooth(100 * b["close"].pct_change(), 35), 20),
+    "pmo().signal": lambda b: _ema(
+        _smooth(10 * _smooth(100 * b["close"].pct_change(), 35), 20), 10
+    ),
+    "kst().kst": _kst,
+    "kst().signal": lambda b: _kst(b).rolling(9).mean(),
+    "special_k()": _special_k,
+    "twiggs(21)": _twiggs,
+    "pivots().p": lambda b: ((b["high"] + b["low"] + b["close"]) / 3).shift(1),
+    "pivots().r1": lambda b: (2 * (b["high"] + b["low"] + b["close"]) / 3 - b["low"]).shift(1),
+    "pivots().s2": lambda b: ((b["high"] + b["low"] + b["close"]) / 3 - b["high"] + b["low"]).shift(
+        1
+    ),
+    "fibonacci_pivots().r2": lambda b: (
+        (b["high"] + b["low"] + b["close"]) / 3 + 0.618 * (b["high"] - b["low"])
+    ).shift(1),
+    "camarilla_pivots().s3": lambda b: (b["close"] - 1.1 / 4 * (b["high"] - b["low"])).shift(1),
+    "demark_pivots().p": lambda b: _demark(b) / 4,
+    "demark_pivots().s1": lambda b: _demark(b) / 2 - b["high"].shift(1),
     "sqrt(close)": lambda b: np.sqrt(b["close"]),
     "exp(close / 100)": lambda b: np.exp(b["close"] / 100),
     "ln(close)": lambda b: np.log(b["close"]),
@@ -278,12 +345,12 @@ INNER = {
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_equals_its_slow_twin(text: str) -> None:
-    bars = random_bars(rows=300, symbols=20, seed=7)
+    bars = random_bars(rows=800 if text.startswith("special") else 300, symbols=20, seed=7)
     (got,) = evaluated([text], bars)
     for symbol in range(20):
         first = int(np.isnan(bars["close"][:, symbol]).sum())
         frame = {name: pd.Series(matrix[first:, symbol]) for name, matrix in bars.items()}
-        want = np.asarray(FORMULAS[text](frame), dtype=float) if first < 300 else np.empty(0)
+        want = np.asarray(FORMULAS[text](frame), dtype=float) if first < len(got) else np.empty(0)
         np.testing.assert_array_equal(np.isnan(got[first:, symbol]), np.isnan(want))
         np.testing.assert_allclose(got[first:, symbol], want, rtol=1e-9, atol=1e-9)
 

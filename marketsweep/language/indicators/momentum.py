@@ -87,6 +87,20 @@ def _ultimate(*periods: float) -> str:
     return f"100 * (4 * {a} + 2 * {b} + {c}) / 7"
 
 
+def _weighted_rates(*rates: tuple[int, int, int]) -> str:
+    """Return the text of a sum of averaged rates of change: bars, bars of the average, weight."""
+    return " + ".join(f"{weight} * sma(roc(x, {n}), {bars})" for n, bars, weight in rates)
+
+
+_SHORT_RATES: Final = ((10, 10, 1), (15, 10, 2), (20, 10, 3), (30, 15, 4))
+_LONG_RATES: Final = (
+    *((40, 50, 1), (65, 65, 2), (75, 75, 3), (100, 100, 4)),
+    *((195, 130, 1), (265, 130, 2), (390, 130, 3), (530, 195, 4)),
+)
+_KST: Final = f"({_weighted_rates(*_SHORT_RATES)})"
+_PMO: Final = "smooth(10 * smooth(roc(x, 1), n, 2 / n), m, 2 / m)"
+
+
 MOMENTUM: Final = (
     Indicator(
         "rsi",
@@ -422,5 +436,24 @@ MOMENTUM: Final = (
         ),
         period(10, 2),
         inputs=HLC,
+    ),
+    outputs_of(
+        "pmo",
+        "Swenlin's price momentum oscillator: the change of a bar, smoothed twice by 2 / n.",
+        {"pmo": _PMO, "signal": f"ema({_PMO}, signal)"},
+        (Parameter("n", 35, 2), Parameter("m", 20, 2), Parameter("signal", 10, 1)),
+        series=1,
+    ),
+    outputs_of(
+        "kst",
+        "Pring's know sure thing: four averaged rates of change, the slower the heavier.",
+        {"kst": _KST, "signal": f"sma({_KST}, signal)"},
+        (Parameter("signal", 9, 1),),
+        series=1,
+    ),
+    of_series(
+        "special_k",
+        "Pring's Special K: the know sure thing of short, middle and long rates of change.",
+        _weighted_rates(*_SHORT_RATES, *_LONG_RATES),
     ),
 )

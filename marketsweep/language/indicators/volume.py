@@ -17,6 +17,10 @@ from marketsweep.language.indicators.row import (
 
 _HLCV: Final = (*HLC, "volume")
 _CLV: Final = ratio("(close - low) - (high - close)", "high - low")
+_TRUE_CLV: Final = ratio(
+    "2 * close - min(low, close[1]) - max(high, close[1])",
+    "max(high, close[1]) - min(low, close[1])",
+)
 _FLOW: Final = "hlc3 * volume"
 # A difference in the last digits is not a move.
 _UP_FLOW: Final = f"sum(if(hlc3 - hlc3[1] > 1e-12 * hlc3, {_FLOW}, 0), n)"
@@ -99,5 +103,12 @@ VOLUME: Final = (
         ratio("sum(if(close > close[1], volume, 0), n)", "sum(if(close < close[1], volume, 0), n)"),
         period(50, 1),
         inputs=("close", "volume"),
+    ),
+    formula(
+        "twiggs",
+        "Twiggs' money flow: the place of the close in the true range, weighted by volume.",
+        ratio(f"rma({_TRUE_CLV} * volume, n)", "rma(volume + 0 * close[1], n)"),
+        period(21, 1),
+        inputs=_HLCV,
     ),
 )
