@@ -27,8 +27,8 @@ def expand(call: tree.Call) -> Node | None:
         number = tree.Number(abs(value))
         names[parameter.name] = number if value >= 0 else tree.Negate(number)
     node = parse_with(text, names)
-    if row.lookback is None or call.output in row.kernel_outputs:
-        return node
+    if row.lookback is None or row.kernel_outputs:
+        return node  # a lookback beside a kernel is that of the kernel
     # The formula may be known earlier than TA-Lib's first value.
     first = call.sources[0] if call.sources else tree.Field(row.inputs[0])
     bars = row.lookback(*call.parameters)

@@ -41,9 +41,12 @@ def _ema(x: Column, n: int) -> Column:
     return pd.Series(out)
 
 
+def _hlc(b: Frame) -> tuple[Series, Series, Series]:
+    return b["high"].to_numpy(), b["low"].to_numpy(), b["close"].to_numpy()
+
+
 def _atr(b: Frame, n: int) -> Column:
-    high, low, close = (b[name].to_numpy() for name in ("high", "low", "close"))
-    return pd.Series(talib.ATR(high, low, close, n))
+    return pd.Series(talib.ATR(*_hlc(b), n))
 
 
 def _middle(b: Frame, n: int) -> Column:
@@ -183,6 +186,8 @@ def _demark(b: Frame) -> Column:
 
 
 FORMULAS: dict[str, Twin] = {
+    "adx(14).plus_di": lambda b: pd.Series(talib.PLUS_DI(*_hlc(b), 14)),
+    "adx(14).minus_di": lambda b: pd.Series(talib.MINUS_DI(*_hlc(b), 14)),
     "pmo().pmo": lambda b: _smooth(10 * _smooth(100 * b["close"].pct_change(), 35), 20),
     "pmo().signal": lambda b: _ema(
         _smooth(10 * _smooth(100 * b["close"].pct_change(), 35), 20), 10
