@@ -16,7 +16,7 @@ from typing import Any, Final, TypeGuard
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS
-from marketsweep.language.indicators.table import ALIASES, INDICATORS
+from marketsweep.language.indicators.table import find_indicator
 from marketsweep.language.parser import parse_expression, parse_with, require_size
 from marketsweep.language.tree import Kind, Node
 from marketsweep.language.vocabulary import CALLS, EXAMPLES, JOINS
@@ -216,7 +216,7 @@ class _OtherSymbol:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         if name.startswith("__"):
             raise AttributeError(name)
-        is_call = name in INDICATORS or name in ALIASES
+        is_call = find_indicator(name) is not None
         return _make_function(name, self._symbol + ".") if is_call else self._field(name)
 
     def _field(self, name: str) -> Expression:
@@ -282,7 +282,7 @@ _parse_cached: Final = lru_cache(maxsize=1024)(parse_expression)
 
 
 def _make_function(name: str, owner: str = "") -> Callable[..., Expression]:
-    indicator = INDICATORS.get(ALIASES.get(name, name))
+    indicator = find_indicator(name)
 
     def call(*arguments: Any, running: bool = False) -> Expression:  # noqa: ANN401
         truths = [argument.node for argument in arguments if _is_truth(argument)]

@@ -15,7 +15,7 @@ from marketsweep.core.suggest import names_near
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.row import Indicator, Parameter
-from marketsweep.language.indicators.table import ALIASES, INDICATORS
+from marketsweep.language.indicators.table import ALIASES, INDICATORS, find_indicator
 from marketsweep.language.lexer import Token
 from marketsweep.language.token_stream import TokenStream
 from marketsweep.language.tree import FACTS, Kind, Node
@@ -391,8 +391,7 @@ _ROUNDED: Final[dict[str, Callable[[float], float]]] = {
 
 
 def _signature(name: str) -> str:
-    name = ALIASES.get(name, name)
-    row: Indicator | EventFunction | None = INDICATORS.get(name) or EVENTS.get(name)
+    row: Indicator | EventFunction | None = find_indicator(name) or EVENTS.get(name)
     return row.signature if row else EXAMPLES.get(name, "")
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from marketsweep.language import tree
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import parse_with
+from marketsweep.language.parser import MAX_PARTS, parse_with
 from marketsweep.language.tree import Node
 
 _SERIES: Final = ("x", "y")
@@ -26,7 +26,8 @@ def expand(call: tree.Call) -> Node | None:
     for parameter, value in zip(row.parameters, call.parameters, strict=True):
         number = tree.Number(abs(value))
         names[parameter.name] = number if value >= 0 else tree.Negate(number)
-    node = parse_with(text, names)
+    # A formula of the table may be longer than a condition.
+    node = parse_with(text, names, MAX_PARTS)
     if row.lookback is None or row.kernel_outputs:
         return node  # a lookback beside a kernel is that of the kernel
     # The formula may be known earlier than TA-Lib's first value.

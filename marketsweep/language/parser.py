@@ -70,11 +70,11 @@ def parse_expression(source: str, saved: SavedConditions | None = None) -> Node:
     return Parser(source, saved, ()).parse_all()
 
 
-def parse_with(source: str, nodes: dict[str, Node]) -> Node:
+def parse_with(source: str, nodes: dict[str, Node], most_operators: int = MAX_OPERATORS) -> Node:
     """Return the tree of an expression in which names stand for trees of any size."""
     parser = Parser(source, None, ())
     parser.lets = nodes
-    parser.operators = -MAX_PARTS  # a formula of the table may be longer than a condition
+    parser.most_operators = most_operators
     return parser.parse_rest()
 
 
@@ -123,6 +123,7 @@ class Parser(CallParser):
         """Names of the saved conditions that contain this one, outermost first."""
         self.depth = 0
         self.operators = 0
+        self.most_operators = MAX_OPERATORS
 
     def parse_all(self) -> Node:
         """Parse all of the text: lines that begin with `let`, and then the expression."""
@@ -209,8 +210,8 @@ class Parser(CallParser):
         while (binding := self._binding()) > floor:
             # A chain of operators makes a deep tree without nesting in the text.
             self.operators += 1
-            if self.operators > MAX_OPERATORS:
-                self.fail(f"the condition has more than {MAX_OPERATORS} operators")
+            if self.operators > self.most_operators:
+                self.fail(f"the condition has more than {self.most_operators} operators")
             left = self._infix(left, binding)
         self.depth -= 1
         return left

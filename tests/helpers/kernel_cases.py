@@ -15,7 +15,7 @@ from marketsweep.language.indicators.table import INDICATORS
 Matrix = NDArray[np.float64]
 
 INPUTS = {"negate": 1, "abs": 1, "not": 1, "if": 3}
-"""Of kernels that are not rows of a table; the others have two."""
+"""Number of inputs of kernels that are not rows of a table; the others have two."""
 
 # Beside those of each row: short and long windows, and what makes a window of one bar.
 PERIODS: dict[str, list[tuple[float, ...]]] = {

@@ -42,42 +42,28 @@ template <bool Seeded, class L> LANE_FN L weight(L bar, double n, double alpha) 
   return bar < all<L>(n) ? one / larger(bar + 1.0, one) : all<L>(alpha);
 }
 
-// Exponential moving average: alpha = 2 / (n + 1), seeded with the mean of the first n bars, as
-// TA-Lib's EMA.
-template <class L> struct Ema {
+// The mean of the first n bars, then the share `alpha` of each new bar.
+template <class L> struct Average {
   static constexpr int inputs = 1, outputs = 1, interleave = 4;
   double n, alpha;
   L mean;
 
-  LANE_FN void init(const double* p) {
-    n = p[0];
-    alpha = 2.0 / (n + 1.0);
-    mean = L{};
-  }
+  LANE_FN void begin(double bars, double share) { n = bars, alpha = share, mean = L{}; }
   template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
     const L moved = mean + weight<Seeded>(seen, n, alpha) * (in[0] - mean);
     mean = present ? moved : mean;
   }
   LANE_FN void value(L* out) const { out[0] = mean; }
 };
+
+// Exponential moving average, as TA-Lib's EMA.
+template <class L> struct Ema : Average<L> {
+  LANE_FN void init(const double* p) { this->begin(p[0], 2.0 / (p[0] + 1.0)); }
+};
 RECURSIVE(ema, Ema)
 
-// The mean of the first n bars, then the share `alpha` of each new bar.
-template <class L> struct Smooth {
-  static constexpr int inputs = 1, outputs = 1, interleave = 4;
-  double n, alpha;
-  L mean;
-
-  LANE_FN void init(const double* p) {
-    n = p[0];
-    alpha = p[1];
-    mean = L{};
-  }
-  template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
-    const L moved = mean + weight<Seeded>(seen, n, alpha) * (in[0] - mean);
-    mean = present ? moved : mean;
-  }
-  LANE_FN void value(L* out) const { out[0] = mean; }
+template <class L> struct Smooth : Average<L> {
+  LANE_FN void init(const double* p) { this->begin(p[0], p[1]); }
 };
 RECURSIVE(smooth, Smooth)
 

@@ -65,36 +65,8 @@ template <class L> struct Linreg {
 };
 WINDOWED(linreg, Linreg, windowed<Linreg>)
 
-// The mean squared difference from the mean (population variance).
-template <class L> struct Var {
-  static constexpr int inputs = 1, outputs = 1;
-  int64_t n;
-
-  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
-  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    const L mean = window_mean<L>(in, 0, n);
-    L squares = L{};
-    for (int64_t k = 0; k < n; k++) {
-      const L d = in(0, k) - mean;
-      squares += d * d;
-    }
-    out[0] = squares / double(n);
-  }
-#ifndef MARKETSWEEP_CARD
-  template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
-    Sma<Lanes> middle{n};
-    Lanes mean[1][R];
-    middle.template values<R>(in, column, mean);
-    const auto square = [](Lanes x, Lanes from) { return (x - from) * (x - from); };
-    neighbour_sums(in, column, 0, n, mean[0], square, out[0]);
-    for (int j = 0; j < R; j++) out[0][j] = out[0][j] / double(n);
-  }
-#endif
-};
-WINDOWED(var, Var, many_windows<Var>)
-
-// The mean distance from the mean.
-template <class L> struct Avgdev {
+// The mean of `Term::of(x, mean)` over n bars.
+template <class L, class Term> struct Deviation {
   static constexpr int inputs = 1, outputs = 1;
   int64_t n;
 
@@ -102,7 +74,7 @@ template <class L> struct Avgdev {
   template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
     const L mean = window_mean<L>(in, 0, n);
     L sum = L{};
-    for (int64_t k = 0; k < n; k++) sum += magnitude(in(0, k) - mean);
+    for (int64_t k = 0; k < n; k++) sum += Term::of(in(0, k), mean);
     out[0] = sum / double(n);
   }
 #ifndef MARKETSWEEP_CARD
@@ -110,12 +82,24 @@ template <class L> struct Avgdev {
     Sma<Lanes> middle{n};
     Lanes mean[1][R];
     middle.template values<R>(in, column, mean);
-    const auto away = [](Lanes x, Lanes from) { return magnitude(x - from); };
-    neighbour_sums(in, column, 0, n, mean[0], away, out[0]);
+    const auto term = [](Lanes x, Lanes from) { return Term::of(x, from); };
+    neighbour_sums(in, column, 0, n, mean[0], term, out[0]);
     for (int j = 0; j < R; j++) out[0][j] = out[0][j] / double(n);
   }
 #endif
 };
+
+struct Squared {
+  template <class L> LANE_FN static L of(L x, L mean) { return (x - mean) * (x - mean); }
+};
+struct Distance {
+  template <class L> LANE_FN static L of(L x, L mean) { return magnitude(x - mean); }
+};
+
+// The population variance, and the mean distance from the mean.
+template <class L> using Var = Deviation<L, Squared>;
+template <class L> using Avgdev = Deviation<L, Distance>;
+WINDOWED(var, Var, many_windows<Var>)
 WINDOWED(avgdev, Avgdev, many_windows<Avgdev>)
 
 // The mean product of the differences from both means (population covariance).

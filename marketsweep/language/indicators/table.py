@@ -34,3 +34,8 @@ INDICATORS: Final = {row.name: row for rows in FAMILIES.values() for row in rows
 
 ALIASES: Final = {alias: row.name for row in INDICATORS.values() for alias in row.aliases}
 """The name of an indicator by each of its other names."""
+
+
+def find_indicator(name: str) -> Indicator | None:
+    """Return the row of an indicator by any of its names, in lower case; None for another name."""
+    return INDICATORS.get(ALIASES.get(name, name))

@@ -21,7 +21,7 @@ from marketsweep.engine.panel.panel import build_panel
 from marketsweep.engine.plan import make_plan
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language import tree
-from marketsweep.language.indicators.table import ALIASES, INDICATORS
+from marketsweep.language.indicators.table import find_indicator
 from marketsweep.language.parser import parse_expression
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind, Node
@@ -187,8 +187,7 @@ def indicator_lines(expression: str | Node, saved: SavedConditions) -> list[Node
     """
     if isinstance(expression, str):
         call_start = re.match(r"\s*(\w+)\s*\(", expression)
-        name = call_start[1].lower() if call_start else ""
-        row = INDICATORS.get(ALIASES.get(name, name))
+        row = find_indicator(call_start[1].lower()) if call_start else None
         if row and row.outputs and expression.rstrip().endswith(")"):
             call = _parse_call(f"{expression}.{row.outputs[0]}", saved)
             if call:
