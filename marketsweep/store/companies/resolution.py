@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from marketsweep.core.fields import CLOSE, FIELDS
+from marketsweep.core.fields import CLOSE
 from marketsweep.core.records import ActionOverride, Dividend, Listing, Split
 from marketsweep.store.catalog.packs import crc32
 from marketsweep.store.catalog.rows import segments_of
@@ -70,8 +70,7 @@ class _StoredBars:
 
     def read(self, ticker: str, first: int, end: int) -> NDArray[np.float64]:
         """Return raw bars of a ticker from session `first` up to `end`: float64 [5, sessions]."""
-        columns = np.array([self.index.get(ticker, -1)])
-        return self.segments.read(range(len(FIELDS)), range(first, end), columns)[:, :, 0]
+        return self.segments.of_column(self.index.get(ticker, -1), range(first, end))
 
     def close(self, ticker: str, place: int) -> float:
         """Return the raw close of a ticker in a session; NaN without a bar."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from marketsweep.core.fields import CLOSE
+from marketsweep.core.fields import CLOSE, FIELDS
 from marketsweep.core.parallel import WORKERS
 
 if TYPE_CHECKING:
@@ -72,6 +72,17 @@ class Segments:
                 target_field[_cross_index(target, present)] = segment.values[field][rows][
                     :, columns[present]
                 ]
+        return bars
+
+    def of_column(self, column: int, places: range) -> NDArray[np.float64]:
+        """Return the raw bars of one column, float64 [5, places]; NaN without a bar.
+
+        Slices take a tenth of the time that `read` takes for a few bars.
+        """
+        bars = np.full((len(FIELDS), len(places)), np.nan)
+        for segment, target, rows in self._overlapping(places):
+            if 0 <= column < segment.width:
+                bars[:, target] = segment.values[:, rows, column]
         return bars
 
     def holds(self, places: Places, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
