@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import json
 import re
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -62,10 +63,27 @@ def market_of(folder: Path, *, newest: int, young: dict[str, int] | None = None)
     return ms.open(folder)
 
 
+MarketOf = Callable[[int], ms.Market]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MarketOf]:
+    """Return a function that opens the market of the newest bars; each is stored once."""
+    folder, opened = tmp_path_factory.mktemp("newest"), dict[int, ms.Market]()
+
+    def of(newest: int) -> ms.Market:
+        if newest not in opened:
+            opened[newest] = market_of(folder / str(newest), newest=newest)
+        return opened[newest]
+
+    yield of
+    for market in opened.values():
+        market.close()
+
+
 @pytest.mark.parametrize("newest", [50, 60, 120, 200, 400, LENGTH])
-def test_unmarked_values_equal_those_over_all_history(tmp_path: Path, newest: int) -> None:
-    with market_of(tmp_path, newest=newest) as market:
-        hits = market.scan("close > 0", columns=list(OVER_ALL))
+def test_unmarked_values_equal_those_over_all_history(stored: MarketOf, newest: int) -> None:
+    hits = stored(newest).scan("close > 0", columns=list(OVER_ALL))
     assert len(hits) == SYMBOLS
     for match in hits.matches:
         for name in OVER_ALL:
@@ -123,13 +141,11 @@ def test_settling_bars_of_recursions() -> None:
 )
 @pytest.mark.parametrize("newest", [60, 90, 130])
 def test_answers_that_more_history_changes_are_counted(
-    tmp_path: Path, condition: str, newest: int
+    stored: MarketOf, condition: str, newest: int
 ) -> None:
-    with market_of(tmp_path / "short", newest=newest) as market:
-        short = market.scan(condition)
-        settled_hits = market.scan(condition, min_history="settled")
-    with market_of(tmp_path / "long", newest=LENGTH) as market:
-        expected = set(market.scan(condition, min_history="settled").symbols)
+    short = stored(newest).scan(condition)
+    settled_hits = stored(newest).scan(condition, min_history="settled")
+    expected = set(stored(LENGTH).scan(condition, min_history="settled").symbols)
     changed = expected ^ set(short.symbols)
     assert len(changed) <= short.coverage.unsettled_answers
     assert short.coverage.share == pytest.approx(1 - short.coverage.unsettled_answers / SYMBOLS)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import marketsweep as ms
+from marketsweep.price_history import read
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 from tests.helpers.simulation import DAYS, DIALECTS, Company, make_market, sessions_of
@@ -32,14 +33,21 @@ def test_the_market_has_what_it_is_for(market: list[Company]) -> None:
 def wrong(path: Path, market: list[Company]) -> set[int]:
     """Companies whose adjusted bars are not the truth."""
     found = set()
-    with ms.open(path) as opened:
-        for company in market:
-            as_of = None if company.is_listed else DAYS[company.last]
-            bars = opened.history(company.tickers[-1][1], as_of=as_of)
-            days = [DAYS[place] for place in company.places]
-            right = company.bars[3]
-            if bars["date"].to_list() != days or not np.allclose(bars["close"], right, rtol=1e-6):
-                found.add(company.number)
+    last_day = {one.number: None if one.is_listed else DAYS[one.last] for one in market}
+    with Store.open(path) as store, store.snapshot() as snapshot:
+        for day in {*last_day.values()}:
+            companies = [company for company in market if last_day[company.number] == day]
+            tickers = [company.tickers[-1][1] for company in companies]
+            frame = read(snapshot, tickers, None, day, "splits")
+            histories = frame.partition_by("symbol", as_dict=True)
+            for company, ticker in zip(companies, tickers, strict=True):
+                bars = histories.get((ticker,), frame.clear())
+                days = [DAYS[place] for place in company.places]
+                is_right = bars["date"].to_list() == days and np.allclose(
+                    bars["close"], company.bars[3], rtol=1e-6
+                )
+                if not is_right:
+                    found.add(company.number)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from talib.abstract import Function  # type: ignore[attr-defined]
 
 from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse, parse_expression
-from tests.helpers.markets import Bars, example_matrices, random_bars
-from tests.language.test_talib import evaluated
+from tests.helpers.markets import Bars, random_bars
+from tests.language.test_talib import Stock, evaluated, market, stocks_of
 
 PATTERNS: list[str] = [
     name
@@ -52,16 +51,13 @@ def is_tie(
     return False
 
 
-def assert_pattern(pattern: str, bars: Bars, step: int = 1, **how: float) -> int:
-    """Compare all bars of every `step`-th symbol; return how many had the pattern."""
+def assert_pattern(pattern: str, bars: Bars, stocks: list[Stock], **how: float) -> int:
+    """Compare all bars of some symbols; return how many had the pattern."""
     numbers = ", ".join(f"{value:g}" for value in how.values())
     (got,) = evaluated([f"{pattern.lower()}({numbers})"], bars)
     found = ties = 0
-    for symbol in range(0, got.shape[1], step):
-        present = ~np.isnan(bars["close"][:, symbol])
-        columns = [np.ascontiguousarray(bars[name][present, symbol]) for name in PRICES]
-        if not len(columns[0]):
-            continue
+    for symbol, present, own_bars in stocks:
+        columns = [own_bars[name] for name in PRICES]
         want, own = theirs(pattern, columns, **how), np.nan_to_num(got[present, symbol])
         found += int(np.count_nonzero(want))
         for bar in np.flatnonzero(want != own):
@@ -71,14 +67,9 @@ def assert_pattern(pattern: str, bars: Bars, step: int = 1, **how: float) -> int
     return found
 
 
-@cache
-def market() -> Bars:
-    return example_matrices()
-
-
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_equals_talib_on_the_example_market(pattern: str) -> None:
-    found = assert_pattern(pattern, market())
+    found = assert_pattern(pattern, *market())
     assert found or pattern == "CDLCONCEALBABYSWALL"
 
 
@@ -88,13 +79,14 @@ def test_equals_talib_on_coarse_prices(pattern: str) -> None:
     bars = random_bars(rows=300, symbols=40, seed=9)
     for name in PRICES:
         bars[name] = np.round(bars[name] * 20) / 20
-    assert_pattern(pattern, bars)
+    assert_pattern(pattern, bars, stocks_of(bars))
 
 
 @pytest.mark.parametrize("pattern", PENETRATES)
 @pytest.mark.parametrize("penetration", [0.0, 0.1, 0.7])
 def test_penetration(pattern: str, penetration: float) -> None:
-    assert_pattern(pattern, market(), step=40, penetration=penetration)
+    bars, stocks = market()
+    assert_pattern(pattern, bars, stocks[::40], penetration=penetration)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

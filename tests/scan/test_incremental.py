@@ -209,7 +209,7 @@ class Edits(RuleBasedStateMachine):
 
 
 EditsTest = Edits.TestCase
-EditsTest.settings = settings(max_examples=20, stateful_step_count=12)
+EditsTest.settings = settings(max_examples=12, stateful_step_count=12)
 
 
 @pytest.fixture
