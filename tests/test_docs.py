@@ -22,6 +22,7 @@ from marketsweep.language.parser import parse
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.vocabulary import (
     AGGREGATES,
+    CALENDAR,
     CALLS,
     FRAMES,
     FUNCTIONS,
@@ -91,9 +92,10 @@ def test_every_word_is_described(word: str) -> None:
 
 
 def test_the_words_are_all_kinds_of_names() -> None:
-    assert {*FIELDS, *DERIVED, *CALLS, *TEXT_FACTS, *NUMBER_FACTS} == WORDS
+    assert {*FIELDS, *DERIVED, *CALENDAR, *CALLS, *TEXT_FACTS, *NUMBER_FACTS} == WORDS
     tables = {*FUNCTIONS, *TRENDS, *JOINS, *STANDINGS, *FRAMES}
-    assert CALLS - {*INDICATORS, *ALIASES, *EVENTS} == tables | {"market", "rs", "frozen"}
+    others = {"market", "rs", "frozen", "first_bar", "cumulative", "anchored_vwap", "on", "bars"}
+    assert CALLS - {*INDICATORS, *ALIASES, *EVENTS} == tables | others
     for name in (*AGGREGATES, *KEYWORDS):
         assert re.search(rf"\b{name}\b", generate.LANGUAGE.read_text())
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.engine.levels import has_own_level
 from marketsweep.language import tree
 from marketsweep.language.tree import Kind, Node
 
@@ -72,7 +73,9 @@ def parts_of(node: Node) -> Iterator[Node]:
     elif isinstance(node, tree.Not):
         yield from parts_of(node.operand)
     elif isinstance(node, tree.Compare | tree.Cross):
-        yield from (child for child in node.children() if child.kind is Kind.NUMBER)
+        sides = [child for child in node.children() if child.kind is Kind.NUMBER]
+        if all(map(has_own_level, sides)):
+            yield from sides
     elif isinstance(node, tree.Within | tree.For):
         yield from parts_of(node.condition)
 
@@ -83,12 +86,12 @@ def distance(node: Node, values: Mapping[Node, Column]) -> Column:
         case tree.Join(operator=operator, operands=operands):
             join = np.maximum if operator == "and" else np.fmin
             distances = join.reduce([distance(clause, values) for clause in operands])
-        case tree.Compare() if node.operands[0].kind is Kind.NUMBER:
+        case tree.Compare(operands=operands) if all(side in values for side in operands):
             comparisons = zip(node.operators, node.operands, node.operands[1:], strict=False)
             distances = np.maximum.reduce(
                 [_relative_gap(values[a], values[b], fails=_FAILS[o]) for o, a, b in comparisons]
             )
-        case tree.Cross(left=left, right=right, direction=direction):
+        case tree.Cross(left=left, right=right, direction=direction) if left in values:
             fails = _FAILS[">" if direction == "above" else "<"]
             distances = _relative_gap(values[left], values[right], fails=fails)
             distances = np.where(distances == 0, np.nan, distances)  # it crossed on an earlier bar

@@ -1,27 +1,26 @@
-"""Compute derived fields: weekly and monthly bars, other symbols, and cross-sections.
+"""Compute derived fields: longer bars, other symbols, cross-sections, and the calendar.
 
 A plan lists the derived fields that it reads. Each is computed in a pass of its own, in the plan's
 order, before the pass over the symbols:
 
 1. The same executor evaluates the expression inside the field (`evaluate`; the expression may
    contain derived fields itself).
-2. `_resample` places weekly or monthly values on the daily bars, `_read_other_symbol` those of
-   another symbol; `_compare_symbols` ranks or aggregates the symbols of a session.
+2. `_resample` places the values of longer bars on the daily bars, `_read_other_symbol` those of
+   another symbol; `_compare_symbols` ranks or aggregates the symbols of a session, and
+   `_read_calendar` reads the date of each bar.
 3. The panel caches the field for the next scan of the same bars.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from marketsweep.core.calendar import next_session
 from marketsweep.core.fields import FIELDS
+from marketsweep.engine.calendar_numbers import calendar_numbers, periods_of
 from marketsweep.engine.cost import check_cost
 from marketsweep.engine.cross_section import aggregate_groups, rank_in_groups
 from marketsweep.engine.executors.registry import Executor
@@ -70,6 +69,8 @@ def _compute_field(derived: Derivation, panel: Panel, run: Executor, others: Oth
     match derived.node:
         case tree.Resampled():
             return _resample(derived, derived.node, panel, run, others)
+        case tree.Calendar(name=name):
+            return _to_tiles(_read_calendar(derived.rows, name, panel))
         case tree.OtherSymbol():
             return _to_tiles(_read_other_symbol(derived, derived.node, panel, run, others))
     return _to_tiles(_compare_symbols(derived, panel, run, others))
@@ -90,7 +91,7 @@ def _to_tiles(rows: Matrix) -> Matrix:
 def _resample(
     derived: Derivation, node: tree.Resampled, panel: Panel, run: Executor, others: Others
 ) -> Matrix:
-    periods, is_last = _periods_of(tuple(panel.dates), node.unit)
+    periods, is_last = periods_of(tuple(panel.dates), node.unit)
     longer = _merge_bars(panel, periods, [name for name in derived.plan.loads if name != SESSION])
     (values,) = evaluate(derived.plan, longer, run, others)
     result = np.empty((panel.tiles, derived.rows, TILE))
@@ -119,21 +120,17 @@ def _merge_bars(panel: Panel, period_of: NDArray[np.int64], names: list[str]) ->
     )
 
 
-@lru_cache(maxsize=8)
-def _periods_of(
-    dates: tuple[dt.date, ...], unit: str
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Return each session's period number, and whether the session is the last of its period."""
-    # The calendar decides when a period is over, not the sessions that are stored.
-    next_days = np.array([next_session(day) for day in dates], dtype="datetime64[D]")
-    periods = _period_numbers(np.array(dates, dtype="datetime64[D]"), unit)
-    return periods, (_period_numbers(next_days, unit) != periods).astype(np.uint8)
+# -- the calendar
 
 
-def _period_numbers(days: NDArray[np.datetime64], unit: str) -> NDArray[np.int64]:
-    if unit == "monthly":
-        return days.astype("datetime64[M]").astype(np.int64)
-    return (days.astype(np.int64) + 3) // 7  # 1970-01-01 was a Thursday; weeks begin on Mondays
+def _read_calendar(rows: int, name: str, panel: Panel) -> Matrix:
+    """Return what the calendar says of each bar's session, [rows, symbols]."""
+    sessions = _session_numbers(panel, rows)
+    of_sessions = calendar_numbers(tuple(panel.dates), name)
+    is_known = ~np.isnan(sessions)
+    result = np.full(sessions.shape, np.nan)
+    result[is_known] = of_sessions[sessions[is_known].astype(np.int64)]
+    return result
 
 
 # -- another symbol

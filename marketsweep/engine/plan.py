@@ -12,14 +12,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from functools import reduce
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from marketsweep.core.calendar import session_on_or_after
 from marketsweep.core.fields import DERIVED
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
@@ -29,6 +31,7 @@ from marketsweep.language.indicators.row import FORGOTTEN
 from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse_expression
 from marketsweep.language.tree import Node
+from marketsweep.language.vocabulary import VARIADIC
 
 _OPERATORS: Final = {
     "+": "add",
@@ -45,6 +48,9 @@ _OPERATORS: Final = {
     "==": "equal",
     "!=": "not_equal",
 }
+
+
+_SMALL_POWERS: Final[dict[Node, int]] = {tree.Number(float(power)): power for power in (2, 3, 4)}
 
 
 class Source(IntEnum):
@@ -88,8 +94,17 @@ class Operation(NamedTuple):
 SESSION: Final = "session"
 """Name of the field that holds the session number of each bar."""
 
-_PERIOD: Final = {"weekly": (5, 4.8), "monthly": (23, 20.0)}
-"""By unit: the most sessions of a period, and the fewest that periods have on average."""
+_PERIODS: Final = {
+    "weekly": (5, 4.8),
+    "monthly": (23, 20.0),
+    "quarterly": (66, 61.0),
+    "yearly": (256, 248.0),
+}
+
+
+def _sessions_of(unit: str) -> tuple[int, float]:
+    """Return the most sessions of a period, and the fewest that periods have on average."""
+    return (int(unit), float(unit)) if unit.isdigit() else _PERIODS[unit]
 
 
 class Derivation(Struct, frozen=True):
@@ -196,6 +211,8 @@ def _plan_derived(node: tree.Derived, rows: int) -> Derivation:
         case tree.Rank(of=of) | tree.MarketAggregate(of=of) if rows > 1:
             # Symbols that miss sessions have bars of sessions further back.
             return Derivation(node, rows, make_plan([of], 2 * rows + 20), session=True)
+        case tree.Calendar():
+            return Derivation(node, rows, make_plan([]), session=rows > 1)
     return Derivation(node, rows, make_plan([node.of], rows), session=rows > 1)
 
 
@@ -203,7 +220,7 @@ def _daily_bars(derived: Derivation) -> int:
     """Return how many daily bars a derived field needs."""
     match derived.node:
         case tree.Resampled(unit=unit):
-            return (derived.plan.history + 1) * _PERIOD[unit][0]
+            return (derived.plan.history + 1) * _sessions_of(unit)[0]
         case tree.OtherSymbol():
             return derived.rows
     return max(derived.rows, derived.plan.history)
@@ -225,19 +242,24 @@ def _flat_window(operation: Operation, rows: int) -> int:
 
 def _flat_window_of(derived: Derivation) -> int:
     """Return the flat window of a derived field, in daily bars."""
-    bars_each = _PERIOD[derived.node.unit][0] if isinstance(derived.node, tree.Resampled) else 1
+    node = derived.node
+    bars_each = _sessions_of(node.unit)[0] if isinstance(node, tree.Resampled) else 1
     return derived.plan.watched * bars_each
 
 
 def _lookback_of(derived: Derivation) -> int:
     """Return the daily bars before a derived field's first valid bar, or slightly fewer."""
-    lookback = derived.plan.bars[0] - derived.plan.result_rows
     match derived.node:
         case tree.Resampled(unit=unit):
-            return int((lookback + 1) * _PERIOD[unit][1])
+            return int((_lookback(derived.plan) + 1) * _sessions_of(unit)[1])
         case tree.Rank():
-            return lookback
+            return _lookback(derived.plan)
     return 0
+
+
+def _lookback(plan: Plan) -> int:
+    """Return the bars before the first valid bar of a plan's only result."""
+    return plan.bars[0] - plan.result_rows
 
 
 class _Builder:
@@ -283,60 +305,42 @@ class _Builder:
             entry = self.columns_by_id[id(node)] = self.build(node), node
         return entry[0]
 
-    def build(self, node: Node) -> Column:  # noqa: C901, PLR0911, PLR0912, a line for each kind of node
-        match node:
-            case tree.Number(value=value):
-                return self.constant(value)
-            case tree.Field(name=name):
-                return self.field(name)
-            case tree.Fact() | tree.In() | tree.Match():
-                return self.fact(node)
-            case tree.OtherSymbol() | tree.Rank() | tree.MarketAggregate() | tree.Resampled():
-                return self.derive(node)
-            case tree.Event():
-                return self.event(node)
-            case tree.Frozen(extremes=extremes):
-                return self.column(extremes)
-            case tree.Shift(of=of, bars=bars):
-                return self.shifted(of, bars)
-            case tree.Negate(operand=operand):
-                return self.apply("negate", self.column(operand))
-            case tree.Not(operand=operand):
-                return self.apply("not", self.column(operand))
-            case tree.Function(name="number", arguments=(condition,)):
-                return self.column(condition)  # a truth is 1 or 0
-            case tree.Function(name=("min" | "max") as name, arguments=arguments):
-                return self.join(name, map(self.column, arguments))
-            case tree.Function(name=name, arguments=arguments):
-                return self.apply(name, *map(self.column, arguments))
-            case tree.Join(operator=operator, operands=operands):
-                return self.join(operator, map(self.column, operands))
-            case tree.Binary(operator="^", left=left, right=tree.Number(value=power)) if power in (
-                *(2, 3, 4),
-            ):
-                # A product has fewer rounding errors than e ^ (power * ln).
-                factor = self.column(left)
-                return reduce(
-                    lambda product, _: self.apply("multiply", product, factor),
-                    range(int(power) - 1),
-                    factor,
-                )
-            case tree.Binary(operator=operator, left=left, right=right):
-                return self.apply(_OPERATORS[operator], self.column(left), self.column(right))
-            case tree.Compare():
-                return self.comparison(node)
-            case tree.Cross():
-                return self.cross(node)
-            case tree.Within(condition=condition, bars=bars):
-                return self.combine_bars("or", self.column(condition), bars)
-            case tree.For(condition=condition, bars=bars):
-                return self.combine_bars("and", self.column(condition), bars)
-            case tree.Call():
-                return self.call(node)
-        raise TypeError(f"no operation for {type(node).__name__}")
+    def build(self, node: Node) -> Column:
+        return _BUILDERS[type(node)](self, node)
 
-    def shifted(self, node: Node, bars: int) -> Column:
-        return self.column(node).earlier(bars)
+    def function(self, node: tree.Function) -> Column:
+        columns = [self.column(argument) for argument in node.arguments]
+        if node.name == "number":
+            return columns[0]  # a truth is 1 or 0
+        if node.name in VARIADIC:
+            return self.join(node.name, columns)
+        return self.apply(node.name, *columns)
+
+    def arithmetic(self, node: tree.Binary) -> Column:
+        left = self.column(node.left)
+        if node.operator == "^" and node.right in _SMALL_POWERS:
+            # A product has fewer rounding errors than e ^ (power * ln).
+            factors = [left] * _SMALL_POWERS[node.right]
+            return reduce(lambda product, factor: self.apply("multiply", product, factor), factors)
+        return self.apply(_OPERATORS[node.operator], left, self.column(node.right))
+
+    def first_bar(self, node: tree.FirstBar) -> Column:
+        # The first session is known by the calendar; a symbol without a bar then begins later.
+        if isinstance(node.of, str):
+            period = self.derive(tree.Calendar(f"{node.of}s"))
+            is_first = self.derive(tree.Calendar(f"first of {node.of}"))
+            is_new = self.apply("not_equal", period, period.earlier(1))
+        else:
+            date, day = self.derive(tree.Calendar("date")), float(node.of.number)
+            first = dt.date(1970, 1, 1) + dt.timedelta(days=node.of.number)
+            distance = (session_on_or_after(first) - first).days
+            is_first = self.apply("equal", date, self.constant(day + distance))
+            is_new = self.apply(
+                "and",
+                self.apply("greater_equal", date, self.constant(day)),
+                self.apply("less", date.earlier(1), self.constant(day)),
+            )
+        return self.apply("or", is_first, is_new)
 
     def comparison(self, node: tree.Compare) -> Column:
         if node.operands[0].kind is tree.Kind.TEXT:
@@ -362,7 +366,8 @@ class _Builder:
             self.apply(earlier, left.earlier(1), right.earlier(1)),
         )
 
-    def combine_bars(self, operator: str, result: Column, bars: int) -> Column:
+    def combine_bars(self, operator: str, condition: Node, bars: int) -> Column:
+        result = self.column(condition)
         # `and` and `or` may count a bar twice, so each round doubles the bars that are covered.
         covered = 1
         while covered < bars:
@@ -401,6 +406,32 @@ class _Builder:
             else lookback + row.memory,
         )
         return self.add(operation, outputs.index(node.output))
+
+
+# How the column of each kind of node is made.
+_BUILDERS: Final[dict[type[Node], Callable[[_Builder, Any], Column]]] = {
+    tree.Number: lambda builder, node: builder.constant(node.value),
+    tree.Day: lambda builder, node: builder.constant(float(node.number)),
+    tree.Field: lambda builder, node: builder.field(node.name),
+    tree.Call: _Builder.call,
+    tree.Function: _Builder.function,
+    tree.Shift: lambda builder, node: builder.column(node.of).earlier(node.bars),
+    tree.Negate: lambda builder, node: builder.apply("negate", builder.column(node.operand)),
+    tree.Not: lambda builder, node: builder.apply("not", builder.column(node.operand)),
+    tree.Join: lambda builder, node: builder.join(
+        node.operator, map(builder.column, node.operands)
+    ),
+    tree.Binary: _Builder.arithmetic,
+    tree.Compare: _Builder.comparison,
+    tree.Cross: _Builder.cross,
+    tree.Within: lambda builder, node: builder.combine_bars("or", node.condition, node.bars),
+    tree.For: lambda builder, node: builder.combine_bars("and", node.condition, node.bars),
+    tree.Event: _Builder.event,
+    tree.Frozen: lambda builder, node: builder.column(node.extremes),
+    tree.FirstBar: _Builder.first_bar,
+    **dict.fromkeys((tree.Fact, tree.In, tree.Match), _Builder.fact),
+    **dict.fromkeys(get_args(tree.Derived), _Builder.derive),
+}
 
 
 def _required_rows(

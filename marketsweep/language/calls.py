@@ -13,14 +13,15 @@ from msgspec.structs import replace
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.suggest import names_near
 from marketsweep.language import tree
+from marketsweep.language.dated_calls import DatedCallParser
 from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.row import Indicator, Parameter
 from marketsweep.language.indicators.table import ALIASES, INDICATORS, find_indicator
 from marketsweep.language.lexer import Token
-from marketsweep.language.token_stream import TokenStream
 from marketsweep.language.tree import FACTS, Kind, Node
 from marketsweep.language.vocabulary import (
     AGGREGATES,
+    CALENDAR,
     CALLS,
     EXAMPLES,
     FRAMES,
@@ -34,22 +35,21 @@ from marketsweep.language.vocabulary import (
     WORDS,
 )
 
+MAX_SESSIONS: Final = 60
+"""The most sessions of a bar that is made of a number of sessions."""
+
 _KINDS = {"condition": Kind.TRUTH, "x": Kind.NUMBER}
 
 
 _Build = Callable[[str, list[Node], Token], Node]
 
 
-class CallParser(TokenStream, ABC):
+class CallParser(DatedCallParser, ABC):
     """Parser of names and calls; `lets` are the expressions that the text has named so far."""
 
     def __init__(self, source: str, token_list: list[Token] | None = None) -> None:
         super().__init__(source, token_list)
         self.lets: dict[str, Node] = {}
-
-    @abstractmethod
-    def expression(self, floor: int) -> Node:
-        """Parse an expression whose operators bind more tightly than `floor`."""
 
     @abstractmethod
     def saved_condition(self, name: str) -> Node | None:
@@ -65,6 +65,8 @@ class CallParser(TokenStream, ABC):
             return tree.Field(name, span=token.span)
         if name in FACTS:
             return tree.Fact(name, span=token.span)
+        if name in CALENDAR and name not in self.lets:
+            return tree.Calendar(name, span=token.span)
         if (node := self.lets.get(name) or self.saved_condition(name)) is not None:
             return replace(node, span=token.span)
         signature = _signature(name)
@@ -78,6 +80,8 @@ class CallParser(TokenStream, ABC):
             "symbol": self._other,
             "market": self._breadth,
             "rs": self._relative_strength,
+            **dict(self.dated_calls()),
+            "bars": self._bars_of_sessions,
             **dict.fromkeys(FRAMES, self._framed),
         }
         if name in special:
@@ -259,6 +263,16 @@ class CallParser(TokenStream, ABC):
 
     # -- derived fields
 
+    def _bars_of_sessions(self, token: Token, name: str) -> Node:
+        if self.tokens[self.position + 1].kind != "number":
+            self.fail(f"{name} takes a number of sessions and an expression, as in bars(3, close)")
+        self.advance()
+        sessions = self.parse_whole_number("the number of sessions of a bar", least=2)
+        if sessions > MAX_SESSIONS:
+            self.fail(f"a bar may have at most {MAX_SESSIONS} sessions: use quarterly or yearly")
+        self.expect(",", "and an expression, as in bars(3, close)")
+        return self._longer_bars(token, name, str(sessions))
+
     def _other(self, token: Token, _: str) -> Node:
         self.advance()
         symbol = self.parse_text('the ticker in quotes, as in symbol("QQQ").close').value
@@ -325,16 +339,21 @@ class CallParser(TokenStream, ABC):
 
     def _framed(self, token: Token, unit: str) -> Node:
         self.advance()
+        return self._longer_bars(token, unit, unit)
+
+    def _longer_bars(self, token: Token, name: str, unit: str) -> Node:
         of = self.expression(0)
         running = self.is_mark(",")
         if running:
             self.advance()
-            self.expect_word("running", f"or ')' in {unit}(...)")
-        self.expect(")", f"to close {unit}(...)")
-        if of.kind is Kind.TEXT:
-            self.fail(f"the argument of {unit} must be a number or a condition", of.span)
+            self.expect_word("running", f"or ')' in {name}(...)")
+        self.expect(")", f"to close {name}(...)")
+        if of.kind in (Kind.TEXT, Kind.DATE):
+            self.fail(f"the argument of {name} must be a number or a condition", of.span)
         self._require_single_symbol(
-            of, f"the argument of {unit}", tree.OtherSymbol, tree.Rank, tree.Resampled
+            of,
+            f"the argument of {name}",
+            *(tree.OtherSymbol, tree.Rank, tree.Resampled, tree.Calendar, tree.FirstBar),
         )
         return tree.Resampled(unit, of, running, span=self.span_from(token.span))
 
@@ -418,4 +437,4 @@ def is_unused_name(name: str) -> bool:
     The name of a function may be used: a call has a parenthesis. A text of a user stays valid when
     an indicator is added.
     """
-    return name in CALLS or (name not in WORDS and name not in KEYWORDS)
+    return name not in KEYWORDS and (name in CALLS or name in CALENDAR or name not in WORDS)

@@ -1,4 +1,4 @@
-"""Cut a condition's text into tokens: names, numbers, texts and marks."""
+"""Cut a condition's text into tokens: names, numbers, dates, texts and marks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _SUFFIX: Final = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _TOKEN: Final = re.compile(
     r"""(?P<space>(?:[^\S\n]|\#[^\n]*)+)
       | (?P<end>[\n;])
+      | (?P<date>\d{4}-\d\d?-\d\d?(?![\w.]))
       | (?P<number>(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?P<suffix>[kKmMbBtT%]?)
             (?![\w.]))
       | (?P<name>[A-Za-z_]\w*)
@@ -32,7 +33,7 @@ PLACEHOLDER: Final = "placeholder"
 class Token(NamedTuple):
     """A piece of the text.
 
-    `kind` is number, name, text, operator, placeholder, `LINE_END` or `END`.
+    `kind` is number, date, name, text, operator, placeholder, `LINE_END` or `END`.
     """
 
     kind: str

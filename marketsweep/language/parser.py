@@ -23,7 +23,7 @@ from marketsweep.language.indicators.row import MAX_PERIOD
 from marketsweep.language.lexer import END, LINE_END, Token, tokenize
 from marketsweep.language.token_stream import MAX_LENGTH
 from marketsweep.language.tree import Kind, Node
-from marketsweep.language.vocabulary import KEYWORDS
+from marketsweep.language.vocabulary import KEYWORDS, TRENDS
 
 __all__ = ["MAX_LENGTH", "parse", "parse_expression", "split_expressions"]
 
@@ -41,7 +41,7 @@ _MARKS: Final = {"+": tree.SUM, "-": tree.SUM, "*": tree.PRODUCT, "/": tree.PROD
     "[": tree.POSTFIX,
 }
 _WORDS: Final = {"or": tree.OR, "and": tree.AND, "within": tree.WITHIN, "for": tree.WITHIN} | (
-    dict.fromkeys(("in", "crosses", "between", "contains", "matches"), tree.COMPARE)
+    dict.fromkeys(("in", "is", "crosses", "between", "contains", "matches"), tree.COMPARE)
 )
 
 SavedConditions = Callable[[str], str | None]
@@ -124,6 +124,11 @@ class Parser(CallParser):
         self.depth = 0
         self.operators = 0
         self.most_operators = MAX_OPERATORS
+        self._literals: dict[str, Callable[[], Node]] = {
+            "number": lambda: self.parse_number(self.advance()),
+            "text": lambda: self.parse_text("a text"),
+            "date": lambda: self.parse_date("a date"),
+        }
 
     def parse_all(self) -> Node:
         """Parse all of the text: lines that begin with `let`, and then the expression."""
@@ -248,6 +253,8 @@ class Parser(CallParser):
             return self._cross(left)
         if self.is_word("between"):
             return self._between(left)
+        if self.is_word("is"):
+            return self._moving(left)
         if self.is_word("contains", "matches"):
             return self._match(left)
         operands, operators = [left], []
@@ -279,6 +286,15 @@ class Parser(CallParser):
         for node in (left, low, high):
             self.require_kind(node, Kind.NUMBER, "each part of between")
         return tree.Compare((low, left, high), ("<=", "<="), span=self.span_from(left.span))
+
+    def _moving(self, left: Node) -> Node:
+        self.require_kind(left, Kind.NUMBER, "the part before is")
+        self.advance()
+        if not self.is_word(*TRENDS):
+            self.fail(f"expected {' or '.join(TRENDS)} after is, found {self.token_text()}")
+        operator = TRENDS[self.advance().text.lower()]
+        earlier = tree.Shift(left, 1)
+        return tree.Compare((left, earlier), (operator,), span=self.span_from(left.span))
 
     def _match(self, left: Node) -> Node:
         how = self.token.text.lower()
@@ -319,13 +335,14 @@ class Parser(CallParser):
 
     def _cross(self, left: Node) -> Node:
         self.advance()
-        if not self.is_word("above", "below"):
-            self.fail(f"expected above or below after crosses, found {self.token_text()}")
-        direction = self.advance().text.lower()
+        is_directed = self.is_word("above", "below")
+        directions = [self.advance().text.lower()] if is_directed else ["above", "below"]
         right = self.expression(tree.COMPARE)
         for side in (left, right):
             self.require_kind(side, Kind.NUMBER, "each side of crosses")
-        return tree.Cross(left, right, direction, span=self.span_from(left.span))
+        span = self.span_from(left.span)
+        crosses = [tree.Cross(left, right, direction, span=span) for direction in directions]
+        return tree.joined("or", crosses, span)
 
     def _window(self, left: Node) -> Node:
         word = self.token.text.lower()
@@ -365,15 +382,14 @@ class Parser(CallParser):
     def operand(self) -> Node:
         """Parse a literal, a parenthesis, a name or call, or an operand of a minus or `not`."""
         token = self.token
-        if token.kind == "number":
-            return self.parse_number(self.advance())
-        if token.kind == "text":
-            return self.parse_text("a text")
+        if token.kind in self._literals:
+            return self._literals[token.kind]()
         if self.is_mark("("):
             return self._parenthesis()
         if self.is_mark("-") or self.is_word("not"):
             return self._unary()
-        if token.kind == "name" and token.text.lower() not in KEYWORDS:
+        is_call = self.is_word("bars") and self.tokens[self.position + 1].text == "("
+        if token.kind == "name" and (is_call or token.text.lower() not in KEYWORDS):
             return self.parse_name()
         return self.fail(f"expected a number, a name or a parenthesis, found {self.token_text()}")
 

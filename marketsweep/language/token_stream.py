@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final, NoReturn
 
 from marketsweep.errors import ConditionError
@@ -114,6 +115,17 @@ class TokenStream:
             self.fail(f"expected {role}, found {self.token_text()}")
         token = self.advance()
         return tree.Text(text_of(token.text), span=token.span)
+
+    def parse_date(self, role: str) -> tree.Day:
+        """Take a literal date; `role` describes it in the error."""
+        if self.token.kind != "date":
+            self.fail(f"expected {role}, found {self.token_text()}")
+        token = self.advance()
+        try:
+            day = dt.datetime.strptime(token.text, "%Y-%m-%d").date()
+        except ValueError:
+            self.fail(f"{token.text} is not a date: write year-month-day", token.span)
+        return tree.Day((day - dt.date(1970, 1, 1)).days, span=token.span)
 
     def parse_whole_number(self, role: str, least: int) -> int:
         """Take a literal whole number of bars; `role` describes it in the error."""

@@ -6,6 +6,7 @@ Nodes are equal if they mean the same; their position in the text (`span`) does 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any, ClassVar, Final, NamedTuple
@@ -23,6 +24,7 @@ class Kind(Enum):
     NUMBER = "a number"
     TRUTH = "true or false"
     TEXT = "text"
+    DATE = "a date"
 
 
 class Span(NamedTuple):
@@ -142,6 +144,17 @@ class Text(Node, frozen=True):
         return f'"{quoted}"'
 
 
+class Day(Node, frozen=True):
+    """A literal date, such as 2016-08-22; `number` is in days since 1 January 1970."""
+
+    number: int
+
+    _kind: ClassVar = Kind.DATE
+
+    def __str__(self) -> str:
+        return str(dt.date(1970, 1, 1) + dt.timedelta(days=self.number))
+
+
 class Field(Node, frozen=True):
     """A stored field of the bar, or one computed from those."""
 
@@ -179,8 +192,9 @@ class Call(Node, frozen=True):
     def __str__(self) -> str:
         arguments = [str(Number(value)) for value in self.parameters]
         # Only the close is left out: `highest(252)` would not tell which field it reads.
-        is_close = INDICATORS[self.name].inputs == ("close",) and self.sources == (Field("close"),)
-        if not arguments or not is_close:
+        row = INDICATORS[self.name]
+        is_close = row.inputs[: row.series] == ("close",) and self.sources == (Field("close"),)
+        if not is_close or (not arguments and row.inputs == ("close",)):
             arguments = [*map(str, self.sources), *arguments]
         output = f".{self.output}" if self.output not in ("", self.name) else ""
         return f"{self.name}({', '.join(arguments)}){output}"
@@ -341,6 +355,20 @@ class In(Node, frozen=True):
         return f"{self.operand} in [{', '.join(map(str, self.choices))}]"
 
 
+class FirstBar(Node, frozen=True):
+    """Whether a bar is the symbol's first one of a week, month, quarter or year, or from a day on.
+
+    `of` is the name of a unit, or a Day.
+    """
+
+    of: str | Day
+
+    _kind: ClassVar = Kind.TRUTH
+
+    def __str__(self) -> str:
+        return f"first_bar({self.of})"
+
+
 class Within(Node, frozen=True):
     """Whether a condition was true on any of the last `bars` bars, this one included."""
 
@@ -450,8 +478,24 @@ def _by_text(fact: str) -> str:
     return f" by {fact}" if fact else ""
 
 
+class Calendar(Node, frozen=True):
+    """What the calendar says of the bar's session: `date`, `month`, ... (`vocabulary.CALENDAR`)."""
+
+    name: str
+
+    @property
+    def kind(self) -> Kind:  # noqa: D102, inherited
+        return Kind.DATE if self.name == "date" else Kind.NUMBER
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Resampled(Node, frozen=True):
-    """An expression of weekly or monthly bars: of the last complete one, or of the running one."""
+    """An expression of longer bars: of the last complete one, or of the running one.
+
+    `unit` is weekly, monthly, quarterly or yearly, or a number of sessions, such as "3".
+    """
 
     unit: str
     of: Node
@@ -462,8 +506,9 @@ class Resampled(Node, frozen=True):
         return self.of.kind
 
     def __str__(self) -> str:
-        return f"{self.unit}({self.of}{', running' if self.running else ''})"
+        call = f"bars({self.unit}, " if self.unit.isdigit() else f"{self.unit}("
+        return f"{call}{self.of}{', running' if self.running else ''})"
 
 
-Derived = OtherSymbol | Rank | MarketAggregate | Resampled
+Derived = OtherSymbol | Rank | MarketAggregate | Resampled | Calendar
 """The nodes that are computed in a pass of their own."""

@@ -40,8 +40,22 @@ AGGREGATES: Final = {"pct": "condition", "count": "condition"} | dict.fromkeys(
 )
 """Functions inside `market(...)`, and what each takes: a condition or a number (x)."""
 
-FRAMES: Final = ("weekly", "monthly")
+FRAMES: Final = ("weekly", "monthly", "quarterly", "yearly")
 """Longer bars, made of daily bars."""
+
+CALENDAR: Final = {
+    "date": "the day, as in date >= 2016-08-22",
+    "year": "the year, such as 2016",
+    "quarter": "1 to 4",
+    "month": "1 to 12",
+    "week": "the number of the ISO week, 1 to 53",
+    "day_of_month": "1 to 31",
+    "day_of_week": "1 (Monday) to 5 (Friday)",
+}
+"""What the calendar says of a bar's session, with a description."""
+
+UNITS: Final = {"week": 6, "month": 24, "quarter": 70, "year": 262}
+"""Units that `first_bar` and `cumulative` take, and more sessions than any of them has."""
 
 EXAMPLES: Final = {
     "abs": "abs(close - open)",
@@ -49,6 +63,11 @@ EXAMPLES: Final = {
     "max": "max(open, close)",
     "if": "if(close > open, volume, 0)",
     "number": "number(close > open)",
+    "first_bar": "first_bar(month)",
+    "cumulative": "cumulative(volume, month)",
+    "anchored_vwap": "anchored_vwap(2016-08-22)",
+    "on": "on(2016-08-22, close)",
+    "bars": "bars(3, rsi(14))",
     "rising": "rising(close, 3)",
     "falling": "falling(close, 3)",
     "frozen": "frozen(15)",
@@ -59,6 +78,8 @@ EXAMPLES: Final = {
     "zscore": "zscore(roc(63))",
     "weekly": "weekly(sma(10))",
     "monthly": "monthly(close)",
+    "quarterly": "quarterly(close)",
+    "yearly": "yearly(high)",
     "market": "market(pct(close > sma(50)))",
     "rs": 'rs(63, "QQQ")',
 }
@@ -70,7 +91,7 @@ CALLS: Final = frozenset((*INDICATORS, *ALIASES, *EVENTS, *EXAMPLES))
 KEYWORDS: Final = frozenset(
     (
         *("and", "or", "not", "in", "between", "contains", "matches", "crosses", "above"),
-        *("below", "within", "for", "bar", "bars", "by", "running", "let"),
+        *("below", "within", "for", "bar", "bars", "by", "running", "let", "is"),
     )
 )
 """Words of the grammar, which cannot be names."""
@@ -79,6 +100,7 @@ WORDS: Final = frozenset(
     (
         *FIELDS,
         *DERIVED,
+        *CALENDAR,
         *CALLS,
         *TEXT_FACTS,
         *NUMBER_FACTS,

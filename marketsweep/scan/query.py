@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.engine.clauses import clauses_of, parts_of
+from marketsweep.engine.levels import has_own_level, require_level
 from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.engine.settling import recursions, require_settled
 from marketsweep.errors import ConditionError
@@ -180,6 +181,7 @@ def parse_condition(source: str | Node, saved: SavedConditions) -> Node:
         raise _condition_error(
             f"{node} is {node.kind.value}, but a condition must be true or false", source
         )
+    require_level(node)
     return node
 
 
@@ -189,6 +191,7 @@ def _parse_number(source: str | Node, saved: SavedConditions) -> Node:
         raise _condition_error(
             f"{node} is {node.kind.value}, but only numbers can be sorted or shown", source
         )
+    require_level(node)
     return node
 
 
@@ -209,6 +212,7 @@ def _compared_numbers(condition: Node) -> list[Node]:
                 if side.kind is Kind.NUMBER
                 and not isinstance(side, tree.Field)
                 and any(isinstance(part, _CHANGING) for part in side.walk())
+                and has_own_level(side)
             ]
     return numbers
 

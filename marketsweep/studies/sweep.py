@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from marketsweep.engine.derived import with_derived_fields
 from marketsweep.engine.executors.options import Distribution
 from marketsweep.engine.executors.registry import derived_executor, name_of, tallier
+from marketsweep.engine.levels import require_level
 from marketsweep.engine.lowering import Tallies
 from marketsweep.engine.panel.adjustments import check_adjust
 from marketsweep.engine.panel.panel import Panel
@@ -96,6 +97,8 @@ def sweep(
     where = () if scan.where is None else conditions_of(scan.where, scan.saved)
     scan = replace(scan, where=None, screen=scan.screen.also(where))
     corners = [template.tree(corner) for corner in _corners(variants)]
+    for corner in corners:
+        require_level(corner)
     bounds = make_plan(corners)
 
     tallies = np.zeros((len(variants), len(sessions), 2), dtype=np.int64)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from marketsweep.engine.clauses import clauses_of
+from marketsweep.engine.levels import require_level
 from marketsweep.errors import ConditionError
 from marketsweep.language.parser import parse
 from marketsweep.language.presets import SavedConditions
@@ -91,6 +92,7 @@ def conditions_of(
     node = parse(condition, saved) if isinstance(condition, str) else condition
     if node.kind is not Kind.TRUTH:
         raise ConditionError(f"{node} is {node.kind.value}, but a condition must be true or false")
+    require_level(node)
     return tuple(Condition(part, written(part, source)) for part in clauses_of(node))
 
 

@@ -19,6 +19,7 @@ from marketsweep.language.parser import parse_expression
 from tests.helpers.markets import random_bars
 from tests.helpers.reference import TWINS
 from tests.language.test_talib import evaluated, functions
+from tests.language.test_totals import TOTALS
 
 Series = NDArray[np.float64]
 # The stubs of pandas know little of arithmetic on series.
@@ -364,9 +365,9 @@ def test_every_row_has_an_oracle() -> None:
     of_talib = {ALIASES.get(name.lower(), name.lower()) for name in functions()}
     here = {text.partition("(")[0].strip() for text in FORMULAS}
     patterns = {name for name in INDICATORS if name.startswith("cdl")}  # test_candles.py
-    assert set(INDICATORS) == patterns | of_talib | set(TWINS) | (here & set(INDICATORS)) | set(
-        INNER
-    )
+    others = TOTALS | {"ytd"}  # test_totals.py, test_calendar.py
+    oracles = patterns | of_talib | set(TWINS) | set(INNER) | others
+    assert set(INDICATORS) == oracles | (here & set(INDICATORS))
 
 
 @pytest.mark.parametrize("name", [name for name in INDICATORS if INDICATORS[name].formulas])

@@ -64,6 +64,11 @@ def lowest_since(truth: Series, x: Series, most: int) -> list[float]:
     return [-value for value in highest_since(truth, -x, most)]
 
 
+def sum_since(truth: Series, x: Series, most: int) -> list[float]:
+    hits = [hit_bars(truth, i, most) for i in range(len(truth))]
+    return [float(sum(x[bars[0] : i + 1])) if bars else np.nan for i, bars in enumerate(hits)]
+
+
 TWINS: dict[str, Callable[..., list[float]]] = {
     "count": count,
     "bars_since": bars_since,
@@ -71,6 +76,7 @@ TWINS: dict[str, Callable[..., list[float]]] = {
     "value_when": value_when,
     "highest_since": highest_since,
     "lowest_since": lowest_since,
+    "sum_since": sum_since,
 }
 CASES = [
     ("count", "1"),
@@ -84,6 +90,8 @@ CASES = [
     ("value_when", "7, 252"),
     ("highest_since", "25"),
     ("lowest_since", "252"),
+    ("sum_since", "25"),
+    ("sum_since", "252"),
 ]
 CONDITION = "close > sma(close, 10)"
 

@@ -39,8 +39,9 @@ NOT_HERE = {
     "MAVP": "a period that changes with each bar",
     "PERCENTILE": "percentile(x) compares symbols",
     **dict.fromkeys(
-        ("AD", "CUMSUM", "NVI", "OBV", "PVI", "PVT", "VWAP", "WAD"), "a sum since the first bar"
+        ("AD", "CUMSUM", "NVI", "OBV", "PVI", "PVT", "WAD"), "a running total: see test_totals.py"
     ),
+    "VWAP": "a mean since the first bar; anchored_vwap(since) names the first bar",
     **dict.fromkeys(
         (
             *("HT_DCPERIOD", "HT_DCPHASE", "HT_PHASOR", "HT_SINE", "HT_TRENDMODE"),
@@ -197,7 +198,7 @@ def test_every_function_has_a_name_here() -> None:
     }
     for function in functions():
         assert ALIASES.get(function.lower(), function.lower()) in INDICATORS
-    for name in ("MAXINDEX", "HT_SINE", "OBV"):
+    for name in ("MAXINDEX", "HT_SINE", "VWAP"):
         assert name.lower() not in INDICATORS
 
 

@@ -134,4 +134,34 @@ template <class L> using LowestSince = ExtremeSince<L, false>;
 RECURSIVE(highest_since, HighestSince)
 RECURSIVE(lowest_since, LowestSince)
 
+// The sum of x since the condition was last true, that bar included. Unknown values of x are skipped.
+template <class L> struct SumSince {
+  static constexpr int inputs = 2, outputs = 1, interleave = 2;  // condition, x
+  double most;
+  L since, sum;
+
+  LANE_FN void init(const double* p) { most = p[0], since = nan<L>(), sum = L{}; }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L, M) {
+    const auto held = in[0] == all<L>(1);
+    since = aged(held, since);
+    sum = (held ? L{} : sum) + (in[1] == in[1] ? in[1] : L{});
+  }
+  LANE_FN void value(L* out) const { out[0] = since < all<L>(most) ? sum : nan<L>(); }
+};
+RECURSIVE(sum_since, SumSince)
+
+// The sum of all bars that are read. Unknown values are skipped.
+template <class L> struct CumSum {
+  static constexpr int inputs = 1, outputs = 1, interleave = 4;
+  L sum;
+
+  LANE_FN void init(const double*) { sum = nan<L>(); }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L, M) {
+    const L moved = (sum == sum ? sum : L{}) + in[0];
+    sum = in[0] == in[0] ? moved : sum;
+  }
+  LANE_FN void value(L* out) const { out[0] = sum; }
+};
+RECURSIVE(cumsum, CumSum)
+
 }  // namespace marketsweep::MARKETSWEEP_ISA

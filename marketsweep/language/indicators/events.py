@@ -70,6 +70,13 @@ _TABLE = (
         reach=lambda most: most,
     ),
     EventFunction(
+        "sum_since",
+        "Sum of x since the condition was last true, that bar included, within `most` bars.",
+        ("condition", "x"),
+        (_MOST,),
+        reach=lambda most: most,
+    ),
+    EventFunction(
         "lowest_since",
         "Lowest x since the condition was last true, that bar included, within `most` bars.",
         ("condition", "x"),

@@ -102,6 +102,11 @@ _PMO: Final = "smooth(10 * smooth(roc(x, 1), n, 2 / n), m, 2 / m)"
 
 
 MOMENTUM: Final = (
+    of_series(
+        "ytd",
+        "The change since the last bar of the year before, in percent.",
+        "100 * (x / value_when(first_bar(year), x[1], 0, 262) - 1)",
+    ),
     Indicator(
         "rsi",
         "Wilder's relative strength index: the share of gains in the average move, 0 to 100.",

@@ -104,6 +104,9 @@ class Indicator(NamedTuple):
     """Other names of the indicator."""
     output_aliases: Mapping[str, str] = MappingProxyType({})
     """Other names of outputs, such as TA-Lib's."""
+    total: Literal["", "sum", "product"] = ""
+    """Whether it is a running total, whose level depends on where the stored history begins:
+    another start adds a constant to a "sum", and multiplies a "product" by one (`levels`)."""
     memory: int = 0
     """Bars after which the state of the kernel hardly ever depends on its start; 0 for others.
 

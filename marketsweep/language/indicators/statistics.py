@@ -51,6 +51,7 @@ STATISTICS: Final = (
         "deviations * sqrt(var(x, n))",
         (Parameter("n", 5, 2), _DEVIATIONS),
         scale="difference",
+        aliases=("stdev",),
     ),
     Indicator(
         "covar",

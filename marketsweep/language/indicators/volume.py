@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from marketsweep.language.indicators.row import (
     HLC,
@@ -26,7 +26,70 @@ _FLOW: Final = "hlc3 * volume"
 _UP_FLOW: Final = f"sum(if(hlc3 - hlc3[1] > 1e-12 * hlc3, {_FLOW}, 0), n)"
 _ALL_FLOW: Final = f"sum(if(abs(hlc3 - hlc3[1]) > 1e-12 * hlc3, {_FLOW}, 0), n)"
 
+
+def _total(
+    name: str,
+    doc: str,
+    text: str,
+    inputs: tuple[str, ...],
+    *,
+    series: int = 0,
+    total: Literal["sum", "product"] = "sum",
+) -> Indicator:
+    """Return the row of a running total, which has no level of its own (see `levels`)."""
+    return formula(name, doc, text, inputs=inputs, series=series)._replace(total=total)
+
+
 VOLUME: Final = (
+    Indicator(
+        "cumsum",
+        "The running sum of a series.",
+        ("close",),
+        (),
+        lookback=lambda: 0,
+        series=1,
+        total="sum",
+    ),
+    _total(
+        "obv",
+        "Granville's on-balance volume: volume is added on rising days and taken on falling days.",
+        "cumsum(volume * sign(x - x[1]))",
+        ("close", "volume"),
+        series=1,
+    ),
+    _total(
+        "ad",
+        "Chaikin's accumulation/distribution line: volume by the place of the close in its range.",
+        f"cumsum({_CLV} * volume)",
+        _HLCV,
+    ),
+    _total(
+        "pvt",
+        "The price volume trend: the sum of the volume times the relative change.",
+        "cumsum(volume * (close - close[1]) / close[1])",
+        ("close", "volume"),
+    ),
+    _total(
+        "wad",
+        "Williams' accumulation/distribution: the sum of the ways from the true low or high.",
+        "cumsum(if(close > close[1], close - min(low, close[1]), "
+        "if(close < close[1], close - max(high, close[1]), 0)))",
+        HLC,
+    ),
+    _total(
+        "nvi",
+        "Fosback's negative volume index: the changes on days with less volume than before.",
+        "1000 * exp(cumsum(if(volume < volume[1], ln(close / close[1]), 0)))",
+        ("close", "volume"),
+        total="product",
+    ),
+    _total(
+        "pvi",
+        "The positive volume index: the changes on days with more volume than before.",
+        "1000 * exp(cumsum(if(volume > volume[1], ln(close / close[1]), 0)))",
+        ("close", "volume"),
+        total="product",
+    ),
     formula(
         "mfi",
         "Quong and Soudack's money flow index: the share of the money on rising bars, 0 to 100.",

@@ -210,7 +210,8 @@ class IncrementalRun:
 def _is_of_single_symbols(plan: Plan) -> bool:
     """Return whether the result for a symbol depends on its own bars and facts alone."""
     return all(
-        isinstance(derived.node, tree.Resampled) and _is_of_single_symbols(derived.plan)
+        isinstance(derived.node, tree.Resampled | tree.Calendar)
+        and _is_of_single_symbols(derived.plan)
         for derived in plan.derived
     )
 

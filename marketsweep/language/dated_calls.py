@@ -1,0 +1,105 @@
+"""Parse the calls that begin at a day: first_bar, cumulative, anchored_vwap, on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Final
+
+from msgspec.structs import replace
+
+from marketsweep.language import tree
+from marketsweep.language.indicators.row import MAX_PERIOD
+from marketsweep.language.lexer import Token
+from marketsweep.language.token_stream import TokenStream
+from marketsweep.language.tree import Kind, Node
+from marketsweep.language.vocabulary import EXAMPLES, UNITS
+
+_UNIT_NAMES: Final = ", ".join(UNITS)
+
+
+class DatedCallParser(TokenStream, ABC):
+    """Parser of the calls that begin at a day, or at the first bar of a unit."""
+
+    @abstractmethod
+    def expression(self, floor: int) -> Node:
+        """Parse an expression whose operators bind more tightly than `floor`."""
+
+    def dated_calls(self) -> dict[str, Callable[[Token, str], Node]]:
+        """Return the parser of each call by its name."""
+        return {
+            "first_bar": self._first_bar,
+            "cumulative": self._cumulative,
+            "anchored_vwap": self._anchored_vwap,
+            "on": self._on,
+        }
+
+    def _first_bar(self, token: Token, name: str) -> Node:
+        self.advance()
+        if not self._is_unit() and self.token.kind != "date":
+            self.fail(f"{name} takes a date or {_UNIT_NAMES}, found {self.token_text()}")
+        start = self._start()[0]
+        self.expect(")", f"to close {name}(...)")
+        return replace(start, span=self.span_from(token.span))
+
+    def _cumulative(self, token: Token, name: str) -> Node:
+        self.advance()
+        x = self.require_kind(self.expression(0), Kind.NUMBER, f"the argument of {name}")
+        if self.is_mark(")"):
+            self.advance()
+            return tree.Call("cumsum", (x,), (), span=self.span_from(token.span))
+        self.expect(",", f"or ')' in {name}(...)")
+        start, most = self._start()
+        self.expect(")", f"to close {name}(...)")
+        return tree.Event("sum_since", (start, x), (most,), span=self.span_from(token.span))
+
+    def _anchored_vwap(self, token: Token, name: str) -> Node:
+        self.advance()
+        if self.is_mark(")"):
+            self.fail(f"{name} needs its first day, as in {EXAMPLES[name]}")
+        start, most = self._start()
+        self.expect(")", f"to close {name}(...)")
+        volume, price = tree.Field("volume"), tree.Field("hlc3")
+        flow = tree.Event("sum_since", (start, tree.Binary("*", price, volume)), (most,))
+        shares = tree.Event("sum_since", (start, volume), (most,))
+        return tree.Binary("/", flow, shares, span=self.span_from(token.span))
+
+    def _on(self, token: Token, name: str) -> Node:
+        """Parse the value on a day, or at the last bar before it."""
+        self.advance()
+        day = self.parse_date(f"a date in {name}(...), as in {EXAMPLES[name]}")
+        self.expect(",", f"and the value on that day, as in {EXAMPLES[name]}")
+        x = tree.as_condition(self.expression(0))
+        self.expect(")", f"to close {name}(...)")
+        number = tree.Function("number", (x,)) if x.kind is Kind.TRUTH else x
+        self.require_kind(number, Kind.NUMBER, f"the value of {name}")
+        date = tree.Calendar("date")
+        over = tree.Compare((tree.Shift(date, 1), day, date), ("<=", "<"))
+        before = tree.Event("value_when", (over, tree.Shift(number, 1)), (0.0, _bars_since(day)))
+        value = tree.Function("if", (tree.Compare((date, day), ("==",)), number, before))
+        if x.kind is Kind.TRUTH:
+            return tree.Compare((value, tree.Number(1.0)), ("==",), span=self.span_from(token.span))
+        return replace(value, span=self.span_from(token.span))
+
+    def _start(self) -> tuple[Node, float]:
+        """Parse what a sum begins at: a unit, a date or a condition; and the most bars since it."""
+        if self._is_unit():
+            unit = self.advance().text.lower().strip("\"'")
+            return tree.FirstBar(unit), float(UNITS[unit])
+        if self.token.kind == "date":
+            day = self.parse_date("a date")
+            return tree.FirstBar(day), _bars_since(day)
+        role = f"the start must be a date, {_UNIT_NAMES} or a condition; this"
+        return self.require_kind(self.expression(0), Kind.TRUTH, role), 252.0
+
+    def _is_unit(self) -> bool:
+        """Return whether a unit follows, and not an expression that begins with its name."""
+        word = self.token.text.lower().strip("\"'")  # Python writes it in quotes
+        return word in UNITS and self.tokens[self.position + 1].text == ")"
+
+
+def _bars_since(day: tree.Day) -> float:
+    """Return at least the number of sessions from a day until today."""
+    days = (dt.date.today() - dt.date(1970, 1, 1)).days - day.number
+    return float(min(MAX_PERIOD, max(10, days * 5 // 7 + 10)))
