@@ -10,7 +10,7 @@ import datetime as dt
 import threading
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -158,8 +158,8 @@ class Loader:
         self._warnings: DataWarnings | None = None
         self._panel_symbols: tuple[Panel, frozenset[str]] | None = None
         """The panel of the last call of `warnings`, and its symbols."""
-        self._panel_absent_facts: tuple[Panel, dict[str, bool]] | None = None
-        """The panel of the last call of `absent_facts`, and whether each fact is absent."""
+        self._panel_unknown_facts: tuple[Panel, dict[str, NDArray[np.bool_]]] | None = None
+        """The panel of the last call of `unknown_facts`, and which symbols lack each fact."""
 
     @property
     def version(self) -> int:
@@ -283,15 +283,17 @@ class Loader:
         return list(self._data_warnings.of_scan(history, symbols, bars, adjust))
 
     @_locked
-    def absent_facts(self, panel: Panel, names: Collection[str]) -> tuple[str, ...]:
-        """Return the facts among `names` that no symbol of a panel has."""
-        if self._panel_absent_facts is None or self._panel_absent_facts[0] is not panel:
-            self._panel_absent_facts = panel, {}
-        absent = self._panel_absent_facts[1]
-        for name in names - absent.keys():
+    def unknown_facts(
+        self, panel: Panel, names: Collection[str]
+    ) -> Mapping[str, NDArray[np.bool_]]:
+        """Return for each fact which symbols of a panel lack it, bool [symbols]."""
+        if self._panel_unknown_facts is None or self._panel_unknown_facts[0] is not panel:
+            self._panel_unknown_facts = panel, {}
+        unknown = self._panel_unknown_facts[1]
+        for name in names - unknown.keys():
             values = panel.reference.values_of(panel.symbols, name)
-            absent[name] = bool(values) and all(value is None for value in values)
-        return tuple(sorted(name for name in names if absent[name]))
+            unknown[name] = np.array([value is None for value in values], dtype=bool)
+        return {name: unknown[name] for name in sorted(names)}
 
     @_locked
     def absent_facts_as_of(self, as_of: dt.date, names: Collection[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -90,9 +90,11 @@ class MarketView(Struct, frozen=True, eq=False):
         """Return how many of the sessions that a plan reads may lack splits."""
         return self.loader.unadjusted(self.sessions[-plan.bars[0] :], self.adjust)
 
-    def absent_facts(self, panel: Panel, names: Collection[str]) -> tuple[str, ...]:
-        """Return the facts among `names` that no symbol of a panel has."""
-        return self.loader.absent_facts(panel, names)
+    def unknown_facts(
+        self, panel: Panel, names: Collection[str]
+    ) -> Mapping[str, NDArray[np.bool_]]:
+        """Return for each fact which symbols of a panel lack it, bool [symbols]."""
+        return self.loader.unknown_facts(panel, names)
 
     def warnings(self, panel: Panel, plan: Plan) -> Sequence[str]:
         """Return the warnings about the data that a plan reads of a panel."""

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.core.calendar import behind_today, sessions_distance
-from marketsweep.engine.panel.facts import ticker_notes
+from marketsweep.engine.panel.facts import ticker_notes, value_notes
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan
 from marketsweep.engine.settling import Unsettled
 from marketsweep.errors import CoverageError
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
-from marketsweep.language.vocabulary import GROUPS
+from marketsweep.language.vocabulary import GROUPS, TEXT_FACTS
 from marketsweep.quality.warnings import gap_text
 from marketsweep.scan.market_view import MarketView
 from marketsweep.scan.query import PlannedQuery, slowest
@@ -35,6 +35,7 @@ def coverage_of(
     suspect: NDArray[np.intp],
     unsettled: Unsettled,
     doubtful: NDArray[np.bool_],
+    condition: Node,
     facts: Collection[str],
 ) -> Coverage:
     """Return how many of the expected symbols a result covers, and why others were excluded.
@@ -51,17 +52,28 @@ def coverage_of(
     is_unsettled = unsettled.young & ~short
     is_unsettled[suspect] = False
     short[suspect] = False
+    unknown = view.unknown_facts(panel, facts)
+    has_no_result = np.isnan(truth) & ~short
+    has_no_result[suspect] = False
+    lacks = {
+        name: has_no_result & unknown[name]
+        for name in sorted(tree.facts_of([condition]))
+        if (has_no_result & unknown[name]).any()
+    }
+    without_fact = np.logical_or.reduce(list(lacks.values())) if lacks else has_no_result[:0]
     excluded = Excluded(
         prescreen=universe.prescreened,
         stale=len(universe.stale),
         short_history=int(np.count_nonzero(short)),
         suspect=len(suspect),
+        unknown_facts=int(np.count_nonzero(without_fact)),
     )
+    evaluated = len(panel.symbols) - excluded.short_history - excluded.suspect
     scanned_sessions = sessions[-plan.bars[0] :]
     span = 1 + sessions_distance(scanned_sessions[0], scanned_sessions[-1])
     return Coverage(
         expected=universe.expected,
-        evaluated=len(panel.symbols) - excluded.short_history - excluded.suspect,
+        evaluated=evaluated - excluded.unknown_facts,
         excluded=excluded,
         bars_needed=max(plan.bars[0], unsettled.bars if is_excluded.any() else 0),
         unknown=universe.unknown,
@@ -75,7 +87,8 @@ def coverage_of(
         unsettled=int(np.count_nonzero(is_unsettled)),
         unsettled_answers=int(np.count_nonzero(is_unsettled & doubtful)),
         sessions_unadjusted=view.unadjusted(plan),
-        absent_facts=view.absent_facts(panel, facts),
+        absent_facts=tuple(name for name, lacking in unknown.items() if lacking.all()),
+        unknown_facts={name: int(np.count_nonzero(mask)) for name, mask in lacks.items()},
     )
 
 
@@ -91,6 +104,7 @@ def warnings_of(
         *_gap_warning(coverage, view.as_of),
         *_partial_session_warning(view),
         *view.warnings(panel, query.plan),
+        *value_notes([query.condition, *screen_trees], view.reference),
         *ticker_notes([query.condition, *screen_trees], view.reference),
         *warn_of_current_facts(query.condition, view.screen, view.as_of, view.newest),
         *view.universe.warnings,
@@ -181,6 +195,16 @@ def require_coverage(hits: Hits, minimum: float) -> None:
         raise CoverageError(
             f"no symbol has the {coverage.bars_needed:,} bars that the condition needs up to "
             f"{hits.as_of}: run marketsweep sync with an earlier --since"
+        )
+    if coverage.answered < minimum and coverage.excluded.unknown_facts:
+        facts = ", ".join(f"{name} for {n:,}" for name, n in coverage.unknown_facts.items())
+        first = next(iter(coverage.unknown_facts))
+        is_known = f'{first} != ""' if first in TEXT_FACTS else f"{first} > 0"
+        raise CoverageError(
+            f"only {coverage.answered:.1%} of the requested symbols have a result (at least "
+            f"{minimum:.1%} required); unknown facts: {facts}. Add them with a symbols file "
+            "(marketsweep sync --provider files --symbols FILE), skip these symbols with --where "
+            f"'{is_known}', or lower --min-coverage"
         )
     if coverage.answered < minimum:
         raise CoverageError(

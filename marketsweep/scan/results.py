@@ -29,6 +29,8 @@ class Excluded(NamedTuple):
     short_history: int = 0
     suspect: int = 0
     """Symbols with suspicious bars; excluded only if requested."""
+    unknown_facts: int = 0
+    """Symbols without a result, because a fact that the condition needs is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Coverage:
     """How many of the evaluated symbols have a result that may change over a longer history."""
     absent_facts: tuple[str, ...] = ()
     """Facts of the condition that no symbol of the panel has."""
+    unknown_facts: dict[str, int] = field(default_factory=dict)
+    """For each fact, the symbols that lack it and for this reason have no result."""
 
     @property
     def share(self) -> float:
@@ -76,7 +80,8 @@ class Coverage:
         Symbols that the pre-screen or the suspicion of bars excluded were not requested. Symbols
         with a short history count as covered: they were evaluated and have no value yet.
         """
-        return 1.0 - self.excluded.stale / self._requested if self._requested else 1.0
+        unanswered = self.excluded.stale + self.excluded.unknown_facts
+        return 1.0 - unanswered / self._requested if self._requested else 1.0
 
     @property
     def _requested(self) -> int:
@@ -206,6 +211,8 @@ class Hits(Frame):
         excluded = coverage.excluded._asdict()
         if not coverage.excluded.suspect:
             del excluded["suspect"]  # reported only if requested and not 0
+        if not coverage.excluded.unknown_facts:
+            del excluded["unknown_facts"]
         receipt: dict[str, Any] = {
             "expected": coverage.expected,
             "evaluated": coverage.evaluated,
@@ -218,6 +225,8 @@ class Hits(Frame):
                 "symbols": coverage.unsettled,
                 "answers": coverage.unsettled_answers,
             }
+        if coverage.unknown_facts:
+            receipt["unknown_facts"] = dict(coverage.unknown_facts)
         if coverage.funnel:
             receipt["prescreen"] = {
                 "unknown": coverage.unknown,

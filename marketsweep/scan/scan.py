@@ -205,7 +205,9 @@ def _hits(
     marks = view.marks(query.plan, wanted=scan.marked)
     suspect = _find_suspects(view, query, panel) if scan.exclude_suspect else _NO_SYMBOLS
     facts = query.facts | ({scan.by} if scan.by else set())
-    coverage = coverage_of(view, panel, query.plan, truth, suspect, unsettled, doubtful, facts)
+    coverage = coverage_of(
+        view, panel, query.plan, truth, suspect, unsettled, doubtful, query.condition, facts
+    )
     is_match, is_excluded = truth == 1.0, doubtful & np.isnan(truth)
     for column in (is_match, *parts.values()):
         column[suspect] = False

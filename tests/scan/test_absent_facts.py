@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 import marketsweep as ms
+from marketsweep.core.records import Listing
 from marketsweep.errors import CoverageError
+from marketsweep.store.store import Store
 from tests.helpers.command import run
 from tests.helpers.markets import example_bars, store_of
 
@@ -53,6 +55,79 @@ def test_python_sees_it_as_well(bare: Path) -> None:
         assert market.signals("market_cap > 5").absent_facts == ("market_cap",)
         with pytest.raises(CoverageError, match="unknown for all symbols"):
             market.scan('sector == "Technology"', min_coverage=0.5)
+
+
+SECTORS = {"AAPL": "Technology", "MSFT": "Technology", "JPM": "Financials", "QQQ": None}
+
+
+@pytest.fixture(scope="module")
+def partly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bars of four symbols; the sector of one is unknown."""
+    path = tmp_path_factory.mktemp("partly")
+    bars = example_bars().filter(pl.col("symbol").is_in(list(SECTORS)))
+    store_of(path, bars, reference=False).close()
+    with Store.open(path) as store, store.writer() as writer:
+        writer.put_listings([Listing(name, sector=sector) for name, sector in SECTORS.items()])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("condition", "matches", "unknown"),
+    [
+        ('sector == "technology"', {"AAPL", "MSFT"}, 1),
+        ('sector != "Technology"', {"JPM"}, 1),
+        ('not sector in ["Financials"]', {"AAPL", "MSFT"}, 1),
+        ("rank(close) by sector == 1", {"AAPL", "JPM"}, 1),
+        ("market(count(close > 0)) by sector > 1", {"AAPL", "MSFT"}, 1),
+        # The answer is known without the fact.
+        ('sector == "Technology" or close > 0', set(SECTORS), 0),
+        ('sector == "Technology" and close < 100', {"MSFT"}, 0),
+    ],
+)
+def test_unknown_facts_of_some_symbols_are_counted(
+    partly: Path, condition: str, matches: set[str], unknown: int
+) -> None:
+    with ms.open(partly) as market:
+        hits = market.scan(condition)
+    assert set(hits.symbols) == matches
+    coverage = hits.coverage
+    assert coverage.evaluated == 4 - unknown
+    assert coverage.excluded.unknown_facts == unknown
+    assert coverage.unknown_facts == ({"sector": 1} if unknown else {})
+    assert coverage.share == 1 - unknown / 4
+    excluded = coverage.excluded
+    assert coverage.expected == coverage.evaluated + sum(excluded)
+    assert hits.to_dict()["coverage"].get("unknown_facts", {}) == coverage.unknown_facts
+
+
+def test_too_many_unknown_facts_are_an_error(partly: Path) -> None:
+    done = run("scan", 'sector == "Technology"', "--data", partly)
+    assert done.returncode == 3
+    assert "1 with unknown facts (sector for 1)" in done.stderr
+    assert "only 75.0% of the requested symbols have a result" in done.stderr
+    assert "--where 'sector != \"\"'" in done.stderr
+    for further in (["--where", 'sector != ""'], ["--min-coverage", "0.7"]):
+        done = run("scan", 'sector == "Technology"', *further, "--data", partly)
+        assert done.returncode == 0, done.stderr
+        assert "AAPL" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("Tech", 'no symbol has the sector "Tech": did you mean Technology?'),
+        ("Financial", 'no symbol has the sector "Financial": did you mean Financials?'),
+        ("Tecnology", 'no symbol has the sector "Tecnology": did you mean Technology?'),
+        ("Energy", 'no symbol has the sector "Energy": there are Technology, Financials'),
+    ],
+)
+def test_a_value_that_no_symbol_has_is_said(partly: Path, text: str, note: str) -> None:
+    with ms.open(partly) as market:
+        for condition in (f'sector == "{text}"', f'not sector in ["technology", "{text}"]'):
+            assert market.scan(condition, min_coverage=0.5).warnings.count(note) == 1
+        hits = market.scan("close > 0", where=f'sector != "{text}"')
+        assert note in hits.warnings
+        assert not any("no symbol" in w for w in market.scan('sector == "TECHNOLOGY"').warnings)
 
 
 def test_a_span_without_a_session_has_no_bars(bare: Path) -> None:

@@ -62,7 +62,7 @@ def assert_same(found: Hits, full: Hits) -> None:
 
 def looked_at(hits: Hits) -> int:
     left = hits.coverage.excluded
-    return hits.coverage.evaluated + left.short_history + left.suspect
+    return hits.coverage.evaluated + left.short_history + left.suspect + left.unknown_facts
 
 
 QUESTIONS: list[dict[str, Any]] = [

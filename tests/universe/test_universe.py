@@ -459,4 +459,7 @@ def test_facts_that_are_known_of_nobody_are_no_silent_nothing(tmp_path: Path) ->
     done = run("scan", "market_cap > 1e9", "--data", tmp_path)
     assert done.returncode == 3
     assert "no match, and market_cap: unknown for all" in done.stderr
-    assert run("scan", "close > 5 or market_cap > 1e9", "--data", tmp_path).returncode == 0
+    done = run("scan", "close > 5 or market_cap > 1e9", "--data", tmp_path)
+    assert done.returncode == 3  # unknown for those below 5 dollars
+    assert "--where 'market_cap > 0'" in done.stderr
+    assert run("scan", "close > 0 or market_cap > 1e9", "--data", tmp_path).returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 
 from marketsweep.core.records import Listing, Split
 from marketsweep.core.spellings import find_known, note_of
+from marketsweep.core.suggest import names_near
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
+from marketsweep.language.vocabulary import GROUPS
 
 UNKNOWN: Final = float("nan")
 
@@ -133,6 +136,12 @@ class Reference:
         closes = self._closes()
         return {symbol: n * closes[symbol] for symbol, n in shares.items() if symbol in closes}
 
+    def values_in_use(self, name: str) -> list[str]:
+        """Return the values of a text fact that any symbol has, the most frequent first."""
+        counts = Counter(getattr(listing, name) for listing in self.listings.values())
+        del counts[None]
+        return [value for value, _ in counts.most_common()]
+
     def values_of(self, symbols: Sequence[str], name: str) -> list[str | float | None]:
         """Return one fact of several symbols; None where it is unknown."""
         return [self.fact(symbol, name) for symbol in symbols]
@@ -234,6 +243,31 @@ def ticker_notes(nodes: Iterable[Node], known: Container[str]) -> Iterator[str]:
         yield note_of(respellings)
     if missing := [text for text, ticker in spellings.items() if ticker is None]:
         yield f"unknown ticker in a condition: {', '.join(missing[:3])}"
+
+
+def value_notes(nodes: Iterable[Node], reference: Reference) -> Iterator[str]:
+    """Yield a note for each text in a condition that no symbol has as its fact."""
+    parts = [part for node in nodes for part in node.walk()]
+    for part in dict.fromkeys(part for part in parts if isinstance(part, tree.Compare | tree.In)):
+        sides = part.operands if isinstance(part, tree.Compare) else (part.operand, *part.choices)
+        facts = [side.name for side in sides if isinstance(side, tree.Fact)]
+        if facts and facts[0] in GROUPS and facts[0] != "name":
+            values = reference.values_in_use(facts[0])
+            texts = [side.value for side in sides if isinstance(side, tree.Text)]
+            known = {_fold(value) for value in values}
+            for text in texts:
+                if values and text and _fold(text) not in known:
+                    yield f'no symbol has the {facts[0]} "{text}": {_choices(text, values)}'
+
+
+def _choices(text: str, values: Sequence[str]) -> str:
+    """Return the values that exist, those that contain the text or are near it first."""
+    near = [value for value in values if _fold(text) in _fold(value)]
+    near += [value for value in names_near(text, values) if value not in near]
+    if near:
+        return f"did you mean {' or '.join(near[:3])}?"
+    more = f" and {len(values) - 12} more" if len(values) > 12 else ""
+    return f"there are {', '.join(values[:12])}{more}"
 
 
 def respelled(node: Node, known: Container[str]) -> Node:
