@@ -6,7 +6,7 @@ import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -44,16 +44,48 @@ _KINDS = {"condition": Kind.TRUTH, "x": Kind.NUMBER}
 _Build = Callable[[str, list[Node], Token], Node]
 
 
+class Definition(NamedTuple):
+    """A function that a text defines: `def NAME(PARAMETERS) = BODY`."""
+
+    name: str
+    parameters: tuple[str, ...]
+    body: tuple[Token, ...]
+    source: str
+    """The text that the tokens of the body are of."""
+    lets: dict[str, Node]
+    functions: dict[str, Definition]
+    """The names and functions that the body may use: those that are defined before it."""
+    saved_as: tuple[str, ...] = ()
+    """The saved texts that the definition is in, outermost first."""
+
+    @property
+    def signature(self) -> str:
+        """The call with the names of its parameters."""
+        return f"{self.name}({', '.join(self.parameters)})"
+
+
 class CallParser(DatedCallParser, ABC):
-    """Parser of names and calls; `lets` are the expressions that the text has named so far."""
+    """Parser of names and calls.
+
+    `lets` are the expressions that the text has named so far, `functions` those that it defines.
+    """
 
     def __init__(self, source: str, token_list: list[Token] | None = None) -> None:
         super().__init__(source, token_list)
         self.lets: dict[str, Node] = {}
+        self.functions: dict[str, Definition] = {}
 
     @abstractmethod
     def saved_condition(self, name: str) -> Node | None:
         """Return the tree of the saved condition of that name, or None."""
+
+    @abstractmethod
+    def definition(self, name: str) -> Definition | None:
+        """Return the function that the text defines, or that is saved, under a name; or None."""
+
+    @abstractmethod
+    def apply(self, definition: Definition, arguments: list[Node], token: Token) -> Node:
+        """Return the tree of a function's body, with arguments in place of its parameters."""
 
     def parse_name(self) -> Node:
         """Parse a field, a fact, a name that the text defines, or a call."""
@@ -75,6 +107,9 @@ class CallParser(DatedCallParser, ABC):
         return self.fail(_unknown(token.text, self.lets), token.span)
 
     def _call(self, token: Token, name: str) -> Node:
+        # A function of the text comes first, so that a new indicator changes no text.
+        if name in self.functions:
+            return self._call_own(token, name)
         name = ALIASES.get(name, name)
         special = {
             "symbol": self._other,
@@ -98,7 +133,14 @@ class CallParser(DatedCallParser, ABC):
         for names, build in families:
             if name in names:
                 return build(name, self._arguments(name), token)
-        return self.fail(_unknown(token.text, self.lets, calls=True), token.span)
+        return self._call_own(token, name)
+
+    def _call_own(self, token: Token, name: str) -> Node:
+        """Parse a call of a function that the text defines, or that is saved."""
+        definition = self.definition(name)
+        if definition is None:
+            return self.fail(_unknown(token.text, self.lets, calls=True), token.span)
+        return self.apply(definition, self._arguments(name), token)
 
     def _arguments(self, name: str) -> list[Node]:
         self.advance()

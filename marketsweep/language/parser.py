@@ -6,19 +6,24 @@
 1. `lexer` cuts the text into tokens.
 2. Operators are parsed by precedence (`Parser.expression`). Between them stand literals,
    parentheses, names and calls (`calls`).
-3. Lines that begin with `let` name expressions, which later lines may use (`Parser.parse_all`).
+3. Lines that begin with `let` name expressions, and lines that begin with `def` define functions,
+   which later lines may use (`Parser.parse_definitions`). A call of such a function parses its body
+   again, with the arguments as names (`Parser.apply`).
 
 Every error is a `ConditionError` that points at its column. No part of the text is ever executed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
+
+from msgspec.structs import replace
 
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.calls import CallParser, constant_value, is_unused_name
+from marketsweep.language.calls import CallParser, Definition, constant_value, is_unused_name
 from marketsweep.language.indicators.row import MAX_PERIOD
 from marketsweep.language.lexer import END, LINE_END, Token, tokenize
 from marketsweep.language.token_stream import MAX_LENGTH
@@ -28,8 +33,8 @@ from marketsweep.language.vocabulary import KEYWORDS, TRENDS
 __all__ = ["MAX_LENGTH", "parse", "parse_expression", "split_expressions"]
 
 MAX_DEPTH: Final = 64
-MAX_OPERATORS: Final = 250
-MAX_PARTS: Final = 2000
+MAX_OPERATORS: Final = 2_000
+MAX_PARTS: Final = 10_000
 MAX_HEIGHT: Final = 300
 """Greatest height of the tree, with names replaced by their expressions."""
 MAX_SAVED: Final = 50
@@ -68,6 +73,16 @@ def parse(source: str, saved: SavedConditions | None = None) -> Node:
 def parse_expression(source: str, saved: SavedConditions | None = None) -> Node:
     """Return the tree of any expression: a condition, or a number to sort by or show."""
     return Parser(source, saved, ()).parse_all()
+
+
+def check_saved(name: str, source: str, saved: SavedConditions) -> None:
+    """Raise ConditionError for a text that is neither a condition nor the function `name`."""
+    parser = Parser(source, saved, ())
+    parser.parse_definitions()
+    if parser.token.kind != END or not parser.functions:
+        parse(source, saved)
+    elif name not in parser.functions:
+        raise ConditionError(f"the text defines {', '.join(parser.functions)} and not {name}")
 
 
 def parse_with(source: str, nodes: dict[str, Node], most_operators: int = MAX_OPERATORS) -> Node:
@@ -121,6 +136,8 @@ class Parser(CallParser):
         self._saved = saved
         self._enclosing = enclosing
         """Names of the saved conditions that contain this one, outermost first."""
+        self.calling: tuple[str, ...] = ()
+        """The functions whose bodies contain this part, outermost first."""
         self.depth = 0
         self.operators = 0
         self.most_operators = MAX_OPERATORS
@@ -131,16 +148,14 @@ class Parser(CallParser):
         }
 
     def parse_all(self) -> Node:
-        """Parse all of the text: lines that begin with `let`, and then the expression."""
-        self._skip_line_ends()
-        while self.is_word("let"):
-            self._let()
-            self._skip_line_ends()
+        """Parse all of the text: lines that begin with `let` or `def`, and then the expression."""
+        self.parse_definitions()
         # After the names comes one expression, over as many lines as it takes.
         remaining = [token for token in self.tokens[self.position :] if token.kind != LINE_END]
         self.tokens[self.position :] = remaining
         if self.token.kind == END:
-            message = "the condition after the let lines is missing" if self.lets else ""
+            is_defined = self.lets or self.functions
+            message = "the condition after the let and def lines is missing" if is_defined else ""
             self.fail(message or "the condition is empty: write, for example, rsi(14) < 30")
         node = self.parse_rest()
         self.check_size(node)
@@ -153,6 +168,16 @@ class Parser(CallParser):
             self.fail(f"expected and, or or the end of the condition, found {self.token_text()}")
         return node
 
+    def parse_definitions(self) -> None:
+        """Parse the lines at the start that begin with `let` or `def`."""
+        self._skip_line_ends()
+        while self.is_word("let", "def"):
+            if self.is_word("let"):
+                self._let()
+            else:
+                self._def()
+            self._skip_line_ends()
+
     def _skip_line_ends(self) -> None:
         while self.token.kind == LINE_END:
             self.advance()
@@ -163,9 +188,7 @@ class Parser(CallParser):
         name = token.text.lower()
         if token.kind != "name":
             self.fail("expected a name after let, as in let trend = sma(50)", token.span)
-        if not is_unused_name(name) or name in self.lets:
-            problem = "is given twice" if name in self.lets else "is already a word or a preset"
-            self.fail(f"{token.text} {problem}: choose another name", token.span)
+        self._require_new(token, is_free=is_unused_name(name))
         self.expect("=", "after the name, as in let trend = sma(50)")
         node = self.expression(0)
         if not self.is_line_end():
@@ -174,6 +197,102 @@ class Parser(CallParser):
             )
         self.check_size(node)
         self.lets[name] = node
+
+    def _require_new(self, token: Token, *, is_free: bool) -> None:
+        """Raise ConditionError if a name that the text defines has a meaning already."""
+        is_repeated = token.text.lower() in {*self.lets, *self.functions}
+        if is_repeated or not is_free:
+            problem = "is given twice" if is_repeated else "is already a word or a preset"
+            self.fail(f"{token.text} {problem}: choose another name", token.span)
+
+    def _def(self) -> None:
+        example = "as in def near(x, y) = abs(x / y - 1) < 2%"
+        self.advance()
+        token = self.advance()
+        name = token.text.lower()
+        if token.kind != "name":
+            self.fail(f"expected a name after def, {example}", token.span)
+        self._require_new(token, is_free=is_unused_name(name))
+        self.expect("(", f"after the name, {example}")
+        parameters: list[str] = []
+        while not self.is_mark(")"):
+            if parameters:
+                self.expect(",", f"or ')' after a parameter, {example}")
+            parameter = self.advance()
+            if parameter.kind != "name" or not is_unused_name(parameter.text.lower()):
+                self.fail(f"{parameter.text!r} cannot be the name of a parameter", parameter.span)
+            if parameter.text.lower() in parameters:
+                self.fail(f"the parameter {parameter.text} is given twice", parameter.span)
+            parameters.append(parameter.text.lower())
+        self.advance()
+        if not parameters:
+            self.fail(f"{name} has no parameter: write let {name} = ...", token.span)
+        self.expect("=", f"after the parameters, {example}")
+        first = self.position
+        while not self.is_line_end():
+            self.advance()
+        if self.position == first:
+            self.fail(f"expected an expression after '=', {example}")
+        end = Token(END, "", self.token.column)
+        self.functions[name] = Definition(
+            name,
+            tuple(parameters),
+            (*self.tokens[first : self.position], end),
+            self.source,
+            dict(self.lets),
+            dict(self.functions),
+            self._enclosing,
+        )
+
+    def definition(self, name: str) -> Definition | None:
+        """Return the function that the text defines, or that is saved, under a name; or None."""
+        if name in self.calling or name in self._enclosing:
+            self.fail(f"the function {name} calls itself", self.tokens[self.position - 1].span)
+        if name in self.functions:
+            return self.functions[name]
+        text = self._saved(name) if self._saved else None
+        if text is None:
+            return None
+        parser = Parser(text, self._saved, (*self._enclosing, name))
+        with self._named(name):
+            parser.parse_definitions()
+        return parser.functions.get(name)
+
+    def apply(self, definition: Definition, arguments: list[Node], token: Token) -> Node:
+        """Return the tree of a function's body, with arguments in place of its parameters."""
+        span = self.span_from(token.span)
+        count = len(definition.parameters)
+        if len(arguments) != count:
+            noun = "argument" if count == 1 else "arguments"
+            self.fail(f"{definition.signature} takes {count} {noun}, not {len(arguments)}", span)
+        body = Parser(definition.source, self._saved, definition.saved_as, list(definition.body))
+        body.lets = definition.lets | dict(zip(definition.parameters, arguments, strict=True))
+        body.functions = definition.functions
+        body.calling = (*self.calling, definition.name)
+        body.most_operators = self.most_operators
+        # A function that uses another one twice, and so on, grows exponentially.
+        body.depth, body.operators = self.depth, self.operators + 1
+        is_saved = definition.saved_as != self._enclosing
+        if is_saved:
+            with self._named(definition.name):
+                node = tree.without_spans(body.parse_rest())
+        else:
+            node = body.parse_rest()
+        self.operators = body.operators
+        if self.operators > self.most_operators:
+            self.fail(f"the condition has more than {self.most_operators} operators", span)
+        self.check_size(node)
+        return replace(node, span=span)
+
+    @contextmanager
+    def _named(self, name: str) -> Iterator[None]:
+        """Add the name of a saved text to the errors in it."""
+        try:
+            yield
+        except ConditionError as error:
+            if self._enclosing:
+                raise
+            raise ConditionError(f"in the saved condition {name}: {error}") from error
 
     def check_size(self, node: Node) -> None:
         """Raise ConditionError if a tree is too large: names inside names grow exponentially."""
@@ -195,14 +314,13 @@ class Parser(CallParser):
             raise ConditionError(
                 f"saved conditions use each other more than {MAX_SAVED} deep: {first}"
             )
-        try:
-            return tree.without_spans(
-                Parser(text, self._saved, (*self._enclosing, name)).parse_all()
-            )
-        except ConditionError as error:
-            if self._enclosing:
-                raise
-            raise ConditionError(f"in the saved condition {name}: {error}") from error
+        with self._named(name):
+            parser = Parser(text, self._saved, (*self._enclosing, name))
+            parser.parse_definitions()
+            function = parser.functions.get(name)
+            if function and parser.token.kind == END:
+                raise ConditionError(f"{name} is a function: write {function.signature}")
+            return tree.without_spans(parser.parse_all())
 
     # -- operators
 

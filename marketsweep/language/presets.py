@@ -18,7 +18,7 @@ from marketsweep.core.suggest import names_near
 from marketsweep.core.whole_files import read_small
 from marketsweep.errors import StoreError, UsageError
 from marketsweep.language.calls import is_unused_name
-from marketsweep.language.parser import parse
+from marketsweep.language.parser import check_saved
 
 PRESETS: Final = Path(__file__).parent / "preset_files"
 FOLDER: Final = "conditions"
@@ -126,7 +126,7 @@ def save(data: Path, name: str, condition: str, doc: str = "") -> SavedCondition
     if not is_unused_name(name) or name in presets():
         raise UsageError(f"{name} is already a word or a preset: choose another name")
     saved = SavedConditions.of(data)
-    parse(condition, lambda other: condition if other == name else saved(other))
+    check_saved(name, condition, lambda other: condition if other == name else saved(other))
     folder = data / FOLDER
     comment = "".join(f"# {line}\n" for line in doc.splitlines())
     temporary = folder / f"{name}.tmp"

@@ -172,10 +172,10 @@ class _VariantParser(Parser):
                 self.position = extent[0]
                 return node_of_values
         node = parse_part(*arguments)
-        # A name defined by `let` may stand for any placeholder.
+        # What `let` and `def` define may stand for any placeholder.
         columns = (
             self._name_at_column
-            if self.lets
+            if self.lets or self.functions
             else [token.column for token in self.tokens[start : self.position]]
         )
         placeholders = {

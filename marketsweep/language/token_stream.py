@@ -19,7 +19,7 @@ from marketsweep.language.lexer import (
 )
 from marketsweep.language.tree import Kind, Node, Span
 
-MAX_LENGTH: Final = 4096
+MAX_LENGTH: Final = 16_384
 
 
 class TokenStream:

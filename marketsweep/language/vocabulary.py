@@ -91,7 +91,7 @@ CALLS: Final = frozenset((*INDICATORS, *ALIASES, *EVENTS, *EXAMPLES))
 KEYWORDS: Final = frozenset(
     (
         *("and", "or", "not", "in", "between", "contains", "matches", "crosses", "above"),
-        *("below", "within", "for", "bar", "bars", "by", "running", "let", "is"),
+        *("below", "within", "for", "bar", "bars", "by", "running", "let", "def", "is"),
     )
 )
 """Words of the grammar, which cannot be names."""

@@ -129,7 +129,7 @@ def test_the_data_folder_comes_from_the_environment(example_data: Path, tmp_path
     [
         (["scan", "rsy(14) < 30"], "did you mean rsi"),
         (["scan", "rsi(0) < 30"], "at column 5"),
-        (["scan", "(" * 5120], "at most 4,096"),
+        (["scan", "(" * 20_000], "at most 16,384"),
         (["scan", "close > 5", "--where", "close > 5"], "put it into the condition"),
         (["scan", "close > 5", "--where", "sektor == 'x'"], "did you mean sector"),
         (["scan", "close > 5", "--sort", "sector"], "only numbers"),
