@@ -183,6 +183,39 @@ AVERAGES: Final = (
         ),
         1,
     ),
+    Indicator(
+        "mavp",
+        "A simple moving average of as many bars as a second series says, without its fraction, "
+        "from minperiod to maxperiod.",
+        ("close", "open"),
+        (
+            Parameter("minperiod", 2, 1),
+            Parameter("maxperiod", 30, 1),
+            MA_TYPE._replace(maximum=0),
+        ),
+        lookback=lambda minperiod, maxperiod, matype: maxperiod - 1,
+        series=2,
+        problem=lambda minperiod, maxperiod, matype: (
+            f"minperiod ({minperiod:g}) must not be longer than maxperiod ({maxperiod:g})"
+            if minperiod > maxperiod
+            else None
+        ),
+        scale="same",
+    ),
+    Indicator(
+        "alma",
+        "Legoux' moving average: weights of a bell curve, with its peak at the share `offset` of "
+        "n bars and a width of n / sigma bars.",
+        ("close",),
+        (
+            Parameter("n", 9, 1),
+            Parameter("offset", 0.85, 0.0, 1.0),
+            Parameter("sigma", 6.0, 0.1, 100.0),
+        ),
+        lookback=lambda n, offset, sigma: n - 1,
+        series=1,
+        scale="same",
+    ),
     of_series(
         "vwma",
         "Volume-weighted moving average.",
