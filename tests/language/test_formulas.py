@@ -375,6 +375,8 @@ FORMULAS: dict[str, Twin] = {
 INNER = {
     "wilder_sum": "plus_dm, plus_di, minus_di",
     "adaptive": "kama",
+    "dominant_cycle": "ht_dcperiod, ht_phasor",
+    "cycle_mode": "ht_dcphase, ht_trendline, ht_trendmode",
     "ha_open": "ha",
     "sum_oscillator": "adosc",
     "ratchet": "supertrend, trailing_stop",
@@ -425,6 +427,9 @@ def test_outputs_of_every_row_can_be_called(name: str) -> None:
         "supertrend().direction",
         "trailing_stop().line",
         "kama(10)",
+        "ht_dcperiod()",
+        "ht_trendline()",
+        "mama().mama",
     ],
 )
 def test_state_is_settled_only_when_the_start_does_not_matter(text: str) -> None:
@@ -449,8 +454,9 @@ def test_state_is_settled_only_when_the_start_does_not_matter(text: str) -> None
         ("sma(50, close)", r"the series comes first: sma\(close, 50\)"),
         ("beta(close)", "beta needs 2 series"),
         ("correl(30)", "correl needs 2 series"),
-        ("ma(close, 20, 7)", "matype 7 is not available"),
+        ("ma(close, 20, 10)", "matype 10 is not available"),
         ("mavp(close, open, 9, 5)", r"minperiod \(9\) must not be longer than maxperiod"),
+        ("mama(close, 0.5, 0.001)", "parameter slowlimit of mama must be a number from 0.01"),
         ("if(close > 1, 2)", "if takes 3 arguments, not 2: if"),
         ("max(close)", "max takes at least 2 arguments"),
         ("number(close)", "number must be true or false"),
