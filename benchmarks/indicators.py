@@ -85,6 +85,8 @@ def _functions() -> list[str]:
 
 
 def _inputs(name: str) -> list[str]:
+    if name == "MAVP":
+        return ["close", "volume"]  # its periods: numbers beyond the limits are as the limits
     fields: list[str] = []
     for value in Function(name).info["input_names"].values():
         fields += value if isinstance(value, list | tuple) else [value]

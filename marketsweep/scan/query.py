@@ -147,6 +147,8 @@ def plan_query(query: Query) -> PlannedQuery:
         if node in settled_nodes
         for output in (node, settled_nodes[node])
     }
+    if tree.facts_of([condition]):
+        unguarded.add(condition)  # symbols whose facts are unknown are counted, too
     guards = [None if node in unguarded else 0 for node in (*match_nodes, *settled_nodes.values())]
     plan = make_plan(nodes, read_where=(*guards, *[None] * len(parts)))
     layout = ResultLayout(tuple(nodes))

@@ -45,9 +45,14 @@ def series(symbol: str, bars: pl.DataFrame | None = None) -> Bars:
     return {name: frame[name].to_numpy()[keep] for name in FIELDS}
 
 
-def example_matrices() -> Bars:
-    """The bars of every symbol of the example market, [252, symbols]; each ends in the last row."""
+def example_matrices(symbols: Iterable[str] | None = None) -> Bars:
+    """The bars of symbols of the example market, [252, symbols]; each ends in the last row.
+
+    The default is all symbols.
+    """
     bars = example_bars().filter(pl.min_horizontal("open", "high", "low", "close") > 0)
+    if symbols is not None:
+        bars = bars.filter(pl.col("symbol").is_in(list(symbols)))
     sessions = [day for day in bars["date"].unique() if is_session(day)]
     bars = bars.filter(pl.col("date").is_in(sessions)).unique(["symbol", "date"], keep="last")
     groups = bars.sort("symbol", "date").group_by("symbol", maintain_order=True)

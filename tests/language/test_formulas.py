@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 from marketsweep.engine.plan import make_plan
 from marketsweep.engine.settling import recursions, require_settled
 from marketsweep.errors import ConditionError
-from marketsweep.language.indicators.table import ALIASES, INDICATORS
+from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse_expression
 from tests.helpers.markets import random_bars
 from tests.helpers.reference import TWINS
-from tests.language.test_talib import evaluated, functions
+from tests.language.test_talib import evaluated, functions, row_of
 from tests.language.test_totals import TOTALS
 
 Series = NDArray[np.float64]
@@ -186,7 +187,41 @@ def _demark(b: Frame) -> Column:
     return pd.Series(x + 0 * c)
 
 
+def _alma(b: Frame, n: int = 9, offset: float = 0.85, sigma: float = 6.0) -> Column:
+    away = np.arange(n) - offset * (n - 1)
+    weights = np.exp(-(away**2) / (2 * (n / sigma) ** 2))
+    return b["close"].rolling(n).apply(lambda w: np.average(w, weights=weights), raw=True)
+
+
+def _setup(b: Frame, sign: int) -> Column:
+    close, run = b["close"].to_numpy(), 0
+    out = np.full(len(close), np.nan)
+    for i in range(4, len(close)):
+        run = min(run + 1, 9) if sign * close[i] > sign * close[i - 4] else 0
+        out[i] = run
+    return pd.Series(out)
+
+
+def _nearest_rank(b: Frame, n: int, q: float) -> Column:
+    rank = max(math.ceil(round(q * n, 9)), 1)
+    return b["close"].rolling(n).apply(lambda w: np.sort(w)[rank - 1], raw=True)
+
+
 FORMULAS: dict[str, Twin] = {
+    "alma()": _alma,
+    "alma(close, 30, 0.2, 3)": lambda b: _alma(b, 30, 0.2, 3.0),
+    "alma(close, 1)": lambda b: b["close"],
+    "td_setup().buy": lambda b: _setup(b, -1),
+    "td_setup().sell": lambda b: _setup(b, 1),
+    "mansfield(close, volume, 50)": lambda b: (
+        100 * (b["close"] / b["volume"] / (b["close"] / b["volume"]).rolling(50).mean() - 1)
+    ),
+    "rs_score()": lambda b: sum(
+        weight * 100 * (b["close"] / b["close"].shift(n) - 1)
+        for n, weight in ((63, 0.4), (126, 0.2), (189, 0.2), (252, 0.2))
+    ),
+    "quantile(close, 40, 0.1)": lambda b: _nearest_rank(b, 40, 0.1),
+    "quantile(close, 5, 0.3)": lambda b: _nearest_rank(b, 5, 0.3),
     "adx(14).plus_di": lambda b: pd.Series(talib.PLUS_DI(*_hlc(b), 14)),
     "adx(14).minus_di": lambda b: pd.Series(talib.MINUS_DI(*_hlc(b), 14)),
     "pmo().pmo": lambda b: _smooth(10 * _smooth(100 * b["close"].pct_change(), 35), 20),
@@ -341,6 +376,8 @@ FORMULAS: dict[str, Twin] = {
 INNER = {
     "wilder_sum": "plus_dm, plus_di, minus_di",
     "adaptive": "kama",
+    "dominant_cycle": "ht_dcperiod, ht_phasor",
+    "cycle_mode": "ht_dcphase, ht_trendline, ht_trendmode",
     "ha_open": "ha",
     "sum_oscillator": "adosc",
     "ratchet": "supertrend, trailing_stop",
@@ -362,7 +399,7 @@ def test_equals_its_slow_twin(text: str) -> None:
 
 
 def test_every_row_has_an_oracle() -> None:
-    of_talib = {ALIASES.get(name.lower(), name.lower()) for name in functions()}
+    of_talib = {row_of(name).name for name in functions()}
     here = {text.partition("(")[0].strip() for text in FORMULAS}
     patterns = {name for name in INDICATORS if name.startswith("cdl")}  # test_candles.py
     others = TOTALS | {"ytd"}  # test_totals.py, test_calendar.py
@@ -385,7 +422,16 @@ def test_outputs_of_every_row_can_be_called(name: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["sar()", "supertrend().line", "supertrend().direction", "trailing_stop().line", "kama(10)"],
+    [
+        "sar()",
+        "supertrend().line",
+        "supertrend().direction",
+        "trailing_stop().line",
+        "kama(10)",
+        "ht_dcperiod()",
+        "ht_trendline()",
+        "mama().mama",
+    ],
 )
 def test_state_is_settled_only_when_the_start_does_not_matter(text: str) -> None:
     """Where the settled form is known, bars before the first one would not change the value."""
@@ -409,7 +455,9 @@ def test_state_is_settled_only_when_the_start_does_not_matter(text: str) -> None
         ("sma(50, close)", r"the series comes first: sma\(close, 50\)"),
         ("beta(close)", "beta needs 2 series"),
         ("correl(30)", "correl needs 2 series"),
-        ("ma(close, 20, 7)", "matype 7 is not available"),
+        ("ma(close, 20, 10)", "matype 10 is not available"),
+        ("mavp(close, open, 9, 5)", r"minperiod \(9\) must not be longer than maxperiod"),
+        ("mama(close, 0.5, 0.001)", "parameter slowlimit of mama must be a number from 0.01"),
         ("if(close > 1, 2)", "if takes 3 arguments, not 2: if"),
         ("max(close)", "max takes at least 2 arguments"),
         ("number(close)", "number must be true or false"),

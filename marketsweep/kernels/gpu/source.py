@@ -63,7 +63,7 @@ def source() -> str:
     """Return the source of every kernel except the elementwise ones, and of the result kernels."""
     families = (
         *("averages", "extremes", "median", "momentum", "events", "trend", "volatility", "windows"),
-        "volume",
+        *("volume", "cycles"),
     )
     headers = [f"indicators/{family}" for family in families]
     return _PRELUDE + _inlined([*headers, "gpu/card_results"])

@@ -1,7 +1,7 @@
-// Averages: sma, ema, smooth, wilder_sum, adaptive, ha_open.
+// Averages: sma, mavp, ema, smooth, wilder_sum, adaptive, ha_open.
 #pragma once
 
-#include "runtime/drive.hpp"
+#include "indicators/functions.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
@@ -33,6 +33,31 @@ template <class L> struct Sma {
 #endif
 };
 WINDOWED(sma, Sma, many_windows<Sma>)
+
+// The mean of the newest `bars` bars, a whole number of each lane, at most `most`.
+template <class L, class Rows>
+LANE_FN L mean_of_lanes(const Rows& in, L bars, int64_t most) {
+  const L newest = in(0, 0);
+  L sum = L{};
+  LANE_ROLLED
+  for (int64_t k = 1; k < most; k++) sum += all<L>(double(k)) < bars ? in(0, k) - newest : L{};
+  return newest + sum / bars;
+}
+
+// The mean of as many bars as the second input says, from `least` to `most`.
+template <class L> struct Mavp {
+  static constexpr int inputs = 2, outputs = 1;
+  int64_t most;
+  double least;
+
+  LANE_FN void init(const double* p) { least = p[0], most = int64_t(p[1]); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    // The limits stand first, so that a NaN stays a NaN.
+    const L bars = larger(all<L>(least), smaller(all<L>(double(most)), in(1, 0)));
+    out[0] = mean_of_lanes(in, floored(bars), most);
+  }
+};
+WINDOWED(mavp, Mavp, windowed<Mavp>)
 
 // The weight of a new bar in a running average: 1/1, 1/2 ... 1/n for the first n bars (bar 0 is the
 // first; it is 1 before it), then `alpha`.

@@ -1,19 +1,39 @@
-// The median of the last bars.
+// The median and the quantiles of the last bars.
 #pragma once
 
 #include "runtime/drive.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
-// The median by counting: a bar has rank r of n if at most r bars are lower and more than r are not
+// Two ranks of a sorted window, counted from 0; the result is the mean of the numbers there.
+struct Ranks {
+  int64_t first, second;
+};
+struct Middle {
+  LANE_FN static Ranks of(const double* p) {
+    const int64_t n = int64_t(p[0]);
+    return {(n - 1) / 2, n / 2};
+  }
+};
+// The nearest rank: the lowest number that at least the share p[1] of the window does not exceed.
+// A share such as 0.1 is not exact in binary, so slightly less is taken.
+struct Nearest {
+  LANE_FN static Ranks of(const double* p) {
+    const int64_t rank = int64_t(p[0] * p[1] - 1e-9);
+    return {rank, rank};
+  }
+};
+
+// A rank by counting: a bar has rank r of n if at most r bars are lower and more than r are not
 // higher. This needs no memory, and is fastest for short windows. A NaN makes the result NaN.
-template <class L> struct Median {
+template <class L, class Rank> struct Ranked {
   static constexpr int inputs = 1, outputs = 1;
   int64_t n;
+  Ranks ranks;
 
-  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  LANE_FN void init(const double* p) { n = int64_t(p[0]), ranks = Rank::of(p); }
   template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    const L first = all<L>(double((n - 1) / 2)), second = all<L>(double(n / 2));
+    const L first = all<L>(double(ranks.first)), second = all<L>(double(ranks.second));
     L low = nan<L>(), high = nan<L>(), nans = L{};
     for (int64_t k = 0; k < n; k++) {
       const L x = in(0, k);
@@ -30,11 +50,13 @@ template <class L> struct Median {
     out[0] = (low + high) / 2.0 + nans;
   }
 };
+template <class L> using Median = Ranked<L, Middle>;
+template <class L> using Quantile = Ranked<L, Nearest>;
 
 #ifndef MARKETSWEEP_CARD
 
 // The longest window for which counting is faster.
-inline constexpr int64_t COUNTED_MEDIAN = 32;
+inline constexpr int64_t COUNTED = 32;
 
 // The numbers of a window, sorted.
 class Ordered {
@@ -102,21 +124,22 @@ class Ordered {
     __builtin_memmove(numbers_ + at, numbers_ + at + 1, uint64_t(count_ - at) * sizeof x);
   }
 
-  DRIVE_FN double median() const {
+  DRIVE_FN double mean(Ranks ranks) const {
     if (nans_ || !count_) return quiet_nan();
     // Add zero, so that a negative zero becomes a positive one.
-    return (numbers_[(count_ - 1) / 2] + numbers_[count_ / 2]) / 2 + 0.0;
+    return (numbers_[ranks.first] + numbers_[ranks.second]) / 2 + 0.0;
   }
 };
 
-inline void sliding_median(const Call& call) {
+template <template <class> class K, class Rank> void sliding_rank(const Call& call) {
   const int64_t n = int64_t(call.parameters[0]);
   const View in = call.in[0];
-  if (in.stride == 0 || n > in.rows || (call.rows < FEW && n <= COUNTED_MEDIAN)) {
-    Call whole = call;  // for a constant, one bar gives the same median
+  if (in.stride == 0 || n > in.rows || (call.rows < FEW && n <= COUNTED)) {
+    Call whole = call;  // for a constant, one bar gives the same result
     if (in.stride == 0) whole.parameters[0] = 1;
-    return windowed<Median>(whole);
+    return windowed<K>(whole);
   }
+  const Ranks ranks = Rank::of(call.parameters);
   Ordered window(n);
   const int64_t reached = in.rows - n + 1;  // rows with a whole window
   for (int64_t lane = 0; lane < TILE; lane++) {
@@ -126,7 +149,7 @@ inline void sliding_median(const Call& call) {
     for (; back >= reached; back--, out += TILE) *out = quiet_nan();
     window.fill(newest - back * in.stride, in.stride, n);
     for (;; back--, out += TILE) {
-      *out = window.median();
+      *out = window.mean(ranks);
       if (back == 0) break;
       window.remove(newest[-(back + n - 1) * in.stride]);
       window.add(newest[-(back - 1) * in.stride]);
@@ -136,6 +159,7 @@ inline void sliding_median(const Call& call) {
 
 #endif
 
-WINDOWED(median, Median, sliding_median)
+WINDOWED(median, Median, (sliding_rank<Median, Middle>))
+WINDOWED(quantile, Quantile, (sliding_rank<Quantile, Nearest>))
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

@@ -40,6 +40,51 @@ template <class L> struct Wma {
 };
 WINDOWED(wma, Wma, windowed<Wma>)
 
+// Arnaud Legoux and Dimitrios Kouzis-Loukas (2009): a mean with the weights of a bell curve, whose
+// peak lies at the share `offset` of the window and whose width is n / sigma bars.
+template <class L> struct Alma {
+  static constexpr int inputs = 1, outputs = 1;
+  int64_t n;
+  double peak, width;
+
+  LANE_FN void init(const double* p) {
+    n = int64_t(p[0]);
+    peak = (1.0 - p[1]) * double(n - 1), width = double(n) / p[2];
+  }
+  // The weight of the bar `k` bars before the newest.
+  LANE_FN double weight(int64_t k) const {
+    const double away = (double(k) - peak) / width;
+    return exponential(-0.5 * away * away);
+  }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    const L newest = in(0, 0);
+    L sum = L{};
+    double total = weight(0);
+    for (int64_t k = 1; k < n; k++) {
+      const double w = weight(k);
+      sum += w * (in(0, k) - newest);
+      total += w;
+    }
+    out[0] = newest + sum / total;
+  }
+#ifndef MARKETSWEEP_CARD
+  // A weight is computed once for R rows.
+  template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
+    const auto bar = [&](int64_t k) { return load<Lanes>(in.newest - k * in.stride + column); };
+    Lanes newest[R], sum[R] = {};
+    for (int j = 0; j < R; j++) newest[j] = bar(j);
+    double total = weight(0);
+    for (int64_t k = 1; k < n; k++) {
+      const double w = weight(k);
+      for (int j = 0; j < R; j++) sum[j] += w * (bar(j + k) - newest[j]);
+      total += w;
+    }
+    for (int j = 0; j < R; j++) out[0][j] = newest[j] + sum[j] / total;
+  }
+#endif
+};
+WINDOWED(alma, Alma, many_windows<Alma>)
+
 // The line through n bars with the smallest squared errors: its value at the newest bar, its slope
 // by bar, and its value at the oldest bar.
 template <class L> struct Linreg {

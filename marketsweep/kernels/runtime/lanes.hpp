@@ -15,10 +15,12 @@
 #define LANE_FN __device__ __forceinline__
 #define DRIVE_FN __device__
 #define LANE_UNROLL _Pragma("unroll")
+#define LANE_ROLLED _Pragma("unroll 1")
 #else
 #define LANE_FN [[gnu::always_inline]] inline
 #define DRIVE_FN
 #define LANE_UNROLL _Pragma("GCC unroll 8")
+#define LANE_ROLLED _Pragma("GCC unroll 1")
 #endif
 
 namespace marketsweep::MARKETSWEEP_ISA {

@@ -1,5 +1,6 @@
 // One instruction set's build of every kernel; CMakeLists.txt compiles this file once for each.
 #include "indicators/averages.hpp"
+#include "indicators/cycles.hpp"
 #include "indicators/operators.hpp"
 #include "indicators/extremes.hpp"
 #include "indicators/median.hpp"

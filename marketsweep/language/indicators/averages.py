@@ -24,12 +24,13 @@ _MA_TYPES: Final = {
     4: "tema({x}, {n})",
     5: "trima({x}, {n})",
     6: "kama({x}, {n})",
+    7: "mama({x}).mama",
     8: "t3({x}, {n})",
     9: "hma({x}, {n})",
     12: "zlema({x}, {n})",
     13: "rma({x}, {n})",
 }
-"""The averages by TA-Lib's number (`matype`). 7 is MAMA, 10 and 11 need volumes."""
+"""The averages by TA-Lib's number (`matype`). 7 has no period; 10 and 11 need volumes."""
 
 MA_TYPE: Final = Parameter("matype", 0, 0, 13)
 
@@ -42,7 +43,7 @@ def average(x: str, n: float | str, matype: float) -> str:
 def ma_lookback(n: float, matype: float) -> int:
     """Return the bars before the first value of an average of TA-Lib's type `matype`."""
     whole = int(n)
-    by_type = {3: 2 * (whole - 1), 4: 3 * (whole - 1), 6: whole, 8: 6 * (whole - 1)} | {
+    by_type = {3: 2 * (whole - 1), 4: 3 * (whole - 1), 6: whole, 7: 32, 8: 6 * (whole - 1)} | {
         9: whole - 1 + math.isqrt(whole) - 1,
         12: whole - 1 + (whole - 1) // 2,
     }
@@ -176,12 +177,45 @@ AVERAGES: Final = (
         of_series(
             "ma",
             "A moving average of the type matype: 0 SMA, 1 EMA, 2 WMA, 3 DEMA, 4 TEMA, 5 TRIMA, "
-            "6 KAMA, 8 T3, 9 HMA, 12 ZLEMA, 13 RMA.",
+            "6 KAMA, 7 MAMA, 8 T3, 9 HMA, 12 ZLEMA, 13 RMA.",
             lambda n, matype: average("x", "n", matype),
             (Parameter("n", 30, 1), MA_TYPE),
             scale="same",
         ),
         1,
+    ),
+    Indicator(
+        "mavp",
+        "A simple moving average of as many bars as a second series says, without its fraction, "
+        "from minperiod to maxperiod.",
+        ("close", "open"),
+        (
+            Parameter("minperiod", 2, 1),
+            Parameter("maxperiod", 30, 1),
+            MA_TYPE._replace(maximum=0),
+        ),
+        lookback=lambda minperiod, maxperiod, matype: maxperiod - 1,
+        series=2,
+        problem=lambda minperiod, maxperiod, matype: (
+            f"minperiod ({minperiod:g}) must not be longer than maxperiod ({maxperiod:g})"
+            if minperiod > maxperiod
+            else None
+        ),
+        scale="same",
+    ),
+    Indicator(
+        "alma",
+        "Legoux' moving average: weights of a bell curve, with its peak at the share `offset` of "
+        "n bars and a width of n / sigma bars.",
+        ("close",),
+        (
+            Parameter("n", 9, 1),
+            Parameter("offset", 0.85, 0.0, 1.0),
+            Parameter("sigma", 6.0, 0.1, 100.0),
+        ),
+        lookback=lambda n, offset, sigma: n - 1,
+        series=1,
+        scale="same",
     ),
     of_series(
         "vwma",

@@ -457,6 +457,31 @@ MOMENTUM: Final = (
         series=1,
     ),
     of_series(
+        "rs_score",
+        "The change over a year of 252 bars, with a double weight of its last quarter: "
+        "percentile(rs_score()) is a relative strength rating of 0 to 100.",
+        "0.4 * roc(x, 63) + 0.2 * roc(x, 126) + 0.2 * roc(x, 189) + 0.2 * roc(x, 252)",
+    ),
+    formula(
+        "mansfield",
+        "Mansfield's relative strength: the ratio of x to y, an index, over its mean of n bars, in "
+        'percent, as in mansfield(close, symbol("SPY").close).',
+        "100 * (x / y / sma(x / y, n) - 1)",
+        period(200, 1),
+        inputs=("close", "open"),
+        series=2,
+    ),
+    outputs_of(
+        "td_setup",
+        "DeMark's setup: how many bars in a row have been below the bar four bars earlier (buy), "
+        "or above it (sell), at most 9.",
+        {
+            "buy": "streak(x < x[4], 9) + 0 * x[4]",
+            "sell": "streak(x > x[4], 9) + 0 * x[4]",
+        },
+        series=1,
+    ),
+    of_series(
         "special_k",
         "Pring's Special K: the know sure thing of short, middle and long rates of change.",
         _weighted_rates(*_SHORT_RATES, *_LONG_RATES),

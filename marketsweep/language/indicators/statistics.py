@@ -149,6 +149,16 @@ STATISTICS: Final = (
         series=1,
         aliases=("percent_rank",),
     ),
+    Indicator(
+        "quantile",
+        "The nearest rank: the lowest of n values such that at least the share q of them is not "
+        "above it. TA-Lib's PERCENTILE has q in percent.",
+        ("close",),
+        (Parameter("n", 30, 1), Parameter("q", 0.5, 0.0, 1.0)),
+        lookback=lambda n, q: n - 1,
+        series=1,
+        scale="same",
+    ),
     _window("bars_since_highest", "How many bars ago the highest of n bars was.", 20),
     _window("bars_since_lowest", "How many bars ago the lowest of n bars was.", 20),
 )

@@ -7,6 +7,7 @@ from typing import Final
 from marketsweep.language.indicators.averages import AVERAGES
 from marketsweep.language.indicators.candles.long_patterns import LONG_PATTERNS
 from marketsweep.language.indicators.candles.short_patterns import SHORT_PATTERNS
+from marketsweep.language.indicators.cycles import CYCLES
 from marketsweep.language.indicators.extremes import EXTREMES
 from marketsweep.language.indicators.functions import FUNCTIONS_OF_BARS
 from marketsweep.language.indicators.momentum import MOMENTUM
@@ -20,6 +21,7 @@ FAMILIES: Final[dict[str, tuple[Indicator, ...]]] = {
     "Averages": AVERAGES,
     "Momentum": MOMENTUM,
     "Trend": TREND,
+    "Cycles": CYCLES,
     "Volatility": VOLATILITY,
     "Volume": VOLUME,
     "Extremes": EXTREMES,

@@ -66,6 +66,9 @@ class Nodes:
                 "num_cpus": 2,
                 "object_store_memory": _STORE,
                 "include_dashboard": False,
+                # A node of a busy machine is slow to answer and not dead. The port of a killed one
+                # refuses at once.
+                "_system_config": {"health_check_timeout_ms": 600_000},
             },
         )
         self.second = self.add()
