@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Container, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from marketsweep.core.fields import DERIVED, FIELDS
-from marketsweep.core.suggest import names_near
+from marketsweep.core.suggest import names_misspelled
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.row import Indicator, Parameter
@@ -40,7 +40,7 @@ _KINDS = {"condition": Kind.TRUTH, "x": Kind.NUMBER}
 _Build = Callable[[str, list[Node], Token], Node]
 
 
-class CallParser(TokenStream, ABC):
+class CallParser(TokenStream):
     """Parser of names and calls; `lets` are the expressions that the text has named so far."""
 
     def __init__(self, source: str, token_list: list[Token] | None = None) -> None:
@@ -67,6 +67,7 @@ class CallParser(TokenStream, ABC):
             return tree.Fact(name, span=token.span)
         if (node := self.lets.get(name) or self.saved_condition(name)) is not None:
             return replace(node, span=token.span)
+        self.fail_if_foreign(self.position - 1, is_name=True)
         signature = _signature(name)
         if signature:
             self.fail(f"{name} needs its parameters: {signature}", token.span)
@@ -94,6 +95,7 @@ class CallParser(TokenStream, ABC):
         for names, build in families:
             if name in names:
                 return build(name, self._arguments(name), token)
+        self.fail_if_foreign(self.position - 1, is_name=True)
         return self.fail(_unknown(token.text, self.lets, calls=True), token.span)
 
     def _arguments(self, name: str) -> list[Node]:
@@ -165,6 +167,10 @@ class CallParser(TokenStream, ABC):
                     self.span_from(token.span),
                 )
             return fields
+        if row.parameters and any(
+            constant_value(source) is not None for source in arguments[: row.series]
+        ):
+            self._check_order(row, arguments)
         sources = tuple(arguments[: row.series])
         del arguments[: row.series]
         for source in sources:
@@ -178,11 +184,29 @@ class CallParser(TokenStream, ABC):
 
     def _check_order(self, row: Indicator, arguments: list[Node]) -> None:
         """Raise ConditionError if a series stands behind the parameters."""
-        for i, argument in enumerate(arguments):
-            if constant_value(argument) is None:
-                others = [*arguments[:i], *arguments[i + 1 :]]
-                text = ", ".join(map(str, (argument, *others)))
-                self.fail(f"the series comes first: {row.name}({text})", argument.span)
+        series = [argument for argument in arguments if constant_value(argument) is None]
+        if series and series != arguments[: len(series)]:
+            numbers = [argument for argument in arguments if constant_value(argument) is not None]
+            text = ", ".join(map(str, (*series, *numbers)))
+            misplaced = next(argument for argument in arguments[1:] if argument in series)
+            self.fail(f"the series comes first: {row.name}({text})", misplaced.span)
+
+    def _check_roles(self, name: str, roles: Sequence[str], arguments: list[Node]) -> None:
+        """Raise ConditionError if arguments would fit their roles in another order.
+
+        A role is condition, x for a series, or n for a number.
+        """
+        order = ("condition", "x", "n")
+        actual = [_role(argument) for argument in arguments]
+        wanted = list(roles[: len(arguments)])
+        if actual != wanted and sorted(actual, key=order.index) == wanted:
+            sorted_arguments = sorted(arguments, key=lambda node: order.index(_role(node)))
+            text = ", ".join(map(str, sorted_arguments))
+            noun = "condition" if wanted[0] == "condition" else "series"
+            misplaced = next(
+                node for node, role in zip(arguments, actual, strict=True) if role == wanted[0]
+            )
+            self.fail(f"the {noun} comes first: {name}({text})", misplaced.span)
 
     def _parameter(self, name: str, parameter: Parameter, argument: Node, hint: str = "") -> float:
         number = f"a {'whole ' if parameter.whole else ''}number"
@@ -211,6 +235,7 @@ class CallParser(TokenStream, ABC):
         self.advance()
         name = self.advance()
         if not row.outputs:
+            self.fail_if_foreign(self.position - 2)
             self.fail(f"{row.name} has one value: remove .{name.text}", name.span)
         output = row.output_aliases.get(name.text.lower(), name.text.lower())
         if output not in row.outputs:
@@ -226,6 +251,7 @@ class CallParser(TokenStream, ABC):
         if not needed <= len(arguments) <= needed + len(row.parameters):
             span = self.span_from(token.span)
             self.fail(f"{row.name} takes other arguments: {row.signature}", span)
+        self._check_roles(row.name, (*row.operands, *("n" for _ in row.parameters)), arguments)
         operands = tuple(
             self.require_kind(node, _KINDS[operand], f"{operand} of {row.name}")
             for operand, node in zip(row.operands, arguments, strict=False)
@@ -237,6 +263,7 @@ class CallParser(TokenStream, ABC):
 
     def _trend(self, name: str, arguments: list[Node], token: Token) -> Node:
         self._require_count(name, arguments, 2, token, "arguments, a number and a number of bars")
+        self._check_roles(name, ("x", "n"), arguments)
         x = self.require_kind(arguments[0], Kind.NUMBER, f"the argument of {name}")
         bars = self._parameter(name, Parameter("n", 3, 1), arguments[1])
         moved = tree.Compare((x, tree.Shift(x, 1)), (TRENDS[name],))
@@ -390,6 +417,12 @@ _ROUNDED: Final[dict[str, Callable[[float], float]]] = {
 }
 
 
+def _role(argument: Node) -> str:
+    if argument.kind is Kind.TRUTH:
+        return "condition"
+    return "x" if constant_value(argument) is None else "n"
+
+
 def _signature(name: str) -> str:
     row: Indicator | EventFunction | None = find_indicator(name) or EVENTS.get(name)
     return row.signature if row else EXAMPLES.get(name, "")
@@ -398,15 +431,8 @@ def _signature(name: str) -> str:
 def _unknown(name: str, lets: dict[str, Node], *, calls: bool = False) -> str:
     words = CALLS | {"symbol"} if calls else WORDS
     name = name if len(name) <= 40 else name[:37] + "..."
-    near = names_near(name.lower(), [*lets, *sorted(words)])
-    # Names of the text come first, then words that begin so; most typing errors keep the length.
-    near.sort(
-        key=lambda word: (
-            word not in lets,
-            not word.startswith(name.lower()),
-            abs(len(word) - len(name)),
-        )
-    )
+    # Names of the text come first.
+    near = names_misspelled(name.lower(), lets) or names_misspelled(name.lower(), sorted(words))
     noun = "indicator or function" if calls else "name"
     hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists all names"
     return f"unknown {noun} {name!r}: {hint}"

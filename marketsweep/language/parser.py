@@ -199,6 +199,17 @@ class Parser(CallParser):
                 raise
             raise ConditionError(f"in the saved condition {name}: {error}") from error
 
+    def can_parse(self, text: str) -> bool:
+        """Return whether a text is an expression, which may use the names of this text."""
+        try:
+            parser = Parser(text, None, ())
+            parser.lets = self.lets
+            parser.answers_foreign_words = False
+            parser.parse_rest()
+        except ConditionError:
+            return False
+        return True
+
     # -- operators
 
     def expression(self, floor: int) -> Node:
@@ -353,9 +364,10 @@ class Parser(CallParser):
         node = self.expression(tree.COMPARE)
         bars = constant_value(node)
         if bars is None or bars != int(bars) or not 0 <= bars <= MAX_PERIOD:
+            is_minus = bars is not None and bars == int(bars) and -MAX_PERIOD <= bars < 0
             self.fail(
                 "the number of bars back, in brackets, must be a whole number from 0 to "
-                f"{MAX_PERIOD:,}",
+                f"{MAX_PERIOD:,}" + (f": write [{-int(bars)}]" if is_minus and bars else ""),
                 node.span,
             )
         return int(bars)
