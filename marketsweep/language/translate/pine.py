@@ -19,6 +19,7 @@ from marketsweep.language.translate.values import (
     Word,
     as_number,
     as_truth,
+    joined,
 )
 from marketsweep.language.tree import Kind, Node
 
@@ -52,11 +53,13 @@ _VALUES: Final[dict[str, Value]] = {
 
 
 class _Signal(NamedTuple):
-    """A condition that the script shows: the call, its token, and the tokens of the condition."""
+    """A call that shows a condition: its own one, and those of the blocks around it."""
 
     call: str
     token: Token
-    part: Part
+    parts: tuple[Part, ...]
+    is_hidden: bool
+    """Whether it stands in a block that cannot be translated, such as that of an `else`."""
 
 
 class Pine(Script):
@@ -72,8 +75,8 @@ class Pine(Script):
         """The line of a function that each name of a tuple stands for."""
         self._last: list[Part] = []
         """Expressions on a line of their own, and the values of names, in order."""
-        self._if: Part | None = None
-        """The condition of the `if` whose block is read."""
+        self._blocks: list[tuple[int, Part | None]] = []
+        """The blocks around a statement: their indentation, and the condition of an `if`."""
 
     def condition(self) -> Node:
         """Return the condition that the script signals."""
@@ -84,7 +87,7 @@ class Pine(Script):
             signals = [signal for signal in self._signals if signal.call == call]
             if signals:
                 return self._first_of(signals)
-        plots = [signal.part for signal in self._signals if signal.call == "plot"]
+        plots = [signal.parts[-1] for signal in self._signals if signal.call == "plot"]
         first_error: ConditionError | None = None
         for part in (*reversed(plots), *reversed(self._last)):
             try:
@@ -93,6 +96,9 @@ class Pine(Script):
                 first_error = first_error or error
                 continue
             if node is not None:
+                if part.end - part.start == 1 and part not in plots:
+                    name = self.tokens[part.start].text
+                    self.note(f"the script has no signal: this is the last condition, {name}")
                 return node
         if first_error:
             raise first_error
@@ -102,6 +108,7 @@ class Pine(Script):
 
     def _shown(self, part: Part) -> Node | None:
         """Return an expression if it is a condition, or 1 and 0 by a condition; else None."""
+        self.reset()
         value = self.part_value(part)
         if not isinstance(value, Node):
             return None
@@ -114,10 +121,15 @@ class Pine(Script):
                 str(self.source.count("\n", 0, signal.token.column) + 1) for signal in signals
             )
             self.note(f"the script has {len(signals)} signals, in lines {lines}: this is the first")
-        return self._truth(signals[0].part)
-
-    def _truth(self, part: Part) -> Node:
-        return as_truth(self.as_node(self.part_value(part), self.tokens[part.start]))
+        shown = next((signal for signal in signals if not signal.is_hidden), None)
+        if shown is None:
+            token = signals[0].token
+            self.fail("a signal in the block of an else or a loop has no translation", token.span)
+        node: Node = ALWAYS
+        for part in shown.parts:
+            value = self.as_node(self.part_value(part), self.tokens[part.start])
+            node = joined("and", node, as_truth(value))
+        return node
 
     # -- statements
 
@@ -129,9 +141,8 @@ class Pine(Script):
 
     def _statement(self) -> None:
         start = self.token
-        is_inner = self.source[self.source.rfind("\n", 0, start.column) + 1 : start.column] != ""
-        if not is_inner:
-            self._if = None
+        while self._blocks and self._blocks[-1][0] >= self._indent(start):
+            self._blocks.pop()
         if start.kind == NAME and start.word in ("var", "varip"):
             self.advance()
         while self.is_word(*_TYPES) and self.tokens[self.position + 1].kind == NAME:
@@ -139,7 +150,7 @@ class Pine(Script):
         if self.is_mark("["):
             self._tuple()
         elif self.is_next("=") or self.is_next(":="):
-            self._assignment(is_inner=is_inner)
+            self._assignment(start)
         elif start.word in _BLOCKS:
             self._block(start)
         elif self.token.kind == NAME:
@@ -148,15 +159,19 @@ class Pine(Script):
             begin = self.position
             self._last.append(Part(begin, self.skip_to("\n")))
 
-    def _assignment(self, *, is_inner: bool) -> None:
+    def _indent(self, token: Token) -> int:
+        return token.column - self.source.rfind("\n", 0, token.column) - 1
+
+    def _assignment(self, start: Token) -> None:
         name = self.advance().word
         mark = self.advance().text
         begin = self.position
         part = Part(begin, self.skip_to("\n"))
-        if mark == ":=" or is_inner or name in self.parts or name in self.forbidden:
+        if mark == ":=" or self._blocks or name in self.parts or name in self.forbidden:
             self.forbidden[name] = "its value changes within the script"
         elif self.tokens[begin].word in ("if", "switch", "for", "while"):
             self.forbidden[name] = "it gets its value in a block"
+            self._blocks.append((self._indent(start), None))
         else:
             self.parts[name] = part
             self._last.append(Part(begin - 2, begin - 1))
@@ -166,8 +181,11 @@ class Pine(Script):
         self.advance()
         names = []
         while not self.take("]"):
+            if names:
+                self.expect(",")
+            if self.token.kind != NAME:
+                self.fail(f"expected a name, found {self.token_text()}")
             names.append(self.advance().word)
-            self.take(",")
         self.expect("=")
         begin = self.position
         part = Part(begin, self.skip_to("\n"))
@@ -180,17 +198,18 @@ class Pine(Script):
         self.advance()
         begin = self.position
         part = Part(begin, self.skip_to("\n"))
-        self._if = part if start.word == "if" else None
+        self._blocks.append((self._indent(start), part if start.word == "if" else None))
 
     def _call_statement(self) -> None:
         begin = self.position
         name = self._dotted(self.advance())
         if name in (*_SIGNALS, "plot") and self.is_mark("("):
             self._signal(name, self.tokens[begin])
-        elif name == "alert" and self._if:
-            self._signals.append(_Signal("alertcondition", self.tokens[begin], self._if))
+        elif name == "alert" and self._blocks:
+            self._add_signal("alertcondition", self.tokens[begin], None)
         elif self.is_mark("(") and self._is_definition():
             self.forbidden[name] = "functions of the script are not translated"
+            self._blocks.append((self._indent(self.tokens[begin]), None))
         elif name.partition(".")[0] not in _DRAWING:
             self.position = begin
             self._last.append(Part(begin, self.skip_to("\n")))
@@ -218,12 +237,19 @@ class Pine(Script):
             if self.tokens[part.start + 1].text == "="
         }
         if name == "strategy.entry":
-            condition = named.get("when") or self._if
+            condition = named.get("when")
         else:
             keys = ("condition", "series")
-            condition = next((named[key] for key in keys if key in named), parts[0])
-        if condition:
-            self._signals.append(_Signal(name, token, condition))
+            first = parts[0] if parts else None
+            condition = next((named[key] for key in keys if key in named), first)
+        if condition or self._blocks:
+            self._add_signal(name, token, condition)
+
+    def _add_signal(self, call: str, token: Token, own: Part | None) -> None:
+        """Record a signal with the conditions of the blocks around it."""
+        outer = [part for _, part in self._blocks]
+        parts = [part for part in (*outer, own) if part is not None]
+        self._signals.append(_Signal(call, token, tuple(parts), None in outer))
 
     # -- expressions
 
@@ -267,7 +293,7 @@ class Pine(Script):
         value = self.defined(token, name)
         if value is not None:
             return self._line(name, value, token)
-        if name in _VALUES:
+        if name in _VALUES and not (name == "na" and self.is_mark("(")):
             return _VALUES[name]
         library, _, short = name.rpartition(".")
         if self.is_mark("("):
@@ -288,6 +314,8 @@ class Pine(Script):
 
     def _special_call(self, token: Token, name: str) -> Value | None:
         """Return a call that is not a row of the table; None for another function."""
+        if name == "na":
+            return self.is_unknown(token)
         if name in ("request.security", "security"):
             return self._security(token)
         if name == "input" or name.startswith("input."):

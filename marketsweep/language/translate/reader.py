@@ -30,6 +30,7 @@ from marketsweep.language.translate.values import (
     as_truth,
     compared,
     joined,
+    negated,
     simplified,
 )
 from marketsweep.language.tree import Kind, Node, Span
@@ -63,7 +64,7 @@ class Reader(ABC):
         self.tokens = tokens
         self.position = 0
         self.notes: list[str] = []
-        self._depth = 0
+        self.depth = 0
 
     # -- tokens
 
@@ -145,14 +146,14 @@ class Reader(ABC):
 
     def expression(self, floor: int = 0) -> Value:
         """Parse an expression whose operators bind more tightly than `floor`."""
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
             self.fail("the expression is nested too deeply")
         start = self.token
         left = self.operand()
         while (binding := self.binding()) > floor:
             left = self.infix(left, binding, start)
-        self._depth -= 1
+        self.depth -= 1
         return left
 
     def binding(self) -> int:
@@ -223,10 +224,19 @@ class Reader(ABC):
             return self.node(tree.NEGATE)
         if self.is_mark("!") or self.is_word("not"):
             is_tight = self.advance().text == "!"
-            return tree.Not(as_truth(self.node(tree.NEGATE if is_tight else tree.NOT)))
+            return negated(as_truth(self.node(tree.NEGATE if is_tight else tree.NOT)))
         if token.kind == NAME:
             return self.name_value(self.advance())
         return self.fail(f"expected a value, found {self.token_text()}")
+
+    def is_unknown(self, token: Token) -> Node:
+        """Return whether the argument of a call is unknown; unknown itself where it is."""
+        by_position, _ = self.arguments()
+        if len(by_position) != 1:
+            self.fail(f"{token.text} needs one value", self.span_from(token))
+        node = as_number(self.as_node(*by_position[0]))
+        self.note(f"{token.text}: a condition with an unknown value does not match")
+        return tree.Not(tree.Compare((node, node), ("==",)))
 
     # -- calls
 

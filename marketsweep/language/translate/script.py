@@ -3,11 +3,15 @@ other parts, such as colours and labels, that have no translation."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple
 
 from marketsweep.language.translate.reader import Reader
 from marketsweep.language.translate.tokens import END, LINE, NAME, TEXT, Token
-from marketsweep.language.translate.values import Value
+from marketsweep.language.translate.values import Outputs, Value
+from marketsweep.language.tree import Node
+
+_MAX_COPIED: Final = 20_000
 
 
 class Part(NamedTuple):
@@ -28,13 +32,15 @@ class Script(Reader):
         """Names that cannot be translated, and why."""
         self._open: list[str] = []
         """Names that are being translated, outermost first."""
+        self._copied = 0
+        """Parts of the tree that the uses of names have copied."""
 
     def defined(self, token: Token, name: str) -> Value | None:
         """Return the value of a name that the script defines; None for another name."""
         if name in self.forbidden:
             self.fail(f"{token.text} cannot be translated: {self.forbidden[name]}", token.span)
         if name in self.values:
-            return self.values[name]
+            return self._copy(self.values[name], token)
         if name not in self.parts or name in self._open[-1:]:
             # Within its own definition, `def ema = ema(close, 20)`, it is the function.
             return self._own_value(token, name)
@@ -44,6 +50,21 @@ class Script(Reader):
         value = self.part_value(self.parts[name])
         self._open.pop()
         self.values[name] = value
+        return value
+
+    def reset(self) -> None:
+        """Forget what an error has left open."""
+        self._open.clear()
+        self.depth = 0
+
+    def _copy(self, value: Value, token: Token) -> Value:
+        """Return a value that is used again. Raises ConditionError if the uses grow too large."""
+        nodes = value.lines.values() if isinstance(value, Outputs) else (value,)
+        for node in nodes:
+            if isinstance(node, Node):
+                self._copied += sum(1 for _ in islice(node.walk(), _MAX_COPIED))
+        if self._copied > _MAX_COPIED:
+            self.fail("the condition is too large with its names written out", token.span)
         return value
 
     def _own_value(self, token: Token, name: str) -> Value | None:

@@ -227,6 +227,8 @@ class ThinkScript(Script):
     def _special(self, token: Token) -> Value:
         """Return a call or a word that is not a row of the table."""
         word = token.word
+        if self.is_mark("(") and word == "isnan":
+            return self.is_unknown(token)
         if self.is_mark("(") and word in ("crosses", "between"):
             return self._crosses_call(token) if word == "crosses" else self._between_call()
         if self.is_mark(".") and word in _WORD_CLASSES:

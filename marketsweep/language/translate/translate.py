@@ -14,9 +14,10 @@ from marketsweep.language.translate.chartink import ChartInk
 from marketsweep.language.translate.finviz import Finviz
 from marketsweep.language.translate.pine import Pine
 from marketsweep.language.translate.thinkscript import ThinkScript
+from marketsweep.language.translate.values import ALWAYS, NEVER
 from marketsweep.language.tree import Node
 
-_MAX_SOURCE: Final = 100_000
+_MAX_SOURCE: Final = 20_000
 
 
 class Translation(NamedTuple):
@@ -57,12 +58,14 @@ def translate(text: str, language: str | None = None) -> Translation:
             f"the text has {len(source):,} characters; at most {_MAX_SOURCE:,} are read"
         )
     name = language or guess_language(source)
-    reader = LANGUAGES[name](source)
     try:
+        reader = LANGUAGES[name](source)
         node = _with_complete_periods(tree.as_condition(reader.condition()), reader.notes)
+        condition = str(node)
     except RecursionError:
         raise ConditionError("the text is nested too deeply") from None
-    condition = str(node)
+    if node in (ALWAYS, NEVER):
+        raise UsageError("the text is not a condition: it is the same for every symbol")
     if len(condition) > MAX_LENGTH:
         raise UsageError(
             f"the condition would have {len(condition):,} characters; at most {MAX_LENGTH:,} are "

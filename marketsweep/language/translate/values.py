@@ -165,6 +165,11 @@ def simplified(node: Node) -> Node:
     return node
 
 
+def negated(node: Node) -> Node:
+    """Return the negation of a condition, without a double one."""
+    return node.operand if isinstance(node, tree.Not) else tree.Not(node)
+
+
 def joined(operator: str, left: Node, right: Node) -> Node:
     """Return two conditions joined by `and` or `or`; one that is always true or false is left out.
 

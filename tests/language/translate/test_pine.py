@@ -186,6 +186,35 @@ def test_a_refusal_shows_the_part(text: str, reason: str, part: str) -> None:
     assert caught.value.source[caught.value.column :].startswith(part)
 
 
+def test_a_signal_needs_all_conditions_around_it() -> None:
+    text = """
+    strategy("RSI Strategy", overlay=true)
+    vrsi = ta.rsi(close, 14)
+    co = ta.crossover(vrsi, 30)
+    if close > open
+        if co
+            strategy.entry("RsiLE", strategy.long, comment="RsiLE")
+    """
+    assert translate(text).condition == "close > open and rsi(14) crosses above 30"
+
+
+def test_a_signal_of_an_else_is_refused() -> None:
+    text = "if close > open\n    x = 1\nelse\n    strategy.entry('a', strategy.short)"
+    with pytest.raises(ConditionError, match="in the block of an else"):
+        translate(text, "pine")
+
+
+def test_the_last_condition_is_noted() -> None:
+    translation = translate("buy = close > open\nsell = close < open", "pine")
+    assert translation.condition == "close < open"
+    assert translation.notes == ("the script has no signal: this is the last condition, sell",)
+
+
+def test_known_values() -> None:
+    translation = translate("alertcondition(not na(ta.sma(close, 50)) and close > 5)", "pine")
+    assert translation.condition == "sma(50) == sma(50) and close > 5"
+
+
 def test_further_signals_are_noted() -> None:
     text = "alertcondition(close > open)\nalertcondition(close < open)"
     translation = translate(text, "pine")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from marketsweep.errors import ConditionError
+from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language.translate.translate import guess_language, translate
 from marketsweep.market import Market
 from tests.helpers.translations import assert_same_meaning
@@ -136,6 +136,27 @@ def test_a_scan_has_the_meaning_of_its_condition(name: str, market: Market) -> N
     text, expected = SCANS[name]
     assert_same_meaning(market, text, "thinkscript", expected)
     assert guess_language(text) == "thinkscript"
+
+
+def test_a_constant_is_not_a_condition() -> None:
+    for text in ("1", "plot scan = yes;", "plot scan = 1 and yes;"):
+        with pytest.raises(UsageError, match="the same for every symbol"):
+            translate(text, "thinkscript")
+
+
+def test_names_that_grow_are_refused_soon() -> None:
+    lines = [f"def a{n} = a{n - 1} + a{n - 1};" for n in range(1, 25)]
+    with pytest.raises(ConditionError, match="too large with its names written out"):
+        translate("\n".join(["def a0 = close;", *lines, "plot scan = a24 > 1;"]), "thinkscript")
+    with pytest.raises(UsageError):
+        translate("plot scan = " + "1+" * 9000 + "1 > 0;", "thinkscript")
+    with pytest.raises(ConditionError, match="nested too deeply"):
+        translate("plot scan = " + "(" * 5000 + "close" + ")" * 5000 + " > 0;", "thinkscript")
+
+
+def test_a_plot_without_a_value_is_unknown_in_arithmetic() -> None:
+    text = "def x = if close > open then close else Double.NaN;\nplot scan = x > 5;"
+    assert translate(text).condition == "if(close > open, close, 0 / 0) > 5"
 
 
 @pytest.mark.parametrize(

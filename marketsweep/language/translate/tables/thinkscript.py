@@ -319,6 +319,6 @@ MISSING: Final[Mapping[str, str]] = {
         "a condition does not know the calendar or the time of day",
     ),
     **dict.fromkeys(("bid", "ask", "tick_count", "vwap_day"), "there are daily bars only"),
-    **dict.fromkeys(("random", "isnan", "double"), "it has no counterpart"),
+    **dict.fromkeys(("random", "double"), "it has no counterpart"),
 }
 """Why other names cannot be translated, by the name in lower case."""
