@@ -264,6 +264,7 @@ def test_foreign_words_get_no_nonsense() -> None:
         ("secter == 'Energy'", "sector"),
         ("stdddev(close, 20) > 5", "stddev"),
         ("sam(14) > 5", "sma"),
+        ("rsy(14) > 5", "rsi"),
     ],
 )
 def test_misspelled_words_are_suggested(text: str, near: str) -> None:

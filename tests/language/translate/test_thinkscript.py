@@ -175,6 +175,7 @@ def test_a_plot_without_a_value_is_unknown_in_arithmetic() -> None:
             "computed from its own earlier value",
             "above20[1]",
         ),
+        ("plot scan = IsAscending(close, 5);", "use rising, falling or slope", "IsAscending"),
         ("plot scan = HasEarnings();", "earnings and accounts are not stored", "HasEarnings"),
         ("plot scan = close[-1] > close;", "into the future", "close[-1]"),
         ("plot scan = MagicTrend() > 0;", "the function MagicTrend cannot be translated", "Magic"),

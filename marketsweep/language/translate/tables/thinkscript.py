@@ -19,13 +19,12 @@ _ANY_MACD: Final = (
     "macdlength)",
 )
 _STOCHASTIC: Final = (
-    "?over_bought, ?over_sold, kperiod=10, dperiod=10, pricehigh=high, pricelow=low, "
-    "priceclose=close"
+    "?over_bought, ?over_sold, kperiod=10, dperiod=10, priceh=high, pricel=low, pricec=close"
 )
-_OF_BARS: Final = "pricehigh=high, pricelow=low, priceclose=close, averagetype=sma"
+_OF_BARS: Final = "priceh=high, pricel=low, pricec=close, averagetype=sma"
 _RAW_K: Final = (
-    "100 * (priceclose - lowest(pricelow, kperiod)) / "
-    "(highest(pricehigh, kperiod) - lowest(pricelow, kperiod))"
+    "100 * (pricec - lowest(pricel, kperiod)) / "
+    "(highest(priceh, kperiod) - lowest(pricel, kperiod))"
 )
 
 
@@ -68,14 +67,13 @@ FUNCTIONS: Final[Mapping[str, tuple[Function, ...]]] = {
     "lowest": _one("data, length=12", "lowest(data, length)"),
     "sum": _one("data, length=12", "sum(data, length)"),
     "stdev": _one("data, length=12", "stddev(data, length)"),
+    "lindev": _one("data, length=12", "avgdev(data, length)"),
     "median": _one("data, length=12", "median(data, length)"),
     "linregression": _one("data, length=9", "linreg(data, length).value"),
     "inertia": _one("data, length=9", "linreg(data, length).value"),
     "linearregressionslope": _one("price=close, length=9", "linreg(price, length).slope"),
     "correlation": _one("data1, data2, length=12", "correl(data1, data2, length)"),
     "getvalue": _one("data, n, ?max", "data[n]"),
-    "isascending": _one("data, length=3", "rising(data, length)"),
-    "isdescending": _one("data, length=3", "falling(data, length)"),
     # arithmetic
     "absvalue": _one("value", "abs(value)"),
     "max": _one("value1, value2", "max(value1, value2)"),
@@ -317,6 +315,10 @@ MISSING: Final[Mapping[str, str]] = {
             *("regulartradingend", "getlastday"),
         ),
         "a condition does not know the calendar or the time of day",
+    ),
+    **dict.fromkeys(
+        ("isascending", "isdescending"),
+        "it averages slopes from the middles of bodies: use rising, falling or slope",
     ),
     **dict.fromkeys(("bid", "ask", "tick_count", "vwap_day"), "there are daily bars only"),
     **dict.fromkeys(("random", "double"), "it has no counterpart"),
