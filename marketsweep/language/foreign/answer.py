@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from marketsweep.language.foreign.functions import METHODS, NAMESPACES
 from marketsweep.language.foreign.words import FUNCTIONS, LONGEST, Row, numbered, row_of
 from marketsweep.language.indicators.table import find_indicator
-from marketsweep.language.lexer import LINE_END, Token, text_of
+from marketsweep.language.lexer import LINE_END, PLACEHOLDER, Token, text_of
 from marketsweep.language.tree import Span
 from marketsweep.language.vocabulary import CALLS, TEXT_FACTS, WORDS
 
@@ -92,7 +92,8 @@ def _phrase_around(tokens: Sequence[Token], at: int, *, is_name: bool) -> _Match
             if any(token.kind in ("text", LINE_END) for token in tokens[start:end]):
                 continue
             row = row_of([token.text.lower() for token in tokens[start:end]])
-            if row and (length > 1 or row.is_operator):
+            is_whole = length > 1 or (row is not None and row.is_operator)
+            if row and (is_whole or tokens[start].kind == PLACEHOLDER):
                 return _Match(start, end, row)
     return None
 

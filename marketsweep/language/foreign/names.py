@@ -259,6 +259,11 @@ MISSING: Final[dict[tuple[str, str], str]] = {
     "double bottom, wedge, triangle, flag, pennant, trendline, trend line, channel up, "
     "channel down, support, resistance, divergence",
     ("a comment begins with #", "close > open"): "/ /, / *",
+    (
+        "marketsweep translate writes such filters as conditions",
+        "close > sma(50)",
+    ): "def, plot, plot scan, input, declare, latest, alertcondition, plotshape, study, indicator, "
+    "{cash}, finviz",
     ("a condition is true or false by itself", "close > open"): "true, false, yes, no",
     ("bars are daily without a word", "close > open"): "daily, 1d, day",
     ("a condition has no state of its own", "streak(close > close[1]) >= 3"): "rec, compoundvalue, "

@@ -45,7 +45,7 @@ def bars_of(number: int, text: str) -> str:
 
 
 def _phrase(text: str) -> Phrase:
-    return tuple(re.findall(r"\w+|[^\w\s]", text))
+    return tuple(re.findall(r"\w+|\{\w+\}|[^\w\s]", text))
 
 
 def _texts(key: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -89,6 +89,8 @@ def row_of(words: Sequence[str]) -> Row | None:
         return PHRASES[phrase] if len(phrase) > 1 or phrase[0] not in WORDS else None
     if phrase in INFIX:
         return Row((INFIX[phrase],), is_operator=True)
+    if len(phrase) == 1 and re.fullmatch(r"(?:sh|ta|fa|cap|exch|sec|ind|geo)_\w+", phrase[0]):
+        return PHRASES["finviz",]
     numbers = [word for word in phrase if word.rstrip("%").isdigit()]
     if len(numbers) != 1 or len(phrase) == 1:
         return None

@@ -179,7 +179,7 @@ class Pine(Script):
     def _tuple(self) -> None:
         """Read `[a, b] = f(...)`: each name is a line of the function."""
         self.advance()
-        names = []
+        names: list[str] = []
         while not self.take("]"):
             if names:
                 self.expect(",")

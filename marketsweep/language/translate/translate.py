@@ -64,6 +64,10 @@ def translate(text: str, language: str | None = None) -> Translation:
         condition = str(node)
     except RecursionError:
         raise ConditionError("the text is nested too deeply") from None
+    except ConditionError as error:
+        if language is None and _guessed(source) is None:
+            error.message += " (read as thinkScript; --from names another language)"
+        raise
     if node in (ALWAYS, NEVER):
         raise UsageError("the text is not a condition: it is the same for every symbol")
     if len(condition) > MAX_LENGTH:
@@ -85,6 +89,10 @@ _GUESSES: Final = (
     ),
     ("pine", r"//@version|\b(?:ta|math|input|request|str)\.\w|\balertcondition\b|\bindicator\s*\("),
     ("pine", r"\bstudy\s*\(|:=|=>|\bcrossover\s*\(|\bcrossunder\s*\(|\w\s\?\s.*:"),
+    (
+        "thinkscript",
+        r"\bplot\s+\w+\s*=|\bdef\s+\w+\s*=|\bcrosses (?:above|below)\b|\bis (?:less|gre)",
+    ),
     ("chartink", r"\{cash\}|\{\d+\}|\blatest\b|\b(?:days?|weeks?|months?) ago\b|\bweekly\s+\w"),
 )
 """Patterns that tell a language, in the order in which they are tried."""
@@ -92,10 +100,14 @@ _GUESSES: Final = (
 
 def guess_language(text: str) -> str:
     """Return the language that a text is most likely in; thinkScript if nothing tells."""
+    return _guessed(text) or "thinkscript"
+
+
+def _guessed(text: str) -> str | None:
     for name, pattern in _GUESSES:
         if re.search(pattern, text, re.IGNORECASE | re.MULTILINE):
             return name
-    return "thinkscript"
+    return None
 
 
 _WINDOWS: Final = (tree.Shift, tree.Cross, tree.Within, tree.For, tree.Event, tree.Call)
