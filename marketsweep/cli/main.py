@@ -27,7 +27,10 @@ _REPAIR_HINT = ": run marketsweep repair, which keeps the good data"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 COMMANDS: Final = {
-    "Scan": ("scan", "chart", "signals", "sweep", "explain", "audit", "presets", "indicators"),
+    "Scan": (
+        *("scan", "chart", "signals", "sweep", "explain", "audit", "presets", "indicators"),
+        "translate",
+    ),
     "Data": ("sync", "status", "repair", "actions", "universe", "tune", "sandbox", "demo"),
 }
 """The commands by the section of the help in which they stand."""

@@ -2,5 +2,6 @@
 
 `lexer` cuts the text into tokens, `parser` and `calls` build the tree, and `builder` builds the
 same tree from Python operators. `indicators` are the tables of what a condition can compute,
-`presets` are conditions by name, and `templates` are conditions with values to sweep.
+`presets` are conditions by name, and `templates` are conditions with values to sweep. `foreign`
+knows words of other tools, and `translate` their filters.
 """

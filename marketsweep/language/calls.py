@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Container, Sequence
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from marketsweep.core.fields import DERIVED, FIELDS
-from marketsweep.core.suggest import names_near
+from marketsweep.core.suggest import names_misspelled
 from marketsweep.language import tree
 from marketsweep.language.dated_calls import DatedCallParser
 from marketsweep.language.indicators.events import EVENTS, EventFunction
@@ -24,7 +24,6 @@ from marketsweep.language.vocabulary import (
     CALENDAR,
     CALLS,
     EXAMPLES,
-    FRAMES,
     FUNCTIONS,
     GROUPS,
     JOINS,
@@ -34,9 +33,6 @@ from marketsweep.language.vocabulary import (
     VARIADIC,
     WORDS,
 )
-
-MAX_SESSIONS: Final = 60
-"""The most sessions of a bar that is made of a number of sessions."""
 
 _KINDS = {"condition": Kind.TRUTH, "x": Kind.NUMBER}
 
@@ -64,7 +60,7 @@ class Definition(NamedTuple):
         return f"{self.name}({', '.join(self.parameters)})"
 
 
-class CallParser(DatedCallParser, ABC):
+class CallParser(DatedCallParser):
     """Parser of names and calls.
 
     `lets` are the expressions that the text has named so far, `functions` those that it defines.
@@ -101,6 +97,7 @@ class CallParser(DatedCallParser, ABC):
             return tree.Calendar(name, span=token.span)
         if (node := self.lets.get(name) or self.saved_condition(name)) is not None:
             return replace(node, span=token.span)
+        self.fail_if_foreign(self.position - 1, is_name=True)
         signature = _signature(name)
         if signature:
             self.fail(f"{name} needs its parameters: {signature}", token.span)
@@ -116,8 +113,6 @@ class CallParser(DatedCallParser, ABC):
             "market": self._breadth,
             "rs": self._relative_strength,
             **dict(self.dated_calls()),
-            "bars": self._bars_of_sessions,
-            **dict.fromkeys(FRAMES, self._framed),
         }
         if name in special:
             return special[name](token, name)
@@ -139,6 +134,7 @@ class CallParser(DatedCallParser, ABC):
         """Parse a call of a function that the text defines, or that is saved."""
         definition = self.definition(name)
         if definition is None:
+            self.fail_if_foreign(self.position - 1, is_name=True)
             return self.fail(_unknown(token.text, self.lets, calls=True), token.span)
         return self.apply(definition, self._arguments(name), token)
 
@@ -211,6 +207,10 @@ class CallParser(DatedCallParser, ABC):
                     self.span_from(token.span),
                 )
             return fields
+        if row.parameters and any(
+            constant_value(source) is not None for source in arguments[: row.series]
+        ):
+            self._check_order(row, arguments)
         sources = tuple(arguments[: row.series])
         del arguments[: row.series]
         for source in sources:
@@ -224,11 +224,29 @@ class CallParser(DatedCallParser, ABC):
 
     def _check_order(self, row: Indicator, arguments: list[Node]) -> None:
         """Raise ConditionError if a series stands behind the parameters."""
-        for i, argument in enumerate(arguments):
-            if constant_value(argument) is None:
-                others = [*arguments[:i], *arguments[i + 1 :]]
-                text = ", ".join(map(str, (argument, *others)))
-                self.fail(f"the series comes first: {row.name}({text})", argument.span)
+        series = [argument for argument in arguments if constant_value(argument) is None]
+        if series and series != arguments[: len(series)]:
+            numbers = [argument for argument in arguments if constant_value(argument) is not None]
+            text = ", ".join(map(str, (*series, *numbers)))
+            misplaced = next(argument for argument in arguments[1:] if argument in series)
+            self.fail(f"the series comes first: {row.name}({text})", misplaced.span)
+
+    def _check_roles(self, name: str, roles: Sequence[str], arguments: list[Node]) -> None:
+        """Raise ConditionError if arguments would fit their roles in another order.
+
+        A role is condition, x for a series, or n for a number.
+        """
+        order = ("condition", "x", "n")
+        actual = [_role(argument) for argument in arguments]
+        wanted = list(roles[: len(arguments)])
+        if actual != wanted and sorted(actual, key=order.index) == wanted:
+            sorted_arguments = sorted(arguments, key=lambda node: order.index(_role(node)))
+            text = ", ".join(map(str, sorted_arguments))
+            noun = "condition" if wanted[0] == "condition" else "series"
+            misplaced = next(
+                node for node, role in zip(arguments, actual, strict=True) if role == wanted[0]
+            )
+            self.fail(f"the {noun} comes first: {name}({text})", misplaced.span)
 
     def _parameter(self, name: str, parameter: Parameter, argument: Node, hint: str = "") -> float:
         number = f"a {'whole ' if parameter.whole else ''}number"
@@ -257,6 +275,7 @@ class CallParser(DatedCallParser, ABC):
         self.advance()
         name = self.advance()
         if not row.outputs:
+            self.fail_if_foreign(self.position - 2)
             self.fail(f"{row.name} has one value: remove .{name.text}", name.span)
         output = row.output_aliases.get(name.text.lower(), name.text.lower())
         if output not in row.outputs:
@@ -272,6 +291,7 @@ class CallParser(DatedCallParser, ABC):
         if not needed <= len(arguments) <= needed + len(row.parameters):
             span = self.span_from(token.span)
             self.fail(f"{row.name} takes other arguments: {row.signature}", span)
+        self._check_roles(row.name, (*row.operands, *("n" for _ in row.parameters)), arguments)
         operands = tuple(
             self.require_kind(node, _KINDS[operand], f"{operand} of {row.name}")
             for operand, node in zip(row.operands, arguments, strict=False)
@@ -283,6 +303,7 @@ class CallParser(DatedCallParser, ABC):
 
     def _trend(self, name: str, arguments: list[Node], token: Token) -> Node:
         self._require_count(name, arguments, 2, token, "arguments, a number and a number of bars")
+        self._check_roles(name, ("x", "n"), arguments)
         x = self.require_kind(arguments[0], Kind.NUMBER, f"the argument of {name}")
         bars = self._parameter(name, Parameter("n", 3, 1), arguments[1])
         moved = tree.Compare((x, tree.Shift(x, 1)), (TRENDS[name],))
@@ -305,16 +326,6 @@ class CallParser(DatedCallParser, ABC):
 
     # -- derived fields
 
-    def _bars_of_sessions(self, token: Token, name: str) -> Node:
-        if self.tokens[self.position + 1].kind != "number":
-            self.fail(f"{name} takes a number of sessions and an expression, as in bars(3, close)")
-        self.advance()
-        sessions = self.parse_whole_number("the number of sessions of a bar", least=2)
-        if sessions > MAX_SESSIONS:
-            self.fail(f"a bar may have at most {MAX_SESSIONS} sessions: use quarterly or yearly")
-        self.expect(",", "and an expression, as in bars(3, close)")
-        return self._longer_bars(token, name, str(sessions))
-
     def _other(self, token: Token, _: str) -> Node:
         self.advance()
         symbol = self.parse_text('the ticker in quotes, as in symbol("QQQ").close').value
@@ -330,7 +341,7 @@ class CallParser(DatedCallParser, ABC):
                     f"expected a field or an indicator after the point, found {self.token_text()}"
                 )
             of = self.parse_name()
-        self._require_single_symbol(of, "the value of another symbol", tree.OtherSymbol, tree.Rank)
+        self.require_single_symbol(of, "the value of another symbol", tree.OtherSymbol, tree.Rank)
         if of.kind is Kind.TEXT:
             self.fail("symbol(...) has bars only, no facts such as sector", of.span)
         return tree.OtherSymbol(symbol, of, span=self.span_from(token.span))
@@ -379,35 +390,6 @@ class CallParser(DatedCallParser, ABC):
             self.fail(f"expected a fact to group by ({groups}), found {self.token_text()}")
         return self.advance().text.lower()
 
-    def _framed(self, token: Token, unit: str) -> Node:
-        self.advance()
-        return self._longer_bars(token, unit, unit)
-
-    def _longer_bars(self, token: Token, name: str, unit: str) -> Node:
-        of = self.expression(0)
-        running = self.is_mark(",")
-        if running:
-            self.advance()
-            self.expect_word("running", f"or ')' in {name}(...)")
-        self.expect(")", f"to close {name}(...)")
-        if of.kind in (Kind.TEXT, Kind.DATE):
-            self.fail(f"the argument of {name} must be a number or a condition", of.span)
-        self._require_single_symbol(
-            of,
-            f"the argument of {name}",
-            *(tree.OtherSymbol, tree.Rank, tree.Resampled, tree.Calendar, tree.FirstBar),
-        )
-        return tree.Resampled(unit, of, running, span=self.span_from(token.span))
-
-    def _require_single_symbol(self, of: Node, role: str, *forbidden: type[Node]) -> None:
-        """Raise ConditionError if an expression depends on the bars of other symbols."""
-        for node in of.walk():
-            if isinstance(node, (*forbidden, tree.MarketAggregate)):
-                self.fail(
-                    f"{role} may use one symbol's bars only: move {node} outside",
-                    of.span,
-                )
-
 
 def constant_value(node: Node) -> float | None:  # noqa: PLR0911, a line for each kind of node
     """Return the value of a number as written, or of arithmetic on such numbers; else None."""
@@ -451,6 +433,12 @@ _ROUNDED: Final[dict[str, Callable[[float], float]]] = {
 }
 
 
+def _role(argument: Node) -> str:
+    if argument.kind is Kind.TRUTH:
+        return "condition"
+    return "x" if constant_value(argument) is None else "n"
+
+
 def _signature(name: str) -> str:
     row: Indicator | EventFunction | None = find_indicator(name) or EVENTS.get(name)
     return row.signature if row else EXAMPLES.get(name, "")
@@ -459,15 +447,8 @@ def _signature(name: str) -> str:
 def _unknown(name: str, lets: dict[str, Node], *, calls: bool = False) -> str:
     words = CALLS | {"symbol"} if calls else WORDS
     name = name if len(name) <= 40 else name[:37] + "..."
-    near = names_near(name.lower(), [*lets, *sorted(words)])
-    # Names of the text come first, then words that begin so; most typing errors keep the length.
-    near.sort(
-        key=lambda word: (
-            word not in lets,
-            not word.startswith(name.lower()),
-            abs(len(word) - len(name)),
-        )
-    )
+    # Names of the text come first.
+    near = names_misspelled(name.lower(), lets) or names_misspelled(name.lower(), sorted(words))
     noun = "indicator or function" if calls else "name"
     hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists all names"
     return f"unknown {noun} {name!r}: {hint}"

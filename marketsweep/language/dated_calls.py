@@ -1,4 +1,4 @@
-"""Parse the calls that begin at a day: first_bar, cumulative, anchored_vwap, on."""
+"""Parse the calls that the calendar decides: sums since a day, values on a day, longer bars."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from marketsweep.language.indicators.row import MAX_PERIOD
 from marketsweep.language.lexer import Token
 from marketsweep.language.token_stream import TokenStream
 from marketsweep.language.tree import Kind, Node
-from marketsweep.language.vocabulary import EXAMPLES, UNITS
+from marketsweep.language.vocabulary import EXAMPLES, FRAMES, UNITS
+
+MAX_SESSIONS: Final = 60
+"""The most sessions of a bar that is made of a number of sessions."""
 
 _UNIT_NAMES: Final = ", ".join(UNITS)
 
 
 class DatedCallParser(TokenStream, ABC):
-    """Parser of the calls that begin at a day, or at the first bar of a unit."""
+    """Parser of calls that begin at a day, or that make longer bars of daily ones."""
 
     @abstractmethod
     def expression(self, floor: int) -> Node:
@@ -33,6 +36,8 @@ class DatedCallParser(TokenStream, ABC):
             "cumulative": self._cumulative,
             "anchored_vwap": self._anchored_vwap,
             "on": self._on,
+            "bars": self._bars_of_sessions,
+            **dict.fromkeys(FRAMES, self._framed),
         }
 
     def _first_bar(self, token: Token, name: str) -> Node:
@@ -97,6 +102,45 @@ class DatedCallParser(TokenStream, ABC):
         """Return whether a unit follows, and not an expression that begins with its name."""
         word = self.token.text.lower().strip("\"'")  # Python writes it in quotes
         return word in UNITS and self.tokens[self.position + 1].text == ")"
+
+    def _bars_of_sessions(self, token: Token, name: str) -> Node:
+        if self.tokens[self.position + 1].kind != "number":
+            self.fail(f"{name} takes a number of sessions and an expression, as in bars(3, close)")
+        self.advance()
+        sessions = self.parse_whole_number("the number of sessions of a bar", least=2)
+        if sessions > MAX_SESSIONS:
+            self.fail(f"a bar may have at most {MAX_SESSIONS} sessions: use quarterly or yearly")
+        self.expect(",", "and an expression, as in bars(3, close)")
+        return self._longer_bars(token, name, str(sessions))
+
+    def _framed(self, token: Token, unit: str) -> Node:
+        self.advance()
+        return self._longer_bars(token, unit, unit)
+
+    def _longer_bars(self, token: Token, name: str, unit: str) -> Node:
+        of = self.expression(0)
+        running = self.is_mark(",")
+        if running:
+            self.advance()
+            self.expect_word("running", f"or ')' in {name}(...)")
+        self.expect(")", f"to close {name}(...)")
+        if of.kind in (Kind.TEXT, Kind.DATE):
+            self.fail(f"the argument of {name} must be a number or a condition", of.span)
+        self.require_single_symbol(
+            of,
+            f"the argument of {name}",
+            *(tree.OtherSymbol, tree.Rank, tree.Resampled, tree.Calendar, tree.FirstBar),
+        )
+        return tree.Resampled(unit, of, running, span=self.span_from(token.span))
+
+    def require_single_symbol(self, of: Node, role: str, *forbidden: type[Node]) -> None:
+        """Raise ConditionError if an expression depends on the bars of other symbols."""
+        for node in of.walk():
+            if isinstance(node, (*forbidden, tree.MarketAggregate)):
+                self.fail(
+                    f"{role} may use one symbol's bars only: move {node} outside",
+                    of.span,
+                )
 
 
 def _bars_since(day: tree.Day) -> float:

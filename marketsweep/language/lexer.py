@@ -85,15 +85,10 @@ def _lexer_error(source: str, position: int) -> str:
     character = source[position]
     if character in "\"'":
         return "the text that begins here has no closing quote"
+    from marketsweep.language.foreign.words import unread_answer  # imported late: rarely needed
+
+    answer = unread_answer(source, position)
     if character.isdigit() or character == ".":
-        return "this number cannot be read (write 20000000, 2e7 or 20M)"
-    hints = {
-        "&": "write and",
-        "|": "write or",
-        "!": "write not, or !=",
-        "%": "a percent sign belongs right after its number, as in 5%",
-        "{": "a name in braces, as in {n}, stands for the values of a sweep",
-    }
-    return f"{character!r} has no meaning here" + (
-        f": {hints[character]}" if character in hints else ""
-    )
+        unread = "this number cannot be read"
+        return f"{unread}: {answer}" if answer else f"{unread} (write 20000000, 2e7 or 20M)"
+    return f"{character!r} has no meaning here" + (f": {answer}" if answer else "")

@@ -213,6 +213,8 @@ class Parser(CallParser):
         if token.kind != "name":
             self.fail(f"expected a name after def, {example}", token.span)
         self._require_new(token, is_free=is_unused_name(name))
+        if self.is_mark("="):
+            self.fail(f"{name} has no parameter: write let {name} = ...", token.span)
         self.expect("(", f"after the name, {example}")
         parameters: list[str] = []
         while not self.is_mark(")"):
@@ -227,7 +229,9 @@ class Parser(CallParser):
         self.advance()
         if not parameters:
             self.fail(f"{name} has no parameter: write let {name} = ...", token.span)
-        self.expect("=", f"after the parameters, {example}")
+        if not self.is_mark("="):
+            self.fail(f"expected '=' after the parameters, {example}", self.token.span)
+        self.advance()
         first = self.position
         while not self.is_line_end():
             self.advance()
@@ -322,19 +326,32 @@ class Parser(CallParser):
                 raise ConditionError(f"{name} is a function: write {function.signature}")
             return tree.without_spans(parser.parse_all())
 
+    def can_parse(self, text: str) -> bool:
+        """Return whether a text is an expression, which may use the names of this text."""
+        try:
+            parser = Parser(text, None, ())
+            parser.lets = self.lets
+            parser.answers_foreign_words = False
+            parser.parse_rest()
+        except ConditionError:
+            return False
+        return True
+
     # -- operators
 
     def expression(self, floor: int) -> Node:
         """Parse an expression whose operators bind more tightly than `floor`."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            self.fail(f"parentheses and operators are nested more than {MAX_DEPTH} deep")
+            message = f"parentheses and operators are nested more than {MAX_DEPTH} deep"
+            self.fail(message, self.token.span)
         left = self.operand()
         while (binding := self._binding()) > floor:
             # A chain of operators makes a deep tree without nesting in the text.
             self.operators += 1
             if self.operators > self.most_operators:
-                self.fail(f"the condition has more than {self.most_operators} operators")
+                message = f"the condition has more than {self.most_operators} operators"
+                self.fail(message, self.token.span)
             left = self._infix(left, binding)
         self.depth -= 1
         return left
@@ -488,9 +505,10 @@ class Parser(CallParser):
         node = self.expression(tree.COMPARE)
         bars = constant_value(node)
         if bars is None or bars != int(bars) or not 0 <= bars <= MAX_PERIOD:
+            is_minus = bars is not None and bars == int(bars) and -MAX_PERIOD <= bars < 0
             self.fail(
                 "the number of bars back, in brackets, must be a whole number from 0 to "
-                f"{MAX_PERIOD:,}",
+                f"{MAX_PERIOD:,}" + (f": write [{-int(bars)}]" if is_minus and bars else ""),
                 node.span,
             )
         return int(bars)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from abc import ABC, abstractmethod
 from typing import Final, NoReturn
 
 from marketsweep.errors import ConditionError
@@ -22,8 +23,11 @@ from marketsweep.language.tree import Kind, Node, Span
 MAX_LENGTH: Final = 16_384
 
 
-class TokenStream:
+class TokenStream(ABC):
     """The tokens of a text, and the position of the current one."""
+
+    answers_foreign_words = True
+    """Whether an error says what to write instead of other tools' words."""
 
     def __init__(self, source: str, token_list: list[Token] | None = None) -> None:
         if len(source) > MAX_LENGTH:
@@ -47,9 +51,31 @@ class TokenStream:
         return token
 
     def fail(self, message: str, span: Span | None = None) -> NoReturn:
-        """Raise ConditionError at a span of the text, or at the current token."""
+        """Raise ConditionError at a span of the text, or at the current token.
+
+        The current token may belong to words of another tool: then the error says what to write.
+        """
+        if span is None:
+            self.fail_if_foreign(self.position)
         column, width = span or self.token.span
         raise ConditionError(message, self.source, column, width)
+
+    def fail_if_foreign(self, at: int, *, is_name: bool = False) -> None:
+        """Raise ConditionError with the right text if words of another tool stand at a token.
+
+        `is_name` says that the token is a name without a meaning.
+        """
+        if not self.answers_foreign_words:
+            return
+        from marketsweep.language.foreign.answer import answer_at  # imported late: rarely needed
+
+        answer = answer_at(self.tokens, at, self.can_parse, is_name=is_name)
+        if answer:
+            raise ConditionError(answer.message, self.source, *answer.span)
+
+    @abstractmethod
+    def can_parse(self, text: str) -> bool:
+        """Return whether a text is an expression, which may use the names of this text."""
 
     def is_word(self, *words: str) -> bool:
         """Return whether the current token is one of these words, in any case."""
@@ -93,6 +119,7 @@ class TokenStream:
         if kind is Kind.TRUTH:
             node = tree.as_condition(node)
         if node.kind is not kind:
+            self.fail_if_foreign(self.position)  # as after volume in: close > 5 and volume over 1M
             self.fail(f"{role} must be {kind.value}, but this is {node.kind.value}", node.span)
         return node
 
@@ -112,7 +139,7 @@ class TokenStream:
     def parse_text(self, role: str) -> tree.Text:
         """Take a literal text; `role` describes it in the error."""
         if self.token.kind != "text":
-            self.fail(f"expected {role}, found {self.token_text()}")
+            self.fail(f"expected {role}, found {self.token_text()}", self.token.span)
         token = self.advance()
         return tree.Text(text_of(token.text), span=token.span)
 

@@ -260,8 +260,8 @@ def test_saved_conditions() -> None:
         parse("loop", saved.get)
     with pytest.raises(ConditionError, match="in the saved condition dip: low is already a word"):
         parse("dip", saved.get)
-    with pytest.raises(ConditionError, match="unknown name 'overbought'"):
-        parse("overbought", saved.get)
+    with pytest.raises(ConditionError, match="unknown name 'upswing'"):
+        parse("upswing", saved.get)
 
 
 def test_lists_of_expressions() -> None:

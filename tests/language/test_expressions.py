@@ -88,7 +88,7 @@ def test_direct_trees(built: Callable[[], Expression], text: str) -> None:
         (lambda: ~ms.close, "the part after not must be true or false"),
         (lambda: -(ms.close > 1), "the part after - must be a number"),
         (lambda: ms.close > NAN, "unknown name 'nan'"),
-        (lambda: ms.close > True, "unknown name 'True'"),
+        (lambda: ms.close > True, "'True' has no meaning here"),
         (lambda: ms.close > None, "unknown name 'None'"),
         (lambda: ms.close.within(5), "before within must be true or false"),
         (lambda: ms.close[-1], "bars back"),

@@ -9,7 +9,7 @@ from marketsweep.cli.reports.actions import aside_lines, status_lines, sync_line
 from marketsweep.core.calendar import behind_today
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.safe_text import join_first
-from marketsweep.core.suggest import names_near
+from marketsweep.core.suggest import names_misspelled
 from marketsweep.errors import UsageError
 from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.row import Indicator
@@ -489,7 +489,7 @@ def _indicator_rows(name: str | None) -> dict[str, list[Indicator | EventFunctio
             if row.name == wanted:
                 return {family: [row]}
     names = [row.name for rows in families.values() for row in rows]
-    near = names_near(wanted, names)
+    near = names_misspelled(wanted, names)
     hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists them"
     raise UsageError(f"unknown indicator {name!r}: {hint}")
 

@@ -1,0 +1,1 @@
+"""The functions and codes of each tool, with their translations."""
