@@ -149,6 +149,7 @@ class Market:
         min_history: MinHistory = "valid",
         funnel: bool = False,
         near: int = 0,
+        strict: bool = False,
         incremental: bool | Incremental = False,
         timeout: float | None = None,
     ) -> Hits:
@@ -170,6 +171,8 @@ class Market:
             at which a recursion has forgotten its start.
         funnel: also count the symbols that pass each clause.
         near: also return the `near` symbols that fail exactly one clause by the smallest margin.
+        strict: raise ConditionError for a part of the condition that looks like a mistake, such as
+            a comparison of shares with dollars; otherwise it is a warning.
         incremental: reuse the results of symbols whose data has not changed; see `Incremental`.
         timeout: seconds after which TimedOut is raised.
         min_coverage: raise CoverageError if less than this part of the market is covered. The
@@ -199,6 +202,7 @@ class Market:
             saved=SavedConditions.of(self.store.path),
             funnel=funnel,
             near=_check_count("near", near, least=0) or 0,
+            strict=strict,
             incremental=_incremental_options(incremental),
             screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
         )

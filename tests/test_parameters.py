@@ -45,6 +45,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "min_history": ({"limit": None}, "settled"),
             "funnel": True,
             "near": 3,
+            "strict": ({"condition": "rsi(14) < 40%"}, True),
             "incremental": True,
             "timeout": 1e-9,
         },

@@ -14,6 +14,7 @@ from marketsweep.engine.clauses import clauses_of, parts_of
 from marketsweep.engine.levels import has_own_level, require_level
 from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.engine.settling import recursions, require_settled
+from marketsweep.engine.traps import find_traps
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.parser import parse, parse_expression, split_expressions
@@ -51,6 +52,8 @@ class Query(NamedTuple):
     """Whether the clauses of the condition are evaluated one by one."""
     marked: bool = False
     """Whether values that may depend on bars before the first stored one are found."""
+    strict: bool = False
+    """Whether a part of the condition that looks like a mistake is an error."""
 
 
 class ResultLayout(NamedTuple):
@@ -90,6 +93,8 @@ class PlannedQuery(NamedTuple):
     plan: Plan
     facts: frozenset[str]
     """The facts that the results depend on."""
+    traps: tuple[str, ...]
+    """Sentences on parts of the condition that look like mistakes."""
 
     @property
     def bars_needed(self) -> int:
@@ -123,6 +128,9 @@ def plan_query(query: Query) -> PlannedQuery:
     saved = query.saved
     condition = parse_condition(query.condition, saved)
     source = query.condition if isinstance(query.condition, str) else None
+    traps = find_traps(condition, source)
+    if traps and query.strict:
+        raise ConditionError(traps[0])
     shown = {written(node, source): node for node in _compared_numbers(condition)}
     for column in query.columns:
         shown[column.strip() if isinstance(column, str) else str(column)] = _parse_number(
@@ -153,7 +161,9 @@ def plan_query(query: Query) -> PlannedQuery:
     plan = make_plan(nodes, read_where=(*guards, *[None] * len(parts)))
     layout = ResultLayout(tuple(nodes))
     facts = frozenset(tree.facts_of(nodes))
-    return PlannedQuery(condition, keys, shown, settled_nodes, clauses, parts, layout, plan, facts)
+    return PlannedQuery(
+        condition, keys, shown, settled_nodes, clauses, parts, layout, plan, facts, tuple(traps)
+    )
 
 
 def settled_bars(query: PlannedQuery) -> int:

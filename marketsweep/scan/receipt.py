@@ -98,6 +98,7 @@ def warnings_of(
     """Return the warnings about the data that a result rests on; `lag` is in sessions."""
     screen_trees = [clause.node for clause in view.screen.where]
     return [
+        *query.traps,
         *_lag_warning(lag, view.as_of),
         *absent_facts_warnings(coverage.absent_facts),
         *_unsettled_warning(coverage, query),

@@ -103,6 +103,8 @@ class Scan(Struct, frozen=True):
     """Whether to count the symbols that pass each clause."""
     near: int = 0
     """How many symbols to report that fail exactly one clause by the smallest margin."""
+    strict: bool = False
+    """Whether a part of the condition that looks like a mistake is an error."""
     incremental: Incremental | None = None
     """Whether results of the last scan are reused, and which symbols are evaluated anyway."""
 
@@ -300,5 +302,11 @@ def _check(scan: Scan) -> None:
 def _query(scan: Scan) -> Query:
     explained = scan.funnel or scan.near > 0
     return Query(
-        scan.condition, scan.sort, scan.columns, scan.saved, explained, scan.finds_unsettled
+        scan.condition,
+        scan.sort,
+        scan.columns,
+        scan.saved,
+        explained,
+        scan.finds_unsettled,
+        scan.strict,
     )

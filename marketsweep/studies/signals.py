@@ -146,6 +146,7 @@ def signals(
             ),
             *warn_of_current_facts(query.condition, screen, sessions[0], loader.sessions[-1]),
             *_hit_warnings(symbols, marks, unsettled, query),
+            *query.traps,
             *absent_facts_warnings(absent),
         ],
         absent_facts=absent,

@@ -127,6 +127,11 @@ _ROWS: Final = 30
     ),
 )
 @click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse what is only a warning otherwise: comparisons of unlike units and the like.",
+)
+@click.option(
     "--incremental",
     is_flag=True,
     help="Evaluate only symbols with new data, and reuse the other results.",
@@ -170,6 +175,7 @@ def scan(
     min_history: MinHistory,
     funnel: bool,
     near: int | None,
+    strict: bool,
     incremental: bool,
     always: str | None,
     max_age: str | None,
@@ -224,6 +230,7 @@ def scan(
             min_history=min_history,  # likewise
             funnel=funnel,
             near=near or 0,
+            strict=strict,
             incremental=reuse,
         )
         if charts:

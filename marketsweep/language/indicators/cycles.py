@@ -8,6 +8,7 @@ from marketsweep.language.indicators.row import (
     Indicator,
     Parameter,
     Recursion,
+    Units,
     of_series,
     outputs_of,
 )
@@ -115,3 +116,9 @@ CYCLES: Final = (
         scale="same",
     ),
 )
+
+CYCLES_UNITS: Final[Units] = {
+    "count": "ht_dcperiod",
+    "ratio": "ht_sine",
+}
+"""The rows whose values have a unit of their own."""

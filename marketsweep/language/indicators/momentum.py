@@ -11,6 +11,7 @@ from marketsweep.language.indicators.row import (
     Indicator,
     Parameter,
     Recursion,
+    Units,
     ema_weight,
     formula,
     of_series,
@@ -487,3 +488,13 @@ MOMENTUM: Final = (
         _weighted_rates(*_SHORT_RATES, *_LONG_RATES),
     ),
 )
+
+MOMENTUM_UNITS: Final[Units] = {
+    "percent": (
+        "ytd rsi roc stoch rocr100 willr cmo cmou ppo pvo stochf stochrsi kdj smi tsi "
+        "ultosc trix coppock imi connors_rsi mansfield "
+    ),
+    "ratio": "rocp rocr er vhf bop",
+    "count": "td_setup",
+}
+"""The rows whose values have a unit of their own."""

@@ -21,6 +21,12 @@ SETTLED: Final = 1e-4
 """Weight of the first bars below which a recursion has settled: shown values do not change."""
 
 
+Unit = Literal["", "percent", "ratio", "count"]
+
+Units = Mapping[Unit, str]
+"""Names of rows, separated by spaces, by their unit."""
+
+
 class Parameter(NamedTuple):
     """A number that an indicator takes; it is whole if `minimum` is an int."""
 
@@ -104,6 +110,9 @@ class Indicator(NamedTuple):
     """Other names of the indicator."""
     output_aliases: Mapping[str, str] = MappingProxyType({})
     """Other names of outputs, such as TA-Lib's."""
+    unit: Unit = ""
+    """Unit of all its outputs; "" if the unit follows from its inputs or its formula, or is none of
+    these."""
     total: Literal["", "sum", "product"] = ""
     """Whether it is a running total, whose level depends on where the stored history begins:
     another start adds a constant to a "sum", and multiplies a "product" by one (`levels`)."""
@@ -227,6 +236,14 @@ def outputs_of(
         aliases=aliases,
         output_aliases=other_names or {},
     )
+
+
+def with_units(rows: Sequence[Indicator], units: Units) -> tuple[Indicator, ...]:
+    """Return the rows with their units. Raises ValueError for a name without a row."""
+    unit_by_name = {name: unit for unit, names in units.items() for name in names.split()}
+    if unknown := unit_by_name.keys() - {row.name for row in rows}:
+        raise ValueError(f"no rows: {', '.join(sorted(unknown))}")
+    return tuple(row._replace(unit=unit_by_name.get(row.name, "")) for row in rows)
 
 
 def ratio(above: str, below: str, otherwise: str = "0") -> str:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from marketsweep.language.indicators.row import (
     Indicator,
     Parameter,
+    Units,
     formula,
     of_series,
     period,
@@ -162,3 +163,10 @@ STATISTICS: Final = (
     _window("bars_since_highest", "How many bars ago the highest of n bars was.", 20),
     _window("bars_since_lowest", "How many bars ago the lowest of n bars was.", 20),
 )
+
+STATISTICS_UNITS: Final[Units] = {
+    "percent": "percentrank",
+    "ratio": "correl beta r2",
+    "count": "bars_since_highest bars_since_lowest",
+}
+"""The rows whose values have a unit of their own."""

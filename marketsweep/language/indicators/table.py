@@ -7,25 +7,25 @@ from typing import Final
 from marketsweep.language.indicators.averages import AVERAGES
 from marketsweep.language.indicators.candles.long_patterns import LONG_PATTERNS
 from marketsweep.language.indicators.candles.short_patterns import SHORT_PATTERNS
-from marketsweep.language.indicators.cycles import CYCLES
+from marketsweep.language.indicators.cycles import CYCLES, CYCLES_UNITS
 from marketsweep.language.indicators.extremes import EXTREMES
 from marketsweep.language.indicators.functions import FUNCTIONS_OF_BARS
-from marketsweep.language.indicators.momentum import MOMENTUM
-from marketsweep.language.indicators.row import Indicator
-from marketsweep.language.indicators.statistics import STATISTICS
-from marketsweep.language.indicators.trend import TREND
-from marketsweep.language.indicators.volatility import VOLATILITY
-from marketsweep.language.indicators.volume import VOLUME
+from marketsweep.language.indicators.momentum import MOMENTUM, MOMENTUM_UNITS
+from marketsweep.language.indicators.row import Indicator, with_units
+from marketsweep.language.indicators.statistics import STATISTICS, STATISTICS_UNITS
+from marketsweep.language.indicators.trend import TREND, TREND_UNITS
+from marketsweep.language.indicators.volatility import VOLATILITY, VOLATILITY_UNITS
+from marketsweep.language.indicators.volume import VOLUME, VOLUME_UNITS
 
 FAMILIES: Final[dict[str, tuple[Indicator, ...]]] = {
     "Averages": AVERAGES,
-    "Momentum": MOMENTUM,
-    "Trend": TREND,
-    "Cycles": CYCLES,
-    "Volatility": VOLATILITY,
-    "Volume": VOLUME,
+    "Momentum": with_units(MOMENTUM, MOMENTUM_UNITS),
+    "Trend": with_units(TREND, TREND_UNITS),
+    "Cycles": with_units(CYCLES, CYCLES_UNITS),
+    "Volatility": with_units(VOLATILITY, VOLATILITY_UNITS),
+    "Volume": with_units(VOLUME, VOLUME_UNITS),
     "Extremes": EXTREMES,
-    "Statistics": STATISTICS,
+    "Statistics": with_units(STATISTICS, STATISTICS_UNITS),
     "Candlestick patterns": (*SHORT_PATTERNS, *LONG_PATTERNS),
     "Functions": FUNCTIONS_OF_BARS,
 }

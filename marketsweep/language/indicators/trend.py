@@ -9,6 +9,7 @@ from marketsweep.language.indicators.row import (
     Indicator,
     Parameter,
     Recursion,
+    Units,
     formula,
     outputs_of,
     period,
@@ -245,3 +246,9 @@ TREND: Final = (
         scale="same",
     ),
 )
+
+TREND_UNITS: Final[Units] = {
+    "percent": "adx dx adxr plus_di minus_di aroon aroonosc choppiness",
+    "ratio": "vortex",
+}
+"""The rows whose values have a unit of their own."""

@@ -10,6 +10,7 @@ from marketsweep.language.indicators.row import (
     Indicator,
     Parameter,
     Recursion,
+    Units,
     formula,
     of_series,
     outputs_of,
@@ -212,3 +213,12 @@ VOLATILITY: Final = (
         inputs=HLC,
     )._replace(is_pattern=True),
 )
+
+VOLATILITY_UNITS: Final[Units] = {
+    "percent": (
+        "natr adr_percent cvi rvi ulcer volatility parkinson garman_klass rogers_satchell "
+        "yang_zhang "
+    ),
+    "ratio": "massi",
+}
+"""The rows whose values have a unit of their own."""

@@ -9,6 +9,7 @@ from marketsweep.language.indicators.row import (
     Indicator,
     Parameter,
     Recursion,
+    Units,
     ema_weight,
     formula,
     period,
@@ -175,3 +176,9 @@ VOLUME: Final = (
         inputs=_HLCV,
     ),
 )
+
+VOLUME_UNITS: Final[Units] = {
+    "percent": "mfi",
+    "ratio": "cmf twiggs rvol up_down_volume",
+}
+"""The rows whose values have a unit of their own."""

@@ -1,0 +1,118 @@
+"""Find the unit of an expression: dollars, shares, percent, a ratio or a count.
+
+A price is in dollars a share, a volume in shares, and their product in dollars. Arithmetic follows
+these dimensions. A number as written has any unit, and some expressions have none that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from marketsweep.core.fields import DERIVED, PRICES
+from marketsweep.language import tree
+from marketsweep.language.calls import constant_value
+from marketsweep.language.formulas import expand
+from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.parser import parse_expression
+from marketsweep.language.tree import Node
+
+
+class Unit(NamedTuple):
+    """The powers of prices and of shares in a value; `scale` is of values without either."""
+
+    price: int = 0
+    shares: int = 0
+    scale: str = ""
+
+    def __str__(self) -> str:
+        return _NAMES.get(self, "another unit")
+
+
+PRICE: Final = Unit(price=1)
+SHARES: Final = Unit(shares=1)
+DOLLARS: Final = Unit(price=1, shares=1)
+RATIO: Final = Unit()
+PERCENT: Final = Unit(scale="percent")
+COUNT: Final = Unit(scale="count")
+ANY: Final = Unit(scale="any")
+"""The unit of a number as written."""
+
+_NAMES: Final = {
+    PRICE: "dollars a share",
+    SHARES: "shares",
+    DOLLARS: "dollars",
+    RATIO: "a ratio",
+    PERCENT: "percent",
+    COUNT: "a count",
+    ANY: "a number",
+}
+_OF_INDICATORS: Final = {"percent": PERCENT, "ratio": RATIO, "count": COUNT}
+_OF_FACTS: Final = {"market_cap": DOLLARS, "listing_age": COUNT}
+_COUNTING: Final = ("count", "bars_since", "streak")
+
+
+def unit_of(node: Node) -> Unit | None:  # noqa: C901, PLR0911, PLR0912, a line for each kind of node
+    """Return the unit of a number; None if it is not known."""
+    if constant_value(node) is not None:
+        return ANY
+    match node:
+        case tree.Field(name=name) if name in DERIVED:
+            return unit_of(parse_expression(DERIVED[name]))
+        case tree.Field(name=name):
+            return PRICE if name in PRICES else SHARES
+        case tree.Fact(name=name):
+            return _OF_FACTS.get(name)
+        case tree.Shift(of=of) | tree.Resampled(of=of) | tree.OtherSymbol(of=of):
+            return unit_of(of)
+        case tree.Negate(operand=operand):
+            return unit_of(operand)
+        case tree.Event(name=name) if name in _COUNTING:
+            return COUNT
+        case tree.Event(operands=(_, x)):
+            return unit_of(x)
+        case tree.Rank(function="rank"):
+            return COUNT
+        case tree.MarketAggregate(aggregate=("mean" | "median" | "sum"), of=of):
+            return unit_of(of)
+        case tree.Function(name=("min" | "max" | "abs"), arguments=arguments):
+            return _unit_of_all(map(unit_of, arguments))
+        case tree.Function(name="if", arguments=(_, *branches)):
+            return _unit_of_all(map(unit_of, branches))
+        case tree.Binary(operator=("+" | "-"), left=left, right=right):
+            return _unit_of_all([unit_of(left), unit_of(right)])
+        case tree.Binary(operator=("*" | "/") as operator, left=left, right=right):
+            return _unit_of_product(unit_of(left), unit_of(right), operator)
+        case tree.Call():
+            return _unit_of_call(node)
+    return None
+
+
+def _unit_of_call(call: tree.Call) -> Unit | None:
+    row = INDICATORS[call.name]
+    if row.unit:
+        return _OF_INDICATORS[row.unit]
+    if row.scale != "own" and call.output not in row.measures:
+        source = call.sources[0] if call.sources else tree.Field(row.inputs[0])
+        return unit_of(source)
+    formula = expand(call)
+    return None if formula is None else unit_of(formula)
+
+
+def _unit_of_all(units: Iterable[Unit | None]) -> Unit | None:
+    """Return the unit that values share; numbers take the unit of the others."""
+    distinct = {unit for unit in units if unit != ANY}
+    return distinct.pop() if len(distinct) == 1 else None
+
+
+def _unit_of_product(left: Unit | None, right: Unit | None, operator: str) -> Unit | None:
+    if left is None or right is None:
+        return None
+    if right == ANY:
+        return left
+    if left == ANY:
+        return right if operator == "*" else None
+    if PERCENT in (left, right) or COUNT in (left, right):
+        return None
+    sign = 1 if operator == "*" else -1
+    return Unit(left.price + sign * right.price, left.shares + sign * right.shares)
