@@ -1,4 +1,4 @@
-"""Report receipts, status, indicators and progress as plain text."""
+"""Report receipts, status and progress as plain text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from marketsweep.cli.reports.actions import aside_lines, status_lines, sync_lines
 from marketsweep.core.calendar import behind_today
-from marketsweep.core.fields import DERIVED, FIELDS
+from marketsweep.core.fields import FIELDS
 from marketsweep.core.safe_text import join_first
-from marketsweep.core.suggest import names_misspelled
-from marketsweep.errors import UsageError
-from marketsweep.language.indicators.events import EVENTS, EventFunction
-from marketsweep.language.indicators.row import Indicator
-from marketsweep.language.indicators.table import ALIASES, FAMILIES
-from marketsweep.language.vocabulary import EXAMPLES
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -402,100 +396,6 @@ def sweep_report(result: Sweep) -> str:
         width = max(len(name), *map(len, texts))
         columns.append([f"{text:>{width}}" for text in (name, *texts)])
     return "".join(f"{'  '.join(row)}\n" for row in zip(*columns, strict=True))
-
-
-def indicators_facts(name: str | None) -> list[dict[str, Any]]:
-    """Return the table of indicators as plain data."""
-    return [
-        {
-            "name": row.name,
-            "family": family,
-            "signature": row.signature,
-            "outputs": list(row.outputs),
-            "doc": row.doc,
-            "parameters": [
-                {
-                    "name": parameter.name,
-                    "default": parameter.default,
-                    "minimum": parameter.minimum,
-                    "maximum": parameter.maximum,
-                }
-                for parameter in row.parameters
-            ],
-            **_more_facts(row),
-        }
-        for family, rows in _indicator_rows(name).items()
-        for row in rows
-    ]
-
-
-def _more_facts(row: Indicator | EventFunction) -> dict[str, Any]:
-    if isinstance(row, EventFunction):
-        return {"aliases": [], "output_aliases": {}, "formulas": {}}
-    return {
-        "aliases": list(row.aliases),
-        "output_aliases": dict(row.output_aliases),
-        "formulas": row.formula_texts(),
-    }
-
-
-def indicators_report(name: str | None) -> str:
-    """Return the indicators by family, one line each; in detail if one is named."""
-    by_family = _indicator_rows(name)
-    if name is not None:
-        ((row,),) = by_family.values()
-        return "\n".join(_indicator_lines(row))
-    lines: list[str] = []
-    for family, rows in by_family.items():
-        width = max(len(row.signature) for row in rows)
-        lines += [family, *(f"  {r.signature:<{width}}  {r.doc}{_outputs(r)}" for r in rows), ""]
-    derived = ", ".join(f"{key} = {formula}" for key, formula in DERIVED.items())
-    others = ", ".join(EXAMPLES.values())
-    return "\n".join(
-        [*lines, f"fields: {', '.join(FIELDS)}", f"derived: {derived}", f"functions: {others}"]
-    )
-
-
-def _indicator_lines(row: Indicator | EventFunction) -> Iterator[str]:
-    """Yield everything about one indicator."""
-    yield f"{row.signature}  {row.doc}{_outputs(row)}"
-    for parameter in row.parameters:
-        kind = "whole number" if parameter.whole else "number"
-        yield (
-            f"  {parameter.name}: {kind} from {parameter.minimum:g} to {parameter.maximum:,g}, "
-            f"{parameter.default:g} by default"
-        )
-    if isinstance(row, EventFunction):
-        return
-    if row.aliases:
-        yield f"  other names: {', '.join(row.aliases)}"
-    for other, output in row.output_aliases.items():
-        yield f"  .{other} is .{output}"
-    for output, text in row.formula_texts().items():
-        yield f"  {f'.{output}' if output else 'formula'} = {text}"
-
-
-def _indicator_rows(name: str | None) -> dict[str, list[Indicator | EventFunction]]:
-    """Return the rows by family; only the named one if a name is given."""
-    families: dict[str, list[Indicator | EventFunction]] = {
-        **{family: list(rows) for family, rows in FAMILIES.items()},
-        "Earlier events": list(EVENTS.values()),
-    }
-    if name is None:
-        return families
-    wanted = ALIASES.get(name.lower(), name.lower())
-    for family, rows in families.items():
-        for row in rows:
-            if row.name == wanted:
-                return {family: [row]}
-    names = [row.name for rows in families.values() for row in rows]
-    near = names_misspelled(wanted, names)
-    hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists them"
-    raise UsageError(f"unknown indicator {name!r}: {hint}")
-
-
-def _outputs(row: Indicator | EventFunction) -> str:
-    return f" Outputs: {', '.join('.' + name for name in row.outputs)}." if row.outputs else ""
 
 
 def _counts_text(counts: Mapping[str, int]) -> str:
