@@ -20,11 +20,11 @@ from typing import Any, Final
 import click
 
 from marketsweep.cli.main import main
-from marketsweep.engine.plan import make_plan
+from marketsweep.cli.reports.indicators import first_bar
+from marketsweep.engine.units import units_text
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.row import Indicator, Parameter
 from marketsweep.language.indicators.table import FAMILIES, INDICATORS
-from marketsweep.language.parser import parse_expression
 from marketsweep.quality.rules import RULES
 
 DOCS: Final = Path(__file__).parent
@@ -209,6 +209,7 @@ def _indicator(row: Indicator) -> str:
         "Outputs": ", ".join(map(_output_names(row), row.outputs)),
         "Parameters": "; ".join(map(_parameter, row.parameters)),
         "Reads": ", ".join(f"`{name}`" for name in row.inputs[row.series :]),
+        "Unit": units_text(row),
         "First value": f"bar {first_bar(row)}, with the defaults",
     }
     lines += [f"- {name}: {text}" for name, text in facts.items() if text]
@@ -252,15 +253,6 @@ def _output_names(row: Indicator) -> Callable[[str], str]:
         return f"`.{output}`" + (f" (or {' and '.join(others)})" if others else "")
 
     return names
-
-
-def first_bar(row: Indicator) -> int:
-    """The number of the first bar with a value of every output, with the default parameters."""
-    series = ", ".join(row.inputs[: row.series])
-    calls = [
-        f"{row.name}({series}){f'.{output}' if output else ''}" for output in row.outputs or ("",)
-    ]
-    return max(make_plan([parse_expression(call) for call in calls]).bars)
 
 
 def _rules() -> str:

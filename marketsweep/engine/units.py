@@ -13,6 +13,7 @@ from marketsweep.core.fields import DERIVED, PRICES
 from marketsweep.language import tree
 from marketsweep.language.calls import constant_value
 from marketsweep.language.formulas import expand
+from marketsweep.language.indicators.row import Indicator
 from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parser import parse_expression
 from marketsweep.language.tree import Node
@@ -49,6 +50,7 @@ _NAMES: Final = {
 }
 _OF_INDICATORS: Final = {"percent": PERCENT, "ratio": RATIO, "count": COUNT}
 _OF_FACTS: Final = {"market_cap": DOLLARS, "listing_age": COUNT}
+_HUNDRED: Final = tree.Number(100.0)
 _COUNTING: Final = ("count", "bars_since", "streak")
 
 
@@ -82,10 +84,30 @@ def unit_of(node: Node) -> Unit | None:  # noqa: C901, PLR0911, PLR0912, a line 
         case tree.Binary(operator=("+" | "-"), left=left, right=right):
             return _unit_of_all([unit_of(left), unit_of(right)])
         case tree.Binary(operator=("*" | "/") as operator, left=left, right=right):
-            return _unit_of_product(unit_of(left), unit_of(right), operator)
+            unit = _unit_of_product(unit_of(left), unit_of(right), operator)
+            return PERCENT if unit == RATIO and _first_factor(node) == _HUNDRED else unit
         case tree.Call():
             return _unit_of_call(node)
     return None
+
+
+def default_calls(row: Indicator) -> dict[str, Node]:
+    """Return the call of each output of an indicator, with the default parameters."""
+    series = ", ".join(row.inputs[: row.series])
+    return {
+        output: parse_expression(f"{row.name}({series}){f'.{output}' if output else ''}")
+        for output in row.outputs or ("",)
+    }
+
+
+def units_text(row: Indicator) -> str:
+    """Return the units of the outputs of an indicator; "" where none is known."""
+    units = {output: unit_of(call) for output, call in default_calls(row).items()}
+    distinct = set(units.values())
+    if len(distinct) == 1:
+        return str(*distinct) if None not in distinct else ""
+    named = {output: str(unit) for output, unit in units.items() if unit is not None}
+    return ", ".join(f".{output} in {unit}" for output, unit in named.items())
 
 
 def _unit_of_call(call: tree.Call) -> Unit | None:
@@ -97,6 +119,13 @@ def _unit_of_call(call: tree.Call) -> Unit | None:
         return unit_of(source)
     formula = expand(call)
     return None if formula is None else unit_of(formula)
+
+
+def _first_factor(product: Node) -> Node:
+    """Return the first number of a product or quotient, such as 100 * x / y."""
+    while isinstance(product, tree.Binary) and product.operator in ("*", "/"):
+        product = product.left
+    return product
 
 
 def _unit_of_all(units: Iterable[Unit | None]) -> Unit | None:

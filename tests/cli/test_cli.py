@@ -315,6 +315,11 @@ def test_indicators_are_listed() -> None:
     assert "macd(close, 12, 26, 9)" in done.stdout
     facts = json.loads(run("indicators", "stoch", "--json").stdout)
     assert [row["outputs"] for row in facts] == [["k", "d"]]
+    assert [(row["units"], row["first_bar"]) for row in facts] == [("percent", 18)]
+    bands = run("indicators", "bbands").stdout
+    assert "unit: .upper in dollars a share" in bands
+    assert ".width in percent, .percent_b in a ratio" in bands
+    assert "first value: bar 20" in bands
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from typing import Any
 
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.suggest import names_misspelled
+from marketsweep.engine.plan import make_plan
+from marketsweep.engine.units import default_calls, units_text
 from marketsweep.errors import UsageError
 from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.row import Indicator
@@ -41,12 +43,19 @@ def indicators_facts(name: str | None) -> list[dict[str, Any]]:
 
 def _more_facts(row: Indicator | EventFunction) -> dict[str, Any]:
     if isinstance(row, EventFunction):
-        return {"aliases": [], "output_aliases": {}, "formulas": {}}
+        return {"aliases": [], "output_aliases": {}, "formulas": {}, "units": "", "first_bar": None}
     return {
+        "units": units_text(row),
+        "first_bar": first_bar(row),
         "aliases": list(row.aliases),
         "output_aliases": dict(row.output_aliases),
         "formulas": row.formula_texts(),
     }
+
+
+def first_bar(row: Indicator) -> int:
+    """Return the number of the first bar with a value of every output, with the defaults."""
+    return max(make_plan([*default_calls(row).values()]).bars)
 
 
 def indicators_report(name: str | None) -> str:
@@ -77,6 +86,9 @@ def _indicator_lines(row: Indicator | EventFunction) -> Iterator[str]:
         )
     if isinstance(row, EventFunction):
         return
+    if units := units_text(row):
+        yield f"  unit: {units}"
+    yield f"  first value: bar {first_bar(row)}, with the defaults"
     if row.aliases:
         yield f"  other names: {', '.join(row.aliases)}"
     for other, output in row.output_aliases.items():
