@@ -28,6 +28,7 @@ from marketsweep.language.vocabulary import (
     GROUPS,
     JOINS,
     KEYWORDS,
+    NUMBER_FACTS,
     STANDINGS,
     TRENDS,
     VARIADIC,
@@ -381,14 +382,41 @@ class CallParser(DatedCallParser):
         self.expect(")", "to close the parenthesis of market")
         return tree.MarketAggregate(aggregate, of, self._by(), span=self.span_from(token.span))
 
-    def _by(self) -> str:
+    def _by(self) -> str | tree.Buckets:
         if not self.is_word("by"):
             return ""
         self.advance()
+        if self.is_word("bucket"):
+            return self._buckets()
         if not self.is_word(*GROUPS):
             groups = ", ".join(GROUPS)
-            self.fail(f"expected a fact to group by ({groups}), found {self.token_text()}")
+            self.fail(
+                f"expected a fact to group by ({groups}) or bucket(...), found {self.token_text()}"
+            )
         return self.advance().text.lower()
+
+    def _buckets(self) -> tree.Buckets:
+        """Parse the groups of a number, such as bucket(market_cap, 300M, 2B, 10B)."""
+        start = self.advance().span
+        self.expect("(", "after bucket, as in bucket(market_cap, 300M, 2B, 10B)")
+        if not self.is_word(*NUMBER_FACTS):
+            facts = ", ".join(NUMBER_FACTS)
+            self.fail(f"expected a number to group by ({facts}), found {self.token_text()}")
+        fact, edges = self.advance().text.lower(), list[float]()
+        while self.is_mark(","):
+            self.advance()
+            edge = self.expression(0)
+            value = constant_value(edge)
+            if value is None:
+                self.fail("the edge of a bucket must be a number, such as 2B", edge.span)
+            edges.append(value)
+        self.expect(")", "to close bucket(...)")
+        if not edges or edges != sorted(set(edges)):
+            self.fail(
+                "a bucket needs its edges in ascending order, as in bucket(market_cap, 300M, 2B)",
+                self.span_from(start),
+            )
+        return tree.Buckets(fact, tuple(edges))
 
 
 def constant_value(node: Node) -> float | None:  # noqa: PLR0911, a line for each kind of node

@@ -100,9 +100,8 @@ def facts_of(nodes: Iterable[Node]) -> set[str]:
     """Return the names of the facts that trees read or group by."""
     parts = [part for node in nodes for part in node.walk()]
     facts = {part.name for part in parts if isinstance(part, Fact)}
-    return facts | {
-        part.by for part in parts if isinstance(part, Rank | MarketAggregate) and part.by
-    }
+    groups = [part.by for part in parts if isinstance(part, Rank | MarketAggregate)]
+    return facts | {by.fact if isinstance(by, Buckets) else by for by in groups if by}
 
 
 def map_children(node: Node, change: Callable[[Node], Node], **changes: Any) -> Node:  # noqa: ANN401
@@ -451,13 +450,23 @@ class OtherSymbol(Node, frozen=True):
         return f"symbol({symbol}, {self.of})"
 
 
+class Buckets(NamedTuple):
+    """Groups of symbols by a number: below the first edge, from each edge to the next, ..."""
+
+    fact: str
+    edges: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"bucket({', '.join([self.fact, *(str(Number(edge)) for edge in self.edges)])})"
+
+
 class Rank(Node, frozen=True):
     """The rank, percentile or zscore of a symbol among all symbols of a session."""
 
     function: str
     of: Node
-    by: str = ""
-    """The fact that the symbols are grouped by, or ""."""
+    by: str | Buckets = ""
+    """What the symbols are grouped by, a text fact or buckets of a number; "" for one group."""
 
     def __str__(self) -> str:
         return f"{self.function}({self.of}){_by_text(self.by)}"
@@ -468,14 +477,14 @@ class MarketAggregate(Node, frozen=True):
 
     aggregate: str
     of: Node
-    by: str = ""
+    by: str | Buckets = ""
 
     def __str__(self) -> str:
         return f"market({self.aggregate}({self.of})){_by_text(self.by)}"
 
 
-def _by_text(fact: str) -> str:
-    return f" by {fact}" if fact else ""
+def _by_text(by: str | Buckets) -> str:
+    return f" by {by}" if by else ""
 
 
 class Calendar(Node, frozen=True):

@@ -62,8 +62,7 @@ def fits_one_pass(screen: Screen, nodes: Iterable[Node], plan: Plan) -> bool:
     changes_daily = screen.skip_low_volume or screen.min_price is not None
     changes_daily |= screen.min_dollar_volume is not None
     where = [condition.node for condition in screen.where]
-    parts = [part for node in (*nodes, *where) for part in node.walk()]
-    dated = any(isinstance(part, tree.Fact) and part.name in DATED for part in parts)
+    dated = bool(tree.facts_of([*nodes, *where]) & DATED)
     ranked = any(isinstance(part, tree.Derived) for node in where for part in node.walk())
     return not (changes_daily or dated or ranked) and _compares_within_session(plan)
 

@@ -30,7 +30,7 @@ from marketsweep.engine.panel.facts import Reference, ReferenceByPlace
 from marketsweep.engine.plan import SESSION
 from marketsweep.kernels import cpu
 from marketsweep.kernels.cpu import TILE
-from marketsweep.language.tree import Node
+from marketsweep.language.tree import Buckets, Node
 
 
 class Panel(Struct, frozen=True, eq=False):
@@ -68,9 +68,13 @@ class Panel(Struct, frozen=True, eq=False):
         flat = self.fields[name].transpose(1, 0, 2).reshape(self.rows, -1)
         return flat[:, : len(self.symbols)]
 
-    def groups(self, fact: str) -> NDArray[np.int64]:
+    def groups(self, by: str | Buckets) -> NDArray[np.int64]:
         """Return the group number of each symbol, such as its sector; -1 if it is unknown."""
-        texts = self.reference.values_of(self.symbols, fact)
+        if isinstance(by, Buckets):
+            values = np.array(self.reference.values_of(self.symbols, by.fact), dtype=np.float64)
+            numbers_of = np.searchsorted(np.array(by.edges), values, side="right")
+            return np.where(np.isnan(values), -1, numbers_of)
+        texts = self.reference.values_of(self.symbols, by)
         folded = [None if text is None else str(text).casefold() for text in texts]
         names = sorted({text for text in folded if text is not None})
         numbers = {name: number for number, name in enumerate(names)}
