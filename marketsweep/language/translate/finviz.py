@@ -177,11 +177,13 @@ def _performance(match: re.Match[str]) -> str:
     return f"{expression} {sign} {'-' if match['side'] == 'u' else ''}{match['n']}"
 
 
-def _day_performance(match: re.Match[str]) -> str:
+def _change(match: re.Match[str]) -> str:
+    """Return a rise or a fall since the day before, or since the year began."""
+    change = "roc(1)" if match["span"] == "d" else "ytd()"
     if match["way"]:
-        return f"roc(1) {'>' if match['way'] == 'up' else '<'} 0"
+        return f"{change} {'>' if match['way'] == 'up' else '<'} 0"
     sign = "-" if match["side"] == "u" else ""
-    return f"roc(1) {'>' if match['side'] == 'o' else '<'} {sign}{match['n']}"
+    return f"{change} {'>' if match['side'] == 'o' else '<'} {sign}{match['n']}"
 
 
 def _average(match: re.Match[str]) -> str | None:
@@ -240,7 +242,10 @@ _RULES: Final[tuple[_Rule, ...]] = (
         rf"ta_perf2?_(?P<span>1w|4w|13w|26w|52w)(?:(?P<way>up|down)|(?P<n>{_NUMBER})(?P<side>[ou]))",
         _performance,
     ),
-    (rf"ta_perf2?_d(?:(?P<way>up|down)|(?P<n>{_NUMBER})(?P<side>[ou]))", _day_performance),
+    (
+        rf"ta_perf2?_(?P<span>d|ytd)(?:(?P<way>up|down)|(?P<n>{_NUMBER})(?P<side>[ou]))",
+        _change,
+    ),
     (
         r"ta_sma(?P<n>20|50|200)_(?:(?P<price>pca|pcb|pc|pa|pb)(?P<percent>\d+)?|"
         r"(?P<side>sa|sb)(?P<other>20|50|200)())",

@@ -8,7 +8,7 @@ from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.translate.script import Part, Script
-from marketsweep.language.translate.tables.pine import FUNCTIONS, MISSING
+from marketsweep.language.translate.tables.pine import FUNCTIONS, MISSING, VARIABLES
 from marketsweep.language.translate.tokens import END, LINE, NAME, TEXT, Token, Words, tokenize
 from marketsweep.language.translate.values import (
     ALWAYS,
@@ -310,7 +310,7 @@ class Pine(Script):
         return self.fail(f"the {kind} {name} cannot be translated", token.span)
 
     def _is_call(self, name: str) -> bool:
-        return self.is_mark("(") or name == "tr"
+        return self.is_mark("(") or name in VARIABLES
 
     def _special_call(self, token: Token, name: str) -> Value | None:
         """Return a call that is not a row of the table; None for another function."""

@@ -36,6 +36,10 @@ CLAUSES = {
         "<= 1 day ago  wma( 1 day ago rsi( 9 ) , 21 ) ) )",
         "rsi(9) crosses above wma(rsi(9), 21)",
     ),
+    "on-balance volume": (
+        "( {cash} ( latest obv > latest sma( latest obv , 20 ) and latest close > 100 ) )",
+        "obv() > sma(obv(), 20) and close > 100",
+    ),
     "52-week breakout": (
         "( {cash} ( latest close > 1 day ago max( 120 , latest high ) ) )",
         "close > highest(high, 120)[1]",
@@ -115,7 +119,6 @@ def test_a_clause_has_the_meaning_of_its_condition(name: str, market: Market) ->
         ("( {cash} ( quarterly net sales > 5 ) )", "the unit quarterly", "quarterly"),
         ("( {cash} ( latest magic line( 5 ) > 5 ) )", "magic line cannot be translated", "magic"),
         ("( {cash} ( latest close > ) )", "expected a value", ") )"),
-        ("( {cash} ( latest obv > 5 ) )", "sums from the first bar", "obv"),
         (
             "( {cash} ( weekly sma( 1 month ago close , 5 ) > 5 ) )",
             "this offset within another one",

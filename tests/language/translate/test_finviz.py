@@ -92,6 +92,9 @@ def test_a_screen_has_the_meaning_of_its_condition(name: str, market: Market) ->
         ("ipodate_more1", "listing_age > 365"),
         ("ind_stocksonly", 'not type in ["ETF", "ETN", "ETV", "FUND"]'),
         ("sh_outstanding_u50", "market_cap / close < 50M"),
+        ("ta_perf_ytdup", "ytd() > 0"),
+        ("ta_perf_ytd20o", "ytd() > 20"),
+        ("ta_perf2_ytd10u", "ytd() < -10"),
         ("ta_beta_o1", 'beta(symbol("SPY").close, close, 252) > 1'),
     ],
 )
@@ -166,7 +169,6 @@ def test_each_code_has_a_condition(code: str) -> None:
         ("sh_opt_option", "options are not stored", "sh_opt"),
         ("ta_pattern_channelup", "chart patterns are not computed", "ta_pattern"),
         ("ta_alltime_nh", "does not know the first bar", "ta_alltime"),
-        ("ta_perf_ytdup", "does not know the calendar", "ta_perf_ytd"),
         ("ta_candlestick_lls", "does not publish", "ta_candlestick"),
         ("ta_foo_bar", "the code is not known", "ta_foo"),
         ("targetprice_above", "analysts' opinions", "targetprice"),

@@ -10,6 +10,13 @@ from marketsweep.market import Market
 from tests.helpers.translations import assert_same_meaning
 
 SCANS = {
+    "on-balance volume": (
+        """
+        def rises = OnBalanceVolume() > ExpAverage(OnBalanceVolume(), 21);
+        plot scan = rises and close > 50 and GetMonth() == 12;
+        """,
+        "obv() > ema(obv(), 21) and close > 50",
+    ),
     "52-week high": (
         "#hint: scan for stocks with a new high\nplot scan = close >= highest(high, 252) * 0.98;",
         "close >= 0.98 * highest(high, 252)",

@@ -37,6 +37,7 @@ FUNCTIONS: Final[Mapping[str, tuple[Function, ...]]] = {
         for name in ("sma", "ema", "wma", "mom", "roc", "hma", "tema", "dema", "linreg")
     },
     "% change": _one("", "roc(1)"),
+    "obv": _one("", "obv()"),
     "max": _one("length, source", "highest(source, length)"),
     "min": _one("length, source", "lowest(source, length)"),
     "greatest": (*_fixed("max", 2), *_fixed("max", 3), *_fixed("max", 4)),
@@ -95,7 +96,6 @@ _ACCOUNTS: Final = "figures of a company's accounts are not stored"
 MISSING: Final[Mapping[str, str]] = {
     "market cap": "it is in crores of rupees there, and in dollars here: add market_cap > 1B",
     "vwap": "there are daily bars only",
-    "obv": "it sums from the first bar, which a condition does not know",
     **dict.fromkeys(
         (
             *("earning per share", "eps", "net profit", "sales", "gross sales", "net sales"),

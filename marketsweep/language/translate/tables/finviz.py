@@ -159,8 +159,6 @@ MISSING: Final = {
     "ta_pattern_": "chart patterns are not computed",
     "ta_alltime_": "a condition does not know the first bar",
     "ta_candlestick_": "Finviz does not publish its definition",
-    "ta_perf_ytd": "a condition does not know the calendar",
-    "ta_perf2_ytd": "a condition does not know the calendar",
     "ah_": "there are daily bars only",
     "it_": "who owns the shares is not stored",
     "n_": "news are not stored",

@@ -75,6 +75,14 @@ FUNCTIONS: Final[Mapping[str, tuple[Function, ...]]] = {
     ),
     "atr": _one("length", "atr(length)"),
     "tr": _one("?handle_na", "trange()"),
+    "alma": _one("series, length, offset, sigma, ?floor", "alma(series, length, offset, sigma)"),
+    "cum": _one("source", "cumsum(source)"),
+    **{name: _one("", f"{name}()") for name in ("obv", "pvt", "nvi", "pvi", "wad")},
+    "accdist": _one("", "ad()"),
+    **{name: _one("", name) for name in ("year", "month")},
+    "weekofyear": _one("", "week"),
+    "dayofmonth": _one("", "day_of_month"),
+    "dayofweek": _one("", "(day_of_week + 1)"),
     "change": _one("source, length=1", "source - source[length]"),
     "mom": _one("source, length", "mom(source, length)"),
     "roc": _one("source, length", "roc(source, length)"),
@@ -158,22 +166,23 @@ FUNCTIONS: Final[Mapping[str, tuple[Function, ...]]] = {
 }
 """The rows of each function, by its name in lower case without `ta.` and `math.`."""
 
+VARIABLES: Final = frozenset(
+    (
+        *("tr", "obv", "pvt", "nvi", "pvi", "wad", "accdist"),
+        *("year", "month", "weekofyear", "dayofmonth", "dayofweek"),
+    )
+)
+"""The names of rows that stand without parentheses."""
+
 _INTRADAY: Final = "there are daily bars only"
 _STATE: Final = "a condition reads a fixed number of bars and has no state"
 
 MISSING: Final[Mapping[str, str]] = {
     **dict.fromkeys(("vwap", "timenow", "session.ismarket", "time", "hour", "minute"), _INTRADAY),
-    **dict.fromkeys(("cum", "all", "max_bars_back", "var", "varip"), _STATE),
-    **dict.fromkeys(
-        ("obv", "accdist", "pvt", "nvi", "pvi", "wad", "wvad", "iii"),
-        "it sums from the first bar, which a condition does not know",
-    ),
+    **dict.fromkeys(("all", "max_bars_back", "var", "varip"), _STATE),
     **dict.fromkeys(("pivothigh", "pivotlow"), "a pivot is known only after later bars"),
-    **dict.fromkeys(
-        ("year", "month", "dayofmonth", "dayofweek", "weekofyear", "bar_index", "last_bar_index"),
-        "a condition does not know the calendar",
-    ),
+    **dict.fromkeys(("bar_index", "last_bar_index"), "bars have no number of their own"),
     **dict.fromkeys(("financial", "earnings", "dividends"), "earnings and accounts are not stored"),
-    **dict.fromkeys(("alma", "swma", "cog", "bbr", "rci"), "there is no such indicator"),
+    **dict.fromkeys(("swma", "cog", "bbr", "rci", "wvad", "iii"), "there is no such indicator"),
 }
 """Why other names cannot be translated, by the name in lower case without `ta.`."""

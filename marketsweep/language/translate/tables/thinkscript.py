@@ -283,6 +283,9 @@ FUNCTIONS: Final[Mapping[str, tuple[Function, ...]]] = {
             },
         ),
     ),
+    "onbalancevolume": (Function("", {"obv": "obv()"}),),
+    "getmonth": (Function("", "month"),),
+    "getyear": (Function("", "year"),),
     "trix": (Function("length=9, ?colornormlength, price=close", {"trix": "trix(price, length)"}),),
     "chaikinmoneyflow": (Function("length=21", {"cmf": "cmf(length)"}),),
     "historicalvolatility": (Function("length=20, ?basis", {"hv": "volatility(close, length)"}),),
@@ -310,11 +313,11 @@ MISSING: Final[Mapping[str, str]] = {
     ),
     **dict.fromkeys(
         (
-            *("secondsfromtime", "secondstilltime", "gettime", "getday", "getmonth", "getyear"),
+            *("secondsfromtime", "secondstilltime", "gettime", "getday"),
             *("getdayofweek", "getweek", "getyyyymmdd", "regulartradingstart", "barnumber"),
             *("regulartradingend", "getlastday"),
         ),
-        "a condition does not know the calendar or the time of day",
+        "a condition does not know the time of day, nor the numbers of bars",
     ),
     **dict.fromkeys(
         ("isascending", "isdescending"),
