@@ -298,9 +298,17 @@ class Loader:
     @_locked
     def absent_facts_as_of(self, as_of: dt.date, names: Collection[str]) -> tuple[str, ...]:
         """Return the facts among `names` that no stored symbol has on a day."""
+        unknown, symbols = self.unknown_facts_as_of(as_of, names), self.snapshot.symbols
+        return tuple(name for name, count in unknown.items() if count == len(symbols))
+
+    @_locked
+    def unknown_facts_as_of(self, as_of: dt.date, names: Collection[str]) -> dict[str, int]:
+        """Return for each fact how many stored symbols lack it on a day."""
         reference, symbols = self.day(as_of).reference, self.snapshot.symbols
-        values = {name: reference.values_of(symbols, name) for name in names}
-        return tuple(sorted(name for name in names if all(value is None for value in values[name])))
+        return {
+            name: sum(value is None for value in reference.values_of(symbols, name))
+            for name in sorted(names)
+        }
 
     @_locked
     def panel(

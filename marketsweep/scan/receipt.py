@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -69,11 +69,12 @@ def coverage_of(
         unknown_facts=int(np.count_nonzero(without_fact)),
     )
     evaluated = len(panel.symbols) - excluded.short_history - excluded.suspect
+    evaluated -= excluded.unknown_facts
     scanned_sessions = sessions[-plan.bars[0] :]
     span = 1 + sessions_distance(scanned_sessions[0], scanned_sessions[-1])
     return Coverage(
         expected=universe.expected,
-        evaluated=evaluated - excluded.unknown_facts,
+        evaluated=evaluated,
         excluded=excluded,
         bars_needed=max(plan.bars[0], unsettled.bars if is_excluded.any() else 0),
         unknown=universe.unknown,
@@ -89,6 +90,10 @@ def coverage_of(
         sessions_unadjusted=view.unadjusted(plan),
         absent_facts=tuple(name for name, lacking in unknown.items() if lacking.all()),
         unknown_facts={name: int(np.count_nonzero(mask)) for name, mask in lacks.items()},
+        starts_unknown=(
+            any(isinstance(derived.node, tree.Calendar) for derived in plan.derived)
+            and 0 < evaluated == np.count_nonzero(has_no_result) - excluded.unknown_facts
+        ),
     )
 
 
@@ -124,6 +129,13 @@ def absent_facts_warnings(facts: Sequence[str]) -> Iterator[str]:
             f"{', '.join(facts)}: unknown for all symbols; the provider may not report it: add it "
             "with a symbols file (marketsweep sync --provider files --symbols FILE)"
         )
+
+
+def unknown_facts_warnings(unknown: Mapping[str, int], absent: Sequence[str]) -> Iterator[str]:
+    """Yield a warning for facts that some symbols lack, and so hardly ever match."""
+    some = [f"{name} for {n:,}" for name, n in unknown.items() if n and name not in absent]
+    if some:
+        yield f"unknown facts: {', '.join(some)} of the stored symbols"
 
 
 def require_facts(absent: Sequence[str]) -> None:
@@ -196,6 +208,12 @@ def require_coverage(hits: Hits, minimum: float) -> None:
         raise CoverageError(
             f"no symbol has the {coverage.bars_needed:,} bars that the condition needs up to "
             f"{hits.as_of}: run marketsweep sync with an earlier --since"
+        )
+    if coverage.starts_unknown:
+        raise CoverageError(
+            f"no symbol has a result on {hits.as_of}: the condition needs bars before the first "
+            "stored session, as ytd() does in the first stored year; run marketsweep sync with an "
+            "earlier --since"
         )
     if coverage.answered < minimum and coverage.excluded.unknown_facts:
         facts = ", ".join(f"{name} for {n:,}" for name, n in coverage.unknown_facts.items())

@@ -66,6 +66,8 @@ class Coverage:
     """Facts of the condition that no symbol of the panel has."""
     unknown_facts: dict[str, int] = field(default_factory=dict)
     """For each fact, the symbols that lack it and for this reason have no result."""
+    starts_unknown: bool = False
+    """Whether no evaluated symbol has a result, because no start of a sum or a year is stored."""
 
     @property
     def share(self) -> float:

@@ -46,7 +46,11 @@ from marketsweep.scan.query import (
     slowest,
 )
 from marketsweep.scan.ranking import order_within, suspicious_warning
-from marketsweep.scan.receipt import absent_facts_warnings, warn_of_current_facts
+from marketsweep.scan.receipt import (
+    absent_facts_warnings,
+    unknown_facts_warnings,
+    warn_of_current_facts,
+)
 from marketsweep.scan.results import Timing
 from marketsweep.scan.scan import Scan, run
 from marketsweep.studies.sessions import (
@@ -122,6 +126,7 @@ def signals(
     symbols = list(chain.from_iterable(block.symbols for block in blocks))
     unsettled = list(chain.from_iterable(block.unsettled for block in blocks))
     marks = loader.marks_of_hits(symbols, hit_days, sessions[0], sessions[-1], query.plan.history)
+    unknown = loader.unknown_facts_as_of(sessions[-1], tree.facts_of([query.condition]))
     absent = loader.absent_facts_as_of(sessions[-1], tree.facts_of(query.layout.nodes))
     total = perf_counter() - started
     return Signals(
@@ -148,6 +153,7 @@ def signals(
             *_hit_warnings(symbols, marks, unsettled, query),
             *query.traps,
             *absent_facts_warnings(absent),
+            *unknown_facts_warnings(unknown, absent),
         ],
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
@@ -268,7 +274,8 @@ def _run_one_by_one(
         session=day,
         matches=len(hits),
         expected=coverage.expected,
-        evaluated=coverage.evaluated,
+        # As in one pass over many sessions, which counts the symbols with enough bars.
+        evaluated=coverage.evaluated + excluded.unknown_facts,
         prescreen=excluded.prescreen,
         stale=excluded.stale,
         short_history=excluded.short_history,

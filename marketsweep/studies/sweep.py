@@ -36,7 +36,11 @@ from marketsweep.language.templates import Template, Values, variants_of
 from marketsweep.language.tree import Node
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
-from marketsweep.scan.receipt import absent_facts_warnings, warn_of_current_facts
+from marketsweep.scan.receipt import (
+    absent_facts_warnings,
+    unknown_facts_warnings,
+    warn_of_current_facts,
+)
 from marketsweep.scan.scan import Scan
 from marketsweep.studies.sessions import (
     are_complete,
@@ -118,7 +122,9 @@ def sweep(
             progress(counts_done, len(variants) * len(sessions), matches)
         receipts += block.receipts(tallies[:, sessions_done:end])
     needed = min(bounds.bars)
-    absent = loader.absent_facts_as_of(sessions[-1], tree.facts_of(corners))
+    facts = tree.facts_of(corners)
+    absent = loader.absent_facts_as_of(sessions[-1], facts)
+    unknown = loader.unknown_facts_as_of(sessions[-1], facts)
     return Sweep(
         condition=template.source,
         names=template.names,
@@ -137,6 +143,7 @@ def sweep(
             *warn_of_current_facts(corners[0], scan.screen, sessions[0], loader.sessions[-1]),
             *_unsettled_warning(corners, loader.sessions_of(sessions[-1])),
             *absent_facts_warnings(absent),
+            *unknown_facts_warnings(unknown, absent),
         ],
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,

@@ -117,6 +117,7 @@ def test_settling_bars_of_recursions() -> None:
     assert {name for name, row in INDICATORS.items() if row.recursion or row.memory} == {
         *("ema", "rsi", "macd", "atr", "adx", "dx", "smooth", "wilder_sum", "adaptive"),
         *("ha_open", "sum_oscillator", "sar", "sarext", "ratchet"),
+        *("dominant_cycle", "cycle_mode", "mama"),
     }
     # A formula settles as the recursions in it do.
     assert settled_bars("rma(14)") == settled_bars("smooth(14, 1 / 14)")
@@ -229,8 +230,9 @@ def test_the_bars_that_the_docs_say() -> None:
     rows = re.findall(
         r"^\| (`[^|]+`) \| ([\d,]+) \|$", text.partition("not settled\n")[2], re.MULTILINE
     )
-    assert len(rows) == 6
+    assert len(rows) == 8
     for names, bars in rows:
         for name in re.findall("`([^`]+)`", names):
-            output = ".hist" if name.startswith("macd") else ""
-            assert settled_bars(name + output) == int(bars.replace(",", "")), name
+            output = {"macd": ".hist", "mama": ".mama"}.get(name.partition("(")[0], "")
+            call = name if "(" in name else f"{name}()"
+            assert settled_bars(call + output) == int(bars.replace(",", "")), name

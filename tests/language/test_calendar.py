@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,7 +11,7 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.core.calendar import sessions_in_range
-from marketsweep.errors import ConditionError
+from marketsweep.errors import ConditionError, CoverageError
 from marketsweep.language.parser import parse, parse_expression
 from tests.helpers.markets import random_bars, store_of
 
@@ -249,8 +248,15 @@ def test_names_of_the_calendar_may_be_given_a_meaning(market: ms.Market) -> None
     assert hits.symbols == market.scan("close > close[21]", as_of=LAST).symbols
 
 
-def test_days_before_the_stored_history(market: ms.Market, tmp_path: Path) -> None:
-    hits = market.scan("cumulative(volume, 2010-01-04) > 0", min_coverage=0)
-    assert hits.symbols == []
+def test_days_before_the_stored_history(market: ms.Market) -> None:
+    """A start that is not stored leaves no result, and not merely no match."""
+    for condition in ("cumulative(volume, 2010-01-04) > 0", "on(2012-05-01, close) > 5"):
+        hits = market.scan(condition)
+        assert hits.symbols == []
+        assert hits.coverage.starts_unknown
+        with pytest.raises(CoverageError, match="needs bars before the first stored session"):
+            market.scan(condition, min_coverage=0.5)
+    assert not market.scan("ytd() > 1e6").coverage.starts_unknown
+    assert not market.scan("bars_since(close > 1e9) < 5").coverage.starts_unknown
     with pytest.raises(ConditionError, match="at most"):
         parse("bars(61, close) > 1")

@@ -100,6 +100,14 @@ def test_unknown_facts_of_some_symbols_are_counted(
     assert hits.to_dict()["coverage"].get("unknown_facts", {}) == coverage.unknown_facts
 
 
+def test_signals_and_sweeps_name_the_unknown_facts(partly: Path) -> None:
+    said = "unknown facts: sector for 1 of the stored symbols"
+    with ms.open(partly) as market:
+        assert said in market.signals('sector == "Technology"', since="2016-12-28").warnings
+        assert said in market.sweep('sector == "Technology" and close > {n}', n=[1, 2]).warnings
+        assert said not in market.signals("close > 5", since="2016-12-28").warnings
+
+
 def test_too_many_unknown_facts_are_an_error(partly: Path) -> None:
     done = run("scan", 'sector == "Technology"', "--data", partly)
     assert done.returncode == 3

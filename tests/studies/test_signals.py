@@ -70,7 +70,7 @@ def same_as_scans(market: ms.Market, condition: str, days: Sequence[dt.date], **
             session=day,
             matches=len(hits),
             expected=covered.expected,
-            evaluated=covered.evaluated,
+            evaluated=covered.evaluated + left.unknown_facts,
             prescreen=left.prescreen,
             stale=left.stale,
             short_history=left.short_history,
