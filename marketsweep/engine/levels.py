@@ -93,10 +93,9 @@ def _level(node: Node, bars: str) -> Level:  # noqa: PLR0911, a line for each ki
             return _level_of_call(node, bars)
         case tree.Shift(of=of):
             return _level(of, bars)
-        case tree.Resampled(of=of):
-            return _level(of, f"{bars} {node.unit}")
-        case tree.OtherSymbol(of=of):
-            return _level(of, f"{bars} {node.symbol}")
+        case tree.Resampled(of=of) | tree.OtherSymbol(of=of):
+            # Each is computed on its own, so that the totals in two of them begin elsewhere.
+            return _level(of, f"{bars} {node}")
         case tree.Negate(operand=operand):
             return _times(_level(operand, bars), -1)
         case tree.Binary():

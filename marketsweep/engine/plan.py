@@ -207,7 +207,13 @@ def _plan_derived(node: tree.Derived, rows: int) -> Derivation:
             )
         case tree.Resampled(of=of):
             # In the worst case every bar lies in another period; the newest period is incomplete.
-            return Derivation(node, rows, make_plan([of], rows + 1), session=True)
+            longer = make_plan([of], rows + 1)
+            if any(isinstance(derived.node, tree.Calendar) for derived in longer.derived):
+                raise ConditionError(
+                    f"{node} reads the calendar on longer bars, which have no day of their own: "
+                    f"move {of} outside"
+                )
+            return Derivation(node, rows, longer, session=True)
         case tree.Rank(of=of) | tree.MarketAggregate(of=of) if rows > 1:
             # Symbols that miss sessions have bars of sessions further back.
             return Derivation(node, rows, make_plan([of], 2 * rows + 20), session=True)

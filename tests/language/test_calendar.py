@@ -242,6 +242,24 @@ def test_canonical_text_gives_the_same_tree(text: str) -> None:
     assert parse_expression(str(node)) == node
 
 
+def test_longer_bars_have_no_day(market: ms.Market) -> None:
+    for condition in ("weekly(ytd()) > 0", "bars(3, ytd(sma(5))) > 0", "monthly(ytd() > 0)"):
+        with pytest.raises(ConditionError, match=r"move ytd.* outside"):
+            market.scan(condition)
+
+
+def test_other_symbols_and_ranks_know_the_calendar(market: ms.Market, frame: pl.DataFrame) -> None:
+    volumes = since_first_bar(frame, "month", LAST).group_by("symbol").agg(pl.col("volume").sum())
+    want = dict(volumes.iter_rows())
+    got = values(market, 'symbol("S01", cumulative(volume, month))', LAST)
+    assert set(got.values()) == {want["S01"]}
+    ranks = values(market, "rank(cumulative(volume, month))", LAST)
+    order = sorted(want, key=lambda name: -want[name])
+    assert {name: rank for name, rank in ranks.items() if not np.isnan(rank)} == {
+        name: float(place) for place, name in enumerate(order, 1)
+    }
+
+
 def test_names_of_the_calendar_may_be_given_a_meaning(market: ms.Market) -> None:
     """A saved text that names something `month` stays valid."""
     hits = market.scan("let month = 21; close > close[month]", as_of=LAST)

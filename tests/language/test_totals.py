@@ -106,6 +106,8 @@ def test_answers_do_not_depend_on_the_start(text: str) -> None:
         "obv() > obv(open)",
         "obv() / obv()[1] > 1.1",
         "weekly(obv()) > obv()",
+        "weekly(obv()) > weekly(sma(obv(), 5))",
+        'symbol("QQQ").obv() > symbol("QQQ", sma(obv(), 5))',
         'symbol("QQQ").obv() > obv()',
         "rank(obv())",
         "market(mean(obv())) > 0",
