@@ -101,7 +101,10 @@ class CallParser(DatedCallParser):
         self.fail_if_foreign(self.position - 1, is_name=True)
         signature = _signature(name)
         if signature:
-            self.fail(f"{name} needs its parameters: {signature}", token.span)
+            row = find_indicator(name)
+            is_bare = row is not None and not row.parameters and not row.outputs
+            need = f"parentheses: {name}()" if is_bare else f"its parameters: {signature}"
+            self.fail(f"{name} needs {need}", token.span)
         return self.fail(_unknown(token.text, self.lets), token.span)
 
     def _call(self, token: Token, name: str) -> Node:

@@ -147,6 +147,7 @@ def test_canonical_text(text: str, canonical: str) -> None:
         ("'abc", 0, "no closing quote"),
         ("close > 5 > (open > 3)", 13, "true or false"),
         ("close is up", 9, "rising or falling"),
+        ("obv > 5", 0, "obv needs parentheses: obv()"),
         ("close > 2016-02-30", 8, "is not a date"),
         ("first_bar(close)", 10, "takes a date or week, month, quarter, year"),
         ("on(5, close) > 1", 3, "expected a date"),
