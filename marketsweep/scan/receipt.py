@@ -133,9 +133,9 @@ def absent_facts_warnings(facts: Sequence[str]) -> Iterator[str]:
 
 def unknown_facts_warnings(unknown: Mapping[str, int], absent: Sequence[str]) -> Iterator[str]:
     """Yield a warning for facts that some symbols lack, and so hardly ever match."""
-    some = [f"{name} for {n:,}" for name, n in unknown.items() if n and name not in absent]
-    if some:
-        yield f"unknown facts: {', '.join(some)} of the stored symbols"
+    counts = [f"{name} for {n:,}" for name, n in unknown.items() if n and name not in absent]
+    if counts:
+        yield f"unknown facts: {', '.join(counts)} of the stored symbols"
 
 
 def require_facts(absent: Sequence[str]) -> None:
