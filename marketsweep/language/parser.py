@@ -23,7 +23,8 @@ from msgspec.structs import replace
 
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.calls import CallParser, Definition, constant_value, is_unused_name
+from marketsweep.language.calls import Definition, constant_value
+from marketsweep.language.definitions import DefinitionParser
 from marketsweep.language.indicators.row import MAX_PERIOD
 from marketsweep.language.lexer import END, LINE_END, Token, tokenize
 from marketsweep.language.token_stream import MAX_LENGTH
@@ -122,7 +123,7 @@ def _shorten(source: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-class Parser(CallParser):
+class Parser(DefinitionParser):
     """Parses tokens by operator precedence; it has one method per construct."""
 
     def __init__(
@@ -132,10 +133,8 @@ class Parser(CallParser):
         enclosing: tuple[str, ...],
         token_list: list[Token] | None = None,
     ) -> None:
-        super().__init__(source, token_list)
+        super().__init__(source, enclosing, token_list)
         self._saved = saved
-        self._enclosing = enclosing
-        """Names of the saved conditions that contain this one, outermost first."""
         self.calling: tuple[str, ...] = ()
         """The functions whose bodies contain this part, outermost first."""
         self.depth = 0
@@ -168,96 +167,16 @@ class Parser(CallParser):
             self.fail(f"expected and, or or the end of the condition, found {self.token_text()}")
         return node
 
-    def parse_definitions(self) -> None:
-        """Parse the lines at the start that begin with `let` or `def`."""
-        self._skip_line_ends()
-        while self.is_word("let", "def"):
-            if self.is_word("let"):
-                self._let()
-            else:
-                self._def()
-            self._skip_line_ends()
-
-    def _skip_line_ends(self) -> None:
-        while self.token.kind == LINE_END:
-            self.advance()
-
-    def _let(self) -> None:
-        self.advance()
-        token = self.advance()
-        name = token.text.lower()
-        if token.kind != "name":
-            self.fail("expected a name after let, as in let trend = sma(50)", token.span)
-        self._require_new(token, is_free=is_unused_name(name))
-        self.expect("=", "after the name, as in let trend = sma(50)")
-        node = self.expression(0)
-        if not self.is_line_end():
-            self.fail(
-                f"expected the end of the line after let {name} = ..., found {self.token_text()}"
-            )
-        self.check_size(node)
-        self.lets[name] = node
-
-    def _require_new(self, token: Token, *, is_free: bool) -> None:
-        """Raise ConditionError if a name that the text defines has a meaning already."""
-        is_repeated = token.text.lower() in {*self.lets, *self.functions}
-        if is_repeated or not is_free:
-            problem = "is given twice" if is_repeated else "is already a word or a preset"
-            self.fail(f"{token.text} {problem}: choose another name", token.span)
-
-    def _def(self) -> None:
-        example = "as in def near(x, y) = abs(x / y - 1) < 2%"
-        self.advance()
-        token = self.advance()
-        name = token.text.lower()
-        if token.kind != "name":
-            self.fail(f"expected a name after def, {example}", token.span)
-        self._require_new(token, is_free=is_unused_name(name))
-        if self.is_mark("="):
-            self.fail(f"{name} has no parameter: write let {name} = ...", token.span)
-        self.expect("(", f"after the name, {example}")
-        parameters: list[str] = []
-        while not self.is_mark(")"):
-            if parameters:
-                self.expect(",", f"or ')' after a parameter, {example}")
-            parameter = self.advance()
-            if parameter.kind != "name" or not is_unused_name(parameter.text.lower()):
-                self.fail(f"{parameter.text!r} cannot be the name of a parameter", parameter.span)
-            if parameter.text.lower() in parameters:
-                self.fail(f"the parameter {parameter.text} is given twice", parameter.span)
-            parameters.append(parameter.text.lower())
-        self.advance()
-        if not parameters:
-            self.fail(f"{name} has no parameter: write let {name} = ...", token.span)
-        if not self.is_mark("="):
-            self.fail(f"expected '=' after the parameters, {example}", self.token.span)
-        self.advance()
-        first = self.position
-        while not self.is_line_end():
-            self.advance()
-        if self.position == first:
-            self.fail(f"expected an expression after '=', {example}")
-        end = Token(END, "", self.token.column)
-        self.functions[name] = Definition(
-            name,
-            tuple(parameters),
-            (*self.tokens[first : self.position], end),
-            self.source,
-            dict(self.lets),
-            dict(self.functions),
-            self._enclosing,
-        )
-
     def definition(self, name: str) -> Definition | None:
         """Return the function that the text defines, or that is saved, under a name; or None."""
-        if name in self.calling or name in self._enclosing:
+        if name in self.calling or name in self.enclosing:
             self.fail(f"the function {name} calls itself", self.tokens[self.position - 1].span)
         if name in self.functions:
             return self.functions[name]
         text = self._saved(name) if self._saved else None
         if text is None:
             return None
-        parser = Parser(text, self._saved, (*self._enclosing, name))
+        parser = Parser(text, self._saved, (*self.enclosing, name))
         with self._named(name):
             parser.parse_definitions()
         return parser.functions.get(name)
@@ -276,7 +195,7 @@ class Parser(CallParser):
         body.most_operators = self.most_operators
         # A function that uses another one twice, and so on, grows exponentially.
         body.depth, body.operators = self.depth, self.operators + 1
-        is_saved = definition.saved_as != self._enclosing
+        is_saved = definition.saved_as != self.enclosing
         if is_saved:
             with self._named(definition.name):
                 node = tree.without_spans(body.parse_rest())
@@ -294,7 +213,7 @@ class Parser(CallParser):
         try:
             yield
         except ConditionError as error:
-            if self._enclosing:
+            if self.enclosing:
                 raise
             raise ConditionError(f"in the saved condition {name}: {error}") from error
 
@@ -310,16 +229,16 @@ class Parser(CallParser):
         text = self._saved(name) if self._saved else None
         if text is None:
             return None
-        if name in self._enclosing:
-            chain = " -> ".join([*self._enclosing, name])
+        if name in self.enclosing:
+            chain = " -> ".join([*self.enclosing, name])
             raise ConditionError(f"the saved condition {name} contains itself: {chain}")
-        if len(self._enclosing) >= MAX_SAVED:
-            first = " -> ".join([*self._enclosing[:3], "..."])
+        if len(self.enclosing) >= MAX_SAVED:
+            first = " -> ".join([*self.enclosing[:3], "..."])
             raise ConditionError(
                 f"saved conditions use each other more than {MAX_SAVED} deep: {first}"
             )
         with self._named(name):
-            parser = Parser(text, self._saved, (*self._enclosing, name))
+            parser = Parser(text, self._saved, (*self.enclosing, name))
             parser.parse_definitions()
             function = parser.functions.get(name)
             if function and parser.token.kind == END:
