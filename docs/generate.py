@@ -20,8 +20,7 @@ from typing import Any, Final
 import click
 
 from marketsweep.cli.main import main
-from marketsweep.cli.reports.indicators import first_bar
-from marketsweep.engine.units import units_text
+from marketsweep.cli.reports.indicators import first_bar, units
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.row import Indicator, Parameter
 from marketsweep.language.indicators.table import FAMILIES, INDICATORS
@@ -209,7 +208,7 @@ def _indicator(row: Indicator) -> str:
         "Outputs": ", ".join(map(_output_names(row), row.outputs)),
         "Parameters": "; ".join(map(_parameter, row.parameters)),
         "Reads": ", ".join(f"`{name}`" for name in row.inputs[row.series :]),
-        "Unit": units_text(row),
+        "Unit": units(row),
         "First value": f"bar {first_bar(row)}, with the defaults",
     }
     lines += [f"- {name}: {text}" for name, text in facts.items() if text]

@@ -7,8 +7,6 @@ from typing import Any
 
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.suggest import names_misspelled
-from marketsweep.engine.plan import make_plan
-from marketsweep.engine.units import default_calls, units_text
 from marketsweep.errors import UsageError
 from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.row import Indicator
@@ -45,7 +43,7 @@ def _more_facts(row: Indicator | EventFunction) -> dict[str, Any]:
     if isinstance(row, EventFunction):
         return {"aliases": [], "output_aliases": {}, "formulas": {}, "units": "", "first_bar": None}
     return {
-        "units": units_text(row),
+        "units": units(row),
         "first_bar": first_bar(row),
         "aliases": list(row.aliases),
         "output_aliases": dict(row.output_aliases),
@@ -55,7 +53,18 @@ def _more_facts(row: Indicator | EventFunction) -> dict[str, Any]:
 
 def first_bar(row: Indicator) -> int:
     """Return the number of the first bar with a value of every output, with the defaults."""
+    # These bring NumPy, which the list of all indicators does not need.
+    from marketsweep.engine.plan import make_plan
+    from marketsweep.engine.units import default_calls
+
     return max(make_plan([*default_calls(row).values()]).bars)
+
+
+def units(row: Indicator) -> str:
+    """Return the units of the outputs of an indicator; "" where none is known."""
+    from marketsweep.engine.units import units_text  # as above
+
+    return units_text(row)
 
 
 def indicators_report(name: str | None) -> str:
@@ -86,8 +95,8 @@ def _indicator_lines(row: Indicator | EventFunction) -> Iterator[str]:
         )
     if isinstance(row, EventFunction):
         return
-    if units := units_text(row):
-        yield f"  unit: {units}"
+    if text := units(row):
+        yield f"  unit: {text}"
     yield f"  first value: bar {first_bar(row)}, with the defaults"
     if row.aliases:
         yield f"  other names: {', '.join(row.aliases)}"
