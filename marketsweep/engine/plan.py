@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from functools import reduce
@@ -338,9 +337,8 @@ class _Builder:
             is_new = self.apply("not_equal", period, period.earlier(1))
         else:
             date, day = self.derive(tree.Calendar("date")), float(node.of.number)
-            first = dt.date(1970, 1, 1) + dt.timedelta(days=node.of.number)
-            distance = (session_on_or_after(first) - first).days
-            is_first = self.apply("equal", date, self.constant(day + distance))
+            first = tree.Day.of(session_on_or_after(node.of.date))
+            is_first = self.apply("equal", date, self.constant(float(first.number)))
             is_new = self.apply(
                 "and",
                 self.apply("greater_equal", date, self.constant(day)),

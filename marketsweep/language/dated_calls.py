@@ -42,7 +42,7 @@ class DatedCallParser(TokenStream, ABC):
 
     def _first_bar(self, token: Token, name: str) -> Node:
         self.advance()
-        if not self._is_unit() and self.token.kind != "date":
+        if self._unit() is None and self.token.kind != "date":
             self.fail(f"{name} takes a date or {_UNIT_NAMES}, found {self.token_text()}")
         start = self._start()[0]
         self.expect(")", f"to close {name}(...)")
@@ -89,8 +89,8 @@ class DatedCallParser(TokenStream, ABC):
 
     def _start(self) -> tuple[Node, float]:
         """Parse what a sum begins at: a unit, a date or a condition; and the most bars since it."""
-        if self._is_unit():
-            unit = self.advance().text.lower().strip("\"'")
+        if (unit := self._unit()) is not None:
+            self.advance()
             return tree.FirstBar(unit), float(UNITS[unit])
         if self.token.kind == "date":
             day = self.parse_date("a date")
@@ -98,10 +98,10 @@ class DatedCallParser(TokenStream, ABC):
         role = f"the start must be a date, {_UNIT_NAMES} or a condition; this"
         return self.require_kind(self.expression(0), Kind.TRUTH, role), 252.0
 
-    def _is_unit(self) -> bool:
-        """Return whether a unit follows, and not an expression that begins with its name."""
+    def _unit(self) -> str | None:
+        """Return the unit that follows; None for an expression, which may begin with its name."""
         word = self.token.text.lower().strip("\"'")  # Python writes it in quotes
-        return word in UNITS and self.tokens[self.position + 1].text == ")"
+        return word if word in UNITS and self.tokens[self.position + 1].text == ")" else None
 
     def _bars_of_sessions(self, token: Token, name: str) -> Node:
         if self.tokens[self.position + 1].kind != "number":
@@ -145,5 +145,5 @@ class DatedCallParser(TokenStream, ABC):
 
 def _bars_since(day: tree.Day) -> float:
     """Return at least the number of sessions from a day until today."""
-    days = (dt.date.today() - dt.date(1970, 1, 1)).days - day.number
+    days = (dt.date.today() - day.date).days
     return float(min(MAX_PERIOD, max(10, days * 5 // 7 + 10)))

@@ -152,7 +152,7 @@ class TokenStream(ABC):
             day = dt.datetime.strptime(token.text, "%Y-%m-%d").date()
         except ValueError:
             self.fail(f"{token.text} is not a date: write year-month-day", token.span)
-        return tree.Day((day - dt.date(1970, 1, 1)).days, span=token.span)
+        return tree.Day.of(day, token.span)
 
     def parse_whole_number(self, role: str, least: int) -> int:
         """Take a literal whole number of bars; `role` describes it in the error."""

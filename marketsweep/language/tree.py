@@ -48,6 +48,8 @@ class Span(NamedTuple):
 
 NOWHERE: Final = Span()
 
+_EPOCH: Final = dt.date(1970, 1, 1)
+
 FACTS: Final = dict.fromkeys(TEXT_FACTS, Kind.TEXT) | dict.fromkeys(NUMBER_FACTS, Kind.NUMBER)
 """Facts that a condition may name, with their kind."""
 
@@ -150,8 +152,18 @@ class Day(Node, frozen=True):
 
     _kind: ClassVar = Kind.DATE
 
+    @classmethod
+    def of(cls, date: dt.date, span: Span = NOWHERE) -> Day:
+        """Return the node of a date."""
+        return cls((date - _EPOCH).days, span=span)
+
+    @property
+    def date(self) -> dt.date:
+        """The date."""
+        return _EPOCH + dt.timedelta(days=self.number)
+
     def __str__(self) -> str:
-        return str(dt.date(1970, 1, 1) + dt.timedelta(days=self.number))
+        return str(self.date)
 
 
 class Field(Node, frozen=True):

@@ -296,12 +296,6 @@ class Loader:
         return {name: unknown[name] for name in sorted(names)}
 
     @_locked
-    def absent_facts_as_of(self, as_of: dt.date, names: Collection[str]) -> tuple[str, ...]:
-        """Return the facts among `names` that no stored symbol has on a day."""
-        unknown, symbols = self.unknown_facts_as_of(as_of, names), self.snapshot.symbols
-        return tuple(name for name, count in unknown.items() if count == len(symbols))
-
-    @_locked
     def unknown_facts_as_of(self, as_of: dt.date, names: Collection[str]) -> dict[str, int]:
         """Return for each fact how many stored symbols lack it on a day."""
         reference, symbols = self.day(as_of).reference, self.snapshot.symbols

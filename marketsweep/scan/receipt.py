@@ -21,7 +21,7 @@ from marketsweep.language.vocabulary import GROUPS, TEXT_FACTS
 from marketsweep.quality.warnings import gap_text
 from marketsweep.scan.market_view import MarketView
 from marketsweep.scan.query import PlannedQuery, slowest
-from marketsweep.scan.results import Coverage, Excluded, Hits
+from marketsweep.scan.results import Coverage, Excluded, Hits, counts_of_facts
 from marketsweep.universe.screen import Screen
 
 MIN_COVERAGE: Final = 0.95
@@ -131,11 +131,22 @@ def absent_facts_warnings(facts: Sequence[str]) -> Iterator[str]:
         )
 
 
-def unknown_facts_warnings(unknown: Mapping[str, int], absent: Sequence[str]) -> Iterator[str]:
-    """Yield a warning for facts that some symbols lack, and so hardly ever match."""
-    counts = [f"{name} for {n:,}" for name, n in unknown.items() if n and name not in absent]
+def absent_of(unknown: Mapping[str, int], symbols: Sequence[str]) -> tuple[str, ...]:
+    """Return the facts that no symbol has; `unknown` is how many lack each."""
+    return tuple(name for name, count in unknown.items() if count == len(symbols))
+
+
+def unknown_facts_warnings(
+    unknown: Mapping[str, int], absent: Sequence[str], facts: Collection[str]
+) -> Iterator[str]:
+    """Yield a warning if some symbols lack any of the `facts`, and so hardly ever match."""
+    counts = {
+        name: count
+        for name, count in unknown.items()
+        if count and name in facts and name not in absent
+    }
     if counts:
-        yield f"unknown facts: {', '.join(counts)} of the stored symbols"
+        yield f"unknown facts: {counts_of_facts(counts)} of the stored symbols"
 
 
 def require_facts(absent: Sequence[str]) -> None:
@@ -216,7 +227,7 @@ def require_coverage(hits: Hits, minimum: float) -> None:
             "earlier --since"
         )
     if coverage.answered < minimum and coverage.excluded.unknown_facts:
-        facts = ", ".join(f"{name} for {n:,}" for name, n in coverage.unknown_facts.items())
+        facts = coverage.unknown_facts_text
         first = next(iter(coverage.unknown_facts))
         is_known = f'{first} != ""' if first in TEXT_FACTS else f"{first} > 0"
         raise CoverageError(

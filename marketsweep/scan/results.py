@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -86,8 +87,18 @@ class Coverage:
         return 1.0 - unanswered / self._requested if self._requested else 1.0
 
     @property
+    def unknown_facts_text(self) -> str:
+        """How many symbols lack each fact, as text."""
+        return counts_of_facts(self.unknown_facts)
+
+    @property
     def _requested(self) -> int:
         return self.expected - self.excluded.prescreen - self.excluded.suspect
+
+
+def counts_of_facts(counts: Mapping[str, int]) -> str:
+    """Return how many symbols lack each fact, as text."""
+    return ", ".join(f"{name} for {count:,}" for name, count in counts.items())
 
 
 class Reuse(NamedTuple):

@@ -48,6 +48,7 @@ from marketsweep.scan.query import (
 from marketsweep.scan.ranking import order_within, suspicious_warning
 from marketsweep.scan.receipt import (
     absent_facts_warnings,
+    absent_of,
     unknown_facts_warnings,
     warn_of_current_facts,
 )
@@ -126,8 +127,8 @@ def signals(
     symbols = list(chain.from_iterable(block.symbols for block in blocks))
     unsettled = list(chain.from_iterable(block.unsettled for block in blocks))
     marks = loader.marks_of_hits(symbols, hit_days, sessions[0], sessions[-1], query.plan.history)
-    unknown = loader.unknown_facts_as_of(sessions[-1], tree.facts_of([query.condition]))
-    absent = loader.absent_facts_as_of(sessions[-1], tree.facts_of(query.layout.nodes))
+    unknown = loader.unknown_facts_as_of(sessions[-1], query.facts)
+    absent = absent_of(unknown, loader.snapshot.symbols)
     total = perf_counter() - started
     return Signals(
         condition=scan.condition if isinstance(scan.condition, str) else str(query.condition),
@@ -153,7 +154,7 @@ def signals(
             *_hit_warnings(symbols, marks, unsettled, query),
             *query.traps,
             *absent_facts_warnings(absent),
-            *unknown_facts_warnings(unknown, absent),
+            *unknown_facts_warnings(unknown, absent, tree.facts_of([query.condition])),
         ],
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,

@@ -38,6 +38,7 @@ from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.receipt import (
     absent_facts_warnings,
+    absent_of,
     unknown_facts_warnings,
     warn_of_current_facts,
 )
@@ -123,8 +124,8 @@ def sweep(
         receipts += block.receipts(tallies[:, sessions_done:end])
     needed = min(bounds.bars)
     facts = tree.facts_of(corners)
-    absent = loader.absent_facts_as_of(sessions[-1], facts)
     unknown = loader.unknown_facts_as_of(sessions[-1], facts)
+    absent = absent_of(unknown, loader.snapshot.symbols)
     return Sweep(
         condition=template.source,
         names=template.names,
@@ -143,7 +144,7 @@ def sweep(
             *warn_of_current_facts(corners[0], scan.screen, sessions[0], loader.sessions[-1]),
             *_unsettled_warning(corners, loader.sessions_of(sessions[-1])),
             *absent_facts_warnings(absent),
-            *unknown_facts_warnings(unknown, absent),
+            *unknown_facts_warnings(unknown, absent, facts),
         ],
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,

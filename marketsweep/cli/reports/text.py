@@ -61,7 +61,7 @@ def _skipped(coverage: Coverage) -> Iterator[str]:
     if excluded.short_history:
         yield f"{excluded.short_history:,} with fewer than the {coverage.bars_needed:,} bars needed"
     if excluded.unknown_facts:
-        facts = ", ".join(f"{name} for {n:,}" for name, n in coverage.unknown_facts.items())
+        facts = coverage.unknown_facts_text
         yield f"{excluded.unknown_facts:,} with unknown facts ({facts})"
     if excluded.suspect:
         yield f"{excluded.suspect:,} suspicious{_examples(coverage.suspect_symbols)}"
