@@ -22,7 +22,7 @@ from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, make_plan
 from marketsweep.errors import UsageError
 from marketsweep.kernels.cpu import TILE
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.templates import Template, variants_of
 
 _RUNS: Final = 7

@@ -22,7 +22,7 @@ from marketsweep.engine.executors.registry import executor
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.language.indicators.table import ALIASES, INDICATORS
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.market import open_market
 from marketsweep.universe.screen import NO_SCREEN
 

@@ -22,7 +22,7 @@ from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.ingest.providers.http.answers import Answer, decode_body
 from marketsweep.ingest.providers.massive.bodies import GroupedBodies
 from marketsweep.kernels import cpu
-from marketsweep.language.parser import parse
+from marketsweep.language.parsing.parser import parse
 from marketsweep.market import Market, open_market
 from marketsweep.output.formats import FORMATS, writer
 from marketsweep.scan.loader import Loader

@@ -17,7 +17,7 @@ from marketsweep.cli.demo import AS_OF, REFERENCE_SCAN
 from marketsweep.engine.executors.registry import executor
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import make_plan
-from marketsweep.language.parser import parse
+from marketsweep.language.parsing.parser import parse
 from marketsweep.language.presets import SavedConditions, presets
 from marketsweep.market import Market, open_market
 from marketsweep.universe.screen import NO_SCREEN

@@ -26,7 +26,7 @@ from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.engine.time_limit import time_limit
 from marketsweep.errors import DataWarning, UsageError
 from marketsweep.language.builder import Expression, node_of
-from marketsweep.language.parser import split_expressions
+from marketsweep.language.parsing.parser import split_expressions
 from marketsweep.language.presets import SavedConditions
 from marketsweep.scan.loader import Loader, Views
 from marketsweep.scan.market_view import resolve_session

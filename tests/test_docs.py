@@ -18,7 +18,7 @@ from marketsweep.cli.main import main
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import ALIASES, INDICATORS
-from marketsweep.language.parser import parse
+from marketsweep.language.parsing.parser import parse
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.vocabulary import (
     AGGREGATES,

@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.calls import constant_value
 from marketsweep.language.formulas import expand
 from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.parsing.calls import constant_value
 from marketsweep.language.tree import Node
 
 

@@ -28,7 +28,7 @@ from marketsweep.language.formulas import expand
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.row import FORGOTTEN
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.tree import Node
 from marketsweep.language.vocabulary import VARIADIC
 

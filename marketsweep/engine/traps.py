@@ -8,7 +8,7 @@ from typing import Final
 
 from marketsweep.engine.units import ANY, PERCENT, PRICE, SHARES, unit_of
 from marketsweep.language import tree
-from marketsweep.language.calls import constant_value
+from marketsweep.language.parsing.calls import constant_value
 from marketsweep.language.tree import Kind, Node
 
 _LEAST_PERIOD: Final = 10

@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 
 from marketsweep.core.fields import DERIVED, PRICES
 from marketsweep.language import tree
-from marketsweep.language.calls import constant_value
 from marketsweep.language.formulas import expand
 from marketsweep.language.indicators.row import Indicator
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.calls import constant_value
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.tree import Node
 
 

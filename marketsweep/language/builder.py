@@ -17,7 +17,7 @@ from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import find_indicator
-from marketsweep.language.parser import parse_expression, parse_with, require_size
+from marketsweep.language.parsing.parser import parse_expression, parse_with, require_size
 from marketsweep.language.tree import Kind, Node
 from marketsweep.language.vocabulary import CALLS, EXAMPLES, JOINS
 

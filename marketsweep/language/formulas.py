@@ -7,7 +7,7 @@ from typing import Final
 
 from marketsweep.language import tree
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import MAX_PARTS, parse_with
+from marketsweep.language.parsing.parser import MAX_PARTS, parse_with
 from marketsweep.language.tree import Node
 
 _SERIES: Final = ("x", "y")

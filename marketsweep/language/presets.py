@@ -17,8 +17,8 @@ from msgspec import Struct
 from marketsweep.core.suggest import names_near
 from marketsweep.core.whole_files import read_small
 from marketsweep.errors import StoreError, UsageError
-from marketsweep.language.calls import is_unused_name
-from marketsweep.language.parser import check_saved
+from marketsweep.language.parsing.calls import is_unused_name
+from marketsweep.language.parsing.parser import check_saved
 
 PRESETS: Final = Path(__file__).parent / "preset_files"
 FOLDER: Final = "conditions"

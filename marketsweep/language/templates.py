@@ -13,8 +13,8 @@ from numbers import Real
 from typing import Final
 
 from marketsweep.errors import ConditionError, UsageError
-from marketsweep.language.lexer import PLACEHOLDER, Token, tokenize
-from marketsweep.language.parser import Parser, SavedConditions, parse
+from marketsweep.language.parsing.lexer import PLACEHOLDER, Token, tokenize
+from marketsweep.language.parsing.parser import Parser, SavedConditions, parse
 from marketsweep.language.tree import Kind, Node
 
 MOST_VARIANTS: Final = 1_000_000

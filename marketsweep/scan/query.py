@@ -17,7 +17,7 @@ from marketsweep.engine.settling import recursions, require_settled
 from marketsweep.engine.traps import find_traps
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.parser import parse, parse_expression, split_expressions
+from marketsweep.language.parsing.parser import parse, parse_expression, split_expressions
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind, Node
 from marketsweep.universe.screen import written

@@ -14,7 +14,7 @@ from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors.registry import executor
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.engine.plan import make_plan
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.scan.loader import Loader
 
 _CHANGE: Final = "roc(1)"

@@ -28,7 +28,7 @@ from marketsweep.core.tickers import check_tickers, read_list
 from marketsweep.core.whole_files import read_small
 from marketsweep.errors import UsageError
 from marketsweep.language.builder import Expression, node_of
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Number
 from marketsweep.universe.screen import NO_SCREEN, Screen, conditions_of

@@ -8,7 +8,7 @@ from typing import Final
 from marketsweep.engine.clauses import clauses_of
 from marketsweep.engine.levels import require_level
 from marketsweep.errors import ConditionError
-from marketsweep.language.parser import parse
+from marketsweep.language.parsing.parser import parse
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind, Node
 

@@ -21,7 +21,7 @@ from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.engine.time_limit import time_limit
 from marketsweep.kernels.cpu import TILE
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from tests.helpers.markets import LAST, panel_of, random_bars
 
 
@@ -121,7 +121,7 @@ def _nobody(symbol: str, plan: Plan) -> Panel:
 
 LONG = """
 import os, signal, sys, threading, time
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.engine.executors import {executor}
 from marketsweep.engine.plan import make_plan
 from tests.helpers.markets import panel_of, random_bars

@@ -22,7 +22,7 @@ from marketsweep.engine.settling import recursions, require_settled
 from marketsweep.errors import CoverageError, UsageError
 from marketsweep.language.indicators.row import SETTLED
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import parse
+from marketsweep.language.parsing.parser import parse
 from marketsweep.output.formats import csv_file, table
 from marketsweep.scan.receipt import require_coverage
 from tests.helpers.command import refused, run

@@ -22,7 +22,7 @@ from marketsweep.engine.units import (
 )
 from marketsweep.errors import ConditionError
 from marketsweep.language.indicators.table import FAMILIES
-from marketsweep.language.parser import parse, parse_expression
+from marketsweep.language.parsing.parser import parse, parse_expression
 from marketsweep.language.presets import SavedConditions
 from tests.helpers.command import run
 

@@ -11,7 +11,7 @@ from marketsweep.engine.executors.gpu.launch_plan import launches_of
 from marketsweep.engine.plan import make_plan
 from marketsweep.kernels import cpu
 from marketsweep.kernels.gpu import source as cuda
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from tests.helpers.kernel_cases import CASES
 from tests.helpers.nvrtc import MISSING, compiled, library
 

@@ -12,7 +12,7 @@ import pytest
 import marketsweep as ms
 from marketsweep.core.calendar import sessions_in_range
 from marketsweep.errors import ConditionError, CoverageError
-from marketsweep.language.parser import parse, parse_expression
+from marketsweep.language.parsing.parser import parse, parse_expression
 from tests.helpers.markets import random_bars, store_of
 
 FIRST, LAST = dt.date(2014, 11, 3), dt.date(2016, 8, 17)

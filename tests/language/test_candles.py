@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from talib.abstract import Function  # type: ignore[attr-defined]
 
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import parse, parse_expression
+from marketsweep.language.parsing.parser import parse, parse_expression
 from tests.helpers.markets import Bars, random_bars
 from tests.language.test_talib import Stock, evaluated, market, stocks_of
 

@@ -16,7 +16,12 @@ from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import MAX_LENGTH, parse, parse_expression, split_expressions
+from marketsweep.language.parsing.parser import (
+    MAX_LENGTH,
+    parse,
+    parse_expression,
+    split_expressions,
+)
 from marketsweep.language.tree import Node
 
 EXAMPLES = [

@@ -8,9 +8,9 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.errors import ConditionError, MarketsweepError
-from marketsweep.language.parser import MAX_OPERATORS, parse, parse_expression
+from marketsweep.language.parsing.parser import MAX_OPERATORS, parse, parse_expression
+from marketsweep.language.parsing.token_stream import MAX_LENGTH
 from marketsweep.language.presets import SavedConditions
-from marketsweep.language.token_stream import MAX_LENGTH
 from marketsweep.store.store import Store
 from tests.helpers.command import run
 

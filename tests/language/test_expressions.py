@@ -13,7 +13,7 @@ import pytest
 import marketsweep as ms
 from marketsweep.errors import ConditionError
 from marketsweep.language.builder import Expression, node_of
-from marketsweep.language.parser import parse, parse_expression
+from marketsweep.language.parsing.parser import parse, parse_expression
 from tests.language.test_condition import EXAMPLES
 
 NAN = float("nan")

@@ -15,7 +15,7 @@ from marketsweep.language.foreign.answer import example_of
 from marketsweep.language.foreign.words import FUNCTIONS, INFIX, PHRASES, bars_of
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import ALIASES, INDICATORS
-from marketsweep.language.parser import parse, parse_expression
+from marketsweep.language.parsing.parser import parse, parse_expression
 from marketsweep.language.vocabulary import CALLS, WORDS
 
 
@@ -314,7 +314,7 @@ def test_aliases_are_looked_up_first() -> None:
 
 def test_a_valid_condition_loads_no_table() -> None:
     code = (
-        "import sys; from marketsweep.language.parser import parse; parse('rsi(14) < 30'); "
+        "import sys; from marketsweep.language.parsing.parser import parse; parse('rsi(14) < 30'); "
         "print([name for name in sys.modules if 'foreign' in name or 'translate' in name])"
     )
     done = subprocess.run(

@@ -16,7 +16,7 @@ from marketsweep.engine.plan import make_plan
 from marketsweep.engine.settling import recursions, require_settled
 from marketsweep.errors import ConditionError
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from tests.helpers.markets import random_bars
 from tests.helpers.reference import TWINS
 from tests.language.test_talib import evaluated, functions, row_of

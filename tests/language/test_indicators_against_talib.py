@@ -18,7 +18,7 @@ from marketsweep.engine.plan import make_plan
 from marketsweep.kernels import cpu
 from marketsweep.language.indicators.row import Indicator
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from tests.helpers.markets import Bars, panel_of, random_bars, series
 from tests.helpers.reference import TWINS
 

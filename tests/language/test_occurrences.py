@@ -16,7 +16,7 @@ from marketsweep.engine.plan import make_plan
 from marketsweep.errors import ConditionError
 from marketsweep.kernels import cpu
 from marketsweep.language.indicators.events import EVENTS
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from tests.helpers.markets import Bars, example_bars, panel_of, random_bars
 from tests.helpers.reference import sma
 

@@ -15,7 +15,7 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.errors import ConditionError, UsageError
-from marketsweep.language.parser import MAX_LENGTH, parse
+from marketsweep.language.parsing.parser import MAX_LENGTH, parse
 from marketsweep.language.presets import FOLDER, SavedConditions, presets, remove, save
 from tests.helpers.command import run
 from tests.helpers.markets import example_bars, store_of

@@ -18,7 +18,7 @@ from marketsweep.engine.lowering import begin
 from marketsweep.engine.plan import make_plan
 from marketsweep.language.indicators.row import Indicator
 from marketsweep.language.indicators.table import ALIASES, INDICATORS
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.tree import Node
 from tests.helpers.markets import Bars, example_matrices, panel_of, random_bars
 

@@ -10,7 +10,7 @@ import marketsweep as ms
 from marketsweep.engine.levels import FOLLOWS, KEPT, LOST, has_own_level, require_level
 from marketsweep.errors import ConditionError
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from tests.helpers.markets import Bars, random_bars
 from tests.language.test_talib import Stock, evaluated, inputs_of, market, stocks_of
 

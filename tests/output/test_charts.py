@@ -23,7 +23,7 @@ from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.records import Listing, SessionBars
 from marketsweep.core.tickers import is_ticker
 from marketsweep.errors import ConditionError, UsageError
-from marketsweep.language.parser import parse, parse_expression
+from marketsweep.language.parsing.parser import parse, parse_expression
 from marketsweep.market import Market, open_market
 from marketsweep.output.charts.folder import MAX_CHARTS, page_name
 from marketsweep.output.charts.page import short_dollars

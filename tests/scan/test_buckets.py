@@ -10,7 +10,7 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.errors import ConditionError
-from marketsweep.language.parser import parse, parse_expression
+from marketsweep.language.parsing.parser import parse, parse_expression
 
 CAPS = "bucket(market_cap, 300M, 2B, 10B)"
 

@@ -12,7 +12,7 @@ import talib
 import marketsweep as ms
 from marketsweep.engine.clauses import distance
 from marketsweep.errors import UsageError
-from marketsweep.language.parser import parse
+from marketsweep.language.parsing.parser import parse
 from tests.helpers.command import run
 
 CLAUSES = ["close > 5", "rsi(14) < 40", "close > sma(200)", 'exchange == "NASDAQ"']

@@ -30,7 +30,7 @@ from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, make_plan
 from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.ingest.per_symbol import spans_fetched
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.quality.inspection import read_quality
 from marketsweep.quality.rules import RULES
 from marketsweep.quality.suspicious_matches import DOUBTFUL_TICKER

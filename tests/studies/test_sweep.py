@@ -21,7 +21,7 @@ import marketsweep as ms
 from marketsweep.engine.executors.registry import executor, searcher, tallier
 from marketsweep.engine.plan import make_plan
 from marketsweep.errors import ConditionError, CoverageError, UsageError
-from marketsweep.language.parser import parse, parse_expression
+from marketsweep.language.parsing.parser import parse, parse_expression
 from marketsweep.language.templates import Template, variants_of
 from marketsweep.store.store import Store
 from marketsweep.studies import sessions as past_sessions

@@ -139,7 +139,7 @@ def _parse_numbers(name: str, text: str) -> list[float]:
     """Return the values of `5..30`, `20..200..20` or `10,14,21`; the end of a range is included."""
     from decimal import Decimal  # exact: ten steps of 0.1 are 1
 
-    from marketsweep.language.lexer import number_of
+    from marketsweep.language.parsing.lexer import number_of
 
     if _LIST.fullmatch(text):
         return [number_of(number.strip()) for number in text.split(",")]

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from marketsweep.language.foreign.functions import METHODS, NAMESPACES
 from marketsweep.language.foreign.words import FUNCTIONS, LONGEST, Row, numbered, row_of
 from marketsweep.language.indicators.table import find_indicator
-from marketsweep.language.lexer import LINE_END, PLACEHOLDER, Token, text_of
+from marketsweep.language.parsing.lexer import LINE_END, PLACEHOLDER, Token, text_of
 from marketsweep.language.tree import Span
 from marketsweep.language.vocabulary import CALLS, TEXT_FACTS, WORDS
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from marketsweep.language import tree
-from marketsweep.language.calls import constant_value
+from marketsweep.language.parsing.calls import constant_value
 from marketsweep.language.translate.reader import Reader
 from marketsweep.language.translate.tables.chartink import FUNCTIONS, MISSING
 from marketsweep.language.translate.tokens import (

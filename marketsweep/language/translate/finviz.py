@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.parser import parse
+from marketsweep.language.parsing.parser import parse
 from marketsweep.language.translate.tables.finviz import (
     BARS,
     CANDLES,

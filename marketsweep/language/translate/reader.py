@@ -14,8 +14,8 @@ from typing import ClassVar, Final, NoReturn
 
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.calls import constant_value
-from marketsweep.language.parser import parse_expression, parse_with
+from marketsweep.language.parsing.calls import constant_value
+from marketsweep.language.parsing.parser import parse_expression, parse_with
 from marketsweep.language.translate.tokens import END, LINE, MARK, NAME, NUMBER, TEXT, Token
 from marketsweep.language.translate.values import (
     ALWAYS,

@@ -6,7 +6,7 @@ from typing import Final
 
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.language import tree
-from marketsweep.language.calls import constant_value
+from marketsweep.language.parsing.calls import constant_value
 from marketsweep.language.translate.script import Part, Script
 from marketsweep.language.translate.tables.thinkscript import FUNCTIONS, MISSING
 from marketsweep.language.translate.tokens import END, NAME, NUMBER, Token, Words, tokenize

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Protocol
 
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language import tree
-from marketsweep.language.parser import MAX_LENGTH, parse
+from marketsweep.language.parsing.parser import MAX_LENGTH, parse
 from marketsweep.language.translate.chartink import ChartInk
 from marketsweep.language.translate.finviz import Finviz
 from marketsweep.language.translate.pine import Pine

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from marketsweep.language import tree
-from marketsweep.language.calls import constant_value
+from marketsweep.language.parsing.calls import constant_value
 from marketsweep.language.tree import Kind, Node
 
 

@@ -22,7 +22,7 @@ from marketsweep.engine.plan import make_plan
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language import tree
 from marketsweep.language.indicators.table import find_indicator
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind, Node
 from marketsweep.output.charts.match_days import match_days

@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 from marketsweep.core.fields import DERIVED, FIELDS, PRICES
 from marketsweep.language import tree
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.tree import Kind, Node
 
 PRICE, VOLUME = 0, 1

@@ -27,7 +27,7 @@ from marketsweep.kernels.gpu import source as cuda
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.presets import SavedConditions, presets
 from marketsweep.scan.scan import Scan, run_together
 from tests.helpers.kernel_cases import CASES, awkward, bits

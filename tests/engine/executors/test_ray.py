@@ -37,7 +37,7 @@ from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.engine.time_limit import time_limit
 from marketsweep.errors import ExecutorError, UsageError
 from marketsweep.kernels.cpu import TILE
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.scan.scan import Scan, run_together
 from tests.helpers.command import assert_refused, process, refused, run
 from tests.helpers.markets import LAST, example_bars, panel_of, random_bars, store_of
@@ -572,7 +572,7 @@ def test_an_interruption_gives_everything_back(nodes: Nodes, tmp_path: Path) -> 
 
 LONG = """
 import sys
-from marketsweep.language.parser import parse_expression
+from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.core.settings import read_config
 from marketsweep.engine.executors.options import Ray
 from marketsweep.engine.executors.registry import tallier

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from marketsweep.errors import UsageError
-from marketsweep.language.parser import parse
+from marketsweep.language.parsing.parser import parse
 from marketsweep.language.translate.translate import LANGUAGES, translate
 from tests.language.translate.test_chartink import CLAUSES
 from tests.language.translate.test_finviz import SCREENS

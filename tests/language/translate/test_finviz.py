@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from marketsweep.errors import ConditionError
-from marketsweep.language.parser import parse
+from marketsweep.language.parsing.parser import parse
 from marketsweep.language.translate.finviz import condition_of
 from marketsweep.language.translate.tables import finviz as codes
 from marketsweep.language.translate.translate import guess_language, translate

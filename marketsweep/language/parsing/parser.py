@@ -23,11 +23,11 @@ from msgspec.structs import replace
 
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.calls import Definition, constant_value
-from marketsweep.language.definitions import DefinitionParser
 from marketsweep.language.indicators.row import MAX_PERIOD
-from marketsweep.language.lexer import END, LINE_END, Token, tokenize
-from marketsweep.language.token_stream import MAX_LENGTH
+from marketsweep.language.parsing.calls import Definition, constant_value
+from marketsweep.language.parsing.definitions import DefinitionParser
+from marketsweep.language.parsing.lexer import END, LINE_END, Token, tokenize
+from marketsweep.language.parsing.token_stream import MAX_LENGTH
 from marketsweep.language.tree import Kind, Node
 from marketsweep.language.vocabulary import KEYWORDS, TRENDS
 

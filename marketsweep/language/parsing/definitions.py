@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from marketsweep.language.calls import CallParser, Definition, is_unused_name
-from marketsweep.language.lexer import END, LINE_END, Token
+from marketsweep.language.parsing.calls import CallParser, Definition, is_unused_name
+from marketsweep.language.parsing.lexer import END, LINE_END, Token
 from marketsweep.language.tree import Node
 
 

@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.suggest import names_misspelled
 from marketsweep.language import tree
-from marketsweep.language.dated_calls import DatedCallParser
 from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.row import Indicator, Parameter
 from marketsweep.language.indicators.table import ALIASES, INDICATORS, find_indicator
-from marketsweep.language.lexer import Token
+from marketsweep.language.parsing.dated_calls import DatedCallParser
+from marketsweep.language.parsing.lexer import Token
 from marketsweep.language.tree import FACTS, Kind, Node
 from marketsweep.language.vocabulary import (
     AGGREGATES,

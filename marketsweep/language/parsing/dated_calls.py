@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from marketsweep.language import tree
 from marketsweep.language.indicators.row import MAX_PERIOD
-from marketsweep.language.lexer import Token
-from marketsweep.language.token_stream import TokenStream
+from marketsweep.language.parsing.lexer import Token
+from marketsweep.language.parsing.token_stream import TokenStream
 from marketsweep.language.tree import Kind, Node
 from marketsweep.language.vocabulary import EXAMPLES, FRAMES, UNITS
 

@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.indicators.row import MAX_PERIOD
-from marketsweep.language.lexer import (
+from marketsweep.language.parsing.lexer import (
     END,
     LINE_END,
     PLACEHOLDER,
