@@ -17,6 +17,7 @@ from marketsweep.cli.demo import AS_OF, REFERENCE_SCAN
 from marketsweep.engine.executors.registry import executor
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import make_plan
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import parse
 from marketsweep.language.presets import SavedConditions, presets
 from marketsweep.market import Market, open_market
@@ -112,7 +113,7 @@ def _synthetic(panel: Panel) -> Iterator[Row]:
 
 def _presets(panel: Panel) -> Row:
     """The first presets that a symbol's own bars decide, in one pass, beside the reference scan."""
-    alone = [parse(name, SavedConditions()) for name in presets()]
+    alone = [parse(name, OwnNames(SavedConditions())) for name in presets()]
     chosen = [node for node in alone if not make_plan([node]).derived][:_PRESETS]
     plans = [make_plan([parse(REFERENCE_SCAN)]), make_plan(chosen)]
     reference, together = alternate(

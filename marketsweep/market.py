@@ -26,8 +26,8 @@ from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.engine.time_limit import time_limit
 from marketsweep.errors import DataWarning, UsageError
 from marketsweep.language.builder import Expression, node_of
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import split_expressions
-from marketsweep.language.presets import SavedConditions
 from marketsweep.scan.loader import Loader, Views
 from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import parse_condition
@@ -184,31 +184,32 @@ class Market:
         executor, threads = self._executor(executor, threads)
         if by and top is None:
             raise UsageError(f"by {by} needs top: give the number of matches per group")
-        scan = Scan(
-            condition=node_of(condition),
-            where=None if where is None else node_of(where),
-            as_of=_date(as_of),
-            sort=None if sort is None else node_of(sort),
-            descending=descending,
-            limit=_check_count("limit", limit),
-            top=_check_count("top", top),
-            by=by,
-            columns=tuple(node_of(column) for column in _split_list(columns)),
-            executor=executor,
-            threads=threads,
-            adjust=adjust,
-            exclude_suspect=exclude_suspect,
-            min_history=min_history,
-            saved=SavedConditions.of(self.store.path),
-            funnel=funnel,
-            near=_check_count("near", near, least=0) or 0,
-            strict=strict,
-            incremental=_incremental_options(incremental),
-            screen=self._screen(universe, unknown, skip_low_volume=skip_low_volume),
-        )
         if not 0 <= min_coverage <= 1:
             raise UsageError(f"min_coverage {min_coverage} is not a number from 0 to 1")
         with time_limit(timeout), self.view() as view:
+            own_names = view.own_names()
+            scan = Scan(
+                condition=node_of(condition),
+                where=None if where is None else node_of(where),
+                as_of=_date(as_of),
+                sort=None if sort is None else node_of(sort),
+                descending=descending,
+                limit=_check_count("limit", limit),
+                top=_check_count("top", top),
+                by=by,
+                columns=tuple(node_of(column) for column in _split_list(columns)),
+                executor=executor,
+                threads=threads,
+                adjust=adjust,
+                exclude_suspect=exclude_suspect,
+                min_history=min_history,
+                own_names=own_names,
+                funnel=funnel,
+                near=_check_count("near", near, least=0) or 0,
+                strict=strict,
+                incremental=_incremental_options(incremental),
+                screen=self._screen(universe, unknown, own_names, skip_low_volume=skip_low_volume),
+            )
             hits = run(scan, view)
         if min_coverage > 0:
             require_coverage(hits, min_coverage)
@@ -232,18 +233,20 @@ class Market:
         """
         if not conditions or isinstance(conditions, str):
             raise UsageError("scan_together takes a list of conditions: ['nr7', 'rsi(14) < 30']")
-        scan = Scan(
-            condition="",
-            where=None if where is None else node_of(where),
-            as_of=_date(as_of),
-            sort=None if sort is None else node_of(sort),
-            limit=limit,
-            threads=self.config.threads,
-            adjust=adjust,
-            saved=SavedConditions.of(self.store.path),
-        )
-        scans = [structs.replace(scan, condition=node_of(condition)) for condition in conditions]
         with self.view() as view:
+            scan = Scan(
+                condition="",
+                where=None if where is None else node_of(where),
+                as_of=_date(as_of),
+                sort=None if sort is None else node_of(sort),
+                limit=limit,
+                threads=self.config.threads,
+                adjust=adjust,
+                own_names=view.own_names(),
+            )
+            scans = [
+                structs.replace(scan, condition=node_of(condition)) for condition in conditions
+            ]
             return run_together(scans, view)
 
     @_checked
@@ -277,22 +280,23 @@ class Market:
         from marketsweep.studies.signals import signals  # few scans need it
 
         executor, threads = self._executor(executor, threads)
-        scan = Scan(
-            condition=node_of(condition),
-            where=None if where is None else node_of(where),
-            sort=None if sort is None else node_of(sort),
-            descending=descending,
-            limit=_check_count("limit", limit),
-            columns=tuple(node_of(column) for column in _split_list(columns)),
-            executor=executor,
-            threads=threads,
-            adjust=adjust,
-            exclude_suspect=exclude_suspect,
-            saved=SavedConditions.of(self.store.path),
-            screen=self._screen(universe, unknown, skip_low_volume=False),
-        )
         report = progress or (lambda done, total, hits: None)
         with self.view() as view:
+            own_names = view.own_names()
+            scan = Scan(
+                condition=node_of(condition),
+                where=None if where is None else node_of(where),
+                sort=None if sort is None else node_of(sort),
+                descending=descending,
+                limit=_check_count("limit", limit),
+                columns=tuple(node_of(column) for column in _split_list(columns)),
+                executor=executor,
+                threads=threads,
+                adjust=adjust,
+                exclude_suspect=exclude_suspect,
+                own_names=own_names,
+                screen=self._screen(universe, unknown, own_names, skip_low_volume=False),
+            )
             return signals(scan, view, _date(since, "since"), _date(until, "until"), report)
 
     @_checked
@@ -328,19 +332,20 @@ class Market:
                 "as_of is one session, since and until are many: give one or the other"
             )
         executor, threads = self._executor(executor, threads)
-        scan = Scan(
-            condition=condition,
-            where=None if where is None else node_of(where),
-            as_of=_date(as_of),
-            executor=executor,
-            threads=threads,
-            adjust=adjust,
-            saved=SavedConditions.of(self.store.path),
-            screen=self._screen(universe, unknown, skip_low_volume=False),
-        )
         report = progress or (lambda done, total, matches: None)
         first, last = _date(since, "since"), _date(until, "until")
         with self.view() as view:
+            own_names = view.own_names()
+            scan = Scan(
+                condition=condition,
+                where=None if where is None else node_of(where),
+                as_of=_date(as_of),
+                executor=executor,
+                threads=threads,
+                adjust=adjust,
+                own_names=own_names,
+                screen=self._screen(universe, unknown, own_names, skip_low_volume=False),
+            )
             return sweep(scan, values, view, first, last, report)
 
     @_checked
@@ -358,9 +363,9 @@ class Market:
         """
         from marketsweep.scan.explain import explain  # few scans need it
 
-        saved = SavedConditions.of(self.store.path)
         with self.view() as view:
-            return explain(view, symbol, node_of(condition), _date(as_of), adjust, saved)
+            own_names = view.own_names()
+            return explain(view, symbol, node_of(condition), _date(as_of), adjust, own_names)
 
     @_checked
     def audit(
@@ -377,12 +382,12 @@ class Market:
         """
         from marketsweep.studies.lookahead import audit  # few scans need it
 
-        scan = Scan(
-            condition=node_of(condition),
-            where=None if where is None else node_of(where),
-            saved=SavedConditions.of(self.store.path),
-        )
         with self.view() as view:
+            scan = Scan(
+                condition=node_of(condition),
+                where=None if where is None else node_of(where),
+                own_names=view.own_names(),
+            )
             return audit(scan, view, _check_count("sessions", sessions) or 1, progress)
 
     @_checked
@@ -407,14 +412,14 @@ class Market:
         from marketsweep.output.charts.drawing import draw, indicator_lines
         from marketsweep.output.charts.page import Chart
 
-        saved = SavedConditions.of(self.store.path)
-        tree = None if condition is None else parse_condition(node_of(condition), saved)
-        lines = [
-            line
-            for indicator in _split_list(indicators, "indicators")
-            for line in indicator_lines(node_of(indicator), saved)
-        ]
         with self.view() as view:
+            own_names = view.own_names()
+            tree = None if condition is None else parse_condition(node_of(condition), own_names)
+            lines = [
+                line
+                for indicator in _split_list(indicators, "indicators")
+                for line in indicator_lines(node_of(indicator), own_names)
+            ]
             session = resolve_session(view.snapshot, _date(as_of))
             ticker = view.snapshot.ticker(symbol)
             drawings = draw(view, session, [ticker], tree, lines, adjust=adjust, bars=bars)
@@ -435,13 +440,18 @@ class Market:
         return ray, ray.threads
 
     def _screen(
-        self, universe: str | None, unknown: str | None, *, skip_low_volume: bool
+        self,
+        universe: str | None,
+        unknown: str | None,
+        own_names: OwnNames,
+        *,
+        skip_low_volume: bool,
     ) -> Screen:
         screen = NO_SCREEN
         if universe is not None or unknown is not None:
             from marketsweep.universe.named import screen_of  # tomllib, which few scans need
 
-            screen = screen_of(self.store.path, universe, unknown=unknown)
+            screen = screen_of(self.store.path, universe, unknown=unknown, own_names=own_names)
         return replace(screen, skip_low_volume=skip_low_volume or screen.skip_low_volume)
 
     @_checked

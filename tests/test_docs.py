@@ -18,6 +18,7 @@ from marketsweep.cli.main import main
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import ALIASES, INDICATORS
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import parse
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.vocabulary import (
@@ -138,9 +139,9 @@ def test_every_call_in_an_example_is_understood(arguments: list[str]) -> None:
         command = command.commands[inner]
     context = command.make_context(name, rest)
     if name == "scan":
-        parse(context.params["condition"], SavedConditions())
+        parse(context.params["condition"], OwnNames(SavedConditions()))
         if context.params["where"]:
-            parse(context.params["where"], SavedConditions())
+            parse(context.params["where"], OwnNames(SavedConditions()))
 
 
 def test_the_universes_of_the_docs_are_read(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from marketsweep.core.suggest import names_near
 from marketsweep.core.whole_files import read_small
 from marketsweep.errors import StoreError, UsageError
 from marketsweep.language.parsing.calls import is_unused_name
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import check_saved
 
 PRESETS: Final = Path(__file__).parent / "preset_files"
@@ -108,13 +110,21 @@ class SavedConditions(Struct, frozen=True):
         return [self.one(name) for name in self.names()]
 
 
+PRESETS_ALONE: Final = OwnNames(SavedConditions())
+"""The names of the presets."""
+
+
 def presets() -> list[str]:
     """Return the names of the presets, sorted."""
     return sorted(path.stem for path in PRESETS.glob(f"*{_SUFFIX}"))
 
 
-def save(data: Path, name: str, condition: str, doc: str = "") -> SavedCondition:
+def save(
+    data: Path, name: str, condition: str, doc: str = "", own_names: OwnNames = PRESETS_ALONE
+) -> SavedCondition:
     """Save a condition under a name; an earlier one of the user's with that name is replaced.
+
+    `own_names` has the stored facts that the condition may use.
 
     Raises UsageError for an invalid name, ConditionError for an invalid condition.
     """
@@ -126,7 +136,8 @@ def save(data: Path, name: str, condition: str, doc: str = "") -> SavedCondition
     if not is_unused_name(name) or name in presets():
         raise UsageError(f"{name} is already a word or a preset: choose another name")
     saved = SavedConditions.of(data)
-    check_saved(name, condition, lambda other: condition if other == name else saved(other))
+    known = replace(own_names, condition=lambda other: condition if other == name else saved(other))
+    check_saved(name, condition, known)
     folder = data / FOLDER
     comment = "".join(f"# {line}\n" for line in doc.splitlines())
     temporary = folder / f"{name}.tmp"

@@ -14,7 +14,8 @@ from typing import Final
 
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language.parsing.lexer import PLACEHOLDER, Token, tokenize
-from marketsweep.language.parsing.parser import Parser, SavedConditions, parse
+from marketsweep.language.parsing.own_names import NO_NAMES, OwnNames
+from marketsweep.language.parsing.parser import Parser, parse
 from marketsweep.language.tree import Kind, Node
 
 MOST_VARIANTS: Final = 1_000_000
@@ -32,9 +33,9 @@ class Template:
     `names` are the names of the placeholders, in the order of their first use in the text.
     """
 
-    def __init__(self, source: str, saved: SavedConditions | None = None) -> None:
+    def __init__(self, source: str, own_names: OwnNames = NO_NAMES) -> None:
         self.source = source
-        self.saved = saved
+        self.own_names = own_names
         self._tokens = list(tokenize(source))
         placeholders = {
             i: token.text[1:-1] for i, token in enumerate(self._tokens) if token.kind == PLACEHOLDER
@@ -71,7 +72,8 @@ class Template:
                 return node
         except ConditionError:
             pass
-        return parse(self.written(values), self.saved)  # raises an error that points at the fault
+        # This raises an error that points at the fault.
+        return parse(self.written(values), self.own_names)
 
 
 def variants_of(template: Template, values: Mapping[str, Iterable[float]]) -> list[Values]:
@@ -142,7 +144,7 @@ class _VariantParser(Parser):
     """A parser of a template's tokens, with values in place of the placeholders."""
 
     def __init__(self, template: Template, variant_tokens: list[Token], values: Values) -> None:
-        super().__init__(template.source, template.saved, (), variant_tokens)
+        super().__init__(template.source, template.own_names, (), variant_tokens)
         self._name_at_column = template.name_at_column
         self._cache = template.cache
         self._values = values

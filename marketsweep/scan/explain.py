@@ -16,7 +16,7 @@ from marketsweep.engine.plan import make_plan
 from marketsweep.engine.settling import differs, recursions, require_settled
 from marketsweep.errors import UsageError
 from marketsweep.language import tree
-from marketsweep.language.presets import SavedConditions
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.tree import Kind, Node
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
@@ -81,14 +81,14 @@ def explain(
     condition: str | Node,
     as_of: dt.date | None,
     adjust: Adjust,
-    saved: SavedConditions,
+    own_names: OwnNames,
 ) -> Explanation:
     """Return the value of each part of a condition for one symbol, as of the session of a scan.
 
     Raises ConditionError and CoverageError as a scan does, and UsageError if the symbol is not
     among the symbols of that session.
     """
-    root = parse_condition(condition, saved)
+    root = parse_condition(condition, own_names)
     session = resolve_session(loader.snapshot, as_of)
     nodes = list(dict.fromkeys(parts_of(root)))
     settled_nodes = {node: require_settled(node) for node in nodes if recursions(node)}

@@ -24,6 +24,8 @@ from marketsweep.engine.panel.adjustments import Adjust, History
 from marketsweep.engine.panel.panel import Panel, build_panel
 from marketsweep.engine.plan import SESSION, Plan
 from marketsweep.errors import UsageError
+from marketsweep.language.parsing.own_names import OwnNames
+from marketsweep.language.presets import SavedConditions
 from marketsweep.quality.warnings import DataWarnings, missing_sessions
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
@@ -281,6 +283,10 @@ class Loader:
 
         history = self.day(panel.as_of).history
         return list(self._data_warnings.of_scan(history, symbols, bars, adjust))
+
+    def own_names(self) -> OwnNames:
+        """Return the names that the data folder adds to the language. Raises UsageError."""
+        return OwnNames(SavedConditions.of(self.folder))
 
     @_locked
     def unknown_facts(

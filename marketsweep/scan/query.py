@@ -17,8 +17,9 @@ from marketsweep.engine.settling import recursions, require_settled
 from marketsweep.engine.traps import find_traps
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import parse, parse_expression, split_expressions
-from marketsweep.language.presets import SavedConditions
+from marketsweep.language.presets import PRESETS_ALONE
 from marketsweep.language.tree import Kind, Node
 from marketsweep.universe.screen import written
 
@@ -35,8 +36,6 @@ newest bar.
 CLOSE: Final = tree.Field("close")
 VOLUME: Final = tree.Field("volume")
 
-NO_CONDITIONS: Final = SavedConditions()
-
 _CHANGING: Final = (tree.Field, tree.Fact, tree.Call, tree.Event)
 """A value is worth showing if it contains one of these; without them it is constant."""
 
@@ -47,7 +46,7 @@ class Query(NamedTuple):
     condition: str | Node
     sort: str | Node | None = None
     columns: tuple[str | Node, ...] = ()
-    saved: SavedConditions = NO_CONDITIONS
+    own_names: OwnNames = PRESETS_ALONE
     explained: bool = False
     """Whether the clauses of the condition are evaluated one by one."""
     marked: bool = False
@@ -125,8 +124,8 @@ def plan_together(queries: tuple[Query, ...]) -> tuple[list[PlannedQuery], Plan,
 @lru_cache(maxsize=256)
 def plan_query(query: Query) -> PlannedQuery:
     """Plan one query. Raises ConditionError."""
-    saved = query.saved
-    condition = parse_condition(query.condition, saved)
+    own_names = query.own_names
+    condition = parse_condition(query.condition, own_names)
     source = query.condition if isinstance(query.condition, str) else None
     traps = find_traps(condition, source)
     if traps and query.strict:
@@ -134,14 +133,14 @@ def plan_query(query: Query) -> PlannedQuery:
     shown = {written(node, source): node for node in _compared_numbers(condition)}
     for column in query.columns:
         shown[column.strip() if isinstance(column, str) else str(column)] = _parse_number(
-            column, saved
+            column, own_names
         )
     clauses = {node: written(node, source) for node in clauses_of(condition)}
     explaining_parts = (
         (part for clause in clauses for part in parts_of(clause)) if query.explained else ()
     )
     parts = list(dict.fromkeys(explaining_parts))
-    keys = [_parse_number(key, saved) for key in _split_keys(query.sort or DEFAULT_SORT)]
+    keys = [_parse_number(key, own_names) for key in _split_keys(query.sort or DEFAULT_SORT)]
     fixed = [condition, CLOSE, VOLUME]
     explaining = tuple(clauses) if query.explained else ()
     recursive = (condition, *keys, *shown.values(), *explaining) if query.marked else ()
@@ -186,9 +185,9 @@ def _split_keys(sort: str | Node) -> Sequence[str | Node]:
     return split_expressions(sort) or [sort]  # the parser reports what is wrong with an empty text
 
 
-def parse_condition(source: str | Node, saved: SavedConditions) -> Node:
+def parse_condition(source: str | Node, own_names: OwnNames) -> Node:
     """Return the tree of a condition. Raises ConditionError if it is not a valid condition."""
-    node = parse(source, saved) if isinstance(source, str) else tree.as_condition(source)
+    node = parse(source, own_names) if isinstance(source, str) else tree.as_condition(source)
     if node.kind is not Kind.TRUTH:
         raise _condition_error(
             f"{node} is {node.kind.value}, but a condition must be true or false", source
@@ -197,8 +196,8 @@ def parse_condition(source: str | Node, saved: SavedConditions) -> Node:
     return node
 
 
-def _parse_number(source: str | Node, saved: SavedConditions) -> Node:
-    node = parse_expression(source, saved) if isinstance(source, str) else source
+def _parse_number(source: str | Node, own_names: OwnNames) -> Node:
+    node = parse_expression(source, own_names) if isinstance(source, str) else source
     if node.kind is not Kind.NUMBER:
         raise _condition_error(
             f"{node} is {node.kind.value}, but only numbers can be sorted or shown", source

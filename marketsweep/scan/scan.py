@@ -35,14 +35,14 @@ from marketsweep.engine.plan import Plan
 from marketsweep.engine.settling import Unsettled, find_unsettled
 from marketsweep.engine.time_limit import check_time
 from marketsweep.errors import UsageError
-from marketsweep.language.presets import SavedConditions
+from marketsweep.language.parsing.own_names import OwnNames
+from marketsweep.language.presets import PRESETS_ALONE
 from marketsweep.language.tree import Node
 from marketsweep.language.vocabulary import GROUPS
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import MarketView, resolve_session
 from marketsweep.scan.query import (
     CLOSE,
-    NO_CONDITIONS,
     VOLUME,
     Column,
     PlannedQuery,
@@ -95,8 +95,8 @@ class Scan(Struct, frozen=True):
     """Whether matches on suspicious bars are marked, and come last if `sort` is None."""
     finds_unsettled: bool = True
     """Whether values that may depend on bars before the first stored one are marked."""
-    saved: SavedConditions = NO_CONDITIONS
-    """The conditions that are known by name."""
+    own_names: OwnNames = PRESETS_ALONE
+    """The saved conditions and stored facts that the texts may use."""
     screen: Screen = NO_SCREEN
     """The pre-screen; `where` is applied in addition."""
     funnel: bool = False
@@ -128,7 +128,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
     options = scans[0]
     queries, plan, slices = plan_together(tuple(map(_query, scans)))
     _check(options)
-    where = () if options.where is None else conditions_of(options.where, options.saved)
+    where = () if options.where is None else conditions_of(options.where, options.own_names)
     screen = options.screen.also(where)
     as_of = resolve_session(loader.snapshot, options.as_of)
     view = MarketView.of(loader, as_of, screen, options.adjust)
@@ -305,7 +305,7 @@ def _query(scan: Scan) -> Query:
         scan.condition,
         scan.sort,
         scan.columns,
-        scan.saved,
+        scan.own_names,
         explained,
         scan.finds_unsettled,
         scan.strict,

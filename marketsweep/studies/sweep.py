@@ -90,7 +90,7 @@ def sweep(
     started = perf_counter()
     check_adjust(scan.adjust)
     assert isinstance(scan.condition, str)
-    template = Template(scan.condition, scan.saved)
+    template = Template(scan.condition, scan.own_names)
     variants = variants_of(template, values)
     by_session = since is not None or until is not None
     if by_session:
@@ -99,7 +99,7 @@ def sweep(
     else:
         sessions = [resolve_session(loader.snapshot, scan.as_of)]
     _check_table(template.names, len(variants), len(sessions))
-    where = () if scan.where is None else conditions_of(scan.where, scan.saved)
+    where = () if scan.where is None else conditions_of(scan.where, scan.own_names)
     scan = replace(scan, where=None, screen=scan.screen.also(where))
     corners = [template.tree(corner) for corner in _corners(variants)]
     for corner in corners:

@@ -28,10 +28,11 @@ from marketsweep.core.tickers import check_tickers, read_list
 from marketsweep.core.whole_files import read_small
 from marketsweep.errors import UsageError
 from marketsweep.language.builder import Expression, node_of
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import parse_expression
-from marketsweep.language.presets import SavedConditions
+from marketsweep.language.presets import PRESETS_ALONE
 from marketsweep.language.tree import Number
-from marketsweep.universe.screen import NO_SCREEN, Screen, conditions_of
+from marketsweep.universe.screen import NO_SCREEN, Condition, Screen, conditions_of
 
 UNIVERSES: Final = "universe.toml"
 
@@ -55,7 +56,7 @@ class Universes(NamedTuple):
     """The error messages of the universes that are invalid."""
 
 
-def read_universes(folder: Path) -> Universes:
+def read_universes(folder: Path, own_names: OwnNames = PRESETS_ALONE) -> Universes:
     """Return all universes; an invalid universe does not stop the others.
 
     Raises UsageError if the file cannot be read or is not TOML.
@@ -64,13 +65,13 @@ def read_universes(folder: Path) -> Universes:
     universes = Universes({}, {})
     for name, table in _read_tables(file).items():
         try:
-            universes.screens[name] = _parse_screen(name, table, file)
+            universes.screens[name] = _parse_screen(name, table, file, own_names)
         except UsageError as error:
             universes.faulty[name] = str(error)
     return universes
 
 
-def read_universe(folder: Path, name: str) -> Screen:
+def read_universe(folder: Path, name: str, own_names: OwnNames) -> Screen:
     """Return the universe `name`. Raises UsageError if it is invalid or unknown."""
     file = folder / UNIVERSES
     tables = _read_tables(file)
@@ -79,7 +80,7 @@ def read_universe(folder: Path, name: str) -> Screen:
             f"there is no universe {name!r}{_suggestion(name, tables)}. There are "
             f"{', '.join(sorted(tables))}; to add it, write a table [{name}] in {file}"
         )
-    return _parse_screen(name, tables[name], file)
+    return _parse_screen(name, tables[name], file, own_names)
 
 
 def screen_of(
@@ -87,15 +88,17 @@ def screen_of(
     universe: str | None = None,
     where: str | Expression | None = None,
     unknown: str | None = None,
+    own_names: OwnNames = PRESETS_ALONE,
 ) -> Screen:
     """Return a named universe of a data folder with further conditions.
 
-    `unknown` is "keep" or "drop": whether symbols with unknown facts pass. Raises UsageError, and
+    `unknown` is "keep" or "drop": whether symbols with unknown facts pass. `own_names` are those of
+    the folder, which conditions may use. Raises UsageError, and
     ConditionError for an invalid condition.
     """
-    screen = NO_SCREEN if universe is None else read_universe(folder, universe)
+    screen = NO_SCREEN if universe is None else read_universe(folder, universe, own_names)
     if where is not None:
-        screen = screen.also(conditions_of(node_of(where), SavedConditions.of(folder)))
+        screen = screen.also(conditions_of(node_of(where), own_names))
     if unknown is None:
         return screen
     if unknown not in ("keep", "drop"):
@@ -136,12 +139,12 @@ def _read_tables(file: Path) -> dict[str, object]:
         raise UsageError(f"{file} is not TOML: {error}") from error
 
 
-def _parse_screen(name: str, table: object, file: Path) -> Screen:
+def _parse_screen(name: str, table: object, file: Path, own_names: OwnNames) -> Screen:
     if not isinstance(table, dict):
         raise UsageError(
             f"{file}: {name} is outside a universe: put it below a line such as [liquid]"
         )
-    fields = {}
+    fields: dict[str, Any] = {}
     for key, value in table.items():
         if key not in _KEYS:
             raise UsageError(
@@ -150,29 +153,36 @@ def _parse_screen(name: str, table: object, file: Path) -> Screen:
             )
         field, read = _KEYS[key]
         try:
-            fields[field] = read(value, file.parent)
+            fields[field] = read(value, _Context(file.parent, own_names))
         except UsageError as error:
             raise UsageError(f"{file}: [{name}] {key}: {error}") from error
     return Screen(**fields)
 
 
-def _parse_where(value: object, folder: Path) -> Any:  # noqa: ANN401, whatever the field of a Screen is
+class _Context(NamedTuple):
+    """The data folder, and the names that it adds to the language."""
+
+    folder: Path
+    own_names: OwnNames
+
+
+def _parse_where(value: object, context: _Context) -> tuple[Condition, ...]:
     if not isinstance(value, str):
         raise UsageError(f"{value!r} is not a text: write a condition in quotes")
-    return conditions_of(value)
+    return conditions_of(value, context.own_names)
 
 
-def _parse_dollars(value: object, folder: Path) -> float:
+def _parse_dollars(value: object, context: _Context) -> float:
     return dollars(value)
 
 
-def _parse_sessions(value: object, folder: Path) -> int:
+def _parse_sessions(value: object, context: _Context) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_SESSIONS:
         raise UsageError(f"{value!r} is not a whole number from 1 to {_MAX_SESSIONS:,}")
     return value
 
 
-def _parse_symbols(value: object, folder: Path) -> frozenset[str]:
+def _parse_symbols(value: object, context: _Context) -> frozenset[str]:
     parts = value if isinstance(value, list) else [value]
     tickers: list[str] = []
     for part in parts:
@@ -183,34 +193,34 @@ def _parse_symbols(value: object, folder: Path) -> frozenset[str]:
             name = item.strip()
             is_file = name.startswith("@")
             tickers += (
-                read_list(f"@{_resolve_path(folder, name[1:])}")
+                read_list(f"@{_resolve_path(context.folder, name[1:])}")
                 if is_file
                 else check_tickers([name])
             )
     return frozenset(tickers)
 
 
-def _parse_watchlist(value: object, folder: Path) -> frozenset[str]:
-    return frozenset(check_tickers(_parse_symbols(value, folder)))  # if empty, no symbol passes
+def _parse_watchlist(value: object, context: _Context) -> frozenset[str]:
+    return frozenset(check_tickers(_parse_symbols(value, context)))  # if empty, no symbol passes
 
 
 def _resolve_path(folder: Path, name: str) -> Path:
     return folder / Path(name).expanduser()
 
 
-def _parse_bool(value: object, folder: Path) -> bool:
+def _parse_bool(value: object, context: _Context) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{value!r} is neither true nor false")
     return value
 
 
-def _parse_keep(value: object, folder: Path) -> bool:
+def _parse_keep(value: object, context: _Context) -> bool:
     if value not in ("keep", "drop"):
         raise UsageError(f'{value!r} is neither "keep" nor "drop"')
     return value == "keep"
 
 
-_KEYS: Final[Mapping[str, tuple[str, Callable[[Any, Path], Any]]]] = {
+_KEYS: Final[Mapping[str, tuple[str, Callable[[Any, _Context], Any]]]] = {
     "where": ("where", _parse_where),
     "min_price": ("min_price", _parse_dollars),
     "min_dollar_volume": ("min_dollar_volume", _parse_dollars),

@@ -8,8 +8,8 @@ from typing import Final
 from marketsweep.engine.clauses import clauses_of
 from marketsweep.engine.levels import require_level
 from marketsweep.errors import ConditionError
+from marketsweep.language.parsing.own_names import NO_NAMES, OwnNames
 from marketsweep.language.parsing.parser import parse
-from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind, Node
 
 SESSIONS: Final = 20
@@ -81,15 +81,13 @@ class Screen:
 NO_SCREEN: Final = Screen()
 
 
-def conditions_of(
-    condition: str | Node, saved: SavedConditions | None = None
-) -> tuple[Condition, ...]:
+def conditions_of(condition: str | Node, own_names: OwnNames = NO_NAMES) -> tuple[Condition, ...]:
     """Return the conditions that a text or tree joins by `and`.
 
     Raises ConditionError if it is not a condition.
     """
     source = condition if isinstance(condition, str) else None
-    node = parse(condition, saved) if isinstance(condition, str) else condition
+    node = parse(condition, own_names) if isinstance(condition, str) else condition
     if node.kind is not Kind.TRUTH:
         raise ConditionError(f"{node} is {node.kind.value}, but a condition must be true or false")
     require_level(node)

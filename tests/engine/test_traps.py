@@ -22,6 +22,7 @@ from marketsweep.engine.units import (
 )
 from marketsweep.errors import ConditionError
 from marketsweep.language.indicators.table import FAMILIES
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import parse, parse_expression
 from marketsweep.language.presets import SavedConditions
 from tests.helpers.command import run
@@ -143,7 +144,10 @@ def test_published_scans_and_presets_have_no_trap() -> None:
     scans = [json.loads(line) for line in CORPUS.read_text().splitlines()]
     texts = {scan["id"]: scan["condition"] for scan in scans if scan["condition"]}
     texts |= {preset.name: preset.condition for preset in SavedConditions().everyone()}
-    traps = {name: find_traps(parse(text, SavedConditions()), text) for name, text in texts.items()}
+    traps = {
+        name: find_traps(parse(text, OwnNames(SavedConditions())), text)
+        for name, text in texts.items()
+    }
     assert {name: found for name, found in traps.items() if found} == {}
 
 

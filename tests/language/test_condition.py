@@ -16,6 +16,7 @@ from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import (
     MAX_LENGTH,
     parse,
@@ -259,15 +260,15 @@ def test_saved_conditions() -> None:
         "loop": "other or close > 1",
         "other": "loop",
     }
-    tree_of = parse("dip_in_trend and volume > 1M", saved.get)
+    tree_of = parse("dip_in_trend and volume > 1M", OwnNames(saved.get))
     assert tree_of == parse("rsi(14) < 30 and close > sma(200) and volume > 1M")
-    assert parse("not OVERSOLD", saved.get) == parse("not rsi(14) < 30")
+    assert parse("not OVERSOLD", OwnNames(saved.get)) == parse("not rsi(14) < 30")
     with pytest.raises(ConditionError, match="loop -> other -> loop"):
-        parse("loop", saved.get)
+        parse("loop", OwnNames(saved.get))
     with pytest.raises(ConditionError, match="in the saved condition dip: low is already a word"):
-        parse("dip", saved.get)
+        parse("dip", OwnNames(saved.get))
     with pytest.raises(ConditionError, match="unknown name 'upswing'"):
-        parse("upswing", saved.get)
+        parse("upswing", OwnNames(saved.get))
 
 
 def test_lists_of_expressions() -> None:

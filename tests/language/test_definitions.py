@@ -8,6 +8,7 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.errors import ConditionError, MarketsweepError
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import MAX_OPERATORS, parse, parse_expression
 from marketsweep.language.parsing.token_stream import MAX_LENGTH
 from marketsweep.language.presets import SavedConditions
@@ -113,13 +114,13 @@ def test_saved_functions(tmp_path: Path) -> None:
     (folder / "right.scan").write_text("def right(n) = left(n)")
     saved = SavedConditions.of(tmp_path)
     want = parse("sma(20) / sma(20)[20] - 1 > 5% and close > 5")
-    assert parse("steep(20, 5%) and close > 5", saved) == want
+    assert parse("steep(20, 5%) and close > 5", OwnNames(saved)) == want
     with pytest.raises(ConditionError, match=r"write steep\(n, share\)"):
-        parse("steep and close > 5", saved)
+        parse("steep and close > 5", OwnNames(saved))
     with pytest.raises(ConditionError, match="in the saved condition wrong: expected a number"):
-        parse("wrong(20)", saved)
+        parse("wrong(20)", OwnNames(saved))
     with pytest.raises(ConditionError, match="calls itself"):
-        parse("left(20) > 1", saved)
+        parse("left(20) > 1", OwnNames(saved))
 
 
 def test_functions_are_saved_by_the_command(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 import marketsweep as ms
 from marketsweep.errors import ConditionError, UsageError
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import MAX_LENGTH, parse
 from marketsweep.language.presets import FOLDER, SavedConditions, presets, remove, save
 from tests.helpers.command import run
@@ -26,8 +27,8 @@ def test_a_preset_has_a_description_and_a_canonical_text(name: str) -> None:
     preset = SavedConditions().one(name)
     assert preset.doc.endswith(".")
     assert not preset.own
-    tree = parse(name, SavedConditions())
-    assert tree == parse(preset.condition, SavedConditions())
+    tree = parse(name, OwnNames(SavedConditions()))
+    assert tree == parse(preset.condition, OwnNames(SavedConditions()))
     assert len(str(tree)) < MAX_LENGTH
     assert parse(str(tree)) == tree
 
@@ -43,18 +44,18 @@ def test_conditions_of_the_user(market: ms.Market, tmp_path: Path) -> None:
     assert (dip.doc, dip.condition, dip.own) == ("A dip. To buy.", "rsi(2) < 10 and uptrend", True)
     save(tmp_path, "loud_dip", "my_dip and volume > 1M")
     saved = SavedConditions.of(tmp_path)
-    assert parse("loud_dip", saved) == parse(
-        "rsi(2) < 10 and uptrend and volume > 1M", SavedConditions()
+    assert parse("loud_dip", OwnNames(saved)) == parse(
+        "rsi(2) < 10 and uptrend and volume > 1M", OwnNames(SavedConditions())
     )
     assert saved.names()[-2:] == ["loud_dip", "my_dip"]
     # A changed condition must give another cache key.
     save(tmp_path, "my_dip", "rsi(2) < 5")
     assert SavedConditions.of(tmp_path) != saved
-    assert parse("my_dip", SavedConditions.of(tmp_path)) == parse("rsi(2) < 5")
+    assert parse("my_dip", OwnNames(SavedConditions.of(tmp_path))) == parse("rsi(2) < 5")
     remove(tmp_path, "my_dip")
     assert SavedConditions.of(tmp_path).names()[-1] == "loud_dip"
     with pytest.raises(ConditionError, match="in the saved condition loud_dip: unknown name"):
-        parse("loud_dip", SavedConditions.of(tmp_path))
+        parse("loud_dip", OwnNames(SavedConditions.of(tmp_path)))
 
 
 @pytest.mark.parametrize(

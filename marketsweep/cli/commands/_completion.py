@@ -41,7 +41,8 @@ def complete_universe(ctx: click.Context, param: click.Parameter, incomplete: st
     def universes(folder: Path) -> Iterable[str]:
         from marketsweep.universe.named import read_universes
 
-        return read_universes(folder).screens
+        universes = read_universes(folder)
+        return [*universes.screens, *universes.faulty]
 
     return _names_with_prefix(ctx, universes, incomplete.lower())
 

@@ -21,7 +21,7 @@ from marketsweep.cli.commands._shared import (
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
-    from marketsweep.language.presets import SavedConditions
+    from marketsweep.language.parsing.own_names import OwnNames
     from marketsweep.store.snapshot import Snapshot
 
 _SHOWN = 5
@@ -119,7 +119,7 @@ def run(
         echo(f"marketsweep: {fault}", err=True)
     with open_market(folder) as market:
         with market.view() as view:
-            usable = list(_usable(requested, saved, view.snapshot))
+            usable = list(_usable(requested, view.own_names(), view.snapshot))
         if not usable:
             raise UsageError("none of these conditions can be evaluated on this data")
         answers = market.scan_together(usable, where=where, as_of=date_of(as_of))
@@ -137,7 +137,7 @@ def run(
     require_coverage(widest, MIN_COVERAGE)
 
 
-def _usable(names: Iterable[str], saved: SavedConditions, snapshot: Snapshot) -> Iterator[str]:
+def _usable(names: Iterable[str], own_names: OwnNames, snapshot: Snapshot) -> Iterator[str]:
     """Yield the names of conditions that can be evaluated; report why the others cannot.
 
     A condition may use another condition that was removed, or a symbol without bars.
@@ -147,7 +147,7 @@ def _usable(names: Iterable[str], saved: SavedConditions, snapshot: Snapshot) ->
 
     for name in names:
         try:
-            for part in parse_condition(name, saved).walk():
+            for part in parse_condition(name, own_names).walk():
                 if isinstance(part, OtherSymbol):
                     snapshot.ticker(part.symbol)
         except UsageError as error:

@@ -105,6 +105,8 @@ def sync(
     from marketsweep.core.settings import read_config
     from marketsweep.ingest.receipt import require_use
     from marketsweep.ingest.sync import sync as run_sync
+    from marketsweep.language.parsing.own_names import OwnNames
+    from marketsweep.language.presets import SavedConditions
     from marketsweep.market import data_folder
     from marketsweep.store.store import Store
     from marketsweep.universe.named import screen_of
@@ -130,7 +132,8 @@ def sync(
         _show_dry_run(source.files(), part, as_json)
         return
     folder = data_folder(data)
-    screen = prescreen_of(screen_of(folder, universe, where, unknown))
+    own_names = OwnNames(SavedConditions.of(folder))
+    screen = prescreen_of(screen_of(folder, universe, where, unknown, own_names))
     if only_plan:
         from marketsweep.ingest.estimate import forecast
 

@@ -47,6 +47,8 @@ def show(data: Path | None, as_json: bool) -> None:
       marketsweep universe show --json
     """
     from marketsweep.cli.reports.universe import low_volume_report, universes_report
+    from marketsweep.language.parsing.own_names import OwnNames
+    from marketsweep.language.presets import SavedConditions
     from marketsweep.market import data_folder
     from marketsweep.store.store import Store
     from marketsweep.universe.low_volume import to_dict
@@ -54,7 +56,9 @@ def show(data: Path | None, as_json: bool) -> None:
 
     folder = data_folder(data)
     with Store.open(folder) as store, store.snapshot() as snapshot:
-        universes, lines, day = read_universes(folder), snapshot.low_volume(), snapshot.newest
+        own_names = OwnNames(SavedConditions.of(folder))
+        universes = read_universes(folder, own_names)
+        lines, day = snapshot.low_volume(), snapshot.newest
     for error in universes.faulty.values():
         echo(f"marketsweep: {error}", err=True)
     if as_json:

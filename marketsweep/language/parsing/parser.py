@@ -27,6 +27,7 @@ from marketsweep.language.indicators.row import MAX_PERIOD
 from marketsweep.language.parsing.calls import Definition, constant_value
 from marketsweep.language.parsing.definitions import DefinitionParser
 from marketsweep.language.parsing.lexer import END, LINE_END, Token, tokenize
+from marketsweep.language.parsing.own_names import NO_NAMES, OwnNames
 from marketsweep.language.parsing.token_stream import MAX_LENGTH
 from marketsweep.language.tree import Kind, Node
 from marketsweep.language.vocabulary import KEYWORDS, TRENDS
@@ -50,16 +51,13 @@ _WORDS: Final = {"or": tree.OR, "and": tree.AND, "within": tree.WITHIN, "for": t
     dict.fromkeys(("in", "is", "crosses", "between", "contains", "matches"), tree.COMPARE)
 )
 
-SavedConditions = Callable[[str], str | None]
-"""Returns the text of the saved condition of that name, or None."""
 
-
-def parse(source: str, saved: SavedConditions | None = None) -> Node:
+def parse(source: str, own_names: OwnNames = NO_NAMES) -> Node:
     """Return the tree of a condition, which is true or false at each bar of a symbol.
 
     Raises ConditionError, with the column, for any error in the text.
     """
-    node = tree.as_condition(parse_expression(source, saved))
+    node = tree.as_condition(parse_expression(source, own_names))
     if node.kind is not Kind.TRUTH:
         raise ConditionError(
             f"this is {node.kind.value}, but a condition must be true or false: compare it, as in "
@@ -71,24 +69,24 @@ def parse(source: str, saved: SavedConditions | None = None) -> Node:
     return node
 
 
-def parse_expression(source: str, saved: SavedConditions | None = None) -> Node:
+def parse_expression(source: str, own_names: OwnNames = NO_NAMES) -> Node:
     """Return the tree of any expression: a condition, or a number to sort by or show."""
-    return Parser(source, saved, ()).parse_all()
+    return Parser(source, own_names, ()).parse_all()
 
 
-def check_saved(name: str, source: str, saved: SavedConditions) -> None:
+def check_saved(name: str, source: str, own_names: OwnNames) -> None:
     """Raise ConditionError for a text that is neither a condition nor the function `name`."""
-    parser = Parser(source, saved, ())
+    parser = Parser(source, own_names, ())
     parser.parse_definitions()
     if parser.token.kind != END or not parser.functions:
-        parse(source, saved)
+        parse(source, own_names)
     elif name not in parser.functions:
         raise ConditionError(f"the text defines {', '.join(parser.functions)} and not {name}")
 
 
 def parse_with(source: str, nodes: dict[str, Node], most_operators: int = MAX_OPERATORS) -> Node:
     """Return the tree of an expression in which names stand for trees of any size."""
-    parser = Parser(source, None, ())
+    parser = Parser(source, NO_NAMES, ())
     parser.lets = nodes
     parser.most_operators = most_operators
     return parser.parse_rest()
@@ -129,12 +127,12 @@ class Parser(DefinitionParser):
     def __init__(
         self,
         source: str,
-        saved: SavedConditions | None,
+        own_names: OwnNames,
         enclosing: tuple[str, ...],
         token_list: list[Token] | None = None,
     ) -> None:
         super().__init__(source, enclosing, token_list)
-        self._saved = saved
+        self._own_names = own_names
         self.calling: tuple[str, ...] = ()
         """The functions whose bodies contain this part, outermost first."""
         self.depth = 0
@@ -173,10 +171,10 @@ class Parser(DefinitionParser):
             self.fail(f"the function {name} calls itself", self.tokens[self.position - 1].span)
         if name in self.functions:
             return self.functions[name]
-        text = self._saved(name) if self._saved else None
+        text = self._own_names.condition(name)
         if text is None:
             return None
-        parser = Parser(text, self._saved, (*self.enclosing, name))
+        parser = Parser(text, self._own_names, (*self.enclosing, name))
         with self._named(name):
             parser.parse_definitions()
         return parser.functions.get(name)
@@ -188,7 +186,9 @@ class Parser(DefinitionParser):
         if len(arguments) != count:
             noun = "argument" if count == 1 else "arguments"
             self.fail(f"{definition.signature} takes {count} {noun}, not {len(arguments)}", span)
-        body = Parser(definition.source, self._saved, definition.saved_as, list(definition.body))
+        body = Parser(
+            definition.source, self._own_names, definition.saved_as, list(definition.body)
+        )
         body.lets = definition.lets | dict(zip(definition.parameters, arguments, strict=True))
         body.functions = definition.functions
         body.calling = (*self.calling, definition.name)
@@ -226,7 +226,7 @@ class Parser(DefinitionParser):
 
     def saved_condition(self, name: str) -> Node | None:
         """Return the tree of a saved condition, which may use other saved conditions."""
-        text = self._saved(name) if self._saved else None
+        text = self._own_names.condition(name)
         if text is None:
             return None
         if name in self.enclosing:
@@ -238,7 +238,7 @@ class Parser(DefinitionParser):
                 f"saved conditions use each other more than {MAX_SAVED} deep: {first}"
             )
         with self._named(name):
-            parser = Parser(text, self._saved, (*self.enclosing, name))
+            parser = Parser(text, self._own_names, (*self.enclosing, name))
             parser.parse_definitions()
             function = parser.functions.get(name)
             if function and parser.token.kind == END:
@@ -248,7 +248,7 @@ class Parser(DefinitionParser):
     def can_parse(self, text: str) -> bool:
         """Return whether a text is an expression, which may use the names of this text."""
         try:
-            parser = Parser(text, None, ())
+            parser = Parser(text, NO_NAMES, ())
             parser.lets = self.lets
             parser.answers_foreign_words = False
             parser.parse_rest()

@@ -22,8 +22,8 @@ from marketsweep.engine.plan import make_plan
 from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language import tree
 from marketsweep.language.indicators.table import find_indicator
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import parse_expression
-from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind, Node
 from marketsweep.output.charts.match_days import match_days
 from marketsweep.output.charts.panes import (
@@ -180,7 +180,7 @@ def _draw_pane(pane: Pane, values: Iterator[NDArray[np.float64]]) -> DrawnPane:
     )
 
 
-def indicator_lines(expression: str | Node, saved: SavedConditions) -> list[Node]:
+def indicator_lines(expression: str | Node, own_names: OwnNames) -> list[Node]:
     """Return the lines of an indicator or other number; all outputs if it has several.
 
     Raises ConditionError unless it is a number.
@@ -189,11 +189,11 @@ def indicator_lines(expression: str | Node, saved: SavedConditions) -> list[Node
         call_start = re.match(r"\s*(\w+)\s*\(", expression)
         row = find_indicator(call_start[1].lower()) if call_start else None
         if row and row.outputs and expression.rstrip().endswith(")"):
-            call = _parse_call(f"{expression}.{row.outputs[0]}", saved)
+            call = _parse_call(f"{expression}.{row.outputs[0]}", own_names)
             if call:
                 drawn = (output for output in row.outputs if output not in row.measures)
                 return [replace(call, output=output) for output in drawn]
-        node = parse_expression(expression, saved)
+        node = parse_expression(expression, own_names)
     else:
         node = expression
     if node.kind is not Kind.NUMBER:
@@ -201,9 +201,9 @@ def indicator_lines(expression: str | Node, saved: SavedConditions) -> list[Node
     return [node]
 
 
-def _parse_call(text: str, saved: SavedConditions) -> tree.Call | None:
+def _parse_call(text: str, own_names: OwnNames) -> tree.Call | None:
     try:
-        node = parse_expression(text, saved)
+        node = parse_expression(text, own_names)
     except ConditionError:
         return None
     return node if isinstance(node, tree.Call) else None

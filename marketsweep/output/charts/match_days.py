@@ -38,7 +38,7 @@ def match_days(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) 
     Returns None if it would take a scan of each session.
     """
     scan = Scan(condition, adjust=adjust)
-    query = plan_query(Query(condition, saved=scan.saved))
+    query = plan_query(Query(condition, own_names=scan.own_names))
     if not fits_one_pass(scan.screen, query.layout.nodes, query.plan):
         return None
     result = signals(scan, loader, until=as_of)

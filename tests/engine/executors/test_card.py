@@ -27,6 +27,7 @@ from marketsweep.kernels.gpu import source as cuda
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.presets import SavedConditions, presets
 from marketsweep.scan.scan import Scan, run_together
@@ -135,10 +136,10 @@ def test_every_preset_equals_the_processor(
     processor_as_gpu: ProcessorCard, market: ms.Market
 ) -> None:
     """The presets use longer bars, other symbols and ranks."""
-    names, saved = presets(), SavedConditions.of(market.store.path)
+    names, own_names = presets(), OwnNames(SavedConditions.of(market.store.path))
     with market.view() as view:
         got, want = (
-            run_together([Scan(name, executor=which, saved=saved) for name in names], view)
+            run_together([Scan(name, executor=which, own_names=own_names) for name in names], view)
             for which in ("gpu", "serial")
         )
     for name, left, right in zip(names, got, want, strict=True):

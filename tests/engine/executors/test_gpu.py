@@ -22,6 +22,7 @@ from marketsweep.engine.executors import auto, serial
 from marketsweep.engine.executors.gpu import executor as gpu
 from marketsweep.engine.executors.gpu.launch import Memory
 from marketsweep.errors import ExecutorError, UsageError
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.presets import SavedConditions, presets
 from marketsweep.scan.scan import Scan, run_together
 from marketsweep.store.store import Store
@@ -232,10 +233,10 @@ def test_every_indicator_on_the_card(card: gpu.CudaCard, rows: int) -> None:
 
 @pytest.mark.gpu
 def test_every_preset_on_the_card(card: gpu.CudaCard, market: ms.Market) -> None:
-    names, saved = presets(), SavedConditions.of(market.store.path)
+    names, own_names = presets(), OwnNames(SavedConditions.of(market.store.path))
     with market.view() as view:
         got, want = (
-            run_together([Scan(name, executor=which, saved=saved) for name in names], view)
+            run_together([Scan(name, executor=which, own_names=own_names) for name in names], view)
             for which in ("gpu", "serial")
         )
     for name, left, right in zip(names, got, want, strict=True):
