@@ -21,8 +21,8 @@ from marketsweep.ingest.files.columns import (
     with_texts,
 )
 from marketsweep.ingest.files.layouts import table_of
+from marketsweep.ingest.files.reference.layouts import with_known_columns
 from marketsweep.ingest.files.sources import files_of, with_file_name
-from marketsweep.ingest.files.symbol_layouts import with_known_columns
 from marketsweep.ingest.files.values import MISSING, notation_of, with_numbers
 from marketsweep.ingest.providers.listing_words import country_of, exchange_of, type_of
 from marketsweep.ingest.providers.sectors import sector_of

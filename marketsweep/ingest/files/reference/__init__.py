@@ -1,0 +1,1 @@
+"""Read files of reference data: `symbols` reads the rows, `layouts` finds their columns."""
