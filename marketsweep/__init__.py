@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from marketsweep.engine.executors.options import Ray
     from marketsweep.ingest.providers.files import FilesProvider
     from marketsweep.ingest.providers.massive.provider import MassiveProvider
-    from marketsweep.language.builder import breadth
+    from marketsweep.language.builder import breadth, fact
     from marketsweep.market import Market
     from marketsweep.market import open_market as open  # noqa: A004, `ms.open` is the name
     from marketsweep.price_history import Histories
@@ -70,6 +70,7 @@ __all__ = [
     "TimedOut",
     "UsageError",
     "breadth",
+    "fact",
     "open",
 ]
 
@@ -78,6 +79,7 @@ _LAZY = {
     "breadth": ("marketsweep.language.builder", "breadth"),
     "Coverage": ("marketsweep.scan.results", "Coverage"),
     "FilesProvider": ("marketsweep.ingest.providers.files", "FilesProvider"),
+    "fact": ("marketsweep.language.builder", "fact"),
     "Histories": ("marketsweep.price_history", "Histories"),
     "Hits": ("marketsweep.scan.results", "Hits"),
     "Incremental": ("marketsweep.scan.incremental.run", "Incremental"),

@@ -21,6 +21,7 @@ from marketsweep.language.indicators.table import ALIASES, INDICATORS
 from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import parse
 from marketsweep.language.presets import SavedConditions
+from marketsweep.language.tree import Kind
 from marketsweep.language.vocabulary import (
     AGGREGATES,
     CALENDAR,
@@ -130,6 +131,13 @@ def test_every_command_and_option_is_described(title: str, command: click.Comman
                 assert f"`{option}`" in section
 
 
+DOC_FACTS = (
+    *(("pe", Kind.NUMBER), ("float", Kind.NUMBER), ("theme", Kind.TEXT)),
+    ("earnings_date", Kind.DATE),
+)
+"""The facts of the symbols file that the examples read."""
+
+
 @pytest.mark.parametrize("arguments", list(shell_calls()), ids=" ".join)
 def test_every_call_in_an_example_is_understood(arguments: list[str]) -> None:
     name, *rest = arguments
@@ -139,9 +147,9 @@ def test_every_call_in_an_example_is_understood(arguments: list[str]) -> None:
         command = command.commands[inner]
     context = command.make_context(name, rest)
     if name == "scan":
-        parse(context.params["condition"], OwnNames(SavedConditions()))
+        parse(context.params["condition"], OwnNames(SavedConditions(), DOC_FACTS))
         if context.params["where"]:
-            parse(context.params["where"], OwnNames(SavedConditions()))
+            parse(context.params["where"], OwnNames(SavedConditions(), DOC_FACTS))
 
 
 def test_the_universes_of_the_docs_are_read(tmp_path: Path) -> None:

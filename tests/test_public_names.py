@@ -36,6 +36,7 @@ NAMES = [
     "TimedOut",
     "UsageError",
     "breadth",
+    "fact",
     "open",
 ]
 

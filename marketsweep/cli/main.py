@@ -31,7 +31,9 @@ COMMANDS: Final = {
         *("scan", "chart", "signals", "sweep", "explain", "audit", "presets", "indicators"),
         "translate",
     ),
-    "Data": ("sync", "status", "repair", "actions", "universe", "tune", "sandbox", "demo"),
+    "Data": (
+        *("sync", "status", "repair", "actions", "facts", "universe", "tune", "sandbox", "demo"),
+    ),
 }
 """The commands by the section of the help in which they stand."""
 

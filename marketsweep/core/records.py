@@ -177,6 +177,23 @@ class Listing:
     """The next ticker of the instrument."""
 
 
+FactKind = Literal["number", "text", "date"]
+
+FactRow = tuple[str, dt.date | None, float | str | None]
+"""A symbol, the day from which a value is known (None: not reported), and the value.
+
+A date is its number of days since 1970. None as the value means that it is unknown from that day.
+"""
+
+
+class FactValues(NamedTuple):
+    """The values of one fact beyond those of a listing, as its source reported them."""
+
+    name: str
+    kind: FactKind
+    rows: list[FactRow]
+
+
 class ListingPeriod(NamedTuple):
     """The period in which an instrument was listed under a ticker.
 

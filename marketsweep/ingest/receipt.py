@@ -70,6 +70,8 @@ class SyncReceipt:
     splits: int = 0
     dividends: int = 0
     listings: int = 0
+    facts: list[str] = field(default_factory=list)
+    """Names of the further facts that were stored."""
     missing_actions: list[dict[str, Any]] = field(default_factory=list)
     """Splits or dividends that were unavailable: kind, days and reason."""
     actions: list[dict[str, Any]] = field(default_factory=list)

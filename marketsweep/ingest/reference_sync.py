@@ -107,6 +107,23 @@ class ReferenceSync:
             if plan.listings_due and not plan.merges:
                 await self._write(self._writer.note, LISTED, now.isoformat())
                 await self._write(self._writer.note, LISTED_ON, str(plan.last))
+        if plan.listings_due:
+            await self._store_facts()
+
+    async def _store_facts(self) -> None:
+        """Store further facts that the provider has."""
+        facts = await self.call_or_none("facts", self._provider.facts())
+        if not facts:
+            return
+        refused = await self._write(self._writer.put_facts, facts)
+        self._receipt.facts = [fact.name for fact in facts if fact.name not in refused]
+        for fact in facts:
+            if fact.name in refused:
+                self._receipt.warnings.append(
+                    f"the fact {fact.name} was not changed: it is reported as a {fact.kind}, but "
+                    "stored as another kind; correct the column, or remove the stored fact with "
+                    f"marketsweep facts remove {fact.name}"
+                )
 
     async def _fetch_splits(self, plan: SyncPlan, notes: dict[str, str]) -> list[Split] | None:
         """Fetch and store the splits, before any bar of the same sync becomes visible."""

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from math import isfinite
 from numbers import Real
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, Literal, TypeGuard
+
+from msgspec.structs import replace
 
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import find_indicator
+from marketsweep.language.parsing.calls import is_unused_name
 from marketsweep.language.parsing.parser import parse_expression, parse_with, require_size
 from marketsweep.language.tree import Kind, Node
 from marketsweep.language.vocabulary import CALLS, EXAMPLES, JOINS
@@ -172,8 +175,12 @@ class Expression:
         """Return whether this text matches a pattern with `*` and `?`."""
         return _parse_parts(self.node, f" matches {_literal_text(pattern)}")
 
-    def by(self, fact: str) -> Expression:
+    def by(self, fact: str | Expression) -> Expression:
         """Compute this rank or market aggregate within each sector, industry or other group."""
+        if isinstance(fact, Expression) and isinstance(self.node, tree.Rank | tree.MarketAggregate):
+            if not isinstance(fact.node, tree.Fact) or fact.node.kind is not Kind.TEXT:
+                raise ConditionError(f"{fact} is not a text fact: group by sector, or another")
+            return Expression(replace(self.node, by=fact.node.name))
         return Expression(parse_expression(f"{self} by {fact}"))
 
 
@@ -303,6 +310,13 @@ def _make_function(name: str, owner: str = "") -> Callable[..., Expression]:
     row = indicator or EVENTS.get(name)
     call.__doc__ = f"{row.doc} As in {row.signature}." if row else f"As in {EXAMPLES[name]}."
     return call
+
+
+def fact(name: str, kind: Literal["number", "text", "date"] = "number") -> Expression:
+    """Return a stored fact, such as a column of a symbols file, by its name and kind."""
+    if not is_unused_name(name):
+        raise ConditionError(f"{name} is a word of the language: write ms.{name}")
+    return Expression(tree.Fact(name, Kind[kind.upper()]))
 
 
 def builder(word: str) -> Any:  # noqa: ANN401

@@ -179,10 +179,12 @@ class Fact(Node, frozen=True):
     """A fact of the symbol; the same at every bar."""
 
     name: str
+    own_kind: Kind | None = None
+    """The kind of a stored fact that is not one of the language."""
 
     @property
     def kind(self) -> Kind:  # noqa: D102, inherited
-        return FACTS[self.name]
+        return self.own_kind or FACTS[self.name]
 
     def __str__(self) -> str:
         return self.name

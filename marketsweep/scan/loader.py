@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
@@ -21,12 +21,16 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.derived import Others
 from marketsweep.engine.panel.adjustments import Adjust, History
+from marketsweep.engine.panel.facts import DATED
 from marketsweep.engine.panel.panel import Panel, build_panel
 from marketsweep.engine.plan import SESSION, Plan
 from marketsweep.errors import UsageError
+from marketsweep.language.parsing.calls import is_unused_name
 from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.presets import SavedConditions
+from marketsweep.language.tree import Kind
 from marketsweep.quality.warnings import DataWarnings, missing_sessions
+from marketsweep.store.catalog.catalog import Catalog
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 from marketsweep.universe.market_day import MarketDay, Universe
@@ -90,6 +94,21 @@ def _locked(method: _Method) -> _Method:
             return method(self, *arguments, **keywords)
 
     return cast("_Method", locked_method)
+
+
+def own_names_of(folder: Path, snapshot: Snapshot) -> OwnNames:
+    """Return the saved conditions and stored facts of a data folder. Raises UsageError."""
+    kinds = {name: Kind[kind.upper()] for name, (kind, _) in snapshot.facts().items()}
+    usable = [(name, kind) for name, kind in kinds.items() if is_unused_name(name)]
+    return OwnNames(SavedConditions.of(folder), tuple(usable))
+
+
+def own_names_at(folder: Path) -> OwnNames:
+    """Return the names of a data folder that may not have a store yet. Raises UsageError."""
+    if Catalog.is_absent(folder):
+        return OwnNames(SavedConditions.of(folder))
+    with Store.open(folder) as store, store.snapshot() as snapshot:
+        return own_names_of(folder, snapshot)
 
 
 class Views:
@@ -286,7 +305,13 @@ class Loader:
 
     def own_names(self) -> OwnNames:
         """Return the names that the data folder adds to the language. Raises UsageError."""
-        return OwnNames(SavedConditions.of(self.folder))
+        return own_names_of(self.folder, self._snapshot)
+
+    @cached_property
+    def dated_facts(self) -> frozenset[str]:
+        """The facts that change from day to day."""
+        own = self._snapshot.facts().items()
+        return DATED | {name for name, (_, is_dated) in own if is_dated}
 
     @_locked
     def unknown_facts(

@@ -77,7 +77,8 @@ def _reference_as_of_ends(
     listings = cache(
         lambda: [listing for listing in snapshot.listings() if listing.symbol in shared]
     )
-    as_of = cache(lambda end: Reference(lives, listings, history.dates[end]))
+    own = day.reference.own
+    as_of = cache(lambda end: Reference(lives, listings, history.dates[end], own=own))
     last = len(history.dates) - 1
     references = {
         index: as_of(end)

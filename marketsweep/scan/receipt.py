@@ -17,7 +17,7 @@ from marketsweep.engine.settling import Unsettled
 from marketsweep.errors import CoverageError
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
-from marketsweep.language.vocabulary import GROUPS, TEXT_FACTS
+from marketsweep.language.vocabulary import NUMBER_FACTS, TEXT_FACTS
 from marketsweep.quality.warnings import gap_text
 from marketsweep.scan.market_view import MarketView
 from marketsweep.scan.query import PlannedQuery, slowest
@@ -112,7 +112,9 @@ def warnings_of(
         *view.warnings(panel, query.plan),
         *value_notes([query.condition, *screen_trees], view.reference),
         *ticker_notes([query.condition, *screen_trees], view.reference),
-        *warn_of_current_facts(query.condition, view.screen, view.as_of, view.newest),
+        *warn_of_current_facts(
+            query.condition, view.screen, view.as_of, view.newest, view.reference.own.dated
+        ),
         *view.universe.warnings,
     ]
 
@@ -180,18 +182,25 @@ def _unsettled_warning(coverage: Coverage, query: PlannedQuery) -> Iterator[str]
 
 
 def warn_of_current_facts(
-    condition: Node, screen: Screen, as_of: dt.date, newest: dt.date
+    condition: Node,
+    screen: Screen,
+    as_of: dt.date,
+    newest: dt.date,
+    dated: Collection[str],
 ) -> Iterator[str]:
-    """Yield a warning if a past scan uses facts that the store keeps only the newest value of."""
+    """Yield a warning if a past scan uses facts that the store keeps only the newest value of.
+
+    `dated` are the further facts whose past values are stored.
+    """
     if as_of >= newest:
         return
     trees = [condition, *(clause.node for clause in screen.where)]
-    facts = tree.facts_of(trees) & set(GROUPS)
+    facts = tree.facts_of(trees) - {"symbol", *NUMBER_FACTS, *dated}
     if facts:
         yield (
             f"{', '.join(sorted(facts))}: the newest reported values, not those as of {as_of}; "
-            "the store has no history of reference data except listings, tickers, shares, splits "
-            "and dividends"
+            "the store has no history of reference data except listings, tickers, shares, splits, "
+            "dividends, and columns of a symbols file with valid_from"
         )
 
 
@@ -229,12 +238,11 @@ def require_coverage(hits: Hits, minimum: float) -> None:
     if coverage.answered < minimum and coverage.excluded.unknown_facts:
         facts = coverage.unknown_facts_text
         first = next(iter(coverage.unknown_facts))
-        is_known = f'{first} != ""' if first in TEXT_FACTS else f"{first} > 0"
         raise CoverageError(
             f"only {coverage.answered:.1%} of the requested symbols have a result (at least "
             f"{minimum:.1%} required); unknown facts: {facts}. Add them with a symbols file "
-            "(marketsweep sync --provider files --symbols FILE), skip these symbols with --where "
-            f"'{is_known}', or lower --min-coverage"
+            "(marketsweep sync --provider files --symbols FILE), skip these symbols with --where"
+            f"{_known(first)}, or lower --min-coverage"
         )
     if coverage.answered < minimum:
         raise CoverageError(
@@ -242,6 +250,13 @@ def require_coverage(hits: Hits, minimum: float) -> None:
             f"({coverage.excluded.stale:,} stale; at least {minimum:.1%} required): run "
             "marketsweep sync, choose another --as-of, or lower --min-coverage"
         )
+
+
+def _known(fact: str) -> str:
+    """Return a condition that holds for symbols whose fact is known; "" for facts of the user's."""
+    if fact in TEXT_FACTS:
+        return f" '{fact} != \"\"'"
+    return f" '{fact} > 0'" if fact in NUMBER_FACTS else ""
 
 
 def require_recent(hits: Hits, max_lag: int | None) -> None:

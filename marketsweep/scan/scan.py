@@ -37,7 +37,7 @@ from marketsweep.engine.time_limit import check_time
 from marketsweep.errors import UsageError
 from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.presets import PRESETS_ALONE
-from marketsweep.language.tree import Node
+from marketsweep.language.tree import Kind, Node
 from marketsweep.language.vocabulary import GROUPS
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import MarketView, resolve_session
@@ -292,8 +292,9 @@ def _check(scan: Scan) -> None:
     if scan.min_history not in get_args(MinHistory):
         choices = " or ".join(get_args(MinHistory))
         raise UsageError(f"unknown minimum of history {scan.min_history!r}: choose {choices}")
-    if scan.top is not None and scan.by not in GROUPS:
-        groups = ", ".join(GROUPS)
+    own_groups = [name for name, kind in scan.own_names.facts if kind is Kind.TEXT]
+    if scan.top is not None and scan.by not in (*GROUPS, *own_groups):
+        groups = ", ".join((*GROUPS, *own_groups))
         raise UsageError(
             f"top {scan.top} needs by, the fact that makes the groups: one of {groups}"
         )

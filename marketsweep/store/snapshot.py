@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import weakref
 from bisect import bisect_left
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
@@ -16,6 +16,8 @@ from marketsweep.core.records import (
     ActionAside,
     ActionOverride,
     Dividend,
+    FactKind,
+    FactRow,
     Listing,
     LowVolume,
     Split,
@@ -98,6 +100,7 @@ class Snapshot:
         self.state = catalog.version_and_whether_resolved()
         """See `Store.state`."""
         self.sessions = catalog.dates()
+        self._fact_rows: dict[str, list[FactRow]] = {}
         self.partial = catalog.partial()
         """The sessions that hold some symbols only, fetched one by one; ascending."""
         self.symbols = catalog.tickers()
@@ -264,6 +267,16 @@ class Snapshot:
     def listings(self, symbols: Container[str] | None = None) -> list[Listing]:
         """Return the listings of some symbols, or of all."""
         return self._catalog.listings(symbols)
+
+    def facts(self) -> Mapping[str, tuple[FactKind, bool]]:
+        """Return the kind of each further fact, and whether it has values with a first day."""
+        return self._catalog.facts()
+
+    def fact_rows(self, name: str) -> list[FactRow]:
+        """Return the values of a further fact by symbol and first day."""
+        if name not in self._fact_rows:
+            self._fact_rows[name] = self._catalog.fact_rows(name)
+        return self._fact_rows[name]
 
     def session_rows(self) -> list[SessionRow]:
         """Return every session with its source, its number of bars and its doubtful bars."""

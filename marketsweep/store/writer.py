@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         ActionAside,
         ActionOverride,
         Dividend,
+        FactValues,
         Listing,
         LowVolume,
         SessionBars,
@@ -349,6 +350,22 @@ class Writer:
     def put_listings(self, listings: Iterable[Listing]) -> None:
         """Replace the stored listings of the symbols given; the others stay."""
         self._change(self._catalog.upsert_listings, listings)
+
+    def put_facts(self, facts: Iterable[FactValues]) -> list[str]:
+        """Add values of further facts to the stored ones; a value of the same day is replaced.
+
+        Return the names of facts that are stored as another kind: these are not changed.
+        """
+        kinds = self._catalog.facts()
+        reported = list(facts)
+        refused = [fact.name for fact in reported if kinds.get(fact.name, fact[1:])[0] != fact.kind]
+        accepted = [fact for fact in reported if fact.name not in refused]
+        self._change(self._catalog.upsert_facts, accepted)
+        return refused
+
+    def remove_fact(self, name: str) -> None:
+        """Remove a further fact with all of its values."""
+        self._change(self._catalog.remove_fact, name)
 
     def _change(
         self, change: Callable[..., bool], *arguments: object, at_once: bool = False

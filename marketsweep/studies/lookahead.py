@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from msgspec import structs
 
-from marketsweep.core.records import SessionBars
+from marketsweep.core.records import FactValues, SessionBars
 from marketsweep.errors import CoverageError
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.results import Hits
@@ -139,6 +139,9 @@ def _copy_known(snapshot: Snapshot, store: Store, until: dt.date) -> None:
             replace(record, last=None) if record.last and record.last > until else record
             for record in listings
         )
+        for name, (kind, _) in snapshot.facts().items():
+            rows = [row for row in snapshot.fact_rows(name) if row[1] is None or row[1] <= until]
+            writer.put_facts([FactValues(name, kind, rows)])
         for key, value in snapshot.notes().items():
             writer.note(key, value)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from marketsweep.core.calendar import sessions_distance
 from marketsweep.engine.panel.adjustments import Adjust
-from marketsweep.engine.panel.facts import DATED
 from marketsweep.engine.panel.vintages import breaks_of
 from marketsweep.engine.plan import Plan
 from marketsweep.errors import CoverageError, UsageError
@@ -53,18 +52,20 @@ def are_complete(loader: Loader, sessions: Sequence[dt.date]) -> bool:
     return not any(sessions[0] <= day <= sessions[-1] for day in loader.snapshot.partial)
 
 
-def fits_one_pass(screen: Screen, nodes: Iterable[Node], plan: Plan) -> bool:
+def fits_one_pass(
+    screen: Screen, nodes: Iterable[Node], plan: Plan, dated: Collection[str]
+) -> bool:
     """Return whether one pass can evaluate nodes for many sessions.
 
     It can if the value at a bar depends on one symbol, or on the symbols of that session alone. The
-    pre-screen must not depend on facts that change from day to day.
+    nodes and the pre-screen must not depend on facts that change from day to day (`dated`).
     """
     changes_daily = screen.skip_low_volume or screen.min_price is not None
     changes_daily |= screen.min_dollar_volume is not None
     where = [condition.node for condition in screen.where]
-    dated = bool(tree.facts_of([*nodes, *where]) & DATED)
+    changes_daily |= not tree.facts_of([*nodes, *where]).isdisjoint(dated)
     ranked = any(isinstance(part, tree.Derived) for node in where for part in node.walk())
-    return not (changes_daily or dated or ranked) and _compares_within_session(plan)
+    return not (changes_daily or ranked) and _compares_within_session(plan)
 
 
 def _compares_within_session(plan: Plan) -> bool:

@@ -104,7 +104,7 @@ def signals(
     query = plan_query(Query(scan.condition, scan.sort, scan.columns, scan.own_names, marked=True))
     where = () if scan.where is None else conditions_of(scan.where, scan.own_names)
     screen = scan.screen.also(where)
-    one_pass = _is_of_one_pass(scan, screen, query) and are_complete(loader, sessions)
+    one_pass = _is_of_one_pass(scan, screen, query, loader) and are_complete(loader, sessions)
     scan = replace(scan, where=None, screen=screen)
     day_blocks = [[day] for day in sessions]
     if one_pass:
@@ -150,7 +150,9 @@ def signals(
             *loader.market_warnings(
                 sessions[-1], query.plan.history + len(sessions) - 1, scan.adjust
             ),
-            *warn_of_current_facts(query.condition, screen, sessions[0], loader.sessions[-1]),
+            *warn_of_current_facts(
+                query.condition, screen, sessions[0], loader.sessions[-1], loader.dated_facts
+            ),
             *_hit_warnings(symbols, marks, unsettled, query),
             *query.traps,
             *absent_facts_warnings(absent),
@@ -161,8 +163,10 @@ def signals(
     )
 
 
-def _is_of_one_pass(scan: Scan, screen: Screen, query: PlannedQuery) -> bool:
-    return not scan.exclude_suspect and fits_one_pass(screen, query.layout.nodes, query.plan)
+def _is_of_one_pass(scan: Scan, screen: Screen, query: PlannedQuery, loader: Loader) -> bool:
+    return not scan.exclude_suspect and fits_one_pass(
+        screen, query.layout.nodes, query.plan, loader.dated_facts
+    )
 
 
 def _hit_warnings(

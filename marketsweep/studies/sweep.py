@@ -141,7 +141,9 @@ def sweep(
         warnings=[
             *doubts(loader.sessions, needed, receipts),
             *loader.market_warnings(sessions[-1], bounds.history + len(sessions) - 1, scan.adjust),
-            *warn_of_current_facts(corners[0], scan.screen, sessions[0], loader.sessions[-1]),
+            *warn_of_current_facts(
+                corners[0], scan.screen, sessions[0], loader.sessions[-1], loader.dated_facts
+            ),
             *_unsettled_warning(corners, loader.sessions_of(sessions[-1])),
             *absent_facts_warnings(absent),
             *unknown_facts_warnings(unknown, absent, facts),
@@ -289,7 +291,7 @@ def _make_blocks(
     `plan` is the plan of the corners.
     """
     several = len(sessions) > 1 and are_complete(loader, sessions)
-    if several and fits_one_pass(scan.screen, corners, plan):
+    if several and fits_one_pass(scan.screen, corners, plan, loader.dated_facts):
         for days in split_into_blocks(corners, loader, sessions, scan.adjust):
             block = _ManySessions(scan, loader, days)
             block.panel(plan, corners)

@@ -21,6 +21,7 @@ from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors import serial
 from marketsweep.engine.panel.adjustments import History
 from marketsweep.engine.panel.facts import Reference, ReferenceByPlace
+from marketsweep.engine.panel.own_facts import OwnFacts
 from marketsweep.engine.panel.panel import Panel, facts_panel
 from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.errors import ConditionError
@@ -54,6 +55,7 @@ class Facts:
             self._closes,
             self._splits,
             snapshot.index,
+            OwnFacts(snapshot.facts(), snapshot.fact_rows, snapshot.lives),
         )
 
     def _splits(self) -> list[Split]:

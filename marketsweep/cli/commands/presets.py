@@ -171,11 +171,13 @@ def save(name: str, condition: str, doc: str, data: Path | None) -> None:
     """
     from marketsweep.language.presets import save as save_condition
     from marketsweep.market import data_folder
+    from marketsweep.scan.loader import own_names_of
     from marketsweep.store.store import Store
 
     folder = data_folder(data)
-    Store.open(folder).close()  # raises if there is no data folder yet
-    echo(f"saved as {save_condition(folder, name.lower(), condition, doc).name}")
+    with Store.open(folder) as store, store.snapshot() as snapshot:
+        own_names = own_names_of(folder, snapshot)
+    echo(f"saved as {save_condition(folder, name.lower(), condition, doc, own_names).name}")
 
 
 @presets.command()

@@ -105,9 +105,9 @@ def sync(
     from marketsweep.core.settings import read_config
     from marketsweep.ingest.receipt import require_use
     from marketsweep.ingest.sync import sync as run_sync
-    from marketsweep.language.parsing.own_names import OwnNames
-    from marketsweep.language.presets import SavedConditions
+    from marketsweep.language.parsing.own_names import NO_NAMES
     from marketsweep.market import data_folder
+    from marketsweep.scan.loader import own_names_at
     from marketsweep.store.store import Store
     from marketsweep.universe.named import screen_of
     from marketsweep.universe.prescreen import prescreen_of
@@ -132,7 +132,7 @@ def sync(
         _show_dry_run(source.files(), part, as_json)
         return
     folder = data_folder(data)
-    own_names = OwnNames(SavedConditions.of(folder))
+    own_names = own_names_at(folder) if where or universe else NO_NAMES
     screen = prescreen_of(screen_of(folder, universe, where, unknown, own_names))
     if only_plan:
         from marketsweep.ingest.estimate import forecast

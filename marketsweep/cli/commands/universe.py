@@ -47,16 +47,15 @@ def show(data: Path | None, as_json: bool) -> None:
       marketsweep universe show --json
     """
     from marketsweep.cli.reports.universe import low_volume_report, universes_report
-    from marketsweep.language.parsing.own_names import OwnNames
-    from marketsweep.language.presets import SavedConditions
     from marketsweep.market import data_folder
+    from marketsweep.scan.loader import own_names_of
     from marketsweep.store.store import Store
     from marketsweep.universe.low_volume import to_dict
     from marketsweep.universe.named import read_universes
 
     folder = data_folder(data)
     with Store.open(folder) as store, store.snapshot() as snapshot:
-        own_names = OwnNames(SavedConditions.of(folder))
+        own_names = own_names_of(folder, snapshot)
         universes = read_universes(folder, own_names)
         lines, day = snapshot.low_volume(), snapshot.newest
     for error in universes.faulty.values():

@@ -97,7 +97,7 @@ def sync_report(receipt: SyncReceipt) -> str:
         f"  bars: {receipt.new:,} new, {receipt.revised:,} revised, "
         f"{receipt.unchanged:,} unchanged{_set_aside_text(receipt.set_aside)}",
         f"  {receipt.splits:,} splits, {receipt.dividends:,} dividends, "
-        f"{receipt.listings:,} listings",
+        f"{receipt.listings:,} listings{_facts_text(receipt.facts)}",
         f"  {usage.calls:,} calls ({receipt.avoided:,} avoided{_saved_text(receipt)}), "
         f"{usage.bytes_received / 1e6:.1f} MB, {usage.retries:,} retries, {usage.waited_s:.1f} s "
         f"waiting for the plan's limit, {receipt.seconds:.2f} s in total",
@@ -129,6 +129,13 @@ def sync_report(receipt: SyncReceipt) -> str:
             "delisted, renamed or misspelled; the next sync requests them again"
         )
     return "\n".join(lines)
+
+
+def _facts_text(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    noun = "fact" if len(names) == 1 else "facts"
+    return f", {len(names):,} {noun} ({join_first(names, 8)})"
 
 
 def _saved_text(receipt: SyncReceipt) -> str:

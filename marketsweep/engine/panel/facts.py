@@ -16,19 +16,15 @@ from numpy.typing import NDArray
 from marketsweep.core.records import Listing, Split
 from marketsweep.core.spellings import find_known, note_of
 from marketsweep.core.suggest import names_near
+from marketsweep.engine.panel.own_facts import NO_OWN_FACTS, Days, OwnFacts
 from marketsweep.language import tree
-from marketsweep.language.tree import Node
-from marketsweep.language.vocabulary import GROUPS
+from marketsweep.language.tree import FACTS, Node
 
 UNKNOWN: Final = float("nan")
 
 
 DATED: Final = frozenset({"listing_age", "market_cap"})
 """Facts that change from day to day by themselves."""
-
-Days = tuple[str, str | None, str | None, int]
-"""A symbol, the first and last day of its listing (ISO; None: unknown, or still listed), and its
-company's number."""
 
 
 class Reference:
@@ -37,7 +33,7 @@ class Reference:
     `lives` are needed by every scan. `listings` is called when a fact is read for the first time;
     `closes` (last raw close by symbol, in dollars) and `splits` when a market cap is. `known_on`
     (ISO) is the session on which a source reported the listings that have no first day. `stored`
-    are the tickers with bars: a condition may spell them in other ways.
+    are the tickers with bars: a condition may spell them in other ways. `own` are further facts.
     """
 
     def __init__(
@@ -49,7 +45,10 @@ class Reference:
         closes: Callable[[], Mapping[str, float]] = dict,
         splits: Callable[[], Iterable[Split]] = tuple,
         stored: Container[str] = frozenset(),
+        own: OwnFacts = NO_OWN_FACTS,
     ) -> None:
+        self.own = own
+        self._own_values: dict[str, Mapping[int | str, float | str]] = {}
         self._stored = stored
         self.as_of = as_of
         self._known_on = known_on
@@ -104,6 +103,8 @@ class Reference:
         """Return one fact of one symbol; None if it is unknown."""
         if name == "symbol":
             return symbol
+        if name in self.own.kinds and name not in FACTS:
+            return self._values_of_own(name).get(self._owners.get(symbol, symbol))
         listing = self.listings.get(symbol)
         if listing is None:
             return None
@@ -113,6 +114,12 @@ class Reference:
             return self._caps.get(symbol, listing.market_cap)
         value: str | float | None = getattr(listing, name)
         return value
+
+    def _values_of_own(self, name: str) -> Mapping[int | str, float | str]:
+        """Return the values of a further fact by company, or by symbol without a listing."""
+        if name not in self._own_values:
+            self._own_values[name] = self.own.values_as_of(name, self.as_of)
+        return self._own_values[name]
 
     @cached_property
     def _caps(self) -> dict[str, float]:
@@ -138,9 +145,8 @@ class Reference:
 
     def values_in_use(self, name: str) -> list[str]:
         """Return the values of a text fact that any symbol has, the most frequent first."""
-        counts = Counter(getattr(listing, name) for listing in self.listings.values())
-        del counts[None]
-        return [value for value, _ in counts.most_common()]
+        counts = Counter(self.fact(symbol, name) for symbol in self.lives)
+        return [str(value) for value, _ in counts.most_common() if value is not None]
 
     def values_of(self, symbols: Sequence[str], name: str) -> list[str | float | None]:
         """Return one fact of several symbols; None where it is unknown."""
@@ -251,7 +257,8 @@ def value_notes(nodes: Iterable[Node], reference: Reference) -> Iterator[str]:
     for part in dict.fromkeys(part for part in parts if isinstance(part, tree.Compare | tree.In)):
         sides = part.operands if isinstance(part, tree.Compare) else (part.operand, *part.choices)
         facts = [side.name for side in sides if isinstance(side, tree.Fact)]
-        if facts and facts[0] in GROUPS and facts[0] != "name":
+        is_text = sides[0].kind is tree.Kind.TEXT
+        if facts and is_text and facts[0] not in ("symbol", "name"):
             values = reference.values_in_use(facts[0])
             texts = [side.value for side in sides if isinstance(side, tree.Text)]
             known = {_fold(value) for value in values}

@@ -3,15 +3,20 @@
 from marketsweep.ingest.files.actions import NO_ACTIONS, read_actions
 from marketsweep.ingest.files.bars import Reading, read_bars, read_bars_with_readings
 from marketsweep.ingest.files.cells import DEFAULT_MB
-from marketsweep.ingest.files.reference.symbols import read_symbols, read_symbols_with_readings
+from marketsweep.ingest.files.reference.symbols import (
+    ReferenceData,
+    read_reference_data,
+    read_symbols,
+)
 
 __all__ = [
     "DEFAULT_MB",
     "NO_ACTIONS",
     "Reading",
+    "ReferenceData",
     "read_actions",
     "read_bars",
     "read_bars_with_readings",
+    "read_reference_data",
     "read_symbols",
-    "read_symbols_with_readings",
 ]

@@ -119,6 +119,20 @@ def _has_dotted_thousands(table: pl.DataFrame, columns: Sequence[pl.Series]) -> 
     return all(column.str.contains(_DOTTED_THOUSANDS).all() for column in values)
 
 
+def lenient_numbers(texts: pl.Series, notation: Notation) -> pl.Series:
+    """Return texts as Float64, null for a text that is not a number; 1.25% is 1.25."""
+    bare = texts.str.strip_suffix("%").str.strip_chars(" ")
+    if notation.decimal == ",":
+        bare = bare.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    bare = bare.str.strip_prefix("$")
+    values = bare.cast(pl.Float64, strict=False)
+    is_other = values.is_null() & bare.is_not_null()
+    values = values.scatter(
+        is_other.arg_true(), _parse_large(bare.filter(is_other), notation, large=True)
+    )
+    return values.set(~values.is_finite().fill_null(value=True), None)
+
+
 def _as_numbers(table: pl.DataFrame, name: str, notation: Notation) -> pl.Series:
     column, kind = table[name], table.schema[name]
     if kind == pl.Null:

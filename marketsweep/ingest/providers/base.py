@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from marketsweep.core.records import (
     ActionAside,
     Dividend,
+    FactValues,
     Listing,
     Quote,
     SessionBars,
@@ -82,6 +83,10 @@ class Provider(Protocol):
 
     async def listings(self) -> list[Listing]:
         """Return reference data of every known ticker, delisted ones included."""
+        ...
+
+    async def facts(self) -> list[FactValues]:
+        """Return further facts of any symbols; most sources have none."""
         ...
 
     def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing | Unavailable]:

@@ -18,6 +18,7 @@ from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import (
     ActionAside,
     Dividend,
+    FactValues,
     Listing,
     Quote,
     SessionBars,
@@ -32,9 +33,10 @@ from marketsweep.errors import CoverageError
 from marketsweep.ingest.files import (
     DEFAULT_MB,
     Reading,
+    ReferenceData,
     read_actions,
     read_bars_with_readings,
-    read_symbols_with_readings,
+    read_reference_data,
 )
 from marketsweep.ingest.providers.tariff import Tariff
 
@@ -94,7 +96,6 @@ class FilesProvider:
         self.actions_aside: list[ActionAside] = []
         self.readings: list[Reading] = []
         """How each file of bars was read."""
-        self.symbol_readings: list[Reading] = []
         self._action_notes: list[str] = []
         self._most_mb = most_mb
         self._path = path
@@ -104,7 +105,7 @@ class FilesProvider:
         self._rows: dict[dt.date, slice] = {}
         self._splits: list[Split] = []
         self._dividends: list[Dividend] = []
-        self._listings: list[Listing] = []
+        self._reference = ReferenceData([], [], [])
 
     async def __aenter__(self) -> Self:
         await _run_in_daemon_thread(self._read)
@@ -162,14 +163,23 @@ class FilesProvider:
 
     async def listings(self) -> list[Listing]:
         """Return reference data of every ticker of the symbols file."""
-        return list(self._listings)
+        return list(self._reference.listings)
+
+    async def facts(self) -> list[FactValues]:
+        """Return the further columns of the symbols file as facts."""
+        return list(self._reference.facts)
 
     async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing]:
         """Yield the facts of some symbols in the symbols file."""
-        by_symbol = {listing.symbol: listing for listing in self._listings}
+        by_symbol = {listing.symbol: listing for listing in self._reference.listings}
         for symbol in symbols:
             if symbol in by_symbol:
                 yield by_symbol[symbol]
+
+    @property
+    def symbol_readings(self) -> list[Reading]:
+        """How each symbols file was read."""
+        return self._reference.readings
 
     def off_session(self, first: dt.date, last: dt.date) -> list[SessionBars]:
         """Return bars of days in `first` to `last` that are not sessions, and bars of future days.
@@ -192,9 +202,7 @@ class FilesProvider:
             self._splits, self._dividends = actions.splits, actions.dividends
             self.actions_aside, self._action_notes = actions.aside, actions.notes
         if self._symbols_path is not None:
-            self._listings, self.symbol_readings = read_symbols_with_readings(
-                self._symbols_path, self._most_mb
-            )
+            self._reference = read_reference_data(self._symbols_path, self._most_mb)
 
     def _read_bars(self, path: Path) -> None:
         bars, self.readings = read_bars_with_readings(path, self._most_mb)

@@ -196,13 +196,16 @@ NAMES: Final[dict[str | tuple[str, ...], str]] = {
 """Words and phrases, separated by commas, by the text that means the same."""
 
 MISSING: Final[dict[tuple[str, str], str]] = {
-    ("earnings and prices relative to them are not stored", "market_cap > 1B"): "pe, p/e, p e, "
+    ("earnings need a column in a symbols file", "market_cap > 1B"): "pe, p/e, p e, "
     "pe_ratio, pe ratio, peratio, trailing_pe, forward pe, forward_pe, forwardpe, fpe, peg, "
     "peg_ratio, eps, eps_growth, eps growth, earnings per share, earnings, earnings growth, "
     "earnings date, earningsdate, earnings_date, hasearnings, days to earnings, next earnings, "
     "net income, netincome, net_income, ebitda, ebit, earnings yield, earnings surprise, "
     "price to earnings, price earnings",
-    ("figures of a company's accounts are not stored", "market_cap > 1B"): "revenue, sales, "
+    (
+        "figures of accounts need a column in a symbols file",
+        "market_cap > 1B",
+    ): "revenue, sales, "
     "revenue growth, sales growth, sales_growth, roe, roa, roic, roi, margin, gross margin, "
     "gross_margin, net margin, profit margin, profit_margin, operating margin, debt, "
     "debt equity, debt to equity, debt/equity, d/e, current ratio, current_ratio, quick ratio, "
@@ -213,16 +216,28 @@ MISSING: Final[dict[tuple[str, str], str]] = {
         "dividend, dividends, dividend yield, dividendyield, dividend_yield, div_yield, divyield, "
         "div yield, yield, payout, payout ratio, payout_ratio, ex dividend, exdividend, ex_date"
     ),
-    ("the float is not stored; this is the number of all shares", "market_cap / close"): "float, "
+    (
+        "the float needs a column in a symbols file; this is the number of all shares",
+        "market_cap / close",
+    ): "float, "
     "shares float, share float, floatshares, float_shares, sharesfloat, free float, freefloat, "
     "low float, lowfloat",
-    ("short interest is not stored", "market_cap / close"): "short interest, shortinterest, "
+    (
+        "short interest needs a column in a symbols file",
+        "market_cap / close",
+    ): "short interest, shortinterest, "
     "short_interest, short float, shortfloat, short_float, short ratio, short_ratio, "
     "days to cover, daystocover, si, short percent, borrow fee",
-    ("who owns the shares is not stored", "market_cap > 1B"): "insider, insiders, insider buying, "
+    (
+        "owners need a column in a symbols file",
+        "market_cap > 1B",
+    ): "insider, insiders, insider buying, "
     "insider_own, insiderown, institutional, institutions, inst own, inst_own, instown, "
     "institutional ownership, institutional holdings, promoter",
-    ("analysts' opinions are not stored", "close > 0.9 * highest(high, 252)"): "analyst, "
+    (
+        "opinions need a column in a symbols file",
+        "close > 0.9 * highest(high, 252)",
+    ): "analyst, "
     "analysts, recommendation, recom, target price, targetprice, price target, target_price, "
     "upgrade, downgrade, rating",
     ("options are not stored; this is the volatility of the past bars", "volatility(20)"): (
@@ -239,7 +254,10 @@ MISSING: Final[dict[tuple[str, str], str]] = {
     "trades, level2, halted, halt",
     ("news and events are not stored", "rvol(20) > 3"): "news, catalyst, headline, headlines, "
     "press release, sentiment, social, fda",
-    ("the members of an index are not stored; use a list with --universe", "market_cap > 10B"): (
+    (
+        "the members of an index need a column in a symbols file, or a list with --universe",
+        "market_cap > 10B",
+    ): (
         "sp500, spx members, index, indexes, nasdaq100, russell2000, dow30, in index, constituents"
     ),
     (

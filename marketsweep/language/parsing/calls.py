@@ -18,6 +18,7 @@ from marketsweep.language.indicators.row import Indicator, Parameter
 from marketsweep.language.indicators.table import ALIASES, INDICATORS, find_indicator
 from marketsweep.language.parsing.dated_calls import DatedCallParser
 from marketsweep.language.parsing.lexer import Token
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.tree import FACTS, Kind, Node
 from marketsweep.language.vocabulary import (
     AGGREGATES,
@@ -64,11 +65,15 @@ class Definition(NamedTuple):
 class CallParser(DatedCallParser):
     """Parser of names and calls.
 
-    `lets` are the expressions that the text has named so far, `functions` those that it defines.
+    `own_names` are those that the data folder adds to the language. `lets` are the expressions that
+    the text has named so far, `functions` those that it defines.
     """
 
-    def __init__(self, source: str, token_list: list[Token] | None = None) -> None:
+    def __init__(
+        self, source: str, own_names: OwnNames, token_list: list[Token] | None = None
+    ) -> None:
         super().__init__(source, token_list)
+        self.own_names = own_names
         self.lets: dict[str, Node] = {}
         self.functions: dict[str, Definition] = {}
 
@@ -96,7 +101,7 @@ class CallParser(DatedCallParser):
             return tree.Fact(name, span=token.span)
         if name in CALENDAR and name not in self.lets:
             return tree.Calendar(name, span=token.span)
-        if (node := self.lets.get(name) or self.saved_condition(name)) is not None:
+        if (node := self._own_name(name)) is not None:
             return replace(node, span=token.span)
         self.fail_if_foreign(self.position - 1, is_name=True)
         signature = _signature(name)
@@ -105,7 +110,15 @@ class CallParser(DatedCallParser):
             is_bare = row is not None and not row.parameters and not row.outputs
             need = f"parentheses: {name}()" if is_bare else f"its parameters: {signature}"
             self.fail(f"{name} needs {need}", token.span)
-        return self.fail(_unknown(token.text, self.lets), token.span)
+        own = [*self.lets, *dict(self.own_names.facts)]
+        return self.fail(_unknown(token.text, own), token.span)
+
+    def _own_name(self, name: str) -> Node | None:
+        """Return what the text, the stored facts or the saved conditions call by a name."""
+        kind = self.own_names.kind_of(name)
+        if name in self.lets or kind is None:
+            return self.lets.get(name) or self.saved_condition(name)
+        return tree.Fact(name, kind)
 
     def _call(self, token: Token, name: str) -> Node:
         # A function of the text comes first, so that a new indicator changes no text.
@@ -139,7 +152,7 @@ class CallParser(DatedCallParser):
         definition = self.definition(name)
         if definition is None:
             self.fail_if_foreign(self.position - 1, is_name=True)
-            return self.fail(_unknown(token.text, self.lets, calls=True), token.span)
+            return self.fail(_unknown(token.text, list(self.lets), calls=True), token.span)
         return self.apply(definition, self._arguments(name), token)
 
     def _arguments(self, name: str) -> list[Node]:
@@ -391,19 +404,24 @@ class CallParser(DatedCallParser):
         self.advance()
         if self.is_word("bucket"):
             return self._buckets()
-        if not self.is_word(*GROUPS):
-            groups = ", ".join(GROUPS)
+        names = (*GROUPS, *self._own_facts(Kind.TEXT))
+        if not self.is_word(*names):
+            groups = ", ".join(names)
             self.fail(
                 f"expected a fact to group by ({groups}) or bucket(...), found {self.token_text()}"
             )
         return self.advance().text.lower()
 
+    def _own_facts(self, kind: Kind) -> list[str]:
+        return [name for name, own_kind in self.own_names.facts if own_kind is kind]
+
     def _buckets(self) -> tree.Buckets:
         """Parse the groups of a number, such as bucket(market_cap, 300M, 2B, 10B)."""
         start = self.advance().span
         self.expect("(", "after bucket, as in bucket(market_cap, 300M, 2B, 10B)")
-        if not self.is_word(*NUMBER_FACTS):
-            facts = ", ".join(NUMBER_FACTS)
+        names = (*NUMBER_FACTS, *self._own_facts(Kind.NUMBER))
+        if not self.is_word(*names):
+            facts = ", ".join(names)
             self.fail(f"expected a number to group by ({facts}), found {self.token_text()}")
         fact, edges = self.advance().text.lower(), list[float]()
         while self.is_mark(","):
@@ -475,11 +493,11 @@ def _signature(name: str) -> str:
     return row.signature if row else EXAMPLES.get(name, "")
 
 
-def _unknown(name: str, lets: dict[str, Node], *, calls: bool = False) -> str:
+def _unknown(name: str, own: Sequence[str], *, calls: bool = False) -> str:
     words = CALLS | {"symbol"} if calls else WORDS
     name = name if len(name) <= 40 else name[:37] + "..."
-    # Names of the text come first.
-    near = names_misspelled(name.lower(), lets) or names_misspelled(name.lower(), sorted(words))
+    # Names of the user come first.
+    near = names_misspelled(name.lower(), own) or names_misspelled(name.lower(), sorted(words))
     noun = "indicator or function" if calls else "name"
     hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists all names"
     return f"unknown {noun} {name!r}: {hint}"

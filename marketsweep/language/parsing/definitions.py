@@ -6,6 +6,7 @@ from abc import abstractmethod
 
 from marketsweep.language.parsing.calls import CallParser, Definition, is_unused_name
 from marketsweep.language.parsing.lexer import END, LINE_END, Token
+from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.tree import Node
 
 
@@ -16,9 +17,13 @@ class DefinitionParser(CallParser):
     """
 
     def __init__(
-        self, source: str, enclosing: tuple[str, ...], token_list: list[Token] | None = None
+        self,
+        source: str,
+        own_names: OwnNames,
+        enclosing: tuple[str, ...],
+        token_list: list[Token] | None = None,
     ) -> None:
-        super().__init__(source, token_list)
+        super().__init__(source, own_names, token_list)
         self.enclosing = enclosing
 
     @abstractmethod

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from msgspec import Struct
 
-from marketsweep.language.tree import Kind
+from marketsweep.errors import ConditionError
+from marketsweep.language.tree import Fact, Kind, Node
 
 
 def no_condition(name: str) -> str | None:
@@ -27,4 +29,16 @@ class OwnNames(Struct, frozen=True):
         return next((kind for name, kind in self.facts if name == fact), None)
 
 
-NO_NAMES = OwnNames()
+NO_NAMES: Final = OwnNames()
+
+
+def require_stored_facts(node: Node, own_names: OwnNames) -> None:
+    """Raise ConditionError for a fact in a tree that is not stored, or not of that kind."""
+    for part in node.walk():
+        if isinstance(part, Fact) and part.own_kind is not None:
+            kind = own_names.kind_of(part.name)
+            if kind is not part.own_kind:
+                stored = "is not stored" if kind is None else f"is {kind.value}"
+                raise ConditionError(
+                    f"the fact {part.name} {stored}: marketsweep facts lists those that are"
+                )

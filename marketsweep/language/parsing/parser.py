@@ -131,8 +131,7 @@ class Parser(DefinitionParser):
         enclosing: tuple[str, ...],
         token_list: list[Token] | None = None,
     ) -> None:
-        super().__init__(source, enclosing, token_list)
-        self._own_names = own_names
+        super().__init__(source, own_names, enclosing, token_list)
         self.calling: tuple[str, ...] = ()
         """The functions whose bodies contain this part, outermost first."""
         self.depth = 0
@@ -171,10 +170,10 @@ class Parser(DefinitionParser):
             self.fail(f"the function {name} calls itself", self.tokens[self.position - 1].span)
         if name in self.functions:
             return self.functions[name]
-        text = self._own_names.condition(name)
+        text = self.own_names.condition(name)
         if text is None:
             return None
-        parser = Parser(text, self._own_names, (*self.enclosing, name))
+        parser = Parser(text, self.own_names, (*self.enclosing, name))
         with self._named(name):
             parser.parse_definitions()
         return parser.functions.get(name)
@@ -186,9 +185,7 @@ class Parser(DefinitionParser):
         if len(arguments) != count:
             noun = "argument" if count == 1 else "arguments"
             self.fail(f"{definition.signature} takes {count} {noun}, not {len(arguments)}", span)
-        body = Parser(
-            definition.source, self._own_names, definition.saved_as, list(definition.body)
-        )
+        body = Parser(definition.source, self.own_names, definition.saved_as, list(definition.body))
         body.lets = definition.lets | dict(zip(definition.parameters, arguments, strict=True))
         body.functions = definition.functions
         body.calling = (*self.calling, definition.name)
@@ -226,7 +223,7 @@ class Parser(DefinitionParser):
 
     def saved_condition(self, name: str) -> Node | None:
         """Return the tree of a saved condition, which may use other saved conditions."""
-        text = self._own_names.condition(name)
+        text = self.own_names.condition(name)
         if text is None:
             return None
         if name in self.enclosing:
@@ -238,7 +235,7 @@ class Parser(DefinitionParser):
                 f"saved conditions use each other more than {MAX_SAVED} deep: {first}"
             )
         with self._named(name):
-            parser = Parser(text, self._own_names, (*self.enclosing, name))
+            parser = Parser(text, self.own_names, (*self.enclosing, name))
             parser.parse_definitions()
             function = parser.functions.get(name)
             if function and parser.token.kind == END:

@@ -37,9 +37,9 @@ def match_days(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) 
 
     Returns None if it would take a scan of each session.
     """
-    scan = Scan(condition, adjust=adjust)
+    scan = Scan(condition, adjust=adjust, own_names=loader.own_names())
     query = plan_query(Query(condition, own_names=scan.own_names))
-    if not fits_one_pass(scan.screen, query.layout.nodes, query.plan):
+    if not fits_one_pass(scan.screen, query.layout.nodes, query.plan, loader.dated_facts):
         return None
     result = signals(scan, loader, until=as_of)
     days: defaultdict[str, set[dt.date]] = defaultdict(set)

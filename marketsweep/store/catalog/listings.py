@@ -1,16 +1,16 @@
-"""Reference data: the listings of every symbol, and the company of each."""
+"""Reference data: the listings of every symbol, the company of each, and further facts."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from marketsweep.core.records import Listing, ListingPeriod
+from marketsweep.core.records import FactKind, FactRow, FactValues, Listing, ListingPeriod
 from marketsweep.store.catalog.resolved import Resolved
 from marketsweep.store.catalog.rows import values_of
 from marketsweep.store.companies.joined_listings import identify_listings, key_of
@@ -19,6 +19,9 @@ from marketsweep.store.companies.ticker_changes import Tenure
 _LISTINGS: Final = "listings"
 _LIVES: Final = "lives"
 """The part of a listing that every scan reads."""
+
+_FACTS: Final = "facts"
+"""The kind of each fact, and whether it has values with a first day; see also `_fact_pack`."""
 
 _Row = tuple[
     str,
@@ -43,6 +46,8 @@ _Row = tuple[
 _LifeRow = tuple[str, str | None, str | None, int]
 
 _decode_listings: Final = msgspec.msgpack.Decoder(list[_Row])
+_decode_facts: Final = msgspec.msgpack.Decoder(dict[str, tuple[FactKind, bool]])
+_decode_fact: Final = msgspec.msgpack.Decoder(list[FactRow])
 _decode_lives: Final = msgspec.msgpack.Decoder(list[_LifeRow])
 _decode_rows: Final[msgspec.msgpack.Decoder[list[msgspec.Raw]]] = msgspec.msgpack.Decoder(
     list[msgspec.Raw]
@@ -106,6 +111,65 @@ class Listings(Resolved):
         lives = sorted([*reported, *used], key=lambda life: (life[0], life[3] or 0, life[1] or ""))
         changed = self.put_rows(_LISTINGS, map(values_of, ordered))
         return self.put_rows(_LIVES, lives) or changed
+
+    # Facts beyond those of a listing
+
+    def facts(self) -> Mapping[str, tuple[FactKind, bool]]:
+        """Return the kind of each fact, and whether it has values with a first day, by name."""
+        return self.decoded(_FACTS, _decode_facts) or {}
+
+    def fact_rows(self, name: str) -> list[FactRow]:
+        """Return the values of a fact by symbol and first day; values without a day come first."""
+        return self.decoded(_fact_pack(name), _decode_fact) or []
+
+    def upsert_facts(self, reported: Iterable[FactValues]) -> bool:
+        """Update the stored facts with reported values, and return whether anything changed.
+
+        The kind of each fact must be the stored one.
+        """
+        facts, changed = dict(self.facts()), False
+        for name, kind, rows in reported:
+            values = {row[:2]: row[2] for row in self.fact_rows(name)}
+            values |= {row[:2]: row[2] for row in rows}
+            merged = list(_without_repeats(sorted(values.items(), key=_order_of)))
+            if merged:
+                facts[name] = kind, any(day is not None for _, day, _ in merged)
+            changed |= self.put_rows(_fact_pack(name), merged)
+        return self._put_kinds(facts) or changed
+
+    def remove_fact(self, name: str) -> bool:
+        """Remove a fact, and return whether there was one."""
+        facts = dict(self.facts())
+        facts.pop(name, None)
+        self.put_pack(_fact_pack(name), None)
+        return self._put_kinds(facts)
+
+    def _put_kinds(self, facts: Mapping[str, tuple[FactKind, bool]]) -> bool:
+        content = msgspec.msgpack.encode(dict(sorted(facts.items())))
+        return self.put_pack(_FACTS, content if facts else None)
+
+
+_Key = tuple[str, dt.date | None]
+
+
+def _fact_pack(name: str) -> str:
+    return f"{_FACTS}/{name}"
+
+
+def _order_of(item: tuple[_Key, object]) -> tuple[str, dt.date]:
+    symbol, first = item[0]
+    return symbol, first or dt.date.min
+
+
+def _without_repeats(values: Iterable[tuple[_Key, float | str | None]]) -> Iterator[FactRow]:
+    """Yield sorted values without those that say what the value before them says."""
+    symbol, previous = "", None
+    for (next_symbol, first), value in values:
+        if next_symbol != symbol:
+            symbol, previous = next_symbol, None
+        if value != previous:
+            yield symbol, first, value
+            previous = value
 
 
 def _days_of(record: Listing | Tenure) -> tuple[str, str | None, str | None, int | None]:

@@ -10,7 +10,7 @@ import pytest
 
 from marketsweep.core.records import Listing
 from marketsweep.errors import UsageError
-from marketsweep.ingest.files import read_symbols, read_symbols_with_readings
+from marketsweep.ingest.files import read_reference_data, read_symbols
 from marketsweep.ingest.providers.listing_words import country_of, exchange_of, type_of
 
 
@@ -99,9 +99,10 @@ def test_the_names_that_massive_gives_to_columns(tmp_path: Path) -> None:
         figi="BBG2",
     )
     assert beta == Listing("B", "Beta", "ADRC", "ARCA", last=dt.date(2024, 6, 28))
-    _, (reading,) = read_symbols_with_readings(tmp_path / "symbols.csv")
+    _, facts, (reading,) = read_reference_data(tmp_path / "symbols.csv")
     assert reading.layout == "Massive"
-    assert reading.ignored == ["composite_figi", "cik"]
+    assert reading.ignored == []
+    assert {fact.name for fact in facts} == {"composite_figi", "cik"}
 
 
 def test_alpha_vantages_list(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_finviz_tells_millions(tmp_path: Path) -> None:
     assert alpha.name == "Alpha Inc"
     assert alpha.market_cap == 1_200_500_000
     assert (beta.name, beta.market_cap) == ("Beta Inc", None)
-    _, (reading,) = read_symbols_with_readings(tmp_path / "symbols.csv")
+    _, _, (reading,) = read_reference_data(tmp_path / "symbols.csv")
     assert "millions" in reading.layout
 
 
@@ -139,7 +140,7 @@ def test_market_caps_that_look_like_millions_are_doubted(
     caps = [largest / rank for rank in range(1, 101)]
     frame = pl.DataFrame({"symbol": [f"S{rank}" for rank in range(100)], "market_cap": caps})
     frame.write_parquet(tmp_path / "symbols.parquet")
-    _, (reading,) = read_symbols_with_readings(tmp_path / "symbols.parquet")
+    _, _, (reading,) = read_reference_data(tmp_path / "symbols.parquet")
     assert any("millions" in note for note in reading.notes) == doubtful
 
 

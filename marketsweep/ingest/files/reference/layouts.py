@@ -20,10 +20,12 @@ _COLUMN_NAMES: Final = {
     "first_listed": ("list_date", "ipodate", "ipo_date", "listing_date"),
     "last_listed": ("delisted_utc", "delistingdate", "delisting_date", "delist_date"),
     "figi": ("share_class_figi", "composite_figi"),
+    "valid_from": ("known_on",),
 }
 """Column names of sources by our name; the first name that a file has is used."""
 
 _MILLION: Final = 1e6
+_FINVIZ_MILLIONS: Final = ("market_cap", "shares", "shares_float")
 
 _TYPES: Final = (
     (r"\bwarrants?\b", "WARRANT"),
@@ -45,7 +47,7 @@ def with_known_columns(table: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     is_finviz = {"no.", "company", "market_cap"} <= columns
     table = _with_our_names(_without_years(table))
     if is_finviz:
-        return _with_caps_in_dollars(table), "Finviz, market caps in millions"
+        return _with_millions(table), "Finviz, market caps in millions"
     if {"primary_exchange", "composite_figi"} & columns:
         return table, "Massive"
     return table, "columns by their names"
@@ -103,7 +105,8 @@ def _with_our_names(table: pl.DataFrame) -> pl.DataFrame:
     return table
 
 
-def _with_caps_in_dollars(table: pl.DataFrame) -> pl.DataFrame:
-    """Return Finviz's table with market caps in dollars instead of millions."""
-    table = with_numbers(table, ["market_cap"], notation_of(table, ["market_cap"]))
-    return table.with_columns(pl.col("market_cap") * _MILLION)
+def _with_millions(table: pl.DataFrame) -> pl.DataFrame:
+    """Return Finviz's table with market caps and shares as numbers instead of millions."""
+    names: list[str] = [name for name in _FINVIZ_MILLIONS if name in table.columns]
+    table = with_numbers(table, names, notation_of(table, names))
+    return table.with_columns([pl.col(name) * _MILLION for name in names])

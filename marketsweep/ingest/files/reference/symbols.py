@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import polars as pl
 
-from marketsweep.core.records import Listing
+from marketsweep.core.records import FactValues, Listing
 from marketsweep.core.spellings import to_store_spelling
 from marketsweep.ingest.files.bars import Reading
 from marketsweep.ingest.files.cells import DEFAULT_MB
@@ -21,6 +21,7 @@ from marketsweep.ingest.files.columns import (
     with_texts,
 )
 from marketsweep.ingest.files.layouts import table_of
+from marketsweep.ingest.files.reference.facts import read_facts
 from marketsweep.ingest.files.reference.layouts import with_known_columns
 from marketsweep.ingest.files.sources import files_of, with_file_name
 from marketsweep.ingest.files.values import MISSING, notation_of, with_numbers
@@ -38,7 +39,8 @@ _FACTS: Final = (
     "status",
 )
 _AMOUNTS: Final = ("market_cap", "shares")
-_DAYS: Final = ("first_listed", "last_listed", "shares_on")
+_VALID_FROM: Final = "valid_from"
+_DAYS: Final = ("first_listed", "last_listed", "shares_on", _VALID_FROM)
 _IDENTITY: Final = ("figi", "renamed_from", "renamed_to")
 _COLUMNS: Final = frozenset(("symbol", *_FACTS, *_AMOUNTS, *_DAYS, *_IDENTITY))
 _NO_FIGI: Final = (*MISSING, "0", "?", "unknown", "\\n")
@@ -49,6 +51,15 @@ _MIN_MARKET_CAPS: Final = 50
 
 _MIN_LARGEST_CAP: Final = 1e8
 """Minimum market cap in dollars of the largest of many companies."""
+
+
+class ReferenceData(NamedTuple):
+    """The content of symbols files, and how each file was read."""
+
+    listings: list[Listing]
+    """Sorted by ticker."""
+    facts: list[FactValues]
+    readings: list[Reading]
 
 
 def read_symbols(path: Path, most_mb: int = DEFAULT_MB) -> list[Listing]:
@@ -63,24 +74,27 @@ def read_symbols(path: Path, most_mb: int = DEFAULT_MB) -> list[Listing]:
 
     Raises `UsageError`.
     """
-    return read_symbols_with_readings(path, most_mb)[0]
+    return read_reference_data(path, most_mb).listings
 
 
-def read_symbols_with_readings(
-    path: Path, most_mb: int = DEFAULT_MB
-) -> tuple[list[Listing], list[Reading]]:
-    """Return the reference data of `read_symbols`, and how each file was read."""
-    listings: list[Listing] = []
-    readings: list[Reading] = []
+def read_reference_data(path: Path, most_mb: int = DEFAULT_MB) -> ReferenceData:
+    """Return the listings of `read_symbols`, and each further column as a fact.
+
+    A column `valid_from` has the first day of a row's values. A symbol may have several rows then,
+    and the newest row is that of its listing. Raises `UsageError`.
+    """
+    result = ReferenceData([], [], [])
     for file in files_of(path):
         with with_file_name(file):
-            file_listings, reading = _read(file, most_mb)
-        listings += file_listings
-        readings.append(reading)
-    return sorted(listings, key=lambda listing: listing.symbol), readings
+            content = _read(file, most_mb)
+        result.listings.extend(content.listings)
+        result.facts.extend(content.facts)
+        result.readings.extend(content.readings)
+    result.listings.sort(key=lambda listing: listing.symbol)
+    return result
 
 
-def _read(path: Path, most_mb: int) -> tuple[list[Listing], Reading]:
+def _read(path: Path, most_mb: int) -> ReferenceData:
     table, layout = with_known_columns(table_of(path, most_mb))
     columns = table.columns
     if "symbol" not in table.columns and "code" in table.columns:
@@ -103,6 +117,11 @@ def _read(path: Path, most_mb: int) -> tuple[list[Listing], Reading]:
     for name in ("symbol", "renamed_from", "renamed_to"):
         tickers = [to_store_spelling(ticker) if ticker else None for ticker in table[name]]
         table = table.with_columns(pl.Series(name, tickers, pl.String))
+    others = [name for name in columns if name not in _COLUMNS]
+    facts = read_facts(table, others, table[_VALID_FROM])
+    if _VALID_FROM in columns:
+        newest_last = table.sort(_VALID_FROM, nulls_last=False, maintain_order=True)
+        table = newest_last.unique(["symbol", "first_listed"], keep="last", maintain_order=True)
     last_day = _last_day_of_file(table["last_listed"])
     rows = list(table.iter_rows(named=True))
     # Either ticker of a rename may report it; if several claim one, its own row counts.
@@ -118,12 +137,12 @@ def _read(path: Path, most_mb: int) -> tuple[list[Listing], Reading]:
         symbol, old = row["symbol"], row["renamed_from"]
         is_consistent = old and renamed_to.get(old, symbol) == symbol
         row["renamed_from"] = old if is_consistent else renamed_from.get(symbol)
-    used = {name: name for name in columns if name in _COLUMNS}
-    ignored = [name for name in columns if name not in _COLUMNS]
-    reading = Reading(
-        path, "symbols", layout, used, ignored, rows=len(rows), notes=_cap_notes(table)
-    )
-    return [_listing(row, last_day) for row in rows], reading
+    used = {name: name for name in columns if name in _COLUMNS} | facts.used
+    ignored = [name for name in others if name not in facts.used.values()]
+    notes = [*_cap_notes(table), *facts.notes]
+    reading = Reading(path, "symbols", layout, used, ignored, rows=len(rows), notes=notes)
+    listings = [_listing(row, last_day) for row in rows]
+    return ReferenceData(listings, facts.facts, [reading])
 
 
 def _cap_notes(table: pl.DataFrame) -> list[str]:

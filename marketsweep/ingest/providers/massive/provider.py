@@ -27,6 +27,7 @@ from marketsweep.core.calendar import NEW_YORK, is_plausible, is_session, last_c
 from marketsweep.core.records import (
     ActionAside,
     Dividend,
+    FactValues,
     Listing,
     Quote,
     SessionBars,
@@ -236,6 +237,10 @@ class MassiveProvider:
         except Refusal as refusal:
             raise _error_of_plan(refusal, "the list of tickers") from None
         return to_listings(rows)
+
+    async def facts(self) -> list[FactValues]:
+        """Return an empty list: the listings have all facts."""
+        return []
 
     async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing | Unavailable]:
         """Yield all facts of the tickers, in that order, without unknown tickers."""
