@@ -414,13 +414,15 @@ def test_a_node_is_killed_in_mid_scan(nodes: Nodes) -> None:
             nodes.cluster.remove_node(nodes.second, allow_graceful=False)
 
     done = Distribution()
-    tallies = tallier(nodes.ray(progress=kill, block=64), done=done)(plan, panel)
+    try:
+        tallies = tallier(nodes.ray(progress=kill, block=64), done=done)(plan, panel)
+    finally:
+        nodes.second = nodes.add()  # the other tests need it
     np.testing.assert_array_equal(tallies, serial_tallies(plan, panel))
     assert killed[0] > 2
     assert done.run_again > 0
     assert f"{done.run_again} task" in str(done)
     assert "run again, because a worker was lost" in str(done)
-    nodes.second = nodes.add()
     assert all_is_free(nodes)
     # All requested workers are available again.
     done = Distribution()
@@ -473,6 +475,65 @@ def test_a_worker_is_killed_in_mid_scan(nodes: Nodes, capsys: pytest.CaptureFixt
     np.testing.assert_array_equal(tallies, serial_tallies(plan, panel))
     assert report.run_again >= 1
     assert capsys.readouterr().out == ""  # where answers go
+
+
+def kill_the_restarted(most: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Kill workers that start again before they have, as if their node were gone already."""
+    import ray
+
+    from marketsweep.engine.executors.ray.cluster import Cluster
+
+    replace_worker, killed = Cluster.replace, list[int]()
+
+    def replace_and_kill(self: Cluster, worker: int, lost: object) -> None:
+        is_first = self.actors[worker] is lost
+        replace_worker(self, worker, lost)
+        if is_first and len(killed) < most:
+            killed.append(worker)
+            ray.kill(self.actors[worker])
+
+    monkeypatch.setattr(Cluster, "replace", replace_and_kill)
+    return killed
+
+
+def test_a_worker_is_lost_again_while_it_restarts(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, panel = heavy()
+    killed = kill_the_restarted(1, monkeypatch)
+    report = Distribution()
+    with Killer(1) as killer:
+        tallies = tallier(nodes.ray(block=1024), done=report)(plan, panel)
+    assert (killer.remaining, len(killed)) == (0, 1)
+    np.testing.assert_array_equal(tallies, serial_tallies(plan, panel))
+    assert report.run_again >= 1
+    assert all_is_free(nodes)
+
+
+def test_workers_that_never_start_fail_the_evaluation(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    from marketsweep.engine.executors.ray.cluster import Cluster
+
+    plan, panel = heavy()
+    killed = kill_the_restarted(1, monkeypatch)
+    start = Cluster._start_worker
+
+    def start_and_kill(self: Cluster, worker: int) -> Any:  # noqa: ANN401, a handle
+        actor = start(self, worker)
+        if killed:
+            ray.kill(actor)
+        return actor
+
+    tallier(nodes.ray(block=1024))(plan, panel)  # places the workers
+    monkeypatch.setattr(Cluster, "_start_worker", start_and_kill)
+    with (
+        Killer(1),
+        pytest.raises(ExecutorError, match="lost on the Ray cluster and cannot restart"),
+    ):
+        tallier(nodes.ray(block=1024))(plan, panel)
 
 
 def test_a_task_lost_three_times_fails_the_evaluation(nodes: Nodes) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Final
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # `uv run` would upload all files
 
 import ray
-from ray.exceptions import AuthenticationError, RayError
+from ray.exceptions import AuthenticationError, RayActorError, RayError
 from ray.util.placement_group import (
     PlacementGroup,
     placement_group,
@@ -43,6 +43,8 @@ _PATIENCE_S: Final = 5.0
 """Seconds for an address to answer."""
 _PLACING_S: Final = 60.0
 """Seconds to wait for processors that others have reserved."""
+_MAX_PLACINGS: Final = 3
+"""How often workers are placed again before the evaluation fails."""
 _RETURNING_S: Final = 2.0
 """Seconds to wait for processors that are given back."""
 _HTTP2: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
@@ -90,13 +92,24 @@ class Cluster:
     def place_remaining(self, options: Ray) -> None:
         """Place workers again after a node was lost: as many as before, or as fit.
 
-        The next scan requests the full number again.
+        The next scan requests the full number again. Raises ExecutorError if workers are lost
+        again and again while they start.
         """
         before = self.workers
-        self.release()
-        reduced = replace(options, workers=None, threads=self.threads)
-        self.workers = min(before, _choose_workers(_processors(), reduced)[0])
-        self._reserve(pack=options.pack)
+        for left in reversed(range(_MAX_PLACINGS)):
+            self.release()
+            reduced = replace(options, workers=None, threads=self.threads)
+            self.workers = min(before, _choose_workers(_processors(), reduced)[0])
+            try:
+                self._reserve(pack=options.pack)
+            except RayActorError as error:
+                if not left:
+                    raise ExecutorError(
+                        "workers were lost on the Ray cluster and cannot restart: "
+                        f"{first_line(error)}"
+                    ) from error
+            else:
+                return
 
     def _reserve(self, *, pack: bool) -> None:
         self._group = _reserve_group(self.workers, self.threads, pack=pack)
@@ -127,15 +140,20 @@ class Cluster:
             self.actors[worker] = self._start_worker(worker)
             self.resting[self.actors[worker].versions.remote()] = worker
 
-    def wake(self, reference: ray.ObjectRef[Any]) -> None:
-        """Use a restarted worker again. Raises ExecutorError if it could not start."""
+    def wake(self, reference: ray.ObjectRef[Any]) -> bool:
+        """Use a restarted worker again; return whether it has started.
+
+        It has not if it was sent to a node that was gone already. Raises ExecutorError if the
+        cluster fails in another way.
+        """
         del self.resting[reference]
         try:
             check_same(versions(), ray.get(reference))
+        except RayActorError:
+            return False
         except RayError as error:
-            raise ExecutorError(
-                f"a worker was lost on the Ray cluster and cannot restart: {first_line(error)}"
-            ) from error
+            raise ExecutorError(f"the Ray cluster failed: {first_line(error)}") from error
+        return True
 
     def _start_worker(self, worker: int) -> Handle:
         assert self._group is not None

@@ -6,9 +6,9 @@
 3. Tasks go to workers, which are actors. Each gets the same part of the panel every time, so that
    its node has the blocks. A worker without tasks takes one from the worker with the most
    (`_Queues`).
-4. If a worker is lost, its task is run again and counted (`_receive`); if its node is lost, other
-   workers run the task. If a task is lost three times, the evaluation fails: a result without some
-   symbols would look complete.
+4. If a worker is lost, its task is run again and counted (`_receive`); if its node is lost, the
+   workers are placed again on the other nodes (`_place_again`). If a task is lost three times, the
+   evaluation fails: a result without some symbols would look complete.
 
 Only results travel back: hits of a search, counts of a tally, and columns of a run. Of columns that
 are read only at matches (`Plan.read_where`), only the matches travel.
@@ -174,12 +174,13 @@ class _Evaluation:
                 check_time()
                 references = [*self.sent, *self.cluster.resting]
                 ready, _ = ray.wait(references, timeout=min(_CHECK_S, time_left()))
+                all_started = True
                 for reference in ready:
                     if reference in self.cluster.resting:
-                        self.cluster.wake(reference)
+                        all_started &= self.cluster.wake(reference)
                     else:
                         self._receive(reference)
-                if not ready and not self.cluster.is_whole():
+                if not all_started or not (ready or self.cluster.is_whole()):
                     self._place_again()
         except BaseException:
             self.cluster.release()  # so that tasks still running do not delay the next evaluation
