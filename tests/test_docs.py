@@ -26,8 +26,10 @@ from marketsweep.language.vocabulary import (
     AGGREGATES,
     CALENDAR,
     CALLS,
+    DATE_FACTS,
     FRAMES,
     FUNCTIONS,
+    HAPPENINGS,
     JOINS,
     KEYWORDS,
     NUMBER_FACTS,
@@ -94,7 +96,8 @@ def test_every_word_is_described(word: str) -> None:
 
 
 def test_the_words_are_all_kinds_of_names() -> None:
-    assert {*FIELDS, *DERIVED, *CALENDAR, *CALLS, *TEXT_FACTS, *NUMBER_FACTS} == WORDS
+    facts = {*TEXT_FACTS, *NUMBER_FACTS, *DATE_FACTS}
+    assert {*FIELDS, *DERIVED, *CALENDAR, *HAPPENINGS, *CALLS, *facts} == WORDS
     tables = {*FUNCTIONS, *TRENDS, *JOINS, *STANDINGS, *FRAMES}
     others = {"market", "rs", "frozen", "first_bar", "cumulative", "anchored_vwap", "on", "bars"}
     assert CALLS - {*INDICATORS, *ALIASES, *EVENTS} == tables | others

@@ -6,8 +6,8 @@ order, before the pass over the symbols:
 1. The same executor evaluates the expression inside the field (`evaluate`; the expression may
    contain derived fields itself).
 2. `_resample` places the values of longer bars on the daily bars, `_read_other_symbol` those of
-   another symbol; `_compare_symbols` ranks or aggregates the symbols of a session, and
-   `_read_calendar` reads the date of each bar.
+   another symbol; `_compare_symbols` ranks or aggregates the symbols of a session, `_read_calendar`
+   reads the date of each bar, and `_read_latest_days` the days of splits and dividends.
 3. The panel caches the field for the next scan of the same bars.
 """
 
@@ -24,6 +24,7 @@ from marketsweep.engine.calendar_numbers import calendar_numbers, periods_of
 from marketsweep.engine.cost import check_cost
 from marketsweep.engine.cross_section import aggregate_groups, rank_in_groups
 from marketsweep.engine.executors.registry import Executor
+from marketsweep.engine.panel.facts import NEVER
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Derivation, Plan, make_plan
 from marketsweep.engine.time_limit import check_time
@@ -71,6 +72,8 @@ def _compute_field(derived: Derivation, panel: Panel, run: Executor, others: Oth
             return _resample(derived, derived.node, panel, run, others)
         case tree.Calendar(name=name):
             return _to_tiles(_read_calendar(derived.rows, name, panel))
+        case tree.LatestDay(name=name):
+            return _to_tiles(_read_latest_days(derived.rows, name, panel))
         case tree.OtherSymbol():
             return _to_tiles(_read_other_symbol(derived, derived.node, panel, run, others))
     return _to_tiles(_compare_symbols(derived, panel, run, others))
@@ -130,6 +133,25 @@ def _read_calendar(rows: int, name: str, panel: Panel) -> Matrix:
     is_known = ~np.isnan(sessions)
     result = np.full(sessions.shape, np.nan)
     result[is_known] = of_sessions[sessions[is_known].astype(np.int64)]
+    return result
+
+
+def _read_latest_days(rows: int, name: str, panel: Panel) -> Matrix:
+    """Return the latest day at or before each bar on which something happened, [rows, symbols].
+
+    It is a number of days since 1970, `NEVER` if nothing has happened yet, and NaN if that is not
+    known.
+    """
+    days = _read_calendar(rows, "date", panel)
+    result = np.where(np.isnan(days), np.nan, NEVER)
+    happened = panel.reference.days_of(panel.symbols, name)
+    for index, of_symbol in enumerate(happened):
+        if of_symbol is None:
+            result[:, index] = np.nan
+        elif len(of_symbol):
+            places = np.searchsorted(of_symbol, days[:, index], side="right") - 1
+            result[places >= 0, index] = of_symbol[places[places >= 0]]
+    result[np.isnan(days)] = np.nan
     return result
 
 

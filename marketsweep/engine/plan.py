@@ -207,7 +207,10 @@ def _plan_derived(node: tree.Derived, rows: int) -> Derivation:
         case tree.Resampled(of=of):
             # In the worst case every bar lies in another period; the newest period is incomplete.
             longer = make_plan([of], rows + 1)
-            if any(isinstance(derived.node, tree.Calendar) for derived in longer.derived):
+            if any(
+                isinstance(derived.node, tree.Calendar | tree.LatestDay)
+                for derived in longer.derived
+            ):
                 raise ConditionError(
                     f"{node} reads the calendar on longer bars, which have no day of their own: "
                     f"move {of} outside"
@@ -216,7 +219,7 @@ def _plan_derived(node: tree.Derived, rows: int) -> Derivation:
         case tree.Rank(of=of) | tree.MarketAggregate(of=of) if rows > 1:
             # Symbols that miss sessions have bars of sessions further back.
             return Derivation(node, rows, make_plan([of], 2 * rows + 20), session=True)
-        case tree.Calendar():
+        case tree.Calendar() | tree.LatestDay():
             return Derivation(node, rows, make_plan([]), session=rows > 1)
     return Derivation(node, rows, make_plan([node.of], rows), session=rows > 1)
 
@@ -346,6 +349,13 @@ class _Builder:
             )
         return self.apply("or", is_first, is_new)
 
+    def happening(self, node: tree.Happening) -> Column:
+        # A symbol without a bar on the day has it on the next bar. The first bar has no earlier
+        # one, but it may be that of the day itself.
+        latest, date = self.derive(tree.LatestDay(node.name)), self.derive(tree.Calendar("date"))
+        is_today = self.apply("equal", latest, date)
+        return self.apply("or", is_today, self.apply("greater", latest, date.earlier(1)))
+
     def comparison(self, node: tree.Compare) -> Column:
         if node.operands[0].kind is tree.Kind.TEXT:
             return self.fact(node)
@@ -433,6 +443,7 @@ _BUILDERS: Final[dict[type[Node], Callable[[_Builder, Any], Column]]] = {
     tree.Event: _Builder.event,
     tree.Frozen: lambda builder, node: builder.column(node.extremes),
     tree.FirstBar: _Builder.first_bar,
+    tree.Happening: _Builder.happening,
     **dict.fromkeys((tree.Fact, tree.In, tree.Match), _Builder.fact),
     **dict.fromkeys(get_args(tree.Derived), _Builder.derive),
 }

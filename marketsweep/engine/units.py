@@ -49,7 +49,12 @@ _NAMES: Final = {
     ANY: "a number",
 }
 _OF_INDICATORS: Final = {"percent": PERCENT, "ratio": RATIO, "count": COUNT}
-_OF_FACTS: Final = {"market_cap": DOLLARS, "listing_age": COUNT}
+_OF_FACTS: Final = {
+    "market_cap": DOLLARS,
+    "listing_age": COUNT,
+    "shares_outstanding": SHARES,
+    "dividend_yield": PERCENT,
+}
 _HUNDRED: Final = tree.Number(100.0)
 _COUNTING: Final = ("count", "bars_since", "streak")
 

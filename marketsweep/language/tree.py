@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.vocabulary import NUMBER_FACTS, TEXT_FACTS
+from marketsweep.language.vocabulary import DATE_FACTS, HAPPENINGS, NUMBER_FACTS, TEXT_FACTS
 
 
 class Kind(Enum):
@@ -50,7 +50,11 @@ NOWHERE: Final = Span()
 
 _EPOCH: Final = dt.date(1970, 1, 1)
 
-FACTS: Final = dict.fromkeys(TEXT_FACTS, Kind.TEXT) | dict.fromkeys(NUMBER_FACTS, Kind.NUMBER)
+FACTS: Final = (
+    dict.fromkeys(TEXT_FACTS, Kind.TEXT)
+    | dict.fromkeys(NUMBER_FACTS, Kind.NUMBER)
+    | dict.fromkeys(DATE_FACTS, Kind.DATE)
+)
 """Facts that a condition may name, with their kind."""
 
 # How tightly an operator binds. Printing adds parentheses by it, and parsing reads by it.
@@ -102,6 +106,7 @@ def facts_of(nodes: Iterable[Node]) -> set[str]:
     """Return the names of the facts that trees read or group by."""
     parts = [part for node in nodes for part in node.walk()]
     facts = {part.name for part in parts if isinstance(part, Fact)}
+    facts |= {HAPPENINGS[part.name][0] for part in parts if isinstance(part, Happening)}
     groups = [part.by for part in parts if isinstance(part, Rank | MarketAggregate)]
     return facts | {by.fact if isinstance(by, Buckets) else by for by in groups if by}
 
@@ -297,11 +302,16 @@ def joined(operator: str, operands: Iterable[Node], span: Span = NOWHERE) -> Nod
 
 
 class Binary(Node, frozen=True):
-    """`+ - * / ^` on two numbers."""
+    """`+ - * / ^` on two numbers; a date and a number of days; or the days between two dates."""
 
     operator: str
     left: Node
     right: Node
+    is_date: bool = False
+
+    @property
+    def kind(self) -> Kind:  # noqa: D102, inherited
+        return Kind.DATE if self.is_date else Kind.NUMBER
 
     @property
     def binding(self) -> int:  # noqa: D102, inherited
@@ -380,6 +390,17 @@ class FirstBar(Node, frozen=True):
 
     def __str__(self) -> str:
         return f"first_bar({self.of})"
+
+
+class Happening(Node, frozen=True):
+    """Whether something happened to the symbol since its previous bar (`HAPPENINGS`)."""
+
+    name: str
+
+    _kind: ClassVar = Kind.TRUTH
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Within(Node, frozen=True):
@@ -514,6 +535,17 @@ class Calendar(Node, frozen=True):
         return self.name
 
 
+class LatestDay(Node, frozen=True):
+    """The latest day, at or before each bar, on which something happened to the symbol."""
+
+    name: str
+
+    _kind: ClassVar = Kind.DATE
+
+    def __str__(self) -> str:
+        return f"latest day of {self.name}"
+
+
 class Resampled(Node, frozen=True):
     """An expression of longer bars: of the last complete one, or of the running one.
 
@@ -533,5 +565,5 @@ class Resampled(Node, frozen=True):
         return f"{call}{self.of}{', running' if self.running else ''})"
 
 
-Derived = OtherSymbol | Rank | MarketAggregate | Resampled | Calendar
+Derived = OtherSymbol | Rank | MarketAggregate | Resampled | Calendar | LatestDay
 """The nodes that are computed in a pass of their own."""

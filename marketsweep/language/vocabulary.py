@@ -23,8 +23,18 @@ VARIADIC: Final = ("min", "max")
 TEXT_FACTS: Final = ("symbol", "name", "type", "exchange", "sector", "industry", "country")
 GROUPS: Final = tuple(fact for fact in TEXT_FACTS if fact != "symbol")
 """Facts that symbols may be grouped by."""
-NUMBER_FACTS: Final = ("market_cap", "listing_age")
-"""Facts that are numbers; `listing_age` is in calendar days at the as-of date."""
+NUMBER_FACTS: Final = ("market_cap", "listing_age", "shares_outstanding", "dividend_yield")
+"""Facts that are numbers; `listing_age` is in calendar days at the as-of date, `dividend_yield`
+the dividends of the last 365 days in percent of the last close."""
+DATE_FACTS: Final = ("ipo_date", "last_split", "next_split", "last_dividend", "next_dividend")
+"""Facts that are dates: ex-dates, and the first day of the company's first listing."""
+
+HAPPENINGS: Final = {
+    "split": ("splits", "the first bar from the ex-date of a split on"),
+    "dividend": ("dividends", "the first bar from the ex-date of a dividend on"),
+    "ipo": ("ipo_date", "the first bar from the first day of the company's first listing on"),
+}
+"""What may happen to a symbol on a bar: the fact that tells it, and a description."""
 
 TRENDS: Final = {"rising": ">", "falling": "<"}
 """How a number compares with the previous one, on each of the last n bars."""
@@ -104,6 +114,8 @@ WORDS: Final = frozenset(
         *CALLS,
         *TEXT_FACTS,
         *NUMBER_FACTS,
+        *DATE_FACTS,
+        *HAPPENINGS,
     )
 )
 """Every name that has a meaning in a condition."""

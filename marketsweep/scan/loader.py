@@ -25,7 +25,7 @@ from marketsweep.engine.panel.facts import DATED
 from marketsweep.engine.panel.panel import Panel, build_panel
 from marketsweep.engine.plan import SESSION, Plan
 from marketsweep.errors import UsageError
-from marketsweep.language.parsing.calls import is_unused_name
+from marketsweep.language.parsing.calls import can_be_fact
 from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind
@@ -99,7 +99,7 @@ def _locked(method: _Method) -> _Method:
 def own_names_of(folder: Path, snapshot: Snapshot) -> OwnNames:
     """Return the saved conditions and stored facts of a data folder. Raises UsageError."""
     kinds = {name: Kind[kind.upper()] for name, (kind, _) in snapshot.facts().items()}
-    usable = [(name, kind) for name, kind in kinds.items() if is_unused_name(name)]
+    usable = [(name, kind) for name, kind in kinds.items() if can_be_fact(name)]
     return OwnNames(SavedConditions.of(folder), tuple(usable))
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.engine.panel.adjustments import Adjust
+from marketsweep.engine.panel.company_actions import CompanyActions
 from marketsweep.engine.panel.facts import Reference, ReferenceByPlace
 from marketsweep.engine.panel.panel import Panel, gather_panel, longest_first
 from marketsweep.engine.panel.vintages import find_vintages, owners
@@ -78,7 +79,14 @@ def _reference_as_of_ends(
         lambda: [listing for listing in snapshot.listings() if listing.symbol in shared]
     )
     own = day.reference.own
-    as_of = cache(lambda end: Reference(lives, listings, history.dates[end], own=own))
+
+    @cache
+    def as_of(end: int) -> Reference:
+        def actions() -> CompanyActions:
+            return CompanyActions(snapshot, history.dates[: end + 1])
+
+        return Reference(lives, listings, history.dates[end], actions=actions, own=own)
+
     last = len(history.dates) - 1
     references = {
         index: as_of(end)

@@ -17,7 +17,7 @@ from marketsweep.engine.settling import Unsettled
 from marketsweep.errors import CoverageError
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
-from marketsweep.language.vocabulary import NUMBER_FACTS, TEXT_FACTS
+from marketsweep.language.vocabulary import DATE_FACTS, NUMBER_FACTS, TEXT_FACTS
 from marketsweep.quality.warnings import gap_text
 from marketsweep.scan.market_view import MarketView
 from marketsweep.scan.query import PlannedQuery, slowest
@@ -124,13 +124,26 @@ def _lag_warning(behind: int, as_of: dt.date) -> Iterator[str]:
         yield f"the newest stored session, {as_of}, is {behind_today(behind)}: run marketsweep sync"
 
 
+_OF_ACTIONS: Final = frozenset(
+    (
+        *("splits", "dividends", "dividend_yield", "last_split", "next_split", "last_dividend"),
+        "next_dividend",
+    )
+)
+"""Facts that follow from splits and dividends."""
+
+
 def absent_facts_warnings(facts: Sequence[str]) -> Iterator[str]:
     """Yield a warning if there are facts that no symbol has."""
-    if facts:
-        yield (
-            f"{', '.join(facts)}: unknown for all symbols; the provider may not report it: add it "
-            "with a symbols file (marketsweep sync --provider files --symbols FILE)"
-        )
+    for option, names in (
+        ("--symbols", [fact for fact in facts if fact not in _OF_ACTIONS]),
+        ("--actions", [fact for fact in facts if fact in _OF_ACTIONS]),
+    ):
+        if names:
+            yield (
+                f"{', '.join(names)}: unknown for all symbols; the provider may not report it: add "
+                f"it with a file (marketsweep sync --provider files {option} FILE)"
+            )
 
 
 def absent_of(unknown: Mapping[str, int], symbols: Sequence[str]) -> tuple[str, ...]:
@@ -195,7 +208,7 @@ def warn_of_current_facts(
     if as_of >= newest:
         return
     trees = [condition, *(clause.node for clause in screen.where)]
-    facts = tree.facts_of(trees) - {"symbol", *NUMBER_FACTS, *dated}
+    facts = tree.facts_of(trees) - {"symbol", *NUMBER_FACTS, *DATE_FACTS, *_OF_ACTIONS, *dated}
     if facts:
         yield (
             f"{', '.join(sorted(facts))}: the newest reported values, not those as of {as_of}; "

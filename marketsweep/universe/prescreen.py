@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.funnel import Clause, Screened
-from marketsweep.core.records import Split
 from marketsweep.core.safe_text import join_first
 from marketsweep.core.spellings import note_of, resolve_tickers
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors import serial
 from marketsweep.engine.panel.adjustments import History
+from marketsweep.engine.panel.company_actions import CompanyActions
 from marketsweep.engine.panel.facts import Reference, ReferenceByPlace
 from marketsweep.engine.panel.own_facts import OwnFacts
 from marketsweep.engine.panel.panel import Panel, facts_panel
@@ -27,7 +27,6 @@ from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
-from marketsweep.store.companies.companies import Companies
 from marketsweep.store.session_notes import LISTED_ON
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.universe.liquidity import liquidity
@@ -53,19 +52,10 @@ class Facts:
             day,
             snapshot.notes().get(LISTED_ON),
             self._closes,
-            self._splits,
+            lambda: CompanyActions(snapshot, history.dates),
             snapshot.index,
             OwnFacts(snapshot.facts(), snapshot.fact_rows, snapshot.lives),
         )
-
-    def _splits(self) -> list[Split]:
-        """Return the valid splits, each under the newest ticker of its company."""
-        snapshot = self.history.snapshot
-        companies = Companies(snapshot.tenures(), self.history.dates, snapshot.symbols)
-        return [
-            split._replace(symbol=companies.latest(split.symbol, companies.place(split.ex_date)))
-            for split in snapshot.splits()
-        ]
 
     def _closes(self) -> dict[str, float]:
         closes = liquidity(self.history, _PRICED_SESSIONS).close

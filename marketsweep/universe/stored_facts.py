@@ -6,9 +6,9 @@ import datetime as dt
 from typing import Any, NamedTuple
 
 from marketsweep.core.records import FactKind
-from marketsweep.engine.panel.facts import Reference
+from marketsweep.engine.panel.facts import NEVER, NOT_YET, Reference
 from marketsweep.language import tree
-from marketsweep.language.parsing.calls import is_unused_name
+from marketsweep.language.parsing.calls import can_be_fact
 from marketsweep.language.tree import Kind
 from marketsweep.store.snapshot import Snapshot
 
@@ -39,18 +39,20 @@ def stored_facts(snapshot: Snapshot) -> list[StoredFact]:
         days = [day for _, day, _ in rows if day is not None]
         symbols = len({symbol for symbol, _, _ in rows})
         first, last = min(days, default=None), max(days, default=None)
-        usable = is_unused_name(name)
+        usable = can_be_fact(name)
         result.append(StoredFact(name, kind, symbols, len(rows), first, last, usable))
     return result
 
 
 def facts_of(reference: Reference, symbol: str) -> dict[str, str | float | dt.date]:
     """Return the known facts of a symbol by name, those of the language first."""
-    own = {name: kind for name, kind in reference.own.kinds.items() if is_unused_name(name)}
+    own = {name: kind for name, kind in reference.own.kinds.items() if can_be_fact(name)}
     result: dict[str, str | float | dt.date] = {}
     for name, kind in (tree.FACTS | own).items():
         value = reference.fact(symbol, name)
-        if value is not None:
-            is_date = kind is Kind.DATE and isinstance(value, float)
-            result[name] = tree.Day(int(value)).date if is_date else value
+        if isinstance(value, float) and kind is Kind.DATE:
+            if value not in (NEVER, NOT_YET):
+                result[name] = tree.Day(int(value)).date
+        elif value is not None:
+            result[name] = value
     return result

@@ -127,7 +127,7 @@ def parses(text: str) -> bool:
         ("marketcap > 1B", 0, "write market_cap"),
         ("market cap > 1B", 0, "'market cap' has no meaning here: write market_cap"),
         ("mcap > 1B", 0, "write market_cap"),
-        ("dividend yield > 2%", 0, "'dividend yield' has no meaning here: dividends"),
+        ("dividend yield > 2", 0, "write dividend_yield"),
         ("iff(close > open, 1, 0) > 0", 0, "write if(close > open, 1, 0)"),
         ("valuewhen(close > open, close) > 0", 0, "write value_when(close > open, close)"),
         ("valuewhen(1, close > open, close) > 0", 0, "write value_when(close > open, close)"),

@@ -232,7 +232,7 @@ def test_facts_follow_their_company(files: Files, tmp_path: Path) -> None:
 
 
 def test_values_are_merged(files: Files, tmp_path: Path) -> None:
-    bars = files.bars.filter(pl.col("symbol") == "AAPL")
+    bars = files.bars.filter(pl.col("symbol") == "A")
     early, late = dt.date(2016, 11, 1), dt.date(2016, 12, 1)
     with Store.create(tmp_path) as store:
         with store.writer() as writer:

@@ -13,17 +13,26 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from marketsweep.core.records import Listing, Split
+from marketsweep.core.records import Listing
 from marketsweep.core.spellings import find_known, note_of
 from marketsweep.core.suggest import names_near
+from marketsweep.engine.panel.company_actions import CompanyActions
 from marketsweep.engine.panel.own_facts import NO_OWN_FACTS, Days, OwnFacts
 from marketsweep.language import tree
 from marketsweep.language.tree import FACTS, Node
+from marketsweep.language.vocabulary import DATE_FACTS, NUMBER_FACTS
 
 UNKNOWN: Final = float("nan")
 
+NEVER: Final = -1e6
+"""A day before all bars, in days since 1970, of what has not happened."""
+NOT_YET: Final = 1e6
+"""A day after all bars, of what is not known to happen."""
 
-DATED: Final = frozenset({"listing_age", "market_cap"})
+
+DATED: Final = frozenset(
+    (*NUMBER_FACTS, "last_split", "next_split", "last_dividend", "next_dividend")
+)
 """Facts that change from day to day by themselves."""
 
 
@@ -31,7 +40,7 @@ class Reference:
     """Reference data by symbol, as of one day.
 
     `lives` are needed by every scan. `listings` is called when a fact is read for the first time;
-    `closes` (last raw close by symbol, in dollars) and `splits` when a market cap is. `known_on`
+    `closes` (last raw close by symbol, in dollars) and `actions` when a fact needs them. `known_on`
     (ISO) is the session on which a source reported the listings that have no first day. `stored`
     are the tickers with bars: a condition may spell them in other ways. `own` are further facts.
     """
@@ -43,7 +52,7 @@ class Reference:
         as_of: dt.date,
         known_on: str | None = None,
         closes: Callable[[], Mapping[str, float]] = dict,
-        splits: Callable[[], Iterable[Split]] = tuple,
+        actions: Callable[[], CompanyActions | None] = lambda: None,
         stored: Container[str] = frozenset(),
         own: OwnFacts = NO_OWN_FACTS,
     ) -> None:
@@ -54,12 +63,16 @@ class Reference:
         self._known_on = known_on
         self._load = listings
         self._closes = closes
-        self._splits = splits
+        self._read_actions = actions
+        self._begun: dict[int, str | None] = {}
+        """The first day of the first listing of each company."""
         self._day = as_of.isoformat()
         self.lives: dict[str, tuple[str | None, str | None]] = {}
         self._owners: dict[str, int] = {}
         for symbol, first, last, instrument in lives:
             life = first, last
+            begun = self._begun.setdefault(instrument, first)
+            self._begun[instrument] = min(begun, first) if begun and first else None
             if symbol not in self.lives or self._rank(*life) > self._rank(*self.lives[symbol]):
                 self.lives[symbol] = life
                 self._owners[symbol] = instrument
@@ -100,20 +113,46 @@ class Reference:
         return symbol in self._stored or symbol in self.lives
 
     def fact(self, symbol: str, name: str) -> str | float | None:
-        """Return one fact of one symbol; None if it is unknown."""
-        if name == "symbol":
-            return symbol
+        """Return one fact of one symbol; None if it is unknown. A date is its number."""
         if name in self.own.kinds and name not in FACTS:
             return self._values_of_own(name).get(self._owners.get(symbol, symbol))
+        if name in DATE_FACTS:
+            return self._date(symbol, name)
+        if name in self._readers:
+            return self._readers[name](symbol)
         listing = self.listings.get(symbol)
-        if listing is None:
-            return None
-        if name == "listing_age":
-            return float((self.as_of - listing.first).days) if listing.first else None
-        if name == "market_cap":
-            return self._caps.get(symbol, listing.market_cap)
-        value: str | float | None = getattr(listing, name)
-        return value
+        return None if listing is None else getattr(listing, name)
+
+    @cached_property
+    def _readers(self) -> dict[str, Callable[[str], str | float | None]]:
+        """Functions that return the facts that are not stored as such."""
+        return {
+            "symbol": lambda symbol: symbol,
+            "listing_age": self._age,
+            "market_cap": self._cap,
+            "shares_outstanding": self._shares_of,
+            "dividend_yield": self._yield_of,
+            "splits": lambda symbol: self._count(symbol, "split"),
+            "dividends": lambda symbol: self._count(symbol, "dividend"),
+        }
+
+    def _count(self, symbol: str, happening: str) -> float | None:
+        days = self._days(symbol, happening)
+        return None if days is None else float(len(days))
+
+    def _shares_of(self, symbol: str) -> float | None:
+        return self._shares.get(symbol)
+
+    def _yield_of(self, symbol: str) -> float | None:
+        return self._yields.get(symbol)
+
+    def _age(self, symbol: str) -> float | None:
+        listing = self.listings.get(symbol)
+        return float((self.as_of - listing.first).days) if listing and listing.first else None
+
+    def _cap(self, symbol: str) -> float | None:
+        listing = self.listings.get(symbol)
+        return self._caps.get(symbol, listing.market_cap) if listing else None
 
     def _values_of_own(self, name: str) -> Mapping[int | str, float | str]:
         """Return the values of a further fact by company, or by symbol without a listing."""
@@ -121,18 +160,66 @@ class Reference:
             self._own_values[name] = self.own.values_as_of(name, self.as_of)
         return self._own_values[name]
 
-    @cached_property
-    def _caps(self) -> dict[str, float]:
-        """Market caps in dollars: shares times the last close, where both are known.
+    def days_of(self, symbols: Sequence[str], happening: str) -> list[NDArray[np.int64] | None]:
+        """Return the days on which something happened to each symbol, ascending, since 1970.
 
-        The shares are adjusted for splits between the day and the day for which they were reported.
+        None if they are not known. Days after the as-of date may be included.
+        """
+        return [self._days(symbol, happening) for symbol in symbols]
+
+    def _days(self, symbol: str, happening: str) -> NDArray[np.int64] | None:
+        if happening == "ipo":
+            begun = self._begun.get(self._owners.get(symbol, 0))
+            return None if begun is None else np.array([_number_of(begun)], dtype=np.int64)
+        if self._actions is None:
+            return None
+        days = self._actions.split_days if happening == "split" else self._actions.dividend_days
+        return days.get(symbol, _NO_DAYS) if days else None
+
+    def _date(self, symbol: str, name: str) -> float | None:
+        """Return a fact that is a date, in days since 1970.
+
+        It is `NEVER` or `NOT_YET` if there is no such day, and None if it is not known.
+        """
+        which, _, happening = name.partition("_")
+        days = self._days(symbol, "ipo" if which == "ipo" else happening)
+        if days is None or which == "ipo":
+            return None if days is None else float(days[0])
+        after = int(np.searchsorted(days, _number_of(self._day), side="right"))
+        if which == "last":
+            return float(days[after - 1]) if after else NEVER
+        # In a past session it was not known which actions would follow.
+        if self._actions is None or not self._actions.is_newest:
+            return None
+        return float(days[after]) if after < len(days) else NOT_YET
+
+    @cached_property
+    def _actions(self) -> CompanyActions | None:
+        return self._read_actions()
+
+    @cached_property
+    def _yields(self) -> Mapping[str, float]:
+        """Dividends of the last 365 days by symbol, in percent of the last close."""
+        paid = self._actions.paid_in_a_year if self._actions else None
+        if paid is None:
+            return {}
+        return {
+            symbol: 100.0 * paid.get(symbol, 0.0) / close
+            for symbol, close in self._closes().items()
+        }
+
+    @cached_property
+    def _shares(self) -> dict[str, float]:
+        """Shares outstanding by symbol, where they are known.
+
+        They are adjusted for splits between the day and the day for which they were reported.
         """
         shares = {
             symbol: listing.shares for symbol, listing in self.listings.items() if listing.shares
         }
         if not shares:
             return {}
-        for split in self._splits():
+        for split in self._actions.splits if self._actions else ():
             reported_on = self.listings[split.symbol].shares_on if split.symbol in shares else None
             if reported_on is None:
                 continue
@@ -140,8 +227,17 @@ class Reference:
                 shares[split.symbol] /= split.factor
             elif self.as_of < split.ex_date <= reported_on:
                 shares[split.symbol] *= split.factor
-        closes = self._closes()
-        return {symbol: n * closes[symbol] for symbol, n in shares.items() if symbol in closes}
+        return shares
+
+    @cached_property
+    def _caps(self) -> dict[str, float]:
+        """Market caps in dollars: shares times the last close, where both are known."""
+        closes = self._closes() if self._shares else {}
+        return {
+            symbol: count * closes[symbol]
+            for symbol, count in self._shares.items()
+            if symbol in closes
+        }
 
     def values_in_use(self, name: str) -> list[str]:
         """Return the values of a text fact that any symbol has, the most frequent first."""
@@ -217,6 +313,13 @@ class ReferenceByPlace:
         for position, reference in self._apart.items():
             values[position] = reference.fact(symbols[position], name)
         return values
+
+    def days_of(self, symbols: Sequence[str], happening: str) -> list[NDArray[np.int64] | None]:
+        """Return the days on which something happened to each symbol; see `Reference.days_of`."""
+        days = self._newest.days_of(symbols, happening)
+        for position, reference in self._apart.items():
+            days[position] = reference.days_of([symbols[position]], happening)[0]
+        return days
 
     def columns(self, nodes: Sequence[Node], symbols: Sequence[str]) -> NDArray[np.float64]:
         """Return the values of nodes for the symbols of the list, as `Reference.columns`."""
@@ -294,6 +397,14 @@ def respelled(node: Node, known: Container[str]) -> Node:
             )
             return replace(node, operands=tuple(texts))
     return node
+
+
+_NO_DAYS: Final = np.zeros(0, dtype=np.int64)
+
+
+def _number_of(day: str) -> int:
+    """Return a day (ISO) as its number of days since 1970."""
+    return int(np.datetime64(day, "D").astype(np.int64))
 
 
 def _iso(day: dt.date | None) -> str | None:

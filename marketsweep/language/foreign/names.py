@@ -56,9 +56,11 @@ NAMES: Final[dict[str | tuple[str, ...], str]] = {
     "unusualvolume",
     "market_cap": "marketcap, market cap, mcap, mktcap, mkt_cap, mkt cap, market capitalization, "
     "capitalization, marketcapitalization",
-    "market_cap / close": "shares outstanding, sharesoutstanding, shares_outstanding, "
-    "outstanding shares, sharesout",
-    "listing_age": "ipo, ipo date, ipodate, ipo_date, ipo age, days listed, age",
+    "shares_outstanding": "shares outstanding, sharesoutstanding, outstanding shares, sharesout",
+    "dividend_yield": "dividend yield, dividendyield, div_yield, divyield, div yield, yield",
+    "dividend": "dividends, ex dividend, exdividend, ex_date",
+    "ipo_date": "ipo date, ipodate",
+    "listing_age": "ipo age, days listed, age",
     "symbol": "ticker, sym, stock, tickerid",
     "exchange": "exch, market_exchange",
     "name": "company, companyname, company name, company_name, description",
@@ -211,14 +213,10 @@ MISSING: Final[dict[tuple[str, str], str]] = {
     "debt equity, debt to equity, debt/equity, d/e, current ratio, current_ratio, quick ratio, "
     "book value, book_value, bookvalue, pb, p/b, p b, price to book, ps, p/s, p s, "
     "price to sales, pcf, fcf, free cash flow, cash flow, cashflow, cash, enterprise value, ev, "
-    "employees, piotroski, altman",
-    ("dividends adjust prices with --adjust total, but a condition cannot read them", "roc(252)"): (
-        "dividend, dividends, dividend yield, dividendyield, dividend_yield, div_yield, divyield, "
-        "div yield, yield, payout, payout ratio, payout_ratio, ex dividend, exdividend, ex_date"
-    ),
+    "employees, piotroski, altman, payout, payout ratio, payout_ratio",
     (
         "the float needs a column in a symbols file; this is the number of all shares",
-        "market_cap / close",
+        "shares_outstanding",
     ): "float, "
     "shares float, share float, floatshares, float_shares, sharesfloat, free float, freefloat, "
     "low float, lowfloat",

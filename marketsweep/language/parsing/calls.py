@@ -27,6 +27,7 @@ from marketsweep.language.vocabulary import (
     EXAMPLES,
     FUNCTIONS,
     GROUPS,
+    HAPPENINGS,
     JOINS,
     KEYWORDS,
     NUMBER_FACTS,
@@ -95,12 +96,10 @@ class CallParser(DatedCallParser):
         name = token.text.lower()
         if self.is_mark("("):
             return self._call(token, name)
-        if name in FIELDS or name in DERIVED:
-            return tree.Field(name, span=token.span)
-        if name in FACTS:
-            return tree.Fact(name, span=token.span)
-        if name in CALENDAR and name not in self.lets:
-            return tree.Calendar(name, span=token.span)
+        if name in _NODES:
+            return _NODES[name](name, span=token.span)
+        if name in _NODES_OF_DAYS and name not in self.lets:
+            return _NODES_OF_DAYS[name](name, span=token.span)
         if (node := self._own_name(name)) is not None:
             return replace(node, span=token.span)
         self.fail_if_foreign(self.position - 1, is_name=True)
@@ -440,6 +439,17 @@ class CallParser(DatedCallParser):
         return tree.Buckets(fact, tuple(edges))
 
 
+_NODES: Final[dict[str, Callable[..., Node]]] = {
+    **dict.fromkeys((*FIELDS, *DERIVED), tree.Field),
+    **dict.fromkeys(FACTS, tree.Fact),
+}
+_NODES_OF_DAYS: Final[dict[str, Callable[..., Node]]] = {
+    **dict.fromkeys(CALENDAR, tree.Calendar),
+    **dict.fromkeys(HAPPENINGS, tree.Happening),
+}
+"""Nodes by words that a text may use as names of its own."""
+
+
 def constant_value(node: Node) -> float | None:  # noqa: PLR0911, a line for each kind of node
     """Return the value of a number as written, or of arithmetic on such numbers; else None."""
     match node:
@@ -509,4 +519,10 @@ def is_unused_name(name: str) -> bool:
     The name of a function may be used: a call has a parenthesis. A text of a user stays valid when
     an indicator is added.
     """
-    return name not in KEYWORDS and (name in CALLS or name in CALENDAR or name not in WORDS)
+    free = name in CALLS or name in CALENDAR or name in HAPPENINGS or name not in WORDS
+    return free and name not in KEYWORDS
+
+
+def can_be_fact(name: str) -> bool:
+    """Return whether a stored fact may have a name: one that means nothing without parentheses."""
+    return name not in KEYWORDS and (name in CALLS or name not in WORDS)

@@ -289,6 +289,8 @@ class Parser(DefinitionParser):
             return self._comparison(left)
         token = self.advance()
         operator = token.text.lower()
+        if left.kind is Kind.DATE and operator in ("+", "-"):
+            return self._day_arithmetic(left, operator, binding)
         kind = Kind.TRUTH if operator in ("and", "or") else Kind.NUMBER
         left = self.require_kind(left, kind, f"the left side of {operator}")
         right = self.require_kind(self.expression(binding), kind, f"the right side of {operator}")
@@ -296,6 +298,14 @@ class Parser(DefinitionParser):
         if kind is Kind.TRUTH:
             return tree.joined(operator, (left, right), span)
         return tree.Binary(operator, left, right, span=span)
+
+    def _day_arithmetic(self, left: Node, operator: str, binding: int) -> Node:
+        """Parse what follows a date: a number of days, or after a minus another date."""
+        right = self.expression(binding)
+        if right.kind is Kind.DATE and operator == "-":
+            return tree.Binary(operator, left, right, span=self.span_from(left.span))
+        right = self.require_kind(right, Kind.NUMBER, f"the right side of {operator} after a date")
+        return tree.Binary(operator, left, right, is_date=True, span=self.span_from(left.span))
 
     def _comparison(self, left: Node) -> Node:
         if self.is_word("in"):

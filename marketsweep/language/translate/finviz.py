@@ -15,6 +15,7 @@ from marketsweep.language.translate.tables.finviz import (
     CANDLES,
     CAPS,
     COUNTRIES,
+    DIVIDENDS,
     EXCHANGES,
     LISTED,
     MISSING,
@@ -125,6 +126,7 @@ def condition_of(code: str) -> str | None:
     tables: dict[str, Mapping[str, str]] = {
         "cap": CAPS,
         "ipodate": LISTED,
+        "fa_div": DIVIDENDS,
         "ta_candlestick": CANDLES,
         "ind": TYPES,
         "exch": {key: f'exchange == "{name}"' for key, name in EXCHANGES.items()},

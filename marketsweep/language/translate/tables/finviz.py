@@ -109,9 +109,18 @@ NUMBERS: Final = {
     "sh_relvol": (f"volume / {VOLUME}", 1.0),
     "ta_averagetruerange": ("atr(14)", 1.0),
     "ta_beta": ('beta(symbol("SPY").close, close, 252)', 1.0),
-    "sh_outstanding": ("market_cap / close", 1e6),
+    "sh_outstanding": ("shares_outstanding", 1e6),
 }
 """Filters that compare one number: its expression, and the unit of the code's number."""
+
+DIVIDENDS: Final = {
+    "none": "dividend_yield == 0",
+    "pos": "dividend_yield > 0",
+    "high": "dividend_yield > 5",
+    "veryhigh": "dividend_yield > 10",
+    **{f"o{percent}": f"dividend_yield > {percent}" for percent in range(1, 11)},
+}
+"""Filters of the dividend yield."""
 
 BARS: Final = {"d": 1, "1w": 5, "4w": 21, "13w": 63, "26w": 126, "52w": 252}
 """The bars of each span of the filter of performance."""
