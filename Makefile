@@ -2,6 +2,7 @@
 # make demo       the whole 2016 market over HTTP from an empty disk to ranked matches
 # make test       all tests
 # make check      formatting, lint, strict types, layers, kernels equal and compiled for GPUs
+# make check-native   the kernels under AddressSanitizer and UndefinedBehaviorSanitizer, of GCC
 # make bench      the benchmarks, as ratios
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN    := .venv/bin
 BUILT  := .venv/.built
 NATIVE := $(wildcard marketsweep/kernels/*.* marketsweep/kernels/*/*.*pp)
 
-.PHONY: all demo test check bench clean format
+.PHONY: all demo test check check-native bench clean format
 all: $(BUILT)
 	@$(HOW)
 
@@ -37,6 +38,17 @@ check: $(BUILT)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/kernels/test_same_bits.py tests/kernels/test_cuda_source.py
+
+SANITIZED := build/sanitized
+check-native: $(BUILT)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	  --target $(SANITIZED) --config-settings=build-dir=$(SANITIZED)-objects \
+	  --config-settings=cmake.define.MARKETSWEEP_SANITIZE=ON \
+	  --config-settings=cmake.build-type=None .
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	  $(BIN)/python .ci/sanitized.py $(SANITIZED) tests/kernels/test_rows.py tests/kernels/test_same_bits.py \
+	  tests/engine/test_panel.py tests/store/test_segments.py
 
 bench: $(BUILT)
 	$(BIN)/python -m benchmarks

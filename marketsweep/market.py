@@ -267,6 +267,7 @@ class Market:
         threads: int | None = None,
         adjust: Adjust = "splits",
         exclude_suspect: bool = False,
+        strict: bool = False,
         progress: Callable[[int, int, int], None] | None = None,
     ) -> Signals:
         """Return what `scan` finds as of each stored session from `since` to `until`.
@@ -294,6 +295,7 @@ class Market:
                 threads=threads,
                 adjust=adjust,
                 exclude_suspect=exclude_suspect,
+                strict=strict,
                 own_names=own_names,
                 screen=self._screen(universe, unknown, own_names, skip_low_volume=False),
             )

@@ -78,6 +78,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "threads": 0,
             "adjust": ({"condition": "close > 20 * lowest(low, 200)", "limit": None}, "none"),
             "exclude_suspect": ({"limit": None, "since": "2016-12-28"}, True),
+            "strict": ({"condition": "rsi(14) < 40%"}, True),
             "progress": print,
         },
     ),

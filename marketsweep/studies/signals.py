@@ -101,7 +101,16 @@ def signals(
     check_adjust(scan.adjust)
     last = resolve_session(loader.snapshot, until, "--until")
     sessions = select_sessions(loader, since, until, last)
-    query = plan_query(Query(scan.condition, scan.sort, scan.columns, scan.own_names, marked=True))
+    query = plan_query(
+        Query(
+            scan.condition,
+            scan.sort,
+            scan.columns,
+            scan.own_names,
+            marked=True,
+            strict=scan.strict,
+        )
+    )
     where = () if scan.where is None else conditions_of(scan.where, scan.own_names)
     screen = scan.screen.also(where)
     one_pass = _is_of_one_pass(scan, screen, query, loader) and are_complete(loader, sessions)

@@ -189,5 +189,9 @@ def test_a_scan_warns_and_a_strict_one_refuses(market: ms.Market, example_data: 
     assert any(warning.startswith("volume is in shares") for warning in signals.warnings)
     done = run("scan", condition, "--data", example_data)
     assert (done.returncode, "write sma(volume, 20)" in done.stderr) == (0, True)
+    with pytest.raises(ConditionError, match="volume is in shares"):
+        market.signals(condition, since="2016-12-28", strict=True)
+    done = run("signals", condition, "--strict", "--data", example_data)
+    assert (done.returncode, "write sma(volume, 20)" in done.stderr) == (2, True)
     done = run("scan", condition, "--strict", "--data", example_data)
     assert (done.returncode, "write sma(volume, 20)" in done.stderr) == (2, True)

@@ -192,6 +192,12 @@ csv_safe_option = click.option(
     help="With csv: write tickers that look like formulas as text.",
 )
 
+strict_option = click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse what is only a warning otherwise: comparisons of unlike units and the like.",
+)
+
 table_format_option = click.option(
     "--format",
     "format_",

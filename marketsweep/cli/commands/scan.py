@@ -24,6 +24,7 @@ from marketsweep.cli.commands._shared import (
     output_file,
     read_symbols,
     refuse_store_file,
+    strict_option,
     universe_option,
     unknown_option,
     where_option,
@@ -126,11 +127,7 @@ _ROWS: Final = 30
         "json)."
     ),
 )
-@click.option(
-    "--strict",
-    is_flag=True,
-    help="Refuse what is only a warning otherwise: comparisons of unlike units and the like.",
-)
+@strict_option
 @click.option(
     "--incremental",
     is_flag=True,

@@ -20,6 +20,7 @@ from marketsweep.cli.commands._shared import (
     date_of,
     executor_options,
     progress_line,
+    strict_option,
     table_format_option,
     universe_option,
     unknown_option,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 @csv_safe_option
 @click.option("--output", type=FILE, metavar="FILE", help="Write the answer to this file.")
 @click.option("--exclude-suspect", is_flag=True, help="Skip symbols with suspicious bars.")
+@strict_option
 @data_option
 def signals(
     condition: str,
@@ -79,6 +81,7 @@ def signals(
     csv_safe: bool,
     output: Path | None,
     exclude_suspect: bool,
+    strict: bool,
     data: Path | None,
 ) -> None:
     """Find the symbols for which CONDITION was true, as of each session of a year.
@@ -113,6 +116,7 @@ def signals(
             threads=threads,
             adjust=adjust,  # any text; checked by the call
             exclude_suspect=exclude_suspect,
+            strict=strict,
             progress=progress,
         )
     write_answer(result, result.timing.total, format_, output, signals_report, csv_safe)
