@@ -7,7 +7,8 @@ order, before the pass over the symbols:
    contain derived fields itself).
 2. `_resample` places the values of longer bars on the daily bars, `_read_other_symbol` those of
    another symbol; `_compare_symbols` ranks or aggregates the symbols of a session, `_read_calendar`
-   reads the date of each bar, and `_read_latest_days` the days of splits and dividends.
+   reads the date of each bar, `_read_latest_days` the days of splits and dividends, and
+   `_read_facts` the facts that were known on each day.
 3. The panel caches the field for the next scan of the same bars.
 """
 
@@ -74,6 +75,8 @@ def _compute_field(derived: Derivation, panel: Panel, run: Executor, others: Oth
             return _to_tiles(_read_calendar(derived.rows, name, panel))
         case tree.LatestDay(name=name):
             return _to_tiles(_read_latest_days(derived.rows, name, panel))
+        case tree.FactSeries(of=of):
+            return _to_tiles(_read_facts(derived.rows, of, panel))
         case tree.OtherSymbol():
             return _to_tiles(_read_other_symbol(derived, derived.node, panel, run, others))
     return _to_tiles(_compare_symbols(derived, panel, run, others))
@@ -152,6 +155,17 @@ def _read_latest_days(rows: int, name: str, panel: Panel) -> Matrix:
             places = np.searchsorted(of_symbol, days[:, index], side="right") - 1
             result[places >= 0, index] = of_symbol[places[places >= 0]]
     result[np.isnan(days)] = np.nan
+    return result
+
+
+def _read_facts(rows: int, node: tree.Node, panel: Panel) -> Matrix:
+    """Return the value of a node about facts on the day of each bar, [rows, symbols]."""
+    days = _read_calendar(rows, "date", panel)
+    result = np.full(days.shape, np.nan)
+    for index, (first_days, values) in enumerate(panel.reference.steps_of(panel.symbols, node)):
+        places = np.searchsorted(first_days, days[:, index], side="right") - 1
+        is_known = (places >= 0) & ~np.isnan(days[:, index])
+        result[is_known, index] = values[places[is_known]]
     return result
 
 

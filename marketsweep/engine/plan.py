@@ -208,7 +208,7 @@ def _plan_derived(node: tree.Derived, rows: int) -> Derivation:
             # In the worst case every bar lies in another period; the newest period is incomplete.
             longer = make_plan([of], rows + 1)
             if any(
-                isinstance(derived.node, tree.Calendar | tree.LatestDay)
+                isinstance(derived.node, tree.Calendar | tree.LatestDay | tree.FactSeries)
                 for derived in longer.derived
             ):
                 raise ConditionError(
@@ -219,7 +219,7 @@ def _plan_derived(node: tree.Derived, rows: int) -> Derivation:
         case tree.Rank(of=of) | tree.MarketAggregate(of=of) if rows > 1:
             # Symbols that miss sessions have bars of sessions further back.
             return Derivation(node, rows, make_plan([of], 2 * rows + 20), session=True)
-        case tree.Calendar() | tree.LatestDay():
+        case tree.Calendar() | tree.LatestDay() | tree.FactSeries():
             return Derivation(node, rows, make_plan([]), session=rows > 1)
     return Derivation(node, rows, make_plan([node.of], rows), session=rows > 1)
 
@@ -296,6 +296,8 @@ class _Builder:
         return Column(Source.CONSTANT, self.constants.setdefault(value, len(self.constants)))
 
     def fact(self, node: Node) -> Column:
+        if any(isinstance(part, tree.Fact) and part.dated for part in node.walk()):
+            return self.derive(tree.FactSeries(node))
         return Column(Source.FACT, self.facts.setdefault(node, len(self.facts)))
 
     def field(self, name: str) -> Column:

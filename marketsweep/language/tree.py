@@ -107,8 +107,17 @@ def facts_of(nodes: Iterable[Node]) -> set[str]:
     parts = [part for node in nodes for part in node.walk()]
     facts = {part.name for part in parts if isinstance(part, Fact)}
     facts |= {HAPPENINGS[part.name][0] for part in parts if isinstance(part, Happening)}
+    return facts | _groups_among(parts)
+
+
+def groups_of(nodes: Iterable[Node]) -> set[str]:
+    """Return the names of the facts that trees group by."""
+    return _groups_among(part for node in nodes for part in node.walk())
+
+
+def _groups_among(parts: Iterable[Node]) -> set[str]:
     groups = [part.by for part in parts if isinstance(part, Rank | MarketAggregate)]
-    return facts | {by.fact if isinstance(by, Buckets) else by for by in groups if by}
+    return {by.fact if isinstance(by, Buckets) else by for by in groups if by}
 
 
 def map_children(node: Node, change: Callable[[Node], Node], **changes: Any) -> Node:  # noqa: ANN401
@@ -122,6 +131,14 @@ def map_children(node: Node, change: Callable[[Node], Node], **changes: Any) -> 
                 change(item) if isinstance(item, Node) else item for item in value
             )
     return replace(node, **changes)
+
+
+def as_of_one_day(node: Node) -> Node:
+    """Return the tree with facts as of the day of the scan, instead of the day of each bar."""
+    if not any(isinstance(part, Fact) and part.dated for part in node.walk()):
+        return node
+    changed = map_children(node, as_of_one_day)
+    return replace(changed, dated=False) if isinstance(changed, Fact) else changed
 
 
 def without_spans(node: Node) -> Node:
@@ -181,11 +198,13 @@ class Field(Node, frozen=True):
 
 
 class Fact(Node, frozen=True):
-    """A fact of the symbol; the same at every bar."""
+    """A fact of the symbol; the same at every bar, unless it is `dated`."""
 
     name: str
     own_kind: Kind | None = None
     """The kind of a stored fact that is not one of the language."""
+    dated: bool = False
+    """Whether the value may differ from bar to bar: that of each bar's day."""
 
     @property
     def kind(self) -> Kind:  # noqa: D102, inherited
@@ -565,5 +584,18 @@ class Resampled(Node, frozen=True):
         return f"{call}{self.of}{', running' if self.running else ''})"
 
 
-Derived = OtherSymbol | Rank | MarketAggregate | Resampled | Calendar | LatestDay
+class FactSeries(Node, frozen=True):
+    """What is known on the day of each bar: a fact, or a comparison or match of texts."""
+
+    of: Node
+
+    @property
+    def kind(self) -> Kind:  # noqa: D102, inherited
+        return self.of.kind
+
+    def __str__(self) -> str:
+        return f"({self.of}) on each day"
+
+
+Derived = OtherSymbol | Rank | MarketAggregate | Resampled | Calendar | LatestDay | FactSeries
 """The nodes that are computed in a pass of their own."""

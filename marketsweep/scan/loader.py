@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from marketsweep.engine.derived import Others
 from marketsweep.engine.panel.adjustments import Adjust, History
 from marketsweep.engine.panel.facts import DATED
+from marketsweep.engine.panel.own_facts import OwnFacts
 from marketsweep.engine.panel.panel import Panel, build_panel
 from marketsweep.engine.plan import SESSION, Plan
 from marketsweep.errors import UsageError
@@ -34,6 +35,7 @@ from marketsweep.store.catalog.catalog import Catalog
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 from marketsweep.universe.market_day import MarketDay, Universe
+from marketsweep.universe.prescreen import own_facts_of
 from marketsweep.universe.screen import Screen
 
 if TYPE_CHECKING:
@@ -98,9 +100,10 @@ def _locked(method: _Method) -> _Method:
 
 def own_names_of(folder: Path, snapshot: Snapshot) -> OwnNames:
     """Return the saved conditions and stored facts of a data folder. Raises UsageError."""
-    kinds = {name: Kind[kind.upper()] for name, (kind, _) in snapshot.facts().items()}
-    usable = [(name, kind) for name, kind in kinds.items() if can_be_fact(name)]
-    return OwnNames(SavedConditions.of(folder), tuple(usable))
+    facts = {name: fact for name, fact in snapshot.facts().items() if can_be_fact(name)}
+    kinds = tuple((name, Kind[kind.upper()]) for name, (kind, _) in facts.items())
+    dated = frozenset(name for name, (_, is_dated) in facts.items() if is_dated)
+    return OwnNames(SavedConditions.of(folder), kinds, dated)
 
 
 def own_names_at(folder: Path) -> OwnNames:
@@ -211,7 +214,7 @@ class Loader:
         """Return the market of a stored session."""
         if as_of not in self._days:
             _make_room(self._days, _MAX_DAYS)
-            self._days[as_of] = MarketDay(History(self._snapshot, as_of))
+            self._days[as_of] = MarketDay(History(self._snapshot, as_of), self._own_facts)
         return self._days[as_of]
 
     @_locked
@@ -310,8 +313,11 @@ class Loader:
     @cached_property
     def dated_facts(self) -> frozenset[str]:
         """The facts that change from day to day."""
-        own = self._snapshot.facts().items()
-        return DATED | {name for name, (_, is_dated) in own if is_dated}
+        return DATED | self._own_facts.dated
+
+    @cached_property
+    def _own_facts(self) -> OwnFacts:
+        return own_facts_of(self._snapshot)
 
     @_locked
     def unknown_facts(

@@ -17,7 +17,7 @@ from marketsweep.engine.settling import recursions, require_settled
 from marketsweep.engine.traps import find_traps
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.parsing.own_names import OwnNames, require_stored_facts
+from marketsweep.language.parsing.own_names import OwnNames, with_stored_facts
 from marketsweep.language.parsing.parser import parse, parse_expression, split_expressions
 from marketsweep.language.presets import PRESETS_ALONE
 from marketsweep.language.tree import Kind, Node
@@ -188,7 +188,7 @@ def _split_keys(sort: str | Node) -> Sequence[str | Node]:
 def parse_condition(source: str | Node, own_names: OwnNames) -> Node:
     """Return the tree of a condition. Raises ConditionError if it is not a valid condition."""
     node = parse(source, own_names) if isinstance(source, str) else tree.as_condition(source)
-    require_stored_facts(node, own_names)
+    node = with_stored_facts(node, own_names)
     if node.kind is not Kind.TRUTH:
         raise _condition_error(
             f"{node} is {node.kind.value}, but a condition must be true or false", source
@@ -199,7 +199,7 @@ def parse_condition(source: str | Node, own_names: OwnNames) -> Node:
 
 def _parse_number(source: str | Node, own_names: OwnNames) -> Node:
     node = parse_expression(source, own_names) if isinstance(source, str) else source
-    require_stored_facts(node, own_names)
+    node = with_stored_facts(node, own_names)
     if node.kind is not Kind.NUMBER:
         raise _condition_error(
             f"{node} is {node.kind.value}, but only numbers can be sorted or shown", source

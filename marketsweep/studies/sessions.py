@@ -9,6 +9,7 @@ from typing import Final
 
 from marketsweep.core.calendar import sessions_distance
 from marketsweep.engine.panel.adjustments import Adjust
+from marketsweep.engine.panel.facts import DATED
 from marketsweep.engine.panel.vintages import breaks_of
 from marketsweep.engine.plan import Plan
 from marketsweep.errors import CoverageError, UsageError
@@ -53,17 +54,18 @@ def are_complete(loader: Loader, sessions: Sequence[dt.date]) -> bool:
 
 
 def fits_one_pass(
-    screen: Screen, nodes: Iterable[Node], plan: Plan, dated: Collection[str]
+    screen: Screen, nodes: Sequence[Node], plan: Plan, dated: Collection[str]
 ) -> bool:
     """Return whether one pass can evaluate nodes for many sessions.
 
     It can if the value at a bar depends on one symbol, or on the symbols of that session alone. The
-    nodes and the pre-screen must not depend on facts that change from day to day (`dated`).
+    pre-screen and the groups must not depend on facts that change from day to day (`dated`).
     """
     changes_daily = screen.skip_low_volume or screen.min_price is not None
     changes_daily |= screen.min_dollar_volume is not None
     where = [condition.node for condition in screen.where]
-    changes_daily |= not tree.facts_of([*nodes, *where]).isdisjoint(dated)
+    changes_daily |= not tree.facts_of(nodes).isdisjoint(DATED)
+    changes_daily |= not {*tree.facts_of(where), *tree.groups_of(nodes)}.isdisjoint(dated)
     ranked = any(isinstance(part, tree.Derived) for node in where for part in node.walk())
     return not (changes_daily or ranked) and _compares_within_session(plan)
 

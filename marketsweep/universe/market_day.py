@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from marketsweep.core.funnel import Clause
 from marketsweep.engine.panel.adjustments import History
+from marketsweep.engine.panel.own_facts import OwnFacts
 from marketsweep.universe.prescreen import Facts
 from marketsweep.universe.screen import Screen
 
@@ -22,11 +23,11 @@ RECENT: Final = 20
 class MarketDay:
     """The symbols that a day's market should hold, and the age of the newest bar of each."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, own: OwnFacts | None = None) -> None:
         self.history = history
         snapshot = history.snapshot
         self.day = history.dates[-1]
-        self.facts = Facts(history, self.day)
+        self.facts = Facts(history, self.day, own)
         self.reference = self.facts.reference
         self.asked = snapshot.requested_on(history.dates[-1])
         """The symbols that were fetched for the day, if not all were; else None."""

@@ -39,10 +39,18 @@ _SHOWN: Final = 3
 """How many symbols of a list are named as examples."""
 
 
-class Facts:
-    """The facts by which symbols are screened on a day; `history` may have no session."""
+def own_facts_of(snapshot: Snapshot) -> OwnFacts:
+    """Return the stored facts of a snapshot that are not facts of the language."""
+    return OwnFacts(snapshot.facts(), snapshot.fact_rows, snapshot.lives)
 
-    def __init__(self, history: History, day: dt.date) -> None:
+
+class Facts:
+    """The facts by which symbols are screened on a day; `history` may have no session.
+
+    `own` are the stored facts of the snapshot, if they are shared by several days.
+    """
+
+    def __init__(self, history: History, day: dt.date, own: OwnFacts | None = None) -> None:
         snapshot = history.snapshot
         self.history = history
         self.day = day
@@ -54,7 +62,7 @@ class Facts:
             self._closes,
             lambda: CompanyActions(snapshot, history.dates),
             snapshot.index,
-            OwnFacts(snapshot.facts(), snapshot.fact_rows, snapshot.lives),
+            own or own_facts_of(snapshot),
         )
 
     def _closes(self) -> dict[str, float]:

@@ -8,7 +8,8 @@ from typing import Final
 from marketsweep.engine.clauses import clauses_of
 from marketsweep.engine.levels import require_level
 from marketsweep.errors import ConditionError
-from marketsweep.language.parsing.own_names import NO_NAMES, OwnNames, require_stored_facts
+from marketsweep.language import tree
+from marketsweep.language.parsing.own_names import NO_NAMES, OwnNames, with_stored_facts
 from marketsweep.language.parsing.parser import parse
 from marketsweep.language.tree import Kind, Node
 
@@ -88,7 +89,7 @@ def conditions_of(condition: str | Node, own_names: OwnNames = NO_NAMES) -> tupl
     """
     source = condition if isinstance(condition, str) else None
     node = parse(condition, own_names) if isinstance(condition, str) else condition
-    require_stored_facts(node, own_names)
+    node = tree.as_of_one_day(with_stored_facts(node, own_names))
     if node.kind is not Kind.TRUTH:
         raise ConditionError(f"{node} is {node.kind.value}, but a condition must be true or false")
     require_level(node)

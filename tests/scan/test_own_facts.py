@@ -16,7 +16,10 @@ import marketsweep as ms
 from marketsweep.core.records import FactValues, Listing
 from marketsweep.errors import ConditionError, CoverageError, UsageError
 from marketsweep.market import Market
+from marketsweep.scan.query import Query, plan_query
 from marketsweep.store.store import Store
+from marketsweep.studies.sessions import fits_one_pass
+from marketsweep.universe.screen import NO_SCREEN
 from tests.helpers.command import refused, run
 from tests.helpers.markets import sessions_of, store_of
 from tests.helpers.two_months import Files
@@ -38,6 +41,7 @@ def table(files: Files) -> pl.DataFrame:
                     "symbol": names,
                     "P/E": rng.uniform(1, 60, len(names)).round(2),
                     "theme": rng.choice(THEMES, len(names)),
+                    "rival": rng.choice(THEMES[:3], len(names)),
                     "next earnings": [
                         dt.date(2017, 1, 1) + dt.timedelta(days=int(n))
                         for n in rng.integers(0, 60, len(names))
@@ -59,7 +63,7 @@ def data(files: Files, table: pl.DataFrame, tmp_path_factory: pytest.TempPathFac
     assert run(*sync, *(part for pair in paths for part in pair)).returncode == 0
     done = run(*sync, "--symbols", path.parent / "facts.csv")
     assert done.returncode == 0, done.stderr
-    assert "3 facts (pe, theme, earnings_date)" in done.stdout + done.stderr
+    assert "4 facts (pe, theme, rival, earnings_date)" in done.stdout + done.stderr
     return path
 
 
@@ -91,12 +95,14 @@ def test_values_are_those_of_the_day(
     rows = known(files, table, day)
     hits = market.scan("pe < 20 and close > open", as_of=day, columns="pe")
     want = rows.filter((pl.col("P/E") < 20) & (pl.col("close") > pl.col("open")))
-    assert len(want) > 20
+    assert len(want) > 10
     assert dict(zip(hits.symbols, hits.values["pe"], strict=True)) == dict(
         want.select("symbol", "P/E").iter_rows()
     )
     hits = market.scan("close > 0", where='theme == "AI"', as_of=day)
     assert set(hits.symbols) == set(rows.filter(pl.col("theme") == "ai")["symbol"])
+    hits = market.scan("theme == rival and close > 0", as_of=day)
+    assert set(hits.symbols) == set(rows.filter(pl.col("theme") == pl.col("rival"))["symbol"])
     hits = market.scan("earnings_date < 2017-01-20", as_of=day)
     want = rows.filter(pl.col("next earnings") < dt.date(2017, 1, 20))
     assert set(hits.symbols) == set(want["symbol"])
@@ -113,7 +119,7 @@ def test_groups(market: Market, files: Files, table: pl.DataFrame) -> None:
     by_pe = market.scan("market(count(close > 0)) by bucket(pe, 20, 40) > 0", columns="pe")
     counts = np.histogram(by_pe.values["pe"], [0, 20, 40, 100])[0]
     assert counts.sum() == len(known(files, table, DAYS[-1]))
-    with pytest.raises(UsageError, match="country, theme"):
+    with pytest.raises(UsageError, match="country, rival, theme"):
         market.scan("close > 0", top=2, by="pe")
 
 
@@ -128,6 +134,40 @@ def test_signals_and_sweeps_see_each_day(market: Market) -> None:
         for n in (10, 25):
             row = counts.to_polars().filter((pl.col("session") == day) & (pl.col("n") == n))
             assert row["matches"].item() == len(market.scan(f"pe < {n}", as_of=day))
+
+
+def test_earlier_bars_have_the_values_of_their_days(
+    market: Market, files: Files, table: pl.DataFrame
+) -> None:
+    bars = 15
+    traded = files.bars.group_by("symbol").len().filter(pl.col("len") == len(files.days))
+    now, then = (known(files, table, day) for day in (files.days[-1], files.days[-1 - bars]))
+    both = now.join(then, on="symbol", suffix=" then").join(traded, on="symbol")
+    assert files.days[-1 - bars] < DAYS[1] < files.days[-1]
+    changed = both.filter(pl.col("P/E") != pl.col("P/E then"))
+    hits = market.scan(f"pe != pe[{bars}]", columns=f"pe, pe[{bars}]")
+    assert set(hits.symbols) & set(both["symbol"]) == set(changed["symbol"])
+    assert 100 < len(changed) < len(both)
+    got = dict(zip(hits.symbols, hits.values[f"pe[{bars}]"], strict=True))
+    for symbol, value in changed.select("symbol", "P/E then").iter_rows():
+        assert got[symbol] == value
+    moved = both.filter(pl.col("theme") == "ai", pl.col("theme then") == "Cloud")
+    hits = market.scan(f'theme == "ai" and (theme == "cloud")[{bars}]')
+    assert set(hits.symbols) & set(both["symbol"]) == set(moved["symbol"])
+    assert len(moved) > 3
+
+
+def test_signals_with_facts_of_each_day_take_one_pass(market: Market) -> None:
+    with market.view() as view:
+        for text, expected in {
+            'pe < 20 and theme != "ai"': True,
+            "n_bars > 100": True,
+            "rank(close) by theme <= 3": False,
+            "market_cap > 1B": False,
+        }.items():
+            query = plan_query(Query(text, own_names=view.own_names()))
+            fits = fits_one_pass(NO_SCREEN, query.layout.nodes, query.plan, view.dated_facts)
+            assert fits is expected, text
 
 
 def test_an_audit_agrees(market: Market) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -17,12 +16,18 @@ from marketsweep.core.records import Listing
 from marketsweep.core.spellings import find_known, note_of
 from marketsweep.core.suggest import names_near
 from marketsweep.engine.panel.company_actions import CompanyActions
-from marketsweep.engine.panel.own_facts import NO_OWN_FACTS, Days, OwnFacts
+from marketsweep.engine.panel.fact_conditions import fold, value_of
+from marketsweep.engine.panel.own_facts import (
+    NO_OWN_FACTS,
+    Company,
+    Days,
+    FactHistory,
+    OwnFacts,
+    Steps,
+)
 from marketsweep.language import tree
 from marketsweep.language.tree import FACTS, Node
 from marketsweep.language.vocabulary import DATE_FACTS, NUMBER_FACTS
-
-UNKNOWN: Final = float("nan")
 
 NEVER: Final = -1e6
 """A day before all bars, in days since 1970, of what has not happened."""
@@ -256,43 +261,43 @@ class Reference:
             row[:] = [self._value(symbol, spelled) for symbol in symbols]
         return result
 
+    def steps_of(self, symbols: Sequence[str], node: Node) -> list[Steps]:
+        """Return the values of a node about facts: the days on which they change, and the values.
+
+        Both are arrays, ascending by day; a day is its number since 1970.
+        """
+        facts = {part for part in node.walk() if isinstance(part, tree.Fact)}
+        dated = {fact.name: self.own.history(fact.name) for fact in facts if fact.dated}
+        spelled = respelled(node, self)
+        companies = [self._owners.get(symbol, symbol) for symbol in symbols]
+        if len(facts) == 1:
+            ((name, history),) = dated.items()
+            return history.steps(companies, lambda value: value_of(spelled, {name: value}.get))
+        return [
+            self._steps(symbol, company, spelled, dated)
+            for symbol, company in zip(symbols, companies, strict=True)
+        ]
+
+    def _steps(
+        self, symbol: str, company: Company, node: Node, dated: Mapping[str, FactHistory]
+    ) -> Steps:
+        """Return the values of a node about several facts of one symbol."""
+        by_day = {name: history.values_of(company) for name, history in dated.items()}
+        days = sorted(set().union(*by_day.values()))
+        known = dict[str, str | float | None]()
+        values = []
+        for day in days:
+            known.update((name, rows[day]) for name, rows in by_day.items() if day in rows)
+            values.append(
+                value_of(
+                    node,
+                    lambda name: known.get(name) if name in dated else self.fact(symbol, name),
+                )
+            )
+        return np.array(days, dtype=np.int64), np.array(values, dtype=np.float64)
+
     def _value(self, symbol: str, node: Node) -> float:
-        match node:
-            case tree.Fact(name=name):
-                number = self.fact(symbol, name)
-                return UNKNOWN if number is None else float(number)
-            case tree.Match(operand=operand, how=how, pattern=pattern):
-                return self._matches(symbol, operand, how, pattern.value)
-            case tree.In(operand=operand, choices=choices):
-                return self._is_one_of(symbol, operand, choices)
-            case tree.Compare(operands=(left, right), operators=(operator,)):
-                equal = self._is_one_of(symbol, left, (right,))
-                return equal if operator == "==" else 1.0 - equal
-        raise TypeError(f"{type(node).__name__} is not about reference data")
-
-    def _matches(self, symbol: str, operand: Node, how: str, pattern: str) -> float:
-        text = self._text(symbol, operand)
-        if text is None:
-            return UNKNOWN
-        if operand != tree.Fact("symbol"):
-            text, pattern = _fold(text), _fold(pattern)
-        return float(pattern in text if how == "contains" else fnmatchcase(text, pattern))
-
-    def _is_one_of(self, symbol: str, operand: Node, choices: Sequence[Node]) -> float:
-        text = self._text(symbol, operand)
-        if text is None:
-            return UNKNOWN
-        # Two tickers may differ by case alone; in names of sectors or exchanges case means nothing.
-        exact = operand == tree.Fact("symbol")
-        texts = (self._text(symbol, choice) for choice in choices)
-        return float(any(_is_same_text(text, choice, exact=exact) for choice in texts))
-
-    def _text(self, symbol: str, node: Node) -> str | None:
-        if isinstance(node, tree.Text):
-            return node.value
-        assert isinstance(node, tree.Fact)
-        value = self.fact(symbol, node.name)
-        return None if value is None else str(value)
+        return value_of(node, lambda name: self.fact(symbol, name))
 
 
 class ReferenceByPlace:
@@ -320,6 +325,13 @@ class ReferenceByPlace:
         for position, reference in self._apart.items():
             days[position] = reference.days_of([symbols[position]], happening)[0]
         return days
+
+    def steps_of(self, symbols: Sequence[str], node: Node) -> list[Steps]:
+        """Return the values of a node about facts by day; see `Reference.steps_of`."""
+        steps = self._newest.steps_of(symbols, node)
+        for position, reference in self._apart.items():
+            steps[position] = reference.steps_of([symbols[position]], node)[0]
+        return steps
 
     def columns(self, nodes: Sequence[Node], symbols: Sequence[str]) -> NDArray[np.float64]:
         """Return the values of nodes for the symbols of the list, as `Reference.columns`."""
@@ -364,15 +376,15 @@ def value_notes(nodes: Iterable[Node], reference: Reference) -> Iterator[str]:
         if facts and is_text and facts[0] not in ("symbol", "name"):
             values = reference.values_in_use(facts[0])
             texts = [side.value for side in sides if isinstance(side, tree.Text)]
-            known = {_fold(value) for value in values}
+            known = {fold(value) for value in values}
             for text in texts:
-                if values and text and _fold(text) not in known:
+                if values and text and fold(text) not in known:
                     yield f'no symbol has the {facts[0]} "{text}": {_choices(text, values)}'
 
 
 def _choices(text: str, values: Sequence[str]) -> str:
     """Return the values that exist, those that contain the text or are near it first."""
-    near = [value for value in values if _fold(text) in _fold(value)]
+    near = [value for value in values if fold(text) in fold(value)]
     near += [value for value in names_near(text, values) if value not in near]
     if near:
         return f"did you mean {' or '.join(near[:3])}?"
@@ -409,14 +421,3 @@ def _number_of(day: str) -> int:
 
 def _iso(day: dt.date | None) -> str | None:
     return None if day is None else day.isoformat()
-
-
-def _is_same_text(text: str, choice: str | None, *, exact: bool) -> bool:
-    if choice is None:
-        return False
-    return text == choice if exact else _fold(text) == _fold(choice)
-
-
-@lru_cache(maxsize=4096)
-def _fold(text: str) -> str:
-    return text.casefold()

@@ -8,10 +8,14 @@ first day, or has it now, so that they survive a ticker change.
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from marketsweep.core.records import FactKind, FactRow
 from marketsweep.language.tree import Kind
@@ -20,8 +24,59 @@ Days = tuple[str, str | None, str | None, int]
 """A symbol, the first and last day of its listing (ISO; None: unknown, or still listed), and its
 company's number."""
 
-_Company = int | str
+Company = int | str
 """The number of a company, or the ticker of a symbol without a listing."""
+
+
+Steps = tuple[NDArray[np.int64], NDArray[np.float64]]
+"""Ascending days since 1970, and the value from each of them on."""
+
+
+class FactHistory:
+    """All values of one fact, by company and first day; `rows` are in any order."""
+
+    def __init__(self, rows: Iterable[tuple[Company, dt.date, float | str | None]]) -> None:
+        ordered = sorted(rows, key=lambda row: (str(row[0]), row[1]))
+        counts = Counter(row[0] for row in ordered)
+        ends = list(accumulate(counts.values()))
+        self._spans = {
+            company: (end - count, end)
+            for (company, count), end in zip(counts.items(), ends, strict=True)
+        }
+        self._days = np.array([row[1] for row in ordered], dtype="datetime64[D]").astype(np.int64)
+        self._values = [row[2] for row in ordered]
+
+    def as_of(self, day: dt.date) -> Mapping[Company, float | str]:
+        """Return the value that counts on a day, by company."""
+        if not self._spans:
+            return {}
+        number = np.datetime64(day, "D").astype(np.int64)
+        places = np.where(self._days <= number, np.arange(len(self._days)), -1)
+        starts = [start for start, _ in self._spans.values()]
+        latest = np.maximum.reduceat(places, starts).tolist()
+        return {
+            company: value
+            for company, place in zip(self._spans, latest, strict=True)
+            if place >= 0 and (value := self._values[place]) is not None
+        }
+
+    def steps(
+        self, companies: Iterable[Company], number_of: Callable[[float | str | None], float]
+    ) -> list[Steps]:
+        """Return the days and values of each company, the values as numbers."""
+        numbers_by_value = {value: number_of(value) for value in set(self._values)}
+        numbers = np.array([numbers_by_value[value] for value in self._values], dtype=np.float64)
+        result = []
+        for company in companies:
+            start, end = self._spans.get(company, (0, 0))
+            result.append((self._days[start:end], numbers[start:end]))
+        return result
+
+    def values_of(self, company: Company) -> Mapping[int, float | str | None]:
+        """Return the values of a company by first day, ascending, in days since 1970."""
+        start, end = self._spans.get(company, (0, 0))
+        days = self._days[start:end].tolist()
+        return dict(zip(days, self._values[start:end], strict=True))
 
 
 class OwnFacts:
@@ -41,18 +96,21 @@ class OwnFacts:
         self.dated = frozenset(name for name, (_, is_dated) in kinds.items() if is_dated)
         """The facts whose values change from day to day."""
         self._rows = rows
+        self._histories: dict[str, FactHistory] = {}
         self._read_lives = lives
 
-    def values_as_of(self, name: str, day: dt.date) -> Mapping[_Company, float | str]:
+    def values_as_of(self, name: str, day: dt.date) -> Mapping[Company, float | str]:
         """Return the values of a fact by company, as of a day."""
-        latest: dict[_Company, tuple[dt.date, float | str | None]] = {}
-        for symbol, first, value in self._rows(name):
-            known_from = first or dt.date.min
-            if known_from <= day:
-                company = self._owner(symbol, first)
-                if company not in latest or latest[company][0] <= known_from:
-                    latest[company] = known_from, value
-        return {company: value for company, (_, value) in latest.items() if value is not None}
+        return self.history(name).as_of(day)
+
+    def history(self, name: str) -> FactHistory:
+        """Return all values of a fact."""
+        if name not in self._histories:
+            self._histories[name] = FactHistory(
+                (self._owner(symbol, first), first or dt.date.min, value)
+                for symbol, first, value in self._rows(name)
+            )
+        return self._histories[name]
 
     @cached_property
     def _lives(self) -> dict[str, list[Days]]:
@@ -61,7 +119,7 @@ class OwnFacts:
             lives[life[0]].append(life)
         return dict(lives)
 
-    def _owner(self, symbol: str, day: dt.date | None) -> _Company:
+    def _owner(self, symbol: str, day: dt.date | None) -> Company:
         """Return the company that had a ticker on a day, or else the one that had it last."""
         lives = self._lives.get(symbol)
         if not lives:

@@ -117,7 +117,7 @@ class CallParser(DatedCallParser):
         kind = self.own_names.kind_of(name)
         if name in self.lets or kind is None:
             return self.lets.get(name) or self.saved_condition(name)
-        return tree.Fact(name, kind)
+        return tree.Fact(name, kind, dated=name in self.own_names.dated)
 
     def _call(self, token: Token, name: str) -> Node:
         # A function of the text comes first, so that a new indicator changes no text.

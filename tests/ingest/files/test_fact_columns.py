@@ -107,8 +107,8 @@ def test_names(tmp_path: Path) -> None:
 
 def test_rows_with_their_first_day(tmp_path: Path) -> None:
     text = (
-        "symbol,sector,pe,valid_from\nA,Old,10,2016-01-04\nA,New,12,2016-06-01\n"
-        "A,New,,2016-09-01\nB,Sole,7,\n"
+        "symbol,sector,status,pe,valid_from\nA,Old,active,10,2016-01-04\n"
+        "A,New,active,12,2016-06-01\nA,New,active,,2016-09-01\nB,Sole,active,7,\n"
     )
     (tmp_path / "facts.csv").write_text(text)
     listings, (fact,), (reading,) = read_reference_data(tmp_path / "facts.csv")
@@ -123,6 +123,19 @@ def test_rows_with_their_first_day(tmp_path: Path) -> None:
         ("B", None, 7.0),
     ]
     assert reading.ignored == []
+
+
+def test_rows_of_facts_say_nothing_of_who_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "facts.csv"
+    path.write_text("symbol,pe\nA,10\nB,7\n")
+    assert read_reference_data(path).listings == []
+    path.write_text("symbol,sector,pe,valid_from\nA,Tech,10,2016-01-04\n")
+    listings, (fact,), (reading,) = read_reference_data(path)
+    assert (listings, fact.name) == ([], "pe")
+    assert "sector is not used: a file with valid_from needs the column status" in reading.notes[0]
+    assert reading.ignored == ["sector"]
+    path.write_text("symbol\nA\n")
+    assert [listing.symbol for listing in read_reference_data(path).listings] == ["A"]
 
 
 def test_finviz_counts_in_millions(tmp_path: Path) -> None:

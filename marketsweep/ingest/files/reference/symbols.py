@@ -137,11 +137,21 @@ def _read(path: Path, most_mb: int) -> ReferenceData:
         symbol, old = row["symbol"], row["renamed_from"]
         is_consistent = old and renamed_to.get(old, symbol) == symbol
         row["renamed_from"] = old if is_consistent else renamed_from.get(symbol)
-    used = {name: name for name in columns if name in _COLUMNS} | facts.used
+    of_listings = [name for name in columns if name in _COLUMNS - {"symbol", _VALID_FROM}]
     ignored = [name for name in others if name not in facts.used.values()]
     notes = [*_cap_notes(table), *facts.notes]
+    # Rows of facts may be about symbols that are no longer listed.
+    if _VALID_FROM in columns and of_listings and not {"status", "last_listed"} & set(columns):
+        notes.append(
+            f"{', '.join(of_listings)} is not used: a file with {_VALID_FROM} needs the column "
+            "status or last_listed as well, to tell which symbols are still listed"
+        )
+        ignored, of_listings = [*of_listings, *ignored], []
+    used = {name: name for name in ("symbol", _VALID_FROM, *of_listings) if name in columns}
+    used |= facts.used
     reading = Reading(path, "symbols", layout, used, ignored, rows=len(rows), notes=notes)
-    listings = [_listing(row, last_day) for row in rows]
+    makes_listings = bool(of_listings) or not facts.facts
+    listings = [_listing(row, last_day) for row in rows] if makes_listings else []
     return ReferenceData(listings, facts.facts, [reading])
 
 
