@@ -27,7 +27,6 @@ company's number."""
 Company = int | str
 """The number of a company, or the ticker of a symbol without a listing."""
 
-
 Steps = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Ascending days since 1970, and the value from each of them on."""
 
@@ -36,7 +35,7 @@ class FactHistory:
     """All values of one fact, by company and first day; `rows` are in any order."""
 
     def __init__(self, rows: Iterable[tuple[Company, dt.date, float | str | None]]) -> None:
-        ordered = sorted(rows, key=lambda row: (str(row[0]), row[1]))
+        ordered = sorted(rows, key=lambda row: (isinstance(row[0], str), row[0], row[1]))
         counts = Counter(row[0] for row in ordered)
         ends = list(accumulate(counts.values()))
         self._spans = {
