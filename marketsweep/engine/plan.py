@@ -30,7 +30,7 @@ from marketsweep.language.indicators.row import FORGOTTEN
 from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.tree import Node
-from marketsweep.language.vocabulary import VARIADIC
+from marketsweep.language.vocabulary import PAST_EVENTS, VARIADIC
 
 _OPERATORS: Final = {
     "+": "add",
@@ -296,6 +296,8 @@ class _Builder:
         return Column(Source.CONSTANT, self.constants.setdefault(value, len(self.constants)))
 
     def fact(self, node: Node) -> Column:
+        if isinstance(node, tree.Fact) and node.dated and node.name in PAST_EVENTS:
+            return self.derive(tree.LatestDay(PAST_EVENTS[node.name]))
         if any(isinstance(part, tree.Fact) and part.dated for part in node.walk()):
             return self.derive(tree.FactSeries(node))
         return Column(Source.FACT, self.facts.setdefault(node, len(self.facts)))

@@ -115,7 +115,7 @@ class ReferenceSync:
         facts = await self.call_or_none("facts", self._provider.facts())
         if not facts:
             return
-        refused = await self._write(self._writer.put_facts, facts)
+        refused, undated = await self._write(self._writer.put_facts, facts)
         self._receipt.facts = [fact.name for fact in facts if fact.name not in refused]
         for fact in facts:
             if fact.name in refused:
@@ -123,6 +123,12 @@ class ReferenceSync:
                     f"the fact {fact.name} was not changed: it is reported as a {fact.kind}, but "
                     "stored as another kind; correct the column, or remove the stored fact with "
                     f"marketsweep facts remove {fact.name}"
+                )
+            elif fact.name in undated:
+                self._receipt.warnings.append(
+                    f"the new values of {fact.name} have no valid_from, and values with one are "
+                    "stored: the new ones count only before these; add a column valid_from, or "
+                    f"first remove the stored values with marketsweep facts remove {fact.name}"
                 )
 
     async def _fetch_splits(self, plan: SyncPlan, notes: dict[str, str]) -> list[Split] | None:

@@ -19,7 +19,7 @@ from marketsweep.errors import ConditionError
 from marketsweep.language import tree
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import find_indicator
-from marketsweep.language.parsing.calls import is_unused_name
+from marketsweep.language.parsing.calls import can_be_fact
 from marketsweep.language.parsing.parser import parse_expression, parse_with, require_size
 from marketsweep.language.tree import Kind, Node
 from marketsweep.language.vocabulary import CALLS, EXAMPLES, JOINS
@@ -314,9 +314,13 @@ def _make_function(name: str, owner: str = "") -> Callable[..., Expression]:
 
 def fact(name: str, kind: Literal["number", "text", "date"] = "number") -> Expression:
     """Return a stored fact, such as a column of a symbols file, by its name and kind."""
-    if not is_unused_name(name):
-        raise ConditionError(f"{name} is a word of the language: write ms.{name}")
-    return Expression(tree.Fact(name, Kind[kind.upper()]))
+    if kind not in ("number", "text", "date"):
+        raise ConditionError(f"the kind of a fact is number, text or date, and not {kind!r}")
+    if not isinstance(name, str) or not name.isidentifier():
+        raise ConditionError(f"{name!r} is not the name of a fact: write, for example, 'pe'")
+    if not can_be_fact(name.lower()):
+        raise ConditionError(f"{name} is a word of the language and not a stored fact")
+    return Expression(tree.Fact(name.lower(), Kind[kind.upper()]))
 
 
 def builder(word: str) -> Any:  # noqa: ANN401

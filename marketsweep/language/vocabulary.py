@@ -29,6 +29,9 @@ the dividends of the last 365 days in percent of the last close."""
 DATE_FACTS: Final = ("ipo_date", "last_split", "next_split", "last_dividend", "next_dividend")
 """Facts that are dates: ex-dates, and the first day of the company's first listing."""
 
+PAST_EVENTS: Final = {"last_split": "split", "last_dividend": "dividend"}
+"""Facts whose value differs from bar to bar, and what they are the days of."""
+
 HAPPENINGS: Final = {
     "split": ("splits", "the first bar from the ex-date of a split on"),
     "dividend": ("dividends", "the first bar from the ex-date of a dividend on"),

@@ -100,10 +100,15 @@ def _locked(method: _Method) -> _Method:
 
 def own_names_of(folder: Path, snapshot: Snapshot) -> OwnNames:
     """Return the saved conditions and stored facts of a data folder. Raises UsageError."""
-    facts = {name: fact for name, fact in snapshot.facts().items() if can_be_fact(name)}
+    saved = SavedConditions.of(folder)
+    facts = {
+        name: fact
+        for name, fact in snapshot.facts().items()
+        if can_be_fact(name) and saved(name) is None
+    }
     kinds = tuple((name, Kind[kind.upper()]) for name, (kind, _) in facts.items())
     dated = frozenset(name for name, (_, is_dated) in facts.items() if is_dated)
-    return OwnNames(SavedConditions.of(folder), kinds, dated)
+    return OwnNames(saved, kinds, dated)
 
 
 def own_names_at(folder: Path) -> OwnNames:

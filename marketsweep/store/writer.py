@@ -351,17 +351,24 @@ class Writer:
         """Replace the stored listings of the symbols given; the others stay."""
         self._change(self._catalog.upsert_listings, listings)
 
-    def put_facts(self, facts: Iterable[FactValues]) -> list[str]:
+    def put_facts(self, facts: Iterable[FactValues]) -> tuple[list[str], list[str]]:
         """Add values of further facts to the stored ones; a value of the same day is replaced.
 
-        Return the names of facts that are stored as another kind: these are not changed.
+        Return the names of facts that are stored as another kind, which are not changed, and of
+        facts that get values without a first day beside stored ones with a day.
         """
         kinds = self._catalog.facts()
         reported = list(facts)
         refused = [fact.name for fact in reported if kinds.get(fact.name, fact[1:])[0] != fact.kind]
+        undated = [
+            fact.name
+            for fact in reported
+            if kinds.get(fact.name, (fact.kind, False))[1]
+            and any(first is None and value is not None for _, first, value in fact.rows)
+        ]
         accepted = [fact for fact in reported if fact.name not in refused]
         self._change(self._catalog.upsert_facts, accepted)
-        return refused
+        return refused, undated
 
     def remove_fact(self, name: str) -> None:
         """Remove a further fact with all of its values."""

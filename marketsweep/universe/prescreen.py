@@ -16,6 +16,7 @@ from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.funnel import Clause, Screened
 from marketsweep.core.safe_text import join_first
 from marketsweep.core.spellings import note_of, resolve_tickers
+from marketsweep.engine.calendar_numbers import calendar_numbers
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors import serial
 from marketsweep.engine.panel.adjustments import History
@@ -106,6 +107,14 @@ class Facts:
             keeps_unknown=screen.keep_unknown,
         )
 
+    def _on_the_day(self, node: Node) -> Node:
+        """Return a condition with the calendar of the day in place of that of each bar."""
+        if not isinstance(node, tree.Calendar):
+            return tree.map_children(node, self._on_the_day)
+        if node.name == "date":
+            return tree.Day.of(self.day)
+        return tree.Number(float(calendar_numbers((self.day,), node.name)[0]))
+
     def _clauses(
         self, symbols: Sequence[str], screen: Screen, reference: Reference | ReferenceByPlace
     ) -> Iterator[tuple[str, NDArray[np.float64]]]:
@@ -117,7 +126,8 @@ class Facts:
         if screen.skip_low_volume:
             yield "low-volume list", 1.0 - _is_among(symbols, self.low_volume)
         if screen.where:
-            conditions = [condition.node for condition in screen.where]
+            conditions = [self._on_the_day(condition.node) for condition in screen.where]
+            _refuse_bars(conditions)
             plan = make_plan(conditions)
             others = (
                 isinstance(node, tree.OtherSymbol)
@@ -193,6 +203,28 @@ def _is_among(symbols: Sequence[str], chosen: Collection[str]) -> NDArray[np.flo
 
 def _no_other_symbol(symbol: str, plan: Plan) -> Panel:
     raise AssertionError(f"{symbol} in a condition on reference data, of {plan}")
+
+
+_OF_BARS: Final = (
+    *(tree.Shift, tree.Cross, tree.Within, tree.For, tree.Event, tree.FirstBar, tree.Happening),
+    tree.Resampled,
+)
+"""Parts of a condition that look at several bars."""
+
+
+def _refuse_bars(where: Iterable[Node]) -> None:
+    """Raise ConditionError for a part that looks at several bars."""
+    parts = chain.from_iterable(condition.walk() for condition in where)
+    of_facts = (part for part in parts if isinstance(part, _OF_BARS) and not _reads_series(part))
+    if (of_bars := next(of_facts, None)) is not None:
+        raise ConditionError(
+            f"where takes facts of the day of the scan, but {of_bars} looks at several bars: put "
+            "it into the condition"
+        )
+
+
+def _reads_series(node: Node) -> bool:
+    return any(isinstance(part, tree.Field | tree.Call) for part in node.walk())
 
 
 def _series_error(where: Iterable[Node]) -> ConditionError:

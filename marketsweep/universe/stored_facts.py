@@ -9,6 +9,7 @@ from marketsweep.core.records import FactKind
 from marketsweep.engine.panel.facts import NEVER, NOT_YET, Reference
 from marketsweep.language import tree
 from marketsweep.language.parsing.calls import can_be_fact
+from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind
 from marketsweep.store.snapshot import Snapshot
 
@@ -24,22 +25,22 @@ class StoredFact(NamedTuple):
     """The first of the days from which values count; None if no value has such a day."""
     last: dt.date | None
     usable: bool
-    """Whether a condition can name it: a word of the language has its own meaning."""
+    """Whether a condition can name it: words and saved conditions have their own meaning."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as plain data."""
         return self._asdict()
 
 
-def stored_facts(snapshot: Snapshot) -> list[StoredFact]:
-    """Return a summary of each stored fact, by name."""
+def stored_facts(snapshot: Snapshot, saved: SavedConditions) -> list[StoredFact]:
+    """Return a summary of each stored fact, by name; the names of `saved` are taken."""
     result = []
     for name, (kind, _) in snapshot.facts().items():
         rows = [row for row in snapshot.fact_rows(name) if row[2] is not None]
         days = [day for _, day, _ in rows if day is not None]
         symbols = len({symbol for symbol, _, _ in rows})
         first, last = min(days, default=None), max(days, default=None)
-        usable = can_be_fact(name)
+        usable = can_be_fact(name) and saved(name) is None
         result.append(StoredFact(name, kind, symbols, len(rows), first, last, usable))
     return result
 

@@ -95,6 +95,14 @@ def test_last_days(market: Market, files: Files, actions: dict[str, Days]) -> No
                 assert got[symbol] == (day - max(before)).days
             else:
                 assert got[symbol] > 100_000
+        earlier = market.scan("close > 0", columns="(date - last_dividend)[5]", as_of=day)
+        moved = dict(zip(earlier.symbols, *earlier.values.values(), strict=True))
+        for symbol in traded:
+            bars = files.bars.filter(pl.col("symbol") == symbol, pl.col("date") <= day)
+            on = bars["date"].sort()[-6] if len(bars) > 5 else None
+            before = [ex for ex in actions["dividend"][symbol] if on and ex <= on]
+            if on and before:
+                assert moved[symbol] == (on - max(before)).days
         late = {s for s in traded if any(d <= day for d in actions["dividend"][s][-1:])}
         assert set(market.scan("last_dividend > 1970-01-01", as_of=day).symbols) >= late
 

@@ -196,8 +196,13 @@ def test_expressions_in_python(market: Market) -> None:
         market.scan(ms.fact("pe", "text") == "x")
     with pytest.raises(ConditionError, match="the fact none is not stored"):
         market.scan("close > 0", where=ms.fact("none") > 3)
-    with pytest.raises(ConditionError, match="close is a word of the language"):
-        ms.fact("close")
+    for name, kind, message in (
+        ("close", "number", "close is a word of the language"),
+        ("P/E", "number", "'P/E' is not the name of a fact"),
+        ("pe", "bool", "number, text or date, and not 'bool'"),
+    ):
+        with pytest.raises(ConditionError, match=message):
+            ms.fact(name, kind)  # type: ignore[arg-type]
     with pytest.raises(ConditionError, match="not a text fact"):
         ms.rank(ms.close).by(pe)
 
@@ -277,13 +282,13 @@ def test_values_are_merged(files: Files, tmp_path: Path) -> None:
     with Store.create(tmp_path) as store:
         with store.writer() as writer:
             writer.commit(sessions_of(bars), "test")
-            assert writer.put_facts([FactValues("x", "number", [("A", early, 1.0)])]) == []
-            assert writer.put_facts([FactValues("x", "text", [("A", late, "b")])]) == ["x"]
+            assert writer.put_facts([FactValues("x", "number", [("A", early, 1.0)])]) == ([], [])
+            assert writer.put_facts([FactValues("x", "text", [("A", late, "b")])]) == (["x"], [])
             more: list[tuple[str, dt.date | None, float | str | None]] = [
                 *(("A", late, 2.0), ("A", dt.date(2016, 12, 2), 2.0), ("A", None, 0.5)),
                 *(("B", None, 7.0), ("C", late, None)),
             ]
-            writer.put_facts([FactValues("x", "number", more)])
+            assert writer.put_facts([FactValues("x", "number", more)]) == ([], ["x"])
         with store.snapshot() as snapshot:
             version = snapshot.version
             assert snapshot.facts() == {"x": ("number", True)}
@@ -308,6 +313,47 @@ def test_values_are_merged(files: Files, tmp_path: Path) -> None:
             assert snapshot.facts() == {}
             assert snapshot.fact_rows("x") == []
             assert not snapshot.verify().damages
+
+
+def test_where_takes_facts_of_the_day_alone(market: Market) -> None:
+    for text in (
+        "pe[5] < 10",
+        "pe is rising",
+        "pe crosses above 5",
+        "dividend",
+        "split within 9 bars",
+    ):
+        with pytest.raises(ConditionError, match="where takes facts of the day of the scan, but"):
+            market.scan("close > 0", where=text)
+    day = dt.date(2016, 12, 20)
+    for text, same in (
+        ("earnings_date - date < 30", "earnings_date < 2017-01-19"),
+        ("month == 12", "pe == pe"),
+        ("last_dividend > date - 20", "last_dividend > 2016-11-30"),
+    ):
+        got = market.scan("close > 0", where=text, as_of=day)
+        want = market.scan(f"close > 0 and {same}", as_of=day)
+        assert set(got.symbols) == set(want.symbols), text
+        assert len(got.symbols) > 5
+        found = market.signals("close > 0", where=text, since=day, until=day)
+        assert set(found.symbols) == set(got.symbols)
+
+
+def test_a_saved_condition_keeps_its_name(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "named.csv").write_text("symbol,golden_cross\nAAPL,1\nA,2\n")
+    before = run("scan", "golden_cross", "--data", data).stdout
+    sync = ("sync", "--provider", "files", "--symbols", tmp_path / "named.csv", "--data", data)
+    assert run(*sync).returncode == 0
+    assert run("scan", "golden_cross", "--data", data).stdout == before
+    assert "not usable" in run("facts", "list", "--data", data).stdout
+    assert run("facts", "remove", "golden_cross", "--data", data).returncode == 0
+    refused(2, "presets", "save", "pe", "close > 5", "--data", data, says="pe is a stored fact")
+
+
+def test_new_values_without_a_day_beside_dated_ones(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "late.csv").write_text("symbol,rival\nA,ai\n")
+    done = run(*("sync", "--provider", "files", "--symbols", tmp_path / "late.csv", "--data", data))
+    assert "the new values of rival have no valid_from" in done.stderr
 
 
 def test_a_column_of_another_kind_changes_nothing(data: Path, tmp_path: Path) -> None:

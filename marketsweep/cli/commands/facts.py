@@ -44,12 +44,14 @@ def list_(data: Path | None, as_json: bool) -> None:
       marketsweep facts list --json
     """
     from marketsweep.cli.reports.facts import facts_report
+    from marketsweep.language.presets import SavedConditions
     from marketsweep.market import data_folder
     from marketsweep.store.store import Store
     from marketsweep.universe.stored_facts import stored_facts
 
-    with Store.open(data_folder(data)) as store, store.snapshot() as snapshot:
-        rows = stored_facts(snapshot)
+    folder = data_folder(data)
+    with Store.open(folder) as store, store.snapshot() as snapshot:
+        rows = stored_facts(snapshot, SavedConditions.of(folder))
     if as_json:
         write_json([row.to_dict() for row in rows])
     else:

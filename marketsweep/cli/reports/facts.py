@@ -31,7 +31,7 @@ def symbol_report(values: Mapping[str, str | float | dt.date]) -> str:
 def _extent(fact: StoredFact) -> str:
     """Return how many symbols have a fact, since when, and whether a condition can name it."""
     days = f", {fact.values:,} values from {fact.first} to {fact.last}" if fact.first else ""
-    note = "" if fact.usable else ": not usable in conditions, where the name is a word"
+    note = "" if fact.usable else ": not usable in conditions, where the name has another meaning"
     return f"{fact.symbols:,} {'symbol' if fact.symbols == 1 else 'symbols'}{days}{note}"
 
 

@@ -35,9 +35,7 @@ NOT_YET: Final = 1e6
 """A day after all bars, of what is not known to happen."""
 
 
-DATED: Final = frozenset(
-    (*NUMBER_FACTS, "last_split", "next_split", "last_dividend", "next_dividend")
-)
+DATED: Final = frozenset((*NUMBER_FACTS, "next_split", "next_dividend"))
 """Facts that change from day to day by themselves."""
 
 

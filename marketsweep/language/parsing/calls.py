@@ -31,6 +31,7 @@ from marketsweep.language.vocabulary import (
     JOINS,
     KEYWORDS,
     NUMBER_FACTS,
+    PAST_EVENTS,
     STANDINGS,
     TRENDS,
     VARIADIC,
@@ -97,7 +98,8 @@ class CallParser(DatedCallParser):
         if self.is_mark("("):
             return self._call(token, name)
         if name in _NODES:
-            return _NODES[name](name, span=token.span)
+            bare = _NODES[name](name, span=token.span)
+            return replace(bare, dated=True) if name in PAST_EVENTS else bare
         if name in _NODES_OF_DAYS and name not in self.lets:
             return _NODES_OF_DAYS[name](name, span=token.span)
         if (node := self._own_name(name)) is not None:

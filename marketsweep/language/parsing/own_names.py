@@ -52,6 +52,6 @@ def with_stored_facts(node: Node, own_names: OwnNames) -> Node:
 
 
 def _with_days(node: Node, own_names: OwnNames) -> Node:
-    if isinstance(node, Fact):
+    if isinstance(node, Fact) and node.own_kind is not None:
         return replace(node, dated=node.name in own_names.dated)
     return map_children(node, lambda child: _with_days(child, own_names))

@@ -53,6 +53,11 @@ def test_decimal_commas(tmp_path: Path) -> None:
     assert column(tmp_path, "12,5", "1.234,75", "0,3")[:2] == ("number", [12.5, 1234.75, 0.3])
 
 
+def test_the_decimal_comma_of_one_column_holds_for_all(tmp_path: Path) -> None:
+    facts, _ = facts_of(tmp_path, "symbol;ca;cb\nAAPL;12,5;1,234\nKO;3,25;5\n")
+    assert [row[2] for row in facts["cb"].rows] == [1.234, 5.0]
+
+
 @pytest.mark.parametrize(
     "cells", [("2017-01-31", "2016-02-29"), ("20170131", "20160229"), ("01/31/2017", "02/29/2016")]
 )
@@ -134,6 +139,11 @@ def test_rows_of_facts_say_nothing_of_who_is_listed(tmp_path: Path) -> None:
     assert (listings, fact.name) == ([], "pe")
     assert "sector is not used: a file with valid_from needs the column status" in reading.notes[0]
     assert reading.ignored == ["sector"]
+    for text in ("symbol,fe\nA,\nB,N/A\n", "symbol,Price\nA,5\n"):
+        path.write_text(text)
+        listings, _, (reading,) = read_reference_data(path)
+        assert listings == []
+        assert "nothing is used" in reading.notes[0]
     path.write_text("symbol\nA\n")
     assert [listing.symbol for listing in read_reference_data(path).listings] == ["A"]
 

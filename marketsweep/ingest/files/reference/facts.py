@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -18,7 +18,7 @@ from marketsweep.core.records import FactKind, FactValues
 from marketsweep.core.safe_text import clean_line
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.days import days_of
-from marketsweep.ingest.files.values import MISSING, lenient_numbers, notation_of
+from marketsweep.ingest.files.values import MISSING, Notation, lenient_numbers, notation_of
 
 _NAMES: Final = {
     "pe": ("p_e", "pe_ratio", "p_e_ratio", "price_earnings", "price_to_earnings", "trailing_pe"),
@@ -49,6 +49,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MIN_SHARE: Final = 0.95
 """At least this part of the cells must be numbers, or dates, to take the others for faults."""
 
+_NUMBER: Final = r"^[-+]?[$]?[\d.,]*\d[.,]?([eE][-+]?\d+)?\s?[KMBTkmbt%]?$"
 _COMPACT_DATE: Final = r"^(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$"
 _EPOCH: Final = dt.date(1970, 1, 1)
 
@@ -67,19 +68,20 @@ class _Parsed(NamedTuple):
     note: str = ""
 
 
-def read_facts(table: pl.DataFrame, columns: Iterable[str], first: pl.Series) -> FactColumns:
+def read_facts(table: pl.DataFrame, columns: Sequence[str], first: pl.Series) -> FactColumns:
     """Return the facts in some columns of a table with a column `symbol`.
 
     `first` is the first day of each row's values, null if it is not known.
     """
     result = FactColumns([], {}, [])
+    notation = notation_of(table, [name for name in columns if _is_of_numbers(table[name])])
     symbols, days = table["symbol"].to_list(), first.to_list()
     for column in columns:
         name = fact_name(column)
         if name is None or name in result.used:
             continue
         try:
-            parsed = _parse(table[column])
+            parsed = _parse(table[column], notation)
         except UsageError as error:
             result.notes.append(f"column {column} is not used: {error}")
             continue
@@ -100,7 +102,16 @@ def fact_name(column: str) -> str | None:
     return name if _NAME.fullmatch(name) and name not in _NOT_FACTS else None
 
 
-def _parse(column: pl.Series) -> _Parsed:
+def _is_of_numbers(column: pl.Series) -> bool:
+    """Return whether a column of texts looks like numbers, whatever their decimal separator."""
+    if column.dtype != pl.String:
+        return False
+    present = column.drop_nulls().str.strip_chars()
+    present = present.filter(~present.str.to_lowercase().is_in(MISSING))
+    return len(present) > 0 and bool(present.str.contains(_NUMBER).all())
+
+
+def _parse(column: pl.Series, notation: Notation) -> _Parsed:
     """Return the kind and the values of a column. Raises UsageError for lists and the like."""
     kind = column.dtype
     if isinstance(kind, pl.Date | pl.Datetime):
@@ -114,17 +125,17 @@ def _parse(column: pl.Series) -> _Parsed:
         raise UsageError(f"it holds {kind}, and a fact is a number, a text or a date")
     texts = column.cast(pl.String).str.strip_chars()
     is_missing = texts.is_null() | texts.str.to_lowercase().is_in(MISSING)
-    return _parse_texts(texts.set(is_missing, None))
+    return _parse_texts(texts.set(is_missing, None), notation)
 
 
-def _parse_texts(texts: pl.Series) -> _Parsed:
+def _parse_texts(texts: pl.Series, notation: Notation) -> _Parsed:
     present = texts.drop_nulls()
     if present.str.contains(_COMPACT_DATE).all() and len(present):
         days = texts.str.to_date("%Y%m%d", strict=False)
         return _Parsed("date", _day_numbers(days), _note(texts, days, "dates"))
     # Numbers with leading zeros are identifiers, such as a CIK.
     if not present.str.contains(r"^0\d").any():
-        numbers = lenient_numbers(texts, notation_of(texts.to_frame(), [texts.name]))
+        numbers = lenient_numbers(texts, notation)
         if _are_most(numbers, texts):
             return _Parsed("number", numbers, _note(texts, numbers, "numbers"))
     try:

@@ -147,10 +147,12 @@ def _read(path: Path, most_mb: int) -> ReferenceData:
             "status or last_listed as well, to tell which symbols are still listed"
         )
         ignored, of_listings = [*of_listings, *ignored], []
+    if others and not of_listings and not facts.facts:
+        notes.append(f"nothing is used: {', '.join(others[:5])} cannot be a fact, or has no value")
     used = {name: name for name in ("symbol", _VALID_FROM, *of_listings) if name in columns}
     used |= facts.used
     reading = Reading(path, "symbols", layout, used, ignored, rows=len(rows), notes=notes)
-    makes_listings = bool(of_listings) or not facts.facts
+    makes_listings = bool(of_listings) or not others
     listings = [_listing(row, last_day) for row in rows] if makes_listings else []
     return ReferenceData(listings, facts.facts, [reading])
 
