@@ -14,7 +14,8 @@ order, before the pass over the symbols:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Final
 
 import numpy as np
 from msgspec.structs import replace
@@ -145,27 +146,38 @@ def _read_latest_days(rows: int, name: str, panel: Panel) -> Matrix:
     It is a number of days since 1970, `NEVER` if nothing has happened yet, and NaN if that is not
     known.
     """
-    days = _read_calendar(rows, "date", panel)
-    result = np.where(np.isnan(days), np.nan, NEVER)
-    happened = panel.reference.days_of(panel.symbols, name)
-    for index, of_symbol in enumerate(happened):
-        if of_symbol is None:
-            result[:, index] = np.nan
-        elif len(of_symbol):
-            places = np.searchsorted(of_symbol, days[:, index], side="right") - 1
-            result[places >= 0, index] = of_symbol[places[places >= 0]]
-    result[np.isnan(days)] = np.nan
-    return result
+    days = panel.reference.days_of(panel.symbols, name)
+    steps = [_NOTHING if of_symbol is None else (of_symbol, of_symbol) for of_symbol in days]
+    before = [np.nan if of_symbol is None else NEVER for of_symbol in days]
+    return _on_each_bar(rows, steps, before, panel)
 
 
 def _read_facts(rows: int, node: tree.Node, panel: Panel) -> Matrix:
     """Return the value of a node about facts on the day of each bar, [rows, symbols]."""
+    steps = panel.reference.steps_of(panel.symbols, node)
+    return _on_each_bar(rows, steps, [np.nan] * len(steps), panel)
+
+
+_NOTHING: Final = np.zeros(0, dtype=np.int64), np.zeros(0)
+"""No days, and no values."""
+
+
+def _on_each_bar(
+    rows: int,
+    steps: Iterable[tuple[NDArray[np.int64], NDArray[np.int64] | NDArray[np.float64]]],
+    before: Iterable[float],
+    panel: Panel,
+) -> Matrix:
+    """Return values that change on certain days, by bar, [rows, symbols].
+
+    `steps` are the days and the values of each symbol, `before` is its value until the first day.
+    """
     days = _read_calendar(rows, "date", panel)
-    result = np.full(days.shape, np.nan)
-    for index, (first_days, values) in enumerate(panel.reference.steps_of(panel.symbols, node)):
-        places = np.searchsorted(first_days, days[:, index], side="right") - 1
-        is_known = (places >= 0) & ~np.isnan(days[:, index])
-        result[is_known, index] = values[places[is_known]]
+    result = np.empty(days.shape)
+    for index, ((first_days, values), first) in enumerate(zip(steps, before, strict=True)):
+        places = np.searchsorted(first_days, days[:, index], side="right")
+        result[:, index] = np.append(first, values)[places]
+    result[np.isnan(days)] = np.nan
     return result
 
 

@@ -135,9 +135,9 @@ def save(
         )
     if not is_unused_name(name) or name in presets():
         raise UsageError(f"{name} is already a word or a preset: choose another name")
-    if own_names.kind_of(name):
-        raise UsageError(f"{name} is a stored fact: choose another name")
     saved = SavedConditions.of(data)
+    if own_names.kind_of(name) and saved(name) is None:
+        raise UsageError(f"{name} is a stored fact: choose another name")
     known = replace(own_names, condition=lambda other: condition if other == name else saved(other))
     check_saved(name, condition, known)
     folder = data / FOLDER

@@ -29,7 +29,7 @@ from marketsweep.errors import UsageError
 from marketsweep.language.parsing.calls import can_be_fact
 from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.presets import SavedConditions
-from marketsweep.language.tree import Kind
+from marketsweep.language.vocabulary import PAST_EVENTS
 from marketsweep.quality.warnings import DataWarnings, missing_sessions
 from marketsweep.store.catalog.catalog import Catalog
 from marketsweep.store.snapshot import Snapshot
@@ -98,17 +98,10 @@ def _locked(method: _Method) -> _Method:
     return cast("_Method", locked_method)
 
 
-def own_names_of(folder: Path, snapshot: Snapshot) -> OwnNames:
-    """Return the saved conditions and stored facts of a data folder. Raises UsageError."""
-    saved = SavedConditions.of(folder)
-    facts = {
-        name: fact
-        for name, fact in snapshot.facts().items()
-        if can_be_fact(name) and saved(name) is None
-    }
-    kinds = tuple((name, Kind[kind.upper()]) for name, (kind, _) in facts.items())
-    dated = frozenset(name for name, (_, is_dated) in facts.items() if is_dated)
-    return OwnNames(saved, kinds, dated)
+def own_names_of(folder: Path, own: OwnFacts) -> OwnNames:
+    """Return the names of a data folder with these stored facts. Raises UsageError."""
+    kinds = tuple((name, kind) for name, kind in own.kinds.items() if can_be_fact(name))
+    return OwnNames(SavedConditions.of(folder), kinds, own.dated)
 
 
 def own_names_at(folder: Path) -> OwnNames:
@@ -116,7 +109,7 @@ def own_names_at(folder: Path) -> OwnNames:
     if Catalog.is_absent(folder):
         return OwnNames(SavedConditions.of(folder))
     with Store.open(folder) as store, store.snapshot() as snapshot:
-        return own_names_of(folder, snapshot)
+        return own_names_of(folder, own_facts_of(snapshot))
 
 
 class Views:
@@ -313,12 +306,12 @@ class Loader:
 
     def own_names(self) -> OwnNames:
         """Return the names that the data folder adds to the language. Raises UsageError."""
-        return own_names_of(self.folder, self._snapshot)
+        return own_names_of(self.folder, self._own_facts)
 
     @cached_property
     def dated_facts(self) -> frozenset[str]:
         """The facts that change from day to day."""
-        return DATED | self._own_facts.dated
+        return DATED.union(PAST_EVENTS, self._own_facts.dated)
 
     @cached_property
     def _own_facts(self) -> OwnFacts:

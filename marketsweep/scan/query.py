@@ -187,8 +187,10 @@ def _split_keys(sort: str | Node) -> Sequence[str | Node]:
 
 def parse_condition(source: str | Node, own_names: OwnNames) -> Node:
     """Return the tree of a condition. Raises ConditionError if it is not a valid condition."""
-    node = parse(source, own_names) if isinstance(source, str) else tree.as_condition(source)
-    node = with_stored_facts(node, own_names)
+    if isinstance(source, str):
+        node = parse(source, own_names)
+    else:
+        node = with_stored_facts(tree.as_condition(source), own_names)
     if node.kind is not Kind.TRUTH:
         raise _condition_error(
             f"{node} is {node.kind.value}, but a condition must be true or false", source
@@ -198,8 +200,10 @@ def parse_condition(source: str | Node, own_names: OwnNames) -> Node:
 
 
 def _parse_number(source: str | Node, own_names: OwnNames) -> Node:
-    node = parse_expression(source, own_names) if isinstance(source, str) else source
-    node = with_stored_facts(node, own_names)
+    if isinstance(source, str):
+        node = parse_expression(source, own_names)
+    else:
+        node = with_stored_facts(source, own_names)
     if node.kind is not Kind.NUMBER:
         raise _condition_error(
             f"{node} is {node.kind.value}, but only numbers can be sorted or shown", source

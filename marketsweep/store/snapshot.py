@@ -100,7 +100,6 @@ class Snapshot:
         self.state = catalog.version_and_whether_resolved()
         """See `Store.state`."""
         self.sessions = catalog.dates()
-        self._fact_rows: dict[str, list[FactRow]] = {}
         self.partial = catalog.partial()
         """The sessions that hold some symbols only, fetched one by one; ascending."""
         self.symbols = catalog.tickers()
@@ -274,9 +273,7 @@ class Snapshot:
 
     def fact_rows(self, name: str) -> list[FactRow]:
         """Return the values of a further fact by symbol and first day."""
-        if name not in self._fact_rows:
-            self._fact_rows[name] = self._catalog.fact_rows(name)
-        return self._fact_rows[name]
+        return self._catalog.fact_rows(name)
 
     def session_rows(self) -> list[SessionRow]:
         """Return every session with its source, its number of bars and its doubtful bars."""

@@ -15,7 +15,6 @@ from marketsweep.engine.plan import Plan
 from marketsweep.errors import CoverageError, UsageError
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
-from marketsweep.language.vocabulary import PAST_EVENTS
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.receipt import MIN_COVERAGE
 from marketsweep.studies.signals_result import SessionReceipt
@@ -66,9 +65,7 @@ def fits_one_pass(
     changes_daily |= screen.min_dollar_volume is not None
     where = [condition.node for condition in screen.where]
     changes_daily |= not tree.facts_of(nodes).isdisjoint(DATED)
-    changes_daily |= not {*tree.facts_of(where), *tree.groups_of(nodes)}.isdisjoint(
-        {*dated, *PAST_EVENTS}
-    )
+    changes_daily |= not {*tree.facts_of(where), *tree.groups_of(nodes)}.isdisjoint(dated)
     ranked = any(isinstance(part, tree.Derived) for node in where for part in node.walk())
     return not (changes_daily or ranked) and _compares_within_session(plan)
 

@@ -173,10 +173,11 @@ def save(name: str, condition: str, doc: str, data: Path | None) -> None:
     from marketsweep.market import data_folder
     from marketsweep.scan.loader import own_names_of
     from marketsweep.store.store import Store
+    from marketsweep.universe.prescreen import own_facts_of
 
     folder = data_folder(data)
     with Store.open(folder) as store, store.snapshot() as snapshot:
-        own_names = own_names_of(folder, snapshot)
+        own_names = own_names_of(folder, own_facts_of(snapshot))
     echo(f"saved as {save_condition(folder, name.lower(), condition, doc, own_names).name}")
 
 

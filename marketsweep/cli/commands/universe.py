@@ -52,10 +52,11 @@ def show(data: Path | None, as_json: bool) -> None:
     from marketsweep.store.store import Store
     from marketsweep.universe.low_volume import to_dict
     from marketsweep.universe.named import read_universes
+    from marketsweep.universe.prescreen import own_facts_of
 
     folder = data_folder(data)
     with Store.open(folder) as store, store.snapshot() as snapshot:
-        own_names = own_names_of(folder, snapshot)
+        own_names = own_names_of(folder, own_facts_of(snapshot))
         universes = read_universes(folder, own_names)
         lines, day = snapshot.low_volume(), snapshot.newest
     for error in universes.faulty.values():

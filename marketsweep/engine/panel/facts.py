@@ -6,7 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from msgspec.structs import replace
@@ -37,6 +37,8 @@ NOT_YET: Final = 1e6
 
 DATED: Final = frozenset((*NUMBER_FACTS, "next_split", "next_dividend"))
 """Facts that change from day to day by themselves."""
+
+_Value = TypeVar("_Value")
 
 
 class Reference:
@@ -160,7 +162,7 @@ class Reference:
     def _values_of_own(self, name: str) -> Mapping[int | str, float | str]:
         """Return the values of a further fact by company, or by symbol without a listing."""
         if name not in self._own_values:
-            self._own_values[name] = self.own.values_as_of(name, self.as_of)
+            self._own_values[name] = self.own.history(name).as_of(self.as_of)
         return self._own_values[name]
 
     def days_of(self, symbols: Sequence[str], happening: str) -> list[NDArray[np.int64] | None]:
@@ -182,12 +184,14 @@ class Reference:
     def _date(self, symbol: str, name: str) -> float | None:
         """Return a fact that is a date, in days since 1970.
 
-        It is `NEVER` or `NOT_YET` if there is no such day, and None if it is not known.
+        `NEVER` and `NOT_YET` stand for an event that did not happen; None is an unknown day.
         """
         which, _, happening = name.partition("_")
         days = self._days(symbol, "ipo" if which == "ipo" else happening)
-        if days is None or which == "ipo":
-            return None if days is None else float(days[0])
+        if days is None:
+            return None
+        if which == "ipo":
+            return float(days[0])
         after = int(np.searchsorted(days, _number_of(self._day), side="right"))
         if which == "last":
             return float(days[after - 1]) if after else NEVER
@@ -310,26 +314,26 @@ class ReferenceByPlace:
         self._newest = newest
         self._apart = apart
 
+    def _of_each(
+        self, symbols: Sequence[str], read: Callable[[Reference, Sequence[str]], list[_Value]]
+    ) -> list[_Value]:
+        """Return what is read of each symbol of the list, as of its day."""
+        values = read(self._newest, symbols)
+        for position, reference in self._apart.items():
+            (values[position],) = read(reference, [symbols[position]])
+        return values
+
     def values_of(self, symbols: Sequence[str], name: str) -> list[str | float | None]:
         """Return one fact of each symbol of the list; None where it is unknown."""
-        values = self._newest.values_of(symbols, name)
-        for position, reference in self._apart.items():
-            values[position] = reference.fact(symbols[position], name)
-        return values
+        return self._of_each(symbols, lambda reference, of: reference.values_of(of, name))
 
     def days_of(self, symbols: Sequence[str], happening: str) -> list[NDArray[np.int64] | None]:
         """Return the days on which something happened to each symbol; see `Reference.days_of`."""
-        days = self._newest.days_of(symbols, happening)
-        for position, reference in self._apart.items():
-            days[position] = reference.days_of([symbols[position]], happening)[0]
-        return days
+        return self._of_each(symbols, lambda reference, of: reference.days_of(of, happening))
 
     def steps_of(self, symbols: Sequence[str], node: Node) -> list[Steps]:
         """Return the values of a node about facts by day; see `Reference.steps_of`."""
-        steps = self._newest.steps_of(symbols, node)
-        for position, reference in self._apart.items():
-            steps[position] = reference.steps_of([symbols[position]], node)[0]
-        return steps
+        return self._of_each(symbols, lambda reference, of: reference.steps_of(of, node))
 
     def columns(self, nodes: Sequence[Node], symbols: Sequence[str]) -> NDArray[np.float64]:
         """Return the values of nodes for the symbols of the list, as `Reference.columns`."""

@@ -98,10 +98,6 @@ class OwnFacts:
         self._histories: dict[str, FactHistory] = {}
         self._read_lives = lives
 
-    def values_as_of(self, name: str, day: dt.date) -> Mapping[Company, float | str]:
-        """Return the values of a fact by company, as of a day."""
-        return self.history(name).as_of(day)
-
     def history(self, name: str) -> FactHistory:
         """Return all values of a fact."""
         if name not in self._histories:

@@ -115,11 +115,11 @@ class CallParser(DatedCallParser):
         return self.fail(_unknown(token.text, own), token.span)
 
     def _own_name(self, name: str) -> Node | None:
-        """Return what the text, the stored facts or the saved conditions call by a name."""
+        """Return what the text, the saved conditions or the stored facts call by a name."""
+        if (node := self.lets.get(name) or self.saved_condition(name)) is not None:
+            return node
         kind = self.own_names.kind_of(name)
-        if name in self.lets or kind is None:
-            return self.lets.get(name) or self.saved_condition(name)
-        return tree.Fact(name, kind, dated=name in self.own_names.dated)
+        return kind and tree.Fact(name, kind, dated=name in self.own_names.dated)
 
     def _call(self, token: Token, name: str) -> Node:
         # A function of the text comes first, so that a new indicator changes no text.

@@ -28,7 +28,7 @@ class OwnNames(Struct, frozen=True):
     """The stored facts whose values differ from day to day."""
 
     def kind_of(self, fact: str) -> Kind | None:
-        """Return the kind of a stored fact, or None if there is no fact of that name."""
+        """Return the kind of a stored fact, or None if no fact has that name."""
         return next((kind for name, kind in self.facts if name == fact), None)
 
 

@@ -96,9 +96,9 @@ class Cluster:
         again and again while they start.
         """
         before = self.workers
+        reduced = replace(options, workers=None, threads=self.threads)
         for left in reversed(range(_MAX_PLACINGS)):
             self.release()
-            reduced = replace(options, workers=None, threads=self.threads)
             self.workers = min(before, _choose_workers(_processors(), reduced)[0])
             try:
                 self._reserve(pack=options.pack)

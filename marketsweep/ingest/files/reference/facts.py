@@ -6,7 +6,6 @@ Single cells of another kind are unknown, and a note names them.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -51,7 +50,6 @@ _MIN_SHARE: Final = 0.95
 
 _NUMBER: Final = r"^[-+]?[$]?[\d.,]*\d[.,]?([eE][-+]?\d+)?\s?[KMBTkmbt%]?$"
 _COMPACT_DATE: Final = r"^(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$"
-_EPOCH: Final = dt.date(1970, 1, 1)
 
 
 class FactColumns(NamedTuple):
@@ -153,7 +151,7 @@ def _are_most(values: pl.Series, texts: pl.Series) -> bool:
 
 
 def _note(texts: pl.Series, values: pl.Series, kind: str) -> str:
-    """Return a note on the cells that are not of the column's kind; "" if there are none."""
+    """Return a note on the cells that are not of the column's kind; "" if all are."""
     others: Sequence[str] = texts.filter(texts.is_not_null() & values.is_null()).to_list()
     if not others:
         return ""
@@ -165,4 +163,4 @@ def _note(texts: pl.Series, values: pl.Series, kind: str) -> str:
 
 def _day_numbers(days: pl.Series) -> pl.Series:
     """Return dates as numbers of days since 1970."""
-    return (days - _EPOCH).dt.total_days().cast(pl.Float64)
+    return days.to_physical().cast(pl.Float64)
