@@ -1,19 +1,26 @@
-"""Every function of TA-Lib over all bars of the example market, against TA-Lib symbol by symbol."""
+"""Every function of TA-Lib over all bars of the example market, against TA-Lib symbol by symbol.
+
+`python -m benchmarks.indicators` prints the table of docs/performance.md.
+"""
 
 from __future__ import annotations
 
+import argparse
 import math
-import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from inspect import unwrap
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import talib
+import tulip_rs
 from numpy.typing import NDArray
 from talib.abstract import Function  # type: ignore[attr-defined]
 
+from benchmarks import machine
 from benchmarks.example import Example
 from benchmarks.measure import Row, Samples, against, alternate, clocked
 from marketsweep.cli.demo import AS_OF, REFERENCE_SCAN
@@ -21,49 +28,121 @@ from marketsweep.core.fields import FIELDS
 from marketsweep.engine.executors.registry import executor
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan, make_plan
+from marketsweep.kernels.cpu import TILE
 from marketsweep.language.indicators.table import ALIASES, INDICATORS
 from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.market import open_market
 from marketsweep.universe.screen import NO_SCREEN
 
-_RUNS: Final = 3
+_RUNS: Final = 5
 _MOST: Final = 1 / 10
 """What the functions may take of the time of a TA-Lib loop, as a geometric mean."""
 _MOST_OF_PATTERNS: Final = 5.0
+_LENGTHS: Final = (5, 20, 50, 100, 200)
+_OF_ANY_LENGTH: Final = ("sma", "wma", "stddev", "linreg", "highest", "bars_since_highest")
+
+# Calls of tulip-rs, by the functions that compute the same; it computes eight series at a time.
+_TOGETHER: Final = 8
+_TULIP: Final[dict[str, tuple[str, list[float]]]] = {
+    "SMA": ("sma", [30]),
+    "EMA": ("ema", [30]),
+    "WMA": ("wma", [30]),
+    "RSI": ("rsi", [14]),
+    "MACD": ("macd", [12, 26, 9]),
+    "BBANDS": ("bbands", [5, 2]),
+    "STDDEV": ("stddev", [5]),
+    "LINEARREG": ("linreg", [14]),
+    "MAX": ("max", [30]),
+}
 
 _Columns = dict[str, NDArray[np.float64]]
 
 
+class Figures(NamedTuple):
+    """The times of a function over all bars, and those of its peers beside it."""
+
+    name: str
+    ours: Samples
+    bare: Samples
+    """A loop over TA-Lib's function without the wrapper that tests for pandas and polars."""
+    called: Samples
+    """A loop over TA-Lib's function as a user calls it."""
+
+
 def rows(example: Example) -> Iterator[Row]:
-    """The functions one by one, their geometric mean, and all patterns in one pass."""
+    """The functions one by one, their geometric means, and all patterns in one pass."""
+    panel = _panel(example)
+    symbols = _symbols(panel)
+    figures = list(_figures(panel, symbols))
+    bare = [figure.ours.per(figure.bare) for figure in figures]
+    what = f"{len(figures)} functions of TA-Lib over all bars, one by one: geometric mean"
+    one = Samples.of([1.0] * _RUNS, "")
+    yield against(what, _mean(bare), "TA-Lib loop", one, _MOST)
+    called = [figure.ours.per(figure.called) for figure in figures]
+    yield against("the same", _mean(called), "loop of TA-Lib as users call it", one)
+    slowest = max(range(len(bare)), key=lambda i: bare[i].median)
+    what = f"the slowest of them, {figures[slowest].name}"
+    yield against(what, bare[slowest], "TA-Lib loop", one, 1 / 3)
+    yield _tulip(panel, symbols)
+    yield _patterns(panel)
+
+
+def _panel(example: Example) -> Panel:
     with open_market(example.store) as market, market.view() as view:
         plan = make_plan([parse_expression(f"sma({name}, 252)") for name in FIELDS], 252)
-        panel = view.panel(AS_OF, NO_SCREEN, plan, "splits")
+        return view.panel(AS_OF, NO_SCREEN, plan, "splits")
+
+
+def _figures(panel: Panel, symbols: list[_Columns]) -> Iterator[Figures]:
     names = [name for name in _functions() if not name.startswith("CDL")]
-    symbols = _symbols(panel)
-    ratios: list[Samples] = []
     for name in names:
-        ours, theirs = alternate(
+        function: Callable[..., Any] = getattr(talib, name)
+        fields = _inputs(name)
+        arguments = [[columns[field] for field in fields] for columns in symbols]
+        plan = _plan(name, panel.rows)
+        yield Figures(
+            name,
+            *alternate(
+                _RUNS,
+                clocked(partial(executor("threads"), plan, panel)),
+                clocked(partial(_loop, unwrap(function), arguments)),
+                clocked(partial(_loop, function, arguments)),
+            ),
+        )
+
+
+def _loop(function: Callable[..., Any], arguments: list[list[NDArray[np.float64]]]) -> list[Any]:
+    """Return the values for each symbol: like ours, they exist together at the end."""
+    return [function(*columns) for columns in arguments]
+
+
+def _mean(ratios: list[Samples]) -> Samples:
+    """The geometric mean of ratios, run by run."""
+    logarithms = [[math.log(value) for value in ratio.values] for ratio in ratios]
+    means = (math.exp(sum(run) / len(run)) for run in zip(*logarithms, strict=True))
+    return Samples.of(means, "")
+
+
+def _tulip(panel: Panel, symbols: list[_Columns]) -> Row:
+    closes = [columns["close"] for columns in symbols if len(columns["close"]) == panel.rows]
+    closes = closes[: len(closes) // _TOGETHER * _TOGETHER]
+    groups = [
+        [[close] for close in closes[start : start + _TOGETHER]]
+        for start in range(0, len(closes), _TOGETHER)
+    ]
+    whole = len(closes) / len(symbols)  # ours computes the others as well
+    ratios = []
+    for name, (theirs, options) in _TULIP.items():
+        function = getattr(tulip_rs.indicators, theirs).simd_by_assets
+        ours, its = alternate(
             _RUNS,
             clocked(partial(executor("threads"), _plan(name, panel.rows), panel)),
-            clocked(partial(_loop, name, symbols)),
+            clocked(partial(_in_groups, function, groups, options)),
         )
-        ratios.append(ours.per(theirs))
-        times = 1 / ratios[-1].median
-        ns = ours.median / sum(len(columns["close"]) for columns in symbols) * 1e9
-        print(f"{name:20} {times:7.1f} times faster, {ns:6.2f} ns a bar", file=sys.stderr)
-    means = [
-        math.exp(sum(math.log(ratio.values[run]) for ratio in ratios) / len(ratios))
-        for run in range(_RUNS)
-    ]
-    what = f"{len(names)} functions of TA-Lib over all bars, one by one: geometric mean"
+        ratios.append(ours.scaled(whole).per(its))
+    what = f"{len(ratios)} of them with the closes of {len(closes):,} symbols: geometric mean"
     one = Samples.of([1.0] * _RUNS, "")
-    yield against(what, Samples.of(means, ""), "TA-Lib loop", one, _MOST)
-    slowest = max(range(len(names)), key=lambda i: ratios[i].median)
-    yield against(
-        f"the slowest of them, {names[slowest]}", ratios[slowest], "TA-Lib loop", one, 1 / 3
-    )
-    yield _patterns(panel)
+    return against(what, _mean(ratios), f"tulip-rs, {_TOGETHER} series at a time", one)
 
 
 def _patterns(panel: Panel) -> Row:
@@ -109,8 +188,51 @@ def _symbols(panel: Panel) -> list[_Columns]:
     ]
 
 
-def _loop(name: str, symbols: list[_Columns]) -> None:
-    function: Callable[..., Any] = unwrap(getattr(talib, name))
-    fields = _inputs(name)
-    for columns in symbols:
-        function(*(columns[field] for field in fields))
+def _in_groups(function: Callable[..., Any], groups: list[Any], options: list[float]) -> list[Any]:
+    return [function(group, options) for group in groups]
+
+
+def _lengths(panel: Panel) -> Iterator[tuple[str, list[float]]]:
+    """The ns a bar of windows, by their length."""
+    bars = int(panel.bars.sum())
+    for name in _OF_ANY_LENGTH:
+        plans = [make_plan([parse_expression(f"{name}(close, {n})")], 252) for n in _LENGTHS]
+        samples = alternate(
+            _RUNS, *(clocked(partial(executor("threads"), plan, panel)) for plan in plans)
+        )
+        yield name, [sample.median / bars * 1e9 for sample in samples]
+
+
+def main() -> None:
+    """Print the tables."""
+    description, _, _ = (__doc__ or "").partition("\n")
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.indicators", description=description
+    ).parse_args()
+    stolen = machine.Stolen()
+    with tempfile.TemporaryDirectory(prefix="marketsweep-") as folder:
+        panel = _panel(Example(Path(folder)))
+        symbols = _symbols(panel)
+    bars = int(panel.bars.sum())
+    source = np.ones(panel.tiles * panel.rows * TILE)
+    target = source.copy()
+    (copied,) = alternate(_RUNS, clocked(lambda: np.copyto(target, source)))
+    copy_ns = copied.median / bars * 1e9
+    figures = list(_figures(panel, symbols))
+    print(f"{len(figures)} functions; a copy of one field takes {copy_ns:.2f} ns a bar.\n")
+    print("| function | ns a bar | copies | times TA-Lib | times TA-Lib as called |")
+    print("| --- | --- | --- | --- | --- |")
+    for figure in figures:
+        ns = figure.ours.median / bars * 1e9
+        bare, called = (1 / figure.ours.per(peer).median for peer in (figure.bare, figure.called))
+        name = figure.name.lower()
+        print(f"| `{name}` | {ns:.1f} | {ns / copy_ns:.1f} | {bare:.1f} | {called:.1f} |")
+    print(f"\n| ns a bar, with windows of | {' | '.join(map(str, _LENGTHS))} |")
+    print(f"| --- |{' --- |' * len(_LENGTHS)}")
+    for name, times in _lengths(panel):
+        print(f"| `{name}` | {' | '.join(f'{ns:.1f}' for ns in times)} |")
+    print(f"\n{machine.described()}; {stolen}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -19,7 +19,10 @@ MAX_S: Final = 1800.0
 _ROW_NS: Final = 150.0
 """Nanoseconds that one operation takes for a row of a tile, on a processor of 2024."""
 
-_WINDOW_NS: Final = {"sma": 1.5, "bbands": 4.0, "median": 7.0}
+_WINDOW_NS: Final = {
+    **dict.fromkeys(("alma", "avgdev", "mavp", "percentrank"), 2.0),
+    **dict.fromkeys(("median", "quantile"), 7.0),
+}
 """Nanoseconds added per bar of the window, for kernels that read every bar of it."""
 
 

@@ -101,7 +101,7 @@ def _resample(
     periods, is_last = periods_of(tuple(panel.dates), node.unit)
     longer = _merge_bars(panel, periods, [name for name in derived.plan.loads if name != SESSION])
     (values,) = evaluate(derived.plan, longer, run, others)
-    result = np.empty((panel.tiles, derived.rows, TILE))
+    result = cpu.aligned((panel.tiles, derived.rows, TILE))
     cpu.spread_periods(
         panel.fields[SESSION], periods, is_last, node.running, _to_tiles(values), result
     )
@@ -116,7 +116,7 @@ def _merge_bars(panel: Panel, period_of: NDArray[np.int64], names: list[str]) ->
     counts = np.zeros(panel.tiles * TILE, dtype=np.int64)
     fields = {}
     for name in names:
-        fields[name] = np.empty((panel.tiles, rows, TILE))
+        fields[name] = cpu.aligned((panel.tiles, rows, TILE))
         field_number = FIELDS.index(name)
         cpu.merge_periods(
             session, panel.fields[name], field_number, period_of, fields[name], counts

@@ -62,7 +62,7 @@ class SearchResult(NamedTuple):
 
 def begin(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Run:
     """Prepare an evaluation of `plan` over `panel`; `take` of the returned run computes it."""
-    results = [np.empty((plan.result_rows, panel.tiles * TILE)) for _ in plan.results]
+    results = [cpu.aligned((plan.result_rows, panel.tiles * TILE)) for _ in plan.results]
     sweep = _native_sweep(plan, panel, results, isa)
     return Run(sweep.work, sweep.stop, [result[:, : len(panel.symbols)] for result in results])
 
@@ -168,6 +168,9 @@ class _Lowering:
 
     The rows of results are not freed, unless the results are `tallied`: then each is counted as
     soon as it is computed.
+
+    Neighbouring elementwise operations are a run. What only the same rows of its run read lies in a
+    strip: a few rows, which are computed and read again for the next rows.
     """
 
     def __init__(self, plan: Plan, *, tallied: bool) -> None:
@@ -176,29 +179,53 @@ class _Lowering:
         self.offset: dict[tuple[int, int], int] = {}
         self.free: list[tuple[int, int]] = []  # (offset, rows)
         self.scratch_rows = 0
-        self.last_use = self._last_use()
+        self.run_of = self._run_of()
+        self.last_use, self.read_elsewhere = self._last_use()
+        self.strip_of: dict[int, int] = {}
+        self.free_strips: list[int] = []
+        self.strips = 0
         names = {derived.name for derived in plan.derived}
         self.derived = {number for number, name in enumerate(plan.fields) if name in names}
 
-    def _last_use(self) -> dict[tuple[int, int], int]:
+    def _run_of(self) -> list[range]:
+        """Return the run of each operation; an operation that is not elementwise is alone."""
+        operations = self.plan.operations
+        counted = {column.number for column in self.plan.results} if self.tallied else set()
+        runs: list[range] = []
+        for index, operation in enumerate(operations):
+            # A result is counted after its run, and takes up memory until then.
+            joins = index and index - 1 not in counted and operation.kernel in cpu.ELEMENTWISE
+            if joins and operations[index - 1].kernel in cpu.ELEMENTWISE:
+                runs[-1] = range(runs[-1].start, index + 1)
+            else:
+                runs.append(range(index, index + 1))
+        return [run for run in runs for _ in run]
+
+    def _last_use(self) -> tuple[dict[tuple[int, int], int], set[tuple[int, int]]]:
+        """Return where each output is last read, and which are read beyond their run and row."""
         last_uses: dict[tuple[int, int], int] = {}
+        elsewhere: set[tuple[int, int]] = set()
         for index, operation in enumerate(self.plan.operations):
             for column in operation.inputs:
                 if column.source is Source.OPERATION:
-                    last_uses[column.number, column.output] = index
+                    key = column.number, column.output
+                    last_uses[key] = index
+                    if column.shift or self.run_of[column.number] is not self.run_of[index]:
+                        elsewhere.add(key)
         for column in self.plan.results:
             if column.source is Source.OPERATION:
                 end = column.number if self.tallied else len(self.plan.operations)
                 key = column.number, column.output
                 last_uses[key] = max(last_uses.get(key, 0), end)
-        return last_uses
+                elsewhere.add(key)
+        return last_uses, elsewhere
 
     def program(self) -> cpu.Program:
         steps = [self._step(index) for index in range(len(self.plan.operations))]
         results = [self._operand(column) for column in self.plan.results]
         constants, rows = list(self.plan.constants), self.plan.result_rows
         due = self._count_order() if self.tallied else []
-        return cpu.Program(steps, results, constants, self.scratch_rows, rows, due)
+        return cpu.Program(steps, results, constants, self.scratch_rows, self.strips, rows, due)
 
     def _count_order(self) -> list[tuple[int, int]]:
         """Return (step, result) pairs: each result is counted after that step."""
@@ -208,18 +235,37 @@ class _Lowering:
         )
 
     def _step(self, index: int) -> tuple[object, ...]:
-        operation, rows = self.plan.operations[index], self.plan.rows[index]
+        operation, rows, run = (
+            self.plan.operations[index],
+            self.plan.rows[index],
+            self.run_of[index],
+        )
         operands = [self._operand(column) for column in operation.inputs]
         # Outputs are allocated before inputs are freed, so no step overwrites what it reads.
-        outs = [self._allocate(index, output, rows) for output in range(operation.outputs)]
-        inputs = {(c.number, c.output) for c in operation.inputs if c.source is Source.OPERATION}
-        written = {(index, output) for output in range(operation.outputs)}
-        for key in inputs | written:
-            if self.last_use.get(key) == index:
-                self.free.append((self.offset[key], self.plan.rows[key[0]]))
+        if len(run) > 1 and (index, 0) not in self.read_elsewhere:
+            strip, outs = self._allocate_strip(index), [-1]
+        else:
+            strip = -1
+            outs = [self._allocate(index, output, rows) for output in range(operation.outputs)]
+        for column in operation.inputs:
+            if column.number in self.strip_of and column.source is Source.OPERATION:
+                self._free_strip(column.number, index)
+        if index == run[-1]:  # until then, the steps of a run read the rows of other strips
+            self._free_rows(run)
         gapless = all(self._is_stored_field(column) for column in operation.inputs)
         lookback, parameters = operation.lookback, operation.parameters
-        return (operation.kernel, gapless, rows, lookback, operands, outs, parameters)
+        length = len(run) if index == run.start else 1
+        return (
+            operation.kernel,
+            gapless,
+            rows,
+            lookback,
+            operands,
+            outs,
+            parameters,
+            length,
+            strip,
+        )
 
     def _is_stored_field(self, column: Column) -> bool:
         """Return whether a column is a stored field, NaN only before a first bar."""
@@ -228,6 +274,8 @@ class _Lowering:
     def _operand(self, column: Column) -> tuple[int, int, int, int]:
         if column.source is not Source.OPERATION:
             return (column.source, column.number, column.shift, 0)
+        if column.number in self.strip_of:
+            return (Source.STRIP, self.strip_of[column.number], 0, 0)
         offset = self.offset[column.number, column.output]
         return (column.source, offset, column.shift, self.plan.rows[column.number])
 
@@ -242,3 +290,33 @@ class _Lowering:
             offset, self.scratch_rows = self.scratch_rows, self.scratch_rows + rows
         self.offset[index, output] = offset
         return offset
+
+    def _free_rows(self, run: range) -> None:
+        """Free the rows that are last read in a run."""
+        operations = [self.plan.operations[index] for index in run]
+        read = {
+            (column.number, column.output)
+            for operation in operations
+            for column in operation.inputs
+            if column.source is Source.OPERATION
+        }
+        written = {
+            (index, output)
+            for index, operation in zip(run, operations, strict=True)
+            for output in range(operation.outputs)
+        }
+        for key in read | written:
+            if self.last_use.get(key, -1) in run and key in self.offset:
+                self.free.append((self.offset[key], self.plan.rows[key[0]]))
+
+    def _allocate_strip(self, index: int) -> int:
+        if not self.free_strips:
+            self.free_strips.append(self.strips)
+            self.strips += 1
+        self.strip_of[index] = self.free_strips.pop()
+        return self.strip_of[index]
+
+    def _free_strip(self, index: int, reader: int) -> None:
+        strip = self.strip_of[index]
+        if self.last_use[index, 0] == reader and strip not in self.free_strips:
+            self.free_strips.append(strip)

@@ -12,9 +12,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from functools import reduce
+from itertools import islice
+from operator import add, mul, neg, sub, truediv
 from typing import Any, Final, NamedTuple, get_args
 
 from msgspec import Struct
@@ -49,6 +52,15 @@ _OPERATORS: Final = {
 }
 
 
+_ON_CONSTANTS: Final[dict[str, Callable[..., float]]] = {
+    "add": add,
+    "subtract": sub,
+    "multiply": mul,
+    "divide": truediv,
+    "negate": neg,
+}
+"""What kernels compute, to the bit, for operands that are the same at every bar."""
+
 _SMALL_POWERS: Final[dict[Node, int]] = {tree.Number(float(power)): power for power in (2, 3, 4)}
 
 
@@ -59,6 +71,7 @@ class Source(IntEnum):
     FIELD = 1
     CONSTANT = 2
     FACT = 3
+    STRIP = 4
 
 
 class Column(NamedTuple):
@@ -290,7 +303,24 @@ class _Builder:
         return Column(Source.OPERATION, index, output)
 
     def apply(self, kernel: str, *inputs: Column) -> Column:
+        values = [self.value_of(column) for column in inputs]
+        if kernel in _ON_CONSTANTS and None not in values and values[-1]:
+            result = _ON_CONSTANTS[kernel](*values)
+            if result and math.isfinite(result):  # a negative 0 equals 0, but has other bits
+                return self.constant(result)
+        divisor = values[-1]
+        if kernel == "divide" and divisor and abs(math.frexp(divisor)[0]) == 0.5:
+            # For a power of 2 the result is the same, and a product takes a fraction of the time.
+            factor = 1 / divisor
+            if math.isfinite(factor):
+                return self.apply("multiply", inputs[0], self.constant(factor))
         return self.add(Operation(kernel, inputs))
+
+    def value_of(self, column: Column) -> float | None:
+        """Return the value of a column that is the same at every bar; None for others."""
+        if column.source is not Source.CONSTANT:
+            return None
+        return next(islice(self.constants, column.number, None))
 
     def constant(self, value: float) -> Column:
         return Column(Source.CONSTANT, self.constants.setdefault(value, len(self.constants)))

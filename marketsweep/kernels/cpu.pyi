@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 TILE: Final[int]
 ISAS: Final[tuple[str, ...]]
 KERNELS: Final[dict[str, int]]
+ELEMENTWISE: Final[frozenset[str]]
+
+def aligned(shape: tuple[int, ...]) -> NDArray[np.float64]: ...
 
 class Program:
     def __init__(
@@ -15,6 +18,7 @@ class Program:
         results: list[tuple[int, int, int, int]],
         constants: list[float],
         scratch_rows: int,
+        strips: int,
         result_rows: int,
         due: list[tuple[int, int]],
     ) -> None: ...

@@ -5,6 +5,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
+import math
+
 import numpy as np
 
 
@@ -38,6 +40,7 @@ cdef extern from "runtime/machine.hpp" namespace "marketsweep" nogil:
     struct Kernel:
         const char* name
         int inputs, outputs
+        cbool elementwise
 
     struct Machine:
         const char* isa
@@ -57,6 +60,9 @@ cdef extern from "runtime/program.hpp" namespace "marketsweep" nogil:
         field
         constant
         fact
+        strip
+
+    const int64_t STRIP
 
     struct Operand:
         Source source
@@ -70,13 +76,14 @@ cdef extern from "runtime/program.hpp" namespace "marketsweep" nogil:
         vector[Operand] inputs "in"
         vector[int64_t] out
         double parameters[8]
+        int64_t run, strip
 
     struct Due:
         int64_t after, result
 
     cppclass CProgram "marketsweep::Program":
         vector[Due] due
-        int64_t scratch_rows, result_rows
+        int64_t scratch_rows, result_rows, strips
         vector[CStep] steps
         vector[Operand] results
         vector[double] constants
@@ -161,6 +168,17 @@ TILE = _TILE
 """Symbols evaluated together; the last axis of every matrix."""
 
 
+def aligned(shape):
+    """Return a new float64 array of a shape, not filled, that begins where a cache line begins.
+
+    A vector of AVX-512 is as wide as a cache line, and takes twice as long to load from two.
+    """
+    count = math.prod(shape)
+    memory = np.empty(count + 7)
+    start = -(memory.ctypes.data // 8) % 8
+    return memory[start : start + count].reshape(shape)
+
+
 cdef dict _machines():
     found = {
         "scalar": <uintptr_t>&machine_scalar(),
@@ -183,6 +201,11 @@ KERNELS = {
 }
 """Number of each kernel by name, equal in all instruction sets."""
 
+ELEMENTWISE = frozenset(
+    name for name, i in KERNELS.items() if machine_baseline().kernels[i].elementwise
+)
+"""Names of the kernels whose rows depend on the same row of their inputs alone."""
+
 
 cdef Operand _operand(tuple given) except *:
     cdef Operand operand
@@ -195,26 +218,28 @@ cdef Operand _operand(tuple given) except *:
 cdef class Program:
     """A lowered plan.
 
-    `steps`: (kernel, gapless, rows, lookback, operands, outs, parameters) each; an operand is
-    (source, index, shift, rows) with source 0 buffer, 1 field, 2 constant, 3 fact; `outs` are row
-    offsets of a scratch buffer of `scratch_rows`. `results`: operands, whose newest `result_rows`
-    rows are copied out. `due`: if results are only counted, (step, result) in the order of the
-    steps: each result is counted after its step, or at step -1 if no step computes it. See
-    program.hpp.
+    `steps`: (kernel, gapless, rows, lookback, operands, outs, parameters, run, strip) each; an
+    operand is (source, index, shift, rows) with source 0 buffer, 1 field, 2 constant, 3 fact, 4
+    strip; `outs` are row offsets of a scratch buffer of `scratch_rows`, and `strip` is the number
+    of one of `strips`, or -1. `run` is the number of elementwise steps that are computed together,
+    at the first of them, and 1 elsewhere. `results`: operands, whose newest `result_rows` rows are
+    copied out. `due`: if results are only counted, (step, result) in the order of the steps: each
+    result is counted after its step, or at step -1 if no step computes it. See program.hpp.
     """
 
     cdef CProgram c
 
-    def __init__(self, list steps, list results, list constants, long scratch_rows,
+    def __init__(self, list steps, list results, list constants, long scratch_rows, long strips,
                  long result_rows, list due):
         cdef CStep step
         cdef Due one
         self.c.scratch_rows = scratch_rows
+        self.c.strips = strips
         self.c.result_rows = result_rows
         for value in constants:
             for _ in range(TILE):
                 self.c.constants.push_back(value)
-        for kernel, gapless, rows, lookback, operands, outs, parameters in steps:
+        for kernel, gapless, rows, lookback, operands, outs, parameters, run, strip in steps:
             if len(operands) > MAX_INPUTS or len(outs) > MAX_OUTPUTS:
                 raise ValueError("too many inputs or outputs for a kernel")
             step = CStep()
@@ -222,6 +247,8 @@ cdef class Program:
             step.gapless = gapless
             step.rows = rows
             step.lookback = lookback
+            step.run = run
+            step.strip = strip
             for operand in operands:
                 step.inputs.push_back(_operand(operand))
             for offset in outs:
@@ -350,7 +377,8 @@ cdef class Sweep:
         return wanted
 
     cdef double[::1] _scratch(self):
-        return np.empty(max(1, self.c.program.scratch_rows * TILE))
+        rows = self.c.program.scratch_rows + self.c.program.strips * STRIP
+        return aligned((max(1, rows * TILE),))
 
 
 cdef class Changes:

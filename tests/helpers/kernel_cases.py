@@ -122,9 +122,9 @@ def computed(
     total, symbols = fields[0].shape[1], len(tops) * TILE
     operands = [(1, i, 0, 0) for i in range(case.inputs)]
     outs = [rows * i for i in range(case.outputs)]
-    step = (case.kernel, False, rows, case.lookback, operands, outs, case.parameters)
+    step = (case.kernel, False, rows, case.lookback, operands, outs, case.parameters, 1, -1)
     results = [(0, out, 0, rows) for out in outs]
-    program = cpu.Program([step], results, [], rows * case.outputs, rows, [])
+    program = cpu.Program([step], results, [], rows * case.outputs, 0, rows, [])
     got = [np.full((rows, symbols), -7e300) for _ in outs]
     sweep = cpu.Sweep(program, fields, total - tops, np.empty((0, symbols)), got, isa)
     sweep.work()

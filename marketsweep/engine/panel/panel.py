@@ -131,7 +131,7 @@ def gather_panel(
     bars = survey.bars
     rows, tiles = max(1, int(bars.max(initial=1))), _tile_count(len(columns))
     changes = lanes.packed(order)
-    matrices = {name: np.empty((tiles, rows, TILE)) for name in sorted(set(fields))}
+    matrices = {name: cpu.aligned((tiles, rows, TILE)) for name in sorted(set(fields))}
 
     def make_fill(name: str) -> Callable[[int, int], None]:
         def fill(first: int, last: int) -> None:

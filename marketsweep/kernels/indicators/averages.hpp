@@ -2,37 +2,54 @@
 #pragma once
 
 #include "indicators/functions.hpp"
+#include "runtime/blocks.hpp"
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
-// The mean of `n` bars, computed as newest + mean(x - newest). A flat window then has exactly its
-// own value, and rounding cannot make `close > sma(50)` true on a frozen quote.
-template <class L, class Rows> LANE_FN L window_mean(const Rows& in, int input, int64_t n) {
-  const L newest = in(input, 0);
-  L sum = L{};
-  for (int64_t k = 1; k < n; k++) sum += in(input, k) - newest;
-  return newest + sum / double(n);
-}
+// The mean of a block. A flat window has exactly its own value, so that rounding cannot make
+// `close > sma(50)` true on a frozen quote.
+template <class L> struct Mean {
+  L mean;
+
+  template <class Rows> LANE_FN static Mean of(const Rows& in, int64_t k) { return {in(0, k)}; }
+  LANE_FN static Mean join(const Mean& older, const Mean& newer, Sizes sizes) {
+    return {newer.mean + (older.mean - newer.mean) * sizes.share};
+  }
+  LANE_FN static Mean pair(const Mean& older, const Mean& newer, double) {
+    return {(newer.mean + older.mean) * 0.5};
+  }
+};
+
+// The mean of a block, and the sum of the squared differences from it (T. F. Chan, G. H. Golub and
+// R. J. LeVeque, 1979).
+template <class L> struct Spread {
+  L mean, squares;
+
+  template <class Rows> LANE_FN static Spread of(const Rows& in, int64_t k) { return {in(0, k), L{}}; }
+  LANE_FN static Spread join(const Spread& older, const Spread& newer, Sizes sizes) {
+    const L fell = older.mean - newer.mean;
+    return {newer.mean + fell * sizes.share,
+            (newer.squares + older.squares) + fell * fell * sizes.product};
+  }
+  LANE_FN static Spread pair(const Spread& older, const Spread& newer, double size) {
+    const L fell = older.mean - newer.mean;
+    return {(newer.mean + older.mean) * 0.5,
+            (newer.squares + older.squares) + fell * fell * (0.5 * size)};
+  }
+};
 
 template <class L> struct Sma {
   static constexpr int inputs = 1, outputs = 1;
+  using Block = Mean<L>;
   int64_t n;
 
   LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  LANE_FN void finish(const Block& window, L* out) const { out[0] = window.mean; }
   template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    out[0] = window_mean<L>(in, 0, n);
+    finish(window_block<Block>(in, n), out);
   }
-#ifndef MARKETSWEEP_CARD
-  template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
-    Lanes newest[R];
-    for (int j = 0; j < R; j++) newest[j] = load<Lanes>(in.newest - j * in.stride + column);
-    const auto away = [](Lanes x, Lanes from) { return x - from; };
-    neighbour_sums(in, column, 1, n, newest, away, out[0]);
-    for (int j = 0; j < R; j++) out[0][j] = newest[j] + out[0][j] / double(n);
-  }
-#endif
 };
-WINDOWED(sma, Sma, many_windows<Sma>)
+WINDOWED(sma, Sma, blocked<Sma>)
 
 // The mean of the newest `bars` bars, a whole number of each lane, at most `most`.
 template <class L, class Rows>

@@ -1,4 +1,4 @@
-// Cycles: dominant_cycle, cycle_mode, mama.
+// Cycles: dominant_cycle, ht_trendline, cycle_mode, mama.
 #pragma once
 
 #include "indicators/averages.hpp"
@@ -92,17 +92,42 @@ template <class L> struct DominantCycle : Cycle<L, 12> {
 };
 RECURSIVE(dominant_cycle, DominantCycle)
 
-// The same book, chapters 9 to 11: the phase in degrees, -45 to 315; the trendline; and the mode, 1
-// in a trend and 0 in a cycle.
-template <class L> struct CycleMode : Cycle<L, 37, LONGEST_CYCLE> {
-  static constexpr int outputs = 3;
+// The same book, chapter 9: the trendline, which is the mean price of one cycle, smoothed as the price
+// is.
+template <class L, int Depth> struct Trendline : Cycle<L, 37, Depth> {
   L prices[LONGEST_CYCLE], mean[4];  // newest first
+
+  LANE_FN void init(const double* p) {
+    Cycle<L, 37, Depth>::init(p);
+    for (L& x : prices) x = L{};
+    for (L& x : mean) x = L{};
+  }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
+    Cycle<L, 37, Depth>::template step<Seeded>(in, seen, present);
+    push(prices, in[0], present);
+    const auto rows = [&](int, int64_t k) { return prices[k]; };
+    push(mean, mean_of_lanes(rows, this->bars(), LONGEST_CYCLE),
+         this->template moving<Seeded>(seen, present));
+  }
+  LANE_FN L line() const {
+    const L m = mean[0];
+    return m + (3.0 * (mean[1] - m) + 2.0 * (mean[2] - m) + (mean[3] - m)) / 10.0;
+  }
+};
+
+template <class L> struct HtTrendline : Trendline<L, 6> {
+  static constexpr int outputs = 1;
+  LANE_FN void value(L* out) const { out[0] = this->line(); }
+};
+RECURSIVE(ht_trendline, HtTrendline)
+
+// Chapters 10 and 11: the phase in degrees, -45 to 315; and the mode, 1 in a trend and 0 in a cycle.
+template <class L> struct CycleMode : Trendline<L, LONGEST_CYCLE> {
+  static constexpr int outputs = 2;
   L angle, sine_, lead, days, mode;
 
   LANE_FN void init(const double* p) {
-    Cycle<L, 37, LONGEST_CYCLE>::init(p);
-    for (L& x : prices) x = L{};
-    for (L& x : mean) x = L{};
+    Trendline<L, LONGEST_CYCLE>::init(p);
     angle = sine_ = lead = days = mode = L{};
   }
 
@@ -128,22 +153,13 @@ template <class L> struct CycleMode : Cycle<L, 37, LONGEST_CYCLE> {
     return place > all<L>(315) ? place - 360.0 : place;
   }
 
-  // The mean price of one cycle, smoothed as the price is.
-  LANE_FN L line() const {
-    const L m = mean[0];
-    return m + (3.0 * (mean[1] - m) + 2.0 * (mean[2] - m) + (mean[3] - m)) / 10.0;
-  }
-
   template <bool Seeded, class M> LANE_FN void step(const L* in, L seen, M present) {
-    Cycle<L, 37, LONGEST_CYCLE>::template step<Seeded>(in, seen, present);
+    Trendline<L, LONGEST_CYCLE>::template step<Seeded>(in, seen, present);
     const M moves = this->template moving<Seeded>(seen, present);
-    push(prices, in[0], present);
-    const auto rows = [&](int, int64_t k) { return prices[k]; };
-    push(mean, mean_of_lanes(rows, this->bars(), LONGEST_CYCLE), moves);
 
     // The cycle has turned within half a period, or its phase moves on as that of a sine wave does;
     // and the price is within 1.5% of the trendline.
-    const L place = phase(), period = this->smooth_period, trendline = line();
+    const L place = phase(), period = this->smooth_period, trendline = this->line();
     const L now = sine(place / DEGREES, 0.0), ahead = sine((place + 45.0) / DEGREES, 0.0);
     const auto crosses = ((now > ahead) & (sine_ <= lead)) | ((now < ahead) & (sine_ >= lead));
     const L count = crosses ? all<L>(1) : days + 1.0;
@@ -159,8 +175,7 @@ template <class L> struct CycleMode : Cycle<L, 37, LONGEST_CYCLE> {
     mode = moves ? trends : mode;
   }
   LANE_FN void value(L* out) const {
-    out[0] = angle, out[1] = line();
-    out[2] = mode + (angle - angle);  // a NaN stays a NaN
+    out[0] = angle, out[1] = mode + (angle - angle);  // a NaN stays a NaN
   }
 };
 RECURSIVE(cycle_mode, CycleMode)

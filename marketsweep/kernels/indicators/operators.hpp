@@ -29,7 +29,8 @@ template <class L> LANE_FN L unknown(L a, L b) { return (a == a) & (b == b) ? L{
     return Name<double>::of(in);                             \
   }
 #else
-#define ELEMENTWISE_1(name, Name) static const bool name##_ = add<Name>(#name, elementwise<Name>);
+#define ELEMENTWISE_1(name, Name) \
+  static const bool name##_ = add<Name>(#name, elementwise<Name>, true);
 #define ELEMENTWISE_2 ELEMENTWISE_1
 #define ELEMENTWISE_3 ELEMENTWISE_1
 #endif

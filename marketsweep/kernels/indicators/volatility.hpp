@@ -36,38 +36,21 @@ RECURSIVE(atr, Atr)
 // side.
 template <class L> struct Bbands {
   static constexpr int inputs = 1, outputs = 3;  // upper, middle, lower
+  using Block = Spread<L>;
   int64_t n;
   double width;
 
   LANE_FN void init(const double* p) { n = int64_t(p[0]), width = p[1]; }
+  LANE_FN void finish(const Block& window, L* out) const {
+    const L band = width * root(window.squares * (1.0 / double(n)));
+    out[0] = window.mean + band;
+    out[1] = window.mean;
+    out[2] = window.mean - band;
+  }
   template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    const L mean = window_mean<L>(in, 0, n);
-    L squares = L{};
-    for (int64_t k = 0; k < n; k++) {
-      const L d = in(0, k) - mean;
-      squares += d * d;
-    }
-    const L band = width * root(squares / double(n));
-    out[0] = mean + band;
-    out[1] = mean;
-    out[2] = mean - band;
+    finish(window_block<Block>(in, n), out);
   }
-#ifndef MARKETSWEEP_CARD
-  template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[3][R]) const {
-    Sma<Lanes> middle{n};
-    Lanes mean[1][R], squares[R];
-    middle.template values<R>(in, column, mean);
-    const auto square = [](Lanes x, Lanes from) { return (x - from) * (x - from); };
-    neighbour_sums(in, column, 0, n, mean[0], square, squares);
-    for (int j = 0; j < R; j++) {
-      const Lanes band = width * root(squares[j] / double(n));
-      out[0][j] = mean[0][j] + band;
-      out[1][j] = mean[0][j];
-      out[2][j] = mean[0][j] - band;
-    }
-  }
-#endif
 };
-WINDOWED(bbands, Bbands, many_windows<Bbands>)
+WINDOWED(bbands, Bbands, blocked<Bbands>)
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

@@ -5,40 +5,66 @@
 
 namespace marketsweep::MARKETSWEEP_ISA {
 
+template <class L> struct Total {
+  L sum;
+
+  template <class Rows> LANE_FN static Total of(const Rows& in, int64_t k) { return {in(0, k)}; }
+  LANE_FN static Total join(const Total& older, const Total& newer, Sizes) {
+    return {newer.sum + older.sum};
+  }
+  LANE_FN static Total pair(const Total& older, const Total& newer, double) {
+    return {newer.sum + older.sum};
+  }
+};
+
 template <class L> struct Sum {
   static constexpr int inputs = 1, outputs = 1;
+  using Block = Total<L>;
   int64_t n;
 
   LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  LANE_FN void finish(const Block& window, L* out) const { out[0] = window.sum; }
   template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    L sum = L{};
-    for (int64_t k = 0; k < n; k++) sum += in(0, k);
-    out[0] = sum;
+    finish(window_block<Block>(in, n), out);
   }
-#ifndef MARKETSWEEP_CARD
-  template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
-    Lanes unused[R] = {};
-    neighbour_sums(in, column, 0, n, unused, [](Lanes x, Lanes) { return x; }, out[0]);
-  }
-#endif
 };
-WINDOWED(sum, Sum, many_windows<Sum>)
+WINDOWED(sum, Sum, blocked<Sum>)
 
-// Weighted mean: weight n for the newest bar, 1 for the oldest. As the difference from the newest
-// bar, so that a flat window has exactly its own value.
+// The mean of n bars, and their moment: the sum of the bars, each times how many bars it is newer
+// than the middle of the block. The moment of a flat block is exactly 0.
+template <class L> struct Moment {
+  L mean, moment;
+
+  template <class Rows> LANE_FN static Moment of(const Rows& in, int64_t k) {
+    const L x = in(0, k);
+    return {x, x - x};
+  }
+  LANE_FN static Moment join(const Moment& older, const Moment& newer, Sizes sizes) {
+    const L fell = older.mean - newer.mean;
+    return {newer.mean + fell * sizes.share,
+            (newer.moment + older.moment) - fell * (0.5 * sizes.older * sizes.newer)};
+  }
+  LANE_FN static Moment pair(const Moment& older, const Moment& newer, double size) {
+    return {(newer.mean + older.mean) * 0.5,
+            (newer.moment + older.moment) - (older.mean - newer.mean) * (0.5 * size * size)};
+  }
+};
+
+// Weighted mean: weight n for the newest bar, 1 for the oldest.
 template <class L> struct Wma {
   static constexpr int inputs = 1, outputs = 1;
+  using Block = Moment<L>;
   int64_t n;
 
   LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  LANE_FN void finish(const Block& window, L* out) const {
+    out[0] = window.mean + window.moment * (2.0 / (double(n) * double(n + 1)));
+  }
   template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    const L newest = in(0, 0);
-    L sum = L{};
-    for (int64_t k = 1; k < n; k++) sum += double(n - k) * (in(0, k) - newest);
-    out[0] = newest + sum / (0.5 * double(n) * double(n + 1));
+    finish(window_block<Block>(in, n), out);
   }
 };
-WINDOWED(wma, Wma, windowed<Wma>)
+WINDOWED(wma, Wma, blocked<Wma>)
 
 // Arnaud Legoux and Dimitrios Kouzis-Loukas (2009): a mean with the weights of a bell curve, whose
 // peak lies at the share `offset` of the window and whose width is n / sigma bars.
@@ -89,78 +115,98 @@ WINDOWED(alma, Alma, many_windows<Alma>)
 // by bar, and its value at the oldest bar.
 template <class L> struct Linreg {
   static constexpr int inputs = 1, outputs = 3;
+  using Block = Moment<L>;
   int64_t n;
 
   LANE_FN void init(const double* p) { n = int64_t(p[0]); }
-  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+  LANE_FN void finish(const Block& window, L* out) const {
     const double middle = 0.5 * double(n - 1), squares = double(n) * (double(n) * n - 1.0) / 12.0;
-    const L newest = in(0, 0);
-    L sum = L{}, moment = L{};
-    for (int64_t k = 1; k < n; k++) {
-      const L away = in(0, k) - newest;
-      sum += away;
-      moment += (middle - double(k)) * away;
-    }
-    const L slope = n > 1 ? moment / squares : moment;
-    const L mean = newest + sum / double(n);
-    out[0] = mean + slope * middle;
+    const L slope = n > 1 ? window.moment * (1.0 / squares) : window.moment;
+    out[0] = window.mean + slope * middle;
     out[1] = slope;
-    out[2] = mean - slope * middle;
+    out[2] = window.mean - slope * middle;
+  }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    finish(window_block<Block>(in, n), out);
   }
 };
-WINDOWED(linreg, Linreg, windowed<Linreg>)
+WINDOWED(linreg, Linreg, blocked<Linreg>)
 
-// The mean of `Term::of(x, mean)` over n bars.
-template <class L, class Term> struct Deviation {
+// The population variance.
+template <class L> struct Var {
+  static constexpr int inputs = 1, outputs = 1;
+  using Block = Spread<L>;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  LANE_FN void finish(const Block& window, L* out) const { out[0] = window.squares * (1.0 / double(n)); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    finish(window_block<Block>(in, n), out);
+  }
+};
+WINDOWED(var, Var, blocked<Var>)
+
+// The means of two series, and the sum of the products of the differences from both.
+template <class L> struct Product {
+  L x, y, products;
+
+  template <class Rows> LANE_FN static Product of(const Rows& in, int64_t k) {
+    return {in(0, k), in(1, k), L{}};
+  }
+  LANE_FN static Product join(const Product& older, const Product& newer, Sizes sizes) {
+    const L dx = older.x - newer.x, dy = older.y - newer.y;
+    return {newer.x + dx * sizes.share, newer.y + dy * sizes.share,
+            (newer.products + older.products) + dx * dy * sizes.product};
+  }
+  LANE_FN static Product pair(const Product& older, const Product& newer, double size) {
+    const L dx = older.x - newer.x, dy = older.y - newer.y;
+    return {(newer.x + older.x) * 0.5, (newer.y + older.y) * 0.5,
+            (newer.products + older.products) + dx * dy * (0.5 * size)};
+  }
+};
+
+// The mean product of the differences from both means (population covariance).
+template <class L> struct Covar {
+  static constexpr int inputs = 2, outputs = 1;
+  using Block = Product<L>;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  LANE_FN void finish(const Block& window, L* out) const { out[0] = window.products * (1.0 / double(n)); }
+  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
+    finish(window_block<Block>(in, n), out);
+  }
+};
+WINDOWED(covar, Covar, blocked<Covar>)
+
+// The mean distance of n bars from their mean.
+template <class L> struct Avgdev {
   static constexpr int inputs = 1, outputs = 1;
   int64_t n;
 
   LANE_FN void init(const double* p) { n = int64_t(p[0]); }
   template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    const L mean = window_mean<L>(in, 0, n);
+    const L mean = window_block<Mean<L>>(in, n).mean;
     L sum = L{};
-    for (int64_t k = 0; k < n; k++) sum += Term::of(in(0, k), mean);
+    for (int64_t k = 0; k < n; k++) sum += magnitude(in(0, k) - mean);
     out[0] = sum / double(n);
   }
 #ifndef MARKETSWEEP_CARD
   template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
-    Sma<Lanes> middle{n};
-    Lanes mean[1][R];
-    middle.template values<R>(in, column, mean);
-    const auto term = [](Lanes x, Lanes from) { return Term::of(x, from); };
-    neighbour_sums(in, column, 0, n, mean[0], term, out[0]);
+    Lanes mean[R];
+    for (int j = 0; j < R; j++) {
+      const auto rows = [&](int, int64_t k) {
+        return load<Lanes>(in.newest - (j + k) * in.stride + column);
+      };
+      mean[j] = window_block<Mean<Lanes>>(rows, n).mean;
+    }
+    const auto distance = [](Lanes x, Lanes from) { return magnitude(x - from); };
+    neighbour_sums(in, column, n, mean, distance, out[0]);
     for (int j = 0; j < R; j++) out[0][j] = out[0][j] / double(n);
   }
 #endif
 };
-
-struct Squared {
-  template <class L> LANE_FN static L of(L x, L mean) { return (x - mean) * (x - mean); }
-};
-struct Distance {
-  template <class L> LANE_FN static L of(L x, L mean) { return magnitude(x - mean); }
-};
-
-// The population variance, and the mean distance from the mean.
-template <class L> using Var = Deviation<L, Squared>;
-template <class L> using Avgdev = Deviation<L, Distance>;
-WINDOWED(var, Var, many_windows<Var>)
 WINDOWED(avgdev, Avgdev, many_windows<Avgdev>)
-
-// The mean product of the differences from both means (population covariance).
-template <class L> struct Covar {
-  static constexpr int inputs = 2, outputs = 1;
-  int64_t n;
-
-  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
-  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    const L x = window_mean<L>(in, 0, n), y = window_mean<L>(in, 1, n);
-    L sum = L{};
-    for (int64_t k = 0; k < n; k++) sum += (in(0, k) - x) * (in(1, k) - y);
-    out[0] = sum / double(n);
-  }
-};
-WINDOWED(covar, Covar, windowed<Covar>)
 
 // The share of the n bars before the newest that are below it, in percent.
 template <class L> struct Percentrank {
@@ -178,30 +224,59 @@ template <class L> struct Percentrank {
     }
     out[0] = 100.0 * (count / double(n)) + nans;
   }
+#ifndef MARKETSWEEP_CARD
+  template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
+    const auto bar = [&](int64_t k) { return load<Lanes>(in.newest - k * in.stride + column); };
+    Lanes newest[R], count[R] = {}, nans[R];
+    for (int j = 0; j < R; j++) newest[j] = bar(j), nans[j] = newest[j] - newest[j];
+    for (int64_t k = 1; k <= n; k++) {
+      LANE_UNROLL
+      for (int j = 0; j < R; j++) {
+        const Lanes x = bar(j + k);
+        count[j] += x < newest[j] ? all<Lanes>(1) : Lanes{};
+        nans[j] += x - x;
+      }
+    }
+    for (int j = 0; j < R; j++) out[0][j] = 100.0 * (count[j] / double(n)) + nans[j];
+  }
+#endif
 };
-WINDOWED(percentrank, Percentrank, windowed<Percentrank>)
+WINDOWED(percentrank, Percentrank, many_windows<Percentrank>)
 
-// How many bars ago the extreme of n bars was; the latest if it was reached several times.
+// The extreme of a block, and how many bars before the newest it was; the latest if it was reached
+// several times.
+template <class L, bool High> struct Extreme {
+  L extreme, age;
+
+  template <class Rows> LANE_FN static Extreme of(const Rows& in, int64_t k) {
+    const L x = in(0, k);
+    return {x, x - x};
+  }
+  LANE_FN static Extreme join(const Extreme& older, const Extreme& newer, Sizes sizes) {
+    const auto further = High ? older.extreme > newer.extreme : older.extreme < newer.extreme;
+    return {further ? older.extreme : newer.extreme,
+            (further ? older.age + sizes.newer : newer.age) + (older.age - older.age) +
+                (newer.age - newer.age)};  // a NaN stays a NaN
+  }
+  LANE_FN static Extreme pair(const Extreme& older, const Extreme& newer, double size) {
+    return join(older, newer, {size, size, 0.5, 0.5 * size});
+  }
+};
+
 template <class L, bool High> struct ExtremeBar {
   static constexpr int inputs = 1, outputs = 1;
+  using Block = Extreme<L, High>;
   int64_t n;
 
   LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  LANE_FN void finish(const Block& window, L* out) const { out[0] = window.age; }
   template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    L extreme = in(0, 0), age = L{}, nans = extreme - extreme;
-    for (int64_t k = 1; k < n; k++) {
-      const L x = in(0, k);
-      const auto further = High ? x > extreme : x < extreme;
-      extreme = further ? x : extreme;
-      age = further ? all<L>(double(k)) : age;
-      nans += x - x;
-    }
-    out[0] = age + nans;
+    finish(window_block<Block>(in, n), out);
   }
 };
 template <class L> using HighestBar = ExtremeBar<L, true>;
 template <class L> using LowestBar = ExtremeBar<L, false>;
-WINDOWED(bars_since_highest, HighestBar, windowed<HighestBar>)
-WINDOWED(bars_since_lowest, LowestBar, windowed<LowestBar>)
+WINDOWED(bars_since_highest, HighestBar, blocked<HighestBar>)
+WINDOWED(bars_since_lowest, LowestBar, blocked<LowestBar>)
 
 }  // namespace marketsweep::MARKETSWEEP_ISA

@@ -190,24 +190,23 @@ template <template <class> class K> void windowed(const Call& call) {
 // Number of rows, or of bars in a window, from which computing many rows at once is faster.
 inline constexpr int64_t FEW = 8;
 
-// Sum `term(x, of[j])` over the windows of R neighbouring rows. The window of row j has the bars
-// from `first` to `n` before it; row j is j bars before the newest of `in`. Each bar is loaded once
-// for all rows. The terms of a row are added in the same order as for one row alone, so that the
-// bits agree.
+// Sum `term(x, of[j])` over the windows of R neighbouring rows. The window of row j has the n bars
+// up to the one j bars before the newest of `in`. Each bar is loaded once for all rows. The terms of
+// a row are added in the same order as for one row alone, so that the bits agree.
 template <int R, class Term>
-LANE_FN void neighbour_sums(const View& in, int64_t column, int64_t first, int64_t n,
-                            const Lanes (&of)[R], const Term& term, Lanes (&sum)[R]) {
+LANE_FN void neighbour_sums(const View& in, int64_t column, int64_t n, const Lanes (&of)[R],
+                            const Term& term, Lanes (&sum)[R]) {
   const double* at = in.newest + column;
   for (int j = 0; j < R; j++) sum[j] = Lanes{};
   const auto some = [&](int64_t begin, int64_t end) {
     for (int64_t back = begin; back < end; back++)
       for (int j = 0; j < R; j++)
-        if (back - j >= first && back - j < n)
+        if (back - j >= 0 && back - j < n)
           sum[j] += term(load<Lanes>(at - back * in.stride), of[j]);
   };
-  const int64_t whole = first + R - 1;  // from here to n, a bar is in the window of every row
-  if (whole >= n) return some(first, n + R - 1);
-  some(first, whole);
+  const int64_t whole = R - 1;  // from here to n, a bar is in the window of every row
+  if (whole >= n) return some(0, n + R - 1);
+  some(0, whole);
   for (int64_t back = whole; back < n; back++) {
     const Lanes x = load<Lanes>(at - back * in.stride);
     LANE_UNROLL
@@ -282,8 +281,9 @@ inline constexpr int MOST_KERNELS = 128;
 static Kernel kernel_table[MOST_KERNELS];
 static int kernel_count = 0;
 
-template <template <class> class K> static bool add(const char* name, void (*run)(const Call&)) {
-  kernel_table[kernel_count++] = {name, K<Lanes>::inputs, K<Lanes>::outputs, run};
+template <template <class> class K>
+static bool add(const char* name, void (*run)(const Call&), bool is_elementwise = false) {
+  kernel_table[kernel_count++] = {name, K<Lanes>::inputs, K<Lanes>::outputs, is_elementwise, run};
   return true;
 }
 

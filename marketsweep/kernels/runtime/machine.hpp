@@ -37,6 +37,7 @@ struct Call {
 struct Kernel {
   const char* name;
   int inputs, outputs;
+  bool elementwise;  // each row depends on that row of the inputs alone
   void (*run)(const Call&);
 };
 

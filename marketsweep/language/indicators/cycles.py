@@ -58,6 +58,7 @@ CYCLES: Final = (
         outputs=("phase", "trendline", "mode"),
         series=1,
         recursion=lambda: Recursion(64, _WEIGHT, stages=2),
+        formulas={"trendline": "ht_trendline(x)"},
     ),
     of_series(
         "ht_dcperiod",
@@ -91,10 +92,14 @@ CYCLES: Final = (
         },
         series=1,
     ),
-    of_series(
+    Indicator(
         "ht_trendline",
         "The mean of as many bars as the dominant cycle has: what remains without the cycle.",
-        "cycle_mode(x).trendline",
+        ("close",),
+        (),
+        lookback=lambda: 63,
+        series=1,
+        recursion=lambda: Recursion(64, _WEIGHT, stages=2),
         scale="same",
     ),
     of_series(
