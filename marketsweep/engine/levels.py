@@ -91,6 +91,8 @@ def _level(node: Node, bars: str) -> Level:  # noqa: PLR0911, a line for each ki
     match node:
         case tree.Call():
             return _level_of_call(node, bars)
+        case tree.HeikinAshi() if (formula := expand(node)) is not None:
+            return _level(formula, bars)
         case tree.Shift(of=of):
             return _level(of, bars)
         case tree.Resampled(of=of) | tree.OtherSymbol(of=of):

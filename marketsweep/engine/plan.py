@@ -434,9 +434,10 @@ class _Builder:
         )
         return self.add(operation)
 
-    def call(self, node: tree.Call) -> Column:
+    def call(self, node: tree.Call | tree.HeikinAshi) -> Column:
         if (formula := expand(node)) is not None:
             return self.column(formula)
+        assert isinstance(node, tree.Call), "other bars are always expanded"
         row = INDICATORS[node.name]
         fields = [tree.Field(name) for name in row.inputs[len(node.sources) :]]
         sources = [*node.sources, *fields]
@@ -462,6 +463,7 @@ _BUILDERS: Final[dict[type[Node], Callable[[_Builder, Any], Column]]] = {
     tree.Day: lambda builder, node: builder.constant(float(node.number)),
     tree.Field: lambda builder, node: builder.field(node.name),
     tree.Call: _Builder.call,
+    tree.HeikinAshi: _Builder.call,
     tree.Function: _Builder.function,
     tree.Shift: lambda builder, node: builder.column(node.of).earlier(node.bars),
     tree.Negate: lambda builder, node: builder.apply("negate", builder.column(node.operand)),

@@ -42,7 +42,7 @@ def recursions(node: Node) -> dict[str, int]:
 
 def _recursions_inside(node: Node) -> dict[str, int]:
     """Return the recursions in the formula of an indicator."""
-    formula = expand(node) if isinstance(node, tree.Call) else None
+    formula = expand(node) if isinstance(node, tree.Call | tree.HeikinAshi) else None
     return {} if formula is None else recursions(formula)
 
 
@@ -56,7 +56,7 @@ def require_settled(node: Node) -> Node:
             return replace(
                 node, sources=tuple(map(require_settled, sources)), output=settled(output)
             )
-        case tree.Call() if (formula := expand(node)) is not None:
+        case tree.Call() | tree.HeikinAshi() if (formula := expand(node)) is not None:
             return require_settled(formula) if recursions(formula) else node
         case tree.Rank(of=of) if recursions(of):
             return _unknown_where(node, require_settled(of))

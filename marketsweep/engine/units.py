@@ -72,6 +72,8 @@ def unit_of(node: Node) -> Unit | None:  # noqa: C901, PLR0911, PLR0912, a line 
             return _OF_FACTS.get(name)
         case tree.Shift(of=of) | tree.Resampled(of=of) | tree.OtherSymbol(of=of):
             return unit_of(of)
+        case tree.HeikinAshi(of=of):
+            return unit_of(of)
         case tree.Negate(operand=operand):
             return unit_of(operand)
         case tree.Event(name=name) if name in _COUNTING:

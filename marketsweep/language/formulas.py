@@ -1,13 +1,15 @@
-"""Expand an indicator that is a formula of others into the tree of that formula."""
+"""Expand an indicator that is a formula of others, or reads other bars, into a tree of others."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Final
 
+from marketsweep.core.fields import DERIVED
 from marketsweep.language import tree
+from marketsweep.language.heikin_ashi import on_heikin_ashi, with_bars_as_series
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.parsing.parser import MAX_PARTS, parse_with
+from marketsweep.language.parsing.parser import MAX_PARTS, parse_expression, parse_with
 from marketsweep.language.tree import Node
 
 _SERIES: Final = ("x", "y")
@@ -15,8 +17,20 @@ _SERIES: Final = ("x", "y")
 
 
 @lru_cache(maxsize=4096)
-def expand(call: tree.Call) -> Node | None:
+def expand(node: tree.Call | tree.HeikinAshi) -> Node | None:
     """Return the tree of an indicator's formula; None if a kernel computes it."""
+    return _on_other_bars(node.of) if isinstance(node, tree.HeikinAshi) else _formula_of(node)
+
+
+def _on_other_bars(node: tree.Call | tree.Field) -> Node:
+    """Return an indicator or a derived field of Heikin-Ashi bars."""
+    if isinstance(node, tree.Field):
+        return on_heikin_ashi(parse_expression(DERIVED[node.name]))
+    formula = _formula_of(node)
+    return with_bars_as_series(node) if formula is None else on_heikin_ashi(formula)
+
+
+def _formula_of(call: tree.Call) -> Node | None:
     row = INDICATORS[call.name]
     formula = row.formulas.get(call.output)
     if formula is None:

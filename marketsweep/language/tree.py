@@ -237,9 +237,19 @@ class Call(Node, frozen=True):
         return f"{self.name}({', '.join(arguments)}){output}"
 
 
+class HeikinAshi(Node, frozen=True):
+    """An indicator, or a field computed from several, of Heikin-Ashi bars."""
+
+    of: Call | Field
+
+    def __str__(self) -> str:
+        return f"heikin_ashi({self.of})"
+
+
 def as_condition(node: Node) -> Node:
     """Return a pattern as the condition that it is found; any other node as it is."""
-    if isinstance(node, Call) and INDICATORS[node.name].is_pattern:
+    call = node.of if isinstance(node, HeikinAshi) else node
+    if isinstance(call, Call) and INDICATORS[call.name].is_pattern:
         return Compare((node, Number(0.0)), ("!=",), span=node.span)
     return node
 

@@ -93,6 +93,7 @@ EXAMPLES: Final = {
     "monthly": "monthly(close)",
     "quarterly": "quarterly(close)",
     "yearly": "yearly(high)",
+    "heikin_ashi": "heikin_ashi(close > open for 3 bars)",
     "market": "market(pct(close > sma(50)))",
     "rs": 'rs(63, "QQQ")',
 }

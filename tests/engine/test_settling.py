@@ -117,7 +117,7 @@ def test_settling_bars_of_recursions() -> None:
     assert {name for name, row in INDICATORS.items() if row.recursion or row.memory} == {
         *("ema", "rsi", "macd", "atr", "adx", "dx", "smooth", "wilder_sum", "adaptive"),
         *("ha_open", "sum_oscillator", "sar", "sarext", "ratchet"),
-        *("dominant_cycle", "cycle_mode", "mama"),
+        *("dominant_cycle", "ht_trendline", "cycle_mode", "mama"),
     }
     # A formula settles as the recursions in it do.
     assert settled_bars("rma(14)") == settled_bars("smooth(14, 1 / 14)")

@@ -207,6 +207,22 @@ def _nearest_rank(b: Frame, n: int, q: float) -> Column:
     return b["close"].rolling(n).apply(lambda w: np.sort(w)[rank - 1], raw=True)
 
 
+def _sctr_score(b: Frame) -> Column:
+    c = b["close"]
+    ppo = 100 * (_ema(c, 12) - _ema(c, 26)) / _ema(c, 26)
+    histogram = ppo - _ema(ppo, 9)
+    slope = ((histogram - histogram.shift(3)) / 3).clip(-1, 1)
+    long_term = 100 * (c - _ema(c, 200)) / _ema(c, 200) + 100 * c.pct_change(125)
+    medium_term = 100 * (c - _ema(c, 50)) / _ema(c, 50) + 100 * c.pct_change(20)
+    short_term = 50 * (slope + 1) + pd.Series(talib.RSI(c.to_numpy(), 14))
+    return 0.3 * long_term + 0.15 * medium_term + 0.05 * short_term
+
+
+def _cmf(b: Frame, n: int) -> Column:
+    place = (2 * b["close"] - b["low"] - b["high"]) / (b["high"] - b["low"])
+    return (place * b["volume"]).rolling(n).sum() / b["volume"].rolling(n).sum()
+
+
 FORMULAS: dict[str, Twin] = {
     "alma()": _alma,
     "alma(close, 30, 0.2, 3)": lambda b: _alma(b, 30, 0.2, 3.0),
@@ -220,6 +236,8 @@ FORMULAS: dict[str, Twin] = {
         weight * 100 * (b["close"] / b["close"].shift(n) - 1)
         for n, weight in ((63, 0.4), (126, 0.2), (189, 0.2), (252, 0.2))
     ),
+    "sctr_score()": _sctr_score,
+    "ad_score()": lambda b: _cmf(b, 63),
     "quantile(close, 40, 0.1)": lambda b: _nearest_rank(b, 40, 0.1),
     "quantile(close, 5, 0.3)": lambda b: _nearest_rank(b, 5, 0.3),
     "adx(14).plus_di": lambda b: pd.Series(talib.PLUS_DI(*_hlc(b), 14)),

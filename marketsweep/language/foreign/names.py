@@ -169,7 +169,10 @@ NAMES: Final[dict[str | tuple[str, ...], str]] = {
     "er(10)": "efficiency ratio, efficiencyratio",
     'beta(symbol("SPY").close, close, 252)': "beta_spy, beta to market",
     'rs(63, "SPY")': "relative strength, relativestrength, rel_strength, rel strength, "
-    "rs rating, rs_rating, rsrating, rs_rank, rsline, rs line, mansfield",
+    "rsline, rs line, mansfield",
+    "percentile(rs_score())": "rs rating, rs_rating, rsrating, rs_rank",
+    "percentile(sctr_score()) by bucket(market_cap, 2B, 10B)": "sctr, technical rank",
+    "percentile(ad_score())": "ad_rating, ad rating, acc dis, accdis",
     "number(close > open)": "green, green candle, bullish candle, bullish bar, white candle",
     "number(close < open)": "red, red candle, bearish candle, bearish bar, black candle",
     "high < high[1] and low > low[1]": "inside, inside bar, inside day, insidebar, inside_bar",
@@ -271,7 +274,7 @@ MISSING: Final[dict[tuple[str, str], str]] = {
     (
         "a score of several conditions is a sum of numbers",
         "number(close > sma(50)) + number(rsi(14) > 50) >= 2",
-    ): "score, sctr, technical rating, zacks",
+    ): "score, technical rating, zacks",
     ("the volume at each price needs intraday bars", "vwma(20)"): "poc, volume profile, "
     "volumeprofile, vpvr, vah, val, value area",
     (

@@ -102,6 +102,9 @@ _KST: Final = f"({_weighted_rates(*_SHORT_RATES)})"
 _PMO: Final = "smooth(10 * smooth(roc(x, 1), n, 2 / n), m, 2 / m)"
 
 
+_PPO: Final = "(100 * (ema(x, 12) / ema(x, 26) - 1))"
+_PPO_HIST: Final = f"({_PPO} - ema({_PPO}, 9))"
+
 MOMENTUM: Final = (
     of_series(
         "ytd",
@@ -462,6 +465,15 @@ MOMENTUM: Final = (
         "The change over a year of 252 bars, with a double weight of its last quarter: "
         "percentile(rs_score()) is a relative strength rating of 0 to 100.",
         "0.4 * roc(x, 63) + 0.2 * roc(x, 126) + 0.2 * roc(x, 189) + 0.2 * roc(x, 252)",
+    ),
+    of_series(
+        "sctr_score",
+        "StockCharts' technical score of six parts; the rank among symbols of its size is the "
+        "SCTR: percentile(sctr_score()) by bucket(market_cap, 2B, 10B).",
+        "0.3 * (100 * (x / ema(x, 200) - 1)) + 0.3 * roc(x, 125) "
+        "+ 0.15 * (100 * (x / ema(x, 50) - 1)) + 0.15 * roc(x, 20) "
+        f"+ 0.05 * (50 * (1 + max(-1, min(1, ({_PPO_HIST} - {_PPO_HIST}[3]) / 3)))) "
+        "+ 0.05 * rsi(x, 14)",
     ),
     formula(
         "mansfield",

@@ -106,6 +106,15 @@ VOLUME: Final = (
         inputs=_HLCV,
     ),
     formula(
+        "ad_score",
+        "Accumulation and distribution over a quarter of 63 bars: Chaikin's money flow. "
+        "percentile(ad_score()) ranks symbols as a rating from E to A does; the formula of IBD's "
+        "rating is not published.",
+        "cmf(n)",
+        period(63, 1),
+        inputs=_HLCV,
+    ),
+    formula(
         "efi",
         "Elder's force index: an EMA of the change times the volume.",
         "ema((close - close[1]) * volume, n)",
@@ -179,6 +188,6 @@ VOLUME: Final = (
 
 VOLUME_UNITS: Final[Units] = {
     "percent": "mfi",
-    "ratio": "cmf twiggs rvol up_down_volume",
+    "ratio": "cmf ad_score twiggs rvol up_down_volume",
 }
 """The rows whose values have a unit of their own."""

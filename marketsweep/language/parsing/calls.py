@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.core.suggest import names_misspelled
 from marketsweep.language import tree
+from marketsweep.language.heikin_ashi import on_heikin_ashi
 from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.row import Indicator, Parameter
 from marketsweep.language.indicators.table import ALIASES, INDICATORS, find_indicator
@@ -125,6 +126,8 @@ class CallParser(DatedCallParser):
         # A function of the text comes first, so that a new indicator changes no text.
         if name in self.functions:
             return self._call_own(token, name)
+        if name == "heikin_ashi" and self.tokens[self.position + 1].text != ")":
+            return self._on_heikin_ashi(name)
         name = ALIASES.get(name, name)
         special = {
             "symbol": self._other,
@@ -374,6 +377,16 @@ class CallParser(DatedCallParser):
         growth = tree.Binary("/", close, tree.Shift(close, bars))
         other = tree.OtherSymbol(symbol, growth)
         return tree.Binary("/", growth, other, span=self.span_from(token.span))
+
+    def _on_heikin_ashi(self, name: str) -> Node:
+        arguments = self._arguments(name)
+        if len(arguments) != 1 or arguments[0].kind in (Kind.TEXT, Kind.DATE):
+            self.fail(
+                f"{name} takes a condition or a number, as in {EXAMPLES[name]}; {name}().close is "
+                "a Heikin-Ashi bar itself",
+                self.span_from(self.tokens[self.position - 1].span),
+            )
+        return on_heikin_ashi(arguments[0])
 
     def _standing(self, name: str, arguments: list[Node], token: Token) -> Node:
         self._require_count(name, arguments, 1, token, "number")

@@ -194,7 +194,7 @@ def _level(node: Node) -> _Level:  # noqa: PLR0911, a line for each kind of node
             return _level(parse_expression(DERIVED[name]))
         case tree.Field(name=name):
             return _Level("price" if name in PRICES else "volume", 1.0)
-        case tree.Shift(of=of) | tree.Resampled(of=of):
+        case tree.Shift(of=of) | tree.Resampled(of=of) | tree.HeikinAshi(of=of):
             return _level(of)
         case tree.Event(operands=(_, x)):
             return _level(x)
