@@ -13,7 +13,7 @@ import inspect
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -217,10 +217,16 @@ def _indicator(row: Indicator) -> str:
     return "\n".join([*lines, ""])
 
 
+_SCANS_OF_FACTS = """\
+These use columns of a symbols file, which become facts by their names
+([facts of your own](../guide/universe.md#facts-of-your-own)): fundamentals, dates of earnings,
+membership in an index."""
+
+
 def needs_daily_bars(scan: dict[str, Any]) -> bool:
     """Whether a published scan needs daily bars and stored facts alone."""
     other = ("data:", "tf:intraday", "tf:premarket", "ml")
-    return not any(lack.startswith(other) for lack in scan["lacks"])
+    return not scan.get("facts") and not any(lack.startswith(other) for lack in scan["lacks"])
 
 
 def scans_page() -> str:
@@ -238,12 +244,19 @@ def scans_page() -> str:
     lacking = Counter(lack for scan in daily for lack in scan["lacks"])
     lines += ["", "What the others of daily bars lack:", "", "| lacks | scans |", "|---|---:|"]
     lines += [f"| {name} | {n} |" for name, n in lacking.most_common()]
-    lines += ["", "## The scans", "", "| id | scan | condition |", "|---|---|---|"]
-    for scan in scans:
-        if scan["how"] == "natural":
-            text = scan["condition"].replace("|", "\\|")
-            lines.append(f"| {scan['id']} | {scan['scan'].replace('|', '/')} | `{text}` |")
+    natural = [scan for scan in scans if scan["how"] == "natural"]
+    lines += ["", "## The scans", "", *_table_of([s for s in natural if not s.get("facts")])]
+    lines += ["", "## With facts of your own", "", _SCANS_OF_FACTS, ""]
+    lines += _table_of([scan for scan in natural if scan.get("facts")])
     return "\n".join([*lines, ""])
+
+
+def _table_of(scans: Iterable[dict[str, Any]]) -> list[str]:
+    lines = ["| id | scan | condition |", "|---|---|---|"]
+    for scan in scans:
+        text = scan["condition"].replace("|", "\\|")
+        lines.append(f"| {scan['id']} | {scan['scan'].replace('|', '/')} | `{text}` |")
+    return lines
 
 
 def _output_names(row: Indicator) -> Callable[[str], str]:

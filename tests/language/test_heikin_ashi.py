@@ -64,7 +64,7 @@ TWINS: dict[str, Callable[[dict[str, Series]], Any]] = {
     "atr(14)": lambda b: talib.ATR(*_hlc(b), 14),
     "adx(14)": lambda b: talib.ADX(*_hlc(b), 14),
     "adx(14).plus_di": lambda b: talib.PLUS_DI(*_hlc(b), 14),
-    "stoch(14, 3, 3).d": lambda b: talib.STOCH(*_hlc(b), 14, 3, 0, 3, 0)[1],
+    "stoch(14, 3, 3).d": lambda b: talib.STOCH(*_hlc(b), fastk_period=14)[1],
     "willr(14)": lambda b: talib.WILLR(*_hlc(b), 14),
     "cci(20)": lambda b: talib.CCI(*_hlc(b), 20),
     "mfi(14)": lambda b: talib.MFI(*_hlc(b), b["volume"], 14),

@@ -104,7 +104,7 @@ def test_names(tmp_path: Path) -> None:
         "close": None,
         "volume": None,
         "last_sale": None,
-        "no.": None,
+        "no.": "no",
         "price": None,
     }
     assert {theirs: fact_name(theirs) for theirs in names} == names
@@ -203,3 +203,18 @@ def test_the_example_markets_further_columns() -> None:
     bars = next(fact for fact in facts if fact.name == "n_bars")
     assert [row[2] for row in bars.rows] == table["n_bars"].cast(pl.Float64).to_list()
     assert reading.ignored == []
+
+
+def test_truths_are_numbers_in_texts_as_in_tables(tmp_path: Path) -> None:
+    assert column(tmp_path, "True", "false", "", "TRUE")[:2] == ("number", [1.0, 0.0, None, 1.0])
+    pl.DataFrame({"symbol": ["A", "B"], "x": [True, False]}).write_parquet(tmp_path / "f.parquet")
+    _, (fact,), _ = read_reference_data(tmp_path / "f.parquet")
+    assert (fact.kind, [value for _, _, value in fact.rows]) == ("number", [1.0, 0.0])
+
+
+@pytest.mark.parametrize("name", ["index", "No", "row"])
+def test_a_column_that_numbers_the_rows_is_no_fact(tmp_path: Path, name: str) -> None:
+    facts, _ = facts_of(tmp_path, f"symbol,{name}\nA,0\nB,1\n")
+    assert not facts
+    facts, _ = facts_of(tmp_path, f"symbol,{name}\nA,S&P 500\nB,S&P 600\n")
+    assert [fact.kind for fact in facts.values()] == ["text"]

@@ -39,10 +39,15 @@ _OUR_NAMES: Final = {theirs: ours for ours, names in _NAMES.items() for theirs i
 _NOT_FACTS: Final = frozenset(
     (
         *(*FIELDS, *DERIVED, "price", "last", "last_price", "last_sale", "lastsale"),
-        *("net_change", "pct_change", "percent_change", "vol", "no", "index", "row", "date"),
+        *("net_change", "pct_change", "percent_change", "vol", "date"),
     )
 )
-"""Columns that hold prices of one day, or number the rows."""
+"""Columns that hold prices of one day."""
+
+_ROW_NUMBERS: Final = ("no", "index", "row")
+"""Columns that number the rows, if they are numbers: an index may also be that of the members."""
+
+_TRUTHS: Final = {"true": 1.0, "false": 0.0}
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MIN_SHARE: Final = 0.95
@@ -82,6 +87,8 @@ def read_facts(table: pl.DataFrame, columns: Sequence[str], first: pl.Series) ->
             parsed = _parse(table[column], notation)
         except UsageError as error:
             result.notes.append(f"column {column} is not used: {error}")
+            continue
+        if name in _ROW_NUMBERS and parsed.kind == "number":
             continue
         if parsed.note:
             result.notes.append(f"column {column}: {parsed.note}")
@@ -128,6 +135,9 @@ def _parse(column: pl.Series, notation: Notation) -> _Parsed:
 
 def _parse_texts(texts: pl.Series, notation: Notation) -> _Parsed:
     present = texts.drop_nulls()
+    if len(present) and present.str.to_lowercase().is_in(_TRUTHS).all():
+        truths = texts.str.to_lowercase().replace_strict(_TRUTHS, return_dtype=pl.Float64)
+        return _Parsed("number", truths)
     if present.str.contains(_COMPACT_DATE).all() and len(present):
         days = texts.str.to_date("%Y%m%d", strict=False)
         return _Parsed("date", _day_numbers(days), _note(texts, days, "dates"))
