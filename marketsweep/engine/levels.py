@@ -47,12 +47,13 @@ FOLLOWS: Final[Mapping[str, tuple[bool | None, bool | None]]] = {
     "bars_since_highest": (LOST, LOST),
     "bars_since_lowest": (LOST, LOST),
     "linreg.slope": (LOST, KEPT),
+    "ht_trendline": (None, None),
     "mama.mama": (None, None),
     "mama.fama": (None, None),
 }
 """Whether a kernel keeps or loses a constant that is added to its series, and one that its series
 is multiplied by; None: its value changes in another way. Kernels with the scale "same" keep both,
-those with the scale "difference" lose the first. MAMA begins at 0."""
+those with the scale "difference" lose the first. The cycles and MAMA begin at 0."""
 
 
 class _UnknownLevelError(Exception):

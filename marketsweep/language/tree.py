@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from functools import cache
 from typing import Any, ClassVar, Final, NamedTuple
 
 from msgspec import Struct
@@ -84,7 +85,7 @@ class Node(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
 
     def children(self) -> Iterator[Node]:
         """Yield the nodes directly below, in the order of the text."""
-        for name in self.__struct_fields__:
+        for name in _fields_with_nodes(type(self)):
             value = getattr(self, name)
             if isinstance(value, Node):
                 yield value
@@ -100,6 +101,20 @@ class Node(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     def _embed(self, child: Node, *, tighter: bool = False) -> str:
         is_loose = child.binding <= self.binding if tighter else child.binding < self.binding
         return f"({child})" if is_loose else str(child)
+
+
+@cache
+def _fields_with_nodes(kind: type[Node]) -> tuple[str, ...]:
+    """Return the fields of a kind of node that may hold other nodes."""
+    types: dict[str, str] = Node.__annotations__ | kind.__annotations__
+    return tuple(name for name in kind.__struct_fields__ if types[name] not in _PLAIN)
+
+
+_PLAIN: Final = (
+    *("str", "int", "float", "bool", "Span", "Kind | None", "str | Buckets"),
+    *("tuple[str, ...]", "tuple[float, ...]"),
+)
+"""The types of fields that hold no nodes."""
 
 
 def facts_of(nodes: Iterable[Node]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from abc import abstractmethod
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -17,7 +17,7 @@ from marketsweep.language.heikin_ashi import on_heikin_ashi
 from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.row import Indicator, Parameter
 from marketsweep.language.indicators.table import ALIASES, INDICATORS, find_indicator
-from marketsweep.language.parsing.dated_calls import DatedCallParser
+from marketsweep.language.parsing.dated_calls import DATED_CALLS, DatedCallParser
 from marketsweep.language.parsing.lexer import Token
 from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.tree import FACTS, Kind, Node
@@ -40,9 +40,6 @@ from marketsweep.language.vocabulary import (
 )
 
 _KINDS = {"condition": Kind.TRUTH, "x": Kind.NUMBER}
-
-
-_Build = Callable[[str, list[Node], Token], Node]
 
 
 class Definition(NamedTuple):
@@ -95,7 +92,7 @@ class CallParser(DatedCallParser):
     def parse_name(self) -> Node:
         """Parse a field, a fact, a name that the text defines, or a call."""
         token = self.advance()
-        name = token.text.lower()
+        name = token.word
         if self.is_mark("("):
             return self._call(token, name)
         if name in _NODES:
@@ -129,26 +126,10 @@ class CallParser(DatedCallParser):
         if name == "heikin_ashi" and self.tokens[self.position + 1].text != ")":
             return self._on_heikin_ashi(name)
         name = ALIASES.get(name, name)
-        special = {
-            "symbol": self._other,
-            "market": self._breadth,
-            "rs": self._relative_strength,
-            **dict(self.dated_calls()),
-        }
-        if name in special:
-            return special[name](token, name)
-        families: tuple[tuple[Container[str], _Build], ...] = (
-            (INDICATORS, self._indicator),
-            (EVENTS, self._occurred),
-            (FUNCTIONS, self._function),
-            (STANDINGS, self._standing),
-            (TRENDS, self._trend),
-            (("frozen",), self._frozen),
-            (JOINS, self._joined),
-        )
-        for names, build in families:
-            if name in names:
-                return build(name, self._arguments(name), token)
+        if (build := _OF_ARGUMENTS.get(name)) is not None:
+            return build(self, name, self._arguments(name), token)
+        if (parse := _OF_TOKENS.get(name)) is not None:
+            return parse(self, token, name)
         return self._call_own(token, name)
 
     def _call_own(self, token: Token, name: str) -> Node:
@@ -453,6 +434,25 @@ class CallParser(DatedCallParser):
             )
         return tree.Buckets(fact, tuple(edges))
 
+
+_OF_ARGUMENTS: Final[dict[str, Callable[[CallParser, str, list[Node], Token], Node]]] = {
+    **dict.fromkeys(JOINS, CallParser._joined),
+    "frozen": CallParser._frozen,
+    **dict.fromkeys(TRENDS, CallParser._trend),
+    **dict.fromkeys(STANDINGS, CallParser._standing),
+    **dict.fromkeys(FUNCTIONS, CallParser._function),
+    **dict.fromkeys(EVENTS, CallParser._occurred),
+    **dict.fromkeys(INDICATORS, CallParser._indicator),
+}
+"""What makes the node of a call with arguments that are expressions, by its name."""
+
+_OF_TOKENS: Final[dict[str, Callable[[CallParser, Token, str], Node]]] = {
+    "symbol": CallParser._other,
+    "market": CallParser._breadth,
+    "rs": CallParser._relative_strength,
+    **DATED_CALLS,
+}
+"""What parses a call with other arguments, by its name."""
 
 _NODES: Final[dict[str, Callable[..., Node]]] = {
     **dict.fromkeys((*FIELDS, *DERIVED), tree.Field),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -28,17 +28,6 @@ class DatedCallParser(TokenStream, ABC):
     @abstractmethod
     def expression(self, floor: int) -> Node:
         """Parse an expression whose operators bind more tightly than `floor`."""
-
-    def dated_calls(self) -> dict[str, Callable[[Token, str], Node]]:
-        """Return the parser of each call by its name."""
-        return {
-            "first_bar": self._first_bar,
-            "cumulative": self._cumulative,
-            "anchored_vwap": self._anchored_vwap,
-            "on": self._on,
-            "bars": self._bars_of_sessions,
-            **dict.fromkeys(FRAMES, self._framed),
-        }
 
     def _first_bar(self, token: Token, name: str) -> Node:
         self.advance()
@@ -141,6 +130,17 @@ class DatedCallParser(TokenStream, ABC):
                     f"{role} may use one symbol's bars only: move {node} outside",
                     of.span,
                 )
+
+
+DATED_CALLS: Final[dict[str, Callable[[Any, Token, str], Node]]] = {
+    "first_bar": DatedCallParser._first_bar,
+    "cumulative": DatedCallParser._cumulative,
+    "anchored_vwap": DatedCallParser._anchored_vwap,
+    "on": DatedCallParser._on,
+    "bars": DatedCallParser._bars_of_sessions,
+    **dict.fromkeys(FRAMES, DatedCallParser._framed),
+}
+"""The parser of each call by its name."""
 
 
 def _bars_since(day: tree.Day) -> float:

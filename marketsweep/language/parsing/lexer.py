@@ -12,18 +12,21 @@ from marketsweep.language.tree import Span
 _SUFFIX: Final = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 _TOKEN: Final = re.compile(
-    r"""(?P<space>(?:[^\S\n]|\#[^\n]*)+)
-      | (?P<end>[\n;])
+    r"""(?:[^\S\n]|\#[^\n]*)*
+      (?:(?P<end>[\n;])
       | (?P<date>\d{4}-\d\d?-\d\d?(?![\w.]))
-      | (?P<number>(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?P<suffix>[kKmMbBtT%]?)
+      | (?P<number>(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?[kKmMbBtT%]?
             (?![\w.]))
       | (?P<name>[A-Za-z_]\w*)
       | (?P<placeholder>\{[A-Za-z_]\w*\})
       | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
       | (?P<operator><=|>=|==|!=|[-+*/^<>=()\[\],.])
+      | (?P<last>\Z))
     """,
     re.VERBOSE,
 )
+
+_SPACE: Final = re.compile(r"(?:[^\S\n]|\#[^\n]*)*")
 
 LINE_END: Final = "line end"
 END: Final = "end"
@@ -39,6 +42,8 @@ class Token(NamedTuple):
     kind: str
     text: str
     column: int
+    word: str = ""
+    """The text of a name in lower case; "" for other tokens."""
 
     @property
     def span(self) -> Span:
@@ -51,21 +56,31 @@ def tokenize(source: str) -> Iterator[Token]:
 
     Raises ConditionError at a character that starts no token.
     """
-    position = depth = 0
-    while position < len(source):
-        match = _TOKEN.match(source, position)
-        if match is None:
-            raise ConditionError(_lexer_error(source, position), source, position)
-        kind, text = match.lastgroup or "", match.group()
-        if kind == "suffix":
-            kind = "number"
-        depth += (text in ("(", "[")) - (text in (")", "]"))
-        if kind == "end" and (text == ";" or depth <= 0):
-            yield Token(LINE_END, text, position)
-        elif kind not in ("space", "end"):
-            yield Token(kind, text, position)
-        position = match.end()
-    yield Token(END, "", position)
+    depth = end = 0
+    for match in _TOKEN.finditer(source):
+        if match.start() != end:
+            break
+        kind = match.lastgroup or ""
+        text = match[kind]
+        start, end = match.span(kind)
+        if kind == "name":
+            yield Token(kind, text, start, text.lower())
+        elif kind == "operator":
+            if text in "([":
+                depth += 1
+            elif text in ")]":
+                depth -= 1
+            yield Token(kind, text, start)
+        elif kind == "end":
+            if text == ";" or depth <= 0:
+                yield Token(LINE_END, text, start)
+        elif kind == "last":
+            yield Token(END, "", len(source))
+            return
+        else:
+            yield Token(kind, text, start)
+    at = _SPACE.match(source, end).end()  # type: ignore[union-attr]  # it matches no text, too
+    raise ConditionError(_lexer_error(source, at), source, at)
 
 
 def number_of(text: str) -> float:

@@ -46,6 +46,7 @@ _COMPARISONS: Final = ("<=", ">=", "==", "!=", "<", ">", "=")
 _MARKS: Final = {"+": tree.SUM, "-": tree.SUM, "*": tree.PRODUCT, "/": tree.PRODUCT} | {
     "^": tree.POWER,
     "[": tree.POSTFIX,
+    **dict.fromkeys(_COMPARISONS, tree.COMPARE),
 }
 _WORDS: Final = {"or": tree.OR, "and": tree.AND, "within": tree.WITHIN, "for": tree.WITHIN} | (
     dict.fromkeys(("in", "is", "crosses", "between", "contains", "matches"), tree.COMPARE)
@@ -137,11 +138,6 @@ class Parser(DefinitionParser):
         self.depth = 0
         self.operators = 0
         self.most_operators = MAX_OPERATORS
-        self._literals: dict[str, Callable[[], Node]] = {
-            "number": lambda: self.parse_number(self.advance()),
-            "text": lambda: self.parse_text("a text"),
-            "date": lambda: self.parse_date("a date"),
-        }
 
     def parse_all(self) -> Node:
         """Parse all of the text: lines that begin with `let` or `def`, and then the expression."""
@@ -149,6 +145,7 @@ class Parser(DefinitionParser):
         # After the names comes one expression, over as many lines as it takes.
         remaining = [token for token in self.tokens[self.position :] if token.kind != LINE_END]
         self.tokens[self.position :] = remaining
+        self.token = remaining[0]
         if self.token.kind == END:
             is_defined = self.lets or self.functions
             message = "the condition after the let and def lines is missing" if is_defined else ""
@@ -274,11 +271,8 @@ class Parser(DefinitionParser):
 
     def _binding(self) -> int:
         """Return how tightly the current operator binds its left side; 0: no operator."""
-        if self.token.kind == "operator":
-            return _MARKS.get(
-                self.token.text, tree.COMPARE if self.token.text in _COMPARISONS else 0
-            )
-        return _WORDS.get(self.token.text.lower(), 0) if self.token.kind == "name" else 0
+        token = self.token
+        return _WORDS.get(token.word, 0) if token.word else _MARKS.get(token.text, 0)
 
     def _infix(self, left: Node, binding: int) -> Node:
         if binding == tree.POSTFIX:
@@ -288,7 +282,7 @@ class Parser(DefinitionParser):
         if binding == tree.COMPARE:
             return self._comparison(left)
         token = self.advance()
-        operator = token.text.lower()
+        operator = token.word or token.text
         if left.kind is Kind.DATE and operator in ("+", "-"):
             return self._day_arithmetic(left, operator, binding)
         kind = Kind.TRUTH if operator in ("and", "or") else Kind.NUMBER
@@ -308,16 +302,8 @@ class Parser(DefinitionParser):
         return tree.Binary(operator, left, right, is_date=True, span=self.span_from(left.span))
 
     def _comparison(self, left: Node) -> Node:
-        if self.is_word("in"):
-            return self._membership(left)
-        if self.is_word("crosses"):
-            return self._cross(left)
-        if self.is_word("between"):
-            return self._between(left)
-        if self.is_word("is"):
-            return self._moving(left)
-        if self.is_word("contains", "matches"):
-            return self._match(left)
+        if self.token.word:
+            return _COMPARING[self.token.word](self, left)
         operands, operators = [left], []
         while self.is_mark(*_COMPARISONS):
             token = self.advance()
@@ -353,12 +339,12 @@ class Parser(DefinitionParser):
         self.advance()
         if not self.is_word(*TRENDS):
             self.fail(f"expected {' or '.join(TRENDS)} after is, found {self.token_text()}")
-        operator = TRENDS[self.advance().text.lower()]
+        operator = TRENDS[self.advance().word]
         earlier = tree.Shift(left, 1)
         return tree.Compare((left, earlier), (operator,), span=self.span_from(left.span))
 
     def _match(self, left: Node) -> Node:
-        how = self.token.text.lower()
+        how = self.token.word
         if not isinstance(left, tree.Fact) or left.kind is not Kind.TEXT:
             self.fail(f"the part before {how} must be a text, such as name", left.span)
         self.advance()
@@ -397,7 +383,7 @@ class Parser(DefinitionParser):
     def _cross(self, left: Node) -> Node:
         self.advance()
         is_directed = self.is_word("above", "below")
-        directions = [self.advance().text.lower()] if is_directed else ["above", "below"]
+        directions = [self.advance().word] if is_directed else ["above", "below"]
         right = self.expression(tree.COMPARE)
         for side in (left, right):
             self.require_kind(side, Kind.NUMBER, "each side of crosses")
@@ -406,7 +392,7 @@ class Parser(DefinitionParser):
         return tree.joined("or", crosses, span)
 
     def _window(self, left: Node) -> Node:
-        word = self.token.text.lower()
+        word = self.token.word
         left = self.require_kind(left, Kind.TRUTH, f"the part before {word}")
         self.advance()
         bars = self.parse_whole_number(f"the number of bars after {word}", least=1)
@@ -441,17 +427,22 @@ class Parser(DefinitionParser):
 
     # -- operands
 
-    def operand(self) -> Node:
+    def operand(self) -> Node:  # noqa: PLR0911, a line for each kind of token
         """Parse a literal, a parenthesis, a name or call, or an operand of a minus or `not`."""
         token = self.token
-        if token.kind in self._literals:
-            return self._literals[token.kind]()
-        if self.is_mark("("):
+        if token.word and token.word not in KEYWORDS:
+            return self.parse_name()
+        if token.kind == "number":
+            return self.parse_number(self.advance())
+        if token.text == "(":
             return self._parenthesis()
-        if self.is_mark("-") or self.is_word("not"):
+        if token.text == "-" or token.word == "not":
             return self._unary()
-        is_call = self.is_word("bars") and self.tokens[self.position + 1].text == "("
-        if token.kind == "name" and (is_call or token.text.lower() not in KEYWORDS):
+        if token.kind == "text":
+            return self.parse_text("a text")
+        if token.kind == "date":
+            return self.parse_date("a date")
+        if token.word == "bars" and self.tokens[self.position + 1].text == "(":
             return self.parse_name()
         return self.fail(f"expected a number, a name or a parenthesis, found {self.token_text()}")
 
@@ -470,3 +461,14 @@ class Parser(DefinitionParser):
             return tree.Negate(operand, span=self.span_from(token.span))
         operand = self.require_kind(self.expression(tree.NOT), Kind.TRUTH, "the part after not")
         return tree.Not(operand, span=self.span_from(token.span))
+
+
+_COMPARING: Final[dict[str, Callable[[Parser, Node], Node]]] = {
+    "in": Parser._membership,
+    "crosses": Parser._cross,
+    "between": Parser._between,
+    "is": Parser._moving,
+    "contains": Parser._match,
+    "matches": Parser._match,
+}
+"""Words that compare what stands before them."""

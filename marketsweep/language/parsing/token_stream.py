@@ -38,16 +38,15 @@ class TokenStream(ABC):
         self.source = source
         self.tokens = list(tokenize(source)) if token_list is None else token_list
         self.position = 0
-
-    @property
-    def token(self) -> Token:
+        self.token = self.tokens[0]
         """The current token."""
-        return self.tokens[self.position]
 
     def advance(self) -> Token:
         """Take the current token."""
         token = self.token
         self.position += 1
+        if self.position < len(self.tokens):
+            self.token = self.tokens[self.position]
         return token
 
     def fail(self, message: str, span: Span | None = None) -> NoReturn:
@@ -79,11 +78,11 @@ class TokenStream(ABC):
 
     def is_word(self, *words: str) -> bool:
         """Return whether the current token is one of these words, in any case."""
-        return self.token.kind == "name" and self.token.text.lower() in words
+        return self.token.word in words
 
     def is_mark(self, *marks: str) -> bool:
         """Return whether the current token is one of these marks."""
-        return self.token.kind == "operator" and self.token.text in marks
+        return self.token.text in marks
 
     def is_line_end(self) -> bool:
         """Return whether the text, or the current line, ends here."""
