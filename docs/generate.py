@@ -1,4 +1,4 @@
-"""Write the parts of the docs that follow from the program: `python docs/generate.py`.
+"""Write the parts of the docs that follow from the program: `python -m docs.generate`.
 
 These are `docs/reference/cli.md` and `docs/reference/indicators.md` as a whole, the names of
 indicators in `docs/guide/language.md`, the table of rules in `docs/guide/quality.md`, and the
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import click
 
+from docs.pictures import FOLDER, write_pictures
 from marketsweep.cli.main import main
 from marketsweep.cli.reports.indicators import first_bar, units
 from marketsweep.language.indicators.events import EVENTS
@@ -40,7 +41,7 @@ PACKAGE: Final = DOCS.parent / "marketsweep"
 _SCANS_OPENING: Final = """\
 # Published scans
 
-Written by `python docs/generate.py`; do not edit. {count} scans of thinkorswim, ChartInk,
+Written by `python -m docs.generate`; do not edit. {count} scans of thinkorswim, ChartInk,
 StockCharts, PKScreener, Finviz, MetaStock, freqtrade and others were written in the condition
 language. {daily} of them need daily bars and stored facts alone. A test runs each condition on the
 example market. The sources are in `tests/language/corpus/scans.jsonl`.
@@ -55,17 +56,20 @@ _HOW: Final = {
 _INDICATORS_OPENING: Final = """\
 # Indicators
 
-Written by `python docs/generate.py` from the program; do not edit. There are {count} indicators.
+Written by `python -m docs.generate` from the program; do not edit. There are {count} indicators.
 A call shows its defaults; a field in it can be replaced by any series. Values and first bars of
 TA-Lib's functions are TA-Lib's. In a formula, `x` and `y` are the series, and a parameter has its
 name. An indicator without a formula is a kernel in C++.
 [language.md](../guide/language.md) describes the rest of the language.
+
+The gray line of a picture is the close of 120 made bars; a pattern is shown on candles of the
+example market.
 """
 
 _OPENING: Final = """\
 # The command line
 
-Written by `python docs/generate.py` from the program; do not edit. Exit codes are in the
+Written by `python -m docs.generate` from the program; do not edit. Exit codes are in the
 [README](../../README.md#exit-codes), conditions in [language.md](../guide/language.md).
 """
 
@@ -203,6 +207,8 @@ def _occurrences() -> str:
 def _indicator(row: Indicator) -> str:
     """The entry of an indicator: its call, what it is, its outputs, formulas and first bar."""
     lines = [f"### `{row.signature}`", "", row.doc, ""]
+    if (FOLDER / f"{row.name}.svg").exists():
+        lines += [f"![{row.name}](pictures/{row.name}.svg)", ""]
     facts = {
         "Other names": ", ".join(f"`{alias}`" for alias in row.aliases),
         "Outputs": ", ".join(map(_output_names(row), row.outputs)),
@@ -281,6 +287,7 @@ def _parameter(parameter: Parameter) -> str:
 
 
 if __name__ == "__main__":
+    write_pictures()
     CLI.write_text(cli_page())
     INDICATORS_PAGE.write_text(indicators_page())
     SCANS_PAGE.write_text(scans_page())

@@ -7,12 +7,13 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import click
 import pytest
 
 import marketsweep.market
-from docs import generate
+from docs import generate, pictures
 from marketsweep import errors
 from marketsweep.cli.main import main
 from marketsweep.core.fields import DERIVED, FIELDS
@@ -75,7 +76,7 @@ def shell_calls() -> Iterator[list[str]]:
 
 
 def test_generated_pages_are_up_to_date() -> None:
-    hint = "run .venv/bin/python docs/generate.py"
+    hint = "run .venv/bin/python -m docs.generate"
     language, architecture = generate.LANGUAGE.read_text(), generate.ARCHITECTURE.read_text()
     assert generate.cli_page() == generate.CLI.read_text(), hint
     assert generate.scans_page() == generate.SCANS_PAGE.read_text(), hint
@@ -84,6 +85,15 @@ def test_generated_pages_are_up_to_date() -> None:
     quality = generate.QUALITY.read_text()
     assert generate.quality_page(quality) == quality, hint
     assert generate.architecture_page(architecture) == architecture, hint
+
+
+def test_the_pictures_are_those_of_the_program() -> None:
+    files = {file.stem: file.read_text() for file in pictures.FOLDER.iterdir()}
+    assert files == pictures.pictures(), "run python -m docs.generate"
+    # The arcsine and arccosine of prices do not exist, and no price is an efficiency.
+    assert INDICATORS.keys() - files.keys() == {"asin", "acos", "adaptive"}
+    for name, svg in files.items():
+        assert ElementTree.fromstring(svg).tag.endswith("svg"), name
 
 
 def test_the_readme_counts_the_indicators() -> None:

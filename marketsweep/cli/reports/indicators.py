@@ -104,6 +104,22 @@ def _indicator_lines(row: Indicator | EventFunction) -> Iterator[str]:
         yield f"  .{other} is .{output}"
     for output, text in row.formula_texts().items():
         yield f"  {f'.{output}' if output else 'formula'} = {text}"
+    if not row.is_pattern:
+        yield from _picture(row)
+
+
+def _picture(row: Indicator) -> Iterator[str]:
+    """Yield made prices and the indicator below them, in dots."""
+    from marketsweep.output.charts.dots import dots_of  # as above
+    from marketsweep.output.charts.indicator_picture import SHOWN, curves_of, made_bars
+
+    bars = made_bars()
+    curves = curves_of(row, bars)
+    yield ""
+    yield f"  {SHOWN} made bars: the close"
+    yield from (f"  {text}" for text in dots_of([bars["close"][-SHOWN:]], 3))
+    yield f"  {', '.join(str(curve.node) for curve in curves)}"
+    yield from (f"  {text}" for text in dots_of([c.values[-SHOWN:] for c in curves], 5))
 
 
 def _indicator_rows(name: str | None) -> dict[str, list[Indicator | EventFunction]]:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct, field
@@ -86,6 +86,28 @@ class Panel(Struct, frozen=True, eq=False):
         result = np.full((len(nodes), self.tiles * TILE), np.nan)
         result[:, : len(self.symbols)] = self.reference.columns(nodes, self.symbols)
         return result
+
+
+def panel_of_bars(
+    symbol: str, bars: Mapping[str, NDArray[np.float64]], days: list[dt.date]
+) -> Panel:
+    """Return the panel of one symbol whose bars are not stored: float64 [bars] by field."""
+    count = len(days)
+    columns = {**bars, SESSION: np.arange(count, dtype=np.float64)}
+    fields = {name: np.full((1, count, TILE), np.nan) for name in columns}
+    for name, values in columns.items():
+        fields[name][0, :, 0] = values
+    return Panel(
+        days[-1],
+        [symbol],
+        count,
+        fields,
+        np.array([count]),
+        np.zeros(1, np.int64),
+        Reference([], list, days[-1]),
+        days,
+        np.array([[0], [count - 1], [count]]),
+    )
 
 
 def _tile_count(symbols: int) -> int:

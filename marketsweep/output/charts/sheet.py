@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marketsweep.output.charts.drawing import Drawing
 from marketsweep.output.charts.page import asset, change_of, head
 from marketsweep.output.charts.panes import PRICE, VOLUME
+from marketsweep.output.charts.paths import Scale, polyline, vertical_lines
 from marketsweep.output.formats.table import value_cell
 from marketsweep.scan.results import Hits
 
@@ -101,67 +100,23 @@ def picture(drawing: Drawing) -> str:
     lines = [line.values[shown] for line in drawing.panes[PRICE].lines]
     volumes = [bars["volume"], *(line.values[shown] for line in drawing.panes[VOLUME].lines)]
 
-    y = _Scale([bars["low"], bars["high"], *lines], top=2, bottom=_CANDLES_HEIGHT)
-    v = _Scale([np.zeros(1), *volumes], top=_CANDLES_HEIGHT + 4, bottom=_HEIGHT)
+    y = Scale([bars["low"], bars["high"], *lines], top=2, bottom=_CANDLES_HEIGHT)
+    v = Scale([np.zeros(1), *volumes], top=_CANDLES_HEIGHT + 4, bottom=_HEIGHT)
     up = bars["close"] >= bars["open"]
     held = np.zeros(len(shown)) if drawing.held is None else drawing.held[shown]
-    paths = [("held", _vertical_lines(x[held == 1.0], 0.0, _HEIGHT))]
-    paths.append(("volume", _vertical_lines(x, v(bars["volume"]), v(np.zeros(len(x))))))
+    paths = [("held", vertical_lines(x[held == 1.0], 0.0, _HEIGHT))]
+    paths.append(("volume", vertical_lines(x, v(bars["volume"]), v(np.zeros(len(x))))))
     for name, selected in (("up", up), ("down", ~up)):
         high, low = y(bars["high"][selected]), y(bars["low"][selected])
-        paths.append((name, _vertical_lines(x[selected], high, low)))
+        paths.append((name, vertical_lines(x[selected], high, low)))
         body = np.sort([y(bars["open"][selected]), y(bars["close"][selected])], axis=0)
         # If the close equals the open, the body is a dash.
-        paths.append((f"{name} body", _vertical_lines(x[selected], body[0] - 0.4, body[1] + 0.4)))
-    paths += [(f"line c{i % 6}", _polyline(x, y(line))) for i, line in enumerate(lines)]
+        paths.append((f"{name} body", vertical_lines(x[selected], body[0] - 0.4, body[1] + 0.4)))
+    paths += [(f"line c{i % 6}", polyline(x, y(line))) for i, line in enumerate(lines)]
     paths += [
-        (f"line c{i % 6}", _polyline(x, v(line)))
+        (f"line c{i % 6}", polyline(x, v(line)))
         for i, line in enumerate(volumes[1:], start=len(lines))
     ]
     elements = "".join(f'<path class="{name}" d="{path}"/>' for name, path in paths if path)
     label = escape(f"{drawing.symbol} from {min(days)} to {max(days)}")
     return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{elements}</svg>'
-
-
-class _Scale:
-    """Maps values to heights in a picture, where y grows downwards."""
-
-    def __init__(self, values: Sequence[NDArray[np.float64]], top: float, bottom: float) -> None:
-        finite = np.concatenate(values)
-        finite = finite[np.isfinite(finite)]
-        self.low = float(finite.min(initial=np.inf)) if len(finite) else 0.0
-        span = (float(finite.max()) - self.low) if len(finite) else 0.0
-        self.bottom = bottom
-        # A constant line is at the bottom, and so is a span too large for floats.
-        self.unit = (bottom - top) / span if 0.0 < span < math.inf else 0.0
-
-    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self.bottom - (values - self.low) * self.unit
-
-
-def _vertical_lines(
-    x: NDArray[np.float64],
-    top: NDArray[np.float64] | float,
-    bottom: NDArray[np.float64] | float,
-) -> str:
-    """Return vertical lines as one path."""
-    tops, bottoms = np.broadcast_to(top, x.shape), np.broadcast_to(bottom, x.shape)
-    return "".join(
-        f"M{at:g} {high:.1f}V{low:.1f}"
-        for at, high, low in zip(x.tolist(), tops.tolist(), bottoms.tolist(), strict=True)
-        if math.isfinite(high + low)
-    )
-
-
-def _polyline(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
-    return "".join(_points(x, y))
-
-
-def _points(x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterator[str]:
-    command = "M"
-    for at, height in zip(x.tolist(), y.tolist(), strict=True):
-        if math.isfinite(height):
-            yield f"{command}{at:g} {height:.1f}"
-            command = "L"
-        else:
-            command = "M"
