@@ -82,7 +82,7 @@ def test_a_time_limit_ends_a_scan(market: ms.Market) -> None:
 
 @pytest.mark.parametrize("executor", ["serial", "threads"])
 def test_a_time_limit_ends_each_executor(executor: str, market: ms.Market) -> None:
-    slow = " or ".join(f"bbands({n}, 2).upper[1] > 9 within 100 bars" for n in range(100, 140))
+    slow = " or ".join(f"median(close, {n})[1] > 9 within 100 bars" for n in range(100, 140))
     with pytest.raises(ms.TimedOut, match="time limit"):
         market.scan(slow, timeout=0.02, executor=executor)
     assert market.scan("close > 1", executor=executor).matched > 1000
@@ -107,9 +107,9 @@ def wide_panel(rows: int, tiles: int) -> Panel:
 
 def test_a_plan_that_takes_hours_is_refused_with_its_estimate() -> None:
     panel = wide_panel(5000, 391)
-    texts = [f"bbands({n}, 2).upper > close for 5000 bars" for n in range(4800, 5000)]
+    texts = [f"avgdev(close, {n}) > 1 for 5000 bars" for n in range(4800, 5000)]
     plan = make_plan([parse_expression(text) for text in texts])
-    with pytest.raises(ms.UsageError, match=r"about [\d,]+ minutes .* bbands reaches over 4,999"):
+    with pytest.raises(ms.UsageError, match=r"about [\d,]+ minutes .* avgdev reaches over 4,999"):
         evaluate(plan, panel, threads.run, _nobody)
     for text in ("rsi(14) < 30", "highest(high, 5000) == high for 5000 bars", "sma(200) > 1"):
         assert estimate_seconds(make_plan([parse_expression(text)]), panel) < 60
@@ -127,7 +127,7 @@ from marketsweep.engine.plan import make_plan
 from tests.helpers.markets import panel_of, random_bars
 
 panel = panel_of(random_bars(3000, 2000, 1))
-texts = ["bbands(%d, 2).upper" % n for n in range(1400, 1500)]
+texts = ["avgdev(close, %d)" % n for n in range(1400, 1500)]
 plan = make_plan([parse_expression(text) for text in texts], 1500)
 begun = time.process_time()
 threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()

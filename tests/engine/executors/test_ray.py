@@ -396,7 +396,7 @@ def test_more_workers_than_there_is_room_for(nodes: Nodes) -> None:
 
 def heavy() -> tuple[Plan, Panel]:
     """Return a plan and panel of some seconds of work, so that tasks run for a while."""
-    lines = [f"close > bbands({n}, 2).upper" for n in range(10, 110)]
+    lines = [f"close > median(close, {n})" for n in range(10, 110)]
     return plan_of(*lines, rows=130), with_sessions(panel_of(random_bars(240, 4000, seed=4)))
 
 
