@@ -266,6 +266,11 @@ def test_facts_follow_their_company(files: Files, tmp_path: Path) -> None:
         )
         rows = [(first, dt.date(2016, 11, 1), 1.0), (second, dt.date(2016, 11, 1), 2.0)]
         writer.put_facts([FactValues("pe", "number", [*rows, (third, None, 4.0)])])
+        # The new owner of the ticker has the same value as the one before.
+        same: list[tuple[str, dt.date | None, float | str | None]] = [
+            *((first, dt.date(2016, 11, 1), 1.0), (first, DAYS[-1], 1.0))
+        ]
+        writer.put_facts([FactValues("pb", "number", same)])
     store.close()
     with ms.open(tmp_path) as market:
         for day, want in (
@@ -274,18 +279,20 @@ def test_facts_follow_their_company(files: Files, tmp_path: Path) -> None:
         ):
             hits = market.scan("pe > 0", as_of=day)
             assert dict(zip(hits.symbols, hits.values["pe"], strict=True)) == want
+        assert market.scan("pb > 0", as_of=eve).symbols == [first]
+        assert sorted(market.scan("pb > 0", as_of=DAYS[-1]).symbols) == sorted([first, "NEWT"])
 
 
 def test_values_are_merged(files: Files, tmp_path: Path) -> None:
     bars = files.bars.filter(pl.col("symbol") == "A")
-    early, late = dt.date(2016, 11, 1), dt.date(2016, 12, 1)
+    early, late, later = dt.date(2016, 11, 1), dt.date(2016, 12, 1), dt.date(2016, 12, 2)
     with Store.create(tmp_path) as store:
         with store.writer() as writer:
             writer.commit(sessions_of(bars), "test")
             assert writer.put_facts([FactValues("x", "number", [("A", early, 1.0)])]) == ([], [])
             assert writer.put_facts([FactValues("x", "text", [("A", late, "b")])]) == (["x"], [])
             more: list[tuple[str, dt.date | None, float | str | None]] = [
-                *(("A", late, 2.0), ("A", dt.date(2016, 12, 2), 2.0), ("A", None, 0.5)),
+                *(("A", late, 2.0), ("A", later, 2.0), ("A", None, 0.5)),
                 *(("B", None, 7.0), ("C", late, None)),
             ]
             assert writer.put_facts([FactValues("x", "number", more)]) == ([], ["x"])
@@ -293,14 +300,16 @@ def test_values_are_merged(files: Files, tmp_path: Path) -> None:
             version = snapshot.version
             assert snapshot.facts() == {"x": ("number", True)}
             assert snapshot.fact_rows("x") == [
-                *(("A", None, 0.5), ("A", early, 1.0), ("A", late, 2.0), ("B", None, 7.0)),
+                *(("A", None, 0.5), ("A", early, 1.0), ("A", late, 2.0), ("A", later, 2.0)),
+                *(("B", None, 7.0), ("C", late, None)),
             ]
         with store.writer() as writer:
             writer.put_facts([FactValues("x", "number", [("B", None, None), ("A", late, None)])])
         with store.snapshot() as snapshot:
             assert snapshot.version > version
             assert snapshot.fact_rows("x") == [
-                *(("A", None, 0.5), ("A", early, 1.0), ("A", late, None)),
+                *(("A", None, 0.5), ("A", early, 1.0), ("A", late, None), ("A", later, 2.0)),
+                ("C", late, None),
             ]
             unchanged = snapshot.version
         with store.writer() as writer:

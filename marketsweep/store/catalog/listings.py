@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -131,7 +131,12 @@ class Listings(Resolved):
         for name, kind, rows in reported:
             values = {row[:2]: row[2] for row in self.fact_rows(name)}
             values |= {row[:2]: row[2] for row in rows}
-            merged = list(_without_repeats(sorted(values.items(), key=_order_of)))
+            # A repeated value stays: the ticker may have had another owner in between.
+            merged = [
+                (symbol, first, value)
+                for (symbol, first), value in sorted(values.items(), key=_order_of)
+                if first is not None or value is not None
+            ]
             if merged:
                 facts[name] = kind, any(day is not None for _, day, _ in merged)
             changed |= self.put_rows(_fact_pack(name), merged)
@@ -159,17 +164,6 @@ def _fact_pack(name: str) -> str:
 def _order_of(item: tuple[_Key, object]) -> tuple[str, dt.date]:
     symbol, first = item[0]
     return symbol, first or dt.date.min
-
-
-def _without_repeats(values: Iterable[tuple[_Key, float | str | None]]) -> Iterator[FactRow]:
-    """Yield sorted values without those that say what the value before them says."""
-    symbol, previous = "", None
-    for (next_symbol, first), value in values:
-        if next_symbol != symbol:
-            symbol, previous = next_symbol, None
-        if value != previous:
-            yield symbol, first, value
-            previous = value
 
 
 def _days_of(record: Listing | Tenure) -> tuple[str, str | None, str | None, int | None]:
