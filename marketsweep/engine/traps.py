@@ -25,7 +25,11 @@ def find_traps(condition: Node, source: str | None) -> list[str]:
     sentences = [
         sentence
         for node in condition.walk()
-        for sentence in (*_unlike_units(node, source), *_periods_as_numbers(node))
+        for sentence in (
+            *_unlike_units(node, source),
+            *_periods_as_numbers(node),
+            *_facts_at_earlier_bars(node),
+        )
     ]
     return list(dict.fromkeys(sentences))
 
@@ -50,6 +54,31 @@ def _unlike_units(node: Node, source: str | None) -> Iterator[str]:
         elif units[0] != units[1]:
             hint = _hint(node, left, right)
             yield f"{left} is in {units[0]}, and {right} is in {units[1]}: {hint}"
+
+
+def _facts_at_earlier_bars(node: Node) -> Iterator[str]:
+    """Yield offsets and crosses of facts that are the same at every bar."""
+    match node:
+        case tree.Shift(of=of, bars=bars) if bars and (name := _undated_fact(of)):
+            yield f"{name} has one value for all bars: [{bars}] does not change it"
+        case tree.Cross(left=left, right=right):
+            names = [_undated_fact(side) for side in (left, right)]
+            if any(names) and all(
+                name or constant_value(side) is not None
+                for name, side in zip(names, (left, right), strict=True)
+            ):
+                name = next(filter(None, names))
+                yield f"{name} has one value for all bars, so that it never crosses anything"
+
+
+def _undated_fact(node: Node) -> str:
+    """Return the first fact in an expression of facts and numbers alone; "" for others."""
+    leaves = [part for part in node.walk() if not any(part.children())]
+    facts = [leaf for leaf in leaves if isinstance(leaf, tree.Fact)]
+    if not facts or any(fact.dated for fact in facts):
+        return ""
+    others = [leaf for leaf in leaves if not isinstance(leaf, tree.Fact | tree.Number | tree.Day)]
+    return "" if others else facts[0].name
 
 
 def _hint(node: Node, left: Node, right: Node) -> str:

@@ -25,6 +25,7 @@ from marketsweep.language.indicators.table import FAMILIES
 from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import parse, parse_expression
 from marketsweep.language.presets import SavedConditions
+from marketsweep.language.tree import Kind
 from tests.helpers.command import run
 
 CORPUS = Path(__file__).parent.parent / "language" / "corpus" / "scans.jsonl"
@@ -109,6 +110,9 @@ def test_units(text: str, unit: Unit | None) -> None:
         ("close > max(high, 252)", "max(high, 252) is the larger of two numbers: write highest("),
         ("close < min(low, 20)", "min(low, 20) is the smaller of two numbers: write lowest("),
         ("count(volume > sma(20), 5) > 2", "volume is in shares, and sma(20) is in"),
+        ("market_cap[20] > 1B", "market_cap has one value for all bars: [20] does not change it"),
+        ("2 * market_cap is rising", "market_cap has one value for all bars: [1] does not"),
+        ("dividend_yield crosses above 4", "dividend_yield has one value for all bars, so that it"),
     ],
 )
 def test_traps_are_named(text: str, sentence: str) -> None:
@@ -134,6 +138,8 @@ def test_traps_are_named(text: str, sentence: str) -> None:
         "market_cap > 500 * dollar_volume",
         "close * volume > dollar_volume[1]",
         "obv() > sma(obv(), 20)",
+        "last_dividend[3] > 2016-01-01 and (close > 5 and market_cap > 1B)[3]",
+        "close[1] crosses above market_cap / shares_outstanding",
     ],
 )
 def test_good_conditions_have_no_trap(text: str) -> None:
@@ -144,10 +150,10 @@ def test_published_scans_and_presets_have_no_trap() -> None:
     scans = [json.loads(line) for line in CORPUS.read_text().splitlines()]
     texts = {scan["id"]: scan["condition"] for scan in scans if scan["condition"]}
     texts |= {preset.name: preset.condition for preset in SavedConditions().everyone()}
-    traps = {
-        name: find_traps(parse(text, OwnNames(SavedConditions())), text)
-        for name, text in texts.items()
-    }
+    kinds = {name: kind for scan in scans for name, kind in scan.get("facts", {}).items()}
+    facts = tuple((name, Kind[kind.upper()]) for name, kind in kinds.items())
+    own_names = OwnNames(SavedConditions(), facts, frozenset(kinds))
+    traps = {name: find_traps(parse(text, own_names), text) for name, text in texts.items()}
     assert {name: found for name, found in traps.items() if found} == {}
 
 
