@@ -225,8 +225,8 @@ def _plan_derived(node: tree.Derived, rows: int) -> Derivation:
                 for derived in longer.derived
             ):
                 raise ConditionError(
-                    f"{node} reads the calendar on longer bars, which have no day of their own: "
-                    f"move {of} outside"
+                    f"{node} needs the day of each bar, and longer bars have none: move {of} "
+                    "outside"
                 )
             return Derivation(node, rows, longer, session=True)
         case tree.Rank(of=of) | tree.MarketAggregate(of=of) if rows > 1:

@@ -22,7 +22,7 @@ from marketsweep.language.indicators.table import find_indicator
 from marketsweep.language.parsing.calls import can_be_fact
 from marketsweep.language.parsing.parser import parse_expression, parse_with, require_size
 from marketsweep.language.tree import Kind, Node
-from marketsweep.language.vocabulary import CALLS, EXAMPLES, JOINS
+from marketsweep.language.vocabulary import CALLS, EXAMPLES, GROUPS, JOINS
 
 _MAX_PARTS: Final = 100_000
 """Most parts of a condition: expressions that use each other grow exponentially."""
@@ -181,6 +181,11 @@ class Expression:
             if not isinstance(fact.node, tree.Fact) or fact.node.kind is not Kind.TEXT:
                 raise ConditionError(f"{fact} is not a text fact: group by sector, or another")
             return Expression(replace(self.node, by=fact.node.name))
+        if isinstance(fact, str) and fact.isidentifier() and fact not in GROUPS:
+            raise ConditionError(
+                f"{fact} is not one of {', '.join(GROUPS)}: write by(ms.fact({fact!r}, 'text')) "
+                "for a fact of your own"
+            )
         return Expression(parse_expression(f"{self} by {fact}"))
 
 

@@ -258,7 +258,7 @@ def test_the_value_of_day_arithmetic(market: Market) -> None:
         ("date * 2 > 3", "the left side of * must be a number, but this is a date"),
         ("date - 3 > 5", "> compares a date with a number"),
         ("split > 3", "this is true or false"),
-        ("weekly(dividend)", "reads the calendar on longer bars"),
+        ("weekly(dividend)", "needs the day of each bar"),
     ],
 )
 def test_what_makes_no_sense(market: Market, text: str, message: str) -> None:

@@ -205,6 +205,21 @@ def test_expressions_in_python(market: Market) -> None:
             ms.fact(name, kind)  # type: ignore[arg-type]
     with pytest.raises(ConditionError, match="not a text fact"):
         ms.rank(ms.close).by(pe)
+    with pytest.raises(ConditionError, match=r"write by\(ms.fact\('theme', 'text'\)\)"):
+        ms.rank(ms.close).by("theme")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("theme == shipping", 'a text stands in quotes: write theme == "shipping"'),
+        ("close > 1 and rival != ai", 'a text stands in quotes: write rival != "ai"'),
+        ("weekly(pe) < 9", "needs the day of each bar, and longer bars have none: move pe outside"),
+    ],
+)
+def test_mistakes_are_explained(market: Market, text: str, message: str) -> None:
+    with pytest.raises(ConditionError, match=re.escape(message)):
+        market.scan(text)
 
 
 def matches(data: Path, *arguments: str) -> list[str]:

@@ -25,4 +25,9 @@ const Machine& MARKETSWEEP_JOIN(machine_, MARKETSWEEP_ISA)() {
   return machine;
 }
 
+#ifdef MARKETSWEEP_STANDS_FOR_ALL
+const Machine& machine_baseline() { return machine_avx2(); }
+const Machine& machine_avx512() { return machine_avx2(); }
+#endif
+
 }  // namespace marketsweep

@@ -30,7 +30,7 @@ from marketsweep.language.parsing.lexer import END, LINE_END, Token, tokenize
 from marketsweep.language.parsing.own_names import NO_NAMES, OwnNames
 from marketsweep.language.parsing.token_stream import MAX_LENGTH
 from marketsweep.language.tree import Kind, Node
-from marketsweep.language.vocabulary import KEYWORDS, TRENDS
+from marketsweep.language.vocabulary import KEYWORDS, TRENDS, WORDS
 
 __all__ = ["MAX_LENGTH", "parse", "parse_expression", "split_expressions"]
 
@@ -308,11 +308,27 @@ class Parser(DefinitionParser):
         while self.is_mark(*_COMPARISONS):
             token = self.advance()
             operators.append({"=": "=="}.get(token.text, token.text))
+            if isinstance(left, tree.Fact) and left.own_kind is Kind.TEXT:
+                self._require_quotes(left, token)
             operands.append(self.expression(tree.COMPARE))
             self._check_comparison(operands[-2], operands[-1], token)
             if len(operands) > 2 and left.kind is Kind.TEXT:
                 self.fail("compare two texts at a time: join comparisons with and", token.span)
         return tree.Compare(tuple(operands), tuple(operators), span=self.span_from(left.span))
+
+    def _require_quotes(self, fact: tree.Fact, operator: Token) -> None:
+        """Raise ConditionError at a text without quotes, which is compared with a fact."""
+        word = self.token.word
+        if (
+            word
+            and word not in WORDS
+            and word not in self.lets
+            and not self.own_names.kind_of(word)
+        ):
+            self.fail(
+                f'a text stands in quotes: write {fact} {operator.text} "{self.token.text}"',
+                self.token.span,
+            )
 
     def _check_comparison(self, left: Node, right: Node, token: Token) -> None:
         for side in (left, right):
