@@ -108,15 +108,22 @@ class ReferenceSync:
                 await self._write(self._writer.note, LISTED, now.isoformat())
                 await self._write(self._writer.note, LISTED_ON, str(plan.last))
         if plan.listings_due:
-            await self._store_facts()
+            await self._store_facts(plan)
 
-    async def _store_facts(self) -> None:
+    async def _store_facts(self, plan: SyncPlan) -> None:
         """Store further facts that the provider has."""
         facts = await self.call_or_none("facts", self._provider.facts())
         if not facts:
             return
         refused, undated = await self._write(self._writer.put_facts, facts)
         self._receipt.facts = [fact.name for fact in facts if fact.name not in refused]
+        if not plan.prices.days and not plan.prices.spans:  # else, new symbols come with the bars
+            symbols = {symbol for fact in facts for symbol, _, _ in fact.rows}
+            if unknown := await self._write(self._writer.unknown_symbols, symbols):
+                self._receipt.warnings.append(
+                    f"{len(unknown):,} of {len(symbols):,} symbols with facts have neither bars "
+                    f"nor a listing, such as {', '.join(unknown[:5])}: check their tickers"
+                )
         for fact in facts:
             if fact.name in refused:
                 self._receipt.warnings.append(

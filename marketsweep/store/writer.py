@@ -370,6 +370,11 @@ class Writer:
         self._change(self._catalog.upsert_facts, accepted)
         return refused, undated
 
+    def unknown_symbols(self, symbols: Iterable[str]) -> list[str]:
+        """Return the symbols that have neither bars nor a listing, sorted."""
+        listed = {listing.symbol for listing in self._catalog.listings()}
+        return sorted({*symbols} - listed - {*self._catalog.tickers()})
+
     def remove_fact(self, name: str) -> None:
         """Remove a further fact with all of its values."""
         self._change(self._catalog.remove_fact, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -207,6 +208,17 @@ def test_expressions_in_python(market: Market) -> None:
         ms.rank(ms.close).by(pe)
     with pytest.raises(ConditionError, match=r"write by\(ms.fact\('theme', 'text'\)\)"):
         ms.rank(ms.close).by("theme")
+
+
+def test_unknown_symbols_of_a_file_are_named(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    file = tmp_path / "more.csv"
+    file.write_text("symbol,grade\nA,3\nNOSUCH,2\nBRK-B,1\nNEVER,4\n")
+    done = run("sync", "--provider", "files", "--symbols", file, "--data", folder)
+    assert done.returncode == 0
+    assert "symbols with facts have neither bars nor a listing, such as" in done.stderr
+    assert "NEVER, NOSUCH: check their tickers" in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize(
