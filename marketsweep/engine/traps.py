@@ -60,7 +60,7 @@ def _facts_at_earlier_bars(node: Node) -> Iterator[str]:
     """Yield offsets and crosses of facts that are the same at every bar."""
     match node:
         case tree.Shift(of=of, bars=bars) if bars and (name := _undated_fact(of)):
-            yield f"{name} has one value for all bars: [{bars}] does not change it"
+            yield f"{name} has one value for all bars: it was the same {_bars(bars)} earlier"
         case tree.Cross(left=left, right=right):
             names = [_undated_fact(side) for side in (left, right)]
             if any(names) and all(
@@ -69,6 +69,10 @@ def _facts_at_earlier_bars(node: Node) -> Iterator[str]:
             ):
                 name = next(filter(None, names))
                 yield f"{name} has one value for all bars, so that it never crosses anything"
+
+
+def _bars(count: int) -> str:
+    return "1 bar" if count == 1 else f"{count:,} bars"
 
 
 def _undated_fact(node: Node) -> str:

@@ -181,7 +181,7 @@ class Expression:
             if not isinstance(fact.node, tree.Fact) or fact.node.kind is not Kind.TEXT:
                 raise ConditionError(f"{fact} is not a text fact: group by sector, or another")
             return Expression(replace(self.node, by=fact.node.name))
-        if isinstance(fact, str) and fact.isidentifier() and fact not in GROUPS:
+        if isinstance(fact, str) and fact.isidentifier() and fact.lower() not in GROUPS:
             raise ConditionError(
                 f"{fact} is not one of {', '.join(GROUPS)}: write by(ms.fact({fact!r}, 'text')) "
                 "for a fact of your own"

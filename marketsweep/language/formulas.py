@@ -22,12 +22,17 @@ def expand(node: tree.Call | tree.HeikinAshi) -> Node | None:
     return _on_other_bars(node.of) if isinstance(node, tree.HeikinAshi) else _formula_of(node)
 
 
-def _on_other_bars(node: tree.Call | tree.Field) -> Node:
+def _on_other_bars(node: Node) -> Node:
     """Return an indicator or a derived field of Heikin-Ashi bars."""
-    if isinstance(node, tree.Field):
-        return on_heikin_ashi(parse_expression(DERIVED[node.name]))
-    formula = _formula_of(node)
-    return with_bars_as_series(node) if formula is None else on_heikin_ashi(formula)
+    match node:
+        case tree.Field(name=name):
+            return on_heikin_ashi(parse_expression(DERIVED[name]))
+        case tree.Call():
+            formula = _formula_of(node)
+            return with_bars_as_series(node) if formula is None else on_heikin_ashi(formula)
+        case tree.HeikinAshi(of=of):
+            return on_heikin_ashi(_on_other_bars(of))
+    raise AssertionError(f"{node} is no indicator or field")
 
 
 def _formula_of(call: tree.Call) -> Node | None:

@@ -26,7 +26,7 @@ def on_heikin_ashi(node: Node) -> Node:
             row = INDICATORS[name]
             if row.formulas or len(row.inputs) > len(sources):
                 return tree.HeikinAshi(node, span=node.span)
-        case tree.Call():
+        case tree.Call() | tree.HeikinAshi():
             return tree.HeikinAshi(node, span=node.span)
     return tree.map_children(node, on_heikin_ashi)
 

@@ -253,9 +253,9 @@ class Call(Node, frozen=True):
 
 
 class HeikinAshi(Node, frozen=True):
-    """An indicator, or a field computed from several, of Heikin-Ashi bars."""
+    """An indicator, or a field computed from several, of Heikin-Ashi bars; they may be nested."""
 
-    of: Call | Field
+    of: Node
 
     def __str__(self) -> str:
         return f"heikin_ashi({self.of})"
@@ -263,7 +263,9 @@ class HeikinAshi(Node, frozen=True):
 
 def as_condition(node: Node) -> Node:
     """Return a pattern as the condition that it is found; any other node as it is."""
-    call = node.of if isinstance(node, HeikinAshi) else node
+    call = node
+    while isinstance(call, HeikinAshi):
+        call = call.of
     if isinstance(call, Call) and INDICATORS[call.name].is_pattern:
         return Compare((node, Number(0.0)), ("!=",), span=node.span)
     return node

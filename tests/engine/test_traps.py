@@ -110,8 +110,14 @@ def test_units(text: str, unit: Unit | None) -> None:
         ("close > max(high, 252)", "max(high, 252) is the larger of two numbers: write highest("),
         ("close < min(low, 20)", "min(low, 20) is the smaller of two numbers: write lowest("),
         ("count(volume > sma(20), 5) > 2", "volume is in shares, and sma(20) is in"),
-        ("market_cap[20] > 1B", "market_cap has one value for all bars: [20] does not change it"),
-        ("2 * market_cap is rising", "market_cap has one value for all bars: [1] does not"),
+        (
+            "market_cap[20] > 1B",
+            "market_cap has one value for all bars: it was the",
+        ),
+        (
+            "2 * market_cap is rising",
+            "market_cap has one value for all bars: it was the",
+        ),
         ("dividend_yield crosses above 4", "dividend_yield has one value for all bars, so that it"),
     ],
 )

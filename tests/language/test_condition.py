@@ -451,3 +451,14 @@ def seconds_to_parse(source: str) -> float:
     with contextlib.suppress(ConditionError):
         parse_expression(source)
     return time.process_time() - started
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["close" + " " * 16_000 + "$", "1" * 16_000 + "a", '"' + '\\"' * 8_000, "#" * 16_000 + "\n$"],
+    ids=["spaces", "digits", "quotes", "comment"],
+)
+def test_long_texts_end_at_their_first_fault(text: str) -> None:
+    """Each was read once for each of its characters before, which took a minute."""
+    with pytest.raises(ConditionError):
+        parse(text)

@@ -88,6 +88,25 @@ def test_equals_talib_on_heikin_ashi_bars(text: str) -> None:
         np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("text", ["atr(14)", "adx(14)", "hl2 - ohlc4", "cdlengulfing()"])
+def test_heikin_ashi_bars_of_heikin_ashi_bars(text: str) -> None:
+    (got,) = evaluated([f"heikin_ashi(heikin_ashi({text}))"], BARS)
+    for symbol in range(33):
+        once = heikin_ashi(BARS, symbol)
+        twice = heikin_ashi({name: values[:, None] for name, values in once.items()}, 0)
+        expected = np.asarray(TWINS[text](twice), np.float64)
+        ours = got[len(got) - len(expected) :, symbol]
+        ours = np.nan_to_num(ours) if text.startswith("cdl") else ours
+        np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_values_are_labelled_as_what_they_are(market: ms.Market) -> None:
+    hits = market.scan("heikin_ashi(atr(14)) > atr(14) and heikin_ashi(close > open)", limit=3)
+    names = ["heikin_ashi(atr(14))", "atr(14)", "ha().close", "ha().open"]
+    assert list(hits.values) == names
+    assert hits.values["heikin_ashi(atr(14))"][0] > hits.values["atr(14)"][0]
+
+
 def test_a_market_of_a_year() -> None:
     bars = example_matrices(["AAPL", "SPY", "QQQ", "ABEV", "AAC"])
     (got,) = evaluated(["heikin_ashi(close > open for 3 bars)"], bars)

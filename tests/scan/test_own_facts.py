@@ -210,6 +210,17 @@ def test_expressions_in_python(market: Market) -> None:
         ms.rank(ms.close).by("theme")
 
 
+def test_what_a_fact_may_be_compared_with(market: Market) -> None:
+    for text in (
+        "theme == rival",
+        "theme == sector",
+        "let x = rival\ntheme == x",
+        'def f(x) = x\ntheme == f("ai")',
+    ):
+        market.scan(text, min_coverage=0)
+    assert str(ms.rank(ms.close).by("Sector")) == "rank(close) by sector"
+
+
 def test_unknown_symbols_of_a_file_are_named(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(data, folder)

@@ -87,9 +87,8 @@ template <class Block> class Windows {
   Sizes sizes_[MOST_LEVELS];
 
  public:
-  // `rings` has room for 2 n blocks.
+  // `rings` has 2 n blocks; what they are at first does not matter.
   LANE_FN Windows(Block* rings, int64_t n) : rings_(rings), n_(n) {
-    for (int64_t i = 0; i < 2 * n; i++) rings[i] = Block{};
     for (int level = 0; n >> level; level++) {
       const int64_t size = int64_t(1) << level;
       sizes_[level] = sizes_of(size, n & (size - 1));
@@ -184,6 +183,7 @@ template <template <class> class K> void blocked(const Call& call) {
   if (!memory) return windowed<K>(call);
   auto* const rings =
       reinterpret_cast<Block*>(memory + (-reinterpret_cast<uintptr_t>(memory) & (alignof(Block) - 1)));
+  for (int64_t i = 0; i < 2 * n; i++) rings[i] = Block{};
   for (int64_t column = 0; column < TILE; column += LANES) block_rows<K>(call, rows, column, rings);
   __builtin_free(memory);
 

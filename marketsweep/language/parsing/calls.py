@@ -124,7 +124,7 @@ class CallParser(DatedCallParser):
         if name in self.functions:
             return self._call_own(token, name)
         if name == "heikin_ashi" and self.tokens[self.position + 1].text != ")":
-            return self._on_heikin_ashi(name)
+            return self._on_heikin_ashi(token, name)
         name = ALIASES.get(name, name)
         if (build := _OF_ARGUMENTS.get(name)) is not None:
             return build(self, name, self._arguments(name), token)
@@ -359,15 +359,17 @@ class CallParser(DatedCallParser):
         other = tree.OtherSymbol(symbol, growth)
         return tree.Binary("/", growth, other, span=self.span_from(token.span))
 
-    def _on_heikin_ashi(self, name: str) -> Node:
+    def _on_heikin_ashi(self, token: Token, name: str) -> Node:
         arguments = self._arguments(name)
         if len(arguments) != 1 or arguments[0].kind in (Kind.TEXT, Kind.DATE):
             self.fail(
                 f"{name} takes a condition or a number, as in {EXAMPLES[name]}; {name}().close is "
                 "a Heikin-Ashi bar itself",
-                self.span_from(self.tokens[self.position - 1].span),
+                self.span_from(token.span),
             )
-        return on_heikin_ashi(arguments[0])
+        # The text of a part is that of the stored bars, and would be its label.
+        node = tree.without_spans(on_heikin_ashi(arguments[0]))
+        return replace(node, span=self.span_from(token.span))
 
     def _standing(self, name: str, arguments: list[Node], token: Token) -> Node:
         self._require_count(name, arguments, 1, token, "number")

@@ -21,12 +21,11 @@ _TOKEN: Final = re.compile(
       | (?P<placeholder>\{[A-Za-z_]\w*\})
       | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
       | (?P<operator><=|>=|==|!=|[-+*/^<>=()\[\],.])
-      | (?P<last>\Z))
+      | (?P<last>\Z)
+      | (?P<unread>.))
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
-
-_SPACE: Final = re.compile(r"(?:[^\S\n]|\#[^\n]*)*")
 
 LINE_END: Final = "line end"
 END: Final = "end"
@@ -56,13 +55,11 @@ def tokenize(source: str) -> Iterator[Token]:
 
     Raises ConditionError at a character that starts no token.
     """
-    depth = end = 0
+    depth = 0
     for match in _TOKEN.finditer(source):
-        if match.start() != end:
-            break
         kind = match.lastgroup or ""
         text = match[kind]
-        start, end = match.span(kind)
+        start = match.start(kind)
         if kind == "name":
             yield Token(kind, text, start, text.lower())
         elif kind == "operator":
@@ -77,10 +74,10 @@ def tokenize(source: str) -> Iterator[Token]:
         elif kind == "last":
             yield Token(END, "", len(source))
             return
+        elif kind == "unread":
+            raise ConditionError(_lexer_error(source, start), source, start)
         else:
             yield Token(kind, text, start)
-    at = _SPACE.match(source, end).end()  # type: ignore[union-attr]  # it matches no text, too
-    raise ConditionError(_lexer_error(source, at), source, at)
 
 
 def number_of(text: str) -> float:

@@ -319,12 +319,8 @@ class Parser(DefinitionParser):
     def _require_quotes(self, fact: tree.Fact, operator: Token) -> None:
         """Raise ConditionError at a text without quotes, which is compared with a fact."""
         word = self.token.word
-        if (
-            word
-            and word not in WORDS
-            and word not in self.lets
-            and not self.own_names.kind_of(word)
-        ):
+        names = (*WORDS, *KEYWORDS, *self.lets, *self.functions, *dict(self.own_names.facts))
+        if word and word not in names and self.own_names.condition(word) is None:
             self.fail(
                 f'a text stands in quotes: write {fact} {operator.text} "{self.token.text}"',
                 self.token.span,

@@ -216,5 +216,7 @@ def test_truths_are_numbers_in_texts_as_in_tables(tmp_path: Path) -> None:
 def test_a_column_that_numbers_the_rows_is_no_fact(tmp_path: Path, name: str) -> None:
     facts, _ = facts_of(tmp_path, f"symbol,{name}\nA,0\nB,1\n")
     assert not facts
+    facts, _ = facts_of(tmp_path, f"symbol,{name}\nA,true\nB,false\n")
+    assert [fact.kind for fact in facts.values()] == ["number"]
     facts, _ = facts_of(tmp_path, f"symbol,{name}\nA,S&P 500\nB,S&P 600\n")
     assert [fact.kind for fact in facts.values()] == ["text"]

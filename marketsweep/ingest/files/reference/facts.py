@@ -69,6 +69,7 @@ class _Parsed(NamedTuple):
     kind: FactKind
     values: pl.Series
     note: str = ""
+    are_truths: bool = False
 
 
 def read_facts(table: pl.DataFrame, columns: Sequence[str], first: pl.Series) -> FactColumns:
@@ -88,7 +89,7 @@ def read_facts(table: pl.DataFrame, columns: Sequence[str], first: pl.Series) ->
         except UsageError as error:
             result.notes.append(f"column {column} is not used: {error}")
             continue
-        if name in _ROW_NUMBERS and parsed.kind == "number":
+        if name in _ROW_NUMBERS and parsed.kind == "number" and not parsed.are_truths:
             continue
         if parsed.note:
             result.notes.append(f"column {column}: {parsed.note}")
@@ -122,7 +123,7 @@ def _parse(column: pl.Series, notation: Notation) -> _Parsed:
     if isinstance(kind, pl.Date | pl.Datetime):
         return _Parsed("date", _day_numbers(days_of(column).days))
     if kind == pl.Boolean:
-        return _Parsed("number", column.cast(pl.Float64))
+        return _Parsed("number", column.cast(pl.Float64), are_truths=True)
     if kind.is_numeric():
         numbers = column.cast(pl.Float64)
         return _Parsed("number", numbers.set(~numbers.is_finite().fill_null(value=True), None))
@@ -137,7 +138,7 @@ def _parse_texts(texts: pl.Series, notation: Notation) -> _Parsed:
     present = texts.drop_nulls()
     if len(present) and present.str.to_lowercase().is_in(_TRUTHS).all():
         truths = texts.str.to_lowercase().replace_strict(_TRUTHS, return_dtype=pl.Float64)
-        return _Parsed("number", truths)
+        return _Parsed("number", truths, are_truths=True)
     if present.str.contains(_COMPACT_DATE).all() and len(present):
         days = texts.str.to_date("%Y%m%d", strict=False)
         return _Parsed("date", _day_numbers(days), _note(texts, days, "dates"))
