@@ -171,7 +171,7 @@ class _VariantParser(Parser):
             values = tuple([self._values[i] for i in extent[1]])
             node_of_values = cache.nodes.get((start, key, values))
             if node_of_values is not None:
-                self.position = extent[0]
+                self.jump(extent[0])
                 return node_of_values
         node = parse_part(*arguments)
         # What `let` and `def` define may stand for any placeholder.

@@ -21,6 +21,7 @@ import marketsweep as ms
 from marketsweep.engine.executors.registry import executor, searcher, tallier
 from marketsweep.engine.plan import make_plan
 from marketsweep.errors import ConditionError, CoverageError, UsageError
+from marketsweep.language import templates
 from marketsweep.language.parsing.parser import parse, parse_expression
 from marketsweep.language.templates import Template, variants_of
 from marketsweep.store.store import Store
@@ -231,6 +232,19 @@ def test_a_variant_is_what_its_text_is(data: st.DataObject) -> None:
         if "{t}K" in source and drawn["t"] < 0:
             continue
         assert template.tree(values) == parse(text)
+
+
+def test_variants_share_what_was_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    template = Template("rsi({n}) < {t} and close > sma({k}) and roc({n}) > -99")
+    variants = [(n, t, k) for n in (2.0, 9.0) for t in (20.0, 30.0) for k in (5.0, 6.0)]
+    texts = [template.written(values) for values in variants]
+    expected = [parse(text) for text in texts]
+    # The parser of whole texts is for faults alone.
+    monkeypatch.setattr(templates, "parse", None)
+    trees = [template.tree(values) for values in variants]
+    assert trees == expected
+    parts = {id(part) for tree in trees for part in tree.walk()}
+    assert len(parts) < sum(len([*tree.walk()]) for tree in trees) / 2
 
 
 def test_a_zero_has_no_sign() -> None:

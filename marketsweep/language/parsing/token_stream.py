@@ -49,6 +49,11 @@ class TokenStream(ABC):
             self.token = self.tokens[self.position]
         return token
 
+    def jump(self, position: int) -> None:
+        """Go on at another token."""
+        self.position = position
+        self.token = self.tokens[position]
+
     def fail(self, message: str, span: Span | None = None) -> NoReturn:
         """Raise ConditionError at a span of the text, or at the current token.
 
