@@ -39,20 +39,20 @@ _MOST: Final = 1 / 10
 """What the functions may take of the time of a TA-Lib loop, as a geometric mean."""
 _MOST_OF_PATTERNS: Final = 5.0
 _LENGTHS: Final = (5, 20, 50, 100, 200)
-_OF_ANY_LENGTH: Final = ("sma", "wma", "stddev", "linreg", "highest", "bars_since_highest")
+_OF_ANY_LENGTH: Final = ("sma", "wma", "stddev", "linearreg", "highest", "bars_since_highest")
 
-# Calls of tulip-rs, by the functions that compute the same; it computes eight series at a time.
+# Calls of tulip-rs, by what computes the same here; it computes eight series at a time.
 _TOGETHER: Final = 8
-_TULIP: Final[dict[str, tuple[str, list[float]]]] = {
-    "SMA": ("sma", [30]),
-    "EMA": ("ema", [30]),
-    "WMA": ("wma", [30]),
-    "RSI": ("rsi", [14]),
-    "MACD": ("macd", [12, 26, 9]),
-    "BBANDS": ("bbands", [5, 2]),
-    "STDDEV": ("stddev", [5]),
-    "LINEARREG": ("linreg", [14]),
-    "MAX": ("max", [30]),
+_TULIP: Final[dict[tuple[str, ...], tuple[str, list[float]]]] = {
+    ("sma(30)",): ("sma", [30]),
+    ("ema(30)",): ("ema", [30]),
+    ("wma(30)",): ("wma", [30]),
+    ("rsi(14)",): ("rsi", [14]),
+    ("macd().macd", "macd().signal", "macd().hist"): ("macd", [12, 26, 9]),
+    ("bbands(5).upper", "bbands(5).middle", "bbands(5).lower"): ("bbands", [5, 2]),
+    ("stddev(close, 5)",): ("stddev", [5]),
+    ("linearreg(14)",): ("linreg", [14]),
+    ("highest(close, 30)",): ("max", [30]),
 }
 
 _Columns = dict[str, NDArray[np.float64]]
@@ -132,11 +132,12 @@ def _tulip(panel: Panel, symbols: list[_Columns]) -> Row:
     ]
     whole = len(closes) / len(symbols)  # ours computes the others as well
     ratios = []
-    for name, (theirs, options) in _TULIP.items():
+    for calls, (theirs, options) in _TULIP.items():
+        plan = make_plan([parse_expression(call) for call in calls], panel.rows)
         function = getattr(tulip_rs.indicators, theirs).simd_by_assets
         ours, its = alternate(
             _RUNS,
-            clocked(partial(executor("threads"), _plan(name, panel.rows), panel)),
+            clocked(partial(executor("threads"), plan, panel)),
             clocked(partial(_in_groups, function, groups, options)),
         )
         ratios.append(ours.scaled(whole).per(its))
