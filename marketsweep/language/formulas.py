@@ -32,7 +32,7 @@ def _on_other_bars(node: Node) -> Node:
             return with_bars_as_series(node) if formula is None else on_heikin_ashi(formula)
         case tree.HeikinAshi(of=of):
             return on_heikin_ashi(_on_other_bars(of))
-    raise AssertionError(f"{node} is no indicator or field")
+    raise AssertionError(f"{node} is not an indicator or a field")
 
 
 def _formula_of(call: tree.Call) -> Node | None:

@@ -116,7 +116,7 @@ def _picture(row: Indicator) -> Iterator[str]:
     bars = made_bars()
     curves = curves_of(row, bars)
     if not any((curve.values[-SHOWN:] == curve.values[-SHOWN:]).any() for curve in curves):
-        return  # a price is no argument of it, such as of an arcsine
+        return  # a price is not an argument of it, such as of an arcsine
     yield ""
     yield f"  {SHOWN} made bars: the close"
     yield from (f"  {text}" for text in dots_of([bars["close"][-SHOWN:]], 3))
