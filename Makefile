@@ -48,6 +48,7 @@ check-native: $(BUILT)
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	  $(BIN)/python .ci/sanitized.py $(SANITIZED) tests/kernels/test_rows.py tests/kernels/test_same_bits.py \
+	  tests/kernels/test_windows.py tests/engine/test_lowering.py \
 	  tests/engine/test_panel.py tests/store/test_segments.py
 
 bench: $(BUILT)
