@@ -35,6 +35,7 @@ from marketsweep.market import open_market
 from marketsweep.universe.screen import NO_SCREEN
 
 _RUNS: Final = 5
+_ONE: Final = Samples.of([1.0] * _RUNS, "")
 _MOST: Final = 1 / 10
 """What the functions may take of the time of a TA-Lib loop, as a geometric mean."""
 _MOST_OF_PATTERNS: Final = 5.0
@@ -76,13 +77,12 @@ def rows(example: Example) -> Iterator[Row]:
     figures = list(_figures(panel, symbols))
     bare = [figure.ours.per(figure.bare) for figure in figures]
     what = f"{len(figures)} functions of TA-Lib over all bars, one by one: geometric mean"
-    one = Samples.of([1.0] * _RUNS, "")
-    yield against(what, _mean(bare), "TA-Lib loop", one, _MOST)
+    yield against(what, _mean(bare), "TA-Lib loop", _ONE, _MOST)
     called = [figure.ours.per(figure.called) for figure in figures]
-    yield against("the same", _mean(called), "loop of TA-Lib as users call it", one)
+    yield against("the same", _mean(called), "loop of TA-Lib as users call it", _ONE)
     slowest = max(range(len(bare)), key=lambda i: bare[i].median)
     what = f"the slowest of them, {figures[slowest].name}"
-    yield against(what, bare[slowest], "TA-Lib loop", one, 1 / 3)
+    yield against(what, bare[slowest], "TA-Lib loop", _ONE, 1 / 3)
     yield _tulip(panel, symbols)
     yield _patterns(panel)
 
@@ -111,8 +111,8 @@ def _figures(panel: Panel, symbols: list[_Columns]) -> Iterator[Figures]:
         )
 
 
-def _loop(function: Callable[..., Any], arguments: list[list[NDArray[np.float64]]]) -> list[Any]:
-    """Return the values for each symbol: like ours, they exist together at the end."""
+def _loop(function: Callable[..., Any], arguments: list[list[Any]]) -> list[Any]:
+    """Return what each call returns: like our values, they exist together at the end."""
     return [function(*columns) for columns in arguments]
 
 
@@ -138,12 +138,11 @@ def _tulip(panel: Panel, symbols: list[_Columns]) -> Row:
         ours, its = alternate(
             _RUNS,
             clocked(partial(executor("threads"), plan, panel)),
-            clocked(partial(_in_groups, function, groups, options)),
+            clocked(partial(_loop, function, [[group, options] for group in groups])),
         )
         ratios.append(ours.scaled(whole).per(its))
     what = f"{len(ratios)} of them with the closes of {len(closes):,} symbols: geometric mean"
-    one = Samples.of([1.0] * _RUNS, "")
-    return against(what, _mean(ratios), f"tulip-rs, {_TOGETHER} series at a time", one)
+    return against(what, _mean(ratios), f"tulip-rs, {_TOGETHER} series at a time", _ONE)
 
 
 def _patterns(panel: Panel) -> Row:
@@ -187,10 +186,6 @@ def _symbols(panel: Panel) -> list[_Columns]:
         {name: matrix[place, panel.rows - count :].copy() for name, matrix in matrices.items()}
         for place, count in enumerate(panel.bars.tolist())
     ]
-
-
-def _in_groups(function: Callable[..., Any], groups: list[Any], options: list[float]) -> list[Any]:
-    return [function(group, options) for group in groups]
 
 
 def _lengths(panel: Panel) -> Iterator[tuple[str, list[float]]]:

@@ -13,9 +13,9 @@ from marketsweep.core.fields import FIELDS
 from marketsweep.ingest.files import read_bars
 from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.output.charts.indicator_picture import (
-    SHOWN,
     Bars,
     curves_of,
+    have_values,
     made_bars,
     pattern_picture,
     picture_of,
@@ -35,7 +35,7 @@ def pictures() -> dict[str, str]:
     result = {}
     for name, row in INDICATORS.items():
         curves = [] if row.is_pattern else curves_of(row, made)
-        if any(np.isfinite(curve.values[-SHOWN:]).any() for curve in curves):
+        if have_values(curves):
             result[name] = picture_of(curves, made)
     return result | _patterns()
 

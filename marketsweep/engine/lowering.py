@@ -247,9 +247,10 @@ class _Lowering:
         else:
             strip = -1
             outs = [self._allocate(index, output, rows) for output in range(operation.outputs)]
-        for column in operation.inputs:
-            if column.number in self.strip_of and column.source is Source.OPERATION:
-                self._free_strip(column.number, index)
+        read = {c.number for c in operation.inputs if c.source is Source.OPERATION}
+        for number in read & self.strip_of.keys():
+            if self.last_use[number, 0] == index:
+                self.free_strips.append(self.strip_of[number])
         if index == run[-1]:  # until then, the steps of a run read the rows of other strips
             self._free_rows(run)
         gapless = all(self._is_stored_field(column) for column in operation.inputs)
@@ -315,8 +316,3 @@ class _Lowering:
             self.strips += 1
         self.strip_of[index] = self.free_strips.pop()
         return self.strip_of[index]
-
-    def _free_strip(self, index: int, reader: int) -> None:
-        strip = self.strip_of[index]
-        if self.last_use[index, 0] == reader and strip not in self.free_strips:
-            self.free_strips.append(strip)

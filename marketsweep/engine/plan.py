@@ -16,8 +16,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from functools import reduce
-from itertools import islice
-from operator import add, mul, neg, sub, truediv
+from operator import neg
 from typing import Any, Final, NamedTuple, get_args
 
 from msgspec import Struct
@@ -31,6 +30,7 @@ from marketsweep.language.formulas import expand
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.row import FORGOTTEN
 from marketsweep.language.indicators.table import INDICATORS
+from marketsweep.language.parsing.calls import ARITHMETIC
 from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.tree import Node
 from marketsweep.language.vocabulary import PAST_EVENTS, VARIADIC
@@ -53,11 +53,8 @@ _OPERATORS: Final = {
 
 
 _ON_CONSTANTS: Final[dict[str, Callable[..., float]]] = {
-    "add": add,
-    "subtract": sub,
-    "multiply": mul,
-    "divide": truediv,
     "negate": neg,
+    **{_OPERATORS[sign]: function for sign, function in ARITHMETIC.items()},
 }
 """What kernels compute, to the bit, for operands that are the same at every bar."""
 
@@ -198,7 +195,7 @@ def make_plan(
         fields=tuple(builder.fields),
         derived=tuple(derived.values()),
         loads=tuple(sorted(loaded)),
-        constants=tuple(builder.constants),
+        constants=tuple(builder.values),
         facts=tuple(builder.facts),
         history=max([1, *loads.values(), *map(_daily_bars, derived.values())]),
         bars=tuple(n + rows for n in _lookbacks(operations, results, lookbacks)),
@@ -290,6 +287,8 @@ class _Builder:
         self.operations: dict[Operation, int] = {}
         self.fields: dict[str, int] = {}
         self.constants: dict[float, int] = {}
+        self.values: list[float] = []
+        """The constants by their number."""
         self.facts: dict[Node, int] = {}
         self.derived: dict[str, tree.Derived] = {}
         self.columns_by_id: dict[int, tuple[Column, Node]] = {}
@@ -320,10 +319,13 @@ class _Builder:
         """Return the value of a column that is the same at every bar; None for others."""
         if column.source is not Source.CONSTANT:
             return None
-        return next(islice(self.constants, column.number, None))
+        return self.values[column.number]
 
     def constant(self, value: float) -> Column:
-        return Column(Source.CONSTANT, self.constants.setdefault(value, len(self.constants)))
+        number = self.constants.setdefault(value, len(self.values))
+        if number == len(self.values):
+            self.values.append(value)
+        return Column(Source.CONSTANT, number)
 
     def fact(self, node: Node) -> Column:
         if isinstance(node, tree.Fact) and node.dated and node.name in PAST_EVENTS:

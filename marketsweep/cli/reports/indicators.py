@@ -111,12 +111,12 @@ def _indicator_lines(row: Indicator | EventFunction) -> Iterator[str]:
 def _picture(row: Indicator) -> Iterator[str]:
     """Yield made prices and the indicator below them, in dots."""
     from marketsweep.output.charts.dots import dots_of  # as above
-    from marketsweep.output.charts.indicator_picture import SHOWN, curves_of, made_bars
+    from marketsweep.output.charts.indicator_picture import SHOWN, curves_of, have_values, made_bars
 
     bars = made_bars()
     curves = curves_of(row, bars)
-    if not any((curve.values[-SHOWN:] == curve.values[-SHOWN:]).any() for curve in curves):
-        return  # a price is not an argument of it, such as of an arcsine
+    if not have_values(curves):
+        return
     yield ""
     yield f"  {SHOWN} made bars: the close"
     yield from (f"  {text}" for text in dots_of([bars["close"][-SHOWN:]], 3))

@@ -38,16 +38,9 @@ template <class L> struct Spread {
   }
 };
 
-template <class L> struct Sma {
+template <class L> struct Sma : BlockWindow<Sma<L>, Mean<L>> {
   static constexpr int inputs = 1, outputs = 1;
-  using Block = Mean<L>;
-  int64_t n;
-
-  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
-  LANE_FN void finish(const Block& window, L* out) const { out[0] = window.mean; }
-  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    finish(window_block<Block>(in, n), out);
-  }
+  LANE_FN void finish(const Mean<L>& window, L* out) const { out[0] = window.mean; }
 };
 WINDOWED(sma, Sma, blocked<Sma>)
 

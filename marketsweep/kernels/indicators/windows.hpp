@@ -17,16 +17,9 @@ template <class L> struct Total {
   }
 };
 
-template <class L> struct Sum {
+template <class L> struct Sum : BlockWindow<Sum<L>, Total<L>> {
   static constexpr int inputs = 1, outputs = 1;
-  using Block = Total<L>;
-  int64_t n;
-
-  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
-  LANE_FN void finish(const Block& window, L* out) const { out[0] = window.sum; }
-  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    finish(window_block<Block>(in, n), out);
-  }
+  LANE_FN void finish(const Total<L>& window, L* out) const { out[0] = window.sum; }
 };
 WINDOWED(sum, Sum, blocked<Sum>)
 
@@ -51,17 +44,11 @@ template <class L> struct Moment {
 };
 
 // Weighted mean: weight n for the newest bar, 1 for the oldest.
-template <class L> struct Wma {
+template <class L> struct Wma : BlockWindow<Wma<L>, Moment<L>> {
   static constexpr int inputs = 1, outputs = 1;
-  using Block = Moment<L>;
-  int64_t n;
-
-  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
-  LANE_FN void finish(const Block& window, L* out) const {
-    out[0] = window.mean + window.moment * (2.0 / (double(n) * double(n + 1)));
-  }
-  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    finish(window_block<Block>(in, n), out);
+  LANE_FN void finish(const Moment<L>& window, L* out) const {
+    const double n = double(this->n);
+    out[0] = window.mean + window.moment * (2.0 / (n * (n + 1.0)));
   }
 };
 WINDOWED(wma, Wma, blocked<Wma>)
@@ -113,35 +100,23 @@ WINDOWED(alma, Alma, many_windows<Alma>)
 
 // The line through n bars with the smallest squared errors: its value at the newest bar, its slope
 // by bar, and its value at the oldest bar.
-template <class L> struct Linreg {
+template <class L> struct Linreg : BlockWindow<Linreg<L>, Moment<L>> {
   static constexpr int inputs = 1, outputs = 3;
-  using Block = Moment<L>;
-  int64_t n;
-
-  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
-  LANE_FN void finish(const Block& window, L* out) const {
-    const double middle = 0.5 * double(n - 1), squares = double(n) * (double(n) * n - 1.0) / 12.0;
-    const L slope = n > 1 ? window.moment * (1.0 / squares) : window.moment;
+  LANE_FN void finish(const Moment<L>& window, L* out) const {
+    const double n = double(this->n), middle = 0.5 * (n - 1.0), squares = n * (n * n - 1.0) / 12.0;
+    const L slope = n > 1.0 ? window.moment * (1.0 / squares) : window.moment;
     out[0] = window.mean + slope * middle;
     out[1] = slope;
     out[2] = window.mean - slope * middle;
-  }
-  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    finish(window_block<Block>(in, n), out);
   }
 };
 WINDOWED(linreg, Linreg, blocked<Linreg>)
 
 // The population variance.
-template <class L> struct Var {
+template <class L> struct Var : BlockWindow<Var<L>, Spread<L>> {
   static constexpr int inputs = 1, outputs = 1;
-  using Block = Spread<L>;
-  int64_t n;
-
-  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
-  LANE_FN void finish(const Block& window, L* out) const { out[0] = window.squares * (1.0 / double(n)); }
-  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    finish(window_block<Block>(in, n), out);
+  LANE_FN void finish(const Spread<L>& window, L* out) const {
+    out[0] = window.squares * (1.0 / double(this->n));
   }
 };
 WINDOWED(var, Var, blocked<Var>)
@@ -166,15 +141,10 @@ template <class L> struct Product {
 };
 
 // The mean product of the differences from both means (population covariance).
-template <class L> struct Covar {
+template <class L> struct Covar : BlockWindow<Covar<L>, Product<L>> {
   static constexpr int inputs = 2, outputs = 1;
-  using Block = Product<L>;
-  int64_t n;
-
-  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
-  LANE_FN void finish(const Block& window, L* out) const { out[0] = window.products * (1.0 / double(n)); }
-  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    finish(window_block<Block>(in, n), out);
+  LANE_FN void finish(const Product<L>& window, L* out) const {
+    out[0] = window.products * (1.0 / double(this->n));
   }
 };
 WINDOWED(covar, Covar, blocked<Covar>)
@@ -263,16 +233,10 @@ template <class L, bool High> struct Extreme {
   }
 };
 
-template <class L, bool High> struct ExtremeBar {
+template <class L, bool High>
+struct ExtremeBar : BlockWindow<ExtremeBar<L, High>, Extreme<L, High>> {
   static constexpr int inputs = 1, outputs = 1;
-  using Block = Extreme<L, High>;
-  int64_t n;
-
-  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
-  LANE_FN void finish(const Block& window, L* out) const { out[0] = window.age; }
-  template <class Rows> LANE_FN void value(const Rows& in, L* out) const {
-    finish(window_block<Block>(in, n), out);
-  }
+  LANE_FN void finish(const Extreme<L, High>& window, L* out) const { out[0] = window.age; }
 };
 template <class L> using HighestBar = ExtremeBar<L, true>;
 template <class L> using LowestBar = ExtremeBar<L, false>;

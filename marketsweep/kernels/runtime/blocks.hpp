@@ -74,6 +74,17 @@ template <class Block, class Rows> LANE_FN Block window_block(const Rows& in, in
   return window;
 }
 
+// What the kernels of blocks share: a number of bars, and the value of one row. `K` is the kernel.
+template <class K, class B> struct BlockWindow {
+  using Block = B;
+  int64_t n;
+
+  LANE_FN void init(const double* p) { n = int64_t(p[0]); }
+  template <class Rows, class L> LANE_FN void value(const Rows& in, L* out) const {
+    static_cast<const K*>(this)->finish(window_block<Block>(in, n), out);
+  }
+};
+
 #ifndef MARKETSWEEP_CARD
 
 // Rows that are computed together, so that what is the same for all rows is done once for four.

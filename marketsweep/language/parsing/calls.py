@@ -479,7 +479,7 @@ def constant_value(node: Node) -> float | None:  # noqa: PLR0911, a line for eac
             a, b = constant_value(left), constant_value(right)
             if a is None or b is None or (sign == "/" and b == 0):
                 return None
-            return _ARITHMETIC[sign](a, b)
+            return ARITHMETIC[sign](a, b)
         case tree.Function(name=("min" | "max") as name, arguments=arguments):
             values = [constant_value(argument) for argument in arguments]
             known = [value for value in values if value is not None]
@@ -492,12 +492,13 @@ def constant_value(node: Node) -> float | None:  # noqa: PLR0911, a line for eac
     return None
 
 
-_ARITHMETIC: Final[dict[str, Callable[[float, float], float]]] = {
+ARITHMETIC: Final[dict[str, Callable[[float, float], float]]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "/": operator.truediv,
 }
+"""Functions of two numbers by their operator."""
 
 _EXTREMES: Final[dict[str, Callable[[list[float]], float]]] = {"min": min, "max": max}
 

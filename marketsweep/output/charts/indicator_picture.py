@@ -77,6 +77,11 @@ def curves_of(row: Indicator, bars: Bars) -> list[Curve]:
     return [Curve(node, column[:, 0]) for node, column in zip(calls, columns, strict=True)]
 
 
+def have_values(curves: Sequence[Curve]) -> bool:
+    """Return whether a picture would show any of the curves: a price may have no arcsine."""
+    return any(np.isfinite(values[-SHOWN:]).any() for _, values in curves)
+
+
 def picture_of(curves: Sequence[Curve], bars: Bars, shown: int = SHOWN) -> str:
     """Return a picture of curves as a whole SVG file: with the price, or below it."""
     bars = {name: values[-shown:] for name, values in bars.items()}
