@@ -57,8 +57,8 @@ def _patterns() -> dict[str, str]:
     result: dict[str, str] = {}
     for bars in _real_bars():
         for name, row in list(wanted.items()):
-            (curve,) = curves_of(row, bars)
-            places = np.flatnonzero(np.nan_to_num(curve.values[_CANDLES:-_AFTER])) + _CANDLES
+            first = curves_of(row, bars)[0]
+            places = np.flatnonzero(np.nan_to_num(first.values[_CANDLES:-_AFTER])) + _CANDLES
             if len(places):
                 end = int(places[-1]) + 1 + _AFTER
                 shown = slice(end - _CANDLES, end)

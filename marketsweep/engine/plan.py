@@ -429,7 +429,7 @@ class _Builder:
     def event(self, node: tree.Event) -> Column:
         event, parameters = EVENTS[node.name], tuple(map(int, node.parameters))
         operation = Operation(
-            kernel=event.name,
+            kernel=event.kernel(*parameters) if event.kernel else event.name,
             inputs=tuple(map(self.column, node.operands)),
             parameters=node.parameters,
             reach=event.reach(*parameters),

@@ -487,7 +487,9 @@ class Event(Node, frozen=True):
     parameters: tuple[float, ...]
 
     def __str__(self) -> str:
-        arguments = [*self.operands, *map(Number, self.parameters)]
+        # A 0 at the end is the default of `k`.
+        shown = self.parameters if self.parameters[-1] else self.parameters[:-1]
+        arguments = [*self.operands, *map(Number, shown)]
         return f"{self.name}({', '.join(map(str, arguments))})"
 
 

@@ -177,7 +177,19 @@ def test_every_unit_is_that_of_its_row() -> None:
     assert unknown <= {
         *("wilder_sum", "cci", "fisher", "pmo", "kst", "rs_score", "special_k", "plus_dm"),
         *("minus_dm", "sarext", "fractal", "dominant_cycle", "cycle_mode", "ht_dcphase"),
-        *("ht_trendmode", "squeeze", "cumsum", "obv", "ad", "pvt", "wad", "nvi", "pvi", "efi"),
+        *(
+            "ht_trendmode",
+            "squeeze",
+            "divergence",
+            "cumsum",
+            "obv",
+            "ad",
+            "pvt",
+            "wad",
+            "nvi",
+            "pvi",
+            "efi",
+        ),
         *("marketfi", "sum_oscillator", "adosc", "emv", "klinger", "sum", "var", "covar"),
         *("linearreg_angle", "fosc"),
     }

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from marketsweep.kernels import cpu
 from marketsweep.kernels.cpu import TILE
-from marketsweep.language.indicators.events import EVENTS
+from marketsweep.language.indicators.events import EVENTS, EventFunction
 from marketsweep.language.indicators.table import INDICATORS
 
 Matrix = NDArray[np.float64]
@@ -22,6 +22,8 @@ PERIODS: dict[str, list[tuple[float, ...]]] = {
     "macd": [(3, 10, 16), (5, 5, 2)],
     "stoch": [(5, 1, 1), (1, 2, 3), (9, 3, 1)],
     "bbands": [(5, 0.5), (2, 3.0)],
+    "bars_since": [(1, 0), (9, 0), (63, 0)],
+    "bars_since_earlier": [(252, 1), (30, 7)],
     "value_when": [(0, 40), (7, 30)],
     "rsi": [(2,), (30,)],
     "dx": [(2,), (30,)],
@@ -41,6 +43,8 @@ PERIODS: dict[str, list[tuple[float, ...]]] = {
     "quantile": [(1, 0.5), (9, 0.1), (63, 0.9), (2, 1.0)],
     "mama": [(0.9, 0.01)],
 }
+EVENT_OF = {"bars_since_earlier": "bars_since"}
+"""The event function of a kernel, if that has another name."""
 COMMON: list[tuple[float, ...]] = [(1,), (2,), (9,), (63,)]
 
 
@@ -63,11 +67,12 @@ def cases() -> list[Case]:
     found = []
     for name in cpu.KERNELS:
         indicator = INDICATORS.get(name)
-        row = indicator if indicator and indicator.kernel_outputs else EVENTS.get(name)
+        event = EVENTS.get(EVENT_OF.get(name, name))
+        row = indicator if indicator and indicator.kernel_outputs else event
         if row is None:
             found.append(Case(name, (), INPUTS.get(name, 2), 1, 0))
             continue
-        inputs = len(indicator.inputs if indicator else EVENTS[name].operands)
+        inputs = len(row.operands if isinstance(row, EventFunction) else row.inputs)
         usual = tuple(parameter.default for parameter in row.parameters)
         common = COMMON if len(row.parameters) == 1 else []
         for periods in [usual, *PERIODS.get(name, common)]:

@@ -88,7 +88,12 @@ def test_examples_of_the_design_parse(text: str) -> None:
         ('symbol matches "BRK*"', 'symbol matches "BRK*"'),
         ("count(close > open) > 9", "count(close > open, 20) > 9"),
         ("bars_since(close > open) < 9", "bars_since(close > open, 252) < 9"),
+        ("bars_since(close > open, 30, 2) < 9", "bars_since(close > open, 30, 2) < 9"),
         ("value_when(close > open, low, 1) > 9", "value_when(close > open, low, 1, 252) > 9"),
+        (
+            "swing_low().price > swing_low(3, 3, 1)",
+            "swing_low(3, 3, 0, 252) > swing_low(3, 3, 1, 252)",
+        ),
         ("weekly(sma(10)) > close", "weekly(sma(10)) > close"),
         ("monthly(close > open, RUNNING)", "monthly(close > open, running)"),
         ('symbol("QQQ").sma(50) > 1', 'symbol("QQQ").sma(50) > 1'),

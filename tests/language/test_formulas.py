@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,50 @@ def _squeeze(b: Frame) -> Column:
     middle, band = _ema(c, 20), 1.5 * _atr(b, 20)
     inside = (mean + half < middle + band) & (mean - half > middle - band)
     return inside.astype(float) + 0 * (mean + middle + band)
+
+
+def _swings(b: Frame, side: str, left: int, right: int) -> list[tuple[int, int]]:
+    """Return the bar of each swing point, and the bar that confirms it."""
+    values = (b["high"] if side == "high" else -b["low"]).to_numpy()
+    return [
+        (bar, bar + right)
+        for bar in range(left, len(values) - right)
+        if all(values[bar] >= values[bar - i] for i in range(1, left + 1))
+        and all(values[bar] > values[bar + i] for i in range(1, right + 1))
+    ]
+
+
+def _swing(b: Frame, side: str, left: int, right: int, k: int, most: int) -> Series:
+    """Return the bar of the k-th last swing that is confirmed within `most` bars, for each bar."""
+    swings, out = _swings(b, side, left, right), np.full(len(b["close"]), np.nan)
+    for now in range(len(out)):
+        recent = [bar for bar, confirmed in swings if now - most < confirmed <= now]
+        if len(recent) > k:
+            out[now] = recent[-1 - k]
+    return out
+
+
+def _price_of_swing(b: Frame, side: str, *parameters: int) -> Series:
+    bars = _swing(b, side, *parameters)
+    prices = b[side].to_numpy()
+    return np.array([np.nan if np.isnan(bar) else prices[int(bar)] for bar in bars])
+
+
+def _diverges(b: Frame, x: Column, side: str, *, hidden: bool = False) -> Series:
+    """Return 1 on the bar that confirms a swing (5, 5) that diverges from the one before."""
+    out, swings = np.zeros(len(x)), _swings(b, side, 5, 5)
+    sign = 1 if side == "high" else -1
+    price = b[side].to_numpy()
+    for now in range(min(10, len(out))):  # it may have been a swing, if no bar after it says no
+        seen = now >= 5 and any(sign * (price[now - 5] - price[now - i]) <= 0 for i in range(5))
+        out[now] = 0 if seen else np.nan
+    for (before, known), (bar, confirmed) in pairwise(swings):
+        if confirmed - known < 60:
+            price_moves = sign * (price[bar] - price[before])
+            x_moves = sign * (x[bar] - x[before])
+            wanted = (-price_moves, -x_moves) if hidden else (price_moves, x_moves)
+            out[confirmed] = float(wanted[0] > 0 > wanted[1])
+    return out
 
 
 def _ratchet(upper: Series, lower: Series, close: Series, part: str) -> Series:
@@ -293,6 +338,22 @@ FORMULAS: dict[str, Twin] = {
     ),
     "bars_since_lowest(low, 20)": lambda b: (
         b["low"].rolling(20).apply(lambda w: int(np.argmin(w[::-1])), raw=True)
+    ),
+    "swing_high()": lambda b: _price_of_swing(b, "high", 3, 3, 0, 252),
+    "swing_high(2, 4, 7, 90).price": lambda b: _price_of_swing(b, "high", 2, 4, 7, 90),
+    "swing_high(5, 1, 2, 40).age": lambda b: (
+        np.arange(len(b["close"])) - _swing(b, "high", 5, 1, 2, 40)
+    ),
+    "swing_low(1, 2, 1)": lambda b: _price_of_swing(b, "low", 1, 2, 1, 252),
+    "swing_low(3, 3, 1).age": lambda b: np.arange(len(b["close"])) - _swing(b, "low", 3, 3, 1, 252),
+    "divergence().bearish": lambda b: _diverges(b, b["close"], "high"),
+    "divergence(roc(5)).bullish": lambda b: _diverges(b, b["close"].pct_change(5), "low"),
+    "divergence(roc(5)).bearish": lambda b: _diverges(b, b["close"].pct_change(5), "high"),
+    "divergence(roc(5)).hidden_bullish": lambda b: _diverges(
+        b, b["close"].pct_change(5), "low", hidden=True
+    ),
+    "divergence(roc(5)).hidden_bearish": lambda b: _diverges(
+        b, b["close"].pct_change(5), "high", hidden=True
     ),
     "adr_percent(20)": lambda b: 100 * ((b["high"] / b["low"]).rolling(20).mean() - 1),
     "ulcer(14)": lambda b: np.sqrt(

@@ -35,9 +35,9 @@ def hit_bars(truth: Series, i: int, most: int) -> list[int]:
     return [j for j in range(i, max(-1, i - most), -1) if truth[j] == 1]
 
 
-def bars_since(truth: Series, most: int) -> list[float]:
+def bars_since(truth: Series, most: int, k: int = 0) -> list[float]:
     hits = [hit_bars(truth, i, most) for i in range(len(truth))]
-    return [float(i - bars[0]) if bars else np.nan for i, bars in enumerate(hits)]
+    return [float(i - bars[k]) if len(bars) > k else np.nan for i, bars in enumerate(hits)]
 
 
 def streak(truth: Series, most: int) -> list[float]:
@@ -83,6 +83,8 @@ CASES = [
     ("count", "7"),
     ("bars_since", "1"),
     ("bars_since", "30"),
+    ("bars_since", "40, 1"),
+    ("bars_since", "252, 7"),
     ("streak", "3"),
     ("streak", "252"),
     ("value_when", "0, 40"),

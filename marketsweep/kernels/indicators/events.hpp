@@ -89,27 +89,47 @@ template <class L> struct Streak {
 };
 RECURSIVE(streak, Streak)
 
-// The last eight bars on which the condition was true, newest first: x and age of each.
-template <class L> struct ValueWhen {
-  static constexpr int inputs = 2, outputs = 1, interleave = 1, KEPT = 8;  // condition, x
+// Bars since the condition was true k occurrences before the last one: the ages of the last eight
+// occurrences, newest first.
+template <class L> struct BarsSinceEarlier {
+  static constexpr int inputs = 1, outputs = 1, interleave = 1, KEPT = 8;
   int64_t k;
   double most;
-  L value_[KEPT], age[KEPT];
+  L age[KEPT];
 
-  LANE_FN void init(const double* p) {
-    k = int64_t(p[0]), most = p[1];
-    for (int i = 0; i < KEPT; i++) value_[i] = age[i] = nan<L>();
+  LANE_FN void init(const double* p) { begin(p[1], p[0]); }
+  LANE_FN void begin(double earlier, double bars) {
+    k = int64_t(earlier), most = bars;
+    for (int i = 0; i < KEPT; i++) age[i] = nan<L>();
   }
   template <bool Seeded, class M> LANE_FN void step(const L* in, L, M) {
     const auto held = in[0] == all<L>(1);
-    for (int i = KEPT - 1; i > 0; i--) {
-      value_[i] = held ? value_[i - 1] : value_[i];
-      age[i] = (held ? age[i - 1] : age[i]) + 1.0;
-    }
-    value_[0] = held ? in[1] : value_[0];
+    for (int i = KEPT - 1; i > 0; i--) age[i] = (held ? age[i - 1] : age[i]) + 1.0;
     age[0] = aged(held, age[0]);
   }
-  LANE_FN void value(L* out) const { out[0] = age[k] < all<L>(most) ? value_[k] : nan<L>(); }
+  LANE_FN void value(L* out) const { out[0] = within(age[k]); }
+  // The value, unknown where the occurrence is too old.
+  LANE_FN L within(L value) const { return age[k] < all<L>(most) ? value : nan<L>(); }
+};
+RECURSIVE(bars_since_earlier, BarsSinceEarlier)
+
+// The value of x on one of the last eight bars on which the condition was true.
+template <class L> struct ValueWhen : BarsSinceEarlier<L> {
+  using Ages = BarsSinceEarlier<L>;
+  static constexpr int inputs = 2;  // condition, x
+  L kept[Ages::KEPT];
+
+  LANE_FN void init(const double* p) {
+    Ages::begin(p[0], p[1]);
+    for (int i = 0; i < Ages::KEPT; i++) kept[i] = nan<L>();
+  }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L last, M first) {
+    const auto held = in[0] == all<L>(1);
+    for (int i = Ages::KEPT - 1; i > 0; i--) kept[i] = held ? kept[i - 1] : kept[i];
+    kept[0] = held ? in[1] : kept[0];
+    Ages::template step<Seeded>(in, last, first);
+  }
+  LANE_FN void value(L* out) const { out[0] = Ages::within(kept[Ages::k]); }
 };
 RECURSIVE(value_when, ValueWhen)
 

@@ -239,7 +239,7 @@ def example_of(text: str) -> str:
     """Return a text with arguments of its own, for a call whose arguments do not fit."""
     if "crosses" in text:
         return text.format("close", "sma(50)")
-    if text.startswith(("if(", "{0:p} within", "{0:p} for", "count(", "bars_since", "streak")):
+    if text.startswith(("if(", "{0:p} within", "{0:p} for", "count(", "bars_since(", "streak")):
         return text.format(_Argument("close > open"), _Argument("5"), "0")
     if text.startswith("value_when"):
         return "value_when(high == highest(high, 20), close)"

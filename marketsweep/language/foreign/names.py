@@ -278,11 +278,11 @@ MISSING: Final[dict[tuple[str, str], str]] = {
     ("the volume at each price needs intraday bars", "vwma(20)"): "poc, volume profile, "
     "volumeprofile, vpvr, vah, val, value area",
     (
-        "zigzags and chart patterns are not computed",
-        "highest(high, 20) < highest(high, 60)[20]",
+        "chart patterns are not computed, but swing points are",
+        "swing_low(3, 3) > swing_low(3, 3, 1)",
     ): "zigzag, zig, peak, trough, cup and handle, head and shoulders, double top, "
     "double bottom, wedge, triangle, flag, pennant, trendline, trend line, channel up, "
-    "channel down, support, resistance, divergence",
+    "channel down, support, resistance",
     ("a comment begins with #", "close > open"): "/ /, / *",
     (
         "marketsweep translate writes such filters as conditions",

@@ -16,7 +16,10 @@ Operand = Literal["condition", "x"]
 
 
 class EventFunction(NamedTuple):
-    """A row of the table; `reach(*parameters)` is how many earlier bars it reads."""
+    """A row of the table; `reach(*parameters)` is how many earlier bars it reads.
+
+    `kernel(*parameters)` is the name of its kernel, if that is not the row's name.
+    """
 
     name: str
     doc: str
@@ -24,6 +27,7 @@ class EventFunction(NamedTuple):
     parameters: tuple[Parameter, ...]
     reach: Callable[..., int]
     outputs: tuple[str, ...] = ()
+    kernel: Callable[..., str] | None = None
 
     @property
     def signature(self) -> str:
@@ -32,6 +36,7 @@ class EventFunction(NamedTuple):
 
 
 _MOST = Parameter("most", 252, 1)
+_EARLIER = Parameter("k", 0, 0, 7)
 
 _TABLE = (
     EventFunction(
@@ -43,10 +48,13 @@ _TABLE = (
     ),
     EventFunction(
         "bars_since",
-        "Bars since the condition was last true; 0 if it is true now, unknown from `most` bars on.",
+        "Bars since the condition was last true, or k occurrences before; 0 if it is true now, "
+        "unknown from `most` bars on.",
         ("condition",),
-        (_MOST,),
-        reach=lambda most: most,
+        (_MOST, _EARLIER),
+        reach=lambda most, k: most,
+        # The kernel of the last occurrence keeps one age, that of the others eight.
+        kernel=lambda most, k: "bars_since_earlier" if k else "bars_since",
     ),
     EventFunction(
         "streak",
@@ -59,7 +67,7 @@ _TABLE = (
         "value_when",
         "Value of x when the condition was last true, or k occurrences before, within `most` bars.",
         ("condition", "x"),
-        (Parameter("k", 0, 0, 7), _MOST),
+        (_EARLIER, _MOST),
         reach=lambda k, most: most,
     ),
     EventFunction(

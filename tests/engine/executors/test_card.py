@@ -31,7 +31,7 @@ from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import parse_expression
 from marketsweep.language.presets import SavedConditions, presets
 from marketsweep.scan.scan import Scan, run_together
-from tests.helpers.kernel_cases import CASES, awkward, bits
+from tests.helpers.kernel_cases import CASES, EVENT_OF, awkward, bits
 from tests.helpers.markets import panel_of, random_bars
 from tests.helpers.processor_card import FencedMemory, ProcessorCard
 
@@ -47,9 +47,9 @@ def calls() -> list[str]:
             call = f"{case.kernel}({', '.join(series)})"
             shown = [out for out in row.kernel_outputs if not out.startswith("settled")]
             texts += [f"{call}.{out}" if out else call for out in shown]
-        elif case.kernel in EVENTS:
+        elif (event := EVENT_OF.get(case.kernel, case.kernel)) in EVENTS:
             operands = ("close > sma(close, 10)", "volume")[: case.inputs]
-            texts.append(f"{case.kernel}({', '.join(operands)}, {parameters})")
+            texts.append(f"{event}({', '.join(operands)}, {parameters})")
     return texts
 
 

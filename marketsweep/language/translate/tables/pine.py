@@ -180,7 +180,10 @@ _STATE: Final = "a condition reads a fixed number of bars and has no state"
 MISSING: Final[Mapping[str, str]] = {
     **dict.fromkeys(("vwap", "timenow", "session.ismarket", "time", "hour", "minute"), _INTRADAY),
     **dict.fromkeys(("all", "max_bars_back", "var", "varip"), _STATE),
-    **dict.fromkeys(("pivothigh", "pivotlow"), "a pivot is known only after later bars"),
+    **dict.fromkeys(
+        ("pivothigh", "pivotlow"),
+        "it has a value on a single bar: swing_high and swing_low keep theirs",
+    ),
     **dict.fromkeys(("bar_index", "last_bar_index"), "bars have no number of their own"),
     **dict.fromkeys(("financial", "earnings", "dividends"), "earnings and accounts are not stored"),
     **dict.fromkeys(("swma", "cog", "bbr", "rci", "wvad", "iii"), "there is no such indicator"),
