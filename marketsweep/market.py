@@ -162,7 +162,7 @@ class Market:
         skip_low_volume: leave out the symbols on the low-volume list.
         sort, descending, limit: order of the matches, and how many are returned.
         top, by: return the best `top` matches of each group, as by "sector".
-        columns: further values to return; a text is cut at its commas.
+        columns: further numbers, dates or text facts to return; a text is cut at its commas.
         executor: "threads", "serial", "gpu", "auto", "ray", or a `Ray` for a cluster of your own.
         threads: number of threads (None: the setting of the folder, else one per core).
         adjust: "splits", "total" (dividends too) or "none".

@@ -73,7 +73,7 @@ def parts_of(node: Node) -> Iterator[Node]:
     elif isinstance(node, tree.Not):
         yield from parts_of(node.operand)
     elif isinstance(node, tree.Compare | tree.Cross):
-        sides = [child for child in node.children() if child.kind is Kind.NUMBER]
+        sides = [child for child in node.children() if child.kind is not Kind.TEXT]
         if all(map(has_own_level, sides)):
             yield from sides
     elif isinstance(node, tree.Within | tree.For):
@@ -86,7 +86,9 @@ def distance(node: Node, values: Mapping[Node, Column]) -> Column:
         case tree.Join(operator=operator, operands=operands):
             join = np.maximum if operator == "and" else np.fmin
             distances = join.reduce([distance(clause, values) for clause in operands])
-        case tree.Compare(operands=operands) if all(side in values for side in operands):
+        case tree.Compare(operands=operands) if all(
+            side in values and side.kind is Kind.NUMBER for side in operands
+        ):
             comparisons = zip(node.operators, node.operands, node.operands[1:], strict=False)
             distances = np.maximum.reduce(
                 [_relative_gap(values[a], values[b], fails=_FAILS[o]) for o, a, b in comparisons]

@@ -12,6 +12,7 @@ from marketsweep.engine.clauses import Column, distance, parts_of
 from marketsweep.engine.derived import evaluate
 from marketsweep.engine.executors.registry import executor
 from marketsweep.engine.panel.adjustments import Adjust
+from marketsweep.engine.panel.facts import days_of
 from marketsweep.engine.plan import make_plan
 from marketsweep.engine.settling import differs, recursions, require_settled
 from marketsweep.errors import UsageError
@@ -21,16 +22,17 @@ from marketsweep.language.tree import Kind, Node
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import parse_condition
+from marketsweep.scan.results import plain
 from marketsweep.universe.screen import NO_SCREEN, written
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a condition, `depth` levels down: a number, true, false or unknown (None)."""
+    """A part of a condition, `depth` levels down: its value, or None if that is unknown."""
 
     depth: int
     text: str
-    value: float | bool | None
+    value: float | bool | str | dt.date | None
     distance: float | None
     """Distance of a false part from being true; None if it is unknown."""
     unsettled: bool = False
@@ -54,7 +56,8 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the explanation as plain data."""
-        return asdict(self) | {"as_of": self.as_of.isoformat()}
+        parts = [asdict(part) | {"value": plain(part.value)} for part in self.parts]
+        return asdict(self) | {"as_of": self.as_of.isoformat(), "parts": parts}
 
     def __str__(self) -> str:
         verb = {True: "matches", False: "does not match", None: "has no known result for"}[
@@ -102,15 +105,20 @@ def explain(
     index = panel.symbols.index(symbol)
     columns = evaluate(plan, panel, executor("threads"), loader.others(session, adjust))
     values = {node: column[0, [index]] for node, column in zip(outputs, columns, strict=True)}
+    texts: dict[Node, str | float | None] = {
+        node: panel.reference.values_of([symbol], node.name)[0]
+        for node in root.walk()
+        if isinstance(node, tree.Fact) and node.kind is Kind.TEXT
+    }
     unsettled = {
         node
         for node, settled_node in settled_nodes.items()
         if differs(values[node], values[settled_node])[0]
     }
     source = condition if isinstance(condition, str) else None
-    parts = list(_explain_parts(root, values, unsettled, source, 0))
+    parts = list(_explain_parts(root, values, texts, unsettled, source, 0))
     holds = parts[0].value
-    assert not isinstance(holds, float)
+    assert holds is None or isinstance(holds, bool)
     (suspicious,) = loader.marks(session, plan.history, [symbol])
     warnings = loader.warnings_of_symbols(session, [symbol], plan.bars[0], adjust)
     return Explanation(symbol, session, source or str(root), holds, parts, suspicious, warnings)
@@ -128,34 +136,42 @@ def _no_bar_message(loader: Loader, symbol: str, session: dt.date) -> str:
 def _explain_parts(
     node: Node,
     values: Mapping[Node, Column],
+    texts: Mapping[Node, str | float | None],
     unsettled: Container[Node],
     source: str | None,
     depth: int,
 ) -> Iterator[Part]:
-    value = float(values[node][0])
     text = written(node, source)
+    if node in texts:
+        yield Part(depth, text, texts[node], None)
+        return
+    value = float(values[node][0])
     if isinstance(node, tree.Join):
         text = "all of" if node.operator == "and" else "any of"
     if node.kind is not Kind.TRUTH:
-        if not isinstance(node, tree.Number):
-            yield Part(depth, text, None if math.isnan(value) else value, None, node in unsettled)
+        if not isinstance(node, tree.Number | tree.Day):
+            number = None if math.isnan(value) else value
+            known = days_of(values[node]).tolist()[0] if node.kind is Kind.DATE else number
+            yield Part(depth, text, known, None, node in unsettled)
         return
     truth = None if math.isnan(value) else value == 1.0
     margin = float(distance(node, values)[0]) if truth is False else math.nan
     yield Part(depth, text, truth, None if math.isnan(margin) else margin, node in unsettled)
     for child in node.children():
-        if child in values:
-            yield from _explain_parts(child, values, unsettled, source, depth + 1)
+        if child in values or child in texts:
+            yield from _explain_parts(child, values, texts, unsettled, source, depth + 1)
 
 
 def _verdict_text(part: Part) -> str:
-    if isinstance(part.value, float):
-        return "    "
-    return {True: "pass", False: "FAIL", None: "  ? "}[part.value]
+    if part.value is None or isinstance(part.value, bool):
+        return {True: "pass", False: "FAIL", None: "  ? "}[part.value]
+    return "    "
 
 
 def _value_text(part: Part) -> str:
     prefix = "~" if part.unsettled else ""
     if isinstance(part.value, float):
         return f"{prefix}{part.value:,.6g}"
+    if isinstance(part.value, str | dt.date):
+        return str(part.value)
     return prefix if part.distance is None else f"{prefix}{part.distance:.2%} away"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,4 +48,14 @@ def mark_columns(
     return {
         "suspicious": pl.Series(suspicious, dtype=pl.String),
         "unsettled": pl.Series(map("; ".join, unsettled), dtype=pl.String),
+    }
+
+
+def frame_values(values: Mapping[str, NDArray[Any]]) -> dict[str, pl.Series | NDArray[Any]]:
+    """Return columns of numbers, dates and texts for a frame: texts are strings even if unknown."""
+    import polars as pl  # as above
+
+    return {
+        name: pl.Series(column.tolist(), dtype=pl.String) if column.dtype == object else column
+        for name, column in values.items()
     }

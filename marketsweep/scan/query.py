@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.engine.clauses import clauses_of, parts_of
 from marketsweep.engine.levels import has_own_level, require_level
+from marketsweep.engine.panel.facts import days_of
+from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.engine.settling import recursions, require_settled
 from marketsweep.engine.traps import find_traps
@@ -81,7 +83,7 @@ class PlannedQuery(NamedTuple):
     keys: list[Node]
     """The sort keys of the matches."""
     shown: dict[str, Node]
-    """The values to show, by name."""
+    """The values to show, by name. Texts are facts of the symbols, and not in the plan."""
     settled: dict[Node, Node]
     """For each node with recursions, its variant that is unknown until they have settled."""
     clauses: dict[Node, str]
@@ -132,20 +134,20 @@ def plan_query(query: Query) -> PlannedQuery:
         raise ConditionError(traps[0])
     shown = {written(node, source): node for node in _compared_numbers(condition)}
     for column in query.columns:
-        shown[column.strip() if isinstance(column, str) else str(column)] = _parse_number(
-            column, own_names
-        )
+        name = column.strip() if isinstance(column, str) else str(column)
+        shown[name] = _parse_column(column, own_names)
     clauses = {node: written(node, source) for node in clauses_of(condition)}
     explaining_parts = (
         (part for clause in clauses for part in parts_of(clause)) if query.explained else ()
     )
     parts = list(dict.fromkeys(explaining_parts))
+    computed = [node for node in shown.values() if node.kind is not Kind.TEXT]
     keys = [_parse_number(key, own_names) for key in _split_keys(query.sort or DEFAULT_SORT)]
     fixed = [condition, CLOSE, VOLUME]
     explaining = tuple(clauses) if query.explained else ()
-    recursive = (condition, *keys, *shown.values(), *explaining) if query.marked else ()
+    recursive = (condition, *keys, *computed, *explaining) if query.marked else ()
     settled_nodes = {node: require_settled(node) for node in recursive if recursions(node)}
-    match_nodes = [*fixed, *keys, *shown.values()]
+    match_nodes = [*fixed, *keys, *computed]
     nodes = [*match_nodes, *settled_nodes.values(), *parts]
     # A condition or clause that may change is counted over all symbols, so it is never guarded.
     unguarded = {
@@ -163,6 +165,18 @@ def plan_query(query: Query) -> PlannedQuery:
     return PlannedQuery(
         condition, keys, shown, settled_nodes, clauses, parts, layout, plan, facts, tuple(traps)
     )
+
+
+def shown_column(
+    node: Node, panel: Panel, places: NDArray[np.intp], read: Callable[[Node], Column]
+) -> NDArray[Any]:
+    """Return the texts, dates or numbers of a shown value, of the matches at some places.
+
+    `read` returns the numbers of a node of the plan.
+    """
+    if isinstance(node, tree.Fact) and node.kind is Kind.TEXT:
+        return panel.texts(node.name, places)
+    return days_of(read(node)) if node.kind is Kind.DATE else read(node)
 
 
 def settled_bars(query: PlannedQuery) -> int:
@@ -200,16 +214,37 @@ def parse_condition(source: str | Node, own_names: OwnNames) -> Node:
 
 
 def _parse_number(source: str | Node, own_names: OwnNames) -> Node:
-    if isinstance(source, str):
-        node = parse_expression(source, own_names)
-    else:
-        node = with_stored_facts(source, own_names)
+    node = _parse_any(source, own_names)
     if node.kind is not Kind.NUMBER:
         raise _condition_error(
-            f"{node} is {node.kind.value}, but only numbers can be sorted or shown", source
+            f"{node} is {node.kind.value}, but matches are sorted by numbers", source
         )
     require_level(node)
     return node
+
+
+def _parse_column(source: str | Node, own_names: OwnNames) -> Node:
+    """Return the tree of a number, a date or a text fact."""
+    node = _parse_any(source, own_names)
+    if node.kind is Kind.TRUTH:
+        raise _condition_error(
+            f"{node} is true or false, but a column is a number, a date or a text: "
+            f"write number({node})",
+            source,
+        )
+    if node.kind is Kind.TEXT and not isinstance(node, tree.Fact):
+        raise _condition_error(
+            f"{node} is the same for all symbols: show a fact, as sector", source
+        )
+    if node.kind is Kind.NUMBER:
+        require_level(node)
+    return node
+
+
+def _parse_any(source: str | Node, own_names: OwnNames) -> Node:
+    if isinstance(source, str):
+        return parse_expression(source, own_names)
+    return with_stored_facts(source, own_names)
 
 
 def _condition_error(message: str, source: str | Node) -> ConditionError:

@@ -14,7 +14,7 @@ from marketsweep.core.calendar import behind_today
 from marketsweep.core.funnel import Clause
 from marketsweep.engine.clauses import ClauseCount, NearMiss
 from marketsweep.engine.executors.options import Distribution
-from marketsweep.scan.frames import Frame, mark_columns
+from marketsweep.scan.frames import Frame, frame_values, mark_columns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -96,6 +96,11 @@ class Coverage:
         return self.expected - self.excluded.prescreen - self.excluded.suspect
 
 
+def plain(value: Value) -> float | str | None:
+    """Return a value as plain data: a date is a text."""
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
 def counts_of_facts(counts: Mapping[str, int]) -> str:
     """Return how many symbols lack each fact, as text."""
     return ", ".join(f"{name} for {count:,}" for name, count in counts.items())
@@ -126,13 +131,17 @@ class Timing(NamedTuple):
     total: float
 
 
+Value = float | str | dt.date | None
+"""A value of a match: a number, or a text or date that may be unknown (None)."""
+
+
 class Match(NamedTuple):
     """A symbol that matched; `values` are the condition's numbers and the requested columns."""
 
     symbol: str
     close: float
     volume: float
-    values: dict[str, float]
+    values: dict[str, Any]
     suspicious: str = ""
     """Names of the rules that suspect bars which the match depends on."""
     unsettled: tuple[str, ...] = ()
@@ -143,7 +152,8 @@ class Match(NamedTuple):
 class Hits(Frame):
     """The matches of a scan, in rank order, and its coverage receipt.
 
-    `close`, `volume` and each of `values` are float64 [matches].
+    `close`, `volume` and each of `values` are float64 [matches]. A requested column of dates is
+    datetime64, NaT where unknown; one of texts has str, or None where unknown.
     """
 
     condition: str
@@ -152,7 +162,7 @@ class Hits(Frame):
     symbols: list[str]
     close: NDArray[np.float64]
     volume: NDArray[np.float64]
-    values: dict[str, NDArray[np.float64]]
+    values: dict[str, NDArray[Any]]
     coverage: Coverage
     data_version: int
     timing: Timing
@@ -186,6 +196,11 @@ class Hits(Frame):
         """The number of matches, in words."""
         shown = f"{len(self):,} of " if len(self) < self.matched else ""
         return f"{shown}{self.matched:,} match{'es' if self.matched != 1 else ''}"
+
+    def value(self, name: str, rank: int) -> Value:
+        """Return a value of a match."""
+        value: Value = self.values[name][rank : rank + 1].tolist()[0]
+        return value
 
     @property
     def matches(self) -> list[Match]:
@@ -250,7 +265,10 @@ class Hits(Frame):
             "condition": self.condition,
             "as_of": self.as_of.isoformat(),
             "executor": self.executor,
-            "matches": [match._asdict() for match in self.matches],
+            "matches": [
+                match._asdict() | {"values": {name: plain(v) for name, v in match.values.items()}}
+                for match in self.matches
+            ],
             "coverage": receipt,
             "matched": self.matched,
             "sessions_behind": self.sessions_behind,
@@ -274,7 +292,7 @@ class Hits(Frame):
                 "symbol": pl.Series(self.symbols, dtype=pl.String),
                 "close": self.close,
                 "volume": self.volume,
-                **columns,
+                **frame_values(columns),
                 **mark_columns(self.suspicious, self.unsettled),
             }
         )

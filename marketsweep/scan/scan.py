@@ -49,6 +49,7 @@ from marketsweep.scan.query import (
     Query,
     plan_together,
     settled_bars,
+    shown_column,
 )
 from marketsweep.scan.ranking import (
     Marks,
@@ -224,7 +225,10 @@ def _hits(
         symbols=[panel.symbols[place] for place in places.tolist()],
         close=values[CLOSE][places],
         volume=values[VOLUME][places],
-        values={name: values[node][places] for name, node in query.shown.items()},
+        values={
+            name: shown_column(node, panel, places, lambda node: values[node][places])
+            for name, node in query.shown.items()
+        },
         coverage=coverage,
         data_version=view.version,
         tree=query.condition,

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -33,7 +34,7 @@ from marketsweep.engine.panel.adjustments import check_adjust
 from marketsweep.engine.plan import SESSION, Plan, make_plan
 from marketsweep.engine.settling import Column, differs, names_of
 from marketsweep.language import tree
-from marketsweep.language.tree import Node
+from marketsweep.language.tree import Kind, Node
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import (
@@ -43,6 +44,7 @@ from marketsweep.scan.query import (
     Query,
     plan_query,
     settled_bars,
+    shown_column,
     slowest,
 )
 from marketsweep.scan.ranking import order_within, suspicious_warning
@@ -78,7 +80,7 @@ class _Block:
 
     days: NDArray[np.datetime64]
     symbols: list[str]
-    columns: list[NDArray[np.float64]]
+    columns: list[NDArray[Any]]
     unsettled: list[tuple[str, ...]]
     receipts: list[SessionReceipt]
     loading: float = 0.0
@@ -173,8 +175,11 @@ def signals(
 
 
 def _is_of_one_pass(scan: Scan, screen: Screen, query: PlannedQuery, loader: Loader) -> bool:
-    return not scan.exclude_suspect and fits_one_pass(
-        screen, query.layout.nodes, query.plan, loader.dated_facts
+    texts = {str(node) for node in query.shown.values() if node.kind is Kind.TEXT}
+    return (
+        not scan.exclude_suspect
+        and texts.isdisjoint(loader.dated_facts)
+        and fits_one_pass(screen, query.layout.nodes, query.plan, loader.dated_facts)
     )
 
 
@@ -242,11 +247,14 @@ def _run_at_once(
         for row, session in enumerate(day.history.dates[first:])
     ]
     dates = np.array(day.history.dates, dtype="datetime64[D]")
-    columns = {node: column[order] for node, column in columns.items()}
+    places = matches.places[order]
     return _Block(
         dates[matches.sessions[order]],
         names[symbols[order]].tolist(),
-        [columns[node] for node in (CLOSE, VOLUME, *query.shown.values())],
+        [
+            shown_column(node, panel, places, lambda node: columns[node][order])
+            for node in (CLOSE, VOLUME, *query.shown.values())
+        ],
         names_of(query.shown, unsettled, order),
         receipts,
         loaded - started,

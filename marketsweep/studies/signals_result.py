@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.engine.executors.options import Distribution
-from marketsweep.scan.frames import Frame, mark_columns
-from marketsweep.scan.results import Timing
+from marketsweep.scan.frames import Frame, frame_values, mark_columns
+from marketsweep.scan.results import Timing, plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,7 +43,8 @@ class SessionReceipt:
 class Signals(Frame):
     """The hits of every session, by session and rank.
 
-    `days` is datetime64[D] [hits]; `close`, `volume` and each of `values` are float64 [hits].
+    `days` is datetime64[D] [hits]; `close`, `volume` and each of `values` are float64 [hits];
+    columns of texts and dates are those of `Hits`.
     """
 
     condition: str
@@ -51,7 +52,7 @@ class Signals(Frame):
     symbols: list[str]
     close: NDArray[np.float64]
     volume: NDArray[np.float64]
-    values: dict[str, NDArray[np.float64]]
+    values: dict[str, NDArray[Any]]
     suspicious: list[str]
     """For each hit, the rules that suspect bars it depends on: "decimal slip, hole", or "".
 
@@ -81,13 +82,14 @@ class Signals(Frame):
         import polars as pl  # 400 ms to import, and few callers need it
 
         reserved = {"date", "symbol", "close", "volume"}
+        columns = {name: column for name, column in self.values.items() if name not in reserved}
         return pl.DataFrame(
             {
                 "date": pl.Series(self.days).cast(pl.Date),
                 "symbol": pl.Series(self.symbols, dtype=pl.String),
                 "close": self.close,
                 "volume": self.volume,
-                **{name: column for name, column in self.values.items() if name not in reserved},
+                **frame_values(columns),
                 **mark_columns(self.suspicious, self.unsettled),
             }
         )
@@ -113,7 +115,7 @@ class Signals(Frame):
                 {**asdict(receipt), "session": f"{receipt.session}"} for receipt in self.sessions
             ],
             "hits": [
-                {**hit, "date": f"{hit['date']}", "unsettled": names}
+                {name: plain(value) for name, value in hit.items()} | {"unsettled": names}
                 for hit, names in zip(self.to_dicts(), self.unsettled, strict=True)
             ],
             "warnings": self.warnings,

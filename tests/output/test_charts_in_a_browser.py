@@ -180,7 +180,7 @@ def test_keys_lead_from_match_to_match(market: Market, page: Page, tmp_path: Pat
 
 
 def test_the_sheet_sorts_and_filters(market: Market, page: Page, tmp_path: Path) -> None:
-    hits = market.scan("close > sma(50)", columns="rsi(14)", limit=12)
+    hits = market.scan("close > sma(50)", columns="rsi(14), name, last_split", limit=12)
     index = charts_of(hits, market, tmp_path, "splits", lambda _: None)
     page.goto(index.as_uri())
 
@@ -191,6 +191,11 @@ def test_the_sheet_sorts_and_filters(market: Market, page: Page, tmp_path: Path)
     page.select_option("select[name=sort]", label="rsi(14)")
     values = dict(zip(hits.symbols, hits.values["rsi(14)"].tolist(), strict=True))
     assert shown() == sorted(hits.symbols, key=lambda symbol: -values[symbol])
+    page.select_option("select[name=sort]", label="name")
+    page.uncheck("input[name=descending]")
+    names = dict(zip(hits.symbols, hits.values["name"].tolist(), strict=True))
+    # A symbol without a name comes last.
+    assert shown() == sorted(hits.symbols, key=lambda s: (names[s] is None, str(names[s]).lower()))
     page.select_option("select[name=sort]", label="symbol")
     assert shown() == sorted(hits.symbols)
     page.fill("input[name=filter]", hits.symbols[4].lower())

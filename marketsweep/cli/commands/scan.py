@@ -76,7 +76,9 @@ _ROWS: Final = 30
     metavar="FACT",
     help="Fact that makes the groups: sector, industry, exchange, ...",
 )
-@click.option("--columns", default="", metavar="'EXPR,...'", help="Show these values as well.")
+@click.option(
+    "--columns", default="", metavar="'EXPR,...'", help="Show these numbers, dates or facts."
+)
 @executor_options
 @adjust_option
 @click.option(
@@ -185,7 +187,7 @@ def scan(
     Examples:
       marketsweep scan 'rsi(14) < 30 and close > sma(200)'
       marketsweep scan 'close > 0.95 * highest(high, 252)' --where 'exchange == "NASDAQ"' --limit 20
-      marketsweep scan 'macd(12, 26, 9).hist > 0' --sort 'roc(63)' --columns 'rsi(14),atr(14)/close'
+      marketsweep scan 'macd(12, 26, 9).hist > 0' --sort 'roc(63)' --columns 'sector,rsi(14)'
       marketsweep scan 'roc(5) > 10' --universe liquid --where 'type == "CS"' --unknown keep
       marketsweep scan uptrend --sort 'percentile(roc(63))' --top 3 --by sector
       marketsweep scan minervini_trend_template --funnel --near 10

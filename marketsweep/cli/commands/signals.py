@@ -54,7 +54,9 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="Show at most N hits of each session."
 )
-@click.option("--columns", default="", metavar="'EXPR,...'", help="Show these values as well.")
+@click.option(
+    "--columns", default="", metavar="'EXPR,...'", help="Show these numbers, dates or facts."
+)
 @executor_options
 @adjust_option
 @table_format_option

@@ -255,6 +255,10 @@ class Reference:
         """Return one fact of several symbols; None where it is unknown."""
         return [self.fact(symbol, name) for symbol in symbols]
 
+    def at(self, place: int) -> Reference:
+        """Return the reference data of the symbol at a place."""
+        return self
+
     def columns(self, nodes: Sequence[Node], symbols: Sequence[str]) -> NDArray[np.float64]:
         """Return node values, float64 [nodes, symbols]: truths are 1 and 0, unknown is NaN."""
         result = np.empty((len(nodes), len(symbols)))
@@ -313,6 +317,10 @@ class ReferenceByPlace:
         self.as_of = newest.as_of
         self._newest = newest
         self._apart = apart
+
+    def at(self, place: int) -> Reference:
+        """Return the reference data of the symbol at a place."""
+        return self._apart.get(place, self._newest)
 
     def _of_each(
         self, symbols: Sequence[str], read: Callable[[Reference, Sequence[str]], list[_Value]]
@@ -414,6 +422,13 @@ def respelled(node: Node, known: Container[str]) -> Node:
 
 
 _NO_DAYS: Final = np.zeros(0, dtype=np.int64)
+
+
+def days_of(numbers: NDArray[np.float64]) -> NDArray[np.datetime64]:
+    """Return days since 1970 as dates; NaT where there is no such day, or it is unknown."""
+    is_day = np.isfinite(numbers) & (numbers != NEVER) & (numbers != NOT_YET)
+    days = np.where(is_day, numbers, 0).astype("datetime64[D]")
+    return np.where(is_day, days, np.datetime64("NaT"))
 
 
 def _number_of(day: str) -> int:

@@ -81,6 +81,11 @@ class Panel(Struct, frozen=True, eq=False):
         groups = [-1 if text is None else numbers[text] for text in folded]
         return np.array(groups, dtype=np.int64)
 
+    def texts(self, name: str, places: NDArray[np.intp]) -> NDArray[np.object_]:
+        """Return a text fact of the symbols at some places; None where it is unknown."""
+        texts = [self.reference.at(at).fact(self.symbols[at], name) for at in places.tolist()]
+        return np.array(texts, dtype=np.object_)
+
     def facts(self, nodes: Sequence[Node]) -> NDArray[np.float64]:
         """Return reference data of the symbols, float64 [nodes, tiles * TILE]."""
         result = np.full((len(nodes), self.tiles * TILE), np.nan)

@@ -9,6 +9,7 @@ from typing import Final
 
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.errors import UsageError
+from marketsweep.language.tree import Kind
 from marketsweep.output.charts.drawing import draw
 from marketsweep.output.charts.page import Chart, Links, write_page
 from marketsweep.output.charts.sheet import sheet
@@ -49,7 +50,7 @@ def write_charts(
     """
     make_folder(folder)
     symbols = hits.symbols[:MAX_CHARTS]
-    indicators = list(hits.shown.values())
+    indicators = [node for node in hits.shown.values() if node.kind is Kind.NUMBER]
     drawings = (
         draw(loader, hits.as_of, symbols, hits.tree, indicators, adjust=adjust) if symbols else []
     )

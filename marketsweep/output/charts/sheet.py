@@ -13,7 +13,7 @@ from marketsweep.output.charts.page import asset, change_of, head
 from marketsweep.output.charts.panes import PRICE, VOLUME
 from marketsweep.output.charts.paths import Scale, polyline, vertical_lines
 from marketsweep.output.formats.table import value_cell
-from marketsweep.scan.results import Hits
+from marketsweep.scan.results import Hits, Value
 
 _SESSIONS: Final = 90
 """The number of sessions in a small chart, each `_STEP` units wide."""
@@ -70,9 +70,13 @@ def _tools(hits: Hits) -> str:
 
 def _card(hits: Hits, rank: int, drawing: Drawing, link: str) -> str:
     change = drawing.change
-    keys = {"symbol": drawing.symbol, "rank": rank, "close": hits.close[rank].item()}
+    keys: dict[str, Value] = {
+        "symbol": drawing.symbol,
+        "rank": rank,
+        "close": hits.close[rank].item(),
+    }
     keys |= {"change": change, "volume": hits.volume[rank].item()}
-    keys |= {f"v{at}": column[rank].item() for at, column in enumerate(hits.values.values())}
+    keys |= {f"v{at}": hits.value(name, rank) for at, name in enumerate(hits.values)}
     sort = "".join(f' data-{key}="{escape(str(value))}"' for key, value in keys.items())
     text = " ".join([drawing.symbol, drawing.name, *map(str, drawing.facts.values())])
     values = "".join(

@@ -8,7 +8,7 @@ import math
 from typing import IO
 
 from marketsweep.core.safe_text import csv_cell
-from marketsweep.scan.results import Hits
+from marketsweep.scan.results import Hits, Value
 
 
 def write(hits: Hits, file: IO[bytes], *, csv_safe: bool = True) -> None:
@@ -20,8 +20,15 @@ def write(hits: Hits, file: IO[bytes], *, csv_safe: bool = True) -> None:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["symbol", "close", "volume", *hits.values, "suspicious", "unsettled"])
     for match in hits.matches:
-        numbers = [match.close, match.volume, *match.values.values()]
-        cells = ("" if math.isnan(value) else repr(value) for value in numbers)
-        symbol = csv_cell(match.symbol) if csv_safe else match.symbol
+        values = [match.close, match.volume, *match.values.values()]
+        symbol, *cells = (_cell(value, safe=csv_safe) for value in (match.symbol, *values))
         rows.writerow([symbol, *cells, match.suspicious, "; ".join(match.unsettled)])
     text.detach()
+
+
+def _cell(value: Value, *, safe: bool) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(value)
+    if isinstance(value, str):
+        return csv_cell(value) if safe else value
+    return "" if value is None else value.isoformat()

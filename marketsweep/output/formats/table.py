@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Final
 
+import numpy as np
 from click import style
 
-from marketsweep.scan.results import Hits
+from marketsweep.scan.results import Hits, Value
 
 if TYPE_CHECKING:
     from marketsweep.scan.quotes import Quotes
@@ -62,7 +63,7 @@ def _table_lines(
     columns = [["symbol", *hits.symbols[:rows]]]
     if quotes and any(quotes.names):
         columns.append(["name", *(short(name) for name in quotes.names[:rows])])
-    texts = len(columns)
+    texts = set(range(len(columns)))
     columns.append(["close", *map(_price, hits.close[:rows].tolist())])
     if quotes:
         columns.append([_CHANGE, *map(change_cell, quotes.changes[:rows].tolist())])
@@ -71,6 +72,7 @@ def _table_lines(
     if any(hits.suspicious[:rows]):
         columns.append(["suspicious", *hits.suspicious[:rows]])
         fixed += 1
+    texts |= {len(columns) + at for at, name in enumerate(names) if _is_text(hits, name)}
     columns += [[name, *(value_cell(hits, name, row) for row in range(rows))] for name in names]
     widths = [max(map(len, column)) for column in columns]
     shown = len(columns)
@@ -79,7 +81,7 @@ def _table_lines(
     padded = [
         [
             paint(cell) if column[0] == _CHANGE else cell
-            for cell in _pad(column, widths[index], is_text=index < texts)
+            for cell in _pad(column, widths[index], is_text=index in texts)
         ]
         for index, column in enumerate(columns[:shown])
     ]
@@ -116,7 +118,18 @@ def _add_colour(cell: str) -> str:
 def value_cell(hits: Hits, name: str, rank: int) -> str:
     """Return a value of a match as text, with "~" before a value that has not settled."""
     mark = "~" if name in hits.unsettled[rank] else ""
-    return mark + written_number(hits.values[name][rank].item())
+    return mark + _written(hits.value(name, rank))
+
+
+def _written(value: Value) -> str:
+    """Return a value as text; a dash if it is unknown."""
+    if isinstance(value, float):
+        return written_number(value)
+    return "-" if value is None else short(str(value))
+
+
+def _is_text(hits: Hits, name: str) -> bool:
+    return hits.values[name].dtype == np.object_
 
 
 def _pad(column: list[str], width: int, *, is_text: bool) -> list[str]:

@@ -5,13 +5,16 @@
   if (!tools) return;
   const list = document.querySelector("main");
   const cards = [...list.children];
-  const number = (text) => (text === undefined || text === "None" || text === "nan" ? NaN : Number(text));
+  const value = (text) => {
+    if (text === undefined || text === "None" || text === "nan") return null;
+    return Number.isNaN(Number(text)) ? text.toLowerCase() : Number(text);
+  };
   const compare = (key, sign) => (a, b) => {
     if (key === "symbol") return sign * (a.dataset.symbol < b.dataset.symbol ? -1 : 1);
-    const [x, y] = [number(a.dataset[key]), number(b.dataset[key])];
+    const [x, y] = [value(a.dataset[key]), value(b.dataset[key])];
     // What is unknown comes last in either order; equal values stay in rank order.
-    if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
-    return sign * (x - y) || a.dataset.rank - b.dataset.rank;
+    if (x === null || y === null) return (x === null) - (y === null);
+    return x === y ? a.dataset.rank - b.dataset.rank : sign * (x < y ? -1 : 1);
   };
   const show = () => {
     const words = tools.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
