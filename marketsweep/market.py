@@ -315,6 +315,7 @@ class Market:
         executor: str | Ray = "threads",
         threads: int | None = None,
         adjust: Adjust = "splits",
+        strict: bool = False,
         progress: Callable[[int, int, int], None] | None = None,
         **values: Iterable[float],
     ) -> Sweep:
@@ -347,6 +348,7 @@ class Market:
                 adjust=adjust,
                 own_names=own_names,
                 screen=self._screen(universe, unknown, own_names, skip_low_volume=False),
+                strict=strict,
             )
             return sweep(scan, values, view, first, last, report)
 

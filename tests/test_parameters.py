@@ -95,6 +95,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "executor": "serial",
             "threads": 0,
             "adjust": ({"condition": "close > {n} * lowest(low, 240)", "n": [20]}, "none"),
+            "strict": ({"condition": "rsi({n}) < 40%"}, True),
             "progress": ({"since": "2016-12-01"}, print),
             "values": {"n": [7, 21]},
         },

@@ -30,7 +30,8 @@ from marketsweep.engine.panel.adjustments import check_adjust
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Plan, make_plan
 from marketsweep.engine.settling import recursions
-from marketsweep.errors import UsageError
+from marketsweep.engine.traps import find_traps
+from marketsweep.errors import ConditionError, UsageError
 from marketsweep.language import tree
 from marketsweep.language.templates import Template, Values, variants_of
 from marketsweep.language.tree import Node
@@ -101,9 +102,13 @@ def sweep(
     _check_table(template.names, len(variants), len(sessions))
     where = () if scan.where is None else conditions_of(scan.where, scan.own_names)
     scan = replace(scan, where=None, screen=scan.screen.also(where))
-    corners = [template.tree(corner) for corner in _corners(variants)]
+    corner_values = _corners(variants)
+    corners = [template.tree(corner) for corner in corner_values]
     for corner in corners:
         require_level(corner)
+    traps = _find_traps(template, corner_values)
+    if traps and scan.strict:
+        raise ConditionError(traps[0])
     bounds = make_plan(corners)
 
     tallies = np.zeros((len(variants), len(sessions), 2), dtype=np.int64)
@@ -145,6 +150,7 @@ def sweep(
                 corners[0], scan.screen, sessions[0], loader.sessions[-1], loader.dated_facts
             ),
             *_unsettled_warning(corners, loader.sessions_of(sessions[-1])),
+            *traps,
             *absent_facts_warnings(absent),
             *unknown_facts_warnings(unknown, absent, facts),
         ],
@@ -183,6 +189,14 @@ def _corners(variants: Sequence[Values]) -> list[Values]:
     if len(columns) > _MAX_CORNERS:
         return [smallest, largest]
     return sorted(set(product(*zip(smallest, largest, strict=True))))
+
+
+def _find_traps(template: Template, variants: Iterable[Values]) -> list[str]:
+    """Return what looks like a mistake in the first variant that has such a part."""
+    for variant in variants:
+        if traps := find_traps(template.tree(variant), template.written(variant)):
+            return traps
+    return []
 
 
 # -- a plan of many variants

@@ -215,6 +215,11 @@ def test_a_scan_warns_and_a_strict_one_refuses(market: ms.Market, example_data: 
     assert (done.returncode, "write sma(volume, 20)" in done.stderr) == (0, True)
     with pytest.raises(ConditionError, match="volume is in shares"):
         market.signals(condition, since="2016-12-28", strict=True)
+    sweep = ("sweep", "close > 500 and volume > sma({n})", "--vary", "n=20..200..60")
+    done = run(*sweep, "--data", example_data)
+    assert (done.returncode, done.stderr.count("volume is in shares")) == (0, 1)
+    done = run(*sweep, "--strict", "--data", example_data)
+    assert (done.returncode, "write sma(volume, 20)" in done.stderr) == (2, True)
     done = run("signals", condition, "--strict", "--data", example_data)
     assert (done.returncode, "write sma(volume, 20)" in done.stderr) == (2, True)
     done = run("scan", condition, "--strict", "--data", example_data)

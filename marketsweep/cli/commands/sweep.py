@@ -22,6 +22,7 @@ from marketsweep.cli.commands._shared import (
     date_of,
     executor_options,
     progress_line,
+    strict_option,
     table_format_option,
     universe_option,
     unknown_option,
@@ -61,6 +62,7 @@ _MAX_VALUES = 1_000_000
 @unknown_option
 @executor_options
 @adjust_option
+@strict_option
 @table_format_option
 @click.option("--output", type=FILE, metavar="FILE", help="Write the answer to this file.")
 @data_option
@@ -76,6 +78,7 @@ def sweep(
     executor: str | Ray,
     threads: int | None,
     adjust: Adjust,
+    strict: bool,
     format_: str,
     output: Path | None,
     data: Path | None,
@@ -113,6 +116,7 @@ def sweep(
             executor=executor,
             threads=threads,
             adjust=adjust,  # any text; checked by the call
+            strict=strict,
             progress=progress,
             **values,
         )
