@@ -95,8 +95,35 @@ def read_reference_data(path: Path, most_mb: int = DEFAULT_MB) -> ReferenceData:
 
 
 def _read(path: Path, most_mb: int) -> ReferenceData:
-    table, layout = with_known_columns(table_of(path, most_mb))
-    columns = table.columns
+    raw, layout = with_known_columns(table_of(path, most_mb))
+    columns = raw.columns
+    table = _with_types(raw)
+    others = [name for name in columns if name not in _COLUMNS]
+    facts = read_facts(table, others, table[_VALID_FROM])
+    if _VALID_FROM in columns:
+        newest_last = table.sort(_VALID_FROM, nulls_last=False, maintain_order=True)
+        table = newest_last.unique(["symbol", "first_listed"], keep="last", maintain_order=True)
+    of_listings = [name for name in columns if name in _COLUMNS - {"symbol", _VALID_FROM}]
+    ignored = [name for name in others if name not in facts.used.values()]
+    notes = [*_cap_notes(table), *facts.notes]
+    # Rows of facts may be about symbols that are no longer listed.
+    if _VALID_FROM in columns and of_listings and not {"status", "last_listed"} & set(columns):
+        notes.append(
+            f"{', '.join(of_listings)} is not used: a file with {_VALID_FROM} needs the column "
+            "status or last_listed as well, to tell which symbols are still listed"
+        )
+        ignored, of_listings = [*of_listings, *ignored], []
+    if others and not of_listings and not facts.facts:
+        notes.append(f"nothing is used: {', '.join(others[:5])} cannot be a fact, or has no value")
+    used = {name: name for name in ("symbol", _VALID_FROM, *of_listings) if name in columns}
+    used |= facts.used
+    reading = Reading(path, "symbols", layout, used, ignored, rows=len(table), notes=notes)
+    makes_listings = bool(of_listings) or not others
+    return ReferenceData(_listings(table) if makes_listings else [], facts.facts, [reading])
+
+
+def _with_types(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that are not empty, with every column of a listing, parsed."""
     if "symbol" not in table.columns and "code" in table.columns:
         table = table.rename({"code": "symbol"})
     table = require_columns(table.filter(~pl.all_horizontal(pl.all().is_null())), ("symbol",))
@@ -117,14 +144,14 @@ def _read(path: Path, most_mb: int) -> ReferenceData:
     for name in ("symbol", "renamed_from", "renamed_to"):
         tickers = [to_store_spelling(ticker) if ticker else None for ticker in table[name]]
         table = table.with_columns(pl.Series(name, tickers, pl.String))
-    others = [name for name in columns if name not in _COLUMNS]
-    facts = read_facts(table, others, table[_VALID_FROM])
-    if _VALID_FROM in columns:
-        newest_last = table.sort(_VALID_FROM, nulls_last=False, maintain_order=True)
-        table = newest_last.unique(["symbol", "first_listed"], keep="last", maintain_order=True)
+    return table
+
+
+def _listings(table: pl.DataFrame) -> list[Listing]:
+    """Return the listing of each row; either ticker of a rename may report it."""
     last_day = _last_day_of_file(table["last_listed"])
     rows = list(table.iter_rows(named=True))
-    # Either ticker of a rename may report it; if several claim one, its own row counts.
+    # If several tickers claim one, its own row counts.
     renamed_to = {row["symbol"]: row["renamed_to"] for row in rows if row["renamed_to"]}
     counts = Counter(row["symbol"] for row in rows)
     # A ticker that was itself renamed may have had another owner then: the bars decide.
@@ -137,24 +164,7 @@ def _read(path: Path, most_mb: int) -> ReferenceData:
         symbol, old = row["symbol"], row["renamed_from"]
         is_consistent = old and renamed_to.get(old, symbol) == symbol
         row["renamed_from"] = old if is_consistent else renamed_from.get(symbol)
-    of_listings = [name for name in columns if name in _COLUMNS - {"symbol", _VALID_FROM}]
-    ignored = [name for name in others if name not in facts.used.values()]
-    notes = [*_cap_notes(table), *facts.notes]
-    # Rows of facts may be about symbols that are no longer listed.
-    if _VALID_FROM in columns and of_listings and not {"status", "last_listed"} & set(columns):
-        notes.append(
-            f"{', '.join(of_listings)} is not used: a file with {_VALID_FROM} needs the column "
-            "status or last_listed as well, to tell which symbols are still listed"
-        )
-        ignored, of_listings = [*of_listings, *ignored], []
-    if others and not of_listings and not facts.facts:
-        notes.append(f"nothing is used: {', '.join(others[:5])} cannot be a fact, or has no value")
-    used = {name: name for name in ("symbol", _VALID_FROM, *of_listings) if name in columns}
-    used |= facts.used
-    reading = Reading(path, "symbols", layout, used, ignored, rows=len(rows), notes=notes)
-    makes_listings = bool(of_listings) or not others
-    listings = [_listing(row, last_day) for row in rows] if makes_listings else []
-    return ReferenceData(listings, facts.facts, [reading])
+    return [_listing(row, last_day) for row in rows]
 
 
 def _cap_notes(table: pl.DataFrame) -> list[str]:
