@@ -187,10 +187,13 @@ A date is its number of days since 1970. None as the value means that it is unkn
 
 
 class FactValues(NamedTuple):
-    """The values of one fact beyond those of a listing, as its source reported them."""
+    """The values of one fact beyond those of a listing, as its source reported them.
+
+    `kind` is None if no row has a value: the rows end the stored values, whatever their kind.
+    """
 
     name: str
-    kind: FactKind
+    kind: FactKind | None
     rows: list[FactRow]
 
 

@@ -72,6 +72,8 @@ class SyncReceipt:
     listings: int = 0
     facts: list[str] = field(default_factory=list)
     """Names of the further facts that were stored."""
+    refused_facts: list[str] = field(default_factory=list)
+    """Names of reported facts that are stored as another kind, and were not changed."""
     missing_actions: list[dict[str, Any]] = field(default_factory=list)
     """Splits or dividends that were unavailable: kind, days and reason."""
     actions: list[dict[str, Any]] = field(default_factory=list)
@@ -119,7 +121,8 @@ def require_answers(receipt: SyncReceipt) -> None:
 def require_use(receipt: SyncReceipt) -> None:
     """Raise ProviderError or CoverageError if a sync brought nothing of what was requested.
 
-    Also raise CoverageError if the splits are missing, because prices mislead without them.
+    Also raise CoverageError if the splits are missing, because prices mislead without them, and if
+    a fact was not changed.
     """
     require_answers(receipt)
     received = receipt.bars + receipt.untraded
@@ -154,6 +157,11 @@ def require_use(receipt: SyncReceipt) -> None:
                 f"wrong by a factor ({gap['reason']}): sync again with a plan that includes them, "
                 "or add a file with marketsweep sync --provider files --actions FILE"
             )
+    if receipt.refused_facts:
+        raise CoverageError(
+            f"facts that are stored as another kind: {join_first(receipt.refused_facts, 5)}; their "
+            "values were not changed: see the warnings"
+        )
 
 
 def _as_plain(value: Any) -> Any:  # noqa: ANN401, facts of any kind

@@ -115,8 +115,8 @@ class ReferenceSync:
         facts = await self.call_or_none("facts", self._provider.facts())
         if not facts:
             return
-        refused, undated = await self._write(self._writer.put_facts, facts)
-        self._receipt.facts = [fact.name for fact in facts if fact.name not in refused]
+        changes = await self._write(self._writer.put_facts, facts)
+        self._receipt.facts, self._receipt.refused_facts = changes.stored, changes.refused
         if not plan.prices.days and not plan.prices.spans:  # else, new symbols come with the bars
             symbols = {symbol for fact in facts for symbol, _, _ in fact.rows}
             if unknown := await self._write(self._writer.unknown_symbols, symbols):
@@ -125,13 +125,13 @@ class ReferenceSync:
                     f"nor a listing, such as {', '.join(unknown[:5])}: check their tickers"
                 )
         for fact in facts:
-            if fact.name in refused:
+            if fact.name in changes.refused:
                 self._receipt.warnings.append(
                     f"the fact {fact.name} was not changed: it is reported as a {fact.kind}, but "
                     "stored as another kind; correct the column, or remove the stored fact with "
                     f"marketsweep facts remove {fact.name}"
                 )
-            elif fact.name in undated:
+            elif fact.name in changes.undated:
                 self._receipt.warnings.append(
                     f"the new values of {fact.name} have no valid_from, and values with one are "
                     "stored: the new ones count only before these; add a column valid_from, or "

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -77,6 +77,16 @@ if TYPE_CHECKING:
 
 _GRACE_PERIOD: Final = dt.timedelta(minutes=10)
 """How long a superseded segment stays for readers that know it but have not opened it."""
+
+
+class FactChanges(NamedTuple):
+    """Names of the facts that a change of facts reported."""
+
+    stored: list[str]
+    refused: list[str]
+    """Stored as another kind, and not changed."""
+    undated: list[str]
+    """Got values without a first day beside stored ones with a day."""
 
 
 @dataclass(slots=True)
@@ -351,14 +361,14 @@ class Writer:
         """Replace the stored listings of the symbols given; the others stay."""
         self._change(self._catalog.upsert_listings, listings)
 
-    def put_facts(self, facts: Iterable[FactValues]) -> tuple[list[str], list[str]]:
-        """Add values of further facts to the stored ones; a value of the same day is replaced.
-
-        Return the names of facts that are stored as another kind, which are not changed, and of
-        facts that get values without a first day beside stored ones with a day.
-        """
+    def put_facts(self, facts: Iterable[FactValues]) -> FactChanges:
+        """Add values of further facts to the stored ones; a value of the same day is replaced."""
         kinds = self._catalog.facts()
-        reported = list(facts)
+        reported = [
+            fact if fact.kind else fact._replace(kind=kinds[fact.name][0])
+            for fact in facts
+            if fact.kind or fact.name in kinds
+        ]
         refused = [fact.name for fact in reported if kinds.get(fact.name, fact[1:])[0] != fact.kind]
         undated = [
             fact.name
@@ -368,7 +378,7 @@ class Writer:
         ]
         accepted = [fact for fact in reported if fact.name not in refused]
         self._change(self._catalog.upsert_facts, accepted)
-        return refused, undated
+        return FactChanges([fact.name for fact in accepted], refused, undated)
 
     def unknown_symbols(self, symbols: Iterable[str]) -> list[str]:
         """Return the symbols that have neither bars nor a listing, sorted."""

@@ -232,6 +232,46 @@ def test_unknown_symbols_of_a_file_are_named(data: Path, tmp_path: Path) -> None
     assert "NEVER, NOSUCH: check their tickers" in " ".join(done.stderr.split())
 
 
+def test_a_column_of_another_kind_changes_nothing_and_ends_with_3(
+    data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    file = tmp_path / "words.csv"
+    file.write_text("symbol,pe,grade\nA,cheap,3\nB,dear,4\n")
+    before = run("scan", "pe < 20", "--data", folder).stdout
+    done = run("sync", "--provider", "files", "--symbols", file, "--data", folder)
+    assert done.returncode == 3
+    assert "marketsweep facts remove pe" in done.stderr
+    assert "their values were not changed" in done.stderr
+    assert run("scan", "pe < 20", "--data", folder).stdout == before
+    with ms.open(folder) as market:
+        assert market.scan("grade > 2", min_coverage=0).symbols  # the other column is stored
+
+
+@pytest.mark.parametrize("column", ["", ",valid_from"])
+def test_an_empty_column_ends_the_values(data: Path, tmp_path: Path, column: str) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    with ms.open(folder) as market:
+        first, last = market.scan("close > 0").symbols[:2]
+    file, day = tmp_path / "grades.csv", (",2016-11-01" if column else "")
+    sync = ("sync", "--provider", "files", "--symbols", file, "--data", folder)
+    file.write_text(f"symbol,grade,empty{column}\n{first},3,{day}\n{last},4,{day}\n")
+    assert run(*sync).returncode == 0
+    with ms.open(folder) as market:
+        assert sorted(market.scan("grade > 2", min_coverage=0).symbols) == sorted([first, last])
+    day = ",2016-12-20" if column else ""
+    assert "empty" not in run("facts", "list", "--data", folder).stdout
+    file.write_text(f"symbol,grade{column}\n{last},{day}\n")
+    assert run(*sync).returncode == 0
+    with ms.open(folder) as market:
+        assert market.scan("grade > 2", min_coverage=0).symbols == [first]
+        if column:
+            past = market.scan("grade > 2", min_coverage=0, as_of=dt.date(2016, 12, 19))
+            assert sorted(past.symbols) == sorted([first, last])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -327,13 +367,21 @@ def test_values_are_merged(files: Files, tmp_path: Path) -> None:
     with Store.create(tmp_path) as store:
         with store.writer() as writer:
             writer.commit(sessions_of(bars), "test")
-            assert writer.put_facts([FactValues("x", "number", [("A", early, 1.0)])]) == ([], [])
-            assert writer.put_facts([FactValues("x", "text", [("A", late, "b")])]) == (["x"], [])
+            assert writer.put_facts([FactValues("x", "number", [("A", early, 1.0)])]) == (
+                ["x"],
+                [],
+                [],
+            )
+            assert writer.put_facts([FactValues("x", "text", [("A", late, "b")])]) == (
+                [],
+                ["x"],
+                [],
+            )
             more: list[tuple[str, dt.date | None, float | str | None]] = [
                 *(("A", late, 2.0), ("A", later, 2.0), ("A", None, 0.5)),
                 *(("B", None, 7.0), ("C", late, None)),
             ]
-            assert writer.put_facts([FactValues("x", "number", more)]) == ([], ["x"])
+            assert writer.put_facts([FactValues("x", "number", more)]) == (["x"], [], ["x"])
         with store.snapshot() as snapshot:
             version = snapshot.version
             assert snapshot.facts() == {"x": ("number", True)}

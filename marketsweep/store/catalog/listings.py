@@ -137,7 +137,7 @@ class Listings(Resolved):
                 for (symbol, first), value in sorted(values.items(), key=_order_of)
                 if first is not None or value is not None
             ]
-            if merged:
+            if merged and kind:
                 facts[name] = kind, any(day is not None for _, day, _ in merged)
             changed |= self.put_rows(_fact_pack(name), merged)
         return self._put_kinds(facts) or changed

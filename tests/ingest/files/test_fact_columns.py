@@ -22,7 +22,9 @@ def facts_of(tmp_path: Path, text: str) -> tuple[dict[str, FactValues], list[str
     return {fact.name: fact for fact in facts}, reading.notes
 
 
-def column(tmp_path: Path, *cells: str, name: str = "x") -> tuple[str, list[object], list[str]]:
+def column(
+    tmp_path: Path, *cells: str, name: str = "x"
+) -> tuple[str | None, list[object], list[str]]:
     rows = "".join(f'S{i},"{cell}"\n' for i, cell in enumerate(cells))
     facts, notes = facts_of(tmp_path, f"symbol,{name}\n{rows}")
     (fact,) = facts.values()
@@ -185,6 +187,7 @@ def test_typed_columns(tmp_path: Path) -> None:
         "day": ("date", [number, None]),
         "at": ("date", [number, None]),
         "theme": ("text", ["ai", None]),
+        "x": (None, [None, None]),
     }
     assert reading.ignored == ["x", "tags"]
     assert any("column tags is not used: it holds List(String)" in note for note in reading.notes)

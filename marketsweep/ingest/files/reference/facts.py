@@ -58,7 +58,7 @@ _COMPACT_DATE: Final = r"^(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$"
 
 
 class FactColumns(NamedTuple):
-    """The facts of a file, the column of each by name, and notes on the reading."""
+    """The facts of a file, the columns that have values by fact, and notes on the reading."""
 
     facts: list[FactValues]
     used: dict[str, str]
@@ -95,6 +95,7 @@ def read_facts(table: pl.DataFrame, columns: Sequence[str], first: pl.Series) ->
             result.notes.append(f"column {column}: {parsed.note}")
         rows = list(zip(symbols, days, parsed.values.to_list(), strict=True))
         if all(value is None for _, _, value in rows):
+            result.facts.append(FactValues(name, None, rows))
             continue
         result.facts.append(FactValues(name, parsed.kind, rows))
         result.used[name] = column

@@ -113,7 +113,7 @@ def _read(path: Path, most_mb: int) -> ReferenceData:
             "status or last_listed as well, to tell which symbols are still listed"
         )
         ignored, of_listings = [*of_listings, *ignored], []
-    if others and not of_listings and not facts.facts:
+    if others and not of_listings and not facts.used:
         notes.append(f"nothing is used: {', '.join(others[:5])} cannot be a fact, or has no value")
     used = {name: name for name in ("symbol", _VALID_FROM, *of_listings) if name in columns}
     used |= facts.used
