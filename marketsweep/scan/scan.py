@@ -127,7 +127,7 @@ def run_together(scans: Sequence[Scan], loader: Loader) -> list[Hits]:
     """
     started = perf_counter()
     options = scans[0]
-    queries, plan, slices = plan_together(tuple(map(_query, scans)))
+    queries, plan, slices = plan_together(tuple(map(query_of, scans)))
     _check(options)
     where = () if options.where is None else conditions_of(options.where, options.own_names)
     screen = options.screen.also(where)
@@ -304,7 +304,8 @@ def _check(scan: Scan) -> None:
         )
 
 
-def _query(scan: Scan) -> Query:
+def query_of(scan: Scan) -> Query:
+    """Return what a scan computes for every symbol."""
     explained = scan.funnel or scan.near > 0
     return Query(
         scan.condition,

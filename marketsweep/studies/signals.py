@@ -41,7 +41,6 @@ from marketsweep.scan.query import (
     CLOSE,
     VOLUME,
     PlannedQuery,
-    Query,
     plan_query,
     settled_bars,
     shown_column,
@@ -55,7 +54,7 @@ from marketsweep.scan.receipt import (
     warn_of_current_facts,
 )
 from marketsweep.scan.results import Timing
-from marketsweep.scan.scan import Scan, run
+from marketsweep.scan.scan import Scan, query_of, run
 from marketsweep.studies.sessions import (
     are_complete,
     doubts,
@@ -103,16 +102,7 @@ def signals(
     check_adjust(scan.adjust)
     last = resolve_session(loader.snapshot, until, "--until")
     sessions = select_sessions(loader, since, until, last)
-    query = plan_query(
-        Query(
-            scan.condition,
-            scan.sort,
-            scan.columns,
-            scan.own_names,
-            marked=True,
-            strict=scan.strict,
-        )
-    )
+    query = plan_query(query_of(scan))
     where = () if scan.where is None else conditions_of(scan.where, scan.own_names)
     screen = scan.screen.also(where)
     one_pass = _is_of_one_pass(scan, screen, query, loader) and are_complete(loader, sessions)

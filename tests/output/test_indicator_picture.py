@@ -82,8 +82,7 @@ def test_a_pattern_is_marked() -> None:
     (mark,) = (path for path in svg.iter(PATH) if path.get("class") == "found")
     assert mark.attrib["d"].count("M") == 1
     assert (
-        sum(p.attrib["d"].count("M") for p in svg.iter(PATH) if "candle" in p.get("class", ""))
-        == 30
+        sum(p.attrib["d"].count("M") for p in svg.iter(PATH) if "body" in p.get("class", "")) == 30
     )
 
 

@@ -20,7 +20,7 @@ from marketsweep.engine.units import default_calls
 from marketsweep.language.indicators.row import Indicator
 from marketsweep.language.tree import Node
 from marketsweep.output.charts.panes import PRICE, guides_of, home, shapes_of
-from marketsweep.output.charts.paths import Scale, polyline, vertical_lines
+from marketsweep.output.charts.paths import Scale, candles, polyline, vertical_lines
 
 Bars = Mapping[str, NDArray[np.float64]]
 """The fields of some bars, float64 [bars] each, oldest first."""
@@ -124,17 +124,8 @@ def pattern_picture(bars: Bars, marked: NDArray[np.bool_]) -> str:
     x = (np.arange(len(marked), dtype=np.float64) + 0.5) * step
     scale = Scale([bars["low"], bars["high"]], 4, _PRICE_HEIGHT - 4)
     paths = [("found", vertical_lines(x[marked], 0.0, _PRICE_HEIGHT))]
-    up = bars["close"] >= bars["open"]
-    for name, chosen in (("up", up), ("down", ~up)):
-        paths.append(
-            (
-                name,
-                vertical_lines(x[chosen], scale(bars["high"][chosen]), scale(bars["low"][chosen])),
-            )
-        )
-        body = np.sort([scale(bars["open"][chosen]), scale(bars["close"][chosen])], axis=0)
-        paths.append((f"{name} candle", vertical_lines(x[chosen], body[0] - 0.4, body[1] + 0.4)))
-    return _svg(paths, _PRICE_HEIGHT, f".candle{{stroke-width:{0.6 * step:.1f}}}")
+    paths += candles(x, scale, bars)
+    return _svg(paths, _PRICE_HEIGHT, f".body{{stroke-width:{0.6 * step:.1f}}}")
 
 
 def _svg(paths: Sequence[tuple[str, str]], height: float, style: str = "") -> str:

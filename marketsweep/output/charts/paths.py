@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,21 @@ def vertical_lines(
         for at, high, low in zip(x.tolist(), tops.tolist(), bottoms.tolist(), strict=True)
         if math.isfinite(high + low)
     )
+
+
+def candles(
+    x: NDArray[np.float64], y: Scale, bars: Mapping[str, NDArray[np.float64]]
+) -> Iterator[tuple[str, str]]:
+    """Yield the path of each class of candles: `up` and `down` are wicks, `up body` the bodies."""
+    up = bars["close"] >= bars["open"]
+    for name, chosen in (("up", up), ("down", ~up)):
+        opened, high, low, close = (
+            y(bars[field][chosen]) for field in ("open", "high", "low", "close")
+        )
+        yield name, vertical_lines(x[chosen], high, low)
+        # If the close equals the open, the body is a dash.
+        top, bottom = np.minimum(opened, close) - 0.4, np.maximum(opened, close) + 0.4
+        yield f"{name} body", vertical_lines(x[chosen], top, bottom)
 
 
 def polyline(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:

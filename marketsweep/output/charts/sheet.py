@@ -11,7 +11,7 @@ import numpy as np
 from marketsweep.output.charts.drawing import Drawing
 from marketsweep.output.charts.page import asset, change_of, head
 from marketsweep.output.charts.panes import PRICE, VOLUME
-from marketsweep.output.charts.paths import Scale, polyline, vertical_lines
+from marketsweep.output.charts.paths import Scale, candles, polyline, vertical_lines
 from marketsweep.output.formats.table import value_cell
 from marketsweep.scan.results import Hits, Value
 
@@ -106,16 +106,10 @@ def picture(drawing: Drawing) -> str:
 
     y = Scale([bars["low"], bars["high"], *lines], top=2, bottom=_CANDLES_HEIGHT)
     v = Scale([np.zeros(1), *volumes], top=_CANDLES_HEIGHT + 4, bottom=_HEIGHT)
-    up = bars["close"] >= bars["open"]
     held = np.zeros(len(shown)) if drawing.held is None else drawing.held[shown]
     paths = [("held", vertical_lines(x[held == 1.0], 0.0, _HEIGHT))]
     paths.append(("volume", vertical_lines(x, v(bars["volume"]), v(np.zeros(len(x))))))
-    for name, selected in (("up", up), ("down", ~up)):
-        high, low = y(bars["high"][selected]), y(bars["low"][selected])
-        paths.append((name, vertical_lines(x[selected], high, low)))
-        body = np.sort([y(bars["open"][selected]), y(bars["close"][selected])], axis=0)
-        # If the close equals the open, the body is a dash.
-        paths.append((f"{name} body", vertical_lines(x[selected], body[0] - 0.4, body[1] + 0.4)))
+    paths += candles(x, y, bars)
     paths += [(f"line c{i % 6}", polyline(x, y(line))) for i, line in enumerate(lines)]
     paths += [
         (f"line c{i % 6}", polyline(x, v(line)))
