@@ -58,7 +58,7 @@ def _text_of(text: str | None, file: Path | None) -> str:
     if text is not None:
         return text
     if file is None and sys.stdin.isatty():
-        raise UsageError("there is no text: give it as an argument, with --file or on stdin")
+        raise UsageError("the text is missing: give it as an argument, with --file or on stdin")
     try:
         if file is None:
             content = sys.stdin.buffer.read(_MAX_BYTES + 1)

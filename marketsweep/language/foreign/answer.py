@@ -11,7 +11,7 @@ from marketsweep.language.foreign.words import FUNCTIONS, LONGEST, Row, numbered
 from marketsweep.language.indicators.table import find_indicator
 from marketsweep.language.parsing.lexer import LINE_END, PLACEHOLDER, Token, text_of
 from marketsweep.language.tree import Span
-from marketsweep.language.vocabulary import CALLS, TEXT_FACTS, WORDS
+from marketsweep.language.vocabulary import CALLS, WORDS
 
 _LONGEST_QUOTE: Final = 40
 _MOST_NESTING: Final = 8
@@ -49,7 +49,7 @@ def answer_at(
     match = _Reader(tokens, can_parse).match(at) if is_name else _method_at(tokens, at, can_parse)
     if match:
         return _answer(tokens, match, can_parse)
-    return _unquoted(tokens, at) if is_name else _thousands(tokens, at)
+    return _ticker_as_price(tokens, at) if is_name else _thousands(tokens, at)
 
 
 def _answer(tokens: Sequence[Token], match: _Match, can_parse: CanParse) -> Answer | None:
@@ -296,14 +296,9 @@ def _method(
     return name, [argument.rpartition("=")[2].strip() for argument in arguments], end
 
 
-def _unquoted(tokens: Sequence[Token], at: int) -> Answer | None:
-    """Return the answer to a text without quotes, or to a ticker in place of a price."""
+def _ticker_as_price(tokens: Sequence[Token], at: int) -> Answer | None:
+    """Return the answer to a ticker in place of a price."""
     token = tokens[at]
-    before = [token.text.lower() for token in tokens[max(0, at - 2) : at]]
-    is_fact = before[:1] and before[0] in TEXT_FACTS
-    if is_fact and before[-1] in ("==", "=", "!=", "contains", "matches"):
-        message = f'a text stands in quotes: write {before[0]} {before[-1]} "{token.text}"'
-        return Answer(message, token.span)
     if token.text.isupper() and token.text.isalpha() and 2 <= len(token.text) <= 5:
         message = f'{token.text!r} has no meaning here: write symbol("{token.text}").close'
         return Answer(f"{message} for the price of another symbol", token.span)

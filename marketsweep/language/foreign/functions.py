@@ -100,7 +100,7 @@ CALLS: Final[dict[str | tuple[str, ...], str]] = {
     OBV: "obv onbalancevolume on_balance_volume",
     AD: "adl ad accdist accumdist",
     PVT: "pvt pricevolumetrend vpt",
-    "anchored_vwap(month)": "vwap avwap",
+    ("anchored_vwap({0})", "anchored_vwap(month)"): "vwap avwap",
 }
 """Names of functions, separated by spaces, by the text that means the same."""
 

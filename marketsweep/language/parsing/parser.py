@@ -308,7 +308,7 @@ class Parser(DefinitionParser):
         while self.is_mark(*_COMPARISONS):
             token = self.advance()
             operators.append({"=": "=="}.get(token.text, token.text))
-            if isinstance(left, tree.Fact) and left.own_kind is Kind.TEXT:
+            if isinstance(left, tree.Fact) and left.kind is Kind.TEXT:
                 self._require_quotes(left, token)
             operands.append(self.expression(tree.COMPARE))
             self._check_comparison(operands[-2], operands[-1], token)

@@ -124,7 +124,12 @@ class TokenStream(ABC):
             node = tree.as_condition(node)
         if node.kind is not kind:
             self.fail_if_foreign(self.position)  # as after volume in: close > 5 and volume over 1M
-            self.fail(f"{role} must be {kind.value}, but this is {node.kind.value}", node.span)
+            hint = ""
+            if kind is Kind.NUMBER and isinstance(node, tree.Text) and node.value.isupper():
+                hint = f': the price of another symbol is symbol("{node.value}").close'
+            self.fail(
+                f"{role} must be {kind.value}, but this is {node.kind.value}{hint}", node.span
+            )
         return node
 
     def parse_number(self, token: Token) -> tree.Number | tree.Negate:

@@ -72,7 +72,7 @@ class Finviz:
             )
         if not nodes:
             raise ConditionError(
-                "there is no filter: write codes such as sh_price_u10,ta_rsi_os30", self.source
+                "the filter is missing: write codes such as sh_price_u10,ta_rsi_os30", self.source
             )
         self._add_notes()
         return tree.joined("and", nodes)

@@ -174,7 +174,7 @@ def test_each_code_has_a_condition(code: str) -> None:
         ("ta_candlestick_lls", "does not publish", "ta_candlestick"),
         ("ta_foo_bar", "the code is not known", "ta_foo"),
         ("targetprice_above", "analysts' opinions", "targetprice"),
-        ("https://finviz.com/screener.ashx?v=111", "there is no filter", ""),
+        ("https://finviz.com/screener.ashx?v=111", "the filter is missing", ""),
     ],
 )
 def test_a_refusal_shows_the_part(text: str, reason: str, part: str) -> None:

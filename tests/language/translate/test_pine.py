@@ -171,7 +171,7 @@ def test_a_script_has_the_meaning_of_its_condition(name: str, market: Market) ->
             "bars of the timeframe '60' are not stored",
             "request.security",
         ),
-        ("alertcondition(ta.pivothigh(5, 5) > 0)", "known only after later bars", "ta.pivothigh"),
+        ("alertcondition(ta.pivothigh(5, 5) > 0)", "a value on a single bar", "ta.pivothigh"),
         (
             "alertcondition(ta.magic(5) > 0)",
             "the function ta.magic cannot be translated",
