@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.translate.script import Part, Script
+from marketsweep.language.translate.pine_blocks import TYPES, PineBlocks
+from marketsweep.language.translate.script import Part
 from marketsweep.language.translate.tables.pine import FUNCTIONS, MISSING, VARIABLES
 from marketsweep.language.translate.tokens import END, LINE, NAME, TEXT, Token, Words, tokenize
 from marketsweep.language.translate.values import (
@@ -24,7 +25,6 @@ from marketsweep.language.translate.values import (
 from marketsweep.language.tree import Kind, Node
 
 _WORDS: Final = Words(comment=r"//[^\n]*", marks=r"<=|>=|==|!=|:=|=>|\+=|-=|\*=|/=")
-_TYPES: Final = ("float", "int", "bool", "string", "color", "series", "simple", "const", "input")
 _LIBRARIES: Final = ("ta", "math")
 _WEEKLY: Final = {"w": "weekly", "1w": "weekly", "m": "monthly", "1m": "monthly", "d": "", "1d": ""}
 _BLOCKS: Final = ("for", "while", "switch", "if", "else", "type", "method", "import", "export")
@@ -62,7 +62,7 @@ class _Signal(NamedTuple):
     """Whether it stands in a block that cannot be translated, such as that of an `else`."""
 
 
-class Pine(Script):
+class Pine(PineBlocks):
     """A reader of one script."""
 
     functions = FUNCTIONS
@@ -141,11 +141,11 @@ class Pine(Script):
 
     def _statement(self) -> None:
         start = self.token
-        while self._blocks and self._blocks[-1][0] >= self._indent(start):
+        while self._blocks and self._blocks[-1][0] >= self.indent(start):
             self._blocks.pop()
         if start.kind == NAME and start.word in ("var", "varip"):
             self.advance()
-        while self.is_word(*_TYPES) and self.tokens[self.position + 1].kind == NAME:
+        while self.is_word(*TYPES) and self.tokens[self.position + 1].kind == NAME:
             self.advance()
         if self.is_mark("["):
             self._tuple()
@@ -159,9 +159,6 @@ class Pine(Script):
             begin = self.position
             self._last.append(Part(begin, self.skip_to("\n")))
 
-    def _indent(self, token: Token) -> int:
-        return token.column - self.source.rfind("\n", 0, token.column) - 1
-
     def _assignment(self, start: Token) -> None:
         name = self.advance().word
         mark = self.advance().text
@@ -169,12 +166,31 @@ class Pine(Script):
         part = Part(begin, self.skip_to("\n"))
         if mark == ":=" or self._blocks or name in self.parts or name in self.forbidden:
             self.forbidden[name] = "its value changes within the script"
-        elif self.tokens[begin].word in ("if", "switch", "for", "while"):
+        elif self.tokens[begin].word in ("for", "while"):
             self.forbidden[name] = "it gets its value in a block"
-            self._blocks.append((self._indent(start), None))
+            self._blocks.append((self.indent(start), None))
         else:
             self.parts[name] = part
             self._last.append(Part(begin - 2, begin - 1))
+            self._skip_blocks(self.tokens[begin], self.indent(start))
+
+    def _skip_blocks(self, first: Token, indent: int) -> None:
+        """Skip the blocks of a switch, or of an if with its else, that give a name its value."""
+        if first.word not in ("switch", "if"):
+            return
+        begin = self.position
+        self.block(indent)
+        while first.word == "if" and self._is_else_next():
+            while self.token.kind == LINE:
+                self.advance()
+            self.skip_to("\n")
+            self.block(indent)
+        for name in self.changed_names(begin, self.position):
+            self.forbidden[name] = "its value changes within the script"
+
+    def _is_else_next(self) -> bool:
+        following = (token for token in self.tokens[self.position :] if token.kind != LINE)
+        return next(following).word == "else"
 
     def _tuple(self) -> None:
         """Read `[a, b] = f(...)`: each name is a line of the function."""
@@ -198,7 +214,7 @@ class Pine(Script):
         self.advance()
         begin = self.position
         part = Part(begin, self.skip_to("\n"))
-        self._blocks.append((self._indent(start), part if start.word == "if" else None))
+        self._blocks.append((self.indent(start), part if start.word == "if" else None))
 
     def _call_statement(self) -> None:
         begin = self.position
@@ -208,8 +224,7 @@ class Pine(Script):
         elif name == "alert" and self._blocks:
             self._add_signal("alertcondition", self.tokens[begin], None)
         elif self.is_mark("(") and self._is_definition():
-            self.forbidden[name] = "functions of the script are not translated"
-            self._blocks.append((self._indent(self.tokens[begin]), None))
+            self.define(name, self.tokens[begin])
         elif name.partition(".")[0] not in _DRAWING:
             self.position = begin
             self._last.append(Part(begin, self.skip_to("\n")))
@@ -314,6 +329,8 @@ class Pine(Script):
 
     def _special_call(self, token: Token, name: str) -> Value | None:
         """Return a call that is not a row of the table; None for another function."""
+        if (own := self.call_own(token, name)) is not None:
+            return own
         if name == "na":
             return self.is_unknown(token)
         if name in ("request.security", "security"):

@@ -44,6 +44,56 @@ SCRIPTS = {
         """,
         "close > sma(200) and rsi(14) < 35",
     ),
+    "kind of average by a switch": (
+        """
+        //@version=5
+        indicator("MA ribbon", overlay=true)
+        kind = input.string("EMA", "Type", options=["SMA", "EMA", "VWAP"])
+        ma(float source, simple int length, string type) =>
+            switch type
+                "SMA" => ta.sma(source, length)
+                "EMA" => ta.ema(source, length)
+                "VWAP" => ta.vwap(source)
+        fast = ma(close, 21, kind)
+        slow = ma(close, 50, "SMA")
+        alertcondition(ta.crossover(fast, slow), "cross")
+        """,
+        "ema(21) crosses above sma(50)",
+    ),
+    "functions of the script": (
+        """
+        //@version=5
+        indicator("functions")
+        length = 20
+        half(x) => x / 2
+        width(src, len, mult = 2.0) =>
+            length = len * 2
+            dev = ta.stdev(src, len) * mult
+            dev / ta.sma(src, length) + half(0.02)
+        alertcondition(width(close, 10) < half(0.1) and close > ta.sma(close, length))
+        """,
+        "2 * stddev(10) / sma(20) + 0.01 < 0.05 and close > sma(20)",
+    ),
+    "values of if and switch": (
+        """
+        //@version=5
+        indicator("blocks")
+        base = if close > open
+            low
+        else if close < open
+            high
+        else
+            close
+        state = switch
+            close > ta.sma(close, 50) => 1
+            close < ta.sma(close, 50) => -1
+            => 0
+        long = state == 1 and close > base
+        alertcondition(long)
+        """,
+        "if(close > sma(50), 1, if(close < sma(50), -1, 0)) == 1 "
+        "and close > if(close > open, low, if(close < open, high, close))",
+    ),
     "strategy with an if": (
         """
         //@version=4
@@ -164,7 +214,36 @@ def test_a_script_has_the_meaning_of_its_condition(name: str, market: Market) ->
         ("alertcondition(close > ta.vwap(close))", "daily bars only", "ta.vwap"),
         ("x = 0.0\nx := nz(x[1]) + 1\nalertcondition(x > 5)", "changes within the script", "x > 5"),
         ("alertcondition(math.all(close) > 5)", "cannot be translated", "math.all"),
-        ("f(x) => x * 2\nalertcondition(f(close) > 5)", "functions of the script", "f(close)"),
+        ("f(x) => f(x) * 2\nalertcondition(f(close) > 5)", "calls itself", "f(x)"),
+        (
+            "f(x) =>\n    y = 0.0\n    y := x\n    y\nalertcondition(f(close) > 5)",
+            "the function f cannot be translated",
+            "f(close)",
+        ),
+        (
+            "f(x) =>\n    y = 0.0\n    if x > 1\n        y := x\n    y\n"
+            "alertcondition(f(close) > 5)",
+            "a value changes within it",
+            "f(close)",
+        ),
+        (
+            "y = 1.0\nz = if close > 1\n    y := 2.0\n    5\nalertcondition(y > 5)",
+            "changes within the script",
+            "y > 5",
+        ),
+        (
+            "f(x) =>\n    for i = 0 to 3\n        x\nalertcondition(f(close) > 5)",
+            "the function f cannot be translated",
+            "f(close)",
+        ),
+        ("f(x, y) => x\nalertcondition(f(close) > 5)", "y of f is missing", "f(close)"),
+        ("f(x) => x\nalertcondition(f(close, 5) > 5)", "f has other parameters", "f(close, 5)"),
+        ("alertcondition(f(close) > 5)", "the function f cannot be translated", "f"),
+        (
+            "x = if close > open\n    y = 1\n    y\nelse\n    0\nalertcondition(x > 0)",
+            "a block of several lines",
+            "if",
+        ),
         ("alertcondition(close[-1] > 5)", "into the future", "close[-1]"),
         (
             'x = request.security(syminfo.tickerid, "60", close)\nalertcondition(x > 5)',
