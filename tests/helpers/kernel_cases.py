@@ -24,7 +24,8 @@ PERIODS: dict[str, list[tuple[float, ...]]] = {
     "bbands": [(5, 0.5), (2, 3.0)],
     "bars_since": [(1, 0), (9, 0), (63, 0)],
     "bars_since_earlier": [(252, 1), (30, 7)],
-    "value_when": [(0, 40), (7, 30)],
+    "value_when": [(0, 40), (0, 1)],
+    "value_when_earlier": [(1, 252), (7, 30)],
     "rsi": [(2,), (30,)],
     "dx": [(2,), (30,)],
     "var": [(1, 1.0), (9, 1.0), (63, 2.0)],
@@ -43,7 +44,7 @@ PERIODS: dict[str, list[tuple[float, ...]]] = {
     "quantile": [(1, 0.5), (9, 0.1), (63, 0.9), (2, 1.0)],
     "mama": [(0.9, 0.01)],
 }
-EVENT_OF = {"bars_since_earlier": "bars_since"}
+EVENT_OF = {"bars_since_earlier": "bars_since", "value_when_earlier": "value_when"}
 """The event function of a kernel, if that has another name."""
 COMMON: list[tuple[float, ...]] = [(1,), (2,), (9,), (63,)]
 

@@ -60,21 +60,62 @@ inline void counted(const Call& call) {
 #endif
 BY_ROW(count, Count, counted)
 
-// Bars since the condition was last true; NaN if it never was.
 template <class L, class M> LANE_FN L aged(M held, L age) { return held ? L{} : age + 1.0; }
 
-template <class L> struct BarsSince {
-  static constexpr int inputs = 1, outputs = 1, interleave = 2;
+// Ages of the last N bars on which the condition was true, newest first; NaN where there are fewer.
+// The kernels of the last occurrence keep one age, those of the k-th before it all eight.
+template <class L, int N> struct Ages {
+  int64_t k;
   double most;
-  L since;
+  L age[N];
 
-  LANE_FN void init(const double* p) { most = p[0], since = nan<L>(); }
-  template <bool Seeded, class M> LANE_FN void step(const L* in, L, M) {
-    since = aged(in[0] == all<L>(1), since);
+  LANE_FN void begin(double earlier, double bars) {
+    k = N == 1 ? 0 : int64_t(earlier), most = bars;
+    for (int i = 0; i < N; i++) age[i] = nan<L>();
   }
-  LANE_FN void value(L* out) const { out[0] = since < all<L>(most) ? since : nan<L>(); }
+  template <class M> LANE_FN void move(M held) {
+    for (int i = N - 1; i > 0; i--) age[i] = (held ? age[i - 1] : age[i]) + 1.0;
+    age[0] = aged(held, age[0]);
+  }
+  LANE_FN int64_t place() const { return N == 1 ? 0 : k; }
+  // A value of the k-th occurrence before the last, unknown where that is too old.
+  LANE_FN L within(L value) const { return age[place()] < all<L>(most) ? value : nan<L>(); }
 };
+
+template <class L, int N> struct BarsSinceOf : Ages<L, N> {
+  static constexpr int inputs = 1, outputs = 1, interleave = N == 1 ? 2 : 1;
+
+  LANE_FN void init(const double* p) { this->begin(p[1], p[0]); }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L, M) {
+    this->move(in[0] == all<L>(1));
+  }
+  LANE_FN void value(L* out) const { out[0] = this->within(this->age[this->place()]); }
+};
+template <class L> using BarsSince = BarsSinceOf<L, 1>;
+template <class L> using BarsSinceEarlier = BarsSinceOf<L, 8>;
 RECURSIVE(bars_since, BarsSince)
+RECURSIVE(bars_since_earlier, BarsSinceEarlier)
+
+template <class L, int N> struct ValueWhenOf : Ages<L, N> {
+  static constexpr int inputs = 2, outputs = 1, interleave = N == 1 ? 2 : 1;  // condition, x
+  L kept[N];
+
+  LANE_FN void init(const double* p) {
+    this->begin(p[0], p[1]);
+    for (int i = 0; i < N; i++) kept[i] = nan<L>();
+  }
+  template <bool Seeded, class M> LANE_FN void step(const L* in, L, M) {
+    const auto held = in[0] == all<L>(1);
+    for (int i = N - 1; i > 0; i--) kept[i] = held ? kept[i - 1] : kept[i];
+    kept[0] = held ? in[1] : kept[0];
+    this->move(held);
+  }
+  LANE_FN void value(L* out) const { out[0] = this->within(kept[this->place()]); }
+};
+template <class L> using ValueWhen = ValueWhenOf<L, 1>;
+template <class L> using ValueWhenEarlier = ValueWhenOf<L, 8>;
+RECURSIVE(value_when, ValueWhen)
+RECURSIVE(value_when_earlier, ValueWhenEarlier)
 
 template <class L> struct Streak {
   static constexpr int inputs = 1, outputs = 1, interleave = 2;
@@ -88,50 +129,6 @@ template <class L> struct Streak {
   LANE_FN void value(L* out) const { out[0] = smaller(all<L>(most), run); }
 };
 RECURSIVE(streak, Streak)
-
-// Bars since the condition was true k occurrences before the last one: the ages of the last eight
-// occurrences, newest first.
-template <class L> struct BarsSinceEarlier {
-  static constexpr int inputs = 1, outputs = 1, interleave = 1, KEPT = 8;
-  int64_t k;
-  double most;
-  L age[KEPT];
-
-  LANE_FN void init(const double* p) { begin(p[1], p[0]); }
-  LANE_FN void begin(double earlier, double bars) {
-    k = int64_t(earlier), most = bars;
-    for (int i = 0; i < KEPT; i++) age[i] = nan<L>();
-  }
-  template <bool Seeded, class M> LANE_FN void step(const L* in, L, M) {
-    const auto held = in[0] == all<L>(1);
-    for (int i = KEPT - 1; i > 0; i--) age[i] = (held ? age[i - 1] : age[i]) + 1.0;
-    age[0] = aged(held, age[0]);
-  }
-  LANE_FN void value(L* out) const { out[0] = within(age[k]); }
-  // The value, unknown where the occurrence is too old.
-  LANE_FN L within(L value) const { return age[k] < all<L>(most) ? value : nan<L>(); }
-};
-RECURSIVE(bars_since_earlier, BarsSinceEarlier)
-
-// The value of x on one of the last eight bars on which the condition was true.
-template <class L> struct ValueWhen : BarsSinceEarlier<L> {
-  using Ages = BarsSinceEarlier<L>;
-  static constexpr int inputs = 2;  // condition, x
-  L kept[Ages::KEPT];
-
-  LANE_FN void init(const double* p) {
-    Ages::begin(p[0], p[1]);
-    for (int i = 0; i < Ages::KEPT; i++) kept[i] = nan<L>();
-  }
-  template <bool Seeded, class M> LANE_FN void step(const L* in, L last, M first) {
-    const auto held = in[0] == all<L>(1);
-    for (int i = Ages::KEPT - 1; i > 0; i--) kept[i] = held ? kept[i - 1] : kept[i];
-    kept[0] = held ? in[1] : kept[0];
-    Ages::template step<Seeded>(in, last, first);
-  }
-  LANE_FN void value(L* out) const { out[0] = Ages::within(kept[Ages::k]); }
-};
-RECURSIVE(value_when, ValueWhen)
 
 // The extreme of x since the condition was last true, that bar included. Unknown values of x are
 // skipped.

@@ -53,7 +53,6 @@ _TABLE = (
         ("condition",),
         (_MOST, _EARLIER),
         reach=lambda most, k: most,
-        # The kernel of the last occurrence keeps one age, that of the others eight.
         kernel=lambda most, k: "bars_since_earlier" if k else "bars_since",
     ),
     EventFunction(
@@ -69,6 +68,7 @@ _TABLE = (
         ("condition", "x"),
         (_EARLIER, _MOST),
         reach=lambda k, most: most,
+        kernel=lambda k, most: "value_when_earlier" if k else "value_when",
     ),
     EventFunction(
         "highest_since",
