@@ -1,4 +1,4 @@
-"""Find the unit of an expression: dollars, shares, percent, a ratio or a count.
+"""Find the unit of an expression: dollars, shares, percent, a ratio or a count; and its range.
 
 A price is in dollars a share, a volume in shares, and their product in dollars. Arithmetic follows
 these dimensions. A number as written has any unit, and some expressions have none that is known.
@@ -56,6 +56,29 @@ _OF_FACTS: Final = {
     "dividend_yield": PERCENT,
 }
 _HUNDRED: Final = tree.Number(100.0)
+
+Range = tuple[float, float]
+"""The least and the largest value that is possible."""
+
+_RANGES: Final[dict[Range, tuple[str, ...]]] = {
+    (0.0, 100.0): (
+        *("rsi", "mfi", "stoch", "stochf", "stochrsi", "adx", "dx", "adxr", "plus_di", "minus_di"),
+        *("aroon", "ultosc", "imi", "connors_rsi", "percentrank", "rvi"),
+    ),
+    (-100.0, 100.0): ("cmo", "aroonosc"),
+    (-100.0, 0.0): ("willr",),
+    (-1.0, 1.0): ("cmf", "correl"),
+    (0.0, 1.0): ("r2", "er"),
+}
+_RANGE_OF_ROW: Final = {name: ends for ends, names in _RANGES.items() for name in names}
+_RANGE_OF_CALENDAR: Final = {
+    "year": (1962.0, 9999.0),
+    "quarter": (1.0, 4.0),
+    "month": (1.0, 12.0),
+    "week": (1.0, 53.0),
+    "day_of_month": (1.0, 31.0),
+    "day_of_week": (1.0, 5.0),
+}
 _COUNTING: Final = ("count", "bars_since", "streak")
 
 
@@ -95,6 +118,22 @@ def unit_of(node: Node) -> Unit | None:  # noqa: C901, PLR0911, PLR0912, a line 
             return PERCENT if unit == RATIO and _first_factor(node) == _HUNDRED else unit
         case tree.Call():
             return _unit_of_call(node)
+    return None
+
+
+def range_of(node: Node) -> Range | None:
+    """Return the range of a number; None if it has no limits, or they are not known."""
+    match node:
+        case tree.Call(name=name):
+            return _RANGE_OF_ROW.get(name)
+        case tree.Shift(of=of) | tree.Resampled(of=of) | tree.HeikinAshi(of=of):
+            return range_of(of)
+        case tree.Rank(function="percentile") | tree.MarketAggregate(aggregate="pct"):
+            return 0.0, 1.0
+        case tree.Event(name="count", parameters=(bars,)):
+            return 0.0, bars
+        case tree.Calendar(name=name):
+            return _RANGE_OF_CALENDAR.get(name)
     return None
 
 
