@@ -153,6 +153,7 @@ def test_canonical_text(text: str, canonical: str) -> None:
         ("sector > 5", 9, "compares text with a number"),
         ("sector > 'a'", 7, "no order"),
         ("sector in []", 0, "empty"),
+        ("sum(close > open, 5) > 3", 4, "write number(close > open), which is 1 or 0"),
         ("sector in [5]", 11, "text in quotes"),
         ("close in ['a']", 10, "expected a number"),
         ("'abc", 0, "no closing quote"),

@@ -61,14 +61,20 @@ def _logs(b: Frame) -> Frame:
 
 
 def _squeeze(b: Frame) -> Column:
-    c, mean, half = (
-        b["close"],
-        b["close"].rolling(20).mean(),
-        2 * b["close"].rolling(20).std(ddof=0),
-    )
-    middle, band = _ema(c, 20), 1.5 * _atr(b, 20)
-    inside = (mean + half < middle + band) & (mean - half > middle - band)
-    return inside.astype(float) + 0 * (mean + middle + band)
+    """Both bands lie around the same mean, as in TTM_Squeeze of thinkorswim."""
+    mean, half = b["close"].rolling(20).mean(), 2 * b["close"].rolling(20).std(ddof=0)
+    band = 1.5 * _range(b).rolling(20).mean()
+    inside = (mean + half < mean + band) & (mean - half > mean - band)
+    return inside.astype(float) + 0 * (mean + band)
+
+
+def _squeeze_momentum(b: Frame) -> Column:
+    middle = (_middle(b, 20) + b["close"].rolling(20).mean()) / 2
+    delta = (b["close"] - middle).to_numpy()
+    start = int(np.isnan(delta).sum())
+    out = np.full(len(delta), np.nan)
+    out[start:] = talib.LINEARREG(np.ascontiguousarray(delta[start:]), 20)
+    return pd.Series(out)
 
 
 def _swings(b: Frame, side: str, left: int, right: int) -> list[tuple[int, int]]:
@@ -160,9 +166,19 @@ def _yang_zhang(b: Frame, n: int = 20) -> Column:
 
 
 def _fisher(b: Frame) -> Column:
-    high, low = b["high"].rolling(10).max(), b["low"].rolling(10).min()
-    v = (0.66 * ((b["close"] - low) / (high - low) - 0.5)).clip(-0.999, 0.999)
-    return 0.5 * np.log((1 + v) / (1 - v))
+    """Value1 = .33 * 2 * (place - .5) + .67 * Value1[1], Fish = .5 * ln(...) + .5 * Fish[1]."""
+    middle = ((b["high"] + b["low"]) / 2).to_numpy()
+    out, value, fish = np.full(len(middle), np.nan), np.nan, np.nan
+    for i in range(9, len(middle)):
+        low, high = middle[i - 9 : i + 1].min(), middle[i - 9 : i + 1].max()
+        place = (middle[i] - low) / (high - low) if high > low else 0.5
+        first = np.isnan(value)
+        value = 2 * (place - 0.5) if first else 0.33 * 2 * (place - 0.5) + 0.67 * value
+        held = 0.999 if value > 0.99 else -0.999 if value < -0.99 else value
+        turned = np.log((1 + held) / (1 - held))
+        fish = turned if first else 0.5 * turned + 0.5 * fish
+        out[i] = fish
+    return pd.Series(out)
 
 
 def _signed_volume(b: Frame) -> Column:
@@ -404,6 +420,7 @@ FORMULAS: dict[str, Twin] = {
         100 * (b["high"].rolling(20).max() - b["low"].rolling(20).min()) / _middle(b, 20)
     ),
     "squeeze(20)": _squeeze,
+    "squeeze(20).momentum": _squeeze_momentum,
     "ichimoku().tenkan": lambda b: _middle(b, 9),
     "ichimoku().kijun": lambda b: _middle(b, 26),
     "ichimoku().span_a": lambda b: ((_middle(b, 9) + _middle(b, 26)) / 2).shift(26),
@@ -431,12 +448,16 @@ FORMULAS: dict[str, Twin] = {
     "trailing_stop(14, 3).direction": lambda b: _stop(b, "direction"),
     "connors_rsi()": _connors,
     "fisher(10)": _fisher,
+    "fisher(10).signal": lambda b: _fisher(b).shift(1),
     "emv(14)": lambda b: (
         (((b["high"] + b["low"]) / 2).diff() / (b["volume"] / 1e8 / (b["high"] - b["low"])))
         .rolling(14)
         .mean()
     ),
     "klinger(34, 55)": lambda b: _ema(_signed_volume(b), 34) - _ema(_signed_volume(b), 55),
+    "klinger(34, 55, 13).signal": lambda b: _ema(
+        _ema(_signed_volume(b), 34) - _ema(_signed_volume(b), 55), 13
+    ),
     "up_down_volume(50)": lambda b: _flow(b, rises=True) / _flow(b, rises=False),
     "if(close > open, volume, -1)": lambda b: b["volume"].where(b["close"] > b["open"], -1.0),
     "number(close > open) + number(close > high[1])": lambda b: (

@@ -124,8 +124,21 @@ class _Reader:
             return None
         if after == "(":
             return self._call(at, name)
+        return self._name(at, name)
+
+    def _name(self, at: int, name: str) -> _Match | None:
         row = _name_row(name, self._can_parse)
+        if row and not row.reason and self._is_offset(at + 1):
+            offset = self._tokens[at + 1].text[1:]  # TC2000's MAXH20.1 is that of the bar before
+            texts = tuple(f"{text}[{int(offset)}]" for text in row.texts)
+            return _Match(at, at + 2, row._replace(texts=texts))
         return row and _Match(at, at + 1, row)
+
+    def _is_offset(self, at: int) -> bool:
+        """Return whether a token is a point and a number right after the one before."""
+        before, token = self._tokens[at - 1], self._tokens[at]
+        is_adjacent = token.column == before.column + len(before.text)
+        return is_adjacent and re.fullmatch(r"\.\d+", token.text) is not None
 
     def _own_call(self, at: int) -> _Match | None:
         """Return a call of the language's own functions, without the prefix of a library."""
@@ -299,6 +312,8 @@ def _method(
 def _ticker_as_price(tokens: Sequence[Token], at: int) -> Answer | None:
     """Return the answer to a ticker in place of a price."""
     token = tokens[at]
+    if token.word in WORDS or tokens[at + 1].text == "(":
+        return None
     if token.text.isupper() and token.text.isalpha() and 2 <= len(token.text) <= 5:
         message = f'{token.text!r} has no meaning here: write symbol("{token.text}").close'
         return Answer(f"{message} for the price of another symbol", token.span)

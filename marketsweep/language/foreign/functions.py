@@ -47,8 +47,12 @@ CALLS: Final[dict[str | tuple[str, ...], str]] = {
     "{0:p} ^ 2": "sqr square",
     "sqrt({0})": "squareroot root",
     ("{0:p} - {0:p}[{1}]", "{0:p} - {0:p}[1]"): "change diff delta netchg",
-    ("roc({0}, {1})", "roc({0}, 1)", "roc(1)"): "pctchange pct_change percentchange pctchg "
-    "rateofchange percentchg pct_chg",
+    (
+        "roc({0}, {1})",
+        "roc({0})",
+        "roc({0}, 1)",
+        "roc(1)",
+    ): "pctchange pct_change percentchange pctchg rateofchange percentchg pct_chg",
     "sum({0}, {1})": "summation ts_sum rolling_sum total sumif",
     "count({0}, {1})": "counttrue countif numtrue counttimes",
     "streak({0})": "consecutive countstreak inarow times_in_row barscount consecutivebars",
@@ -56,7 +60,7 @@ CALLS: Final[dict[str | tuple[str, ...], str]] = {
     "{0:p} for {1} bars": "always hold",
     "rising({0}, {1})": "ascending increasing uptrending",
     "falling({0}, {1})": "descending decreasing downtrending",
-    "linreg({0}, {1}).value": "linearregression inertia lsma linearreg_value",
+    "linreg({0}, {1}).value": "linearregression lsma linearreg_value",
     "linreg({0}, {1}).slope": "linregslope linearregslope linearregressionslope lrslope",
     "bbands({0}, {1}, {2}).upper": "bbandtop bbtop bbupper bb_upper bollingerbandtop",
     "bbands({0}, {1}, {2}).lower": "bbandbot bbbot bblower bb_lower bbandbottom",

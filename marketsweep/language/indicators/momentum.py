@@ -105,6 +105,17 @@ _PMO: Final = "smooth(10 * smooth(roc(x, 1), n, 2 / n), m, 2 / m)"
 _PPO: Final = "(100 * (ema(x, 12) / ema(x, 26) - 1))"
 _PPO_HIST: Final = f"({_PPO} - ema({_PPO}, 9))"
 
+_PLACE: Final = (
+    ratio("2 * (hl2 - lowest(hl2, n))", "highest(hl2, n) - lowest(hl2, n)", otherwise="1") + " - 1"
+)
+_FISHER: Final = "smooth(ln((1 + {v}) / (1 - {v})), 1, 0.5)".replace(
+    # The logarithm is kept finite where the place stays at an end of the range.
+    "{v}",
+    "if({w} > 0.99, 0.999, if({w} < -0.99, -0.999, {w}))".replace(
+        "{w}", f"smooth({_PLACE}, 1, 0.33)"
+    ),
+)
+
 MOMENTUM: Final = (
     of_series(
         "ytd",
@@ -437,14 +448,13 @@ MOMENTUM: Final = (
         "+ percentrank(roc(x, 1), ranks)) / 3",
         (Parameter("n", 3, 2), Parameter("streaks", 2, 2), Parameter("ranks", 100, 1)),
     ),
-    formula(
+    outputs_of(
         "fisher",
-        "Ehlers' Fisher transform of the middle's place in the range of n bars.",
-        "0.5 * ln((1 + {v}) / (1 - {v}))".replace(
-            "{v}", "max(min(0.66 * (willr(n) / 100 + 0.5), 0.999), -0.999)"
-        ),
+        "Ehlers' Fisher transform: the smoothed place of the middle in the range of n bars, spread "
+        "so that turns are sharp.",
+        {"fisher": _FISHER, "signal": f"{_FISHER}[1]"},
         period(10, 2),
-        inputs=HLC,
+        inputs=("high", "low"),
     ),
     outputs_of(
         "pmo",

@@ -203,15 +203,18 @@ VOLATILITY: Final = (
         scale="same",
         other_names=_BAND_NAMES,
     ),
-    formula(
+    outputs_of(
         "squeeze",
-        "1 while Bollinger's bands (n, 2) lie inside Keltner's (n, 1.5), else 0: "
-        "Carter's TTM squeeze is on.",
-        "number(bbands(close, n, 2).upper < keltner(n, 1.5, n).upper "
-        "and bbands(close, n, 2).lower > keltner(n, 1.5, n).lower)",
+        "Carter's TTM squeeze: 1 while Bollinger's bands (n, 2) lie inside a channel of 1.5 mean "
+        "true ranges around the same mean, else 0; `momentum` is the end of a line through the "
+        "distance of the close from the middle.",
+        {
+            "squeeze": "number(2 * stddev(close, n) < 1.5 * sma(trange(), n))",
+            "momentum": "linearreg(close - (midprice(n) + sma(close, n)) / 2, n)",
+        },
         period(20, 2),
         inputs=HLC,
-    )._replace(is_pattern=True),
+    )._replace(is_pattern=True, measures=("momentum",)),
 )
 
 VOLATILITY_UNITS: Final[Units] = {

@@ -12,6 +12,7 @@ from marketsweep.language.indicators.row import (
     Units,
     ema_weight,
     formula,
+    outputs_of,
     period,
     ratio,
 )
@@ -40,6 +41,10 @@ def _total(
     """Return the row of a running total, which has no level of its own (see `levels`)."""
     return formula(name, doc, text, inputs=inputs, series=series)._replace(total=total)
 
+
+_KLINGER: Final = "(ema({v}, fast) - ema({v}, slow))".replace(
+    "{v}", "if(hlc3 > hlc3[1], volume, if(hlc3 < hlc3[1], -volume, 0))"
+)
 
 VOLUME: Final = (
     Indicator(
@@ -161,13 +166,12 @@ VOLUME: Final = (
         period(14, 1),
         inputs=("high", "low", "volume"),
     ),
-    formula(
+    outputs_of(
         "klinger",
-        "Klinger's oscillator: a fast less a slow average of the signed volume.",
-        "ema({v}, fast) - ema({v}, slow)".replace(
-            "{v}", "if(hlc3 > hlc3[1], volume, if(hlc3 < hlc3[1], -volume, 0))"
-        ),
-        (Parameter("fast", 34, 1), Parameter("slow", 55, 1)),
+        "Klinger's oscillator: a fast less a slow average of the volume, signed by the change of "
+        "the typical price, and the average of that difference.",
+        {"klinger": _KLINGER, "signal": f"ema({_KLINGER}, signal)"},
+        (Parameter("fast", 34, 1), Parameter("slow", 55, 1), Parameter("signal", 13, 1)),
         inputs=_HLCV,
     ),
     formula(

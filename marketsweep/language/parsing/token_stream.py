@@ -125,7 +125,9 @@ class TokenStream(ABC):
         if node.kind is not kind:
             self.fail_if_foreign(self.position)  # as after volume in: close > 5 and volume over 1M
             hint = ""
-            if kind is Kind.NUMBER and isinstance(node, tree.Text) and node.value.isupper():
+            if kind is Kind.NUMBER and node.kind is Kind.TRUTH:
+                hint = f": write number({node}), which is 1 or 0"
+            elif kind is Kind.NUMBER and isinstance(node, tree.Text) and node.value.isupper():
                 hint = f': the price of another symbol is symbol("{node.value}").close'
             self.fail(
                 f"{role} must be {kind.value}, but this is {node.kind.value}{hint}", node.span
