@@ -221,7 +221,17 @@ def test_every_unit_is_that_of_its_row() -> None:
         and unit_of(parse_expression(_call(row.name, row.outputs))) is None
     }
     assert unknown <= {
-        *("wilder_sum", "cci", "fisher", "pmo", "kst", "rs_score", "special_k", "plus_dm"),
+        *(
+            "wilder_sum",
+            "cci",
+            "fisher",
+            "wavetrend",
+            "pmo",
+            "kst",
+            "rs_score",
+            "special_k",
+            "plus_dm",
+        ),
         *("minus_dm", "sarext", "fractal", "dominant_cycle", "cycle_mode", "ht_dcphase"),
         *(
             "ht_trendmode",

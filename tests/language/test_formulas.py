@@ -181,6 +181,49 @@ def _fisher(b: Frame) -> Column:
     return pd.Series(out)
 
 
+def _typical(b: Frame) -> Column:
+    return (b["high"] + b["low"] + b["close"]) / 3
+
+
+def _middle_of(b: Frame) -> Column:
+    return (b["high"] + b["low"]) / 2
+
+
+def _wilder(x: Column, n: int) -> Column:
+    """The mean of n values, then (n - 1) / n of the last value and 1 / n of the new one."""
+    values = x.to_numpy()
+    first = int(np.isnan(values).sum())
+    out = np.full(len(values), np.nan)
+    for i in range(first + n - 1, len(values)):
+        last = out[i - 1]
+        is_first = np.isnan(last)
+        out[i] = values[first : i + 1].mean() if is_first else (last * (n - 1) + values[i]) / n
+    return pd.Series(out)
+
+
+def _wavetrend(b: Frame) -> Column:
+    typical = _typical(b)
+    away = typical - _ema(typical, 10)
+    return _ema(away / (0.015 * _ema(away.abs(), 10)), 21)
+
+
+def _share_of(part: Column, other: Column) -> Column:
+    return part / (part + other)
+
+
+def _strength(change: Column, n: int) -> Column:
+    return 100 * _share_of(_wilder(change.clip(lower=0), n), _wilder((-change).clip(lower=0), n))
+
+
+def _four(x: Column) -> Column:
+    return (x + 2 * x.shift(1) + 2 * x.shift(2) + x.shift(3)) / 6
+
+
+def _vigor(b: Frame) -> Column:
+    bodies = _four(b["close"] - b["open"]).rolling(10).sum()
+    return bodies / _four(b["high"] - b["low"]).rolling(10).sum()
+
+
 def _signed_volume(b: Frame) -> Column:
     typical = (b["high"] + b["low"] + b["close"]) / 3
     return pd.Series(np.sign(typical.diff()) * b["volume"])
@@ -447,6 +490,42 @@ FORMULAS: dict[str, Twin] = {
     "trailing_stop(14, 3).line": lambda b: _stop(b, "line"),
     "trailing_stop(14, 3).direction": lambda b: _stop(b, "direction"),
     "connors_rsi()": _connors,
+    "woodie_pivots().p": lambda b: ((b["high"] + b["low"] + 2 * b["close"]) / 4).shift(1),
+    "woodie_pivots().r1": lambda b: (
+        2 * ((b["high"] + b["low"] + 2 * b["close"]) / 4).shift(1) - b["low"].shift(1)
+    ),
+    "woodie_pivots().s2": lambda b: (
+        (b["high"] + b["low"] + 2 * b["close"]) / 4 - (b["high"] - b["low"])
+    ).shift(1),
+    "cpr().tc": lambda b: np.maximum(_middle_of(b), 2 * _typical(b) - _middle_of(b)).shift(1),
+    "cpr().bc": lambda b: np.minimum(_middle_of(b), 2 * _typical(b) - _middle_of(b)).shift(1),
+    "cpr().p": lambda b: _typical(b).shift(1),
+    "chande_kroll(10, 1, 9).long": lambda b: (
+        (b["low"].rolling(10).min() + _atr(b, 10)).rolling(9).min()
+    ),
+    "chande_kroll(10, 2, 9).short": lambda b: (
+        (b["high"].rolling(10).max() - 2 * _atr(b, 10)).rolling(9).max()
+    ),
+    "alligator().jaw": lambda b: _wilder(_middle_of(b), 13).shift(8),
+    "alligator().teeth": lambda b: _wilder(_middle_of(b), 8).shift(5),
+    "alligator().lips": lambda b: _wilder(_middle_of(b), 5).shift(3),
+    "ichimoku(9, 26, 52, 30).span_b": lambda b: _middle(b, 52).shift(30),
+    "wavetrend(10, 21)": _wavetrend,
+    "wavetrend(10, 21).wt2": lambda b: _wavetrend(b).rolling(4).mean(),
+    "rmi(20, 5)": lambda b: _strength(b["close"].diff(5), 20),
+    "demarker(14)": lambda b: _share_of(
+        b["high"].diff().clip(lower=0).rolling(14).sum(),
+        (-b["low"].diff()).clip(lower=0).rolling(14).sum(),
+    ),
+    "rvgi(10)": _vigor,
+    "rvgi(10).signal": lambda b: _four(_vigor(b)),
+    "trix(15, 9).signal": lambda b: _ema(
+        100 * _ema(_ema(_ema(b["close"], 15), 15), 15).pct_change(fill_method=None), 9
+    ),
+    "tsi(25, 13, 7).signal": lambda b: _ema(
+        100 * _ema(_ema(b["close"].diff(), 25), 13) / _ema(_ema(b["close"].diff().abs(), 25), 13),
+        7,
+    ),
     "fisher(10)": _fisher,
     "fisher(10).signal": lambda b: _fisher(b).shift(1),
     "emv(14)": lambda b: (

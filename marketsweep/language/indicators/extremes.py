@@ -124,6 +124,32 @@ EXTREMES: Final = (
         scale="same",
     ),
     outputs_of(
+        "woodie_pivots",
+        "Woodie's pivot points of the bar before, in which the close counts twice.",
+        {
+            "p": "wclprice()[1]",
+            "r1": "2 * wclprice()[1] - low[1]",
+            "r2": "wclprice()[1] + high[1] - low[1]",
+            "s1": "2 * wclprice()[1] - high[1]",
+            "s2": "wclprice()[1] - (high[1] - low[1])",
+        },
+        inputs=HLC,
+        scale="same",
+    ),
+    outputs_of(
+        "cpr",
+        "The central pivot range of the bar before: the pivot, and the lines above and below it.",
+        {
+            "p": "hlc3[1]",
+            "tc": "max(hl2[1], 2 * hlc3[1] - hl2[1])",
+            "bc": "min(hl2[1], 2 * hlc3[1] - hl2[1])",
+            "width": "100 * abs(2 * hlc3[1] - 2 * hl2[1]) / hlc3[1]",
+        },
+        inputs=HLC,
+        scale="same",
+        other_names={"top": "tc", "bottom": "bc", "pivot": "p"},
+    ),
+    outputs_of(
         "demark_pivots",
         "DeMark's pivot points of the bar before.",
         {

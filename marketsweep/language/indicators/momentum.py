@@ -105,6 +105,25 @@ _PMO: Final = "smooth(10 * smooth(roc(x, 1), n, 2 / n), m, 2 / m)"
 _PPO: Final = "(100 * (ema(x, 12) / ema(x, 26) - 1))"
 _PPO_HIST: Final = f"({_PPO} - ema({_PPO}, 9))"
 
+_TRIX: Final = "(100 * (ema(ema(ema(x, n), n), n) / ema(ema(ema(x, n), n), n)[1] - 1))"
+_TSI: Final = ratio(
+    "100 * ema(ema(x - x[1], first), second)", "ema(ema(abs(x - x[1]), first), second)"
+)
+_WAVE: Final = "ema((hlc3 - ema(hlc3, channel)) / (0.015 * {d}), n)".replace(
+    "{d}", "ema(abs(hlc3 - ema(hlc3, channel)), channel)"
+)
+_RISES: Final = "rma(max(x - x[span], 0), n)"
+_FALLS: Final = "rma(max(x[span] - x, 0), n)"
+_HIGHER: Final = "max(high - high[1], 0)"
+_LOWER: Final = "max(low[1] - low, 0)"
+
+
+def _weighted(x: str) -> str:
+    """Return the text of the symmetrically weighted mean of four bars: 1, 2, 2, 1."""
+    return f"(({x}) + 2 * ({x})[1] + 2 * ({x})[2] + ({x})[3]) / 6"
+
+
+_VIGOR: Final = ratio(f"sum({_weighted('close - open')}, n)", f"sum({_weighted('high - low')}, n)")
 _PLACE: Final = (
     ratio("2 * (hl2 - lowest(hl2, n))", "highest(hl2, n) - lowest(hl2, n)", otherwise="1") + " - 1"
 )
@@ -347,12 +366,13 @@ MOMENTUM: Final = (
         inputs=HLC,
         other_names={"smisignal": "signal"},
     ),
-    of_series(
+    outputs_of(
         "tsi",
         "Blau's true strength index: the change smoothed twice, over its size "
         "smoothed twice, in percent.",
-        ratio("100 * ema(ema(x - x[1], first), second)", "ema(ema(abs(x - x[1]), first), second)"),
-        (Parameter("first", 25, 1), Parameter("second", 13, 1)),
+        {"tsi": _TSI, "signal": f"ema({_TSI}, signal)"},
+        (Parameter("first", 25, 1), Parameter("second", 13, 1), Parameter("signal", 7, 1)),
+        series=1,
     ),
     formula(
         "ultosc",
@@ -362,11 +382,12 @@ MOMENTUM: Final = (
         inputs=HLC,
         lookback=max,
     ),
-    of_series(
+    outputs_of(
         "trix",
         "The change of a triple exponential average, in percent.",
-        "100 * (ema(ema(ema(x, n), n), n) / ema(ema(ema(x, n), n), n)[1] - 1)",
-        period(30, 1),
+        {"trix": _TRIX, "signal": f"ema({_TRIX}, signal)"},
+        (*period(30, 1), Parameter("signal", 9, 1)),
+        series=1,
     ),
     of_series(
         "coppock",
@@ -457,6 +478,34 @@ MOMENTUM: Final = (
         inputs=("high", "low"),
     ),
     outputs_of(
+        "wavetrend",
+        "WaveTrend: how far the typical price is from its average, in mean distances, smoothed.",
+        {"wavetrend": _WAVE, "signal": f"sma({_WAVE}, 4)"},
+        (Parameter("channel", 10, 1), Parameter("n", 21, 1)),
+        inputs=HLC,
+        other_names={"wt1": "wavetrend", "wt2": "signal"},
+    ),
+    of_series(
+        "rmi",
+        "Altman's relative momentum index: the RSI of the change over `span` bars, 0 to 100.",
+        ratio(f"100 * {_RISES}", f"{_RISES} + {_FALLS}", otherwise="50"),
+        (Parameter("n", 20, 2), Parameter("span", 5, 1)),
+    ),
+    formula(
+        "demarker",
+        "DeMark's DeMarker: the share of new highs in new highs and new lows of n bars, 0 to 1.",
+        ratio(f"sma({_HIGHER}, n)", f"sma({_HIGHER}, n) + sma({_LOWER}, n)", otherwise="0.5"),
+        period(14, 1),
+        inputs=("high", "low"),
+    ),
+    outputs_of(
+        "rvgi",
+        "Ehlers' relative vigor index: the body of the bars over their range, both smoothed.",
+        {"rvgi": _VIGOR, "signal": _weighted(_VIGOR)},
+        period(10, 1),
+        inputs=("open", *HLC),
+    ),
+    outputs_of(
         "pmo",
         "Swenlin's price momentum oscillator: the change of a bar, smoothed twice by 2 / n.",
         {"pmo": _PMO, "signal": f"ema({_PMO}, signal)"},
@@ -514,9 +563,9 @@ MOMENTUM: Final = (
 MOMENTUM_UNITS: Final[Units] = {
     "percent": (
         "ytd rsi roc stoch rocr100 willr cmo cmou ppo pvo stochf stochrsi kdj smi tsi "
-        "ultosc trix coppock imi connors_rsi mansfield "
+        "ultosc trix coppock imi connors_rsi mansfield rmi "
     ),
-    "ratio": "rocp rocr er vhf bop",
+    "ratio": "rocp rocr er vhf bop demarker rvgi",
     "count": "td_setup",
 }
 """The rows whose values have a unit of their own."""

@@ -23,8 +23,8 @@ _UPWARD: Final = "if(high - high[1] > max(low[1] - low, 0), high - high[1], 0)"
 _DOWNWARD: Final = "if(low[1] - low > max(high - high[1], 0), low[1] - low, 0)"
 _BANDS: Final = "hl2 + multiplier * atr(n), hl2 - multiplier * atr(n)"
 _STOPS: Final = "close + multiplier * atr(n), close - multiplier * atr(n)"
-_SPAN_A: Final = "((midprice(conversion) + midprice(base)) / 2)[base]"
-_SPAN_B: Final = "midprice(span)[base]"
+_SPAN_A: Final = "((midprice(conversion) + midprice(base)) / 2)[ahead]"
+_SPAN_B: Final = "midprice(span)[ahead]"
 _SWING_HIGH: Final = (
     "high[right] > highest(high, right) and high[right] > highest(high, left)[right + 1]"
 )
@@ -177,8 +177,8 @@ TREND: Final = (
     ),
     outputs_of(
         "ichimoku",
-        "Hosoda's Ichimoku: conversion and base line, and the cloud that was "
-        "drawn `base` bars ahead.",
+        "Hosoda's Ichimoku: conversion and base line, and the cloud that was drawn `ahead` bars "
+        "ahead.",
         {
             "tenkan": "midprice(conversion)",
             "kijun": "midprice(base)",
@@ -187,7 +187,10 @@ TREND: Final = (
             "top": f"max({_SPAN_A}, {_SPAN_B})",
             "bottom": f"min({_SPAN_A}, {_SPAN_B})",
         },
-        (Parameter("conversion", 9, 1), Parameter("base", 26, 1), Parameter("span", 52, 1)),
+        (
+            *(Parameter("conversion", 9, 1), Parameter("base", 26, 1)),
+            *(Parameter("span", 52, 1), Parameter("ahead", 26, 1)),
+        ),
         inputs=("high", "low"),
         scale="same",
         other_names={"conversion": "tenkan", "base": "kijun"},
@@ -232,6 +235,25 @@ TREND: Final = (
         },
         (Parameter("n", 22, 1), Parameter("multiplier", 3.0, 0.0, 1e6)),
         inputs=HLC,
+        scale="same",
+    ),
+    outputs_of(
+        "chande_kroll",
+        "Chande and Kroll's stops: the extreme of q bars of a chandelier exit of n bars.",
+        {
+            "long": "lowest(lowest(low, n) + multiplier * atr(n), q)",
+            "short": "highest(highest(high, n) - multiplier * atr(n), q)",
+        },
+        (Parameter("n", 10, 1), Parameter("multiplier", 1.0, 0.0, 1e6), Parameter("q", 9, 1)),
+        inputs=HLC,
+        scale="same",
+        other_names={"stop_long": "long", "stop_short": "short"},
+    ),
+    outputs_of(
+        "alligator",
+        "Williams' alligator: Wilder's averages of the middle, 8, 5 and 3 bars earlier.",
+        {"jaw": "rma(hl2, 13)[8]", "teeth": "rma(hl2, 8)[5]", "lips": "rma(hl2, 5)[3]"},
+        inputs=("high", "low"),
         scale="same",
     ),
     outputs_of(
