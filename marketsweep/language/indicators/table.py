@@ -10,7 +10,8 @@ from marketsweep.language.indicators.candles.short_patterns import SHORT_PATTERN
 from marketsweep.language.indicators.cycles import CYCLES, CYCLES_UNITS
 from marketsweep.language.indicators.extremes import EXTREMES
 from marketsweep.language.indicators.functions import FUNCTIONS_OF_BARS
-from marketsweep.language.indicators.momentum import MOMENTUM, MOMENTUM_UNITS
+from marketsweep.language.indicators.momentum.composites import COMPOSITES, COMPOSITES_UNITS
+from marketsweep.language.indicators.momentum.oscillators import OSCILLATORS, OSCILLATORS_UNITS
 from marketsweep.language.indicators.row import Indicator, with_units
 from marketsweep.language.indicators.statistics import STATISTICS, STATISTICS_UNITS
 from marketsweep.language.indicators.trend import TREND, TREND_UNITS
@@ -19,7 +20,10 @@ from marketsweep.language.indicators.volume import VOLUME, VOLUME_UNITS
 
 FAMILIES: Final[dict[str, tuple[Indicator, ...]]] = {
     "Averages": AVERAGES,
-    "Momentum": with_units(MOMENTUM, MOMENTUM_UNITS),
+    "Momentum": (
+        *with_units(OSCILLATORS, OSCILLATORS_UNITS),
+        *with_units(COMPOSITES, COMPOSITES_UNITS),
+    ),
     "Trend": with_units(TREND, TREND_UNITS),
     "Cycles": with_units(CYCLES, CYCLES_UNITS),
     "Volatility": with_units(VOLATILITY, VOLATILITY_UNITS),

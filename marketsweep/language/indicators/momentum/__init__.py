@@ -1,0 +1,1 @@
+"""Momentum: how far and how fast prices have moved."""
