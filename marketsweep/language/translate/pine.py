@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from marketsweep.core.fields import DERIVED, FIELDS
@@ -40,6 +41,8 @@ _WORD_LIBRARIES: Final = (
     *("strategy", "extend", "xloc", "yloc", "position", "text", "hline", "timeframe", "syminfo"),
 )
 """Prefixes of names that stand for words, such as `shape.triangleup`."""
+_PERCENT_VERSION: Final = 6
+"""The version of Pine from which the width of bands is in percent, and no longer a ratio."""
 _FIELDS: Final = (*FIELDS, *DERIVED)
 _VALUES: Final[dict[str, Value]] = {
     "true": ALWAYS,
@@ -70,6 +73,8 @@ class Pine(PineBlocks):
 
     def __init__(self, source: str) -> None:
         super().__init__(source, _logical_lines(tokenize(source, _WORDS)))
+        version = re.search(r"//\s*@version\s*=\s*(\d+)", source)
+        self._version = int(version[1]) if version else 1
         self._signals: list[_Signal] = []
         self._line_numbers: dict[str, int] = {}
         """The line of a function that each name of a tuple stands for."""
@@ -333,6 +338,9 @@ class Pine(PineBlocks):
             return own
         if name == "na":
             return self.is_unknown(token)
+        if name in ("bbw", "ta.bbw") and self._version < _PERCENT_VERSION:
+            width = self.as_node(self.call(token, "bbw"), token)
+            return tree.Binary("/", width, tree.Number(100.0))
         if name in ("request.security", "security"):
             return self._security(token)
         if name == "input" or name.startswith("input."):

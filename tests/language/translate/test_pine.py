@@ -94,6 +94,20 @@ SCRIPTS = {
         "if(close > sma(50), 1, if(close < sma(50), -1, 0)) == 1 "
         "and close > if(close > open, low, if(close < open, high, close))",
     ),
+    "width of bands, a ratio": (
+        """
+        //@version=5
+        alertcondition(ta.bbw(close, 20, 2) < 0.05)
+        """,
+        "bbands(20, 2).width / 100 < 0.05",
+    ),
+    "width of bands, in percent": (
+        """
+        //@version=6
+        alertcondition(ta.bbw(close, 20, 2) < 5)
+        """,
+        "bbands(20, 2).width < 5",
+    ),
     "strategy with an if": (
         """
         //@version=4
