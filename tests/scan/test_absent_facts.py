@@ -120,6 +120,12 @@ def test_too_many_unknown_facts_are_an_error(partly: Path) -> None:
         assert "AAPL" in done.stdout
 
 
+def test_a_value_is_found_by_its_initials(real: Path) -> None:
+    with ms.open(real) as market:
+        warnings = market.scan('country == "US"', min_coverage=0).warnings
+    assert 'no symbol has the country "US": did you mean United States?' in warnings
+
+
 @pytest.mark.parametrize(
     ("text", "note"),
     [

@@ -393,13 +393,18 @@ def value_notes(nodes: Iterable[Node], reference: Reference) -> Iterator[str]:
 
 
 def _choices(text: str, values: Sequence[str]) -> str:
-    """Return the values that exist, those that contain the text or are near it first."""
-    near = [value for value in values if fold(text) in fold(value)]
+    """Return the values that exist: those of these initials, that contain the text, or are near."""
+    near = [value for value in values if fold(_initials(value)) == fold(text)]
+    near = near or [value for value in values if fold(text) in fold(value)]
     near += [value for value in names_near(text, values) if value not in near]
     if near:
         return f"did you mean {' or '.join(near[:3])}?"
     more = f" and {len(values) - 12} more" if len(values) > 12 else ""
     return f"there are {', '.join(values[:12])}{more}"
+
+
+def _initials(text: str) -> str:
+    return "".join(word[0] for word in text.split())
 
 
 def respelled(node: Node, known: Container[str]) -> Node:

@@ -289,6 +289,10 @@ MISSING: Final[dict[tuple[str, str], str]] = {
         "close > sma(50)",
     ): "def, plot, plot scan, input, declare, latest, alertcondition, plotshape, study, indicator, "
     "{cash}, finviz",
+    (
+        "StockCharts' brackets and frames are left out",
+        "close > sma(200) and volume > sma(volume, 20)",
+    ): "[ daily, [ daily close, [ type, [ group, [ exchange, [ sma, [ rsi, daily close, daily sma",
     ("a condition is true or false by itself", "close > open"): "true, false, yes, no",
     ("bars are daily without a word", "close > open"): "daily, 1d, day",
     ("a condition has no state of its own", "streak(close > close[1]) >= 3"): "rec, compoundvalue, "
