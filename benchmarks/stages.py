@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.example import SESSIONS, Example, grouped_bodies
-from benchmarks.measure import Row, prepared, repeated
+from benchmarks.measure import Row, prepared, repeated, within
 from marketsweep.cli.demo import AS_OF, REFERENCE_SCAN
 from marketsweep.core.records import SessionBars
 from marketsweep.engine.executors.registry import executor
@@ -23,6 +23,7 @@ from marketsweep.ingest.providers.http.answers import Answer, decode_body
 from marketsweep.ingest.providers.massive.bodies import GroupedBodies
 from marketsweep.kernels import cpu
 from marketsweep.language.parsing.parser import parse
+from marketsweep.language.parsing.token_stream import MAX_LENGTH
 from marketsweep.market import Market, open_market
 from marketsweep.output.formats import FORMATS, writer
 from marketsweep.scan.loader import Loader
@@ -33,6 +34,12 @@ from marketsweep.store.store import Store
 from marketsweep.universe.screen import NO_SCREEN
 
 _RUNS: Final = 7
+_PARSE_LIMIT_S: Final = 0.01
+_CLAUSES: Final = (
+    *("close > sma({0})", "rsi({0}) < 30", "volume > 2 * sma(volume, {0})", "adx({0}) > 20"),
+    *("close > highest(high, {0})[1]", "(close - open) / open > 0.0{0}", "macd(2, {0}).hist > 0"),
+    "sma({0}) crosses above ema(200)",
+)
 
 
 def rows(example: Example) -> Iterator[Row]:
@@ -107,11 +114,26 @@ def _evaluation(market: Market) -> Iterator[Row]:
     panel = _loader(market).panel(AS_OF, NO_SCREEN, plan, "splits")
     yield _stage("parse the reference scan", lambda: parse(REFERENCE_SCAN))
     yield _stage("plan it", lambda: make_plan([condition]))
+    long = _long_condition()
+    yield within(
+        f"stage: parse a condition of {len(long):,} characters",
+        repeated(_RUNS, lambda: parse(long)),
+        _PARSE_LIMIT_S,
+    )
     yield _stage("lower it", lambda: _Lowering(plan, tallied=False).program())
     for isa in cpu.ISAS:
         yield _stage(f"evaluate it, {isa}, one thread", _swept(plan, panel, isa))
     threads = executor("threads")
     yield _stage(f"evaluate it, {cpu.ISAS[-1]}, all threads", lambda: threads(plan, panel))
+
+
+def _long_condition() -> str:
+    """Return a condition of nearly the largest size, of clauses with different numbers."""
+    clauses: list[str] = []
+    while len(" and ".join(clauses)) < MAX_LENGTH - 40:
+        n = len(clauses)
+        clauses.append(_CLAUSES[n % len(_CLAUSES)].format(n + 2))
+    return " and ".join(clauses)
 
 
 def _swept(plan: Plan, panel: Panel, isa: str) -> Callable[[], None]:
