@@ -265,6 +265,8 @@ def _moving_average(arguments: Sequence[str]) -> tuple[str, ...]:
     series, bars, kind = arguments
     if kind.lower() in kinds:
         return (f"{kinds[kind.lower()]}({series}, {bars})", "sma(close, 50)")
+    if arguments[0].lower() in WORDS:  # MetaStock's order, and its variable average
+        return (f"kama({series}, {bars})", "kama(close, 30)")
     series, bars, kind = arguments[1], arguments[2], arguments[0].rpartition(".")[2].strip()
     return (f"{kinds.get(kind.lower(), 'sma')}({series}, {bars})", "sma(close, 50)")
 

@@ -76,6 +76,10 @@ CALLS: Final[dict[str | tuple[str, ...], str]] = {
     ("macd({0}, {1}, {2}).macd", "macd(12, 26, 9).macd"): "macd_line macdline",
     ("plus_di({0})", "plus_di(14)"): "pdi plusdi diplus di_plus dmiplus",
     ("minus_di({0})", "minus_di(14)"): "mdi minusdi diminus di_minus dmiminus",
+    (
+        "100 * (highest(high, {0}) / lowest(low, {0}) - 1)",
+        "100 * (highest(high, 15) / lowest(low, 15) - 1)",
+    ): "range",
     ("aroon({0}).up", "aroon(14).up"): "aroonup aroon_up",
     ("aroon({0}).down", "aroon(14).down"): "aroondown aroon_down",
     ("quantile({0}, {1}, {2} / 100)", "quantile(close, 100, 0.9)"): "percentile_nearest_rank",

@@ -29,8 +29,10 @@ NAMES: Final[dict[str | tuple[str, ...], str]] = {
     "prior close, "
     "yesterday close, lastclose, last close, close_prev, c1",
     "open[1]": "prev_open, prevopen, previous open, prev open, o1",
-    "high[1]": "prev_high, prevhigh, previous high, prev high, prior high, yesterday high, h1",
-    "low[1]": "prev_low, prevlow, previous low, prev low, prior low, yesterday low, l1",
+    "high[1]": "prev_high, prevhigh, previous high, prev high, prior high, yesterday high, h1, "
+    "prior day high, previous day high",
+    "low[1]": "prev_low, prevlow, previous low, prev low, prior low, yesterday low, l1, "
+    "prior day low, previous day low",
     "volume[1]": "prev_volume, prevvolume, previous volume, v1",
     "(open + close) / 2": "oc2",
     "wclprice()": "hlcc4, weighted close, weightedclose",
@@ -96,6 +98,18 @@ NAMES: Final[dict[str | tuple[str, ...], str]] = {
     "{n}K": "# thousand",
     "roc(1) > {n}": "up #, close up #, up more than #, up at least #, gained #, price up #",
     "roc(1) < -{n}": "down #, close down #, down more than #, lost #, price down #",
+    "rising(close, {n})": "up # days, up # bars, up # days in a row, # up days, # days up, "
+    "# consecutive up days, # green days",
+    "falling(close, {n})": "down # days, down # bars, down # days in a row, # down days, "
+    "# days down, # consecutive down days, # red days",
+    "high >= highest(high, {n})": "new # day high, new # - day high, # day new high",
+    "low <= lowest(low, {n})": "new # day low, new # - day low, # day new low",
+    "weekly(high[1], running)": "last week high, previous week high, prior week high",
+    "weekly(low[1], running)": "last week low, previous week low, prior week low",
+    "monthly(high[1], running)": "last month high, previous month high, prior month high",
+    "monthly(low[1], running)": "last month low, previous month low, prior month low",
+    "swing_low(3, 3) > swing_low(3, 3, 1)": "higher low, higher lows",
+    "swing_high(3, 3) < swing_high(3, 3, 1)": "lower high, lower highs",
     "weekly(close)": "weekly close, week close, close weekly",
     "monthly(close)": "monthly close, month close, close monthly",
     "weekly(rsi(14))": "weekly rsi",
