@@ -33,6 +33,7 @@ def find_traps(condition: Node, source: str | None) -> list[str]:
             *_own_extremes(node),
             *_beyond_ranges(node, source),
             *_parameters_of_other_tools(node),
+            *_pattern_numbers(node),
             *_facts_at_earlier_bars(node),
         )
     ]
@@ -161,6 +162,23 @@ def _parameters_of_other_tools(node: Node) -> Iterator[str]:
             yield (
                 "the multiplier of keltner is its second parameter: write "
                 f"keltner({bars:g}, {range_bars:g}, {multiplier:g})"
+            )
+        case "kc", (bars, range_bars, multiplier) if multiplier >= 6 > range_bars:
+            yield (
+                "the multiplier of kc is its last parameter: write "
+                f"kc({bars:g}, {multiplier:g}, {range_bars:g})"
+            )
+
+
+def _pattern_numbers(node: Node) -> Iterator[str]:
+    """Yield candlestick patterns that are compared with 1, as in libraries that count by 1."""
+    for value, operator, number in _compared(node):
+        limit = constant_value(number)
+        is_equality = operator in ("==", "!=") and limit is not None and limit % 100 != 0
+        if is_equality and isinstance(value, tree.Call) and value.name.startswith("cdl"):
+            yield (
+                f"{value} is -100, 0 or 100, and never {limit:g}: write {value} alone, or > 0 for "
+                "a rise"
             )
 
 

@@ -150,6 +150,8 @@ def test_units(text: str, unit: Unit | None) -> None:
         ("stochrsi(14, 14, 3, 3).k < 20", "the last parameter of stochrsi(14, 14, 3, 3).k is the"),
         ("bbands(2, 20).upper < close", "the number of bars comes first: write bbands(20, 2)"),
         ("supertrend(3, 10).line < close", "the number of bars comes first: write supertrend(10, "),
+        ("kc(20, 2, 10).upper < close", "the multiplier of kc is its last parameter: write kc(20,"),
+        ("cdldoji() == 1", "cdldoji() is -100, 0 or 100, and never 1: write cdldoji() alone"),
         ("keltner(20, 10, 2).upper < close", "the multiplier of keltner is its second parameter:"),
         (
             "percentile(roc(5)) > 90",
@@ -183,6 +185,7 @@ def test_traps_are_named(text: str, sentence: str) -> None:
         "max(rsi(14), 30) > 50",
         "highest(high, 252) == high and high >= highest(high, 20) and high > highest(close, 20)",
         "close > highest(high, 20)[1] and close > weekly(high[1], running) and low > weekly(low)",
+        "cdldoji() == 100 and engulfing() != 0 and engulfing() > 0 and kc(20, 10, 2).upper > 1",
         "ppo(12, 26) > 0 and stochrsi(14, 14, 3).d < 20 and bbands(5, 2).upper > close",
         "rsi(2) < 100 and willr(14) < -80 and cmf(20) > 0.1 and month >= 11 and stoch().k >= 100",
         "percentile(roc(5)) == 1 and count(close > open, 5) == 5 and adx(14) between 20 and 40",
