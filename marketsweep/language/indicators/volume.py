@@ -42,7 +42,7 @@ def _total(
     return formula(name, doc, text, inputs=inputs, series=series)._replace(total=total)
 
 
-_KLINGER: Final = "(ema({v}, fast) - ema({v}, slow))".replace(
+_KLINGER: Final = "ema({v}, fast) - ema({v}, slow)".replace(
     "{v}", "if(hlc3 > hlc3[1], volume, if(hlc3 < hlc3[1], -volume, 0))"
 )
 
@@ -170,7 +170,7 @@ VOLUME: Final = (
         "klinger",
         "Klinger's oscillator: a fast less a slow average of the volume, signed by the change of "
         "the typical price, and the average of that difference.",
-        {"klinger": _KLINGER, "signal": f"ema({_KLINGER}, signal)"},
+        {"klinger": _KLINGER, "signal": "ema(klinger(fast, slow), signal)"},
         (Parameter("fast", 34, 1), Parameter("slow", 55, 1), Parameter("signal", 13, 1)),
         inputs=_HLCV,
     ),

@@ -71,14 +71,14 @@ COMPOSITES: Final = (
         "fisher",
         "Ehlers' Fisher transform: the smoothed place of the middle in the range of n bars, spread "
         "so that turns are sharp.",
-        {"fisher": _FISHER, "signal": f"{_FISHER}[1]"},
+        {"fisher": _FISHER, "signal": "fisher(n)[1]"},
         period(10, 2),
         inputs=("high", "low"),
     ),
     outputs_of(
         "wavetrend",
         "WaveTrend: how far the typical price is from its average, in mean distances, smoothed.",
-        {"wavetrend": _WAVE, "signal": f"sma({_WAVE}, 4)"},
+        {"wavetrend": _WAVE, "signal": "sma(wavetrend(channel, n), 4)"},
         (Parameter("channel", 10, 1), Parameter("n", 21, 1)),
         inputs=HLC,
         other_names={"wt1": "wavetrend", "wt2": "signal"},
@@ -99,7 +99,7 @@ COMPOSITES: Final = (
     outputs_of(
         "rvgi",
         "Ehlers' relative vigor index: the body of the bars over their range, both smoothed.",
-        {"rvgi": _VIGOR, "signal": _weighted(_VIGOR)},
+        {"rvgi": _VIGOR, "signal": _weighted("rvgi(n)")},
         period(10, 1),
         inputs=("open", *HLC),
     ),

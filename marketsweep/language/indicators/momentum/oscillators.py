@@ -88,7 +88,7 @@ def _ultimate(*periods: float) -> str:
     return f"100 * (4 * {a} + 2 * {b} + {c}) / 7"
 
 
-_TRIX: Final = "(100 * (ema(ema(ema(x, n), n), n) / ema(ema(ema(x, n), n), n)[1] - 1))"
+_TRIX: Final = "100 * (ema(ema(ema(x, n), n), n) / ema(ema(ema(x, n), n), n)[1] - 1)"
 _TSI: Final = ratio(
     "100 * ema(ema(x - x[1], first), second)", "ema(ema(abs(x - x[1]), first), second)"
 )
@@ -329,7 +329,7 @@ OSCILLATORS: Final = (
         "tsi",
         "Blau's true strength index: the change smoothed twice, over its size "
         "smoothed twice, in percent.",
-        {"tsi": _TSI, "signal": f"ema({_TSI}, signal)"},
+        {"tsi": _TSI, "signal": "ema(tsi(x, first, second), signal)"},
         (Parameter("first", 25, 1), Parameter("second", 13, 1), Parameter("signal", 7, 1)),
         series=1,
     ),
@@ -344,7 +344,7 @@ OSCILLATORS: Final = (
     outputs_of(
         "trix",
         "The change of a triple exponential average, in percent.",
-        {"trix": _TRIX, "signal": f"ema({_TRIX}, signal)"},
+        {"trix": _TRIX, "signal": "ema(trix(x, n), signal)"},
         (*period(30, 1), Parameter("signal", 9, 1)),
         series=1,
     ),
