@@ -132,7 +132,7 @@ def test_the_data_folder_comes_from_the_environment(example_data: Path, tmp_path
         (["scan", "(" * 20_000], "at most 16,384"),
         (["scan", "close > 5", "--where", "close > 5"], "put it into the condition"),
         (["scan", "close > 5", "--where", "sektor == 'x'"], "did you mean sector"),
-        (["scan", "close > 5", "--sort", "sector"], "only numbers"),
+        (["scan", "close > 5", "--sort", "sector"], "sorted by numbers"),
         (["scan", "close > 5", "--columns", "rsi(14), foo"], "unknown name 'foo'"),
         (["scan", "close > 5", "--executor", "quantum"], "threads, serial"),
         (["scan", "close > 5", "--format", "xml"], "table, json, csv, parquet"),
