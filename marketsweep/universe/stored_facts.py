@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from marketsweep.core.records import FactKind
-from marketsweep.engine.panel.facts import NEVER, NOT_YET, Reference
+from marketsweep.engine.panel.facts import Reference, days_of
 from marketsweep.language import tree
 from marketsweep.language.parsing.calls import can_be_fact
 from marketsweep.language.presets import SavedConditions
@@ -52,8 +54,8 @@ def facts_of(reference: Reference, symbol: str) -> dict[str, str | float | dt.da
     for name, kind in (tree.FACTS | own).items():
         value = reference.fact(symbol, name)
         if isinstance(value, float) and kind is Kind.DATE:
-            if value not in (NEVER, NOT_YET):
-                result[name] = tree.Day(int(value)).date
+            if day := days_of(np.array([value])).tolist()[0]:
+                result[name] = day
         elif value is not None:
             result[name] = value
     return result

@@ -430,7 +430,7 @@ _NO_DAYS: Final = np.zeros(0, dtype=np.int64)
 
 
 def days_of(numbers: NDArray[np.float64]) -> NDArray[np.datetime64]:
-    """Return days since 1970 as dates; NaT where there is no such day, or it is unknown."""
+    """Return days since 1970 as dates; NaT where they are unknown, `NEVER` or `NOT_YET`."""
     is_day = np.isfinite(numbers) & (numbers != NEVER) & (numbers != NOT_YET)
     days = np.where(is_day, numbers, 0).astype("datetime64[D]")
     return np.where(is_day, days, np.datetime64("NaT"))
