@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
-from marketsweep.language.translate.pine_blocks import TYPES, PineBlocks
+from marketsweep.language.translate.pine_blocks import PineBlocks
 from marketsweep.language.translate.script import Part
 from marketsweep.language.translate.tables.pine import FUNCTIONS, MISSING, VARIABLES
 from marketsweep.language.translate.tokens import END, LINE, NAME, TEXT, Token, Words, tokenize
@@ -150,8 +150,7 @@ class Pine(PineBlocks):
             self._blocks.pop()
         if start.kind == NAME and start.word in ("var", "varip"):
             self.advance()
-        while self.is_word(*TYPES) and self.tokens[self.position + 1].kind == NAME:
-            self.advance()
+        self.skip_types()
         if self.is_mark("["):
             self._tuple()
         elif self.is_next("=") or self.is_next(":="):
@@ -186,8 +185,7 @@ class Pine(PineBlocks):
         begin = self.position
         self.block(indent)
         while first.word == "if" and self._is_else_next():
-            while self.token.kind == LINE:
-                self.advance()
+            self.skip_line_ends()
             self.skip_to("\n")
             self.block(indent)
         for name in self.changed_names(begin, self.position):

@@ -18,7 +18,7 @@ from marketsweep.language.translate.values import (
 )
 from marketsweep.language.tree import Kind, Node
 
-TYPES: Final = ("float", "int", "bool", "string", "color", "series", "simple", "const", "input")
+_TYPES: Final = ("float", "int", "bool", "string", "color", "series", "simple", "const", "input")
 _STATEMENTS: Final = ("for", "while", "var", "varip")
 _CHANGES: Final = (":=", "+=", "-=", "*=", "/=")
 _MAX_CALLS: Final = 20
@@ -49,6 +49,16 @@ class PineBlocks(Script):
         """Return how far a token stands from the start of its line."""
         return token.column - self.source.rfind("\n", 0, token.column) - 1
 
+    def skip_types(self) -> None:
+        """Skip the types before a name."""
+        while self.is_word(*_TYPES) and self.tokens[self.position + 1].kind == NAME:
+            self.advance()
+
+    def skip_line_ends(self) -> None:
+        """Skip the line ends before the next statement."""
+        while self.token.kind == LINE:
+            self.advance()
+
     def block(self, indent: int) -> list[int]:
         """Skip the block of a statement; return the position of the first token of each line.
 
@@ -58,8 +68,7 @@ class PineBlocks(Script):
         own: int | None = None
         while self.token.kind == LINE:
             position = self.position
-            while self.token.kind == LINE:
-                self.advance()
+            self.skip_line_ends()
             if self.token.kind == END or self.indent(self.token) <= indent:
                 self.position = position
                 break
@@ -86,8 +95,7 @@ class PineBlocks(Script):
         while not self.take(")"):
             if parameters:
                 self.expect(",")
-            while self.is_word(*TYPES) and self.tokens[self.position + 1].kind == NAME:
-                self.advance()
+            self.skip_types()
             parameter, default = self.advance().word, None
             if self.take("="):
                 begin = self.position
@@ -105,8 +113,7 @@ class PineBlocks(Script):
         end, names, problem = self.position, dict[str, Part](), ""
         for start in lines:
             self.position = start
-            while self.is_word(*TYPES) and self.tokens[self.position + 1].kind == NAME:
-                self.advance()
+            self.skip_types()
             if self.is_next("="):
                 name = self.advance().word
                 self.advance()
@@ -157,15 +164,11 @@ class PineBlocks(Script):
         self.forbidden = {n: why for n, why in self.forbidden.items() if n not in hidden}
         self._open = []
         self._calls.append(name)
-        value = self.part_value(function.value)
-        self._calls.pop()
-        self.parts, self.values, self.forbidden, self._open = outer
-        return value
-
-    def reset(self) -> None:
-        """Forget what an error has left open."""
-        super().reset()
-        self._calls.clear()
+        try:
+            return self.part_value(function.value)
+        finally:  # after an error, another part of the script may still be a condition
+            self._calls.pop()
+            self.parts, self.values, self.forbidden, self._open = outer
 
     # -- values of switch and if
 
@@ -224,8 +227,7 @@ class PineBlocks(Script):
             self.position = lines[0]
             chosen.append((condition, self._line_value()))
             self.position = after
-            while self.token.kind == LINE:
-                self.advance()
+            self.skip_line_ends()
             if condition == ALWAYS or not self.take("else"):
                 return self._first_that_holds(chosen, start)
             condition = as_truth(self.node()) if self.take("if") else ALWAYS

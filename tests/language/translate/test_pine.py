@@ -288,6 +288,17 @@ def test_a_refusal_shows_the_part(text: str, reason: str, part: str) -> None:
     assert caught.value.source[caught.value.column :].startswith(part)
 
 
+def test_an_error_in_a_function_leaves_the_script_as_it_was() -> None:
+    text = """
+    //@version=5
+    n = 20
+    rises = close > ta.sma(close, n)
+    f(n) => ta.magic(n)
+    bad = f(close) > 5
+    """
+    assert translate(text, "pine").condition == "close > sma(20)"
+
+
 def test_a_signal_needs_all_conditions_around_it() -> None:
     text = """
     strategy("RSI Strategy", overlay=true)
