@@ -456,7 +456,7 @@ class Market:
             from marketsweep.universe.named import screen_of  # tomllib, which few scans need
 
             screen = screen_of(self.store.path, universe, unknown=unknown, own_names=own_names)
-        return replace(screen, skip_low_volume=skip_low_volume or screen.skip_low_volume)
+        return structs.replace(screen, skip_low_volume=skip_low_volume or screen.skip_low_volume)
 
     @_checked
     def history(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import Final
 
@@ -13,6 +14,8 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 200_000
 def run() -> None:
     """Run the command line."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    # NumPy's OpenBLAS is not used, and its threads spin for 100 ms beside those of a scan.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         # Imported here, so that an interrupt during the import is caught.
         from marketsweep.cli.main import main

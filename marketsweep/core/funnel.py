@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 
@@ -23,8 +24,7 @@ class Clause:
     """Symbols that passed this clause and those before it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Screened:
+class Screened(Struct, frozen=True, eq=False):
     """Which symbols passed a pre-screen, bool [symbols], and what each clause excluded."""
 
     passes: NDArray[np.bool_]

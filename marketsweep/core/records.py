@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -209,12 +211,11 @@ class ListingPeriod(NamedTuple):
     instrument: int
 
 
-@dataclass(slots=True)
-class Usage:
+class Usage(Struct):
     """The calls, bytes and waits of a provider so far; updated during the sync."""
 
     calls: int = 0
     bytes_received: int = 0
     retries: int = 0
-    waited_s: float = field(default=0.0)
+    waited_s: float = 0.0
     """Seconds spent waiting for the plan's rate limit."""

@@ -14,26 +14,24 @@ from typing import Final
 
 from marketsweep.core.safe_text import join_first
 
-_EXCHANGE: Final = re.compile(r"^[A-Z][A-Z0-9_ ]{1,13}: *(?=\S)", re.IGNORECASE)
-_COUNTRY: Final = re.compile(r"(?<=\w)(?:[. :]US| U[NWQA]|\.OQ?|\.N)$", re.IGNORECASE)
-_CASHTAG: Final = re.compile(r"^\$(?=[A-Z])", re.IGNORECASE)
+# Patterns are compiled when they are first used: that takes 2 ms, and most scans use none.
+_EXCHANGE: Final = r"(?i)^[A-Z][A-Z0-9_ ]{1,13}: *(?=\S)"
+_COUNTRY: Final = r"(?i)(?<=\w)(?:[. :]US| U[NWQA]|\.OQ?|\.N)$"
+_CASHTAG: Final = r"(?i)^\$(?=[A-Z])"
 _ROOT: Final = r"(?P<root>[A-Z]{1,6})"
 
-_PREFERRED: Final = re.compile(
-    rf"{_ROOT}(?:[-/ ._]P(?:R|FD)?[-/ .]?|[\^$_])(?P<series>[A-Z]?)", re.IGNORECASE
-)
-_FOREIGN_MARK: Final = re.compile(r"[-/^$+=_ ]|\.(?:PR|PFD)\.?[A-Z]$|\.p[A-Z]?$")
+_PREFERRED: Final = rf"(?i){_ROOT}(?:[-/ ._]P(?:R|FD)?[-/ .]?|[\^$_])(?P<series>[A-Z]?)"
+_FOREIGN_MARK: Final = r"[-/^$+=_ ]|\.(?:PR|PFD)\.?[A-Z]$|\.p[A-Z]?$"
 """Marks that no ticker in the store's spelling has. `.PA` may be a market abroad."""
-_PREFERRED_AS_STORED: Final = re.compile(r"[A-Z]{1,6}\.?p[A-Z]?")
+_PREFERRED_AS_STORED: Final = r"[A-Z]{1,6}\.?p[A-Z]?"
 """A ticker that must keep its lower-case p: in capitals it is another company's ticker."""
-_CLASS: Final = re.compile(rf"{_ROOT}[-/ .](?P<series>[A-Z])", re.IGNORECASE)
-_WARRANT: Final = re.compile(
-    rf"{_ROOT}(?:[-/ .]W(?:S|T|TS)?(?:[-/ .]?(?P<series>[A-Z]))?|\+(?P<more>[A-Z]?))",
-    re.IGNORECASE,
+_CLASS: Final = rf"(?i){_ROOT}[-/ .](?P<series>[A-Z])"
+_WARRANT: Final = (
+    rf"(?i){_ROOT}(?:[-/ .]W(?:S|T|TS)?(?:[-/ .]?(?P<series>[A-Z]))?|\+(?P<more>[A-Z]?))"
 )
-_UNIT: Final = re.compile(rf"{_ROOT}(?:[-/ .]U(?:N|T)?|=)", re.IGNORECASE)
-_RIGHT: Final = re.compile(rf"{_ROOT}[-/ .]R(?:T|I)?", re.IGNORECASE)
-_PREFERRED_IN_CAPITALS: Final = re.compile(r"(?P<root>[A-Z]{1,6})P(?P<series>[A-Z]?)")
+_UNIT: Final = rf"(?i){_ROOT}(?:[-/ .]U(?:N|T)?|=)"
+_RIGHT: Final = rf"(?i){_ROOT}[-/ .]R(?:T|I)?"
+_PREFERRED_IN_CAPITALS: Final = r"(?P<root>[A-Z]{1,6})P(?P<series>[A-Z]?)"
 
 
 def spellings(text: str) -> Iterator[str]:
@@ -41,28 +39,31 @@ def spellings(text: str) -> Iterator[str]:
     yield text
     plain = _strip_exchange(text)
     yield plain
-    if not _PREFERRED_AS_STORED.fullmatch(plain):
+    if not re.fullmatch(_PREFERRED_AS_STORED, plain):
         yield plain.upper()
     root = _root(plain)
-    if match := _WARRANT.fullmatch(plain):
+    if match := re.fullmatch(_WARRANT, plain):
         series = match["series"] or match["more"] or ""
         dotted = f".{series.upper()}" if series else ""
         yield from (f"{root}.WS{dotted}", f"{root}.W{dotted}", f"{root}.WT{dotted}")
-    if _UNIT.fullmatch(plain):
+    if re.fullmatch(_UNIT, plain):
         yield from (f"{root}.U", f"{root}.UN")
-    if _RIGHT.fullmatch(plain):
+    if re.fullmatch(_RIGHT, plain):
         yield from (f"{root}.RT", f"{root}.R", f"{root}r")
-    if match := _PREFERRED.fullmatch(plain):
+    if match := re.fullmatch(_PREFERRED, plain):
         yield f"{root}p{match['series'].upper()}"
-    if match := _CLASS.fullmatch(plain):
+    if match := re.fullmatch(_CLASS, plain):
         yield from (f"{root}.{match['series'].upper()}", f"{root}p{match['series'].upper()}")
-    if match := _PREFERRED_IN_CAPITALS.fullmatch(plain.upper()):
+    if match := re.fullmatch(_PREFERRED_IN_CAPITALS, plain.upper()):
         yield f"{match['root']}p{match['series']}"
 
 
 def _strip_exchange(text: str) -> str:
     """Return a ticker without its exchange, its country and a leading dollar sign."""
-    return _EXCHANGE.sub("", _COUNTRY.sub("", _CASHTAG.sub("", text.strip())))
+    plain = text.strip()
+    for pattern in (_CASHTAG, _COUNTRY, _EXCHANGE):
+        plain = re.sub(pattern, "", plain)
+    return plain
 
 
 def _root(plain: str) -> str:
@@ -82,10 +83,10 @@ def to_store_spelling(text: str) -> str:
     """
     plain = _strip_exchange(text)
     plain = plain.upper() if plain.islower() else plain
-    if not _FOREIGN_MARK.search(plain):
+    if not re.search(_FOREIGN_MARK, plain):
         return plain
     return next(
-        (spelling for spelling in spellings(plain) if not _FOREIGN_MARK.search(spelling)), plain
+        (spelling for spelling in spellings(plain) if not re.search(_FOREIGN_MARK, spelling)), plain
     )
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import Struct, field
 
 ACTIONS: Final = "actions"
 """Note: first and last day for which all actions are known."""
@@ -56,8 +56,7 @@ class PutAside(NamedTuple):
         return self._asdict() | {"session": self.session.isoformat(), "again": again}
 
 
-@dataclass
-class SessionNotes:
+class SessionNotes(Struct):
     """Which sessions are fetched again although they may be stored."""
 
     provisional: set[dt.date] = field(default_factory=set)

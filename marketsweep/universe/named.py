@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+from msgspec.structs import replace
 
 from marketsweep.core.suggest import names_near
 from marketsweep.core.tickers import check_tickers, read_list

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from marketsweep.engine.clauses import clauses_of
 from marketsweep.engine.levels import require_level
@@ -25,8 +28,7 @@ class Condition:
     text: str = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+class Screen(Struct, frozen=True):
     """A pre-screen. A symbol passes if it meets all parts; every symbol passes an empty screen."""
 
     where: tuple[Condition, ...] = ()

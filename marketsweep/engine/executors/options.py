@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+from msgspec import Struct
+
 from marketsweep.core.settings import MAX_VALUES
 from marketsweep.errors import UsageError
 
@@ -37,19 +40,18 @@ class Ray:
                 raise UsageError(f"{name} {value!r} is not a whole number from 1 to {most:,}")
 
 
-@dataclass(slots=True)
-class Distribution:
+class Distribution(Struct):
     """What an executor did and where; updated while the work goes on."""
 
     workers: int = 0
-    nodes: set[str] = field(default_factory=set)
+    nodes: set[str] = msgspec.field(default_factory=set)
     """Nodes whose workers returned an answer."""
     tasks: int = 0
     sent_bytes: int = 0
     """Bytes of fields put into the object store; 0 if all of them were there already."""
     run_again: int = 0
     """Tasks that were run again because their worker was lost."""
-    picked: set[str] = field(default_factory=set)
+    picked: set[str] = msgspec.field(default_factory=set)
     """Names of the executors that "auto" picked."""
 
     def add(self, other: Distribution) -> None:

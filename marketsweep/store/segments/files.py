@@ -16,12 +16,12 @@ import mmap
 import os
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from marketsweep.core.fields import FIELDS
 from marketsweep.errors import StoreDamaged, StoreError
@@ -102,8 +102,7 @@ def sweep(disk: Disk, folder: Path, keep: Collection[str]) -> int:
     return len(unused)
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(Struct, frozen=True, dict=True):
     """A period of a snapshot: sessions `first` to `first + count` of its list, `width` symbols.
 
     The axis may be longer than `width`: later symbols have no bar here.
