@@ -175,7 +175,9 @@ def _inputs(name: str) -> list[str]:
 def _plan(name: str, bars: int) -> Plan:
     row = INDICATORS[ALIASES.get(name.lower(), name.lower())]
     series = ", ".join(_inputs(name)[: row.series])
-    outputs = Function(name).output_names if row.outputs and name != "ADX" else [""]
+    outputs = Function(name).output_names
+    if len(outputs) == 1:  # ours may have more
+        outputs = [""]
     calls = [f"{name.lower()}({series}){f'.{output}' if output else ''}" for output in outputs]
     return make_plan([parse_expression(call) for call in calls], bars)
 
