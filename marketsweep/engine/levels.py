@@ -43,6 +43,7 @@ FOLLOWS: Final[Mapping[str, tuple[bool | None, bool | None]]] = {
     "roc": (None, LOST),
     "var": (LOST, None),
     "covar": (LOST, None),
+    "correl": (LOST, LOST),
     "percentrank": (LOST, LOST),
     "bars_since_highest": (LOST, LOST),
     "bars_since_lowest": (LOST, LOST),

@@ -149,6 +149,39 @@ template <class L> struct Covar : BlockWindow<Covar<L>, Product<L>> {
 };
 WINDOWED(covar, Covar, blocked<Covar>)
 
+// The means of two series, and the sums of the squares and products of the differences from them.
+template <class L> struct Scatter {
+  L x, y, xx, yy, xy;
+
+  template <class Rows> LANE_FN static Scatter of(const Rows& in, int64_t k) {
+    return {in(0, k), in(1, k), L{}, L{}, L{}};
+  }
+  LANE_FN static Scatter join(const Scatter& older, const Scatter& newer, Sizes sizes) {
+    const L dx = older.x - newer.x, dy = older.y - newer.y;
+    const L px = dx * sizes.product, py = dy * sizes.product;
+    return {newer.x + dx * sizes.share, newer.y + dy * sizes.share,
+            (newer.xx + older.xx) + dx * px, (newer.yy + older.yy) + dy * py,
+            (newer.xy + older.xy) + dx * py};
+  }
+  LANE_FN static Scatter pair(const Scatter& older, const Scatter& newer, double size) {
+    const L dx = older.x - newer.x, dy = older.y - newer.y;
+    const L px = dx * (0.5 * size), py = dy * (0.5 * size);
+    return {(newer.x + older.x) * 0.5, (newer.y + older.y) * 0.5,
+            (newer.xx + older.xx) + dx * px, (newer.yy + older.yy) + dy * py,
+            (newer.xy + older.xy) + dx * py};
+  }
+};
+
+// Pearson's correlation; 0 if one of the series is flat.
+template <class L> struct Correl : BlockWindow<Correl<L>, Scatter<L>> {
+  static constexpr int inputs = 2, outputs = 1;
+  LANE_FN void finish(const Scatter<L>& window, L* out) const {
+    const L spread = root(window.xx) * root(window.yy);
+    out[0] = spread == 0.0 ? L{} : window.xy / spread;
+  }
+};
+WINDOWED(correl, Correl, blocked<Correl>)
+
 // The mean distance of n bars from their mean.
 template <class L> struct Avgdev {
   static constexpr int inputs = 1, outputs = 1;
@@ -197,15 +230,18 @@ template <class L> struct Percentrank {
 #ifndef MARKETSWEEP_CARD
   template <int R> LANE_FN void values(const View& in, int64_t column, Lanes (&out)[1][R]) const {
     const auto bar = [&](int64_t k) { return load<Lanes>(in.newest - k * in.stride + column); };
-    Lanes newest[R], count[R] = {}, nans[R];
-    for (int j = 0; j < R; j++) newest[j] = bar(j), nans[j] = newest[j] - newest[j];
+    Lanes newest[R], count[R] = {}, shared = {}, nans[R];
+    for (int j = 0; j < R; j++) newest[j] = bar(j);
     for (int64_t k = 1; k <= n; k++) {
       LANE_UNROLL
-      for (int j = 0; j < R; j++) {
-        const Lanes x = bar(j + k);
-        count[j] += x < newest[j] ? all<Lanes>(1) : Lanes{};
-        nans[j] += x - x;
-      }
+      for (int j = 0; j < R; j++) count[j] += bar(j + k) < newest[j] ? all<Lanes>(1) : Lanes{};
+    }
+    // A window with a NaN has no rank. Most of its bars are in all R windows.
+    for (int64_t k = R; k <= n; k++) shared += bar(k) - bar(k);
+    for (int j = 0; j < R; j++) {
+      nans[j] = shared;
+      for (int64_t k = j; k <= n + j && k < R; k++) nans[j] += bar(k) - bar(k);
+      for (int64_t k = n < R ? R : n + 1; k <= n + j; k++) nans[j] += bar(k) - bar(k);
     }
     for (int j = 0; j < R; j++) out[0][j] = 100.0 * (count[j] / double(n)) + nans[j];
   }

@@ -62,12 +62,13 @@ STATISTICS: Final = (
         lookback=lambda n: n - 1,
         series=2,
     ),
-    formula(
+    Indicator(
         "correl",
-        "Pearson's correlation of two series over n bars, -1 to 1.",
-        ratio("covar(x, y, n)", "sqrt(var(x, n) * var(y, n))"),
+        "Pearson's correlation of two series over n bars, -1 to 1: their covariance over the root "
+        "of the product of their variances; 0 if one of them is flat.",
+        ("high", "low"),
         period(30, 1),
-        inputs=("high", "low"),
+        lookback=lambda n: n - 1,
         series=2,
     ),
     formula(
