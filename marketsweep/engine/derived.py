@@ -30,7 +30,7 @@ from marketsweep.engine.panel.facts import NEVER
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Derivation, Plan, make_plan
 from marketsweep.engine.time_limit import check_time
-from marketsweep.kernels import cpu
+from marketsweep.kernels import cpu, memory
 from marketsweep.kernels.cpu import TILE
 from marketsweep.language import tree
 
@@ -101,7 +101,7 @@ def _resample(
     periods, is_last = periods_of(tuple(panel.dates), node.unit)
     longer = _merge_bars(panel, periods, [name for name in derived.plan.loads if name != SESSION])
     (values,) = evaluate(derived.plan, longer, run, others)
-    result = cpu.aligned((panel.tiles, derived.rows, TILE))
+    result = memory.aligned((panel.tiles, derived.rows, TILE))
     cpu.spread_periods(
         panel.fields[SESSION], periods, is_last, node.running, _to_tiles(values), result
     )
@@ -116,7 +116,7 @@ def _merge_bars(panel: Panel, period_of: NDArray[np.int64], names: list[str]) ->
     counts = np.zeros(panel.tiles * TILE, dtype=np.int64)
     fields = {}
     for name in names:
-        fields[name] = cpu.aligned((panel.tiles, rows, TILE))
+        fields[name] = memory.aligned((panel.tiles, rows, TILE))
         field_number = FIELDS.index(name)
         cpu.merge_periods(
             session, panel.fields[name], field_number, period_of, fields[name], counts

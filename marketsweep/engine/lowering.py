@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.panel.panel import Panel
 from marketsweep.engine.plan import SESSION, Column, Plan, Source
-from marketsweep.kernels import cpu
+from marketsweep.kernels import cpu, memory
 from marketsweep.kernels.cpu import TILE
 
 Part = TypeVar("Part")
@@ -62,7 +62,7 @@ class SearchResult(NamedTuple):
 
 def begin(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Run:
     """Prepare an evaluation of `plan` over `panel`; `take` of the returned run computes it."""
-    results = [cpu.aligned((plan.result_rows, panel.tiles * TILE)) for _ in plan.results]
+    results = [memory.aligned((plan.result_rows, panel.tiles * TILE)) for _ in plan.results]
     sweep = _native_sweep(plan, panel, results, isa)
     return Run(sweep.work, sweep.stop, [result[:, : len(panel.symbols)] for result in results])
 

@@ -9,8 +9,6 @@ ISAS: Final[tuple[str, ...]]
 KERNELS: Final[dict[str, int]]
 ELEMENTWISE: Final[frozenset[str]]
 
-def aligned(shape: tuple[int, ...]) -> NDArray[np.float64]: ...
-
 class Program:
     def __init__(
         self,

@@ -5,9 +5,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
-import math
-
 import numpy as np
+
+from marketsweep.kernels.memory import aligned
 
 
 cdef extern from *:
@@ -166,17 +166,6 @@ SAME_COLUMN, NO_COLUMN = -2, -1
 
 TILE = _TILE
 """Symbols evaluated together; the last axis of every matrix."""
-
-
-def aligned(shape):
-    """Return a new float64 array of a shape, not filled, that begins where a cache line begins.
-
-    A vector of AVX-512 is as wide as a cache line, and takes twice as long to load from two.
-    """
-    count = math.prod(shape)
-    memory = np.empty(count + 7)
-    start = -(memory.ctypes.data // 8) % 8
-    return memory[start : start + count].reshape(shape)
 
 
 cdef dict _machines():

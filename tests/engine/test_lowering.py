@@ -199,11 +199,3 @@ def test_a_division_by_a_power_of_two_keeps_its_bits(x: float, power: int, sign:
         np.testing.assert_array_equal(got[0][0, 0], np.float64(x) / divisor)
         if not np.isnan(got[0][0, 0]):
             assert np.signbit(got[0][0, 0]) == np.signbit(np.float64(x) / divisor)
-
-
-def test_memory_begins_where_a_cache_line_begins() -> None:
-    for shape in [(1,), (3, 5), (2, 7, TILE)]:
-        memory = cpu.aligned(shape)
-        assert memory.shape == shape
-        assert memory.flags.c_contiguous
-        assert memory.ctypes.data % 64 == 0

@@ -19,6 +19,9 @@ WINDOWS = [
     for case in CASES
     if case.lookback and not (INDICATORS[case.kernel].recursion or INDICATORS[case.kernel].memory)
 ]
+LARGE = ("ema", "sma", "correl", "stoch")
+CACHED = 4 << 20
+"""Bytes of results from which on they are written past the caches."""
 LENGTHS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 64, 100, 200)
 
 
@@ -44,6 +47,21 @@ def test_older_bars_change_no_bit(case: Case) -> None:
         everything, computed(case, younger, tops_then, 40, cpu.ISAS[-1]), strict=True
     ):
         np.testing.assert_array_equal(bits(part), bits(whole))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.kernel in LARGE], ids=str)
+def test_results_larger_than_the_caches_have_the_same_bits(case: Case) -> None:
+    fields, tops = awkward(300, 64, 13)
+    everything = computed(case, fields, tops, 300, cpu.ISAS[-1])
+    assert everything[0].nbytes > CACHED
+    for first in range(0, 64, 8):
+        tiles = slice(first, first + 8)
+        few = [np.ascontiguousarray(field[tiles]) for field in fields]
+        parts = computed(case, few, tops[tiles], 300, cpu.ISAS[-1])
+        assert sum(part.nbytes for part in parts) < CACHED
+        for whole, part in zip(everything, parts, strict=True):
+            columns = whole[:, first * TILE : (first + 8) * TILE]
+            np.testing.assert_array_equal(bits(part), bits(columns))
 
 
 def exact_mean(x: NDArray[np.float64]) -> float:

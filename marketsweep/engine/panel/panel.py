@@ -28,7 +28,7 @@ from marketsweep.engine.panel.adjustments import (
 )
 from marketsweep.engine.panel.facts import Reference, ReferenceByPlace
 from marketsweep.engine.plan import SESSION
-from marketsweep.kernels import cpu
+from marketsweep.kernels import cpu, memory
 from marketsweep.kernels.cpu import TILE
 from marketsweep.language.tree import Buckets, Node
 
@@ -158,7 +158,7 @@ def gather_panel(
     bars = survey.bars
     rows, tiles = max(1, int(bars.max(initial=1))), _tile_count(len(columns))
     changes = lanes.packed(order)
-    matrices = {name: cpu.aligned((tiles, rows, TILE)) for name in sorted(set(fields))}
+    matrices = {name: memory.aligned((tiles, rows, TILE)) for name in sorted(set(fields))}
 
     def make_fill(name: str) -> Callable[[int, int], None]:
         def fill(first: int, last: int) -> None:

@@ -12,6 +12,10 @@
 #include <cstring>
 #include <vector>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "runtime/machine.hpp"
 
 namespace marketsweep {
@@ -110,6 +114,9 @@ struct Found {
   std::vector<double> values;
 };
 
+// Results of fewer bytes than a processor's cache are read from it again.
+constexpr size_t CACHED = size_t(4) << 20;
+
 // One evaluation of a program over matrices that the caller keeps alive.
 struct Sweep {
   const Program* program;
@@ -149,11 +156,15 @@ struct Sweep {
   // Take tiles until none is left; any number of threads may take part. Each has its own `scratch`,
   // of (program->scratch_rows + program->strips x STRIP) x TILE.
   void work(double* scratch) {
+    const bool streamed = can_stream();
     for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
       run_tile(tile, scratch, [](int64_t) {});
-      for (size_t i = 0; i < results.size(); i++)
-        copy(view(program->results[i], tile, scratch), results[i] + tile * TILE);
+      for (size_t i = 0; i < results.size(); i++) {
+        const View from = view(program->results[i], tile, scratch);
+        streamed ? stream(from, results[i] + tile * TILE) : copy(from, results[i] + tile * TILE);
+      }
     }
+    if (streamed) end_stream();
   }
 
   // Take tiles until none is left, and keep only the bars where the first result holds: over a year
@@ -294,7 +305,7 @@ struct Sweep {
   }
 
   static double at(const View& view, int64_t back, int64_t lane) {
-    if (back >= view.rows && view.stride != 0) return __builtin_nan("");
+    if (!holds(view, back)) return __builtin_nan("");
     return view.newest[lane - back * view.stride];
   }
 
@@ -306,12 +317,45 @@ struct Sweep {
     for (int64_t back_by = rows - 1; back_by >= 0; back_by--, to += stride) {
       for (int64_t i = 0; back_by >= AHEAD && i < TILE; i += LINE)
         __builtin_prefetch(to + AHEAD * stride + i, 1);
-      if (back_by < from.rows || from.stride == 0)
+      if (holds(from, back_by))
         std::memcpy(to, from.newest - back_by * from.stride, TILE * sizeof(double));
       else
         std::fill_n(to, TILE, __builtin_nan(""));
     }
   }
+
+  // The same for results that are larger than the caches: write past them, so that the memory is
+  // not read before it is written. That takes half the time, but a reader finds nothing cached.
+  void stream(View from, double* to) const {
+#if defined(__SSE2__)
+    const int64_t stride = tiles() * TILE;
+    const __m128d unknown = _mm_set1_pd(__builtin_nan(""));
+    for (int64_t back_by = program->result_rows - 1; back_by >= 0; back_by--, to += stride) {
+      const bool held = holds(from, back_by);
+      const double* const row = from.newest - (held ? back_by * from.stride : 0);
+      for (int64_t i = 0; i < TILE; i += 2)
+        _mm_stream_pd(to + i, held ? _mm_loadu_pd(row + i) : unknown);
+    }
+#else
+    copy(from, to);
+#endif
+  }
+
+  bool can_stream() const {
+    const size_t bytes = results.size() * size_t(program->result_rows * tiles() * TILE) * 8;
+    return bytes > CACHED && std::all_of(results.begin(), results.end(), [](const double* result) {
+             return reinterpret_cast<uintptr_t>(result) % 16 == 0;
+           });
+  }
+
+  // Let other threads see what was written past the caches.
+  static void end_stream() {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+  }
+
+  static bool holds(const View& view, int64_t back) { return back < view.rows || view.stride == 0; }
 };
 
 }  // namespace marketsweep
