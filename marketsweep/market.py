@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from marketsweep.scan.incremental.run import Incremental
     from marketsweep.studies.lookahead import Audit
     from marketsweep.studies.signals_result import Signals
+    from marketsweep.studies.study.options import Entry
+    from marketsweep.studies.study.result import Study
     from marketsweep.studies.sweep_result import Sweep
 
 
@@ -300,6 +302,76 @@ class Market:
                 screen=self._screen(universe, unknown, own_names, skip_low_volume=False),
             )
             return signals(scan, view, _date(since, "since"), _date(until, "until"), report)
+
+    @_checked
+    def study(
+        self,
+        condition: str | Expression,
+        *,
+        since: dt.date | str | None = None,
+        until: dt.date | str | None = None,
+        horizons: Sequence[int] = (1, 5, 20, 63),
+        entry: Entry = "next_open",
+        benchmark: str | None = None,
+        costs: float = 0.0,
+        every: bool = False,
+        cooldown: int = 0,
+        where: str | Expression | None = None,
+        universe: str | None = None,
+        unknown: Literal["keep", "drop"] | None = None,
+        executor: str | Ray = "threads",
+        threads: int | None = None,
+        adjust: Adjust = "total",
+        exclude_suspect: bool = False,
+        strict: bool = False,
+        progress: Callable[[int, int, int], None] | None = None,
+    ) -> Study:
+        """Return what followed the signals of a condition: returns after each of `horizons`.
+
+        An event is the first of consecutive sessions on which `signals` finds a symbol. A position
+        is opened at the open of the next session, and closed at the close of the h-th session after
+        the signal's, for each horizon h. It follows its company over ticker changes, and ends at
+        the last close if the company is delisted.
+
+        entry: "next_open", or "close" (of the signal's session), or "next_close".
+        benchmark: a symbol whose return over the same sessions is subtracted for the excess.
+        costs: basis points of the entry price, for entry and exit together.
+        every: count each session on which the condition holds.
+        cooldown: sessions after an event in which its symbol has no other.
+        exclude_suspect: leave out events and positions on bars that a quality rule suspects.
+        adjust: "total" counts dividends in the returns, "splits" does not; the condition is always
+            evaluated on bars adjusted for splits.
+
+        The other arguments, and the errors, are those of `signals`.
+        """
+        from marketsweep.studies.study.options import Options  # few scans need it
+        from marketsweep.studies.study.study import study
+
+        executor, threads = self._executor(executor, threads)
+        report = progress or (lambda done, total, hits: None)
+        options = Options(
+            horizons=tuple(_check_count("horizon", horizon) or 0 for horizon in horizons),
+            entry=entry,
+            benchmark=benchmark,
+            costs=costs,
+            every=every,
+            cooldown=_check_count("cooldown", cooldown, least=0) or 0,
+            exclude_suspect=exclude_suspect,
+            adjust=adjust,
+        )
+        with self.view() as view:
+            own_names = view.own_names()
+            scan = Scan(
+                condition=node_of(condition),
+                where=None if where is None else node_of(where),
+                executor=executor,
+                threads=threads,
+                strict=strict,
+                own_names=own_names,
+                screen=self._screen(universe, unknown, own_names, skip_low_volume=False),
+            )
+            days = _date(since, "since"), _date(until, "until")
+            return study(scan, view, options, *days, report)
 
     @_checked
     def sweep(

@@ -28,8 +28,8 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 COMMANDS: Final = {
     "Scan": (
-        *("scan", "chart", "signals", "sweep", "explain", "audit", "presets", "indicators"),
-        "translate",
+        *("scan", "chart", "signals", "study", "sweep", "explain", "audit", "presets"),
+        *("indicators", "translate"),
     ),
     "Data": (
         *("sync", "status", "repair", "actions", "facts", "universe", "tune", "sandbox", "demo"),

@@ -115,24 +115,42 @@ def _percentile(values: dict[str, float]) -> dict[str, float]:
 
 def read_market() -> Market:
     """The market at the close of its last session."""
+    sessions, series, _ = read_all()
+    found = {symbol: s for symbol, s in series.items() if s.day[-1] == sessions[-1]}
+    return Market(_date(sessions[-1]), found)
+
+
+def read_all() -> tuple[NDArray[np.int64], dict[str, Series], dict[tuple[str, int], str]]:
+    """The days of all sessions, every symbol by its last ticker, and the last ticker by an earlier.
+
+    An earlier ticker is keyed by itself and each day on which it was traded.
+    """
     symbols = pl.read_parquet(FILES / "symbols.parquet")
     bars = _sessions_only(_unpacked(pl.read_parquet(FILES / "bars.parquet")))
-    as_of: dt.date = bars["date"].max()  # type: ignore[assignment]
+    sessions = np.sort(bars["date"].unique().cast(pl.Int32).to_numpy().astype(np.int64))
+    successor: dict[tuple[str, int], str] = {}
     splits = _splits(pl.read_parquet(FILES / "actions.parquet"))
     for old, new, last in _renames(symbols):
-        before = bars.filter(pl.col("symbol") == old, pl.col("date") <= last)
-        rest = bars.filter((pl.col("symbol") != new) | (pl.col("date") > last))
+        moved = (pl.col("symbol") == old) & (pl.col("date") <= last)
+        before = bars.filter(moved)
+        rest = bars.filter(~moved, (pl.col("symbol") != new) | (pl.col("date") > last))
         bars = pl.concat([rest, before.with_columns(symbol=pl.lit(new))])
+        days = before["date"].cast(pl.Int32).to_list()
+        successor = {key: new if name == old else name for key, name in successor.items()}
+        successor |= {(old, day): new for day in days}
         splits[new] = splits[new] | splits[old]
     sectors = dict(symbols.select("symbol", "sector_2026").iter_rows())
     found = {}
     for (name,), rows in bars.sort("symbol", "date").group_by("symbol", maintain_order=True):
         symbol = str(name)
-        if rows["date"][-1] == as_of:
-            fields = _adjusted(rows, splits[symbol])
-            day = rows["date"].cast(pl.Int32).to_numpy().astype(np.int64)
-            found[symbol] = Series(symbol, sectors.get(symbol), day, *fields)
-    return Market(as_of, found)
+        fields = _adjusted(rows, splits[symbol])
+        day = rows["date"].cast(pl.Int32).to_numpy().astype(np.int64)
+        found[symbol] = Series(symbol, sectors.get(symbol), day, *fields)
+    return sessions, found, successor
+
+
+def _date(day: int) -> dt.date:
+    return dt.date(1970, 1, 1) + dt.timedelta(days=int(day))
 
 
 def _unpacked(packed: pl.DataFrame) -> pl.DataFrame:

@@ -237,6 +237,7 @@ class Adjustments:
         self.places = dict(zip(columns.tolist(), range(len(columns)), strict=True))
         self.pieces_by_position: dict[int, list[_Piece]] = {}
         """By position, newest first: the pieces of histories that span several columns."""
+        self._closes: dict[tuple[int, int], tuple[dt.date, float]] = {}
         self.changes: list[Change] = []
         for position in history.moved(columns):
             self.changes += self._trace_history(position, int(columns[position]))
@@ -297,6 +298,7 @@ class Adjustments:
         for dividend in dividends:
             for position_and_session in self._positions(dividend.symbol, dividend.ex_date):
                 dividends_at[position_and_session].append(dividend)
+        self._closes = self._previous_closes(list(dividends_at))
         for (position, session), day_dividends in dividends_at.items():
             share = self._share_paid(position, session, day_dividends, splits_of)
             if share > 0.0:
@@ -331,11 +333,30 @@ class Adjustments:
                 share += dividend.cash / adjusted_close
         return share if share < 1.0 else 0.0
 
+    def _previous_closes(
+        self, actions: Sequence[tuple[int, int]]
+    ) -> dict[tuple[int, int], tuple[dt.date, float]]:
+        """Return the day and raw close of the session before each action, if there is a bar.
+
+        They are read at once for all actions (position, session) of companies with one ticker:
+        that takes a tenth of the time of `_last_close`.
+        """
+        plain = [action for action in actions if action[0] not in self.pieces_by_position]
+        positions, sessions = np.array(plain, dtype=np.int64).reshape(-1, 2).T
+        closes = self.history.snapshot.segments.closes_at(sessions - 1, self.columns[positions])
+        return {
+            (position, session - 1): (self.history.dates[session - 1], close)
+            for (position, session), close in zip(plain, closes.tolist(), strict=True)
+            if close == close  # noqa: PLR0124, not NaN
+        }
+
     def _single_piece(self, position: int) -> list[_Piece]:
         return [_Piece(position, int(self.columns[position]), 0, len(self.history.dates))]
 
     def _last_close(self, position: int, session: int) -> tuple[dt.date, float] | None:
         """Return the day and raw close of the last bar at or before a session."""
+        if (known := self._closes.get((position, session))) is not None:
+            return known
         for piece in self.pieces_by_position.get(position) or self._single_piece(position):
             if piece.first <= session:
                 bar = self.history.last_close(min(session, piece.beyond - 1), piece.column)

@@ -105,6 +105,17 @@ class Segments:
                 return segment.first + int(held[-1]), float(closes[held[-1]])
         return None
 
+    def closes_at(
+        self, places: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the raw close of each column in a session of its own; NaN without a bar."""
+        closes = np.full(len(places), np.nan)
+        for segment, target, rows in self._overlapping(places):
+            stored = (columns[target] >= 0) & (columns[target] < segment.width)
+            cells = np.asarray(rows)[stored], columns[target][stored]
+            closes[np.asarray(target)[stored]] = segment.values[CLOSE][cells]
+        return closes
+
     def check(self, places: range) -> None:
         """Compare the segments of some sessions with their checksums, several at once."""
         unchecked = [segment for segment, *_ in self._overlapping(places) if not segment.is_checked]

@@ -1,0 +1,166 @@
+"""`marketsweep study`: what followed the signals of a condition."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from marketsweep.cli.commands._completion import complete_condition
+from marketsweep.cli.commands._shared import (
+    DAY,
+    FILE,
+    Scanning,
+    check_format,
+    csv_safe_option,
+    data_option,
+    date_of,
+    executor_options,
+    progress_line,
+    strict_option,
+    table_format_option,
+    universe_option,
+    unknown_option,
+    where_option,
+    write_answer,
+)
+
+if TYPE_CHECKING:
+    from marketsweep.engine.executors.options import Ray
+    from marketsweep.studies.study.options import Entry
+
+
+def _horizons(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...]:
+    """Return the numbers between the commas of a text."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of sessions: write 1,5,20") from None
+
+
+@click.command(cls=Scanning)
+@click.argument("condition", shell_complete=complete_condition)
+@click.option("--since", type=DAY, help="First session. Default: 252 sessions back.")
+@click.option("--until", type=DAY, help="Last session of a signal. Default: the newest one.")
+@click.option(
+    "--horizons",
+    callback=_horizons,
+    default="1,5,20,63",
+    show_default=True,
+    metavar="N,...",
+    help="Close positions at the close of the N-th session after the signal.",
+)
+@click.option(
+    "--entry",
+    type=click.Choice(["next_open", "close", "next_close"]),
+    default="next_open",
+    show_default=True,
+    help="Price of the entry: of the session after the signal, or the signal's close.",
+)
+@click.option("--benchmark", metavar="SYMBOL", help="Also show the excess over this symbol.")
+@click.option(
+    "--costs",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    metavar="BPS",
+    help="Costs of entry and exit together, in basis points.",
+)
+@click.option(
+    "--first/--every",
+    "first",
+    default=True,
+    show_default=True,
+    help="Count the first session of a streak, or every session with a signal.",
+)
+@click.option(
+    "--cooldown",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Ignore signals of a symbol in the N sessions after its last event.",
+)
+@where_option
+@universe_option
+@unknown_option
+@click.option(
+    "--adjust",
+    type=click.Choice(["total", "splits"]),
+    default="total",
+    show_default=True,
+    help="Count dividends in the returns, or splits alone.",
+)
+@executor_options
+@table_format_option
+@csv_safe_option
+@click.option("--output", type=FILE, metavar="FILE", help="Write the answer to this file.")
+@click.option(
+    "--exclude-suspect", is_flag=True, help="Leave out signals and holds on suspicious bars."
+)
+@strict_option
+@data_option
+def study(
+    condition: str,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    horizons: tuple[int, ...],
+    entry: Entry,
+    benchmark: str | None,
+    costs: float,
+    first: bool,
+    cooldown: int,
+    where: str | None,
+    universe: str | None,
+    unknown: Literal["keep", "drop"] | None,
+    adjust: Literal["total", "splits"],
+    executor: str | Ray,
+    threads: int | None,
+    format_: str,
+    csv_safe: bool,
+    output: Path | None,
+    exclude_suspect: bool,
+    strict: bool,
+    data: Path | None,
+) -> None:
+    """Show what followed the signals of CONDITION: returns, and how certain their mean is.
+
+    A signal is the first of consecutive sessions in which `marketsweep signals` finds a symbol. A
+    position is opened at the next open and closed after each of the horizons. The table has a line
+    for each horizon; csv and parquet have a row for each position, with its entry and its exit.
+
+    \b
+    Examples:
+      marketsweep study golden_cross
+      marketsweep study 'rsi(14) < 30 and close > sma(200)' --benchmark QQQ --costs 10
+      marketsweep study gap_up --horizons 1,2,3,5 --entry close --cooldown 20
+      marketsweep study nr7 --format parquet --output positions.parquet
+    """
+    from marketsweep.cli.reports.study import study_report
+    from marketsweep.market import data_folder, open_market
+
+    check_format(format_, output)
+    with open_market(data_folder(data)) as market, progress_line("scanning", "hits") as progress:
+        result = market.study(
+            condition,
+            since=date_of(since),
+            until=date_of(until),
+            horizons=horizons,
+            entry=entry,
+            benchmark=benchmark,
+            costs=costs,
+            every=not first,
+            cooldown=cooldown,
+            where=where,
+            universe=universe,
+            unknown=unknown,
+            executor=executor,
+            threads=threads,
+            adjust=adjust,
+            exclude_suspect=exclude_suspect,
+            strict=strict,
+            progress=progress,
+        )
+    write_answer(result, result.seconds, format_, output, study_report, csv_safe)

@@ -1,0 +1,284 @@
+"""The result of a study: its events, what became of each, and figures for each horizon."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from marketsweep.scan.frames import Frame
+from marketsweep.scan.results import plain
+from marketsweep.studies.signals_result import SessionReceipt
+from marketsweep.studies.study.intervals import interval
+from marketsweep.studies.study.options import Options
+from marketsweep.studies.study.outcomes import (
+    DELISTED,
+    NO_ENTRY,
+    REASONS,
+    STILL_OPEN,
+    SUSPECT,
+    Outcomes,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from marketsweep.language.tree import Node
+
+_QUARTILES: Final = (0.25, 0.75)
+
+
+class Events(Struct, frozen=True, eq=False):
+    """The events of a study: symbols, and numbers of their sessions."""
+
+    symbols: list[str]
+    sessions: NDArray[np.int64]
+
+
+class Hold(Struct, frozen=True, eq=False):
+    """What became of the events at one horizon, all arrays [events]."""
+
+    horizon: int
+    outcomes: Outcomes
+    """Rows of entries and exits are numbers of sessions."""
+    returns: NDArray[np.float64]
+    """After costs; NaN for events that are open or have no entry."""
+    market: NDArray[np.float64]
+    """The mean return of all symbols, bought and sold with the event and without costs."""
+    benchmark: NDArray[np.float64] | None
+    suspicious: list[str]
+    """The quality rules that suspect bars of the signal or of the hold: "decimal slip, hole"."""
+
+
+class Figures(Struct, frozen=True):
+    """The figures of some events at a horizon; returns are shares, None where unknown."""
+
+    sessions: int
+    """Sessions from the signal to the exit."""
+    events: int
+    """Events that have a return."""
+    open: int
+    """Events whose horizon is not stored yet."""
+    no_entry: int
+    delisted: int
+    suspect: int
+    """Positions that are left out because a quality rule suspects a bar of the hold."""
+    mean: float | None
+    ci_low: float | None
+    ci_high: float | None
+    median: float | None
+    hit_rate: float | None
+    """The share of the returns above zero."""
+    quartile_low: float | None
+    quartile_high: float | None
+    worst: float | None
+    best: float | None
+    adverse: float | None
+    """The mean of the lowest prices of the holds, as returns."""
+    favourable: float | None
+    """The mean of the highest prices of the holds, as returns."""
+    excess_market: float | None
+    excess_market_low: float | None
+    excess_market_high: float | None
+    excess_benchmark: float | None
+    excess_benchmark_low: float | None
+    excess_benchmark_high: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Study(Frame):
+    """What followed the signals of a condition.
+
+    `events` are those whose outcomes `holds` describe, one for each horizon. `dates` are the stored
+    sessions, by their numbers.
+    """
+
+    condition: str
+    tree: Node
+    since: dt.date
+    until: dt.date
+    options: Options
+    events: Events
+    holds: list[Hold]
+    dates: list[dt.date]
+    first: int
+    """Number of the session `since`."""
+    sessions: list[SessionReceipt]
+    warnings: list[str]
+    executor: str
+    data_version: int
+    bars_needed: int
+    absent_facts: tuple[str, ...]
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.events.symbols)
+
+    @cached_property
+    def horizons(self) -> list[Figures]:
+        """The figures of all events, by horizon."""
+        return self.figures(np.ones(len(self), dtype=bool))
+
+    @cached_property
+    def years(self) -> dict[int, list[Figures]]:
+        """The figures by the year of the signal."""
+        years = np.array([day.year for day in self.dates])[self.events.sessions]
+        return {year: self.figures(years == year) for year in sorted(set(years.tolist()))}
+
+    def figures(self, chosen: NDArray[np.bool_]) -> list[Figures]:
+        """Return the figures of some events, bool [events], by horizon."""
+        return [self._figures(hold, chosen) for hold in self.holds]
+
+    def _figures(self, hold: Hold, chosen: NDArray[np.bool_]) -> Figures:
+        outcomes = hold.outcomes
+        done = chosen & ~np.isnan(hold.returns)
+        returns = hold.returns[done]
+        reasons = np.bincount(outcomes.reason[chosen], minlength=len(REASONS)).tolist()
+        quartiles = np.quantile(returns, _QUARTILES).tolist() if len(returns) else (None, None)
+        low, high = self._interval(hold, hold.returns, done)
+        market = self._excess(hold, hold.market, chosen)
+        benchmark = self._excess(hold, hold.benchmark, chosen)
+        return Figures(
+            sessions=hold.horizon,
+            events=len(returns),
+            open=reasons[STILL_OPEN],
+            no_entry=reasons[NO_ENTRY],
+            delisted=reasons[DELISTED],
+            suspect=reasons[SUSPECT],
+            mean=_mean(returns),
+            ci_low=low,
+            ci_high=high,
+            median=float(np.median(returns)) if len(returns) else None,
+            hit_rate=_mean(returns > 0),
+            quartile_low=quartiles[0],
+            quartile_high=quartiles[1],
+            worst=float(returns.min()) if len(returns) else None,
+            best=float(returns.max()) if len(returns) else None,
+            adverse=_mean(outcomes.worst[done]),
+            favourable=_mean(outcomes.best[done]),
+            excess_market=market[0],
+            excess_market_low=market[1],
+            excess_market_high=market[2],
+            excess_benchmark=benchmark[0],
+            excess_benchmark_low=benchmark[1],
+            excess_benchmark_high=benchmark[2],
+        )
+
+    def _excess(
+        self, hold: Hold, other: NDArray[np.float64] | None, chosen: NDArray[np.bool_]
+    ) -> tuple[float | None, float | None, float | None]:
+        """Return the mean of what the events had beyond another return, and its interval."""
+        if other is None:
+            return None, None, None
+        excess = hold.returns - other
+        known = chosen & ~np.isnan(excess)
+        return _mean(excess[known]), *self._interval(hold, excess, known)
+
+    def _interval(
+        self, hold: Hold, values: NDArray[np.float64], chosen: NDArray[np.bool_]
+    ) -> tuple[float | None, float | None]:
+        # Sessions that can have no such event would be empty blocks: those in which no symbol has
+        # the bars that the condition needs, and those whose horizon is not stored.
+        possible = [i for i, receipt in enumerate(self.sessions) if receipt.evaluated]
+        begin = self.first + (possible[0] if possible else 0)
+        end = min(self.first + len(self.sessions), len(self.dates) - hold.horizon)
+        sessions = self.events.sessions[chosen] - begin
+        low, high = interval(values[chosen], sessions, max(0, end - begin), hold.horizon)
+        return (None, None) if np.isnan(low) else (low, high)
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a polars frame with a row for each event and horizon; null without a value."""
+        import polars as pl  # 400 ms to import, and few callers need it
+
+        days = np.array(self.dates, "datetime64[D]")
+        frames = []
+        for hold in self.holds:
+            outcomes = hold.outcomes
+            columns = {
+                "symbol": pl.Series(self.events.symbols, dtype=pl.String),
+                "signal_date": _days(days, self.events.sessions),
+                "horizon": np.full(len(self), hold.horizon),
+                "entry_date": _days(days, outcomes.entry_row),
+                "entry": outcomes.entry_adjusted,
+                "exit_date": _days(days, outcomes.exit_row),
+                "exit": outcomes.exit_raw,
+                "return": hold.returns,
+                "reason": pl.Series([REASONS[i] for i in outcomes.reason], dtype=pl.String),
+                "market_return": hold.market,
+                "entry_raw": outcomes.entry_raw,
+                "exit_raw": outcomes.exit_raw,
+                "worst": outcomes.worst,
+                "best": outcomes.best,
+                "suspicious": pl.Series(hold.suspicious, dtype=pl.String),
+            }
+            if hold.benchmark is not None:
+                columns["benchmark_return"] = hold.benchmark
+            frames.append(pl.DataFrame(columns))
+        return pl.concat(frames).sort("signal_date", "symbol", "horizon").fill_nan(None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain data: the JSON of `marketsweep study --format json`."""
+        options = self.options
+        return {
+            "condition": self.condition,
+            "since": f"{self.since}",
+            "until": f"{self.until}",
+            "entry": options.entry,
+            "adjust": options.adjust,
+            "costs": options.costs,
+            "benchmark": options.benchmark,
+            "every": options.every,
+            "cooldown": options.cooldown,
+            "exclude_suspect": options.exclude_suspect,
+            "events": len(self),
+            "symbols": len(set(self.events.symbols)),
+            "sessions": len(set(self.events.sessions.tolist())),
+            "horizons": [_plain(figures) for figures in self.horizons],
+            "years": {f"{year}": [_plain(x) for x in rows] for year, rows in self.years.items()},
+            "coverage": self.coverage,
+            "warnings": self.warnings,
+            "executor": self.executor,
+            "data_version": self.data_version,
+            "seconds": self.seconds,
+        }
+
+    @property
+    def coverage(self) -> float:
+        """The bars evaluated, as a share of the bars expected in the sessions."""
+        evaluated = sum(receipt.evaluated for receipt in self.sessions)
+        expected = sum(receipt.expected for receipt in self.sessions)
+        return evaluated / expected if expected else 0.0
+
+    @property
+    def receipt(self) -> str:
+        """The coverage of the result, in one sentence."""
+        evaluated = sum(receipt.evaluated for receipt in self.sessions)
+        expected = sum(receipt.expected for receipt in self.sessions)
+        return (
+            f"{len(self):,} events in {len(self.sessions):,} sessions, {self.since} to "
+            f"{self.until}; {evaluated:,} of {expected:,} bars expected in them evaluated"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Study: {self.receipt}>"
+
+
+def _mean(values: NDArray[Any]) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _days(days: NDArray[np.datetime64], sessions: NDArray[np.int64]) -> pl.Series:
+    import polars as pl  # as above
+
+    column = days[np.maximum(sessions, 0)]
+    column[sessions < 0] = np.datetime64("NaT")
+    return pl.Series(column).cast(pl.Date)
+
+
+def _plain(figures: Figures) -> dict[str, Any]:
+    return {name: plain(getattr(figures, name)) for name in figures.__struct_fields__}

@@ -1,0 +1,237 @@
+"""Study a condition: find its signals in past sessions, and follow what became of each.
+
+1. `signals` finds the hits of every session, as the market was then.
+2. The first session of each streak is an event (`events`).
+3. Prices of companies are read by session (`read_prices`), a block of sessions at a time.
+4. A position is opened after each event, and closed after each of the holds (`outcomes`).
+5. Returns are summarised, with intervals that know that events are not independent (`intervals`).
+
+The entry lies after the close that decides the signal, or at it, so that no event sees its future.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+from msgspec import structs
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from marketsweep.engine.panel.adjustments import History
+from marketsweep.scan.loader import Loader
+from marketsweep.scan.market_view import resolve_session
+from marketsweep.scan.ranking import suspicious_warning
+from marketsweep.scan.scan import Scan
+from marketsweep.studies.sessions import select_sessions
+from marketsweep.studies.signals import Progress, signals
+from marketsweep.studies.study.events import after_cooldown, first_of_streaks
+from marketsweep.studies.study.options import Options
+from marketsweep.studies.study.outcomes import (
+    STILL_OPEN,
+    SUSPECT,
+    Extremes,
+    Outcomes,
+    extremes,
+    market_returns,
+    outcomes,
+)
+from marketsweep.studies.study.prices import Companies, Prices
+from marketsweep.studies.study.result import Events, Hold, Study
+
+_BLOCK: Final = 252
+"""Sessions of events whose prices are read at once."""
+
+
+def study(
+    scan: Scan,
+    loader: Loader,
+    options: Options,
+    since: dt.date | None = None,
+    until: dt.date | None = None,
+    progress: Progress = lambda done, total, hits: None,
+) -> Study:
+    """Return what followed the signals of `scan` in the sessions from `since` to `until`.
+
+    The defaults of both are those of `signals`. Raises what `signals` raises, and UsageError for
+    options that make no sense.
+    """
+    started = perf_counter()
+    if options.benchmark is not None:
+        loader.snapshot.column_of(options.benchmark)  # raises before the work begins
+    last = resolve_session(loader.snapshot, until, "--until")
+    sessions = select_sessions(loader, since, until, last)
+    newest = (loader.snapshot.whole or loader.sessions)[-1]
+    history = loader.day(newest).history
+    first = bisect_left(history.dates, sessions[0])
+    # A hit of the session before the first may have begun a streak.
+    begin = history.dates[first - 1] if first and not options.every else sessions[0]
+    hits = signals(scan, loader, begin, sessions[-1], progress)
+    numbers = np.searchsorted(np.array(history.dates, "datetime64[D]"), hits.days)
+    companies = Companies(history, bisect_left(history.dates, begin), options.adjust)
+    lanes = companies.lanes_of(hits.symbols, numbers)
+    chosen = _events(lanes, numbers, first, options)
+    if options.exclude_suspect:
+        chosen = chosen[[not hits.suspicious[hit] for hit in chosen.tolist()]]
+    events = Events([hits.symbols[hit] for hit in chosen.tolist()], numbers[chosen])
+    marks = [hits.suspicious[hit] for hit in chosen.tolist()]
+    holds = [
+        _judged(hold, events, marks, loader, history, options)
+        for hold in _follow(companies, lanes[chosen], events.sessions, options)
+    ]
+    return Study(
+        condition=hits.condition,
+        tree=hits.tree,
+        since=sessions[0],
+        until=sessions[-1],
+        options=options,
+        events=events,
+        holds=holds,
+        dates=history.dates,
+        first=first,
+        sessions=[receipt for receipt in hits.sessions if receipt.session >= sessions[0]],
+        warnings=[*hits.warnings, *_warnings(events, holds)],
+        executor=hits.executor,
+        data_version=hits.data_version,
+        bars_needed=hits.bars_needed,
+        absent_facts=hits.absent_facts,
+        seconds=perf_counter() - started,
+    )
+
+
+def _events(
+    lanes: NDArray[np.int64], numbers: NDArray[np.int64], first: int, options: Options
+) -> NDArray[np.intp]:
+    """Return the hits that are events, in order."""
+    if options.every:
+        chosen = np.flatnonzero(numbers >= first)
+    else:
+        chosen = first_of_streaks(lanes, numbers, first)
+    if options.cooldown:
+        chosen = chosen[after_cooldown(lanes[chosen], numbers[chosen], options.cooldown)]
+    return chosen
+
+
+def _follow(
+    companies: Companies,
+    lanes: NDArray[np.int64],
+    sessions: NDArray[np.int64],
+    options: Options,
+) -> list[Hold]:
+    """Return what became of events, by horizon; `sessions` ascend."""
+    blocks: list[list[Hold]] = []
+    begin, end = (int(sessions[0]), int(sessions[-1])) if len(sessions) else (0, 0)
+    for first in range(begin, end + 1, _BLOCK):
+        inside = slice(*np.searchsorted(sessions, (first, first + _BLOCK)).tolist())
+        prices = companies.prices(first, first + _BLOCK - 1 + options.horizons[-1])
+        of, rows = lanes[inside], sessions[inside] - first
+        reached = extremes(prices, of, rows, options.horizons, options.entry)
+        blocks.append(
+            [
+                _hold(companies, prices, of, rows, horizon, options, highest_and_lowest)
+                for horizon, highest_and_lowest in zip(options.horizons, reached, strict=True)
+            ]
+        )
+    return [_joined(parts) for parts in zip(*blocks, strict=True)]
+
+
+def _hold(
+    companies: Companies,
+    prices: Prices,
+    lanes: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    horizon: int,
+    options: Options,
+    reached: Extremes,
+) -> Hold:
+    """Return what became of the events of a block at a horizon."""
+    newest = companies.newest - prices.first
+    became = outcomes(prices, lanes, rows, horizon, options.entry, newest, reached)
+    market = market_returns(prices, range(int(rows.max(initial=-1)) + 1), horizon, options.entry)
+    benchmark = None
+    if options.benchmark is not None:
+        same = np.full(len(rows), companies.lane_now(options.benchmark))
+        benchmark = outcomes(prices, same, rows, horizon, options.entry, newest, reached).returns
+    return Hold(
+        horizon=horizon,
+        outcomes=replace(
+            became,
+            entry_row=np.where(became.entry_row < 0, -1, became.entry_row + prices.first),
+            exit_row=np.where(became.exit_row < 0, -1, became.exit_row + prices.first),
+        ),
+        returns=became.returns - options.costs / 10_000,
+        market=market[rows],
+        benchmark=benchmark,
+        suspicious=[],
+    )
+
+
+def _joined(parts: Sequence[Hold]) -> Hold:
+    """Join what became of the events of several blocks."""
+    benchmarks = [part.benchmark for part in parts if part.benchmark is not None]
+    columns = zip(*(structs.astuple(part.outcomes) for part in parts), strict=True)
+    return Hold(
+        horizon=parts[0].horizon,
+        outcomes=Outcomes(*map(np.concatenate, columns)),
+        returns=np.concatenate([part.returns for part in parts]),
+        market=np.concatenate([part.market for part in parts]),
+        benchmark=np.concatenate(benchmarks) if benchmarks else None,
+        suspicious=[],
+    )
+
+
+def _judged(
+    hold: Hold,
+    events: Events,
+    marks: Sequence[str],
+    loader: Loader,
+    history: History,
+    options: Options,
+) -> Hold:
+    """Return a hold with the rules that suspect its bars; `marks` are those of the signals' bars.
+
+    A split that is missing in the data is a return that nobody had.
+    """
+    outcomes = hold.outcomes
+    done = np.flatnonzero(outcomes.exit_row >= 0)
+    days = np.array(history.dates, "datetime64[D]")[outcomes.exit_row[done]]
+    of_hold = loader.marks_of_hits(
+        [events.symbols[event] for event in done.tolist()],
+        days,
+        history.dates[int(events.sessions[0]) if len(events.sessions) else 0],
+        history.dates[-1],
+        hold.horizon + 1,
+    )
+    suspicious = list(marks)
+    for event, mark in zip(done.tolist(), of_hold, strict=True):
+        if mark:
+            suspicious[event] = ", ".join(sorted({mark, suspicious[event]} - {""}))
+    hold = replace(hold, suspicious=suspicious)
+    if not options.exclude_suspect:
+        return hold
+    left_out = done[[bool(mark) for mark in of_hold]]
+    reason, returns = outcomes.reason.copy(), hold.returns.copy()
+    reason[left_out], returns[left_out] = SUSPECT, np.nan
+    return replace(hold, returns=returns, outcomes=replace(outcomes, reason=reason))
+
+
+def _warnings(events: Events, holds: Sequence[Hold]) -> Iterator[str]:
+    """Yield what to know about the returns: wrong prices, and horizons without any."""
+    marked = {
+        symbol: mark
+        for hold in holds
+        for symbol, mark, value in zip(events.symbols, hold.suspicious, hold.returns, strict=True)
+        if mark and not np.isnan(value)
+    }
+    yield from suspicious_warning(f"positions on suspicious bars ({len(marked):,} symbols)", marked)
+    for hold in holds:
+        reasons = hold.outcomes.reason
+        if len(reasons) and (reasons == STILL_OPEN).all():
+            yield (
+                f"no event has {hold.horizon} stored sessions after it: choose an earlier --until, "
+                "a shorter horizon, or run marketsweep sync"
+            )

@@ -1,0 +1,127 @@
+"""What followed presets on the example market, worked out once more: events and returns.
+
+Nothing of the package is used. A symbol is bought at the open of the session after the first of a
+streak on which its preset holds, and sold at the close of the h-th session after it. Cash of
+dividends is reinvested: the prices before an ex-date are multiplied by 1 - cash / close before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tests.golden.market import FILES, Market, Series, _date, _splits, read_all
+from tests.golden.presets import PRESETS
+
+HORIZONS = (1, 5, 20, 63)
+
+DOUBTED = ("GAINM", "TANNI")
+"""The file names another security of their company as their earlier ticker."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A signal, by the symbol's last ticker; returns by horizon, None without one."""
+
+    symbol: str
+    day: int
+    returns: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """Every symbol of the example market, its dividends as shares of the close before."""
+
+    sessions: NDArray[np.int64]
+    series: dict[str, Series]
+    successor: dict[tuple[str, int], str]
+    paid: dict[str, list[tuple[int, float]]]
+    """By symbol: the day from which on the price lacks a dividend, and what is left of it."""
+
+    @property
+    def market(self) -> Market:
+        return Market(_date(self.sessions[-1]), self.series)
+
+
+@cache
+def history() -> History:
+    sessions, series, successor = read_all()
+    actions = pl.read_parquet(FILES / "actions.parquet")
+    splits = _splits(actions)
+    shares: defaultdict[tuple[str, int], float] = defaultdict(float)
+    told = actions.filter(pl.col("kind") == "dividend").select("symbol", "ex_date", "cash")
+    for ticker, ex_date, reported in told.iter_rows():
+        ex_day = (ex_date - _date(0)).days
+        symbol = successor.get((ticker, _last_traded(sessions, successor, ticker, ex_day)), ticker)
+        at = int(np.searchsorted(sessions, ex_day))
+        if symbol not in series or not 0 < at < len(sessions):
+            continue
+        s = series[symbol]
+        before = int(np.searchsorted(s.day, sessions[at])) - 1
+        if before < 0:
+            continue
+        later = [ratio for name in {ticker, symbol} for day, ratio in splits[name] if day > ex_date]
+        cash = reported * math.prod(later)
+        if s.close[before] > cash > 0:
+            shares[symbol, int(sessions[at])] += cash / s.close[before]
+    paid: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+    for (symbol, day), share in shares.items():
+        if share < 1:
+            paid[symbol].append((day, 1 - share))
+    return History(sessions, series, successor, dict(paid))
+
+
+def _last_traded(
+    sessions: NDArray[np.int64], successor: dict[tuple[str, int], str], ticker: str, day: int
+) -> int:
+    """The first session from a day on in which an earlier ticker was traded, or the day."""
+    later = (int(d) for d in sessions[np.searchsorted(sessions, day) :][:5])
+    return next((d for d in later if (ticker, d) in successor), day)
+
+
+def events(
+    preset: str, entry: str = "next_open", *, dividends: bool = True
+) -> tuple[list[Event], set[str]]:
+    """The events of a preset, and the symbols where a rounding error may decide it."""
+    h = history()
+    found, unsure = list[Event](), set[str]()
+    for symbol, s in h.series.items():
+        truth = PRESETS[preset](s, h.market)
+        if len(truth.true) != len(s.day):
+            continue  # fewer bars than it needs
+        if (truth.true & truth.false).any():
+            unsure.add(symbol)
+            continue
+        rows = np.searchsorted(h.sessions, s.day)
+        held = np.zeros(len(h.sessions) + 1, dtype=bool)
+        held[rows[truth.true]] = True
+        for row in np.flatnonzero(held[:-1] & ~np.roll(held, 1)[:-1]).tolist():
+            found.append(
+                Event(symbol, int(h.sessions[row]), tuple(_returns(h, s, row, entry, dividends)))
+            )
+    return found, unsure
+
+
+def _returns(h: History, s: Series, row: int, kind: str, dividends: bool) -> Iterator[float | None]:
+    bought = s.open if kind == "next_open" else s.close
+    for horizon in HORIZONS:
+        if row + horizon >= len(h.sessions):
+            yield None
+            continue
+        entry_day, exit_day = h.sessions[row + (kind != "close")], h.sessions[row + horizon]
+        entry = int(np.searchsorted(s.day, entry_day))
+        if entry == len(s.day) or s.day[entry] != entry_day or not bought[entry] > 0:
+            yield None
+            continue
+        end = int(np.searchsorted(s.day, exit_day, "right")) - 1
+        left = 1.0
+        for day, part in h.paid.get(s.symbol, ()) if dividends else ():
+            left *= part if entry_day < day <= s.day[end] else 1.0
+        yield float(s.close[end] / (bought[entry] * left) - 1)
