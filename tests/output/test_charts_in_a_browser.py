@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 
 from marketsweep.market import Market
+from marketsweep.output.charts.study_page import study_page
 from tests.helpers.markets import charts_of, example_bars
 from tests.output.test_charts import HOSTILE, hostile
 
@@ -267,3 +268,18 @@ def test_a_notebook_shows_it_in_a_frame(market: Market, page: Page, tmp_path: Pa
     frame = page.frame_locator("iframe")
     frame.locator("body[data-drawn='3']").wait_for()
     assert "AAPL" in frame.locator("h1").inner_text()
+
+
+@pytest.mark.parametrize("width", [1200, 400])
+def test_the_page_of_a_study_fits_its_window(
+    market: Market, page: Page, tmp_path: Path, width: int
+) -> None:
+    study = market.study("close crosses above sma(50)", exclude_suspect=True)
+    (tmp_path / "study.html").write_text(study_page(study))
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto((tmp_path / "study.html").as_uri())
+    assert page.locator("svg").count() == 6
+    for box in (chart.bounding_box() for chart in page.locator("svg").all()):
+        assert box is not None
+        assert 0 <= box["x"] < box["x"] + box["width"] <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -18,6 +18,7 @@ from marketsweep.cli.commands._shared import (
     data_option,
     date_of,
     executor_options,
+    output_file,
     progress_line,
     strict_option,
     table_format_option,
@@ -97,6 +98,7 @@ def _horizons(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ..
 @table_format_option
 @csv_safe_option
 @click.option("--output", type=FILE, metavar="FILE", help="Write the answer to this file.")
+@click.option("--html", type=FILE, metavar="FILE", help="Also write a page of pictures.")
 @click.option(
     "--exclude-suspect", is_flag=True, help="Leave out signals and holds on suspicious bars."
 )
@@ -121,6 +123,7 @@ def study(
     format_: str,
     csv_safe: bool,
     output: Path | None,
+    html: Path | None,
     exclude_suspect: bool,
     strict: bool,
     data: Path | None,
@@ -137,6 +140,7 @@ def study(
       marketsweep study 'rsi(14) < 30 and close > sma(200)' --benchmark QQQ --costs 10
       marketsweep study gap_up --horizons 1,2,3,5 --entry close --cooldown 20
       marketsweep study nr7 --format parquet --output positions.parquet
+      marketsweep study turtle_entry --html study.html
     """
     from marketsweep.cli.reports.study import study_report
     from marketsweep.market import data_folder, open_market
@@ -163,4 +167,9 @@ def study(
             strict=strict,
             progress=progress,
         )
+    if html is not None:
+        from marketsweep.output.charts.study_page import study_page
+
+        with output_file(html) as file:
+            file.write(study_page(result).encode())
     write_answer(result, result.seconds, format_, output, study_report, csv_safe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from marketsweep.output.study_table import cells, names
 from marketsweep.studies.study.result import Figures, Study
 
 _ENTRIES: Final = {
@@ -12,7 +13,6 @@ _ENTRIES: Final = {
     "close": "the close of the signal",
     "next_close": "the next close",
 }
-_UNKNOWN: Final = "-"
 
 
 def study_report(result: Study) -> str:
@@ -30,49 +30,27 @@ def study_report(result: Study) -> str:
         + (f"less {options.costs:g} basis points of costs" if options.costs else "before costs"),
         "",
     ]
-    lines += _table(result.horizons, options.benchmark, "horizon", None)
+    horizons = [f"{hold.horizon}" for hold in result.holds]
+    lines += _table(result.horizons, options.benchmark, "horizon", horizons)
     if len(result.years) > 1:
         for place, hold in enumerate(result.holds):
             rows = [figures[place] for figures in result.years.values()]
-            names = [f"{year}" for year in result.years]
+            labels = [f"{year}" for year in result.years]
             lines += ["", f"horizon {hold.horizon}, by year of the signal"]
-            lines += _table(rows, options.benchmark, "year", names)
+            lines += _table(rows, options.benchmark, "year", labels)
     lines += ["", *_notes(result.horizons)]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _table(
-    rows: Sequence[Figures], benchmark: str | None, first: str, names: Sequence[str] | None
+    rows: Sequence[Figures], benchmark: str | None, first: str, labels: Sequence[str]
 ) -> list[str]:
-    header = [first, "events", "mean", "95 % interval", "median", "hit rate", "quartiles", "worst"]
-    header += ["best", "over market", "95 % interval"]
-    if benchmark:
-        header += [f"over {benchmark}", "95 % interval"]
-    cells = [header]
-    for i, row in enumerate(rows):
-        line = [
-            names[i] if names else f"{row.sessions}",
-            f"{row.events:,}",
-            _percent(row.mean),
-            _interval(row.ci_low, row.ci_high),
-            _percent(row.median),
-            _UNKNOWN if row.hit_rate is None else f"{row.hit_rate:.1%}",
-            _interval(row.quartile_low, row.quartile_high),
-            _percent(row.worst),
-            _percent(row.best),
-            _percent(row.excess_market),
-            _interval(row.excess_market_low, row.excess_market_high),
-        ]
-        if benchmark:
-            line += [
-                _percent(row.excess_benchmark),
-                _interval(row.excess_benchmark_low, row.excess_benchmark_high),
-            ]
-        cells.append(line)
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [[first, *names(benchmark)]]
+    lines += [[label, *cells(row, benchmark)] for label, row in zip(labels, rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True))
-        for line in cells
+        for line in lines
     ]
 
 
@@ -94,11 +72,3 @@ def _notes(rows: Iterable[Figures]) -> list[str]:
     if any(row.ci_low is None and row.events > 1 for row in rows):
         notes.append("no interval: too few sessions, fewer than 4 horizons and 16 sessions")
     return notes
-
-
-def _percent(value: float | None) -> str:
-    return _UNKNOWN if value is None else f"{value:+.2%}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return _UNKNOWN if low is None or high is None else f"{low:+.2%} to {high:+.2%}"

@@ -125,10 +125,13 @@ def extremes(
         yield Extremes(highest.copy(), lowest.copy())
 
 
-def market_returns(prices: Prices, rows: range, hold: int, entry: Entry) -> NDArray[np.float64]:
-    """Return the mean return of all symbols with a bar in each of `rows`, bought as the events are.
+def market_returns(
+    prices: Prices, rows: range, hold: int, entry: Entry, members: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the mean return of all members with a bar in each of `rows`, bought as the events are.
 
-    The market is weighted equally. NaN for a row whose hold is not stored whole.
+    `members` is bool [lanes]. The market is weighted equally. NaN for a row whose hold is not
+    stored whole.
     """
     last = len(prices.factor) - 1
     count = min(rows.stop, last + 1 - hold) - rows.start
@@ -138,7 +141,7 @@ def market_returns(prices: Prices, rows: range, hold: int, entry: Entry) -> NDAr
     signal = slice(rows.start, rows.start + count)
     later = slice(signal.start + (entry != "close"), signal.stop + (entry != "close"))
     bought = (prices.opens if entry == "next_open" else prices.closes)[later] * prices.factor[later]
-    is_bought = ~np.isnan(prices.closes[signal]) & (bought > 0)
+    is_bought = ~np.isnan(prices.closes[signal]) & (bought > 0) & members
     exits = prices.held_closes[signal.start + hold : signal.stop + hold]
     with np.errstate(invalid="ignore", divide="ignore"):
         returns = np.where(is_bought, exits / bought - 1.0, 0.0)

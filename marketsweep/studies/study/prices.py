@@ -92,6 +92,15 @@ class Companies:
         """Return the lane of the company that has a ticker in the newest session."""
         return self.lane_of(self.history.snapshot.column_of(symbol), self.newest)
 
+    def lanes_without(self, symbols: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which lanes hold none of these tickers in any session, bool [lanes]."""
+        columns = {self.history.snapshot.index[symbol] for symbol in symbols}
+        without = np.ones(self.width, dtype=bool)
+        without[list(columns)] = False
+        for column in columns:
+            without[[lane for _, _, lane in self._holders.get(column, ())]] = False
+        return without
+
     def lane_of(self, column: int, session: int) -> int:
         """Return the lane of the company that has a ticker in a session."""
         for begin, beyond, lane in self._holders.get(column, ()):

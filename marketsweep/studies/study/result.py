@@ -264,6 +264,23 @@ class Study(Frame):
             f"{self.until}; {evaluated:,} of {expected:,} bars expected in them evaluated"
         )
 
+    def _repr_html_(self) -> str:
+        names = ("horizon", "events", "mean", "low", "high", "median", "over market")
+        rows = [
+            [
+                f"{row.sessions}",
+                f"{row.events:,}",
+                *(
+                    "-" if value is None else f"{value:+.2%}"
+                    for value in (row.mean, row.ci_low, row.ci_high, row.median, row.excess_market)
+                ),
+            ]
+            for row in self.horizons
+        ]
+        header = "".join(f"<th>{name}</th>" for name in names)
+        lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+        return f"<table><tr>{header}</tr>{lines}</table><p>{self.receipt}</p>"
+
     def __repr__(self) -> str:
         return f"<Study: {self.receipt}>"
 

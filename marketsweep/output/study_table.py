@@ -1,0 +1,45 @@
+"""The table of a study's figures, as cells: a row for each horizon or group."""
+
+from __future__ import annotations
+
+from marketsweep.studies.study.result import Figures
+
+_UNKNOWN = "-"
+
+
+def names(benchmark: str | None) -> list[str]:
+    """Return the names of the columns after the first."""
+    columns = ["events", "mean", "95 % interval", "median", "hit rate", "quartiles", "worst"]
+    columns += ["best", "mean low", "mean high", "over market", "95 % interval"]
+    return columns + ([f"over {benchmark}", "95 % interval"] if benchmark else [])
+
+
+def cells(row: Figures, benchmark: str | None) -> list[str]:
+    """Return the texts of the columns after the first."""
+    texts = [
+        f"{row.events:,}",
+        percent(row.mean),
+        _span(row.ci_low, row.ci_high),
+        percent(row.median),
+        _UNKNOWN if row.hit_rate is None else f"{row.hit_rate:.1%}",
+        _span(row.quartile_low, row.quartile_high),
+        percent(row.worst),
+        percent(row.best),
+        percent(row.adverse),
+        percent(row.favourable),
+        percent(row.excess_market),
+        _span(row.excess_market_low, row.excess_market_high),
+    ]
+    if benchmark:
+        texts.append(percent(row.excess_benchmark))
+        texts.append(_span(row.excess_benchmark_low, row.excess_benchmark_high))
+    return texts
+
+
+def percent(value: float | None) -> str:
+    """Return a share as a percentage with its sign."""
+    return _UNKNOWN if value is None else f"{value:+.2%}"
+
+
+def _span(low: float | None, high: float | None) -> str:
+    return _UNKNOWN if low is None or high is None else f"{low:+.2%} to {high:+.2%}"
