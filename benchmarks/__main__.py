@@ -23,6 +23,7 @@ from benchmarks import (
     process,
     scale,
     stages,
+    studies,
     sweeps,
     warm,
 )
@@ -36,6 +37,7 @@ GROUPS: Final[dict[str, Callable[[Example], Iterator[Row]]]] = {
     "warm": warm.rows,
     "indicators": indicators.rows,
     "sweep": sweeps.rows,
+    "study": studies.rows,
     "ray": cluster.rows,
     "gpu": gpu.rows,
     "process": process.rows,

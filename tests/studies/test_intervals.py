@@ -6,25 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from marketsweep.studies.study.intervals import block_length, interval, student_quantile
+from tests.helpers.clustered_returns import simulated
 
 RUNS = 60
-
-
-def simulated(seed: int, count: int, hold: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Returns with a mean of 0: events in clusters, a market's move and an own one for each."""
-    chance = np.random.default_rng(seed)
-    moves = chance.normal(0, 0.01, count + hold)
-    level, crowd = 0.0, np.empty(count)
-    for session in range(count):
-        level = 0.9 * level + chance.normal(0, 0.5)
-        crowd[session] = level
-    sessions = np.repeat(np.arange(count), chance.poisson(3 * np.exp(crowd)))
-    path = np.concatenate([[0.0], np.cumsum(moves)])
-    own = chance.normal(0, 0.02 * math.sqrt(hold), len(sessions))
-    return path[sessions + hold] - path[sessions] + own, sessions
 
 
 @pytest.mark.parametrize(("count", "hold"), [(252, 1), (252, 5), (252, 20), (756, 20)])

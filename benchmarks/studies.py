@@ -1,0 +1,53 @@
+"""Studies of the example market: how long they take, and how often their intervals hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from benchmarks.example import Example
+from benchmarks.measure import COUNT, Row, Samples, alternate, clocked, within
+from marketsweep.language.presets import presets
+from marketsweep.market import Market, open_market
+from marketsweep.studies.study.intervals import interval
+from tests.helpers.clustered_returns import simulated
+
+_CONDITIONS: Final = ("golden_cross", "close crosses above sma(50)", "nr7")
+_RUNS: Final = 5
+_LIMIT_S: Final = 0.5
+_PRESETS_LIMIT_S: Final = 6.0
+_SIMULATIONS: Final = 500
+
+
+def rows(example: Example) -> Iterator[Row]:
+    """One condition, all presets, and the coverage of the intervals."""
+    with open_market(example.store) as market:
+        yield from (_study(market, condition) for condition in _CONDITIONS)
+        yield _presets(market)
+    for sessions, hold in ((252, 1), (252, 5), (252, 20), (756, 1), (756, 5), (756, 20)):
+        yield _coverage(sessions, hold)
+
+
+def _study(market: Market, condition: str) -> Row:
+    events = len(market.study(condition))
+    (times,) = alternate(_RUNS, clocked(lambda: market.study(condition).horizons))
+    what = f"`market.study`: `{condition}`, 252 sessions, four horizons, {events:,} events"
+    return within(what, times, _LIMIT_S)
+
+
+def _presets(market: Market) -> Row:
+    def study() -> None:
+        for name in presets():
+            _ = market.study(name).horizons
+
+    (times,) = alternate(1, clocked(study))
+    return within(f"`market.study` of {len(presets())} presets", times, _PRESETS_LIMIT_S)
+
+
+def _coverage(sessions: int, hold: int) -> Row:
+    holds = 0
+    for seed in range(_SIMULATIONS):
+        low, high = interval(*simulated(seed, sessions, hold), sessions, hold)
+        holds += low <= 0 <= high
+    what = f"intervals of 95 % that hold the mean, {sessions} sessions, holds of {hold}, in 100"
+    return Row(what, Samples.of([100 * holds / _SIMULATIONS], COUNT))
