@@ -316,6 +316,7 @@ class Market:
         costs: float = 0.0,
         every: bool = False,
         cooldown: int = 0,
+        delisting_return: float = 0.0,
         where: str | Expression | None = None,
         universe: str | None = None,
         unknown: Literal["keep", "drop"] | None = None,
@@ -338,6 +339,7 @@ class Market:
         costs: basis points of the entry price, for entry and exit together.
         every: count each session on which the condition holds.
         cooldown: sessions after an event in which its symbol has no other.
+        delisting_return: the return from the last close of a company that is delisted: -0.3.
         exclude_suspect: leave out events and positions on bars that a quality rule suspects.
         adjust: "total" counts dividends in the returns, "splits" does not; the condition is always
             evaluated on bars adjusted for splits.
@@ -355,6 +357,7 @@ class Market:
             benchmark=benchmark,
             costs=costs,
             every=every,
+            delisting_return=delisting_return,
             cooldown=_check_count("cooldown", cooldown, least=0) or 0,
             exclude_suspect=exclude_suspect,
             adjust=adjust,

@@ -94,6 +94,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "costs": 10.0,
             "every": True,
             "cooldown": 20,
+            "delisting_return": ({"since": "2016-06-01", "horizons": [63]}, -0.3),
             "where": 'exchange == "NASDAQ"',
             "universe": "liquid",
             "unknown": ({"where": 'exchange == "NASDAQ"'}, "keep"),

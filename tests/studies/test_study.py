@@ -160,6 +160,18 @@ def test_costs_lower_each_return_by_exactly_the_costs(opened: ms.Market) -> None
         np.testing.assert_allclose(difference, 0.004, rtol=0, atol=1e-12)
 
 
+def test_a_delisting_may_cost_more_than_the_last_close(opened: ms.Market) -> None:
+    kind, strict = (opened.study("rsi_recovery", delisting_return=x) for x in (0.0, -0.3))
+    ended = 0
+    for mild, hard in zip(kind.holds, strict.holds, strict=True):
+        delisted = mild.outcomes.reason == REASONS.index("delisted")
+        np.testing.assert_array_equal(mild.returns[~delisted], hard.returns[~delisted])
+        expected = (1 + mild.returns[delisted]) * 0.7 - 1
+        np.testing.assert_allclose(hard.returns[delisted], expected, rtol=0, atol=1e-12)
+        ended += int(delisted.sum())
+    assert ended > 50
+
+
 def test_two_halves_add_up_to_the_whole(opened: ms.Market) -> None:
     whole = returns_of(opened.study("stochastic_cross_up", since="2016-03-01"))
     first = returns_of(opened.study("stochastic_cross_up", since="2016-03-01", until="2016-07-29"))
@@ -279,6 +291,7 @@ def test_a_condition_that_never_holds_has_no_event(opened: ms.Market) -> None:
         ({"costs": -1}, "costs -1"),
         ({"costs": math.nan}, "costs nan"),
         ({"cooldown": -1}, "cooldown"),
+        ({"delisting_return": -30}, "delisting return -30"),
         ({"adjust": "none"}, "adjust"),
         ({"benchmark": "SPYX"}, "no bars of 'SPYX'"),
         ({"since": "2016-12-01", "until": "2016-11-01"}, "comes after"),

@@ -41,6 +41,14 @@ def _horizons(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ..
         raise click.BadParameter(f"{text!r} is not a list of sessions: write 1,5,20") from None
 
 
+def _share(_: click.Context, __: click.Parameter, text: str) -> float:
+    """Return the share that a percentage is."""
+    try:
+        return float(text.removesuffix("%")) / 100
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a percentage: write -30%") from None
+
+
 @click.command(cls=Scanning)
 @click.argument("condition", shell_complete=complete_condition)
 @click.option("--since", type=DAY, help="First session. Default: 252 sessions back.")
@@ -84,6 +92,14 @@ def _horizons(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ..
     metavar="N",
     help="Ignore signals of a symbol in the N sessions after its last event.",
 )
+@click.option(
+    "--delisting-return",
+    callback=_share,
+    default="0%",
+    show_default=True,
+    metavar="PERCENT",
+    help="Return from the last close of a company that is delisted, as -30%.",
+)
 @where_option
 @universe_option
 @unknown_option
@@ -114,6 +130,7 @@ def study(
     costs: float,
     first: bool,
     cooldown: int,
+    delisting_return: float,
     where: str | None,
     universe: str | None,
     unknown: Literal["keep", "drop"] | None,
@@ -157,6 +174,7 @@ def study(
             costs=costs,
             every=not first,
             cooldown=cooldown,
+            delisting_return=delisting_return,
             where=where,
             universe=universe,
             unknown=unknown,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from marketsweep.output.study_table import cells, names
@@ -38,7 +38,7 @@ def study_report(result: Study) -> str:
             labels = [f"{year}" for year in result.years]
             lines += ["", f"horizon {hold.horizon}, by year of the signal"]
             lines += _table(rows, options.benchmark, "year", labels)
-    lines += ["", *_notes(result.horizons)]
+    lines += ["", *_notes(result)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -54,21 +54,24 @@ def _table(
     ]
 
 
-def _notes(rows: Iterable[Figures]) -> list[str]:
+def _notes(study: Study) -> list[str]:
     notes = []
-    for row in rows:
+    last_close, at_delisting = "the last close", study.options.delisting_return
+    if at_delisting:
+        last_close += f" and a return of {at_delisting:+.0%}"
+    for row in study.horizons:
         parts = [
             f"{count:,} {meaning}"
             for count, meaning in (
                 (row.open, "open: the session of the exit is not stored"),
                 (row.no_entry, "without a price in the session of the entry"),
                 (row.suspect, "left out: held over suspicious bars"),
-                (row.delisted, "ended by a delisting, at the last close"),
+                (row.delisted, f"ended by a delisting, at {last_close}"),
             )
             if count
         ]
         if parts:
             notes.append(f"horizon {row.sessions}: {'; '.join(parts)}")
-    if any(row.ci_low is None and row.events > 1 for row in rows):
+    if any(row.ci_low is None and row.events > 1 for row in study.horizons):
         notes.append("no interval: too few sessions, fewer than 4 horizons and 16 sessions")
     return notes

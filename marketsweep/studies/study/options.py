@@ -37,6 +37,8 @@ class Options(Struct, frozen=True):
     """Whether each session on which the condition holds is an event, not the first of a streak."""
     cooldown: int = 0
     """Sessions after an event in which its symbol has no other one."""
+    delisting_return: float = 0.0
+    """The return from the last close of a company that is delisted, such as -0.3."""
     exclude_suspect: bool = False
     """Whether events and positions on suspicious bars are left out."""
     adjust: Adjust = "total"
@@ -64,6 +66,11 @@ class Options(Struct, frozen=True):
         if not 0 <= self.costs <= MAX_COSTS:
             raise UsageError(
                 f"costs {self.costs:g} are not from 0 to {MAX_COSTS:,.0f} basis points"
+            )
+        if not -1 <= self.delisting_return <= 1:
+            raise UsageError(
+                f"delisting return {self.delisting_return:g} is not from -1 to 1: -0.3 is a loss "
+                "of 30 % of the last close"
             )
         if self.cooldown < 0:
             raise UsageError(f"cooldown {self.cooldown} is not a number of sessions from 0")

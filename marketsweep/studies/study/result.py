@@ -234,6 +234,7 @@ class Study(Frame):
             "benchmark": options.benchmark,
             "every": options.every,
             "cooldown": options.cooldown,
+            "delisting_return": options.delisting_return,
             "exclude_suspect": options.exclude_suspect,
             "events": len(self),
             "symbols": len(set(self.events.symbols)),

@@ -32,6 +32,7 @@ from marketsweep.studies.signals import Progress, signals
 from marketsweep.studies.study.events import after_cooldown, first_of_streaks
 from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.outcomes import (
+    DELISTED,
     STILL_OPEN,
     SUSPECT,
     Extremes,
@@ -164,6 +165,8 @@ def _hold(
     became = outcomes(prices, lanes, rows, horizon, options.entry, newest, reached)
     signals_until = range(int(rows.max(initial=-1)) + 1)
     market = market_returns(prices, signals_until, horizon, options.entry, members)
+    is_delisted = became.reason == DELISTED
+    returns = became.returns + is_delisted * (1 + became.returns) * options.delisting_return
     benchmark = None
     if options.benchmark is not None:
         same = np.full(len(rows), companies.lane_now(options.benchmark))
@@ -175,7 +178,7 @@ def _hold(
             entry_row=np.where(became.entry_row < 0, -1, became.entry_row + prices.first),
             exit_row=np.where(became.exit_row < 0, -1, became.exit_row + prices.first),
         ),
-        returns=became.returns - options.costs / 10_000,
+        returns=returns - options.costs / 10_000,
         market=market[rows],
         benchmark=benchmark,
         suspicious=[],

@@ -1,0 +1,139 @@
+"""Positions in made prices: what comes after an exit changes nothing, and each reason is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from marketsweep.studies.study.events import after_cooldown, first_of_streaks
+from marketsweep.studies.study.options import ENTRIES, Entry
+from marketsweep.studies.study.outcomes import (
+    REASONS,
+    Outcomes,
+    extremes,
+    market_returns,
+    outcomes,
+)
+from marketsweep.studies.study.prices import Prices
+
+SESSIONS, LANES = 30, 6
+HOLDS = (2, 5, 9)
+
+
+def made_prices(closes: NDArray[np.float64]) -> Prices:
+    """Prices without adjustments, whose opens are a cent below their closes."""
+    rows = np.where(np.isnan(closes), -1, np.arange(len(closes))[:, None])
+    held = np.maximum.accumulate(rows, axis=0)
+    factor = np.ones_like(closes)
+    last_bar = np.array([row[row >= 0][-1] if (row >= 0).any() else -1 for row in rows.T])
+    return Prices(
+        first=0,
+        opens=closes - 0.01,
+        highs=closes + 1,
+        lows=closes - 1,
+        closes=closes,
+        factor=factor,
+        held=held,
+        held_closes=np.take_along_axis(closes, np.maximum(held, 0), axis=0),
+        last_bar=last_bar,
+    )
+
+
+def followed(prices: Prices, lane: int, row: int, hold: int, entry: Entry) -> Outcomes:
+    lanes, rows = np.array([lane]), np.array([row])
+    (reached,) = extremes(prices, lanes, rows, (hold,), entry)
+    return outcomes(prices, lanes, rows, hold, entry, len(prices.closes) - 1, reached)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    row=st.integers(0, SESSIONS - 1),
+    hold=st.sampled_from(HOLDS),
+    entry=st.sampled_from(ENTRIES),
+)
+def test_no_bar_after_the_exit_changes_a_return(
+    seed: int, row: int, hold: int, entry: Entry
+) -> None:
+    chance = np.random.default_rng(seed)
+    closes = chance.uniform(5, 50, (SESSIONS, LANES))
+    closes[chance.random(closes.shape) < 0.2] = np.nan
+    closes[-1] = 10.0  # every company goes on, so that none is delisted
+    other = closes.copy()
+    other[row + hold + 1 : -1] = other[row + hold + 1 : -1][::-1]
+    for lane in range(LANES):
+        before = followed(made_prices(closes), lane, row, hold, entry)
+        after = followed(made_prices(other), lane, row, hold, entry)
+        np.testing.assert_array_equal(before.returns, after.returns)
+        np.testing.assert_array_equal(before.best, after.best)
+        np.testing.assert_array_equal(before.worst, after.worst)
+        assert before.reason == after.reason
+
+
+def test_each_reason_is_given_where_it_applies() -> None:
+    closes = np.full((12, 5), 10.0) + np.arange(12.0)[:, None]
+    closes[4:7, 1] = np.nan  # halted, and back again
+    closes[5:, 2] = np.nan  # gone
+    closes[2, 3] = np.nan  # no bar in the session of the entry
+    prices = made_prices(closes)
+    reasons = [
+        REASONS[followed(prices, lane, 1, 5, "next_open").reason[0]] for lane in range(LANES - 1)
+    ]
+    assert reasons == ["horizon", "last close", "delisted", "no entry", "horizon"]
+    assert REASONS[followed(prices, 0, 8, 5, "next_open").reason[0]] == "open"
+    halted = followed(prices, 1, 1, 5, "next_open")
+    assert halted.exit_row[0] == 3
+    assert halted.returns[0] == pytest.approx(13 / 11.99 - 1)
+    assert halted.best[0] == pytest.approx(14 / 11.99 - 1)
+    assert halted.worst[0] == pytest.approx(11 / 11.99 - 1)
+    gone = followed(prices, 2, 1, 5, "close")
+    assert (gone.entry_row[0], gone.exit_row[0]) == (1, 4)
+    assert gone.returns[0] == pytest.approx(14 / 11 - 1)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_market_is_the_mean_of_its_members(entry: Entry) -> None:
+    chance = np.random.default_rng(7)
+    closes = chance.uniform(5, 50, (SESSIONS, LANES))
+    closes[chance.random(closes.shape) < 0.2] = np.nan
+    prices, members = made_prices(closes), np.array([True, True, False, True, True, False])
+    means = market_returns(prices, range(SESSIONS), 5, entry, members)
+    for row in range(SESSIONS):
+        returns = [
+            followed(prices, int(lane), row, 5, entry).returns[0]
+            for lane in np.flatnonzero(members & ~np.isnan(closes[row]))
+        ]
+        known = [value for value in returns if not np.isnan(value)]
+        if row + 5 < SESSIONS and known:
+            assert means[row] == pytest.approx(np.mean(known), abs=1e-12)
+        else:
+            assert np.isnan(means[row])
+
+
+@given(
+    hits=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 25)), max_size=60),
+    since=st.integers(0, 10),
+    cooldown=st.integers(0, 8),
+)
+def test_events_are_the_first_of_streaks_with_pauses_between(
+    hits: set[tuple[int, int]], since: int, cooldown: int
+) -> None:
+    ordered = sorted(hits, key=lambda hit: (hit[1], hit[0]))
+    lanes = np.array([lane for lane, _ in ordered], dtype=np.int64)
+    sessions = np.array([session for _, session in ordered], dtype=np.int64)
+    chosen = first_of_streaks(lanes, sessions, since)
+    assert {ordered[hit] for hit in chosen} == {
+        (lane, session)
+        for lane, session in hits
+        if session >= since and (lane, session - 1) not in hits
+    }
+    counted = after_cooldown(lanes[chosen], sessions[chosen], cooldown)
+    for lane in range(4):
+        of_lane = [ordered[hit][1] for hit in chosen if ordered[hit][0] == lane]
+        expected: list[int] = []
+        for session in of_lane:
+            if not expected or session - expected[-1] > cooldown:
+                expected.append(session)
+        assert [s for n, s in (ordered[chosen[i]] for i in counted) if n == lane] == expected
