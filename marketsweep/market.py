@@ -352,7 +352,7 @@ class Market:
         executor, threads = self._executor(executor, threads)
         report = progress or (lambda done, total, hits: None)
         options = Options(
-            horizons=tuple(_check_count("horizon", horizon) or 0 for horizon in horizons),
+            horizons=tuple(_check_count("horizon", horizon, least=0) or 0 for horizon in horizons),
             entry=entry,
             benchmark=benchmark,
             costs=costs,

@@ -35,6 +35,11 @@ def join_first(texts: Sequence[str], shown: int, *, between: str = ", ", last: s
     return between.join(texts[:shown]) + rest
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 task", "1,200 tasks"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def csv_cell(text: str) -> str:
     """Return a text that no spreadsheet reads as a formula: `=A1` gets a quote in front."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -1,8 +1,8 @@
 """What followed presets on the example market, worked out once more: events and returns.
 
 Nothing of the package is used. A symbol is bought at the open of the session after the first of a
-streak on which its preset holds, and sold at the close of the h-th session after it. Cash of
-dividends is reinvested: the prices before an ex-date are multiplied by 1 - cash / close before it.
+streak of bars on which its preset holds, and sold at the close of the h-th session after it. Cash
+of dividends is reinvested: prices before an ex-date are multiplied by 1 - cash / close before it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from tests.golden.market import FILES, Market, Series, _date, _splits, read_all
 from tests.golden.presets import PRESETS
 
 HORIZONS = (1, 5, 20, 63)
+
+PAUSE = 5
+"""Sessions without a bar after which a streak ends."""
 
 DOUBTED = ("GAINM", "TANNI")
 """The file names another security of their company as their earlier ticker."""
@@ -91,21 +94,32 @@ def events(
 ) -> tuple[list[Event], set[str]]:
     """The events of a preset, and the symbols where a rounding error may decide it."""
     h = history()
+    truths = {symbol: PRESETS[preset](s, h.market) for symbol, s in h.series.items()}
+    # A clause may be false before the others are known: the preset can be evaluated where it first
+    # holds for any of six thousand symbols, or where it is known for the last of them.
+    first_true = min(int(np.argmax(t.true)) for t in truths.values() if t.true.any())
+    last_known = max(
+        int(np.argmax(t.true | t.false))
+        for t in truths.values()
+        if len(t.true) == len(h.sessions) and (t.true | t.false).any()
+    )
+    needed = 1 + max(first_true, last_known)
     found, unsure = list[Event](), set[str]()
     for symbol, s in h.series.items():
-        truth = PRESETS[preset](s, h.market)
+        truth = truths[symbol]
         if len(truth.true) != len(s.day):
             continue  # fewer bars than it needs
         if (truth.true & truth.false).any():
             unsure.add(symbol)
             continue
         rows = np.searchsorted(h.sessions, s.day)
-        held = np.zeros(len(h.sessions) + 1, dtype=bool)
-        held[rows[truth.true]] = True
-        for row in np.flatnonzero(held[:-1] & ~np.roll(held, 1)[:-1]).tolist():
-            found.append(
-                Event(symbol, int(h.sessions[row]), tuple(_returns(h, s, row, entry, dividends)))
-            )
+        for i in np.flatnonzero(truth.true).tolist():
+            goes_on = i > 0 and rows[i] - rows[i - 1] <= PAUSE and truth.true[i - 1]
+            is_unknown = rows[0] < PAUSE and i + 1 <= needed
+            if not goes_on and not is_unknown:
+                row = int(rows[i])
+                returns = tuple(_returns(h, s, row, entry, dividends))
+                found.append(Event(symbol, int(h.sessions[row]), returns))
     return found, unsure
 
 

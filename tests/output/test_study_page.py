@@ -130,5 +130,5 @@ def test_the_command_writes_the_page(real: Path, tmp_path: Path) -> None:
     options = ("golden_cross", "--html", f"{file}", "--data", f"{real}")
     done = CliRunner().invoke(main, ["study", *options])
     assert done.exit_code == 0
-    assert "golden_cross: 600 events" in done.stdout
+    assert "golden_cross: 558 events" in done.stdout
     assert checked(file.read_text()).count > 100

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from marketsweep.studies.study.events import after_cooldown, first_of_streaks
-from marketsweep.studies.study.options import ENTRIES, Entry
+from marketsweep.studies.study.events import PAUSE, after_cooldown, first_of_streaks
+from marketsweep.studies.study.options import ENTRIES, Entry, Options
 from marketsweep.studies.study.outcomes import (
     REASONS,
     Outcomes,
@@ -45,7 +45,8 @@ def made_prices(closes: NDArray[np.float64]) -> Prices:
 def followed(prices: Prices, lane: int, row: int, hold: int, entry: Entry) -> Outcomes:
     lanes, rows = np.array([lane]), np.array([row])
     (reached,) = extremes(prices, lanes, rows, (hold,), entry)
-    return outcomes(prices, lanes, rows, hold, entry, len(prices.closes) - 1, reached)
+    options = Options(horizons=(hold,), entry=entry)
+    return outcomes(prices, lanes, rows, hold, options, len(prices.closes) - 1, reached)
 
 
 @given(
@@ -99,7 +100,8 @@ def test_the_market_is_the_mean_of_its_members(entry: Entry) -> None:
     closes = chance.uniform(5, 50, (SESSIONS, LANES))
     closes[chance.random(closes.shape) < 0.2] = np.nan
     prices, members = made_prices(closes), np.array([True, True, False, True, True, False])
-    means = market_returns(prices, range(SESSIONS), 5, entry, members)
+    options = Options(horizons=(5,), entry=entry)
+    means = market_returns(prices, range(SESSIONS), 5, options, members)
     for row in range(SESSIONS):
         returns = [
             followed(prices, int(lane), row, 5, entry).returns[0]
@@ -114,26 +116,32 @@ def test_the_market_is_the_mean_of_its_members(entry: Entry) -> None:
 
 @given(
     hits=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 25)), max_size=60),
+    gaps=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 25)), max_size=40),
     since=st.integers(0, 10),
     cooldown=st.integers(0, 8),
 )
-def test_events_are_the_first_of_streaks_with_pauses_between(
-    hits: set[tuple[int, int]], since: int, cooldown: int
+def test_events_are_the_first_of_streaks_of_bars_with_pauses_between(
+    hits: set[tuple[int, int]], gaps: set[tuple[int, int]], since: int, cooldown: int
 ) -> None:
+    hits -= gaps  # a session without a bar has no hit
+    has_bar = np.ones((26, 4), dtype=bool)
+    for lane, session in gaps:
+        has_bar[session, lane] = False
     ordered = sorted(hits, key=lambda hit: (hit[1], hit[0]))
     lanes = np.array([lane for lane, _ in ordered], dtype=np.int64)
     sessions = np.array([session for _, session in ordered], dtype=np.int64)
-    chosen = first_of_streaks(lanes, sessions, since)
-    assert {ordered[hit] for hit in chosen} == {
-        (lane, session)
-        for lane, session in hits
-        if session >= since and (lane, session - 1) not in hits
-    }
+    chosen = np.flatnonzero(first_of_streaks(lanes, sessions, since, has_bar))
+    expected = set()
+    for lane, session in hits:
+        bars = [s for s in range(max(0, session - PAUSE), session) if has_bar[s, lane]]
+        if session >= since and not (bars and (lane, bars[-1]) in hits):
+            expected.add((lane, session))
+    assert {ordered[hit] for hit in chosen} == expected
     counted = after_cooldown(lanes[chosen], sessions[chosen], cooldown)
     for lane in range(4):
         of_lane = [ordered[hit][1] for hit in chosen if ordered[hit][0] == lane]
-        expected: list[int] = []
+        spaced: list[int] = []
         for session in of_lane:
-            if not expected or session - expected[-1] > cooldown:
-                expected.append(session)
-        assert [s for n, s in (ordered[chosen[i]] for i in counted) if n == lane] == expected
+            if not spaced or session - spaced[-1] > cooldown:
+                spaced.append(session)
+        assert [s for n, s in (ordered[chosen[i]] for i in counted) if n == lane] == spaced

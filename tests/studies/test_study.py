@@ -238,6 +238,35 @@ def test_every_session_counts_if_asked(opened: ms.Market) -> None:
         assert (symbol, previous) not in pairs
 
 
+def test_a_hole_in_the_data_begins_no_streak(opened: ms.Market) -> None:
+    # On 2016-09-01 the file lacks the bars of a fifth of the symbols.
+    day, before = dt.date(2016, 9, 2), dt.date(2016, 8, 31)
+    study = opened.study("close > sma(20)", since=day, until=day, horizons=(1,))
+    assert len(study) > 100
+    hits = opened.signals("close > sma(20)", since=before, until=day)
+    held = {(symbol, d) for symbol, d in zip(hits.symbols, hits.days.tolist(), strict=True)}
+    bars = opened.signals("close > 0", since=before, until=day)
+    traded = {(symbol, d) for symbol, d in zip(bars.symbols, bars.days.tolist(), strict=True)}
+    missing = 0
+    for symbol in study.events.symbols:
+        if (symbol, dt.date(2016, 9, 1)) not in traded:
+            assert (symbol, before) not in held
+            missing += 1
+    assert missing > 10
+
+
+def test_what_may_have_held_before_the_first_bar_is_no_event(opened: ms.Market) -> None:
+    study = opened.study("rsi(14) < 30", horizons=(1,))
+    days = [study.dates[session] for session in study.events.sessions]
+    assert dt.date(2016, 1, 22) not in days
+    assert max(days.count(day) for day in set(days)) < 1_500
+    assert any("it may have held before" in warning for warning in study.warnings)
+    # A company that was listed later has no older bars.
+    listed = opened.study("close > 0", since="2016-03-01", horizons=(1,))
+    assert 100 < len(listed) < 1_000
+    assert not any("it may have held before" in warning for warning in listed.warnings)
+
+
 def test_the_market_and_the_benchmark_are_held_over_the_same_sessions(opened: ms.Market) -> None:
     day = "2016-03-01"
     study = opened.study("close > 0", since=day, until=day, every=True, benchmark="QQQ")
@@ -288,10 +317,10 @@ def test_a_condition_that_never_holds_has_no_event(opened: ms.Market) -> None:
         ({"horizons": (3_000,)}, "horizon 3000 is not"),
         ({"entry": "next_close"}, "horizons from 2"),
         ({"entry": "open"}, "entry"),
-        ({"costs": -1}, "costs -1"),
-        ({"costs": math.nan}, "costs nan"),
+        ({"costs": -1}, "costs of -1"),
+        ({"costs": math.nan}, "costs of nan"),
         ({"cooldown": -1}, "cooldown"),
-        ({"delisting_return": -30}, "delisting return -30"),
+        ({"delisting_return": -30}, "delisting return of -3000%"),
         ({"adjust": "none"}, "adjust"),
         ({"benchmark": "SPYX"}, "no bars of 'SPYX'"),
         ({"since": "2016-12-01", "until": "2016-11-01"}, "comes after"),
@@ -320,11 +349,11 @@ def command(*arguments: str) -> tuple[int, str, str]:
 def test_the_command_shows_a_line_for_each_horizon(real: Path) -> None:
     code, out, err = command("golden_cross", "--benchmark", "QQQ", "--data", f"{real}")
     assert code == 0
-    assert "golden_cross: 600 events of 589 symbols" in out
+    assert "golden_cross: 558 events of 553 symbols" in out
     header, *rows = (line.split("  ") for line in out.splitlines()[3:8])
     assert "over QQQ" in "".join(header)
     assert [row[-1] != "" and "".join(row).split()[0] for row in rows] == ["1", "5", "20", "63"]
-    assert "600 open" in out
+    assert "558 open" in out
     assert "expected in them evaluated" in err
 
 

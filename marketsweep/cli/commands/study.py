@@ -42,8 +42,10 @@ def _horizons(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ..
 
 
 def _share(_: click.Context, __: click.Parameter, text: str) -> float:
-    """Return the share that a percentage is."""
+    """Return the share that a percentage is; -30% needs its sign, as -0.3 may be either."""
     try:
+        if not text.endswith("%"):
+            raise ValueError
         return float(text.removesuffix("%")) / 100
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a percentage: write -30%") from None
@@ -147,7 +149,7 @@ def study(
 ) -> None:
     """Show what followed the signals of CONDITION: returns, and how certain their mean is.
 
-    A signal is the first of consecutive sessions in which `marketsweep signals` finds a symbol. A
+    An event is the first of a streak of sessions in which `marketsweep signals` finds a symbol. A
     position is opened at the next open and closed after each of the horizons. The table has a line
     for each horizon; csv and parquet have a row for each position, with its entry and its exit.
 
@@ -160,9 +162,14 @@ def study(
       marketsweep study turtle_entry --html study.html
     """
     from marketsweep.cli.reports.study import study_report
+    from marketsweep.errors import UsageError
     from marketsweep.market import data_folder, open_market
 
     check_format(format_, output)
+    if html is not None:
+        check_format("table", html)
+        if output is not None and html.absolute() == output.absolute():
+            raise UsageError(f"--html and --output name the same file, {html}")
     with open_market(data_folder(data)) as market, progress_line("scanning", "hits") as progress:
         result = market.study(
             condition,

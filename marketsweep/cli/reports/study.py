@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from marketsweep.core.safe_text import counted
 from marketsweep.output.study_table import cells, names
 from marketsweep.studies.study.result import Figures, Study
 
@@ -20,7 +21,8 @@ def study_report(result: Study) -> str:
     symbols, sessions = set(result.events.symbols), set(result.events.sessions.tolist())
     options = result.options
     lines = [
-        f"{result.condition}: {len(result):,} events of {len(symbols):,} symbols in "
+        f"{result.condition}: {counted(len(result), 'event')} of "
+        f"{counted(len(symbols), 'symbol')} in "
         f"{len(sessions):,} of {len(result.sessions):,} sessions, {result.since} to "
         f"{result.until}",
         f"bought at {_ENTRIES[options.entry]}, "
@@ -58,7 +60,7 @@ def _notes(study: Study) -> list[str]:
     notes = []
     last_close, at_delisting = "the last close", study.options.delisting_return
     if at_delisting:
-        last_close += f" and a return of {at_delisting:+.0%}"
+        last_close += f" and a return of {100 * at_delisting:+g}%"
     for row in study.horizons:
         parts = [
             f"{count:,} {meaning}"
@@ -73,5 +75,7 @@ def _notes(study: Study) -> list[str]:
         if parts:
             notes.append(f"horizon {row.sessions}: {'; '.join(parts)}")
     if any(row.ci_low is None and row.events > 1 for row in study.horizons):
-        notes.append("no interval: too few sessions, fewer than 4 horizons and 16 sessions")
+        notes.append(
+            "no interval: the events lie in too few sessions, fewer than 4 horizons and 16"
+        )
     return notes

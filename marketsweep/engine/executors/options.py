@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Struct
 
+from marketsweep.core.safe_text import counted
 from marketsweep.core.settings import MAX_VALUES
 from marketsweep.errors import UsageError
 
@@ -64,9 +65,6 @@ class Distribution(Struct):
         self.picked |= other.picked
 
     def __str__(self) -> str:
-        def counted(number: int, noun: str) -> str:
-            return f"{number:,} {noun}{'s' if number != 1 else ''}"
-
         text = (
             f"{counted(self.tasks, 'task')} by {counted(self.workers, 'worker')} on "
             f"{counted(len(self.nodes), 'node')}, {self.sent_bytes / 1e6:,.1f} MB sent"

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.core.safe_text import counted
 from marketsweep.output.charts.page import asset, head
 from marketsweep.output.charts.paths import Scale, vertical_lines
 from marketsweep.output.study_table import cells, names, percent
@@ -49,7 +50,7 @@ def study_page(study: Study) -> str:
     title = escape(f"What followed {study.condition}")
     return (
         f"{head(title, asset('chart.css'), asset('study.css'))}<body>\n"
-        f"<h1>{len(study):,} events <span>{study.since} to {study.until}</span></h1>\n"
+        f"<h1>{counted(len(study), 'event')} <span>{study.since} to {study.until}</span></h1>\n"
         f"<p><code>{escape(study.condition)}</code></p>\n"
         f"<p>{escape(study.receipt)}</p>\n"
         + _table(study)
@@ -63,7 +64,7 @@ def study_page(study: Study) -> str:
 def _pictures(study: Study, known: Sequence[Hold]) -> str:
     middle = known[min(len(known) - 1, (len(study.holds) - 1) // 2)]
     return (
-        '<div class="grid halves"><div><h3>Mean return and its 95 % interval'
+        '<div class="grid halves"><div><h3>Mean return and its 95 % interval, by horizon'
         '<span class="key mean"></span>return<span class="key over"></span>over the market</h3>'
         f"{_intervals(study)}</div><div><h3>Events by session</h3>"
         f"{_events_by_session(study)}</div></div>\n"
@@ -113,7 +114,7 @@ def _intervals(study: Study) -> str:
             elements.append(f'<path class="{name}dot" d="M{x[0]:g} {at:.1f}h0.01"/>')
     labels = [
         f'<text x="{step * (place + 1):g}" y="{_HEIGHT - 6}" text-anchor="middle">'
-        f"{row.sessions} session{'s' if row.sessions > 1 else ''}</text>"
+        f"{row.sessions}</text>"
         for place, row in enumerate(rows)
     ]
     return _svg("mean returns and their intervals", [*elements, *labels])
@@ -142,7 +143,8 @@ def _distribution(hold: Hold) -> str:
             (_SMALL_WIDTH - 2, "end", f"{reach:+.0%} or more"),
         )
     ]
-    title = f"{hold.horizon} session{'s' if hold.horizon > 1 else ''}: {len(returns):,} returns"
+    sessions = counted(hold.horizon, "session")
+    title = f"{sessions}: {counted(len(returns), 'return')}"
     return f"<div><h3>{title}</h3>{_svg(title, elements, _SMALL_WIDTH, _SMALL_HEIGHT)}</div>"
 
 
@@ -187,7 +189,7 @@ def _month(excess: NDArray[np.float64]) -> str:
     share = min(1.0, abs(mean) / _DARKEST)
     colour = "--up" if mean >= 0 else "--down"
     style = f"background: color-mix(in srgb, var({colour}) {60 * share:.0f}%, transparent)"
-    return f'<td title="{len(known):,} events" style="{style}">{mean:+.1%}</td>'
+    return f'<td title="{counted(len(known), "event")}" style="{style}">{mean:+.1%}</td>'
 
 
 def _positions(study: Study, hold: Hold) -> str:
@@ -203,7 +205,7 @@ def _positions(study: Study, hold: Hold) -> str:
 
 def _list(study: Study, hold: Hold, title: str, events: NDArray[np.intp]) -> str:
     rows = "".join(_position(study, hold, event) for event in events.tolist())
-    columns = ("symbol", "signal", "entry", "exit", "return", "suspicious")
+    columns = ("symbol", "suspicious", "signal", "entry", "exit", "return")
     header = "".join(f"<th>{name}</th>" for name in columns)
     return f'<div class="wide"><h2>{title}</h2><table><tr>{header}</tr>\n{rows}</table></div>\n'
 
@@ -212,11 +214,11 @@ def _position(study: Study, hold: Hold, event: int) -> str:
     outcomes = hold.outcomes
     texts = (
         escape(study.events.symbols[event]),
+        escape(hold.suspicious[event]),
         f"{study.dates[int(study.events.sessions[event])]}",
         f"{outcomes.entry_adjusted[event]:,.2f}",
         f"{outcomes.exit_raw[event]:,.2f} on {study.dates[int(outcomes.exit_row[event])]}",
         percent(float(hold.returns[event])),
-        escape(hold.suspicious[event]),
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in texts) + "</tr>\n"
 

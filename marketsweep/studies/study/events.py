@@ -2,19 +2,52 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
+PAUSE: Final = 5
+"""A streak ends if its company has no bar in this many sessions."""
+
 
 def first_of_streaks(
-    lanes: NDArray[np.int64], sessions: NDArray[np.int64], since: int
-) -> NDArray[np.intp]:
-    """Return the hits from session `since` on without a hit of the same company a session before.
+    lanes: NDArray[np.int64],
+    sessions: NDArray[np.int64],
+    since: int,
+    has_bar: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Return which hits, from session `since` on, follow a bar of their company without a hit.
 
-    Hit i is the company of `lanes[i]` in session number `sessions[i]`.
+    Hit i is the company of `lanes[i]` in session number `sessions[i]`; `has_bar` is bool [sessions,
+    lanes]. The hits of `PAUSE` sessions before `since` must be among them.
     """
-    keys = lanes * (int(sessions.max(initial=0)) + 2) + sessions
-    return np.flatnonzero(~np.isin(keys - 1, keys) & (sessions >= since))
+    width = has_bar.shape[1]
+    previous = np.full(len(lanes), -1, dtype=np.int64)
+    for back in range(PAUSE, 0, -1):
+        earlier = sessions - back
+        is_bar = (earlier >= 0) & has_bar[np.maximum(earlier, 0), lanes]
+        previous = np.where(is_bar, earlier, previous)
+    continues = np.isin(previous * width + lanes, sessions * width + lanes) & (previous >= 0)
+    begins: NDArray[np.bool_] = ~continues & (sessions >= since)
+    return begins
+
+
+def may_have_begun_earlier(
+    lanes: NDArray[np.int64],
+    sessions: NDArray[np.int64],
+    needed: int,
+    has_bar: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Return which hits are on the first bar that can be evaluated, although older bars exist.
+
+    The condition needs `needed` bars. A company whose first stored bar is one of the store's first
+    sessions was traded before: whether the condition held then is not known.
+    """
+    first_bars = np.argmax(has_bar, axis=0)
+    counts = np.cumsum(has_bar, axis=0, dtype=np.int32)
+    is_old: NDArray[np.bool_] = first_bars[lanes] < PAUSE
+    return is_old & (counts[sessions, lanes] <= needed)
 
 
 def after_cooldown(

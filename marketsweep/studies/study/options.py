@@ -16,6 +16,7 @@ ENTRIES: Final[tuple[Entry, ...]] = get_args(Entry)
 HORIZONS: Final = (1, 5, 20, 63)
 """A day, a week, a month and a quarter, in sessions."""
 MAX_HORIZON: Final = 2_520
+MAX_HORIZONS: Final = 12
 MAX_COSTS: Final = 10_000.0
 _ADJUSTMENTS: Final = ("total", "splits")
 
@@ -52,6 +53,8 @@ class Options(Struct, frozen=True):
                 raise UsageError(f"horizon {horizon} is not from 1 to {MAX_HORIZON:,} sessions")
         if list(self.horizons) != sorted(set(self.horizons)):
             raise UsageError("give each horizon once, the shortest first: 1,5,20")
+        if len(self.horizons) > MAX_HORIZONS:
+            raise UsageError(f"a study has at most {MAX_HORIZONS} horizons")
         if self.entry not in ENTRIES:
             raise UsageError(f"entry {self.entry!r} is not one of {', '.join(ENTRIES)}")
         if self.entry == "next_close" and self.horizons[0] == 1:
@@ -65,12 +68,11 @@ class Options(Struct, frozen=True):
             )
         if not 0 <= self.costs <= MAX_COSTS:
             raise UsageError(
-                f"costs {self.costs:g} are not from 0 to {MAX_COSTS:,.0f} basis points"
+                f"costs of {self.costs:g} are not from 0 to {MAX_COSTS:,.0f} basis points"
             )
         if not -1 <= self.delisting_return <= 1:
             raise UsageError(
-                f"delisting return {self.delisting_return:g} is not from -1 to 1: -0.3 is a loss "
-                "of 30 % of the last close"
+                f"a delisting return of {self.delisting_return:.0%} is not from -100% to 100%"
             )
         if self.cooldown < 0:
             raise UsageError(f"cooldown {self.cooldown} is not a number of sessions from 0")

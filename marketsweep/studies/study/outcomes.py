@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from marketsweep.studies.study.options import Entry
+from marketsweep.studies.study.options import Entry, Options
 from marketsweep.studies.study.prices import Prices
 
 REASONS: Final = ("horizon", "last close", "delisted", "open", "no entry", "suspect")
@@ -46,6 +46,8 @@ class Outcomes(Struct, frozen=True, eq=False):
     exit_raw: NDArray[np.float64]
     entry_adjusted: NDArray[np.float64]
     """The entry price in shares (and with dividends) of the exit."""
+    exit: NDArray[np.float64]
+    """The exit price: that which was traded, less what a delisting costs."""
     returns: NDArray[np.float64]
     best: NDArray[np.float64]
     """The highest price of the hold, as a return."""
@@ -58,7 +60,7 @@ def outcomes(
     lanes: NDArray[np.int64],
     rows: NDArray[np.int64],
     hold: int,
-    entry: Entry,
+    options: Options,
     newest: int,
     extremes: Extremes,
 ) -> Outcomes:
@@ -68,8 +70,8 @@ def outcomes(
     `extremes` are those of the same positions and horizon.
     """
     last = len(prices.factor) - 1
-    bought = prices.opens if entry == "next_open" else prices.closes
-    entry_rows, exit_rows = rows + (entry != "close"), rows + hold
+    bought = prices.opens if options.entry == "next_open" else prices.closes
+    entry_rows, exit_rows = rows + (options.entry != "close"), rows + hold
     is_stored = entry_rows <= last
     at = np.where(is_stored, entry_rows, 0)
     entry_raw = np.where(is_stored, bought[at, lanes], np.nan)
@@ -84,6 +86,7 @@ def outcomes(
     is_done = has_entry & is_closed
     ends = np.where(is_done, held_rows, 0)
     exit_raw = np.where(is_done, prices.closes[ends, lanes], np.nan)
+    exit_price = exit_raw * (1 + options.delisting_return * (reason == DELISTED))
     ratio = prices.factor[at, lanes] / prices.factor[ends, lanes]
     entry_adjusted = np.where(is_done, entry_raw * ratio, np.nan)
     paid = np.where(is_done, entry_raw * prices.factor[at, lanes], np.nan)
@@ -94,9 +97,11 @@ def outcomes(
         entry_raw=entry_raw,
         exit_raw=exit_raw,
         entry_adjusted=entry_adjusted,
-        returns=exit_raw / entry_adjusted - 1.0,
-        best=extremes.highest / paid - 1.0,
-        worst=extremes.lowest / paid - 1.0,
+        exit=exit_price,
+        returns=exit_price / entry_adjusted - 1.0,
+        # The exit is a price of the hold, and the only one if no bar comes after the entry.
+        best=np.fmax(extremes.highest / paid, exit_price / entry_adjusted) - 1.0,
+        worst=np.fmin(extremes.lowest / paid, exit_price / entry_adjusted) - 1.0,
     )
 
 
@@ -126,7 +131,7 @@ def extremes(
 
 
 def market_returns(
-    prices: Prices, rows: range, hold: int, entry: Entry, members: NDArray[np.bool_]
+    prices: Prices, rows: range, hold: int, options: Options, members: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return the mean return of all members with a bar in each of `rows`, bought as the events are.
 
@@ -139,10 +144,16 @@ def market_returns(
     if count <= 0:
         return means
     signal = slice(rows.start, rows.start + count)
-    later = slice(signal.start + (entry != "close"), signal.stop + (entry != "close"))
-    bought = (prices.opens if entry == "next_open" else prices.closes)[later] * prices.factor[later]
+    wait = int(options.entry != "close")
+    later = slice(signal.start + wait, signal.stop + wait)
+    bought = (prices.opens if options.entry == "next_open" else prices.closes)[
+        later
+    ] * prices.factor[later]
     is_bought = ~np.isnan(prices.closes[signal]) & (bought > 0) & members
     exits = prices.held_closes[signal.start + hold : signal.stop + hold]
+    if options.delisting_return:
+        is_delisted = prices.last_bar < np.arange(signal.start, signal.stop)[:, None] + hold
+        exits = exits * (1 + options.delisting_return * is_delisted)
     with np.errstate(invalid="ignore", divide="ignore"):
         returns = np.where(is_bought, exits / bought - 1.0, 0.0)
         means[:count] = returns.sum(axis=1) / is_bought.sum(axis=1)

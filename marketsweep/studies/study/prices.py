@@ -71,15 +71,16 @@ class Companies:
             (int(plain[position]), session, price)
             for position, session, _, price, _ in Adjustments(history, plain, adjust).changes
         ]
-        last_bar = [*_last_bars(has_bar).tolist()]
+        self.has_bar = np.zeros((len(has_bar), self.width), dtype=bool)
+        """Which sessions of the history hold a bar of each lane, bool [sessions, lanes]."""
+        self.has_bar[:, : len(columns)] = has_bar
         for lane, company in enumerate(self._lanes, len(columns)):
             changes += [(lane, session, price) for _, session, _, price, _ in company.changes]
-            ends = [-1]
             for column, begin, beyond in company.pieces:
                 self._holders[column].append((begin, beyond, lane))
-                ends.append(begin + int(_last_bars(has_bar[begin:beyond, [column]])[0]))
-            last_bar.append(max(ends))
-        self._last_bar = np.array(last_bar)
+                self.has_bar[begin:beyond, lane] = has_bar[begin:beyond, column]
+        self.has_bar[:, self._reassigned] = False
+        self._last_bar = _last_bars(self.has_bar)
         lanes, sessions, prices = zip(*changes, strict=True) if changes else ((), (), ())
         self._changes = np.array(lanes, int), np.array(sessions, int), np.array(prices, float)
 

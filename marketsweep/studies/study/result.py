@@ -11,6 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from marketsweep.core.safe_text import counted
 from marketsweep.scan.frames import Frame
 from marketsweep.scan.results import plain
 from marketsweep.studies.signals_result import SessionReceipt
@@ -206,7 +207,7 @@ class Study(Frame):
                 "entry_date": _days(days, outcomes.entry_row),
                 "entry": outcomes.entry_adjusted,
                 "exit_date": _days(days, outcomes.exit_row),
-                "exit": outcomes.exit_raw,
+                "exit": outcomes.exit,
                 "return": hold.returns,
                 "reason": pl.Series([REASONS[i] for i in outcomes.reason], dtype=pl.String),
                 "market_return": hold.market,
@@ -261,7 +262,8 @@ class Study(Frame):
         evaluated = sum(receipt.evaluated for receipt in self.sessions)
         expected = sum(receipt.expected for receipt in self.sessions)
         return (
-            f"{len(self):,} events in {len(self.sessions):,} sessions, {self.since} to "
+            f"{counted(len(self), 'event')} in {counted(len(self.sessions), 'session')}, "
+            f"{self.since} to "
             f"{self.until}; {evaluated:,} of {expected:,} bars expected in them evaluated"
         )
 

@@ -22,6 +22,7 @@ from msgspec import structs
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from marketsweep.core.safe_text import counted
 from marketsweep.engine.panel.adjustments import History
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
@@ -29,10 +30,15 @@ from marketsweep.scan.ranking import suspicious_warning
 from marketsweep.scan.scan import Scan
 from marketsweep.studies.sessions import select_sessions
 from marketsweep.studies.signals import Progress, signals
-from marketsweep.studies.study.events import after_cooldown, first_of_streaks
+from marketsweep.studies.signals_result import Signals
+from marketsweep.studies.study.events import (
+    PAUSE,
+    after_cooldown,
+    first_of_streaks,
+    may_have_begun_earlier,
+)
 from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.outcomes import (
-    DELISTED,
     STILL_OPEN,
     SUSPECT,
     Extremes,
@@ -62,30 +68,38 @@ def study(
     options that make no sense.
     """
     started = perf_counter()
-    if options.benchmark is not None:
-        loader.snapshot.column_of(options.benchmark)  # raises before the work begins
+    if options.benchmark is not None:  # raises before the work begins
+        options = replace(options, benchmark=loader.snapshot.ticker(options.benchmark))
     last = resolve_session(loader.snapshot, until, "--until")
     sessions = select_sessions(loader, since, until, last)
     newest = (loader.snapshot.whole or loader.sessions)[-1]
     history = loader.day(newest).history
     first = bisect_left(history.dates, sessions[0])
-    # A hit of the session before the first may have begun a streak.
-    begin = history.dates[first - 1] if first and not options.every else sessions[0]
-    hits = signals(scan, loader, begin, sessions[-1], progress)
-    numbers = np.searchsorted(np.array(history.dates, "datetime64[D]"), hits.days)
-    companies = Companies(history, bisect_left(history.dates, begin), options.adjust)
-    lanes = companies.lanes_of(hits.symbols, numbers)
-    chosen = _events(lanes, numbers, first, options)
+    hits = signals(scan, loader, sessions[0], sessions[-1], progress)
+    companies = Companies(history, max(0, first - PAUSE), options.adjust)
+    lanes, numbers = _places(hits, companies)
+    is_event, warnings = np.ones(len(lanes), dtype=bool), list[str]()
+    if not options.every:
+        is_event = _begins(scan, loader, hits, companies, lanes, numbers, first)
+        needed = hits.bars_needed
+        is_unknown = is_event & may_have_begun_earlier(lanes, numbers, needed, companies.has_bar)
+        is_event &= ~is_unknown
+        warnings += _unknown_warning(int(is_unknown.sum()))
+    if options.exclude_suspect:
+        is_event &= np.array([not mark for mark in hits.suspicious], dtype=bool)
+    chosen = np.flatnonzero(is_event)
+    if options.cooldown:
+        chosen = chosen[after_cooldown(lanes[chosen], numbers[chosen], options.cooldown)]
     # One missing split would move the mean of the market by a percent.
     members = companies.lanes_without(_suspects(loader, history, first))
-    if options.exclude_suspect:
-        chosen = chosen[[not hits.suspicious[hit] for hit in chosen.tolist()]]
     events = Events([hits.symbols[hit] for hit in chosen.tolist()], numbers[chosen])
     marks = [hits.suspicious[hit] for hit in chosen.tolist()]
     holds = [
         _judged(hold, events, marks, loader, history, options)
         for hold in _follow(companies, lanes[chosen], events.sessions, members, options)
     ]
+    # The warning about hits counts those that are not events, too.
+    warnings += [text for text in hits.warnings if not text.startswith("suspicious hits")]
     return Study(
         condition=hits.condition,
         tree=hits.tree,
@@ -96,8 +110,8 @@ def study(
         holds=holds,
         dates=history.dates,
         first=first,
-        sessions=[receipt for receipt in hits.sessions if receipt.session >= sessions[0]],
-        warnings=[*hits.warnings, *_warnings(events, holds)],
+        sessions=hits.sessions,
+        warnings=[*warnings, *_warnings(events, holds)],
         executor=hits.executor,
         data_version=hits.data_version,
         bars_needed=hits.bars_needed,
@@ -106,17 +120,44 @@ def study(
     )
 
 
-def _events(
-    lanes: NDArray[np.int64], numbers: NDArray[np.int64], first: int, options: Options
-) -> NDArray[np.intp]:
-    """Return the hits that are events, in order."""
-    if options.every:
-        chosen = np.flatnonzero(numbers >= first)
-    else:
-        chosen = first_of_streaks(lanes, numbers, first)
-    if options.cooldown:
-        chosen = chosen[after_cooldown(lanes[chosen], numbers[chosen], options.cooldown)]
-    return chosen
+def _places(hits: Signals, companies: Companies) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the lanes and the numbers of the sessions of hits."""
+    dates = np.array(companies.history.dates, "datetime64[D]")
+    numbers = np.searchsorted(dates, hits.days)
+    return companies.lanes_of(hits.symbols, numbers), numbers
+
+
+def _begins(
+    scan: Scan,
+    loader: Loader,
+    hits: Signals,
+    companies: Companies,
+    lanes: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    first: int,
+) -> NDArray[np.bool_]:
+    """Return which hits begin a streak; it may have begun before the first session."""
+    if not first or not len(hits):
+        return first_of_streaks(lanes, numbers, first, companies.has_bar)
+    dates = companies.history.dates
+    earlier = signals(scan, loader, dates[max(0, first - PAUSE)], dates[first - 1])
+    earlier_lanes, earlier_numbers = _places(earlier, companies)
+    begins = first_of_streaks(
+        np.concatenate([earlier_lanes, lanes]),
+        np.concatenate([earlier_numbers, numbers]),
+        first,
+        companies.has_bar,
+    )
+    return begins[len(earlier_lanes) :]
+
+
+def _unknown_warning(count: int) -> Iterator[str]:
+    if count:
+        yield (
+            f"{counted(count, 'signal')} on the first bar that the condition can be evaluated at "
+            f"{'is' if count == 1 else 'are'} not counted: it may have held before; run "
+            "marketsweep sync with an earlier --since"
+        )
 
 
 def _suspects(loader: Loader, history: History, first: int) -> list[str]:
@@ -162,15 +203,13 @@ def _hold(
 ) -> Hold:
     """Return what became of the events of a block at a horizon."""
     newest = companies.newest - prices.first
-    became = outcomes(prices, lanes, rows, horizon, options.entry, newest, reached)
+    became = outcomes(prices, lanes, rows, horizon, options, newest, reached)
     signals_until = range(int(rows.max(initial=-1)) + 1)
-    market = market_returns(prices, signals_until, horizon, options.entry, members)
-    is_delisted = became.reason == DELISTED
-    returns = became.returns + is_delisted * (1 + became.returns) * options.delisting_return
+    market = market_returns(prices, signals_until, horizon, options, members)
     benchmark = None
     if options.benchmark is not None:
         same = np.full(len(rows), companies.lane_now(options.benchmark))
-        benchmark = outcomes(prices, same, rows, horizon, options.entry, newest, reached).returns
+        benchmark = outcomes(prices, same, rows, horizon, options, newest, reached).returns
     return Hold(
         horizon=horizon,
         outcomes=replace(
@@ -178,8 +217,9 @@ def _hold(
             entry_row=np.where(became.entry_row < 0, -1, became.entry_row + prices.first),
             exit_row=np.where(became.exit_row < 0, -1, became.exit_row + prices.first),
         ),
-        returns=returns - options.costs / 10_000,
-        market=market[rows],
+        returns=became.returns - options.costs / 10_000,
+        # A symbol outside the market has nothing to be compared with.
+        market=np.where(members[lanes], market[rows], np.nan),
         benchmark=benchmark,
         suspicious=[],
     )
@@ -242,11 +282,13 @@ def _warnings(events: Events, holds: Sequence[Hold]) -> Iterator[str]:
         for symbol, mark, value in zip(events.symbols, hold.suspicious, hold.returns, strict=True)
         if mark and not np.isnan(value)
     }
-    yield from suspicious_warning(f"positions on suspicious bars ({len(marked):,} symbols)", marked)
+    yield from suspicious_warning(
+        f"positions on suspicious bars ({counted(len(marked), 'symbol')})", marked
+    )
     for hold in holds:
         reasons = hold.outcomes.reason
         if len(reasons) and (reasons == STILL_OPEN).all():
             yield (
-                f"no event has {hold.horizon} stored sessions after it: choose an earlier --until, "
-                "a shorter horizon, or run marketsweep sync"
+                f"no event has {counted(hold.horizon, 'stored session')} after it: choose an "
+                "earlier --until, a shorter horizon, or run marketsweep sync"
             )
