@@ -17,7 +17,7 @@ from marketsweep.studies.study.outcomes import (
     market_returns,
     outcomes,
 )
-from marketsweep.studies.study.prices import Prices
+from marketsweep.studies.study.prices import RECENT, Prices
 
 SESSIONS, LANES = 30, 6
 HOLDS = (2, 5, 9)
@@ -39,6 +39,7 @@ def made_prices(closes: NDArray[np.float64]) -> Prices:
         held=held,
         held_closes=np.take_along_axis(closes, np.maximum(held, 0), axis=0),
         last_bar=last_bar,
+        is_gone=last_bar <= len(closes) - 1 - RECENT,
     )
 
 
@@ -84,6 +85,8 @@ def test_each_reason_is_given_where_it_applies() -> None:
     ]
     assert reasons == ["horizon", "last close", "delisted", "no entry", "horizon"]
     assert REASONS[followed(prices, 0, 8, 5, "next_open").reason[0]] == "open"
+    closes[-1, 4] = np.nan  # not traded in the newest session alone
+    assert REASONS[followed(made_prices(closes), 4, 6, 5, "next_open").reason[0]] == "last close"
     halted = followed(prices, 1, 1, 5, "next_open")
     assert halted.exit_row[0] == 3
     assert halted.returns[0] == pytest.approx(13 / 11.99 - 1)

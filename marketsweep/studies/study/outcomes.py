@@ -16,8 +16,8 @@ REASONS: Final = ("horizon", "last close", "delisted", "open", "no entry", "susp
 """How a position ends.
 
 - horizon: at the close of the last session of the hold.
-- last close: the symbol has no bar in that session, and later ones: the last close before it.
-- delisted: the symbol has no bar from that session to the newest: its last close.
+- last close: the symbol has no bar in that session: the last close before it.
+- delisted: the symbol has no bar from that session on, nor lately: its last close.
 - open: that session is not stored yet.
 - no entry: the symbol has no bar in the session of the entry, or no price above zero.
 - suspect: a quality rule suspects a bar of the hold, and such positions are left out.
@@ -80,7 +80,7 @@ def outcomes(
     held_rows = prices.held[np.minimum(exit_rows, last), lanes]
     reason = np.full(len(lanes), HORIZON, np.int8)
     reason[held_rows < exit_rows] = LAST_CLOSE
-    reason[prices.last_bar[lanes] < exit_rows] = DELISTED
+    reason[prices.is_gone[lanes] & (prices.last_bar[lanes] < exit_rows)] = DELISTED
     reason[~is_closed] = STILL_OPEN
     reason[~has_entry & is_stored] = NO_ENTRY
     is_done = has_entry & is_closed
@@ -152,7 +152,8 @@ def market_returns(
     is_bought = ~np.isnan(prices.closes[signal]) & (bought > 0) & members
     exits = prices.held_closes[signal.start + hold : signal.stop + hold]
     if options.delisting_return:
-        is_delisted = prices.last_bar < np.arange(signal.start, signal.stop)[:, None] + hold
+        ends = np.arange(signal.start, signal.stop)[:, None] + hold
+        is_delisted = prices.is_gone & (prices.last_bar < ends)
         exits = exits * (1 + options.delisting_return * is_delisted)
     with np.errstate(invalid="ignore", divide="ignore"):
         returns = np.where(is_bought, exits / bought - 1.0, 0.0)

@@ -21,6 +21,9 @@ from marketsweep.engine.panel.adjustments import Adjust, Adjustments, Change, Hi
 from marketsweep.engine.panel.vintages import find_reassigned
 
 _NO_COLUMN: Final = -1
+
+RECENT: Final = 5
+"""A company without a bar in as many of the newest sessions is taken for delisted."""
 _READ: Final = (OPEN, HIGH, LOW, CLOSE)
 
 
@@ -44,6 +47,8 @@ class Prices(Struct, frozen=True, eq=False):
     """The close of that bar times its factor."""
     last_bar: NDArray[np.int64]
     """The row of the last stored bar of each lane, which may lie beyond these sessions."""
+    is_gone: NDArray[np.bool_]
+    """Whether a lane had no bar in the newest `RECENT` stored sessions, bool [lanes]."""
 
 
 class _Lane(Struct, frozen=True):
@@ -134,7 +139,10 @@ class Companies:
         factors = self._factors(first, last)
         last_bar = self._last_bar - first
         held_closes = np.take_along_axis(closes * factors, np.maximum(held, 0), axis=0)
-        return Prices(first, opens, highs, lows, closes, factors, held, held_closes, last_bar)
+        is_gone = self._last_bar <= self.newest - RECENT
+        return Prices(
+            *(first, opens, highs, lows, closes, factors, held, held_closes, last_bar, is_gone)
+        )
 
     def _factors(self, first: int, last: int) -> NDArray[np.float64]:
         lanes, sessions, prices = self._changes

@@ -2,7 +2,7 @@
 
 1. `signals` finds the hits of every session, as the market was then.
 2. The first session of each streak is an event (`events`).
-3. Prices of companies are read by session (`read_prices`), a block of sessions at a time.
+3. Prices of companies are read by session (`Companies.prices`), a block of sessions at a time.
 4. A position is opened after each event, and closed after each of the holds (`outcomes`).
 5. Returns are summarised, with intervals that know that events are not independent (`intervals`).
 
@@ -137,10 +137,11 @@ def _begins(
     first: int,
 ) -> NDArray[np.bool_]:
     """Return which hits begin a streak; it may have begun before the first session."""
-    if not first or not len(hits):
+    stored = loader.snapshot.whole or loader.sessions
+    earlier_days = stored[: bisect_left(stored, companies.history.dates[first])][-PAUSE:]
+    if not earlier_days or not len(hits):
         return first_of_streaks(lanes, numbers, first, companies.has_bar)
-    dates = companies.history.dates
-    earlier = signals(scan, loader, dates[max(0, first - PAUSE)], dates[first - 1])
+    earlier = signals(scan, loader, earlier_days[0], earlier_days[-1])
     earlier_lanes, earlier_numbers = _places(earlier, companies)
     begins = first_of_streaks(
         np.concatenate([earlier_lanes, lanes]),
@@ -264,7 +265,8 @@ def _judged(
     suspicious = list(marks)
     for event, mark in zip(done.tolist(), of_hold, strict=True):
         if mark:
-            suspicious[event] = ", ".join(sorted({mark, suspicious[event]} - {""}))
+            rules = {*mark.split(", "), *suspicious[event].split(", ")} - {""}
+            suspicious[event] = ", ".join(sorted(rules))
     hold = replace(hold, suspicious=suspicious)
     if not options.exclude_suspect:
         return hold
