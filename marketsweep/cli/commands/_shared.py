@@ -34,8 +34,21 @@ _GROUPS = {
         *("where", "universe", "unknown", "skip_low_volume", "exclude_suspect", "min_history"),
         *("as_of", "since", "until"),
     ),
+    "Positions": (
+        *("horizons", "entry", "first", "cooldown", "costs", "delisting_return", "benchmark"),
+    ),
     "Rank": ("sort", "descending", "limit", "top", "by"),
-    "Show": ("columns", "format_", "csv_safe", "output", "charts", "funnel", "near", "as_json"),
+    "Show": (
+        "columns",
+        "format_",
+        "csv_safe",
+        "output",
+        "charts",
+        "html",
+        "funnel",
+        "near",
+        "as_json",
+    ),
     "Variants": ("vary",),
     "Run": (
         *("adjust", "executor", "threads", "ray_address", "ray_workers", "ray_pack"),

@@ -252,15 +252,21 @@ class Study(Frame):
     @property
     def coverage(self) -> float:
         """The bars evaluated, as a share of the bars expected in the sessions."""
-        evaluated = sum(receipt.evaluated for receipt in self.sessions)
-        expected = sum(receipt.expected for receipt in self.sessions)
+        evaluated, expected = self._bars
         return evaluated / expected if expected else 0.0
+
+    @property
+    def _bars(self) -> tuple[int, int]:
+        """The bars evaluated and expected in the sessions."""
+        return (
+            sum(receipt.evaluated for receipt in self.sessions),
+            sum(receipt.expected for receipt in self.sessions),
+        )
 
     @property
     def receipt(self) -> str:
         """The coverage of the result, in one sentence."""
-        evaluated = sum(receipt.evaluated for receipt in self.sessions)
-        expected = sum(receipt.expected for receipt in self.sessions)
+        evaluated, expected = self._bars
         return (
             f"{counted(len(self), 'event')} in {counted(len(self.sessions), 'session')}, "
             f"{self.since} to "
