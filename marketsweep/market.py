@@ -329,10 +329,11 @@ class Market:
     ) -> Study:
         """Return what followed the signals of a condition: returns after each of `horizons`.
 
-        An event is the first of consecutive sessions on which `signals` finds a symbol. A position
-        is opened at the open of the next session, and closed at the close of the h-th session after
-        the signal's, for each horizon h. It follows its company over ticker changes, and ends at
-        the last close if the company is delisted.
+        An event is a hit of `signals` whose condition did not hold at the symbol's bar before, or
+        that comes after a pause of more than five sessions. A position is opened at the open of the
+        next session, and closed at the close of the h-th session after the signal's, for each
+        horizon h. It follows its company over ticker changes, and ends at the last close if the
+        company is delisted.
 
         entry: "next_open", or "close" (of the signal's session), or "next_close".
         benchmark: a symbol whose return over the same sessions is subtracted for the excess.

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from msgspec.structs import replace
@@ -64,6 +64,9 @@ from marketsweep.studies.sessions import (
 )
 from marketsweep.studies.signals_result import SessionReceipt, Signals
 from marketsweep.universe.screen import Screen, conditions_of
+
+SUSPICIOUS_HITS: Final = "suspicious hits"
+"""How the warning about hits on suspicious bars begins."""
 
 Progress = Callable[[int, int, int], None]
 """Called after each block with the sessions done, all sessions, and the hits so far."""
@@ -182,7 +185,7 @@ def _hit_warnings(
     """Yield the warnings about hits: suspicious bars, and values that have not settled."""
     marked = {symbol: mark for symbol, mark in zip(symbols, marks, strict=True) if mark}
     count = len(marks) - marks.count("")
-    yield from suspicious_warning(f"suspicious hits ({count:,})", marked)
+    yield from suspicious_warning(f"{SUSPICIOUS_HITS} ({count:,})", marked)
     if number := len(unsettled) - unsettled.count(()):
         yield (
             f"{number:,} of {len(symbols):,} hits have fewer than the {settled_bars(query):,} "

@@ -39,15 +39,8 @@ _GROUPS = {
     ),
     "Rank": ("sort", "descending", "limit", "top", "by"),
     "Show": (
-        "columns",
-        "format_",
-        "csv_safe",
-        "output",
-        "charts",
-        "html",
-        "funnel",
-        "near",
-        "as_json",
+        *("columns", "format_", "csv_safe", "output", "charts", "html"),
+        *("funnel", "near", "as_json"),
     ),
     "Variants": ("vary",),
     "Run": (

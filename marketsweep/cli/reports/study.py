@@ -76,6 +76,6 @@ def _notes(study: Study) -> list[str]:
             notes.append(f"horizon {row.sessions}: {'; '.join(parts)}")
     if any(row.ci_low is None and row.events > 1 for row in study.horizons):
         notes.append(
-            "no interval: the events lie in too few sessions, fewer than 4 horizons and 16"
+            "no interval: the events lie in fewer sessions than 4 times the horizon plus 16"
         )
     return notes

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -237,7 +238,6 @@ class Adjustments:
         self.places = dict(zip(columns.tolist(), range(len(columns)), strict=True))
         self.pieces_by_position: dict[int, list[_Piece]] = {}
         """By position, newest first: the pieces of histories that span several columns."""
-        self._closes: dict[tuple[int, int], tuple[dt.date, float]] = {}
         self.changes: list[Change] = []
         for position in history.moved(columns):
             self.changes += self._trace_history(position, int(columns[position]))
@@ -298,16 +298,16 @@ class Adjustments:
         for dividend in dividends:
             for position_and_session in self._positions(dividend.symbol, dividend.ex_date):
                 dividends_at[position_and_session].append(dividend)
-        self._closes = self._previous_closes(list(dividends_at))
+        closes = self._closes_before(list(dividends_at))
         for (position, session), day_dividends in dividends_at.items():
-            share = self._share_paid(position, session, day_dividends, splits_of)
+            last = closes.get((position, session)) or self._last_close(position, session - 1)
+            share = self._share_paid(last, day_dividends, splits_of)
             if share > 0.0:
                 yield position, session, cpu.SAME_COLUMN, 1.0 - share, 1.0
 
     def _share_paid(
         self,
-        position: int,
-        session: int,
+        last: tuple[dt.date, float] | None,
         dividends: Iterable[Dividend],
         splits_of: Mapping[str, Sequence[Split]],
     ) -> float:
@@ -315,9 +315,8 @@ class Adjustments:
         more.
 
         The total return factor is 1 - D / P, where D is all cash of the ex-date and P the close
-        before.
+        before. `last` is the day and the raw close of the bar before, if there is one.
         """
-        last = self._last_close(position, session - 1)
         if last is None:
             return 0.0
         day, close = last
@@ -333,10 +332,10 @@ class Adjustments:
                 share += dividend.cash / adjusted_close
         return share if share < 1.0 else 0.0
 
-    def _previous_closes(
+    def _closes_before(
         self, actions: Sequence[tuple[int, int]]
     ) -> dict[tuple[int, int], tuple[dt.date, float]]:
-        """Return the day and raw close of the session before each action, if there is a bar.
+        """Return the day and raw close of the session before each action, if that has a bar.
 
         They are read at once for all actions (position, session) of companies with one ticker:
         that takes a tenth of the time of `_last_close`.
@@ -345,9 +344,9 @@ class Adjustments:
         positions, sessions = np.array(plain, dtype=np.int64).reshape(-1, 2).T
         closes = self.history.snapshot.segments.closes_at(sessions - 1, self.columns[positions])
         return {
-            (position, session - 1): (self.history.dates[session - 1], close)
+            (position, session): (self.history.dates[session - 1], close)
             for (position, session), close in zip(plain, closes.tolist(), strict=True)
-            if close == close  # noqa: PLR0124, not NaN
+            if not math.isnan(close)
         }
 
     def _single_piece(self, position: int) -> list[_Piece]:
@@ -355,8 +354,6 @@ class Adjustments:
 
     def _last_close(self, position: int, session: int) -> tuple[dt.date, float] | None:
         """Return the day and raw close of the last bar at or before a session."""
-        if (known := self._closes.get((position, session))) is not None:
-            return known
         for piece in self.pieces_by_position.get(position) or self._single_piece(position):
             if piece.first <= session:
                 bar = self.history.last_close(min(session, piece.beyond - 1), piece.column)

@@ -30,7 +30,8 @@ inline void forget_kept(size_t place) {
   kept_memory.erase(kept_memory.begin() + std::ptrdiff_t(place));
 }
 
-// Return `size` bytes, a multiple of HUGE_PAGE, not filled; null if there are none.
+// Return memory of `size` bytes, a multiple of HUGE_PAGE, with any contents. Return null if the
+// system has not enough.
 inline void* take_memory(size_t size) {
   for (size_t place = kept_memory.size(); place-- > 0;) {
     if (kept_memory[place].size != size) continue;

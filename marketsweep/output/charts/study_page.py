@@ -27,20 +27,7 @@ _POSITIONS: Final = 10
 """The best and the worst positions that are listed."""
 _DARKEST: Final = 0.06
 """The mean excess of a month that has the full colour."""
-_MONTHS: Final = (
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-)
+_MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
 
 
 def study_page(study: Study) -> str:
@@ -78,14 +65,14 @@ def _pictures(study: Study, known: Sequence[Hold]) -> str:
 
 def _table(study: Study) -> str:
     benchmark = study.options.benchmark
-    header = "".join(f"<th>{escape(name)}</th>" for name in ("horizon", *names(benchmark)))
-    rows = "".join(
-        f"<tr><td>{row.sessions}</td>"
-        + "".join(f"<td>{cell}</td>" for cell in cells(row, benchmark))
-        + "</tr>\n"
-        for row in study.horizons
-    )
-    return f'<div class="wide"><table><tr>{header}</tr>\n{rows}</table></div>\n'
+    rows = [(f"{row.sessions}", *cells(row, benchmark)) for row in study.horizons]
+    return f'<div class="wide">{_html_table(("horizon", *names(benchmark)), rows)}</div>\n'
+
+
+def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["".join(f"<th>{escape(name)}</th>" for name in header)]
+    lines += ["".join(f"<td>{escape(text)}</td>" for text in row) for row in rows]
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def _intervals(study: Study) -> str:
@@ -174,9 +161,9 @@ def _months(study: Study, hold: Hold) -> str:
     months = np.array([12 * day.year + day.month - 1 for day in days], dtype=np.int64)
     rows = []
     for year in range(study.since.year, study.until.year + 1):
-        cells = [_month(excess[(months == 12 * year + month)]) for month in range(12)]
-        rows.append(f"<tr><td>{year}</td>{''.join(cells)}</tr>\n")
-    header = "".join(f"<th>{name}</th>" for name in ("", *_MONTHS))
+        year_cells = [_month(excess[(months == 12 * year + month)]) for month in range(12)]
+        rows.append(f"<tr><td>{year}</td>{''.join(year_cells)}</tr>\n")
+    header = "".join(f"<th>{name}</th>" for name in ("", *_MONTHS.split()))
     lines = f"<tr>{header}</tr>\n{''.join(rows)}"
     return f'<div class="wide"><table class="months">{lines}</table></div>\n'
 
@@ -204,23 +191,21 @@ def _positions(study: Study, hold: Hold) -> str:
 
 
 def _list(study: Study, hold: Hold, title: str, events: NDArray[np.intp]) -> str:
-    rows = "".join(_position(study, hold, event) for event in events.tolist())
     columns = ("symbol", "suspicious", "signal", "entry", "exit", "return")
-    header = "".join(f"<th>{name}</th>" for name in columns)
-    return f'<div class="wide"><h2>{title}</h2><table><tr>{header}</tr>\n{rows}</table></div>\n'
+    rows = [_position(study, hold, event) for event in events.tolist()]
+    return f'<div class="wide"><h2>{title}</h2>{_html_table(columns, rows)}</div>\n'
 
 
-def _position(study: Study, hold: Hold, event: int) -> str:
+def _position(study: Study, hold: Hold, event: int) -> tuple[str, ...]:
     outcomes = hold.outcomes
-    texts = (
-        escape(study.events.symbols[event]),
-        escape(hold.suspicious[event]),
+    return (
+        study.events.symbols[event],
+        hold.suspicious[event],
         f"{study.dates[int(study.events.sessions[event])]}",
         f"{outcomes.entry_adjusted[event]:,.2f}",
         f"{outcomes.exit_raw[event]:,.2f} on {study.dates[int(outcomes.exit_row[event])]}",
         percent(float(hold.returns[event])),
     )
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in texts) + "</tr>\n"
 
 
 def _axis(y: Scale) -> str:

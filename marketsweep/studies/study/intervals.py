@@ -27,7 +27,7 @@ DRAWS: Final = 2_000
 LEVEL: Final = 0.95
 
 _LEAST_BLOCKS: Final = 2
-"""With fewer blocks, or with most events in fewer, there is no interval."""
+"""The interval is unknown with fewer blocks, or if most events lie in fewer."""
 
 
 def interval(

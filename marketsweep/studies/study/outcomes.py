@@ -62,12 +62,12 @@ def outcomes(
     hold: int,
     options: Options,
     newest: int,
-    extremes: Extremes,
+    reached: Extremes,
 ) -> Outcomes:
     """Return what became of the signals of `lanes` in `rows` at the close `hold` sessions later.
 
     `newest` is the row of the newest stored session, which may lie beyond those of the prices;
-    `extremes` are those of the same positions and horizon.
+    `reached` has the extremes of the same positions and horizon.
     """
     last = len(prices.factor) - 1
     bought = prices.opens if options.entry == "next_open" else prices.closes
@@ -100,8 +100,8 @@ def outcomes(
         exit=exit_price,
         returns=exit_price / entry_adjusted - 1.0,
         # The exit is a price of the hold, and the only one if no bar comes after the entry.
-        best=np.fmax(extremes.highest / paid, exit_price / entry_adjusted) - 1.0,
-        worst=np.fmin(extremes.lowest / paid, exit_price / entry_adjusted) - 1.0,
+        best=np.fmax(reached.highest / paid, exit_price / entry_adjusted) - 1.0,
+        worst=np.fmin(reached.lowest / paid, exit_price / entry_adjusted) - 1.0,
     )
 
 
@@ -146,9 +146,8 @@ def market_returns(
     signal = slice(rows.start, rows.start + count)
     wait = int(options.entry != "close")
     later = slice(signal.start + wait, signal.stop + wait)
-    bought = (prices.opens if options.entry == "next_open" else prices.closes)[
-        later
-    ] * prices.factor[later]
+    entries = prices.opens if options.entry == "next_open" else prices.closes
+    bought = entries[later] * prices.factor[later]
     is_bought = ~np.isnan(prices.closes[signal]) & (bought > 0) & members
     exits = prices.held_closes[signal.start + hold : signal.stop + hold]
     if options.delisting_return:

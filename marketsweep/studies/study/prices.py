@@ -137,11 +137,17 @@ class Companies:
         held = np.maximum.accumulate(rows_with_bar, axis=0)
         opens, highs, lows, closes = raw
         factors = self._factors(first, last)
-        last_bar = self._last_bar - first
-        held_closes = np.take_along_axis(closes * factors, np.maximum(held, 0), axis=0)
-        is_gone = self._last_bar <= self.newest - RECENT
         return Prices(
-            *(first, opens, highs, lows, closes, factors, held, held_closes, last_bar, is_gone)
+            first=first,
+            opens=opens,
+            highs=highs,
+            lows=lows,
+            closes=closes,
+            factor=factors,
+            held=held,
+            held_closes=np.take_along_axis(closes * factors, np.maximum(held, 0), axis=0),
+            last_bar=self._last_bar - first,
+            is_gone=self._last_bar <= self.newest - RECENT,
         )
 
     def _factors(self, first: int, last: int) -> NDArray[np.float64]:

@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from marketsweep.core.safe_text import counted
 from marketsweep.scan.frames import Frame
-from marketsweep.scan.results import plain
 from marketsweep.studies.signals_result import SessionReceipt
 from marketsweep.studies.study.intervals import interval
 from marketsweep.studies.study.options import Options
@@ -50,7 +49,7 @@ class Hold(Struct, frozen=True, eq=False):
     returns: NDArray[np.float64]
     """After costs; NaN for events that are open or have no entry."""
     market: NDArray[np.float64]
-    """The mean return of all symbols, bought and sold with the event and without costs."""
+    """The mean return of the market, bought with the event and held to the horizon."""
     benchmark: NDArray[np.float64] | None
     suspicious: list[str]
     """The quality rules that suspect bars of the signal or of the hold: "decimal slip, hole"."""
@@ -224,24 +223,18 @@ class Study(Frame):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data: the JSON of `marketsweep study --format json`."""
-        options = self.options
         return {
             "condition": self.condition,
             "since": f"{self.since}",
             "until": f"{self.until}",
-            "entry": options.entry,
-            "adjust": options.adjust,
-            "costs": options.costs,
-            "benchmark": options.benchmark,
-            "every": options.every,
-            "cooldown": options.cooldown,
-            "delisting_return": options.delisting_return,
-            "exclude_suspect": options.exclude_suspect,
+            **structs.asdict(self.options),
             "events": len(self),
             "symbols": len(set(self.events.symbols)),
             "sessions": len(set(self.events.sessions.tolist())),
-            "horizons": [_plain(figures) for figures in self.horizons],
-            "years": {f"{year}": [_plain(x) for x in rows] for year, rows in self.years.items()},
+            "horizons": [structs.asdict(figures) for figures in self.horizons],
+            "years": {
+                f"{year}": [structs.asdict(x) for x in rows] for year, rows in self.years.items()
+            },
             "coverage": self.coverage,
             "warnings": self.warnings,
             "executor": self.executor,
@@ -304,7 +297,3 @@ def _days(days: NDArray[np.datetime64], sessions: NDArray[np.int64]) -> pl.Serie
     column = days[np.maximum(sessions, 0)]
     column[sessions < 0] = np.datetime64("NaT")
     return pl.Series(column).cast(pl.Date)
-
-
-def _plain(figures: Figures) -> dict[str, Any]:
-    return {name: plain(getattr(figures, name)) for name in figures.__struct_fields__}

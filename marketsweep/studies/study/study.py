@@ -1,7 +1,7 @@
 """Study a condition: find its signals in past sessions, and follow what became of each.
 
 1. `signals` finds the hits of every session, as the market was then.
-2. The first session of each streak is an event (`events`).
+2. A hit is an event if the condition did not hold at the bar before (`events`).
 3. Prices of companies are read by session (`Companies.prices`), a block of sessions at a time.
 4. A position is opened after each event, and closed after each of the holds (`outcomes`).
 5. Returns are summarised, with intervals that know that events are not independent (`intervals`).
@@ -29,7 +29,7 @@ from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.ranking import suspicious_warning
 from marketsweep.scan.scan import Scan
 from marketsweep.studies.sessions import select_sessions
-from marketsweep.studies.signals import Progress, signals
+from marketsweep.studies.signals import SUSPICIOUS_HITS, Progress, signals
 from marketsweep.studies.signals_result import Signals
 from marketsweep.studies.study.events import (
     PAUSE,
@@ -99,7 +99,7 @@ def study(
         for hold in _follow(companies, lanes[chosen], events.sessions, members, options)
     ]
     # The warning about hits counts those that are not events, too.
-    warnings += [text for text in hits.warnings if not text.startswith("suspicious hits")]
+    warnings += [text for text in hits.warnings if not text.startswith(SUSPICIOUS_HITS)]
     return Study(
         condition=hits.condition,
         tree=hits.tree,
@@ -250,7 +250,7 @@ def _judged(
 ) -> Hold:
     """Return a hold with the rules that suspect its bars; `marks` are those of the signals' bars.
 
-    A split that is missing in the data is a return that nobody had.
+    A missing split looks like a return, but no holder had it.
     """
     outcomes = hold.outcomes
     done = np.flatnonzero(outcomes.exit_row >= 0)
