@@ -310,8 +310,12 @@ class Market:
         *,
         since: dt.date | str | None = None,
         until: dt.date | str | None = None,
-        horizons: Sequence[int] = (1, 5, 20, 63),
+        horizons: Sequence[int] | None = None,
         entry: Entry = "next_open",
+        exit: str | Expression | None = None,
+        max_hold: int | None = None,
+        stop: str | None = None,
+        target: str | None = None,
         benchmark: str | None = None,
         costs: float = 0.0,
         every: bool = False,
@@ -327,7 +331,7 @@ class Market:
         strict: bool = False,
         progress: Callable[[int, int, int], None] | None = None,
     ) -> Study:
-        """Return what followed the signals of a condition: returns after each of `horizons`.
+        """Return what followed the signals of a condition: returns after each horizon.
 
         An event is a hit of `signals` whose condition did not hold at the symbol's bar before, or
         that comes after a pause of more than five sessions. A position is opened at the open of the
@@ -335,7 +339,13 @@ class Market:
         horizon h. It follows its company over ticker changes, and ends at the last close if the
         company is delisted.
 
+        horizons: the longest holds, in sessions; 1, 5, 20 and 63 by default.
         entry: "next_open", or "close" (of the signal's session), or "next_close".
+        exit: a condition that ends a position before its horizon, at the price that `entry` names.
+        max_hold: the only horizon, in place of `horizons`.
+        stop: the loss that ends a position: "8%" of the entry price, or "2atr", where an ATR is
+            `atr(14)` in the session of the signal.
+        target: the gain that ends a position, in the same form.
         benchmark: a symbol whose return over the same sessions is subtracted for the excess.
         costs: basis points of the entry price, for entry and exit together.
         every: count each session on which the condition holds.
@@ -347,14 +357,24 @@ class Market:
 
         The other arguments, and the errors, are those of `signals`.
         """
-        from marketsweep.studies.study.options import Options  # few scans need it
+        from marketsweep.studies.study.options import HORIZONS, Options  # few scans need it
         from marketsweep.studies.study.study import study
 
         executor, threads = self._executor(executor, threads)
         report = progress or (lambda done, total, hits: None)
+        if max_hold is not None:
+            if horizons is not None:
+                raise UsageError("give either the horizons or the longest hold, not both")
+            horizons = (max_hold,)
         options = Options(
-            horizons=tuple(_check_count("horizon", horizon, least=0) or 0 for horizon in horizons),
+            horizons=tuple(
+                _check_count("horizon", horizon, least=0) or 0
+                for horizon in (HORIZONS if horizons is None else horizons)
+            ),
             entry=entry,
+            exit=None if exit is None else node_of(exit),
+            stop=stop,
+            target=target,
             benchmark=benchmark,
             costs=costs,
             every=every,

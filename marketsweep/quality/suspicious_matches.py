@@ -47,12 +47,12 @@ class Suspects:
         return [", ".join(self._rule_names(symbol, bars)) for symbol in symbols]
 
     def marks_of_hits(
-        self, symbols: Sequence[str], places: NDArray[np.int64], bars: int
+        self, symbols: Sequence[str], places: NDArray[np.int64], bars: NDArray[np.int64]
     ) -> list[str]:
-        """Return the suspicions about the `bars` of each symbol up to an earlier session.
+        """Return the suspicions about the last `bars` of each symbol up to an earlier session.
 
-        `places` are the numbers of the sessions, int64 [symbols]. A symbol is judged by all its
-        bars: a mark may depend on bars after the session.
+        `places` are the numbers of the sessions; it and `bars` are int64 [symbols]. A symbol is
+        judged by all its bars: a mark may depend on bars after the session.
         """
         self._judge(set(symbols))
         hits: defaultdict[str, list[int]] = defaultdict(list)
@@ -68,7 +68,8 @@ class Suspects:
             sessions, of_symbol = bars_of[symbol], suspicious[symbol]
             for hit in symbol_hits:
                 place = int(places[hit])
-                marks[hit] = ", ".join(self._rule_names_at(of_symbol, sessions, place, bars))
+                names = self._rule_names_at(of_symbol, sessions, place, int(bars[hit]))
+                marks[hit] = ", ".join(names)
         return marks
 
     def _rule_names_at(

@@ -236,9 +236,9 @@ class Loader:
         days: NDArray[np.datetime64],
         first: dt.date,
         last: dt.date,
-        bars: int,
+        bars: int | NDArray[np.int64],
     ) -> list[str]:
-        """Return the names of the rules that suspect the `bars` before each hit, or "".
+        """Return the names of the rules that suspect the last `bars` up to each hit, or "".
 
         Hit i is `symbols[i]` on `days[i]`, a session between `first` and `last`.
         """
@@ -246,8 +246,9 @@ class Loader:
             return []
         dates = self.day(last).history.dates
         indices = np.searchsorted(np.array(dates, "datetime64[D]"), days)
-        inspected_bars = len(dates) - bisect_left(dates, first) + bars
-        return self._get_suspects(last, inspected_bars).marks_of_hits(symbols, indices, bars)
+        inspected_bars = len(dates) - bisect_left(dates, first) + int(np.max(bars))
+        of_hits = np.broadcast_to(bars, len(symbols))
+        return self._get_suspects(last, inspected_bars).marks_of_hits(symbols, indices, of_hits)
 
     def _get_suspects(self, as_of: dt.date, bars: int) -> Suspects:
         from marketsweep.quality.suspicious_matches import (  # not needed by scans without a match

@@ -15,6 +15,7 @@ from functools import cache
 
 import numpy as np
 import polars as pl
+import talib
 from numpy.typing import NDArray
 
 from tests.golden.market import FILES, Market, Series, _date, _splits, read_all
@@ -24,6 +25,9 @@ HORIZONS = (1, 5, 20, 63)
 
 PAUSE = 5
 """Sessions without a bar after which a streak ends."""
+
+TIE = 1e-9
+"""A price as near to a stop or a target as this reaches it."""
 
 DOUBTED = ("GAINM", "TANNI")
 """The file names another security of their company as their earlier ticker."""
@@ -36,6 +40,17 @@ class Event:
     symbol: str
     day: int
     returns: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What ends a position before its horizon: a stop and a target in shares or ATRs of 14 bars,
+    and a close that crosses its mean of 50 bars from above, known at that close."""
+
+    stop: float | None = None
+    target: float | None = None
+    in_atrs: bool = False
+    below_mean: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ def _last_traded(
 
 
 def events(
-    preset: str, entry: str = "next_open", *, dividends: bool = True
+    preset: str, entry: str = "next_open", *, dividends: bool = True, rules: Rules | None = None
 ) -> tuple[list[Event], set[str]]:
     """The events of a preset, and the symbols where a rounding error may decide it."""
     h = history()
@@ -118,12 +133,63 @@ def events(
             is_unknown = rows[0] < PAUSE and i + 1 <= needed
             if not goes_on and not is_unknown:
                 row = int(rows[i])
-                returns = tuple(_returns(h, s, row, entry, dividends))
+                ended = None if rules is None else _ended(h, s, i, rows, entry, rules)
+                returns = tuple(_returns(h, s, row, entry, dividends, ended))
                 found.append(Event(symbol, int(h.sessions[row]), returns))
     return found, unsure
 
 
-def _returns(h: History, s: Series, row: int, kind: str, dividends: bool) -> Iterator[float | None]:
+def _ended(  # noqa: PLR0911, a line for each way out
+    h: History, s: Series, signal: int, rows: NDArray[np.int64], kind: str, rules: Rules
+) -> tuple[int, float] | None:
+    """The session in which a rule ends the position, and the return; None if no rule does."""
+    row = int(rows[signal])
+    entry_row = row + (kind != "close")
+    entry = int(np.searchsorted(rows, entry_row))
+    if entry == len(rows) or rows[entry] != entry_row:
+        return None
+    paid = (s.open if kind == "next_open" else s.close)[entry]
+    day = int(h.sessions[row])
+    dividends = [(d, part) for d, part in h.paid.get(s.symbol, ()) if d > day]
+
+    def growth(price: float, bar: int) -> float:
+        """The price over that of the entry, with what was paid out since."""
+        between = (part for d, part in dividends if h.sessions[entry_row] < d <= s.day[bar])
+        return float(price / paid / math.prod(between))
+
+    atr = talib.ATR(s.high, s.low, s.close, 14)[signal]
+    atr *= math.prod(part for d, part in dividends if d <= h.sessions[entry_row])
+    unit = atr / paid if rules.in_atrs else 1.0
+    mean = talib.SMA(s.close, 50)
+    sells_at = {"next_open": s.open, "close": s.close, "next_close": s.close}[kind]
+    is_leaving = False
+    first = int(np.searchsorted(rows, row + (2 if kind == "next_close" else 1)))
+    beyond = int(np.searchsorted(rows, row + HORIZONS[-1], "right"))
+    for bar in range(first, beyond):
+        if is_leaving and kind == "next_open":
+            return int(rows[bar]), growth(sells_at[bar], bar) - 1
+        opened, low, high = (growth(x[bar], bar) for x in (s.open, s.low, s.high))
+        if rules.stop is not None and low <= (1 - rules.stop * unit) * (1 + TIE):
+            return int(rows[bar]), min(opened, 1 - rules.stop * unit) - 1
+        if rules.target is not None and high >= (1 + rules.target * unit) * (1 - TIE):
+            return int(rows[bar]), max(opened, 1 + rules.target * unit) - 1
+        if is_leaving:
+            return int(rows[bar]), growth(sells_at[bar], bar) - 1
+        if rules.below_mean and s.close[bar] < mean[bar]:
+            if kind == "close":
+                return int(rows[bar]), growth(s.close[bar], bar) - 1
+            is_leaving = True
+    return None
+
+
+def _returns(
+    h: History,
+    s: Series,
+    row: int,
+    kind: str,
+    dividends: bool,
+    ended: tuple[int, float] | None = None,
+) -> Iterator[float | None]:
     bought = s.open if kind == "next_open" else s.close
     for horizon in HORIZONS:
         if row + horizon >= len(h.sessions):
@@ -133,6 +199,9 @@ def _returns(h: History, s: Series, row: int, kind: str, dividends: bool) -> Ite
         entry = int(np.searchsorted(s.day, entry_day))
         if entry == len(s.day) or s.day[entry] != entry_day or not bought[entry] > 0:
             yield None
+            continue
+        if ended is not None and ended[0] <= row + horizon:
+            yield ended[1]
             continue
         end = int(np.searchsorted(s.day, exit_day, "right")) - 1
         left = 1.0

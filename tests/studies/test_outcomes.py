@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from marketsweep.studies.study.events import PAUSE, after_cooldown, first_of_streaks
+from marketsweep.studies.study.exits import find_exits
 from marketsweep.studies.study.options import ENTRIES, Entry, Options
 from marketsweep.studies.study.outcomes import (
     REASONS,
@@ -43,11 +44,14 @@ def made_prices(closes: NDArray[np.float64]) -> Prices:
     )
 
 
-def followed(prices: Prices, lane: int, row: int, hold: int, entry: Entry) -> Outcomes:
+def followed(
+    prices: Prices, lane: int, row: int, hold: int, entry: Entry, stop: str | None = None
+) -> Outcomes:
     lanes, rows = np.array([lane]), np.array([row])
-    (reached,) = extremes(prices, lanes, rows, (hold,), entry)
-    options = Options(horizons=(hold,), entry=entry)
-    return outcomes(prices, lanes, rows, hold, options, len(prices.closes) - 1, reached)
+    options = Options(horizons=(hold,), entry=entry, stop=stop)
+    exits = find_exits(prices, lanes, rows, options, None, None)
+    (reached,) = extremes(prices, lanes, rows, options, exits)
+    return outcomes(prices, lanes, rows, hold, options, len(prices.closes) - 1, reached, exits)
 
 
 @given(
@@ -55,9 +59,10 @@ def followed(prices: Prices, lane: int, row: int, hold: int, entry: Entry) -> Ou
     row=st.integers(0, SESSIONS - 1),
     hold=st.sampled_from(HOLDS),
     entry=st.sampled_from(ENTRIES),
+    stop=st.sampled_from([None, "30%"]),
 )
 def test_no_bar_after_the_exit_changes_a_return(
-    seed: int, row: int, hold: int, entry: Entry
+    seed: int, row: int, hold: int, entry: Entry, stop: str | None
 ) -> None:
     chance = np.random.default_rng(seed)
     closes = chance.uniform(5, 50, (SESSIONS, LANES))
@@ -66,8 +71,8 @@ def test_no_bar_after_the_exit_changes_a_return(
     other = closes.copy()
     other[row + hold + 1 : -1] = other[row + hold + 1 : -1][::-1]
     for lane in range(LANES):
-        before = followed(made_prices(closes), lane, row, hold, entry)
-        after = followed(made_prices(other), lane, row, hold, entry)
+        before = followed(made_prices(closes), lane, row, hold, entry, stop)
+        after = followed(made_prices(other), lane, row, hold, entry, stop)
         np.testing.assert_array_equal(before.returns, after.returns)
         np.testing.assert_array_equal(before.best, after.best)
         np.testing.assert_array_equal(before.worst, after.worst)
@@ -104,7 +109,7 @@ def test_the_market_is_the_mean_of_its_members(entry: Entry) -> None:
     closes[chance.random(closes.shape) < 0.2] = np.nan
     prices, members = made_prices(closes), np.array([True, True, False, True, True, False])
     options = Options(horizons=(5,), entry=entry)
-    means = market_returns(prices, range(SESSIONS), 5, options, members)
+    means = market_returns(prices, np.arange(SESSIONS), 5, options, members)
     for row in range(SESSIONS):
         returns = [
             followed(prices, int(lane), row, 5, entry).returns[0]

@@ -101,7 +101,7 @@ def test_every_entry_and_adjustment_is_right(
 
 def test_the_market_of_2016_has_all_that_can_happen_to_a_position(opened: ms.Market) -> None:
     frame = opened.study("close > 0", since="2016-02-01", every=True).to_polars()
-    assert set(frame["reason"]) == {*REASONS} - {"suspect"}
+    assert set(frame["reason"]) == {*REASONS} - {"suspect", "exit", "stop", "target"}
     renamed = frame.filter(pl.col("symbol") == "AHS", pl.col("exit_date") > dt.date(2016, 10, 25))
     assert len(renamed), "AHS became AMN on 2016-10-26, and its positions went on"
     delisted = frame.filter(pl.col("reason") == "delisted")

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from marketsweep.studies.study.options import Entry
 
 
-def _horizons(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...]:
+def _horizons(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...] | None:
     """Return the numbers between the commas of a text."""
+    if text is None:
+        return None
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -58,10 +60,8 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
 @click.option(
     "--horizons",
     callback=_horizons,
-    default="1,5,20,63",
-    show_default=True,
     metavar="N,...",
-    help="Close positions at the close of the N-th session after the signal.",
+    help="Close positions at the close of the N-th session after the signal. Default: 1,5,20,63.",
 )
 @click.option(
     "--entry",
@@ -70,6 +70,24 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
     show_default=True,
     help="Price of the entry: of the session after the signal, or the signal's close.",
 )
+@click.option(
+    "--exit",
+    "exit_",
+    metavar="CONDITION",
+    help="Close a position earlier if this holds, at the price that --entry names.",
+)
+@click.option(
+    "--max-hold",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Close positions after N sessions at the latest; the only horizon.",
+)
+@click.option(
+    "--stop",
+    metavar="DISTANCE",
+    help="Close a position at a loss of 8%, or of 2atr: two times atr(14) at the signal.",
+)
+@click.option("--target", metavar="DISTANCE", help="Close a position at a gain of 20%, or 3atr.")
 @click.option("--benchmark", metavar="SYMBOL", help="Also show the excess over this symbol.")
 @click.option(
     "--costs",
@@ -126,8 +144,12 @@ def study(
     condition: str,
     since: dt.datetime | None,
     until: dt.datetime | None,
-    horizons: tuple[int, ...],
+    horizons: tuple[int, ...] | None,
     entry: Entry,
+    exit_: str | None,
+    max_hold: int | None,
+    stop: str | None,
+    target: str | None,
     benchmark: str | None,
     costs: float,
     first: bool,
@@ -150,14 +172,16 @@ def study(
     """Show what followed the signals of CONDITION: returns, and how certain their mean is.
 
     An event is the first of a streak of sessions in which `marketsweep signals` finds a symbol. A
-    position is opened at the next open and closed after each of the horizons. The table has a line
-    for each horizon; csv and parquet have a row for each position, with its entry and its exit.
+    position is opened at the next open and closed after each of the horizons, or earlier by --exit,
+    --stop or --target. The table has a line for each horizon; csv and parquet have a row for each
+    position, with its entry and its exit.
 
     \b
     Examples:
       marketsweep study golden_cross
       marketsweep study 'rsi(14) < 30 and close > sma(200)' --benchmark QQQ --costs 10
       marketsweep study gap_up --horizons 1,2,3,5 --entry close --cooldown 20
+      marketsweep study turtle_entry --exit turtle_exit --max-hold 63 --stop 2atr
       marketsweep study nr7 --format parquet --output positions.parquet
       marketsweep study turtle_entry --html study.html
     """
@@ -177,6 +201,10 @@ def study(
             until=date_of(until),
             horizons=horizons,
             entry=entry,
+            exit=exit_,
+            max_hold=max_hold,
+            stop=stop,
+            target=target,
             benchmark=benchmark,
             costs=costs,
             every=not first,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from marketsweep.core.safe_text import counted
 from marketsweep.output.study_table import cells, names
+from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.result import Figures, Study
 
 _ENTRIES: Final = {
@@ -30,8 +31,10 @@ def study_report(result: Study) -> str:
         + (f", {options.cooldown} sessions between events" if options.cooldown else "")
         + f"; returns {'with' if options.adjust == 'total' else 'without'} dividends, "
         + (f"less {options.costs:g} basis points of costs" if options.costs else "before costs"),
-        "",
     ]
+    if rules := " or ".join(_rules(options)):
+        lines.append(f"closed {rules}, and at the horizon at the latest")
+    lines.append("")
     horizons = [f"{hold.horizon}" for hold in result.holds]
     lines += _table(result.horizons, options.benchmark, "horizon", horizons)
     if len(result.years) > 1:
@@ -42,6 +45,16 @@ def study_report(result: Study) -> str:
             lines += _table(rows, options.benchmark, "year", labels)
     lines += ["", *_notes(result)]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _rules(options: Options) -> Iterator[str]:
+    """Yield what closes a position before its horizon."""
+    if options.exit is not None:
+        yield f"where {options.exit}"
+    if options.stop is not None:
+        yield f"at a stop of {options.stop}"
+    if options.target is not None:
+        yield f"at a target of {options.target}"
 
 
 def _table(
@@ -68,10 +81,15 @@ def _notes(study: Study) -> list[str]:
                 (row.open, "open: the session of the exit is not stored"),
                 (row.no_entry, "without a price in the session of the entry"),
                 (row.suspect, "left out: held over suspicious bars"),
+                (row.exit, "closed by the exit condition"),
+                (row.stop, "by the stop"),
+                (row.target, "by the target"),
                 (row.delisted, f"ended by a delisting, at {last_close}"),
             )
             if count
         ]
+        if study.options.ends_early and row.sessions_held is not None:
+            parts.append(f"held on average for {row.sessions_held:.1f} sessions")
         if parts:
             notes.append(f"horizon {row.sessions}: {'; '.join(parts)}")
     if any(row.ci_low is None and row.events > 1 for row in study.horizons):

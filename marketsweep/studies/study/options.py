@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.errors import UsageError
+from marketsweep.language.tree import Node
 
 Entry = Literal["next_open", "close", "next_close"]
 """When a position is opened: at a price of the signal's session or of the next one."""
@@ -19,6 +21,8 @@ MAX_HORIZON: Final = 2_520
 MAX_HORIZONS: Final = 12
 MAX_COSTS: Final = 10_000.0
 _ADJUSTMENTS: Final = ("total", "splits")
+_DISTANCE: Final = re.compile(r"(\d+\.?\d*|\.\d+) ?(%|atr)", re.IGNORECASE)
+MAX_ATRS: Final = 100.0
 
 
 class Options(Struct, frozen=True):
@@ -42,25 +46,17 @@ class Options(Struct, frozen=True):
     """The return from the last close of a company that is delisted, such as -0.3."""
     exclude_suspect: bool = False
     """Whether events and positions on suspicious bars are left out."""
+    exit: str | Node | None = None
+    """A condition that ends a position before its horizon."""
+    stop: str | None = None
+    """The loss that ends a position: "8%" of the entry price, or "2atr"."""
+    target: str | None = None
+    """The gain that ends a position, as `stop`."""
     adjust: Adjust = "total"
     """Whether returns include dividends ("total") or not ("splits")."""
 
     def __post_init__(self) -> None:
-        if not self.horizons:
-            raise UsageError("a study needs a horizon, such as 20 sessions")
-        for horizon in self.horizons:
-            if not 1 <= horizon <= MAX_HORIZON:
-                raise UsageError(f"horizon {horizon} is not from 1 to {MAX_HORIZON:,} sessions")
-        if list(self.horizons) != sorted(set(self.horizons)):
-            raise UsageError("give each horizon once, the shortest first: 1,5,20")
-        if len(self.horizons) > MAX_HORIZONS:
-            raise UsageError(f"a study has at most {MAX_HORIZONS} horizons")
-        if self.entry not in ENTRIES:
-            raise UsageError(f"entry {self.entry!r} is not one of {', '.join(ENTRIES)}")
-        if self.entry == "next_close" and self.horizons[0] == 1:
-            raise UsageError(
-                "a position that is opened at the next close cannot end at it: give horizons from 2"
-            )
+        _check_horizons(self.horizons, self.entry)
         if self.adjust not in _ADJUSTMENTS:
             raise UsageError(
                 f"adjust {self.adjust!r} is not one of {', '.join(_ADJUSTMENTS)}: returns over a "
@@ -74,5 +70,66 @@ class Options(Struct, frozen=True):
             raise UsageError(
                 f"a delisting return of {self.delisting_return:.0%} is not from -100% to 100%"
             )
+        for name, distance in (("stop", self.stop), ("target", self.target)):
+            if distance is not None:
+                _check_distance(name, distance)
         if self.cooldown < 0:
             raise UsageError(f"cooldown {self.cooldown} is not a number of sessions from 0")
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether a position may end before its horizon."""
+        return (self.exit, self.stop, self.target) != (None, None, None)
+
+    @property
+    def needs_atr(self) -> bool:
+        """Whether the stop or the target is in ATRs."""
+        distances = (self.stop, self.target)
+        return any(distance and parse_distance(distance)[1] for distance in distances)
+
+
+def parse_distance(text: str) -> tuple[float, bool]:
+    """Return the size of a distance such as "8%" or "2atr", and whether it is in ATRs.
+
+    A percentage becomes a share. Raises ValueError for another text.
+    """
+    match = _DISTANCE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(text)
+    of_atr = match[2] != "%"
+    return float(match[1]) / (1 if of_atr else 100), of_atr
+
+
+def _check_distance(name: str, text: str) -> None:
+    try:
+        size, of_atr = parse_distance(text)
+    except ValueError:
+        raise UsageError(
+            f"{name} {text!r} is neither a percentage of the entry price nor a number of average "
+            f"true ranges: write 8% or 2atr"
+        ) from None
+    most = MAX_ATRS if of_atr else (1.0 if name == "stop" else 100.0)
+    if not 0 < size <= most or (size == most and name == "stop" and not of_atr):
+        raise UsageError(
+            f"a {name} of {text} makes no sense: "
+            + (f"choose at most {MAX_ATRS:g}atr" if of_atr else "choose more than 0%")
+            + (" and less than 100%" if name == "stop" and not of_atr else "")
+        )
+
+
+def _check_horizons(horizons: tuple[int, ...], entry: str) -> None:
+    if not horizons:
+        raise UsageError("a study needs a horizon, such as 20 sessions")
+    for horizon in horizons:
+        if not 1 <= horizon <= MAX_HORIZON:
+            raise UsageError(f"horizon {horizon} is not from 1 to {MAX_HORIZON:,} sessions")
+    if list(horizons) != sorted(set(horizons)):
+        raise UsageError("give each horizon once, the shortest first: 1,5,20")
+    if len(horizons) > MAX_HORIZONS:
+        raise UsageError(f"a study has at most {MAX_HORIZONS} horizons")
+    if entry not in ENTRIES:
+        raise UsageError(f"entry {entry!r} is not one of {', '.join(ENTRIES)}")
+    if entry == "next_close" and horizons[0] == 1:
+        raise UsageError(
+            "a position that is opened at the next close cannot end at it: give horizons from 2"
+        )

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from marketsweep.studies.study.options import Entry, Options
+from marketsweep.studies.study.exits import Exits, first_session_held
+from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.prices import Prices
 
-REASONS: Final = ("horizon", "last close", "delisted", "open", "no entry", "suspect")
+REASONS: Final = (
+    *("exit", "stop", "target"),
+    *("horizon", "last close", "delisted", "open", "no entry", "suspect"),
+)
 """How a position ends.
 
+- exit, stop, target: before its horizon; see `exits`.
 - horizon: at the close of the last session of the hold.
 - last close: the symbol has no bar in that session: the last close before it.
 - delisted: the symbol has no bar from that session on, nor lately: its last close.
-- open: that session is not stored yet.
+- open: the session of the horizon is not stored yet. That holds for positions with an earlier exit,
+  too: without those that go on, the mean of a study with a stop would be too low.
 - no entry: the symbol has no bar in the session of the entry, or no price above zero.
 - suspect: a quality rule suspects a bar of the hold, and such positions are left out.
 """
-HORIZON, LAST_CLOSE, DELISTED, STILL_OPEN, NO_ENTRY, SUSPECT = range(len(REASONS))
+HORIZON, LAST_CLOSE, DELISTED, STILL_OPEN, NO_ENTRY, SUSPECT = range(3, len(REASONS))
 
 
 class Extremes(NamedTuple):
@@ -63,11 +69,12 @@ def outcomes(
     options: Options,
     newest: int,
     reached: Extremes,
+    exits: Exits,
 ) -> Outcomes:
     """Return what became of the signals of `lanes` in `rows` at the close `hold` sessions later.
 
     `newest` is the row of the newest stored session, which may lie beyond those of the prices;
-    `reached` has the extremes of the same positions and horizon.
+    `reached` has the extremes of the same positions and horizon; `exits` may come before it.
     """
     last = len(prices.factor) - 1
     bought = prices.opens if options.entry == "next_open" else prices.closes
@@ -81,11 +88,14 @@ def outcomes(
     reason = np.full(len(lanes), HORIZON, np.int8)
     reason[held_rows < exit_rows] = LAST_CLOSE
     reason[prices.is_gone[lanes] & (prices.last_bar[lanes] < exit_rows)] = DELISTED
+    is_early = exits.row <= exit_rows
+    reason[is_early], held_rows[is_early] = exits.reason[is_early], exits.row[is_early]
     reason[~is_closed] = STILL_OPEN
     reason[~has_entry & is_stored] = NO_ENTRY
     is_done = has_entry & is_closed
     ends = np.where(is_done, held_rows, 0)
-    exit_raw = np.where(is_done, prices.closes[ends, lanes], np.nan)
+    closes = np.where(is_done, prices.closes[ends, lanes], np.nan)
+    exit_raw = np.where(is_done & is_early, exits.price / prices.factor[ends, lanes], closes)
     exit_price = exit_raw * (1 + options.delisting_return * (reason == DELISTED))
     ratio = prices.factor[at, lanes] / prices.factor[ends, lanes]
     entry_adjusted = np.where(is_done, entry_raw * ratio, np.nan)
@@ -109,52 +119,58 @@ def extremes(
     prices: Prices,
     lanes: NDArray[np.int64],
     rows: NDArray[np.int64],
-    holds: Sequence[int],
-    entry: Entry,
+    options: Options,
+    exits: Exits,
 ) -> Iterator[Extremes]:
-    """Yield the extremes of positions over each of `holds`, which ascend; NaN without a bar.
+    """Yield the extremes of positions over each horizon; NaN without a bar.
 
-    Those of a hold that is not stored whole are of its stored sessions.
+    Those of a hold that is not stored whole are of its stored sessions. Of the session in which a
+    position ends before its close, the exit alone counts.
     """
     last = len(prices.factor) - 1
-    highs, lows = prices.highs * prices.factor, prices.lows * prices.factor
+    highs, lows = prices.highs, prices.lows
     highest, lowest = np.full(len(lanes), np.nan), np.full(len(lanes), np.nan)
-    # A position that is opened at a close sees the sessions after it.
-    session = 2 if entry == "next_close" else 1
-    for hold in holds:
+    session = first_session_held(options)
+    final = np.minimum(exits.last_whole_row, last)
+    is_held = final >= rows + session
+    for hold in options.horizons:
         for later in range(session, hold + 1):
-            at = np.minimum(rows + later, last)
-            np.fmax(highest, highs[at, lanes], out=highest)
-            np.fmin(lowest, lows[at, lanes], out=lowest)
+            # The last session is looked at again where a position has ended: nothing changes.
+            at = np.minimum(rows + later, final)
+            np.fmax(highest, highs[at, lanes], out=highest, where=is_held)
+            np.fmin(lowest, lows[at, lanes], out=lowest, where=is_held)
         session = max(session, hold + 1)
         yield Extremes(highest.copy(), lowest.copy())
 
 
 def market_returns(
-    prices: Prices, rows: range, hold: int, options: Options, members: NDArray[np.bool_]
+    prices: Prices,
+    rows: NDArray[np.int64],
+    hold: int,
+    options: Options,
+    members: NDArray[np.bool_],
+    *,
+    at_open: bool = False,
 ) -> NDArray[np.float64]:
     """Return the mean return of all members with a bar in each of `rows`, bought as the events are.
 
-    `members` is bool [lanes]. The market is weighted equally. NaN for a row whose hold is not
-    stored whole.
+    They are sold `hold` sessions later, at the open if `at_open`. `members` is bool [lanes]. The
+    market is weighted equally. NaN for a row whose hold is not stored whole.
     """
-    last = len(prices.factor) - 1
-    count = min(rows.stop, last + 1 - hold) - rows.start
     means = np.full(len(rows), np.nan)
-    if count <= 0:
-        return means
-    signal = slice(rows.start, rows.start + count)
-    wait = int(options.entry != "close")
-    later = slice(signal.start + wait, signal.stop + wait)
-    entries = prices.opens if options.entry == "next_open" else prices.closes
-    bought = entries[later] * prices.factor[later]
+    is_stored = rows + hold < len(prices.factor)
+    signal, sold = rows[is_stored], rows[is_stored] + hold
+    entry = signal + (options.entry != "close")
+    paid = prices.opens if options.entry == "next_open" else prices.closes
+    bought = paid[entry] * prices.factor[entry]
     is_bought = ~np.isnan(prices.closes[signal]) & (bought > 0) & members
-    exits = prices.held_closes[signal.start + hold : signal.stop + hold]
+    exits = prices.held_closes[sold]
+    if at_open:
+        exits = np.where(prices.opens[sold] > 0, prices.opens[sold] * prices.factor[sold], exits)
     if options.delisting_return:
-        ends = np.arange(signal.start, signal.stop)[:, None] + hold
-        is_delisted = prices.is_gone & (prices.last_bar < ends)
+        is_delisted = prices.is_gone & (prices.last_bar < sold[:, None])
         exits = exits * (1 + options.delisting_return * is_delisted)
     with np.errstate(invalid="ignore", divide="ignore"):
         returns = np.where(is_bought, exits / bought - 1.0, 0.0)
-        means[:count] = returns.sum(axis=1) / is_bought.sum(axis=1)
+        means[is_stored] = returns.sum(axis=1) / is_bought.sum(axis=1)
     return means

@@ -38,7 +38,9 @@ class Prices(Struct, frozen=True, eq=False):
     """Number of the first session."""
     opens: NDArray[np.float64]
     highs: NDArray[np.float64]
+    """Times the factor."""
     lows: NDArray[np.float64]
+    """Times the factor."""
     closes: NDArray[np.float64]
     factor: NDArray[np.float64]
     held: NDArray[np.int64]
@@ -140,8 +142,8 @@ class Companies:
         return Prices(
             first=first,
             opens=opens,
-            highs=highs,
-            lows=lows,
+            highs=highs * factors,
+            lows=lows * factors,
             closes=closes,
             factor=factors,
             held=held,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from marketsweep.core.safe_text import counted
 from marketsweep.scan.frames import Frame
 from marketsweep.studies.signals_result import SessionReceipt
+from marketsweep.studies.study.exits import EXIT, STOP, TARGET
 from marketsweep.studies.study.intervals import interval
 from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.outcomes import (
@@ -54,6 +55,12 @@ class Hold(Struct, frozen=True, eq=False):
     suspicious: list[str]
     """The quality rules that suspect bars of the signal or of the hold: "decimal slip, hole"."""
 
+    def lacks_benchmark(self) -> int:
+        """Return how many events have a return, but none of the benchmark."""
+        if self.benchmark is None:
+            return 0
+        return int((np.isnan(self.benchmark) & ~np.isnan(self.returns)).sum())
+
 
 class Figures(Struct, frozen=True):
     """The figures of some events at a horizon; returns are shares, None where unknown."""
@@ -66,6 +73,10 @@ class Figures(Struct, frozen=True):
     """Events whose horizon is not stored yet."""
     no_entry: int
     delisted: int
+    exit: int
+    """Positions that the exit condition ended."""
+    stop: int
+    target: int
     suspect: int
     """Positions that are left out because a quality rule suspects a bar of the hold."""
     mean: float | None
@@ -78,6 +89,8 @@ class Figures(Struct, frozen=True):
     quartile_high: float | None
     worst: float | None
     best: float | None
+    sessions_held: float | None
+    """The mean number of sessions from the signal to the exit."""
     adverse: float | None
     """The mean of the lowest prices of the holds, as returns."""
     favourable: float | None
@@ -149,6 +162,9 @@ class Study(Frame):
             open=reasons[STILL_OPEN],
             no_entry=reasons[NO_ENTRY],
             delisted=reasons[DELISTED],
+            exit=reasons[EXIT],
+            stop=reasons[STOP],
+            target=reasons[TARGET],
             suspect=reasons[SUSPECT],
             mean=_mean(returns),
             ci_low=low,
@@ -159,6 +175,7 @@ class Study(Frame):
             quartile_high=quartiles[1],
             worst=float(returns.min()) if len(returns) else None,
             best=float(returns.max()) if len(returns) else None,
+            sessions_held=_mean((outcomes.exit_row - self.events.sessions)[done]),
             adverse=_mean(outcomes.worst[done]),
             favourable=_mean(outcomes.best[done]),
             excess_market=market[0],

@@ -18,16 +18,17 @@ from time import perf_counter
 from typing import Final
 
 import numpy as np
-from msgspec import structs
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.core.safe_text import counted
 from marketsweep.engine.panel.adjustments import History
+from marketsweep.language.tree import Node
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
+from marketsweep.scan.query import plan_query
 from marketsweep.scan.ranking import suspicious_warning
-from marketsweep.scan.scan import Scan
+from marketsweep.scan.scan import Scan, query_of
 from marketsweep.studies.sessions import select_sessions
 from marketsweep.studies.signals import SUSPICIOUS_HITS, Progress, signals
 from marketsweep.studies.signals_result import Signals
@@ -37,21 +38,16 @@ from marketsweep.studies.study.events import (
     first_of_streaks,
     may_have_begun_earlier,
 )
+from marketsweep.studies.study.exits import ExitSignals
+from marketsweep.studies.study.follow import Follower
 from marketsweep.studies.study.options import Options
-from marketsweep.studies.study.outcomes import (
-    STILL_OPEN,
-    SUSPECT,
-    Extremes,
-    Outcomes,
-    extremes,
-    market_returns,
-    outcomes,
-)
-from marketsweep.studies.study.prices import Companies, Prices
+from marketsweep.studies.study.outcomes import STILL_OPEN, SUSPECT
+from marketsweep.studies.study.prices import Companies
 from marketsweep.studies.study.result import Events, Hold, Study
+from marketsweep.universe.screen import NO_SCREEN
 
-_BLOCK: Final = 252
-"""Sessions of events whose prices are read at once."""
+ATR: Final = "atr(14)"
+"""The average true range that a stop or target counts in."""
 
 
 def study(
@@ -70,6 +66,9 @@ def study(
     started = perf_counter()
     if options.benchmark is not None:  # raises before the work begins
         options = replace(options, benchmark=loader.snapshot.ticker(options.benchmark))
+    exit_scan = None if options.exit is None else _exit_scan(scan, options.exit)
+    if options.needs_atr:
+        scan = replace(scan, columns=(ATR,))
     last = resolve_session(loader.snapshot, until, "--until")
     sessions = select_sessions(loader, since, until, last)
     newest = (loader.snapshot.whole or loader.sessions)[-1]
@@ -77,29 +76,27 @@ def study(
     first = bisect_left(history.dates, sessions[0])
     hits = signals(scan, loader, sessions[0], sessions[-1], progress)
     companies = Companies(history, max(0, first - PAUSE), options.adjust)
-    lanes, numbers = _places(hits, companies)
-    is_event, warnings = np.ones(len(lanes), dtype=bool), list[str]()
-    if not options.every:
-        is_event = _begins(scan, loader, hits, companies, lanes, numbers, first)
-        needed = hits.bars_needed
-        is_unknown = is_event & may_have_begun_earlier(lanes, numbers, needed, companies.has_bar)
-        is_event &= ~is_unknown
-        warnings += _unknown_warning(int(is_unknown.sum()))
-    if options.exclude_suspect:
-        is_event &= np.array([not mark for mark in hits.suspicious], dtype=bool)
-    chosen = np.flatnonzero(is_event)
-    if options.cooldown:
-        chosen = chosen[after_cooldown(lanes[chosen], numbers[chosen], options.cooldown)]
+    # The warning about hits counts those that are not events, too.
+    warnings = [text for text in hits.warnings if not text.startswith(SUSPICIOUS_HITS)]
+    chosen, lanes, numbers = _choose(scan, loader, hits, companies, options, first, warnings)
+    events = Events([hits.symbols[hit] for hit in chosen.tolist()], numbers[chosen])
+    exit_signals, atr = None, None
+    if exit_scan is not None:
+        exit_hits = _exits(exit_scan, loader, companies, events, options, sessions)
+        options = replace(options, exit=exit_hits.condition)
+        exit_signals = ExitSignals.of(*_places(exit_hits, companies), len(history.dates))
+        warnings += [text for text in _exit_warnings(exit_hits) if text not in warnings]
+    if options.needs_atr:
+        atr = hits.values[ATR][chosen]
+        warnings += _atr_warning(int(np.isnan(atr).sum()))
     # One missing split would move the mean of the market by a percent.
     members = companies.lanes_without(_suspects(loader, history, first))
-    events = Events([hits.symbols[hit] for hit in chosen.tolist()], numbers[chosen])
+    follower = Follower(companies, options, members, first)
     marks = [hits.suspicious[hit] for hit in chosen.tolist()]
     holds = [
         _judged(hold, events, marks, loader, history, options)
-        for hold in _follow(companies, lanes[chosen], events.sessions, members, options)
+        for hold in follower.follow(lanes[chosen], events.sessions, exit_signals, atr)
     ]
-    # The warning about hits counts those that are not events, too.
-    warnings += [text for text in hits.warnings if not text.startswith(SUSPICIOUS_HITS)]
     return Study(
         condition=hits.condition,
         tree=hits.tree,
@@ -111,13 +108,83 @@ def study(
         dates=history.dates,
         first=first,
         sessions=hits.sessions,
-        warnings=[*warnings, *_warnings(events, holds)],
+        warnings=[*warnings, *_warnings(events, holds, options.benchmark)],
         executor=hits.executor,
         data_version=hits.data_version,
         bars_needed=hits.bars_needed,
         absent_facts=hits.absent_facts,
         seconds=perf_counter() - started,
     )
+
+
+def _exit_scan(scan: Scan, condition: str | Node) -> Scan:
+    """Return the scan of an exit condition, or raise ConditionError.
+
+    The symbol of a position may have left the universe of its signal.
+    """
+    exit_scan = replace(scan, condition=condition, where=None, columns=(), screen=NO_SCREEN)
+    plan_query(query_of(exit_scan))
+    return exit_scan
+
+
+def _exits(
+    scan: Scan,
+    loader: Loader,
+    companies: Companies,
+    events: Events,
+    options: Options,
+    sessions: Sequence[dt.date],
+) -> Signals:
+    """Return the signals of an exit condition up to the longest horizon of the last event."""
+    dates = companies.history.dates
+    last = int(events.sessions[-1]) if len(events.sessions) else bisect_left(dates, sessions[-1])
+    until = min(last + options.horizons[-1], companies.newest)
+    return signals(scan, loader, sessions[0], dates[until])
+
+
+def _exit_warnings(hits: Signals) -> Iterator[str]:
+    """Yield what to know about an exit condition."""
+    if not len(hits):
+        yield (
+            f"the exit condition {hits.condition} holds for no symbol from "
+            f"{hits.sessions[0].session} to {hits.sessions[-1].session}"
+        )
+    yield from (text for text in hits.warnings if not text.startswith(SUSPICIOUS_HITS))
+
+
+def _atr_warning(count: int) -> Iterator[str]:
+    if count:
+        yield (
+            f"{counted(count, 'event')} of a symbol with fewer bars than {ATR} needs: "
+            f"{'its position has' if count == 1 else 'their positions have'} no stop or target in "
+            "ATRs"
+        )
+
+
+def _choose(
+    scan: Scan,
+    loader: Loader,
+    hits: Signals,
+    companies: Companies,
+    options: Options,
+    first: int,
+    warnings: list[str],
+) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the hits that are events, and the lanes and sessions of all hits."""
+    lanes, numbers = _places(hits, companies)
+    is_event = np.ones(len(lanes), dtype=bool)
+    if not options.every:
+        is_event = _begins(scan, loader, hits, companies, lanes, numbers, first)
+        needed = hits.bars_needed
+        is_unknown = is_event & may_have_begun_earlier(lanes, numbers, needed, companies.has_bar)
+        is_event &= ~is_unknown
+        warnings += _unknown_warning(int(is_unknown.sum()))
+    if options.exclude_suspect:
+        is_event &= np.array([not mark for mark in hits.suspicious], dtype=bool)
+    chosen = np.flatnonzero(is_event)
+    if options.cooldown:
+        chosen = chosen[after_cooldown(lanes[chosen], numbers[chosen], options.cooldown)]
+    return chosen, lanes, numbers
 
 
 def _places(hits: Signals, companies: Companies) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -168,78 +235,6 @@ def _suspects(loader: Loader, history: History, first: int) -> list[str]:
     return [symbol for symbol, mark in zip(symbols, marks, strict=True) if mark]
 
 
-def _follow(
-    companies: Companies,
-    lanes: NDArray[np.int64],
-    sessions: NDArray[np.int64],
-    members: NDArray[np.bool_],
-    options: Options,
-) -> list[Hold]:
-    """Return what became of events, by horizon; `sessions` ascend, `members` are the market."""
-    blocks: list[list[Hold]] = []
-    begin, end = (int(sessions[0]), int(sessions[-1])) if len(sessions) else (0, 0)
-    for first in range(begin, end + 1, _BLOCK):
-        inside = slice(*np.searchsorted(sessions, (first, first + _BLOCK)).tolist())
-        prices = companies.prices(first, first + _BLOCK - 1 + options.horizons[-1])
-        of, rows = lanes[inside], sessions[inside] - first
-        reached = extremes(prices, of, rows, options.horizons, options.entry)
-        blocks.append(
-            [
-                _hold(companies, prices, of, rows, horizon, options, highest_and_lowest, members)
-                for horizon, highest_and_lowest in zip(options.horizons, reached, strict=True)
-            ]
-        )
-    return [_joined(parts) for parts in zip(*blocks, strict=True)]
-
-
-def _hold(
-    companies: Companies,
-    prices: Prices,
-    lanes: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    horizon: int,
-    options: Options,
-    reached: Extremes,
-    members: NDArray[np.bool_],
-) -> Hold:
-    """Return what became of the events of a block at a horizon."""
-    newest = companies.newest - prices.first
-    became = outcomes(prices, lanes, rows, horizon, options, newest, reached)
-    signals_until = range(int(rows.max(initial=-1)) + 1)
-    market = market_returns(prices, signals_until, horizon, options, members)
-    benchmark = None
-    if options.benchmark is not None:
-        same = np.full(len(rows), companies.lane_now(options.benchmark))
-        benchmark = outcomes(prices, same, rows, horizon, options, newest, reached).returns
-    return Hold(
-        horizon=horizon,
-        outcomes=replace(
-            became,
-            entry_row=np.where(became.entry_row < 0, -1, became.entry_row + prices.first),
-            exit_row=np.where(became.exit_row < 0, -1, became.exit_row + prices.first),
-        ),
-        returns=became.returns - options.costs / 10_000,
-        # A symbol outside the market has nothing to be compared with.
-        market=np.where(members[lanes], market[rows], np.nan),
-        benchmark=benchmark,
-        suspicious=[],
-    )
-
-
-def _joined(parts: Sequence[Hold]) -> Hold:
-    """Join what became of the events of several blocks."""
-    benchmarks = [part.benchmark for part in parts if part.benchmark is not None]
-    columns = zip(*(structs.astuple(part.outcomes) for part in parts), strict=True)
-    return Hold(
-        horizon=parts[0].horizon,
-        outcomes=Outcomes(*map(np.concatenate, columns)),
-        returns=np.concatenate([part.returns for part in parts]),
-        market=np.concatenate([part.market for part in parts]),
-        benchmark=np.concatenate(benchmarks) if benchmarks else None,
-        suspicious=[],
-    )
-
-
 def _judged(
     hold: Hold,
     events: Events,
@@ -260,7 +255,7 @@ def _judged(
         days,
         history.dates[int(events.sessions[0]) if len(events.sessions) else 0],
         history.dates[-1],
-        hold.horizon + 1,
+        outcomes.exit_row[done] - events.sessions[done] + 1,
     )
     suspicious = list(marks)
     for event, mark in zip(done.tolist(), of_hold, strict=True):
@@ -276,7 +271,7 @@ def _judged(
     return replace(hold, returns=returns, outcomes=replace(outcomes, reason=reason))
 
 
-def _warnings(events: Events, holds: Sequence[Hold]) -> Iterator[str]:
+def _warnings(events: Events, holds: Sequence[Hold], benchmark: str | None) -> Iterator[str]:
     """Yield what to know about the returns: wrong prices, and horizons without any."""
     marked = {
         symbol: mark
@@ -287,6 +282,12 @@ def _warnings(events: Events, holds: Sequence[Hold]) -> Iterator[str]:
     yield from suspicious_warning(
         f"positions on suspicious bars ({counted(len(marked), 'symbol')})", marked
     )
+    lacks = max((hold.lacks_benchmark() for hold in holds), default=0)
+    if lacks:
+        yield (
+            f"{benchmark} has no price in the session of the entry of {counted(lacks, 'event')}: "
+            "they have no figure over it"
+        )
     for hold in holds:
         reasons = hold.outcomes.reason
         if len(reasons) and (reasons == STILL_OPEN).all():

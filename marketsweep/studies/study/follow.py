@@ -1,0 +1,150 @@
+"""Follow the positions of events through blocks of sessions, and the market beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from msgspec import structs
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from marketsweep.studies.study.exits import Exits, ExitSignals, exits_with, find_exits
+from marketsweep.studies.study.options import Options
+from marketsweep.studies.study.outcomes import (
+    Extremes,
+    Outcomes,
+    extremes,
+    market_returns,
+    outcomes,
+)
+from marketsweep.studies.study.prices import Companies, Prices
+from marketsweep.studies.study.result import Hold
+
+_BLOCK: Final = 252
+"""Sessions of events whose prices are read at once."""
+
+
+class Follower:
+    """Follows the positions of studies that have the same options, from session `first` on.
+
+    `members` are the lanes of the market, bool [lanes].
+    """
+
+    def __init__(
+        self, companies: Companies, options: Options, members: NDArray[np.bool_], first: int
+    ) -> None:
+        self._companies = companies
+        self._options = options
+        self._members = members
+        self._first = first
+        self._prices: Prices | None = None
+
+    def follow(
+        self,
+        lanes: NDArray[np.int64],
+        sessions: NDArray[np.int64],
+        exit_signals: ExitSignals | None = None,
+        atr: NDArray[np.float64] | None = None,
+    ) -> list[Hold]:
+        """Return what became of events, by horizon.
+
+        `sessions` are the numbers of those of the signals, and ascend; `atr` is the average true
+        range of each, float64 [events].
+        """
+        blocks: list[list[Hold]] = []
+        end = int(sessions[-1]) if len(sessions) else self._first
+        for first in range(self._first, end + 1, _BLOCK):
+            inside = slice(*np.searchsorted(sessions, (first, first + _BLOCK)).tolist())
+            if first < end and inside.start == inside.stop:
+                continue
+            prices = self._prices_from(first)
+            of, rows = lanes[inside], sessions[inside] - first
+            exits = find_exits(
+                prices, of, rows, self._options, exit_signals, None if atr is None else atr[inside]
+            )
+            reached = extremes(prices, of, rows, self._options, exits)
+            blocks.append(
+                [
+                    self._hold(prices, of, rows, horizon, highest_and_lowest, exits)
+                    for horizon, highest_and_lowest in zip(
+                        self._options.horizons, reached, strict=True
+                    )
+                ]
+            )
+        return [_joined(parts) for parts in zip(*blocks, strict=True)]
+
+    def _prices_from(self, first: int) -> Prices:
+        """Return the prices of the block from session `first` on; the last ones are kept."""
+        if self._prices is None or self._prices.first != first:
+            self._prices = None  # two of them would be held
+            last = first + _BLOCK - 1 + self._options.horizons[-1]
+            self._prices = self._companies.prices(first, last)
+        return self._prices
+
+    def _hold(
+        self,
+        prices: Prices,
+        lanes: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        horizon: int,
+        reached: Extremes,
+        exits: Exits,
+    ) -> Hold:
+        """Return what became of the events of a block at a horizon."""
+        options, newest = self._options, self._companies.newest - prices.first
+        became = outcomes(prices, lanes, rows, horizon, options, newest, reached, exits)
+        benchmark = None
+        if options.benchmark is not None:
+            same = np.full(len(rows), self._companies.lane_now(options.benchmark))
+            sold = exits_with(prices, same, exits)
+            benchmark = outcomes(
+                prices, same, rows, horizon, options, newest, reached, sold
+            ).returns
+        return Hold(
+            horizon=horizon,
+            outcomes=replace(
+                became,
+                entry_row=np.where(became.entry_row < 0, -1, became.entry_row + prices.first),
+                exit_row=np.where(became.exit_row < 0, -1, became.exit_row + prices.first),
+            ),
+            returns=became.returns - options.costs / 10_000,
+            # A symbol outside the market has nothing to be compared with.
+            market=np.where(
+                self._members[lanes], self._market(prices, rows, horizon, exits), np.nan
+            ),
+            benchmark=benchmark,
+            suspicious=[],
+        )
+
+    def _market(
+        self, prices: Prices, rows: NDArray[np.int64], horizon: int, exits: Exits
+    ) -> NDArray[np.float64]:
+        """Return the mean return of the market over the hold of each event."""
+        is_early = exits.row <= rows + horizon
+        holds = np.where(is_early, exits.row - rows, horizon)
+        at_open = is_early & exits.at_open
+        means = np.empty(len(rows))
+        for hold, is_open in sorted({*zip(holds.tolist(), at_open.tolist(), strict=True)}):
+            alike = (holds == hold) & (at_open == is_open)
+            days, places = np.unique(rows[alike], return_inverse=True)
+            of_days = market_returns(
+                prices, days, hold, self._options, self._members, at_open=is_open
+            )
+            means[alike] = of_days[places]
+        return means
+
+
+def _joined(parts: Sequence[Hold]) -> Hold:
+    """Join what became of the events of several blocks."""
+    benchmarks = [part.benchmark for part in parts if part.benchmark is not None]
+    columns = zip(*(structs.astuple(part.outcomes) for part in parts), strict=True)
+    return Hold(
+        horizon=parts[0].horizon,
+        outcomes=Outcomes(*map(np.concatenate, columns)),
+        returns=np.concatenate([part.returns for part in parts]),
+        market=np.concatenate([part.market for part in parts]),
+        benchmark=np.concatenate(benchmarks) if benchmarks else None,
+        suspicious=[],
+    )
