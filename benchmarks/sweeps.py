@@ -57,6 +57,11 @@ def _sweep(market: Market) -> Iterator[Row]:
         _RUNS, clocked(lambda: market.sweep(CONDITION, since=_DAYS[-252], **VALUES))
     )
     yield Row("the same as of each of 252 sessions: 1.5 billion answers", year)
+    (followed,) = alternate(
+        _RUNS,
+        clocked(lambda: market.sweep(CONDITION, since=_DAYS[-252], outcome="return(20)", **VALUES)),
+    )
+    yield within("the same with outcomes: return(20) after each streak", followed, _LIMIT_S)
 
 
 def _store(folder: Path) -> None:

@@ -412,6 +412,7 @@ class Market:
         threads: int | None = None,
         adjust: Adjust = "splits",
         strict: bool = False,
+        outcome: str | None = None,
         progress: Callable[[int, int, int], None] | None = None,
         **values: Iterable[float],
     ) -> Sweep:
@@ -423,13 +424,22 @@ class Market:
         counted as `signals` sees it; otherwise the session `as_of`. `progress` is called with the
         number of counts done, their total, and the matches so far. The other arguments, and the
         errors, are those of `scan`.
+
+        outcome: "return(20)" adds up what followed the first bar of each streak: the return of a
+            position that is bought at the next open and sold at the close of the 20th session,
+            with dividends. "excess(20)" is less the mean of the market. The sessions are those of
+            `signals`.
         """
-        from marketsweep.studies.sweep import sweep  # few scans need it
+        from marketsweep.studies.forward_returns import Outcome  # few scans need it
+        from marketsweep.studies.sweep import sweep
 
         if as_of is not None and (since is not None or until is not None):
             raise UsageError(
                 "as_of is one session, since and until are many: give one or the other"
             )
+        if as_of is not None and outcome is not None:
+            raise UsageError("an outcome needs many sessions: give since and until, not as_of")
+        followed = None if outcome is None else Outcome.of(outcome)
         executor, threads = self._executor(executor, threads)
         report = progress or (lambda done, total, matches: None)
         first, last = _date(since, "since"), _date(until, "until")
@@ -446,7 +456,7 @@ class Market:
                 screen=self._screen(universe, unknown, own_names, skip_low_volume=False),
                 strict=strict,
             )
-            return sweep(scan, values, view, first, last, report)
+            return sweep(scan, values, view, first, last, report, followed)
 
     @_checked
     def explain(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.engine.panel.panel import Panel
-from marketsweep.engine.plan import SESSION, Column, Plan, Source
+from marketsweep.engine.plan import OUTCOME, SESSION, Column, Plan, Source
 from marketsweep.kernels import cpu, memory
 from marketsweep.kernels.cpu import TILE
 
@@ -41,8 +41,10 @@ class Run(NamedTuple):
 
 
 Tallies = NDArray[np.int64]
-"""int64 [results, sessions, 2]: for how many symbols a result holds, and for how many it is
-known."""
+"""int64 [results, sessions, 2]: for how many symbols a result holds, and for how many it is known.
+
+With outcomes it is [results, sessions, 5]: also how many of the bars at which a result holds have
+an outcome, how many of those are above zero, and their sum."""
 
 
 class SearchResult(NamedTuple):
@@ -83,7 +85,8 @@ def begin_tally(plan: Plan, panel: Panel, first: int = 0, isa: str = cpu.ISAS[-1
     """Prepare a count of where each result holds; the parts that `take` returns are added up.
 
     If the panel has spans, the sessions from number `first` on are counted; no span may include an
-    earlier one. Without spans, the newest bar of every symbol counts as one session.
+    earlier one. Without spans, the newest bar of every symbol counts as one session. If the panel
+    has the field `OUTCOME`, outcomes are counted and added up, too.
     """
     sweep = _native_sweep(plan, panel, [], isa, tallied=True)
     needed = needed_bars(plan)
@@ -93,7 +96,8 @@ def begin_tally(plan: Plan, panel: Panel, first: int = 0, isa: str = cpu.ISAS[-1
     else:
         sessions, first, last = np.zeros((panel.tiles, 1, TILE)), 0, 1
         spans = pad_spans(panel, np.array([0 * panel.bars, 0 * panel.bars, panel.bars]))
-    return Job(lambda: sweep.tally(sessions, spans, needed, first, last), sweep.stop)
+    outcome = panel.fields.get(OUTCOME)
+    return Job(lambda: sweep.tally(sessions, spans, needed, first, last, outcome), sweep.stop)
 
 
 def pad_spans(panel: Panel, spans: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -103,6 +103,9 @@ class Operation(NamedTuple):
 SESSION: Final = "session"
 """Name of the field that holds the session number of each bar."""
 
+OUTCOME: Final = "outcome"
+"""Name of the field that holds what followed each bar, as whole numbers; only tallies read it."""
+
 _PERIODS: Final = {
     "weekly": (5, 4.8),
     "monthly": (23, 20.0),

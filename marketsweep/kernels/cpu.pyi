@@ -47,6 +47,7 @@ class Sweep:
         needed: NDArray[np.int64],
         first: int,
         sessions: int,
+        outcome: NDArray[np.float64] | None = None,
     ) -> NDArray[np.int64]: ...
 
 SESSION_FIELD: int

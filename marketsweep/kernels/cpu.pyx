@@ -98,7 +98,7 @@ cdef extern from "runtime/program.hpp" namespace "marketsweep" nogil:
         void work(double* scratch)
         void stop()
         void tally(double* scratch, const Wanted& wanted, int64_t first, int64_t sessions,
-                   Tally* tallies)
+                   Tally* tallies, Outcome* outcomes)
         void search(double* scratch, const Wanted& wanted, Found& found)
 
     struct Wanted:
@@ -108,9 +108,13 @@ cdef extern from "runtime/program.hpp" namespace "marketsweep" nogil:
         const int64_t* last
         const int64_t* bars
         const int64_t* needed
+        const double* outcome
 
     struct Tally:
         int64_t holds, known
+
+    struct Outcome:
+        int64_t count, above, sum
 
     cppclass Found:
         vector[int64_t] places, sessions, evaluated
@@ -327,24 +331,35 @@ cdef class Sweep:
                 values.reshape(found.places.size(), results - 1), _copied(found.evaluated))
 
     def tally(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans,
-              const int64_t[::1] needed, long first, long sessions):
+              const int64_t[::1] needed, long first, long sessions,
+              const double[:, :, ::1] outcome=None):
         """Take tiles until none is left, and count where each result holds.
 
         The program must have a due step for each result. Arguments are as for `search`; sessions
         are counted from `first` on. Returns int64 [results, sessions - first, 2]: for how many
         symbols each result holds, and for how many it is known, in the tiles taken by this call.
+
+        With `outcome`, whole numbers or NaN in the shape of `session`, it returns five numbers:
+        also how many of the bars at which a result holds have an outcome, how many of those are
+        above zero, and their sum.
         """
         cdef double[::1] scratch = self._scratch()
         cdef Wanted wanted = self._wanted(session, spans, needed, first, sessions)
-        cdef int64_t[:, :, ::1] tallies = np.zeros(
-            (self.c.program.results.size(), sessions - first, 2), np.int64)
+        shape = self.c.program.results.size(), sessions - first
+        cdef int64_t[:, :, ::1] tallies = np.zeros((*shape, 2), np.int64)
+        cdef int64_t[:, :, ::1] outcomes = np.zeros((*shape, 3), np.int64)
         if self.c.program.due.size() != self.c.program.results.size():
             raise ValueError("not every result of the program is due to be counted")
+        if outcome is not None:
+            if np.shape(outcome) != np.shape(session):
+                raise ValueError("outcomes differ from the sessions in shape")
+            wanted.outcome = &outcome[0, 0, 0]
         if tallies.size:
             with nogil:
                 self.c.tally(&scratch[0], wanted, first, sessions - first,
-                             <Tally*>&tallies[0, 0, 0])
-        return np.asarray(tallies)
+                             <Tally*>&tallies[0, 0, 0], <Outcome*>&outcomes[0, 0, 0])
+        counts = np.asarray(tallies)
+        return counts if outcome is None else np.concatenate([counts, outcomes], axis=2)
 
     cdef Wanted _wanted(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans,
                         const int64_t[::1] needed, long first, long sessions) except *:
@@ -363,6 +378,7 @@ cdef class Sweep:
         wanted.session, wanted.session_rows = &session[0, 0, 0], session.shape[1]
         wanted.first, wanted.last, wanted.bars = &spans[0, 0], &spans[1, 0], &spans[2, 0]
         wanted.needed = &needed[0]
+        wanted.outcome = NULL
         return wanted
 
     cdef double[::1] _scratch(self):

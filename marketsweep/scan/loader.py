@@ -163,6 +163,16 @@ class Views:
                 self._current.snapshot.close()
 
 
+class KnownFact(NamedTuple):
+    """How many symbols have a fact."""
+
+    dated: int
+    """Symbols whose value is that of the day."""
+    latest: int
+    """Symbols with one value for all days: the newest that was stored."""
+    none: int
+
+
 class Loader:
     """Days, universes and panels of a snapshot, each built once. Threads may share a loader."""
 
@@ -339,6 +349,21 @@ class Loader:
             name: sum(value is None for value in reference.values_of(symbols, name))
             for name in sorted(names)
         }
+
+    @_locked
+    def facts_known(self, as_of: dt.date, names: Collection[str]) -> dict[str, KnownFact]:
+        """Return how many stored symbols have each fact on a day, and whether it has dates."""
+        symbols = self.snapshot.symbols
+        reference = self.day(as_of).reference
+        result = {}
+        for name in sorted(names):
+            values = reference.values_of(symbols, name)
+            none = sum(value is None for value in values)
+            undated = 0 if name in self.dated_facts else len(symbols) - none
+            if name in self._own_facts.dated:
+                undated = len(self._own_facts.history(name).undated())
+            result[name] = KnownFact(len(symbols) - none - undated, undated, none)
+        return result
 
     @_locked
     def panel(

@@ -6,6 +6,8 @@
    of their signals if there are many (`_ManySessions`).
 3. Only counts come out of the pass (`tally`): the truth of a variant is counted in the tile in
    which it is computed, and the next variant reuses the memory.
+4. With an outcome, a variant holds at the first bar of a streak alone, and what followed these bars
+   is added up in the same pass (`ForwardReturns`, `SweepOutcomes`).
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ import datetime as dt
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from time import perf_counter
 from typing import Final
 
 import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from marketsweep.engine.derived import with_derived_fields
 from marketsweep.engine.executors.options import Distribution
@@ -28,7 +32,7 @@ from marketsweep.engine.levels import require_level
 from marketsweep.engine.lowering import Tallies
 from marketsweep.engine.panel.adjustments import check_adjust
 from marketsweep.engine.panel.panel import Panel
-from marketsweep.engine.plan import SESSION, Plan, make_plan
+from marketsweep.engine.plan import OUTCOME, SESSION, Plan, make_plan
 from marketsweep.engine.settling import recursions
 from marketsweep.engine.traps import find_traps
 from marketsweep.errors import ConditionError, UsageError
@@ -44,6 +48,7 @@ from marketsweep.scan.receipt import (
     warn_of_current_facts,
 )
 from marketsweep.scan.scan import Scan
+from marketsweep.studies.forward_returns import UNIT, ForwardReturns, Outcome
 from marketsweep.studies.sessions import (
     are_complete,
     doubts,
@@ -52,7 +57,10 @@ from marketsweep.studies.sessions import (
     split_into_blocks,
 )
 from marketsweep.studies.signals_result import SessionReceipt
+from marketsweep.studies.study.options import Options
+from marketsweep.studies.sweep_outcomes import SweepOutcomes
 from marketsweep.studies.sweep_result import Sweep
+from marketsweep.studies.trials import count_trials, key_of
 from marketsweep.universe.daily_counts import Counts
 from marketsweep.universe.screen import conditions_of
 
@@ -81,10 +89,12 @@ def sweep(
     since: dt.date | None = None,
     until: dt.date | None = None,
     progress: Progress = lambda done, total, hits: None,
+    outcome: Outcome | None = None,
 ) -> Sweep:
     """Return how many symbols match each variant of `scan.condition`, a text with placeholders.
 
-    The session is `scan.as_of`; with `since` or `until`, all stored sessions between them. Raises
+    The session is `scan.as_of`; with `since`, `until` or an outcome, all stored sessions between
+    them. With an outcome, the matches are those at which a streak begins. Raises
     ConditionError for a variant that is not a condition, UsageError for invalid values and days,
     CoverageError if a session is not stored, and StoreError.
     """
@@ -93,7 +103,7 @@ def sweep(
     assert isinstance(scan.condition, str)
     template = Template(scan.condition, scan.own_names)
     variants = variants_of(template, values)
-    by_session = since is not None or until is not None
+    by_session = since is not None or until is not None or outcome is not None
     if by_session:
         last = resolve_session(loader.snapshot, until, "--until")
         sessions = select_sessions(loader, since, until, last)
@@ -103,7 +113,8 @@ def sweep(
     where = () if scan.where is None else conditions_of(scan.where, scan.own_names)
     scan = replace(scan, where=None, screen=scan.screen.also(where))
     corner_values = _corners(variants)
-    corners = [template.tree(corner) for corner in corner_values]
+    tree_of = template.tree if outcome is None else partial(_streak_begins, template)
+    corners = [tree_of(corner) for corner in corner_values]
     for corner in corners:
         require_level(corner)
     traps = _find_traps(template, corner_values)
@@ -111,22 +122,27 @@ def sweep(
         raise ConditionError(traps[0])
     bounds = make_plan(corners)
 
-    tallies = np.zeros((len(variants), len(sessions), 2), dtype=np.int64)
+    returns = None if outcome is None else ForwardReturns(loader, outcome, sessions)
+    kinds = 2 if returns is None else 5
+    tallies = np.zeros((len(variants), len(sessions), kinds), dtype=np.int64)
     receipts: list[SessionReceipt] = []
     distribution, matches = Distribution(), 0
-    for block in _make_blocks(scan, loader, sessions, corners, bounds):
+    for block in _make_blocks(scan, loader, sessions, corners, bounds, returns):
         sessions_done = len(receipts)
         end = sessions_done + len(block.days)
         for begin in range(0, len(variants), VARIANTS_PER_PLAN):
             chunk = variants[begin : begin + VARIANTS_PER_PLAN]
-            counts = _count(
-                [template.tree(variant) for variant in chunk], block, scan, distribution
-            )
+            counts = _count([tree_of(variant) for variant in chunk], block, scan, distribution)
             tallies[begin : begin + len(chunk), sessions_done:end] = counts
             counts_done = sessions_done * len(variants) + (begin + len(chunk)) * len(block.days)
             matches += int(counts[..., 0].sum())
             progress(counts_done, len(variants) * len(sessions), matches)
         receipts += block.receipts(tallies[:, sessions_done:end])
+    trials = None
+    if returns is not None:
+        rules = Options(horizons=(returns.outcome.horizon,)).rules
+        keys = [key_of(template.tree(variant), scan.screen, *rules) for variant in variants]
+        trials = count_trials(loader.folder, f"{outcome}", keys)
     needed = min(bounds.bars)
     facts = tree.facts_of(corners)
     unknown = loader.unknown_facts_as_of(sessions[-1], facts)
@@ -143,6 +159,7 @@ def sweep(
         data_version=loader.version,
         seconds=perf_counter() - started,
         bars_needed=needed,
+        outcomes=None if returns is None else _summed(returns, tallies, trials),
         warnings=[
             *doubts(loader.sessions, needed, receipts),
             *loader.market_warnings(sessions[-1], bounds.history + len(sessions) - 1, scan.adjust),
@@ -157,6 +174,25 @@ def sweep(
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
     )
+
+
+def _summed(returns: ForwardReturns, tallies: Tallies, trials: int | None) -> SweepOutcomes:
+    """Return the outcomes of variants; `tallies` are int64 [variants, sessions, 5]."""
+    return SweepOutcomes(
+        outcome=f"{returns.outcome}",
+        horizon=returns.outcome.horizon,
+        stored=returns.stored,
+        counts=tallies[..., 2],
+        above=tallies[..., 3],
+        sums=tallies[..., 4] * UNIT,
+        trials=trials,
+    )
+
+
+def _streak_begins(template: Template, variant: Values) -> Node:
+    """Return the condition that a variant holds, and that it did not at the bar before."""
+    condition = template.tree(variant)
+    return tree.joined("and", [condition, tree.Not(tree.Shift(condition, 1))])
 
 
 def _unsettled_warning(corners: Sequence[Node], stored: Sequence[dt.date]) -> Iterator[str]:
@@ -217,16 +253,27 @@ def _count(nodes: list[Node], block: _Block, scan: Scan, distribution: Distribut
     panel = replace(block.panel(plan, nodes), derived_cache={})
     pass_executor = derived_executor(scan.executor, scan.threads)
     panel = with_derived_fields(plan, panel, pass_executor, block.others)
+    if block.returns is not None:
+        outcomes = block.outcomes(panel)
+        panel = replace(panel, fields=panel.fields | {OUTCOME: outcomes})
     return tallier(scan.executor, scan.threads, distribution)(plan, panel, block.first)
 
 
 class _Block(ABC):
     """Sessions counted in one pass; the newest `rows` rows of their panel are used."""
 
-    def __init__(self, scan: Scan, loader: Loader, days: Sequence[dt.date]) -> None:
+    def __init__(
+        self,
+        scan: Scan,
+        loader: Loader,
+        days: Sequence[dt.date],
+        returns: ForwardReturns | None,
+    ) -> None:
         self.scan = scan
         self.loader = loader
         self.days = days
+        self.returns = returns
+        self._outcomes: tuple[object, NDArray[np.float64]] | None = None
         self.others = loader.others(days[-1], scan.adjust)
         self.rows, self.first = 1, 0
 
@@ -237,6 +284,14 @@ class _Block(ABC):
     @abstractmethod
     def covered(self) -> Counts:
         """Return the numbers of symbols of each session."""
+
+    def outcomes(self, panel: Panel) -> NDArray[np.float64]:
+        """Return what followed the bars of the panel."""
+        assert self.returns is not None
+        shape = panel.fields[SESSION].shape if panel.spans is not None else None
+        if self._outcomes is None or self._outcomes[0] != shape:
+            self._outcomes = shape, self.returns.field(panel)
+        return self._outcomes[1]
 
     def derived_bytes(self, plan: Plan) -> int:
         """Return the approximate bytes of the fields that derived passes make for a plan."""
@@ -276,8 +331,14 @@ class _OneSession(_Block):
 class _ManySessions(_Block):
     """Consecutive sessions, with the panel of their signals."""
 
-    def __init__(self, scan: Scan, loader: Loader, days: Sequence[dt.date]) -> None:
-        super().__init__(scan, loader, days)
+    def __init__(
+        self,
+        scan: Scan,
+        loader: Loader,
+        days: Sequence[dt.date],
+        returns: ForwardReturns | None,
+    ) -> None:
+        super().__init__(scan, loader, days, returns)
         dates = loader.day(days[-1]).history.dates
         self.first = bisect_left(dates, days[0])
         self.rows = len(dates) - self.first
@@ -299,6 +360,7 @@ def _make_blocks(
     sessions: Sequence[dt.date],
     corners: Sequence[Node],
     plan: Plan,
+    returns: ForwardReturns | None,
 ) -> Iterator[_Block]:
     """Yield the sessions in as few blocks as possible, each with the history that the corners need.
 
@@ -307,11 +369,11 @@ def _make_blocks(
     several = len(sessions) > 1 and are_complete(loader, sessions)
     if several and fits_one_pass(scan.screen, corners, plan, loader.dated_facts):
         for days in split_into_blocks(corners, loader, sessions, scan.adjust):
-            block = _ManySessions(scan, loader, days)
+            block = _ManySessions(scan, loader, days, returns)
             block.panel(plan, corners)
             yield block
     else:
         for day in sessions:
-            single = _OneSession(scan, loader, [day])
+            single = _OneSession(scan, loader, [day], returns)
             single.panel(plan, corners)
             yield single

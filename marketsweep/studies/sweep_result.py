@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from marketsweep.engine.executors.options import Distribution
 from marketsweep.scan.frames import Frame
 from marketsweep.studies.signals_result import SessionReceipt
+from marketsweep.studies.sweep_outcomes import SweepOutcomes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,6 +46,8 @@ class Sweep(Frame):
     """Facts of the condition that no symbol has."""
     distribution: Distribution | None = None
     """What the workers of a cluster did; None without the ray executor."""
+    outcomes: SweepOutcomes | None = None
+    """What followed the matches; with them, a match is the first bar of a streak."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -52,9 +56,16 @@ class Sweep(Frame):
         """Return a polars frame: a column for each name, then matches and evaluated.
 
         There is a row for each variant; if sessions were requested, for each session of each
-        variant.
+        variant. With outcomes there is a row for each variant, with their figures.
         """
         import polars as pl  # 400 ms to import, and few callers need it
+
+        if self.outcomes is not None:
+            names = {
+                name: _as_integers(self.values[:, index]) for index, name in enumerate(self.names)
+            }
+            figures = pl.DataFrame([structs.asdict(row) for row in self.outcomes.figures])
+            return pl.DataFrame(names).hstack(figures)
 
         count = len(self.sessions)
         columns = {
@@ -79,7 +90,7 @@ class Sweep(Frame):
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data: the JSON of `marketsweep sweep --format json`."""
         rows = self.to_dicts()
-        for row in rows if self.by_session else ():
+        for row in rows if self.by_session and self.outcomes is None else ():
             row["session"] = f"{row['session']}"
         return {
             "condition": self.condition,
@@ -88,10 +99,35 @@ class Sweep(Frame):
                 {**asdict(receipt), "session": f"{receipt.session}"} for receipt in self.sessions
             ],
             "variants": rows,
+            **({} if self.outcomes is None else self._outcomes_as_dict(self.outcomes)),
             **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "data_version": self.data_version,
             "seconds": self.seconds,
             "warnings": self.warnings,
+        }
+
+    def variant(self, number: int | None) -> dict[str, float] | None:
+        """Return the values of a variant by name."""
+        if number is None:
+            return None
+        return dict(zip(self.names, self.values[number].tolist(), strict=True))
+
+    def _outcomes_as_dict(self, outcomes: SweepOutcomes) -> dict[str, Any]:
+        days = [f"{receipt.session}" for receipt in self.sessions]
+        return {
+            "outcome": outcomes.outcome,
+            "best": self.variant(outcomes.best),
+            "trials": outcomes.trials,
+            "deflated_sharpe": outcomes.deflated,
+            "walk_forward": [
+                {
+                    **structs.asdict(fold),
+                    "train": [days[row] for row in fold.train],
+                    "test": [days[row] for row in fold.test],
+                    "variant": self.variant(fold.variant),
+                }
+                for fold in outcomes.walk_forward
+            ],
         }
 
     @property

@@ -148,6 +148,39 @@ def test_random_plans_equal_numpy(plan: Plan, seed: int) -> None:
         holds = (theirs[-plan.result_rows :] == 1).sum(axis=1)
         np.testing.assert_array_equal(counts[number, -plan.result_rows :, 0], holds)
 
+    outcome = np.round(r.normal(0, 1e9, (BARS, TILE)))
+    outcome[r.random(outcome.shape) < 0.3] = np.nan
+    for isa in cpu.ISAS:
+        sweep = cpu.Sweep(program, tiled, depths, facts, [], isa)
+        with_outcomes = sweep.tally(sessions.copy(), spans, needed, 0, BARS, outcome[None].copy())
+        np.testing.assert_array_equal(with_outcomes[..., :2], counts)
+        for number, theirs in enumerate(expected):
+            followed = np.where(theirs == 1, outcome, np.nan)[-plan.result_rows :]
+            columns = [
+                (~np.isnan(followed)).sum(axis=1),
+                (followed > 0).sum(axis=1),
+                np.nansum(followed, axis=1),
+            ]
+            np.testing.assert_array_equal(
+                with_outcomes[number, -plan.result_rows :, 2:], np.stack(columns, axis=1)
+            )
+
+
+def test_outcomes_of_another_shape_are_refused() -> None:
+    plan = make_plan([parse_expression("close > 5")], 1)
+    program = lowering._Lowering(plan, tallied=True).program()
+    sweep = cpu.Sweep(
+        program,
+        [np.ones((1, BARS, TILE))],
+        np.array([BARS]),
+        np.empty((0, TILE)),
+        [],
+        cpu.ISAS[-1],
+    )
+    spans = np.array([[0] * TILE, [0] * TILE, [BARS] * TILE])
+    with pytest.raises(ValueError, match="in shape"):
+        sweep.tally(np.zeros((1, 1, TILE)), spans, np.array([1]), 0, 1, np.zeros((1, 2, TILE)))
+
 
 def test_values_inside_a_run_take_no_rows() -> None:
     plan = make_plan([parse_expression("(high - low) / (high + low) * 3 - close[1]")], 250)

@@ -414,9 +414,11 @@ def test_the_examples_of_the_docs(
     real: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (Path(__file__).parent.parent.parent / "docs" / "guide" / "sweep.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 2
     monkeypatch.setenv("MARKETSWEEP_DATA", str(real))
-    exec(compile(example, "sweep.md", "exec"), {})
+    for example in examples:
+        exec(compile(example, "sweep.md", "exec"), {})
     assert "625 variants as of 2016-12-30" in capsys.readouterr().out
     (table,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
     vary = ("--vary", "n=5,7,9", "--vary", "t=15,20")

@@ -389,6 +389,13 @@ def check_format(format_: str, output: Path | None) -> None:
         raise UsageError(f"cannot write {output}: there is no folder {output.parent}")
 
 
+def check_page(page: Path | None, output: Path | None) -> None:
+    """Raise UsageError if a page cannot be written, or is to be written over the answer."""
+    check_format("table", page)
+    if page is not None and output is not None and page.absolute() == output.absolute():
+        raise UsageError(f"--html and --output name the same file, {page}")
+
+
 def write_answer(
     result: Answer,
     seconds: float,

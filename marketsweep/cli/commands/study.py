@@ -14,6 +14,7 @@ from marketsweep.cli.commands._shared import (
     FILE,
     Scanning,
     check_format,
+    check_page,
     csv_safe_option,
     data_option,
     date_of,
@@ -186,14 +187,10 @@ def study(
       marketsweep study turtle_entry --html study.html
     """
     from marketsweep.cli.reports.study import study_report
-    from marketsweep.errors import UsageError
     from marketsweep.market import data_folder, open_market
 
     check_format(format_, output)
-    if html is not None:
-        check_format("table", html)
-        if output is not None and html.absolute() == output.absolute():
-            raise UsageError(f"--html and --output name the same file, {html}")
+    check_page(html, output)
     with open_market(data_folder(data)) as market, progress_line("scanning", "hits") as progress:
         result = market.study(
             condition,

@@ -18,9 +18,11 @@ from marketsweep.cli.commands._shared import (
     adjust_option,
     as_of_option,
     check_format,
+    check_page,
     data_option,
     date_of,
     executor_options,
+    output_file,
     progress_line,
     strict_option,
     table_format_option,
@@ -63,8 +65,14 @@ _MAX_VALUES = 1_000_000
 @executor_options
 @adjust_option
 @strict_option
+@click.option(
+    "--outcome",
+    metavar="return(N)|excess(N)",
+    help="Add up what followed in N sessions, alone or over the market.",
+)
 @table_format_option
 @click.option("--output", type=FILE, metavar="FILE", help="Write the answer to this file.")
+@click.option("--html", type=FILE, metavar="FILE", help="With --outcome: also write a page.")
 @data_option
 def sweep(
     condition: str,
@@ -79,26 +87,34 @@ def sweep(
     threads: int | None,
     adjust: Adjust,
     strict: bool,
+    outcome: str | None,
     format_: str,
     output: Path | None,
+    html: Path | None,
     data: Path | None,
 ) -> None:
     """Count the symbols for which each of thousands of variants of CONDITION is true, in one pass.
 
     CONDITION has names in braces in place of numbers, and --vary gives the values of each name.
     Each combination is a variant and one line of the table; with --since or --until, the table has
-    one line per variant and session.
+    one line per variant and session. With --outcome the table ranks the variants by what followed
+    the first session of each streak, shows whether the best one of the past went on to be good, and
+    how much of it is luck after as many trials.
 
     \b
     Examples:
       marketsweep sweep 'rsi({n}) < {t}' --vary n=5..29 --vary t=15..39
       marketsweep sweep 'close > sma({n})' --vary n=20..200..20 --since 2016-06-01 --format csv
       marketsweep sweep 'close > {k} * bbands(20).upper' --vary k=1,1.02,1.05
+      marketsweep sweep 'rsi({n}) < {t}' --vary n=2..30 --vary t=5..40..5 --outcome 'return(20)'
     """
-    from marketsweep.cli.reports.text import sweep_report
+    from marketsweep.cli.reports.sweep import sweep_report
     from marketsweep.market import Market, data_folder, open_market
 
     check_format(format_, output)
+    check_page(html, output)
+    if html is not None and outcome is None:
+        raise UsageError("the page shows outcomes: add --outcome 'return(20)', or leave --html out")
     if as_of and (since or until):
         raise UsageError(
             "--as-of is one session, --since and --until are many: give one or the other"
@@ -117,9 +133,15 @@ def sweep(
             threads=threads,
             adjust=adjust,  # any text; checked by the call
             strict=strict,
+            outcome=outcome,
             progress=progress,
             **values,
         )
+    if html is not None:
+        from marketsweep.output.charts.sweep_page import sweep_page
+
+        with output_file(html) as file:
+            file.write(sweep_page(result).encode())
     write_answer(result, result.seconds, format_, output, sweep_report)
 
 

@@ -92,6 +92,11 @@ def _notes(study: Study) -> list[str]:
             parts.append(f"held on average for {row.sessions_held:.1f} sessions")
         if parts:
             notes.append(f"horizon {row.sessions}: {'; '.join(parts)}")
+    if study.trials is not None and study.trials > 1:
+        notes.append(
+            f"{study.trials:,} conditions were tried for these horizons on this data so far: an "
+            "interval of 95 % leaves out zero for one in twenty that do nothing"
+        )
     if any(row.ci_low is None and row.events > 1 for row in study.horizons):
         notes.append(
             "no interval: the events lie in fewer sessions than 4 times the horizon plus 16"

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from marketsweep.scan.results import Coverage, Hits
     from marketsweep.store.status import Status
     from marketsweep.studies.signals_result import Signals
-    from marketsweep.studies.sweep_result import Sweep
 
 _SHOWN: Final = 5
 """The number of hits of a session that are named."""
@@ -390,19 +389,6 @@ def signals_report(result: Signals) -> str:
 def _hit_text(result: Signals, hit: int) -> str:
     mark = "~" if result.unsettled[hit] else ""
     return f"{mark}{result.symbols[hit]}{'!' if result.suspicious[hit] else ''}"
-
-
-def sweep_report(result: Sweep) -> str:
-    """Return a line per variant, or per session of a variant: values, matches, evaluated."""
-    table = result.to_polars()
-    columns = []
-    for name in table.columns:
-        cells = table[name].to_list()
-        numbers = name in ("matches", "evaluated")
-        texts = [f"{cell:,}" if numbers else f"{cell}" for cell in cells]
-        width = max(len(name), *map(len, texts))
-        columns.append([f"{text:>{width}}" for text in (name, *texts)])
-    return "".join(f"{'  '.join(row)}\n" for row in zip(*columns, strict=True))
 
 
 def _counts_text(counts: Mapping[str, int]) -> str:

@@ -24,7 +24,7 @@ from marketsweep.engine.executors.gpu import executor as gpu
 from marketsweep.engine.executors.options import Distribution
 from marketsweep.engine.lowering import SearchResult, Tallies
 from marketsweep.engine.panel.panel import Panel
-from marketsweep.engine.plan import Plan
+from marketsweep.engine.plan import OUTCOME, Plan
 from marketsweep.errors import ExecutorError, UsageError
 
 WORTH: Final = 1.0
@@ -79,7 +79,8 @@ def _run_on_faster(
     done: Distribution | None,
 ) -> Any:  # noqa: ANN401, depends on the kind
     work = _work_units(plan, panel)
-    name = _pick_executor(kind, work)
+    # The GPU adds up no outcomes.
+    name = "threads" if OUTCOME in panel.fields else _pick_executor(kind, work)
     started = perf_counter()
     if name == "gpu":
         try:

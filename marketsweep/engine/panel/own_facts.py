@@ -71,6 +71,15 @@ class FactHistory:
             result.append((self._days[start:end], numbers[start:end]))
         return result
 
+    def undated(self) -> list[Company]:
+        """Return the companies whose values have no first day."""
+        first = np.datetime64(dt.date.min, "D").astype(np.int64)
+        return [
+            company
+            for company, (start, end) in self._spans.items()
+            if end == start + 1 and self._days[start] == first
+        ]
+
     def values_of(self, company: Company) -> Mapping[int, float | str | None]:
         """Return the values of a company by first day, ascending, in days since 1970."""
         start, end = self._spans.get(company, (0, 0))

@@ -63,6 +63,7 @@ struct Wanted {
   int64_t session_rows;
   const int64_t *first, *last, *bars;  // [tiles x TILE]
   const int64_t* needed;  // bars that a symbol must have for a result to be known, by result
+  const double* outcome = nullptr;  // whole numbers or NaN, in the shape of `session`
 };
 
 // The wanted bars of a tile, by rows back from the newest.
@@ -107,6 +108,13 @@ struct Tally {
   int64_t holds, known;
 };
 
+// Of the bars of a session at which a result holds and that have an outcome: how many there are, how
+// many outcomes are above zero, and their sum. Outcomes are whole numbers, so that no order of the
+// additions changes the sum.
+struct Outcome {
+  int64_t count, above, sum;
+};
+
 // The bars at which the first result of a program holds, with the other results there; and for each
 // session, for how many symbols the first result is known.
 struct Found {
@@ -132,9 +140,9 @@ struct Sweep {
   int64_t tiles() const { return int64_t(depths.size()); }
 
   // Take tiles until none is left, and only count: add to `tallies` [results x sessions], whose
-  // first session is number `first`.
+  // first session is number `first`, and to `outcomes` of the same shape if there are any.
   void tally(double* scratch, const Wanted& wanted, int64_t first, int64_t sessions,
-             Tally* tallies) {
+             Tally* tallies, Outcome* outcomes) {
     WantedRows rows;
     for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
       rows.read(wanted, tile, program->result_rows);
@@ -142,7 +150,12 @@ struct Sweep {
       const auto count_due = [&](int64_t step) {
         for (; due != program->due.end() && due->after == step; ++due) {
           const View column = view(program->results[due->result], tile, scratch);
-          count(column, rows, wanted.needed[due->result], tallies + due->result * sessions - first);
+          const int64_t begin = due->result * sessions - first;
+          count(column, rows, wanted.needed[due->result], tallies + begin);
+          if (wanted.outcome) {
+            const int64_t newest = (tile + 1) * wanted.session_rows - 1;
+            add_outcomes(column, rows, wanted.outcome + newest * TILE, outcomes + begin);
+          }
         }
       };
       count_due(-1);
@@ -273,6 +286,26 @@ struct Sweep {
         Tally& tally = tallies[int64_t(row.sessions[lane])];
         tally.holds += holds;
         tally.known += holds || back <= wanted.bars[lane] - needed;
+      }
+    }
+  }
+
+  // `outcome` is that of the newest row of the tile.
+  void add_outcomes(const View& column, const WantedRows& wanted, const double* outcome,
+                    Outcome* outcomes) const {
+    const int64_t there = column.stride == 0 ? INT64_MAX : column.rows;
+    const int64_t count = std::min(int64_t(wanted.rows.size()), there);
+    for (int64_t back = 0; back < count; back++, outcome -= TILE) {
+      const WantedRows::Row& row = wanted.rows[back];
+      const double* truth = wanted.truth.data() + back * TILE;
+      const double* value = column.newest - back * column.stride;
+      // Most conditions hold for few symbols.
+      if (!row.lanes || !machine->equal_lanes(value, truth)) continue;
+      for (int64_t lane = 0; lane < TILE; lane++) {
+        if (truth[lane] != 1.0 || value[lane] != 1.0 || outcome[lane] != outcome[lane]) continue;
+        const int64_t number = int64_t(outcome[lane]);
+        Outcome& of = outcomes[int64_t(row.sessions[lane])];
+        of.count++, of.above += number > 0, of.sum += number;
       }
     }
   }

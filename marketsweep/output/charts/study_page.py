@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from marketsweep.core.safe_text import counted
 from marketsweep.output.charts.page import asset, head
 from marketsweep.output.charts.paths import Scale, vertical_lines
+from marketsweep.output.charts.tables import coloured_cell, html_table
 from marketsweep.output.study_table import cells, names, percent
 from marketsweep.studies.study.result import Hold, Study
 
@@ -66,13 +67,7 @@ def _pictures(study: Study, known: Sequence[Hold]) -> str:
 def _table(study: Study) -> str:
     benchmark = study.options.benchmark
     rows = [(f"{row.sessions}", *cells(row, benchmark)) for row in study.horizons]
-    return f'<div class="wide">{_html_table(("horizon", *names(benchmark)), rows)}</div>\n'
-
-
-def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["".join(f"<th>{escape(name)}</th>" for name in header)]
-    lines += ["".join(f"<td>{escape(text)}</td>" for text in row) for row in rows]
-    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+    return f'<div class="wide">{html_table(("horizon", *names(benchmark)), rows)}</div>\n'
 
 
 def _intervals(study: Study) -> str:
@@ -173,10 +168,7 @@ def _month(excess: NDArray[np.float64]) -> str:
     if not len(known):
         return "<td></td>"
     mean = float(known.mean())
-    share = min(1.0, abs(mean) / _DARKEST)
-    colour = "--up" if mean >= 0 else "--down"
-    style = f"background: color-mix(in srgb, var({colour}) {60 * share:.0f}%, transparent)"
-    return f'<td title="{counted(len(known), "event")}" style="{style}">{mean:+.1%}</td>'
+    return coloured_cell(mean, _DARKEST, f"{mean:+.1%}", counted(len(known), "event"))
 
 
 def _positions(study: Study, hold: Hold) -> str:
@@ -193,7 +185,7 @@ def _positions(study: Study, hold: Hold) -> str:
 def _list(study: Study, hold: Hold, title: str, events: NDArray[np.intp]) -> str:
     columns = ("symbol", "suspicious", "signal", "entry", "exit", "return")
     rows = [_position(study, hold, event) for event in events.tolist()]
-    return f'<div class="wide"><h2>{title}</h2>{_html_table(columns, rows)}</div>\n'
+    return f'<div class="wide"><h2>{title}</h2>{html_table(columns, rows)}</div>\n'
 
 
 def _position(study: Study, hold: Hold, event: int) -> tuple[str, ...]:

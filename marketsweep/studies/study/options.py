@@ -82,6 +82,12 @@ class Options(Struct, frozen=True):
         return (self.exit, self.stop, self.target) != (None, None, None)
 
     @property
+    def rules(self) -> tuple[object, ...]:
+        """What makes a study of one condition another trial."""
+        chosen = self.entry, self.every, self.cooldown
+        return (*chosen, self.exit and f"{self.exit}", self.stop, self.target)
+
+    @property
     def needs_atr(self) -> bool:
         """Whether the stop or the target is in ATRs."""
         distances = (self.stop, self.target)

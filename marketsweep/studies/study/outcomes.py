@@ -157,20 +157,40 @@ def market_returns(
     They are sold `hold` sessions later, at the open if `at_open`. `members` is bool [lanes]. The
     market is weighted equally. NaN for a row whose hold is not stored whole.
     """
-    means = np.full(len(rows), np.nan)
+    returns = forward_returns(prices, rows, hold, options, at_open=at_open)
+    is_member = ~np.isnan(returns) & members
+    with np.errstate(invalid="ignore"):
+        means: NDArray[np.float64] = np.where(is_member, returns, 0.0).sum(axis=1) / is_member.sum(
+            axis=1
+        )
+    return means
+
+
+def forward_returns(
+    prices: Prices,
+    rows: NDArray[np.int64],
+    hold: int,
+    options: Options,
+    *,
+    at_open: bool = False,
+) -> NDArray[np.float64]:
+    """Return what each lane with a bar in each of `rows` gained over a hold, [rows, lanes].
+
+    NaN without a bar, without a price of the entry, and where the hold is not stored whole.
+    """
+    result = np.full((len(rows), prices.closes.shape[1]), np.nan)
     is_stored = rows + hold < len(prices.factor)
     signal, sold = rows[is_stored], rows[is_stored] + hold
     entry = signal + (options.entry != "close")
     paid = prices.opens if options.entry == "next_open" else prices.closes
     bought = paid[entry] * prices.factor[entry]
-    is_bought = ~np.isnan(prices.closes[signal]) & (bought > 0) & members
     exits = prices.held_closes[sold]
     if at_open:
         exits = np.where(prices.opens[sold] > 0, prices.opens[sold] * prices.factor[sold], exits)
     if options.delisting_return:
         is_delisted = prices.is_gone & (prices.last_bar < sold[:, None])
         exits = exits * (1 + options.delisting_return * is_delisted)
+    is_bought = ~np.isnan(prices.closes[signal]) & (bought > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        returns = np.where(is_bought, exits / bought - 1.0, 0.0)
-        means[is_stored] = returns.sum(axis=1) / is_bought.sum(axis=1)
-    return means
+        result[is_stored] = np.where(is_bought, exits / bought - 1.0, np.nan)
+    return result

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from marketsweep.core.fields import CLOSE, HIGH, LOW, OPEN
 from marketsweep.engine.panel.adjustments import Adjust, Adjustments, Change, History
 from marketsweep.engine.panel.vintages import find_reassigned
+from marketsweep.scan.loader import Loader
 
 _NO_COLUMN: Final = -1
 
@@ -217,6 +218,13 @@ def _pieces(known: History, column: int, first: int) -> Iterator[tuple[int, int,
             return
     if column >= 0:
         yield column, 0, beyond
+
+
+def suspect_symbols(loader: Loader, history: History, first: int) -> list[str]:
+    """Return the symbols of which a quality rule suspects a bar from session `first` on."""
+    symbols = history.snapshot.symbols
+    marks = loader.marks(history.dates[-1], len(history.dates) - first, symbols)
+    return [symbol for symbol, mark in zip(symbols, marks, strict=True) if mark]
 
 
 def _last_bars(has_bar: NDArray[np.bool_]) -> NDArray[np.int64]:

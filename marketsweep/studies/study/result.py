@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from marketsweep.core.safe_text import counted
 from marketsweep.scan.frames import Frame
+from marketsweep.scan.loader import KnownFact
 from marketsweep.studies.signals_result import SessionReceipt
 from marketsweep.studies.study.exits import EXIT, STOP, TARGET
 from marketsweep.studies.study.intervals import interval
@@ -127,6 +128,10 @@ class Study(Frame):
     data_version: int
     bars_needed: int
     absent_facts: tuple[str, ...]
+    facts: dict[str, KnownFact]
+    """How much is known of each fact that chooses the events."""
+    trials: int | None
+    """Conditions tried for these horizons in the data folder; None if it cannot be written."""
     seconds: float
 
     def __len__(self) -> int:
@@ -253,6 +258,8 @@ class Study(Frame):
                 f"{year}": [structs.asdict(x) for x in rows] for year, rows in self.years.items()
             },
             "coverage": self.coverage,
+            "facts": {name: known._asdict() for name, known in self.facts.items()},
+            "trials": self.trials,
             "warnings": self.warnings,
             "executor": self.executor,
             "data_version": self.data_version,

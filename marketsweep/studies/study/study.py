@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from marketsweep.core.safe_text import counted
 from marketsweep.engine.panel.adjustments import History
+from marketsweep.language import tree
 from marketsweep.language.tree import Node
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
@@ -42,9 +43,10 @@ from marketsweep.studies.study.exits import ExitSignals
 from marketsweep.studies.study.follow import Follower
 from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.outcomes import STILL_OPEN, SUSPECT
-from marketsweep.studies.study.prices import Companies
+from marketsweep.studies.study.prices import Companies, suspect_symbols
 from marketsweep.studies.study.result import Events, Hold, Study
-from marketsweep.universe.screen import NO_SCREEN
+from marketsweep.studies.trials import count_trials, key_of
+from marketsweep.universe.screen import NO_SCREEN, conditions_of
 
 ATR: Final = "atr(14)"
 """The average true range that a stop or target counts in."""
@@ -64,6 +66,8 @@ def study(
     options that make no sense.
     """
     started = perf_counter()
+    where = () if scan.where is None else conditions_of(scan.where, scan.own_names)
+    scan = replace(scan, where=None, screen=scan.screen.also(where))
     if options.benchmark is not None:  # raises before the work begins
         options = replace(options, benchmark=loader.snapshot.ticker(options.benchmark))
     exit_scan = None if options.exit is None else _exit_scan(scan, options.exit)
@@ -90,7 +94,7 @@ def study(
         atr = hits.values[ATR][chosen]
         warnings += _atr_warning(int(np.isnan(atr).sum()))
     # One missing split would move the mean of the market by a percent.
-    members = companies.lanes_without(_suspects(loader, history, first))
+    members = companies.lanes_without(suspect_symbols(loader, history, first))
     follower = Follower(companies, options, members, first)
     marks = [hits.suspicious[hit] for hit in chosen.tolist()]
     holds = [
@@ -113,8 +117,25 @@ def study(
         data_version=hits.data_version,
         bars_needed=hits.bars_needed,
         absent_facts=hits.absent_facts,
+        facts=loader.facts_known(sessions[-1], tree.facts_of(_conditions(hits, scan))),
+        trials=_count_trials(hits, scan, options, loader),
         seconds=perf_counter() - started,
     )
+
+
+def _conditions(hits: Signals, scan: Scan) -> list[Node]:
+    """Return the conditions that choose the events."""
+    return [hits.tree, *(condition.node for condition in scan.screen.where)]
+
+
+def _count_trials(hits: Signals, scan: Scan, options: Options, loader: Loader) -> int | None:
+    """Return how many conditions were tried for the outcomes of the study, this one included."""
+    key = key_of(hits.tree, scan.screen, *options.rules)
+    counts = [
+        count_trials(loader.folder, f"return({horizon})", [key]) for horizon in options.horizons
+    ]
+    known = [count for count in counts if count is not None]
+    return max(known, default=None)
 
 
 def _exit_scan(scan: Scan, condition: str | Node) -> Scan:
@@ -122,7 +143,7 @@ def _exit_scan(scan: Scan, condition: str | Node) -> Scan:
 
     The symbol of a position may have left the universe of its signal.
     """
-    exit_scan = replace(scan, condition=condition, where=None, columns=(), screen=NO_SCREEN)
+    exit_scan = replace(scan, condition=condition, columns=(), screen=NO_SCREEN)
     plan_query(query_of(exit_scan))
     return exit_scan
 
@@ -226,13 +247,6 @@ def _unknown_warning(count: int) -> Iterator[str]:
             f"{'is' if count == 1 else 'are'} not counted: it may have held before; run "
             "marketsweep sync with an earlier --since"
         )
-
-
-def _suspects(loader: Loader, history: History, first: int) -> list[str]:
-    """Return the symbols of which a quality rule suspects a bar from session `first` on."""
-    symbols = history.snapshot.symbols
-    marks = loader.marks(history.dates[-1], len(history.dates) - first, symbols)
-    return [symbol for symbol, mark in zip(symbols, marks, strict=True) if mark]
 
 
 def _judged(

@@ -20,7 +20,7 @@ from marketsweep.engine.executors.gpu.field_cache import FieldCache
 from marketsweep.engine.executors.gpu.launch import Card, Memory
 from marketsweep.engine.lowering import SearchResult, Tallies
 from marketsweep.engine.panel.panel import Panel
-from marketsweep.engine.plan import Plan
+from marketsweep.engine.plan import OUTCOME, Plan
 from marketsweep.errors import ExecutorError, UsageError
 from marketsweep.kernels.cpu import TILE
 from marketsweep.kernels.gpu import source as cuda
@@ -47,7 +47,12 @@ def search(plan: Plan, panel: Panel) -> SearchResult:
 
 
 def tally(plan: Plan, panel: Panel, first: int = 0) -> Tallies:
-    """Count where each result holds, from session number `first` on. Raises as `run` does."""
+    """Count where each result holds, from session number `first` on.
+
+    Raises as `run` does, and UsageError for a panel with outcomes.
+    """
+    if OUTCOME in panel.fields:
+        raise UsageError(f"--executor gpu adds up no outcomes: {_OTHERWISE}")
     return _call_on_card(partial(device_run.tally, first=first), plan, panel)
 
 

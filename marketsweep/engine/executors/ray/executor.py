@@ -46,7 +46,7 @@ from marketsweep.engine.executors.ray.cluster import (
 from marketsweep.engine.executors.ray.task import Answer, Kind, Matches, Order, Outline, join_parts
 from marketsweep.engine.lowering import SearchResult, Tallies, tile_depths
 from marketsweep.engine.panel.panel import Panel
-from marketsweep.engine.plan import SESSION, Plan
+from marketsweep.engine.plan import OUTCOME, SESSION, Plan
 from marketsweep.engine.time_limit import check_time, time_left
 from marketsweep.errors import ExecutorError
 from marketsweep.kernels.cpu import TILE
@@ -127,6 +127,8 @@ def _evaluate(
     names = list(plan.fields)
     if kind in ("search", "tally") and SESSION in panel.fields and SESSION not in names:
         names.append(SESSION)
+    if kind == "tally" and OUTCOME in panel.fields:
+        names.append(OUTCOME)
     with _ONE_AT_A_TIME:
         cluster = connected(options)
         settings = settings | {"threads": cluster.threads}
