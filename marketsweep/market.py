@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from msgspec import structs
 
@@ -28,6 +28,7 @@ from marketsweep.errors import DataWarning, UsageError
 from marketsweep.language.builder import Expression, node_of
 from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import split_expressions
+from marketsweep.language.presets import SavedConditions
 from marketsweep.scan.loader import Loader, Views
 from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import parse_condition
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
     from marketsweep.scan.incremental.run import Incremental
     from marketsweep.studies.lookahead import Audit
     from marketsweep.studies.signals_result import Signals
-    from marketsweep.studies.study.options import Entry
+    from marketsweep.studies.study.options import Entry, StudyArguments
+    from marketsweep.studies.study.ranking import StudyRanking
     from marketsweep.studies.study.result import Study
     from marketsweep.studies.sweep_result import Sweep
 
@@ -396,6 +398,25 @@ class Market:
             )
             days = _date(since, "since"), _date(until, "until")
             return study(scan, view, options, *days, report)
+
+    def study_presets(
+        self,
+        *,
+        progress: Callable[[int, int, int], None] | None = None,
+        **arguments: Unpack[StudyArguments],
+    ) -> StudyRanking:
+        """Return what followed each preset and saved condition, the best one first.
+
+        The rank is the mean over the market at the middle horizon. The arguments, and the errors,
+        are those of `study`; `progress` is called with the number of conditions done, their total,
+        and the events so far. A condition that this data cannot answer is left out, and a warning
+        names it.
+        """
+        from marketsweep.studies.study.ranking import rank_conditions  # few scans need it
+
+        with self.view() as view:
+            names = SavedConditions.of(view.folder).names()
+        return rank_conditions(names, lambda name: self.study(name, **arguments), progress)
 
     @_checked
     def sweep(

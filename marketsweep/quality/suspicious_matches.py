@@ -37,6 +37,7 @@ class Suspects:
         self._first = 0 if self._reach is None else max(0, len(history.dates) - self._reach)
         self._judged: set[str] = set()
         self._suspicions: dict[str, list[Suspicion]] = {}
+        self._bars_of: dict[str, NDArray[np.intp]] = {}
 
     def marks(self, symbols: Sequence[str], bars: int) -> list[str]:
         """Return the suspicions about the newest `bars` of each symbol, as "decimal slip, hole".
@@ -95,14 +96,14 @@ class Suspects:
     def _sessions_of_bars(self, symbols: Sequence[str]) -> Mapping[str, NDArray[np.intp]]:
         """Return the numbers of the sessions in which symbols have bars, ascending."""
         snapshot, dates = self._history.snapshot, self._history.dates
-        companies = [company_of(self._history, symbol) for symbol in symbols]
-        return {
-            symbol: block.session[:count, column] + self._first
-            for block in read_blocks(snapshot, dates, companies, self._first)
+        missing = [symbol for symbol in symbols if symbol not in self._bars_of]
+        companies = [company_of(self._history, symbol) for symbol in missing]
+        for block in read_blocks(snapshot, dates, companies, self._first):
             for column, (symbol, count) in enumerate(
                 zip(block.symbols, block.count.tolist(), strict=True)
-            )
-        }
+            ):
+                self._bars_of[symbol] = block.session[:count, column] + self._first
+        return self._bars_of
 
     def _suspicions_of(self, symbol: str) -> list[Suspicion]:
         return [*self._suspicions.get(symbol, ()), *self._doubts.get(symbol, ())]

@@ -10,7 +10,7 @@ import datetime as dt
 import threading
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, wraps
 from pathlib import Path
@@ -85,6 +85,7 @@ class _CachedSessionsPanel(NamedTuple):
 
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
+_Kept = TypeVar("_Kept")
 
 
 def _locked(method: _Method) -> _Method:
@@ -187,6 +188,7 @@ class Loader:
         self._suspects: dict[tuple[dt.date, int | None], Suspects] = {}
         self._counts: dict[tuple[dt.date, int, Screen], Counts] = {}
         self._sessions_panel: _CachedSessionsPanel | None = None
+        self._remembered: tuple[Hashable, object] | None = None
         self._warnings: DataWarnings | None = None
         self._panel_symbols: tuple[Panel, frozenset[str]] | None = None
         """The panel of the last call of `warnings`, and its symbols."""
@@ -349,6 +351,14 @@ class Loader:
             name: sum(value is None for value in reference.values_of(symbols, name))
             for name in sorted(names)
         }
+
+    @_locked
+    def remember(self, key: Hashable, make: Callable[[], _Kept]) -> _Kept:
+        """Return what `make` returned for this key, if it was the last one, or call it."""
+        if self._remembered is None or self._remembered[0] != key:
+            self._remembered = None  # frees the memory before more is used
+            self._remembered = key, make()
+        return cast("_Kept", self._remembered[1])
 
     @_locked
     def facts_known(self, as_of: dt.date, names: Collection[str]) -> dict[str, KnownFact]:

@@ -55,7 +55,12 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
 
 
 @click.command(cls=Scanning)
-@click.argument("condition", shell_complete=complete_condition)
+@click.argument("condition", required=False, shell_complete=complete_condition)
+@click.option(
+    "--presets",
+    is_flag=True,
+    help="Instead of CONDITION: rank all presets and your own conditions by what followed.",
+)
 @click.option("--since", type=DAY, help="First session. Default: 252 sessions back.")
 @click.option("--until", type=DAY, help="Last session of a signal. Default: the newest one.")
 @click.option(
@@ -142,7 +147,8 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
 @strict_option
 @data_option
 def study(
-    condition: str,
+    condition: str | None,
+    presets: bool,
     since: dt.datetime | None,
     until: dt.datetime | None,
     horizons: tuple[int, ...] | None,
@@ -185,38 +191,53 @@ def study(
       marketsweep study turtle_entry --exit turtle_exit --max-hold 63 --stop 2atr
       marketsweep study nr7 --format parquet --output positions.parquet
       marketsweep study turtle_entry --html study.html
+      marketsweep study --presets --horizons 20 --costs 10
     """
-    from marketsweep.cli.reports.study import study_report
+    from marketsweep.cli.reports.study import ranking_report, study_report
+    from marketsweep.errors import UsageError
     from marketsweep.market import data_folder, open_market
+    from marketsweep.studies.study.options import StudyArguments
 
     check_format(format_, output)
     check_page(html, output)
-    with open_market(data_folder(data)) as market, progress_line("scanning", "hits") as progress:
-        result = market.study(
-            condition,
-            since=date_of(since),
-            until=date_of(until),
-            horizons=horizons,
-            entry=entry,
-            exit=exit_,
-            max_hold=max_hold,
-            stop=stop,
-            target=target,
-            benchmark=benchmark,
-            costs=costs,
-            every=not first,
-            cooldown=cooldown,
-            delisting_return=delisting_return,
-            where=where,
-            universe=universe,
-            unknown=unknown,
-            executor=executor,
-            threads=threads,
-            adjust=adjust,
-            exclude_suspect=exclude_suspect,
-            strict=strict,
-            progress=progress,
-        )
+    if (condition is None) != presets:
+        raise UsageError("give a condition to study, or --presets")
+    if presets and html is not None:
+        raise UsageError("the page is of one condition: leave --presets or --html out")
+    arguments = StudyArguments(
+        since=date_of(since),
+        until=date_of(until),
+        horizons=horizons,
+        entry=entry,
+        exit=exit_,
+        max_hold=max_hold,
+        stop=stop,
+        target=target,
+        benchmark=benchmark,
+        costs=costs,
+        every=not first,
+        cooldown=cooldown,
+        delisting_return=delisting_return,
+        where=where,
+        universe=universe,
+        unknown=unknown,
+        executor=executor,
+        threads=threads,
+        adjust=adjust,
+        exclude_suspect=exclude_suspect,
+        strict=strict,
+    )
+    folder = data_folder(data)
+    if condition is None:
+        with (
+            open_market(folder) as market,
+            progress_line("studying", "events") as progress,
+        ):
+            ranking = market.study_presets(progress=progress, **arguments)
+        write_answer(ranking, ranking.seconds, format_, output, ranking_report, csv_safe)
+        return
+    with open_market(folder) as market, progress_line("scanning", "hits") as progress:
+        result = market.study(condition, progress=progress, **arguments)
     if html is not None:
         from marketsweep.output.charts.study_page import study_page
 

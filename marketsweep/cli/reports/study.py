@@ -8,6 +8,7 @@ from typing import Final
 from marketsweep.core.safe_text import counted
 from marketsweep.output.study_table import cells, names
 from marketsweep.studies.study.options import Options
+from marketsweep.studies.study.ranking import StudyRanking
 from marketsweep.studies.study.result import Figures, Study
 
 _ENTRIES: Final = {
@@ -26,15 +27,9 @@ def study_report(result: Study) -> str:
         f"{counted(len(symbols), 'symbol')} in "
         f"{len(sessions):,} of {len(result.sessions):,} sessions, {result.since} to "
         f"{result.until}",
-        f"bought at {_ENTRIES[options.entry]}, "
-        + ("every session with a signal" if options.every else "the first session of a streak")
-        + (f", {options.cooldown} sessions between events" if options.cooldown else "")
-        + f"; returns {'with' if options.adjust == 'total' else 'without'} dividends, "
-        + (f"less {options.costs:g} basis points of costs" if options.costs else "before costs"),
+        *_terms(options),
+        "",
     ]
-    if rules := " or ".join(_rules(options)):
-        lines.append(f"closed {rules}, and at the horizon at the latest")
-    lines.append("")
     horizons = [f"{hold.horizon}" for hold in result.holds]
     lines += _table(result.horizons, options.benchmark, "horizon", horizons)
     if len(result.years) > 1:
@@ -44,6 +39,38 @@ def study_report(result: Study) -> str:
             lines += ["", f"horizon {hold.horizon}, by year of the signal"]
             lines += _table(rows, options.benchmark, "year", labels)
     lines += ["", *_notes(result)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _terms(options: Options) -> Iterator[str]:
+    """Yield how positions are opened and closed."""
+    yield (
+        f"bought at {_ENTRIES[options.entry]}, "
+        + ("every session with a signal" if options.every else "the first session of a streak")
+        + (f", {options.cooldown} sessions between events" if options.cooldown else "")
+        + f"; returns {'with' if options.adjust == 'total' else 'without'} dividends, "
+        + (f"less {options.costs:g} basis points of costs" if options.costs else "before costs")
+    )
+    if rules := " or ".join(_rules(options)):
+        yield f"closed {rules}, and at the horizon at the latest"
+
+
+def ranking_report(result: StudyRanking) -> str:
+    """Return a line for each condition: what followed at the horizon that ranks them."""
+    place = result.options.horizons.index(result.ranked_by)
+    rows = [study.horizons[place] for study in result.studies]
+    lines = [
+        f"{counted(len(result), 'condition')}, {result.since} to {result.until}, horizon "
+        f"{result.ranked_by}, by the mean over the market",
+        *_terms(result.options),
+        "",
+        *_table(
+            rows, result.options.benchmark, "condition", [row.condition for row in result.studies]
+        ),
+        "",
+        f"of {len(result):,} conditions that do nothing, {0.05 * len(result):.0f} have an interval "
+        "of 95 % that leaves out zero",
+    ]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec import structs
@@ -26,8 +26,17 @@ _BLOCK: Final = 252
 """Sessions of events whose prices are read at once."""
 
 
+class _Block(NamedTuple):
+    """The prices from a session on, and the mean returns of the market by horizon."""
+
+    prices: Prices
+    market: dict[int, NDArray[np.float64]]
+
+
 class Follower:
     """Follows the positions of studies that have the same options, from session `first` on.
+
+    Threads may share it.
 
     `members` are the lanes of the market, bool [lanes].
     """
@@ -39,7 +48,7 @@ class Follower:
         self._options = options
         self._members = members
         self._first = first
-        self._prices: Prices | None = None
+        self._block: _Block | None = None
 
     def follow(
         self,
@@ -59,7 +68,8 @@ class Follower:
             inside = slice(*np.searchsorted(sessions, (first, first + _BLOCK)).tolist())
             if first < end and inside.start == inside.stop:
                 continue
-            prices = self._prices_from(first)
+            block = self._block_from(first)
+            prices = block.prices
             of, rows = lanes[inside], sessions[inside] - first
             exits = find_exits(
                 prices, of, rows, self._options, exit_signals, None if atr is None else atr[inside]
@@ -67,7 +77,7 @@ class Follower:
             reached = extremes(prices, of, rows, self._options, exits)
             blocks.append(
                 [
-                    self._hold(prices, of, rows, horizon, highest_and_lowest, exits)
+                    self._hold(block, of, rows, horizon, highest_and_lowest, exits)
                     for horizon, highest_and_lowest in zip(
                         self._options.horizons, reached, strict=True
                     )
@@ -75,17 +85,18 @@ class Follower:
             )
         return [_joined(parts) for parts in zip(*blocks, strict=True)]
 
-    def _prices_from(self, first: int) -> Prices:
-        """Return the prices of the block from session `first` on; the last ones are kept."""
-        if self._prices is None or self._prices.first != first:
-            self._prices = None  # two of them would be held
+    def _block_from(self, first: int) -> _Block:
+        """Return the block that begins with session `first`; the last one is kept."""
+        block = self._block
+        if block is None or block.prices.first != first:
+            self._block = block = None  # two of them would be held
             last = first + _BLOCK - 1 + self._options.horizons[-1]
-            self._prices = self._companies.prices(first, last)
-        return self._prices
+            self._block = block = _Block(self._companies.prices(first, last), {})
+        return block
 
     def _hold(
         self,
-        prices: Prices,
+        block: _Block,
         lanes: NDArray[np.int64],
         rows: NDArray[np.int64],
         horizon: int,
@@ -93,6 +104,7 @@ class Follower:
         exits: Exits,
     ) -> Hold:
         """Return what became of the events of a block at a horizon."""
+        prices = block.prices
         options, newest = self._options, self._companies.newest - prices.first
         became = outcomes(prices, lanes, rows, horizon, options, newest, reached, exits)
         benchmark = None
@@ -112,28 +124,40 @@ class Follower:
             returns=became.returns - options.costs / 10_000,
             # A symbol outside the market has nothing to be compared with.
             market=np.where(
-                self._members[lanes], self._market(prices, rows, horizon, exits), np.nan
+                self._members[lanes], self._market(block, rows, horizon, exits), np.nan
             ),
             benchmark=benchmark,
             suspicious=[],
         )
 
     def _market(
-        self, prices: Prices, rows: NDArray[np.int64], horizon: int, exits: Exits
+        self, block: _Block, rows: NDArray[np.int64], horizon: int, exits: Exits
     ) -> NDArray[np.float64]:
         """Return the mean return of the market over the hold of each event."""
         is_early = exits.row <= rows + horizon
+        if not is_early.any():
+            return self._market_of_block(block, horizon)[rows]
         holds = np.where(is_early, exits.row - rows, horizon)
-        at_open = is_early & exits.at_open
+        kinds = 2 * holds + (is_early & exits.at_open)
         means = np.empty(len(rows))
-        for hold, is_open in sorted({*zip(holds.tolist(), at_open.tolist(), strict=True)}):
-            alike = (holds == hold) & (at_open == is_open)
+        for kind in np.unique(kinds).tolist():
+            alike = kinds == kind
             days, places = np.unique(rows[alike], return_inverse=True)
+            hold, is_open = divmod(kind, 2)
             of_days = market_returns(
-                prices, days, hold, self._options, self._members, at_open=is_open
+                block.prices, days, hold, self._options, self._members, at_open=bool(is_open)
             )
             means[alike] = of_days[places]
         return means
+
+    def _market_of_block(self, block: _Block, horizon: int) -> NDArray[np.float64]:
+        """Return the mean return of the market after each session of a block."""
+        if horizon not in block.market:
+            days = np.arange(min(_BLOCK, len(block.prices.closes)))
+            block.market[horizon] = market_returns(
+                block.prices, days, horizon, self._options, self._members
+            )
+        return block.market[horizon]
 
 
 def _joined(parts: Sequence[Hold]) -> Hold:

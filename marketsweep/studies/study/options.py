@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
-from typing import Final, Literal, get_args
+from collections.abc import Sequence
+from typing import Final, Literal, TypedDict, get_args
 
 from msgspec import Struct
 
+from marketsweep.engine.executors.options import Ray
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.errors import UsageError
 from marketsweep.language.tree import Node
@@ -23,6 +26,32 @@ MAX_COSTS: Final = 10_000.0
 _ADJUSTMENTS: Final = ("total", "splits")
 _DISTANCE: Final = re.compile(r"(\d+\.?\d*|\.\d+) ?(%|atr)", re.IGNORECASE)
 MAX_ATRS: Final = 100.0
+
+
+class StudyArguments(TypedDict, total=False):
+    """The arguments of `Market.study` that do not depend on the condition."""
+
+    since: dt.date | str | None
+    until: dt.date | str | None
+    horizons: Sequence[int] | None
+    entry: Entry
+    exit: str | None
+    max_hold: int | None
+    stop: str | None
+    target: str | None
+    benchmark: str | None
+    costs: float
+    every: bool
+    cooldown: int
+    delisting_return: float
+    where: str | None
+    universe: str | None
+    unknown: Literal["keep", "drop"] | None
+    executor: str | Ray
+    threads: int | None
+    adjust: Literal["total", "splits"]
+    exclude_suspect: bool
+    strict: bool
 
 
 class Options(Struct, frozen=True):

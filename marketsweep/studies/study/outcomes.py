@@ -133,12 +133,13 @@ def extremes(
     session = first_session_held(options)
     final = np.minimum(exits.last_whole_row, last)
     is_held = final >= rows + session
+    held = True if is_held.all() else is_held
     for hold in options.horizons:
         for later in range(session, hold + 1):
             # The last session is looked at again where a position has ended: nothing changes.
             at = np.minimum(rows + later, final)
-            np.fmax(highest, highs[at, lanes], out=highest, where=is_held)
-            np.fmin(lowest, lows[at, lanes], out=lowest, where=is_held)
+            np.fmax(highest, highs[at, lanes], out=highest, where=held)
+            np.fmin(lowest, lows[at, lanes], out=lowest, where=held)
         session = max(session, hold + 1)
         yield Extremes(highest.copy(), lowest.copy())
 
@@ -180,17 +181,26 @@ def forward_returns(
     """
     result = np.full((len(rows), prices.closes.shape[1]), np.nan)
     is_stored = rows + hold < len(prices.factor)
-    signal, sold = rows[is_stored], rows[is_stored] + hold
-    entry = signal + (options.entry != "close")
+    if not is_stored.any():
+        return result
+    signal, sold, entry = (
+        _consecutive(rows[is_stored] + later) for later in (0, hold, int(options.entry != "close"))
+    )
     paid = prices.opens if options.entry == "next_open" else prices.closes
     bought = paid[entry] * prices.factor[entry]
     exits = prices.held_closes[sold]
     if at_open:
         exits = np.where(prices.opens[sold] > 0, prices.opens[sold] * prices.factor[sold], exits)
     if options.delisting_return:
-        is_delisted = prices.is_gone & (prices.last_bar < sold[:, None])
+        is_delisted = prices.is_gone & (prices.last_bar < (rows[is_stored] + hold)[:, None])
         exits = exits * (1 + options.delisting_return * is_delisted)
     is_bought = ~np.isnan(prices.closes[signal]) & (bought > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         result[is_stored] = np.where(is_bought, exits / bought - 1.0, np.nan)
     return result
+
+
+def _consecutive(rows: NDArray[np.int64]) -> NDArray[np.int64] | slice:
+    """Return ascending rows as a slice if there is none between them: it needs no copy."""
+    first, last = int(rows[0]), int(rows[-1])
+    return slice(first, last + 1) if last - first + 1 == len(rows) else rows
