@@ -17,6 +17,7 @@ from docs import generate, pictures
 from marketsweep import errors
 from marketsweep.cli.main import main
 from marketsweep.core.fields import DERIVED, FIELDS
+from marketsweep.language.derived_facts import DERIVED_FACTS
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.table import ALIASES, INDICATORS
 from marketsweep.language.parsing.own_names import OwnNames
@@ -147,8 +148,10 @@ def test_every_command_and_option_is_described(title: str, command: click.Comman
 DOC_FACTS = (
     *(("pe", Kind.NUMBER), ("float", Kind.NUMBER), ("theme", Kind.TEXT)),
     ("earnings_date", Kind.DATE),
+    *((name, Kind.NUMBER) for name in ("net_income", "equity", "short_interest")),
+    ("days_to_cover", Kind.NUMBER),
 )
-"""The facts of the symbols file that the examples read."""
+"""The facts that the examples read."""
 
 
 @pytest.mark.parametrize("arguments", list(shell_calls()), ids=" ".join)
@@ -175,12 +178,8 @@ def test_the_universes_of_the_docs_are_read(tmp_path: Path) -> None:
     assert list(universes) == ["common", "liquid", "large-tech", "traded", "mine"]
     assert universes["mine"].watchlist == frozenset(["AAPL", "MSFT", "XOM"])
     assert universes["mine"].exclude == frozenset(["TSLA", "GME"])
-    named = set(
-        re.findall(
-            r"^\| `(\w+)` \|", (ROOT / "docs" / "guide" / "universe.md").read_text(), re.MULTILINE
-        )
-    )
-    assert named == {"common", "liquid"}
+    _, _, guide = (ROOT / "docs" / "guide" / "universe.md").read_text().partition("## Named")
+    assert set(re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE)) == {"common", "liquid"}
 
 
 def test_every_exit_code_is_in_the_readme() -> None:
@@ -245,3 +244,9 @@ def test_the_commands_of_the_readme_run(line: str, real: Path, tmp_path: Path) -
     done = run(*words, "--data", real)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_the_guide_has_every_formula_of_facts() -> None:
+    guide = (ROOT / "docs" / "guide" / "universe.md").read_text()
+    for name, fact in DERIVED_FACTS.items():
+        assert f"| `{name}` | `{fact.formula}`" in guide

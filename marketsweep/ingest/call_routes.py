@@ -45,6 +45,8 @@ class Request:
     """Selects symbols of the whole market to fetch one by one; None for all."""
     again: bool = False
     """Whether sessions are fetched although they are stored, or put aside for later."""
+    facts: tuple[str, ...] = ()
+    """The groups of further facts to fetch, such as short_interest."""
 
     def __post_init__(self) -> None:
         if self.again and self.since is None:

@@ -17,7 +17,13 @@ from marketsweep.core.funnel import Clause
 from marketsweep.core.records import Window
 from marketsweep.errors import UsageError
 from marketsweep.ingest.call_routes import DEFAULT_MARKET_SIZE, Prescreen, Request
-from marketsweep.ingest.plan import SyncPlan, check_days, make_sync_plan, require_any_passes
+from marketsweep.ingest.plan import (
+    SyncPlan,
+    check_days,
+    check_facts,
+    make_sync_plan,
+    require_any_passes,
+)
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.providers.tariff import Tariff, in_blocks
 from marketsweep.store.snapshot import Snapshot
@@ -102,6 +108,7 @@ def forecast(
     always: Collection[str] = (),
     screen: Prescreen | None = None,
     again: bool = False,
+    facts: Sequence[str] = (),
     now: dt.datetime | None = None,
 ) -> Forecast:
     """Return what `sync` with these arguments would do now; the folder need not exist.
@@ -113,7 +120,13 @@ def forecast(
     check_days(since, until, now)
     tickers = None if symbols is None else tuple(symbols)
     always = frozenset(always)
-    request = Request(since, until, tickers, by_symbol, details, always, screen=screen, again=again)
+    check_facts(facts, provider.tariff)
+    request = Request(
+        *(since, until, tickers, by_symbol, details, always),
+        screen=screen,
+        again=again,
+        facts=tuple(facts),
+    )
     window = asyncio.run(_expected_window(provider, now))
     with _open_or_empty(folder) as store, store.snapshot() as snapshot:
         if tickers is not None:
@@ -153,6 +166,7 @@ def _forecast_of(
         prices = replace(prices, calls=route_calls, bars=sessions * DEFAULT_MARKET_SIZE)
     calls = {"before": tariff.calls_before, "prices": prices.calls}
     calls |= _reference_calls(snapshot, tariff, plan)
+    calls |= _fact_calls(tariff, request, plan)
     calls["details"] = len(request.symbols or ()) if request.details and tariff.routes else 0
     oldest = plan.last - _FREE_SPAN
     return Forecast(
@@ -177,6 +191,12 @@ def _forecast_of(
         seconds_free=_seconds(sum(calls.values()), FREE_CALLS),
         beyond_free=sum(day < oldest for day in prices.sessions()) if prices.route else 0,
     )
+
+
+def _fact_calls(tariff: Tariff, request: Request, plan: SyncPlan) -> dict[str, int]:
+    """Return the calls of each group of facts."""
+    days = (plan.last - plan.start).days
+    return {group: sum(rows.calls(days) for rows in tariff.facts[group]) for group in request.facts}
 
 
 def _seconds(calls: int, per_minute: int | None) -> float:

@@ -188,6 +188,18 @@ def check_days(since: dt.date | None, until: dt.date | None, now: dt.datetime) -
         raise UsageError(f"--since {since} is after --until {until}")
 
 
+def check_facts(groups: Sequence[str], tariff: Tariff) -> None:
+    """Raise UsageError for a group of facts that a provider does not have."""
+    for group in groups:
+        if group not in tariff.facts:
+            known = ", ".join(tariff.facts)
+            raise UsageError(
+                f"{group!r} is not a group of facts: choose from {known}"
+                if known
+                else "this provider has no groups of facts: give a file of facts"
+            )
+
+
 def _default_start(snapshot: Snapshot, last: dt.date) -> dt.date:
     return snapshot.whole[0] if snapshot.whole else last - DEFAULT_SPAN
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from marketsweep.core.calendar import NEW_YORK
-from marketsweep.core.records import ActionAside, Dividend, Listing, Split, Unavailable
+from marketsweep.core.records import ActionAside, Dividend, FactValues, Listing, Split, Unavailable
 from marketsweep.errors import CallFailed, ProviderError, ProviderRefused
 from marketsweep.ingest.call_routes import Request
 from marketsweep.ingest.misses import FailureLog
@@ -107,12 +107,16 @@ class ReferenceSync:
             if plan.listings_due and not plan.merges:
                 await self._write(self._writer.note, LISTED, now.isoformat())
                 await self._write(self._writer.note, LISTED_ON, str(plan.last))
-        if plan.listings_due:
+        if plan.listings_due or self._request.facts:
             await self._store_facts(plan)
 
     async def _store_facts(self, plan: SyncPlan) -> None:
-        """Store further facts that the provider has."""
-        facts = await self.call_or_none("facts", self._provider.facts())
+        """Store further facts that the provider has, and those that are requested."""
+        facts: list[FactValues] = []
+        # A plan may include one group and not another.
+        for group in self._request.facts or ("",):
+            call = self._provider.facts(group, plan.start)
+            facts += await self.call_or_none(group.replace("_", " ") or "facts", call) or []
         if not facts:
             return
         changes = await self._write(self._writer.put_facts, facts)

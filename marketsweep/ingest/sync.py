@@ -48,7 +48,13 @@ from marketsweep.ingest.per_symbol import (
     spans_received,
     without_trades,
 )
-from marketsweep.ingest.plan import SyncPlan, check_days, make_sync_plan, require_any_passes
+from marketsweep.ingest.plan import (
+    SyncPlan,
+    check_days,
+    check_facts,
+    make_sync_plan,
+    require_any_passes,
+)
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.ingest.reference_sync import ReferenceSync
@@ -99,6 +105,7 @@ def sync(
     content: bool = False,
     screen: Prescreen | None = None,
     again: bool = False,
+    facts: Collection[str] = (),
 ) -> SyncReceipt:
     """Bring the store up to date from `since` (None: two years) to `until` (None: the newest).
 
@@ -108,7 +115,8 @@ def sync(
     list; symbols in `always` are never skipped. `screen` selects the symbols of the whole market
     that are fetched with `by_symbol`. `details` also fetches reference data of each of `symbols`,
     one call per symbol. `content` accepts stored sessions that may still be corrected. `again`
-    fetches stored sessions since `since` once more.
+    fetches stored sessions since `since` once more. `facts` names groups of further facts to fetch:
+    those of Massive are float, short_interest, ratios and financials.
 
     If a session or symbol is unavailable, the sync continues and the receipt names it;
     `require_use` checks whether the sync brought anything. If the provider fails for good after
@@ -125,7 +133,11 @@ def sync(
             stored_names, respelled = snapshot.tickers(tickers)
             tickers = tuple(stored_names)
     always = frozenset(always)
-    request = Request(since, until, tickers, by_symbol, details, always, content, screen, again)
+    request = Request(
+        *(since, until, tickers, by_symbol, details, always, content, screen, again),
+        facts=tuple(dict.fromkeys(facts)),
+    )
+    check_facts(request.facts, provider.tariff)
     with store.writer() as writer:
         run = _SyncRun(store, writer, provider, request, progress)
         run.receipt.warnings += [note_of(respelled)] if respelled else []

@@ -265,7 +265,7 @@ def test_sync_from_files_then_scan(tmp_path: Path) -> None:
     ("arguments", "code", "says"),
     [
         (["--provider", "tape"], 2, "choose massive or files"),
-        (["--provider", "files"], 2, "needs --path FILE with bars, --actions FILE or --symbols"),
+        (["--provider", "files"], 2, "needs --path FILE with bars, --actions FILE, --symbols"),
         (["--provider", "files", "--path", "/nonexistent.parquet"], 2, "/nonexistent.parquet"),
         ([], 2, "export MASSIVE_API_KEY"),
         (

@@ -49,6 +49,12 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
 def file_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of the user's own files to a command."""
     for option in (
+        click.option(
+            "--facts",
+            metavar="FILE|GROUP,...",
+            help="With files: symbol, known_on, name and value in rows. With massive: float, "
+            "short_interest, ratios, financials.",
+        ),
         click.option("--symbols", metavar="FILE", type=FILE, help="With files: reference data."),
         click.option(
             "--actions", metavar="FILE", type=FILE, help="With files: splits and dividends."
@@ -73,9 +79,17 @@ class Source(NamedTuple):
     path: Path | None
     actions: Path | None
     symbols: Path | None
+    facts: str | None
     calls_per_minute: int | None
     concurrency: int | None
     config: Config
+
+    @property
+    def fact_groups(self) -> tuple[str, ...]:
+        """The groups of facts that are requested from a provider other than files."""
+        if self.provider == "files" or self.facts is None:
+            return ()
+        return tuple(part.strip().lower() for part in self.facts.split(","))
 
     def make(self) -> Provider:
         """Return the provider. Raises UsageError for invalid options."""
@@ -94,7 +108,8 @@ class Source(NamedTuple):
     def files(self) -> FilesProvider:
         """Return the provider of files. Raises UsageError if another provider is chosen."""
         most_mb = self.config.max_file_mb
-        return files_source(self.provider, self.path, self.actions, self.symbols, most_mb)
+        facts = None if self.facts is None else Path(self.facts)
+        return files_source(self.provider, self.path, self.actions, self.symbols, facts, most_mb)
 
 
 def massive_source(
@@ -131,6 +146,7 @@ def files_source(
     path: Path | None,
     actions: Path | None,
     symbols: Path | None,
+    facts: Path | None = None,
     most_mb: int | None = None,
 ) -> FilesProvider:
     if name != "files":
@@ -138,8 +154,9 @@ def files_source(
     from marketsweep.ingest.files import DEFAULT_MB
     from marketsweep.ingest.providers.files import FilesProvider
 
-    if not (path or actions or symbols):
+    if not (path or actions or symbols or facts):
         raise UsageError(
-            "--provider files needs --path FILE with bars, --actions FILE or --symbols FILE"
+            "--provider files needs --path FILE with bars, --actions FILE, --symbols FILE or "
+            "--facts FILE"
         )
-    return FilesProvider(path, actions, symbols, most_mb=most_mb or DEFAULT_MB)
+    return FilesProvider(path, actions, symbols, facts, most_mb=most_mb or DEFAULT_MB)

@@ -28,6 +28,7 @@ def repair(
     path: Path | None,
     actions: Path | None,
     symbols: Path | None,
+    facts: str | None,
     calls_per_minute: int | None,
     data: Path | None,
     as_json: bool,
@@ -53,7 +54,8 @@ def repair(
     repaired = run_repair(folder, lambda message: echo(f"marketsweep: {message}", err=True))
     if repaired.lost_days or repaired.lost_parts:
         source = Source(
-            *(provider, base_url, api_key, path, actions, symbols, calls_per_minute),
+            *(provider, base_url, api_key, path, actions, symbols, facts),
+            calls_per_minute=calls_per_minute,
             concurrency=None,
             config=read_config(folder),
         )
@@ -83,6 +85,6 @@ def _fetch(repaired: Repaired, source: Source) -> None:
         # Each sync fetches reference data: if no session was lost, a stored one is fetched.
         for first, last in runs(repaired.lost_days or newest):
             echo(f"marketsweep: fetching {first} to {last}", err=True)
-            sync(store, source.make(), first, last)
+            sync(store, source.make(), first, last, facts=source.fact_groups)
         with store.snapshot() as snapshot:
             repaired.take_fetched(snapshot.sessions, snapshot.notes())

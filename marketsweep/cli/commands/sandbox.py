@@ -20,6 +20,9 @@ from marketsweep.cli.commands._shared import DAY, FILE, SHARE, date_of
 )
 @click.option("--actions", type=FILE, metavar="FILE", help="Splits and dividends to serve.")
 @click.option("--symbols", type=FILE, metavar="FILE", help="Reference data to serve.")
+@click.option(
+    "--facts", type=FILE, metavar="FILE", help="Facts to serve: symbol, known_on, name, value."
+)
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port; 0 for any free one.")
 @click.option("--latency", default=0.0, metavar="MS", help="Delay of each answer, in milliseconds.")
 @click.option(
@@ -38,6 +41,7 @@ def sandbox(
     bars: Path,
     actions: Path | None,
     symbols: Path | None,
+    facts: Path | None,
     port: int,
     latency: float,
     calls_per_minute: int | None,
@@ -64,6 +68,7 @@ def sandbox(
             bars=bars,
             actions=actions,
             symbols=symbols,
+            facts=facts,
             port=port,
             latency_ms=latency,
             calls_per_minute=calls_per_minute,

@@ -68,6 +68,7 @@ def sync(
     path: Path | None,
     actions: Path | None,
     symbols: Path | None,
+    facts: str | None,
     calls_per_minute: int | None,
     only: str | None,
     by_symbol: bool,
@@ -94,9 +95,11 @@ def sync(
       marketsweep sync --only AAPL,BRK.B --since 2010-01-01
       marketsweep sync --only @watchlist.txt --by-symbol
       marketsweep sync --by-symbol --universe liquid     only symbols that pass
+      marketsweep sync --facts float,short_interest      and facts, dated by when they were known
       marketsweep sync --watch                           now, and after each close
       marketsweep sync --provider files --path bars.parquet --actions actions.parquet
       marketsweep sync --provider files --path MSFT.csv --dry-run
+      marketsweep sync --provider files --facts facts.csv
 
     Fetched data is always kept; run sync again to continue. A session that cannot be fetched is
     requested again later. The exit code is 3 if splits are not included or no row is usable, and 4
@@ -113,7 +116,9 @@ def sync(
     from marketsweep.universe.prescreen import prescreen_of
 
     source = Source(
-        *(provider, base_url, api_key, path, actions, symbols, calls_per_minute, concurrency),
+        *(provider, base_url, api_key, path, actions, symbols, facts),
+        calls_per_minute=calls_per_minute,
+        concurrency=concurrency,
         config=read_config(data_folder(data)),
     )
     source.make()  # raises for invalid options before a folder is created
@@ -149,6 +154,7 @@ def sync(
             details=details,
             always=always_symbols,
             again=again,
+            facts=source.fact_groups,
         )
         _show_forecast(plan, as_json)
         return
@@ -167,6 +173,7 @@ def sync(
                 details=details,
                 always=always_symbols,
                 again=again,
+                facts=source.fact_groups,
             )
         _show_receipt(receipt, as_json)
         return receipt

@@ -38,4 +38,4 @@ def _extent(fact: StoredFact) -> str:
 def _value_text(value: str | float | dt.date) -> str:
     if not isinstance(value, float):
         return str(value)
-    return f"{value:,.0f}" if value.is_integer() else f"{value:,.10g}"
+    return f"{value:,.0f}" if value.is_integer() or abs(value) >= 1e9 else f"{value:,.10g}"

@@ -259,6 +259,10 @@ _KINDS: Final = {
     "dividends": ("page of dividends", "pages of dividends"),
     "listings": ("page of tickers", "pages of tickers"),
     "details": ("for details", "for details"),
+    "float": ("page of floats", "pages of floats"),
+    "short_interest": ("page of short interest", "pages of short interest"),
+    "ratios": ("page of ratios", "pages of ratios"),
+    "financials": ("page of statements", "pages of statements"),
 }
 
 

@@ -85,8 +85,12 @@ class Provider(Protocol):
         """Return reference data of every known ticker, delisted ones included."""
         ...
 
-    async def facts(self) -> list[FactValues]:
-        """Return further facts of any symbols; most sources have none."""
+    async def facts(self, group: str, since: dt.date | None) -> list[FactValues]:
+        """Return further facts of any symbols, with the values known since a day.
+
+        `group` is one of the source's groups of facts, such as short_interest; "" for those that
+        come with its reference data.
+        """
         ...
 
     def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing | Unavailable]:

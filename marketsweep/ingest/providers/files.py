@@ -36,6 +36,7 @@ from marketsweep.ingest.files import (
     ReferenceData,
     read_actions,
     read_bars_with_readings,
+    read_fact_rows,
     read_reference_data,
 )
 from marketsweep.ingest.providers.tariff import Tariff
@@ -74,7 +75,7 @@ async def _run_in_daemon_thread(work: Callable[[], None]) -> None:
 
 
 class FilesProvider:
-    """Bars of files by session, with actions and symbols of other files; each is optional.
+    """Bars of files by session, with actions, symbols and facts of others; each is optional.
 
     Each path is a file, a folder or a pattern. The files are read on entering the context, which
     raises `UsageError` if a file cannot be understood or is larger than `most_mb` megabytes, and
@@ -89,6 +90,7 @@ class FilesProvider:
         path: Path | None = None,
         actions: Path | None = None,
         symbols: Path | None = None,
+        facts: Path | None = None,
         *,
         most_mb: int = DEFAULT_MB,
     ) -> None:
@@ -101,6 +103,7 @@ class FilesProvider:
         self._path = path
         self._actions_path = actions
         self._symbols_path = symbols
+        self._facts_path = facts
         self._bars = pl.DataFrame()
         self._rows: dict[dt.date, slice] = {}
         self._splits: list[Split] = []
@@ -165,8 +168,8 @@ class FilesProvider:
         """Return reference data of every ticker of the symbols file."""
         return list(self._reference.listings)
 
-    async def facts(self) -> list[FactValues]:
-        """Return the further columns of the symbols file as facts."""
+    async def facts(self, group: str, since: dt.date | None) -> list[FactValues]:
+        """Return the further columns of the symbols file, and the rows of the file of facts."""
         return list(self._reference.facts)
 
     async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing]:
@@ -203,6 +206,10 @@ class FilesProvider:
             self.actions_aside, self._action_notes = actions.aside, actions.notes
         if self._symbols_path is not None:
             self._reference = read_reference_data(self._symbols_path, self._most_mb)
+        if self._facts_path is not None:
+            rows = read_fact_rows(self._facts_path, self._most_mb)
+            self._reference.facts.extend(rows.facts)
+            self._reference.readings.extend(rows.readings)
 
     def _read_bars(self, path: Path) -> None:
         bars, self.readings = read_bars_with_readings(path, self._most_mb)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,23 @@ class Route:
         return self.symbols is None
 
 
+class RowsAYear(NamedTuple):
+    """How many rows a list of facts has, and how many of them a call brings."""
+
+    rows: int
+    """In a year; of all, if the list has the newest row alone."""
+    per_call: int
+    days_before: int
+    """Days before the first session whose rows are requested, too."""
+    by_day: bool
+    """Whether the list has the rows of earlier days."""
+
+    def calls(self, days: int) -> int:
+        """Return the number of calls for the values of so many days."""
+        rows = self.rows * (days + self.days_before) / 365 if self.by_day else self.rows
+        return max(1, math.ceil(rows / self.per_call))
+
+
 @dataclass(frozen=True, slots=True)
 class Tariff:
     """The routes of a provider, and its other calls."""
@@ -47,6 +66,8 @@ class Tariff:
     """Rows per page of splits, dividends or listings; each page is one call."""
     symbols_a_call: int = 1
     """Maximum number of symbols in one call for splits or dividends."""
+    facts: Mapping[str, Sequence[RowsAYear]] = field(default_factory=dict)
+    """The lists of each group of further facts that the provider has."""
 
 
 def in_blocks(symbols: Sequence[str], size: int) -> list[Sequence[str]]:

@@ -13,7 +13,13 @@ from marketsweep.core.calendar import NEW_YORK, close_time, last_closed_session
 from marketsweep.core.fields import FIELDS, PRICES
 from marketsweep.core.records import Listing, Split
 from marketsweep.errors import UsageError
-from marketsweep.ingest.files import NO_ACTIONS, read_actions, read_bars, read_symbols
+from marketsweep.ingest.files import (
+    NO_ACTIONS,
+    read_actions,
+    read_bars,
+    read_fact_rows,
+    read_symbols,
+)
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.store.companies.joined_listings import identify_listings
 
@@ -54,6 +60,7 @@ class Market:
             listing for listing in listings if listing.first is None or listing.first <= today
         ]
         self.listings = identify_listings([], current)
+        self.facts = read_fact_rows(settings.facts).facts if settings.facts else []
 
     def session(self, day: dt.date, *, adjusted: bool) -> pl.DataFrame:
         """Return every bar of a day, with the ticker in T and t at 16:00 in New York."""

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from marketsweep.core.calendar import last_closed_session
 from marketsweep.errors import UsageError
-from marketsweep.ingest.sandbox import bars, reference, status
+from marketsweep.ingest.sandbox import bars, facts, reference, status
 from marketsweep.ingest.sandbox.faults import FaultInjector
 from marketsweep.ingest.sandbox.market import Market
 from marketsweep.ingest.sandbox.protocol import Body, Call, Endpoint, Refusal, resume_cursor
@@ -28,7 +28,7 @@ except ImportError:  # some machines have no isal; zlib takes five times as long
     from zlib import compress
 
 _HOST: Final = "127.0.0.1"
-_ROUTES: Final = (*bars.ROUTES, *reference.ROUTES, *status.ROUTES)
+_ROUTES: Final = (*bars.ROUTES, *reference.ROUTES, *facts.ROUTES, *status.ROUTES)
 _LONGEST_LINE_BYTES: Final = 256 * 1024
 """Allows a few thousand tickers in one URL."""
 _SECONDS_PER_MINUTE: Final = 60.0

@@ -24,6 +24,8 @@ class Settings:
     bars: Path
     actions: Path | None = None
     symbols: Path | None = None
+    facts: Path | None = None
+    """Facts by row: symbol, known_on, name, value."""
     port: int = 0
     """0 selects any free port."""
     latency_ms: float = 0

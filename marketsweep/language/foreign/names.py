@@ -215,14 +215,17 @@ NAMES: Final[dict[str | tuple[str, ...], str]] = {
 """Words and phrases, separated by commas, by the text that means the same."""
 
 MISSING: Final[dict[tuple[str, str], str]] = {
-    ("earnings need a column in a symbols file", "market_cap > 1B"): "pe, p/e, p e, "
+    (
+        "earnings need marketsweep sync --facts, or a column in a symbols file",
+        "market_cap > 1B",
+    ): "pe, p/e, p e, "
     "pe_ratio, pe ratio, peratio, trailing_pe, forward pe, forward_pe, forwardpe, fpe, peg, "
     "peg_ratio, eps, eps_growth, eps growth, earnings per share, earnings, earnings growth, "
     "earnings date, earningsdate, earnings_date, hasearnings, days to earnings, next earnings, "
     "net income, netincome, net_income, ebitda, ebit, earnings yield, earnings surprise, "
     "price to earnings, price earnings",
     (
-        "figures of accounts need a column in a symbols file",
+        "figures of accounts need marketsweep sync --facts, or a column in a symbols file",
         "market_cap > 1B",
     ): "revenue, sales, "
     "revenue growth, sales growth, sales_growth, roe, roa, roic, roi, margin, gross margin, "
@@ -232,17 +235,19 @@ MISSING: Final[dict[tuple[str, str], str]] = {
     "price to sales, pcf, fcf, free cash flow, cash flow, cashflow, cash, enterprise value, ev, "
     "employees, piotroski, altman, payout, payout ratio, payout_ratio",
     (
-        "the float needs a column in a symbols file; this is the number of all shares",
+        "the float needs marketsweep sync --facts, or a column in a symbols file; this is the "
+        "number of all shares",
         "shares_outstanding",
     ): "float, "
     "shares float, share float, floatshares, float_shares, sharesfloat, free float, freefloat, "
     "low float, lowfloat",
     (
-        "short interest needs a column in a symbols file",
+        "short interest needs marketsweep sync --facts, or a column in a symbols file",
         "market_cap / close",
     ): "short interest, shortinterest, "
-    "short_interest, short float, shortfloat, short_float, short ratio, short_ratio, "
-    "days to cover, daystocover, si, short percent, borrow fee",
+    "short_percent_of_float, days_to_cover, short_interest, short float, shortfloat, "
+    "short_float, short ratio, short_ratio, days to cover, daystocover, si, short percent, "
+    "borrow fee",
     (
         "owners need a column in a symbols file",
         "market_cap > 1B",

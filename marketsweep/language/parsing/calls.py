@@ -82,6 +82,10 @@ class CallParser(DatedCallParser):
         """Return the tree of the saved condition of that name, or None."""
 
     @abstractmethod
+    def derived_fact(self, name: str) -> Node | None:
+        """Return the tree of a fact that is a formula of stored facts, or None."""
+
+    @abstractmethod
     def definition(self, name: str) -> Definition | None:
         """Return the function that the text defines, or that is saved, under a name; or None."""
 
@@ -117,7 +121,9 @@ class CallParser(DatedCallParser):
         if (node := self.lets.get(name) or self.saved_condition(name)) is not None:
             return node
         kind = self.own_names.kind_of(name)
-        return kind and tree.Fact(name, kind, dated=name in self.own_names.dated)
+        if kind is None:
+            return self.derived_fact(name)
+        return tree.Fact(name, kind, dated=name in self.own_names.dated)
 
     def _call(self, token: Token, name: str) -> Node:
         # A function of the text comes first, so that a new indicator changes no text.

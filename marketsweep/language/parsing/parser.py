@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from marketsweep.errors import ConditionError
 from marketsweep.language import tree
+from marketsweep.language.derived_facts import DERIVED_FACTS
 from marketsweep.language.indicators.row import MAX_PERIOD
 from marketsweep.language.parsing.calls import Definition, constant_value
 from marketsweep.language.parsing.definitions import DefinitionParser
@@ -238,6 +239,26 @@ class Parser(DefinitionParser):
             if function and parser.token.kind == END:
                 raise ConditionError(f"{name} is a function: write {function.signature}")
             return tree.without_spans(parser.parse_all())
+
+    def derived_fact(self, name: str) -> Node | None:
+        """Return the tree of a fact that is a formula of stored facts, or None.
+
+        None if no fact of the formula is stored. Raises ConditionError if only some are.
+        """
+        derived = DERIVED_FACTS.get(name)
+        if derived is None:
+            return None
+        missing = [fact for fact in derived.inputs if self.own_names.kind_of(fact) is None]
+        if len(missing) == len(derived.inputs):
+            return None
+        if missing:
+            self.fail(
+                f"{name} is {derived.formula}, and {' and '.join(missing)} is not stored: "
+                "marketsweep sync --facts fetches it, or add a column to a symbols file",
+                self.tokens[self.position - 1].span,
+            )
+        names = OwnNames(facts=self.own_names.facts, dated=self.own_names.dated)
+        return tree.without_spans(Parser(derived.formula, names, ()).parse_all())
 
     def can_parse(self, text: str) -> bool:
         """Return whether a text is an expression, which may use the names of this text."""

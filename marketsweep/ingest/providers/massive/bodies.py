@@ -432,7 +432,7 @@ def decode_details(body: bytes) -> Listing:
     row = decode_reply(_decode_details, body).results
     if row is None or not row.ticker:
         raise Fault("answers without the ticker's details")
-    first = _parse_day(row.list_date)
+    first = parse_day(row.list_date)
     # The weighted number counts all share classes, converted to shares of this one.
     shares = row.weighted_shares_outstanding or row.share_class_shares_outstanding
     return replace(
@@ -470,7 +470,7 @@ def to_splits(
     splits: set[Split] = set()
     unusable: list[ActionAside] = []
     for row in rows:
-        day = _parse_day(row.execution_date)
+        day = parse_day(row.execution_date)
         new, old = _parse_number(row.split_to), _parse_number(row.split_from)
         text = f"split {_shown(row.split_to)}-for-{_shown(row.split_from)}"
         if row.adjustment_type not in _SPLIT_TYPES:
@@ -497,7 +497,7 @@ def to_dividends(
     by_kind: dict[tuple[Dividend, str | None], Dividend] = {}
     unusable: list[ActionAside] = []
     for row in unique_rows:
-        day = _parse_day(row.ex_dividend_date)
+        day = parse_day(row.ex_dividend_date)
         cash = _parse_number(row.cash_amount)
         text = f"dividend {_shown(row.cash_amount)} {row.currency or 'USD'}"
         if not row.ticker or day is None:
@@ -576,7 +576,7 @@ def _is_delisted(row: TickerRow) -> bool:
 
 
 def _listing(ticker: str, row: TickerRow) -> Listing:
-    last = _parse_day(_end_date(row))
+    last = parse_day(_end_date(row))
     return Listing(
         ticker,
         name=row.name,
@@ -587,7 +587,7 @@ def _listing(ticker: str, row: TickerRow) -> Listing:
     )
 
 
-def _parse_day(text: str | None) -> dt.date | None:
+def parse_day(text: str | None) -> dt.date | None:
     """Return the day of a date or time text: times are midnights, in UTC or New York."""
     try:
         day = dt.date.fromisoformat((text or "")[:10])

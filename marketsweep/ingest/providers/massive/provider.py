@@ -62,7 +62,8 @@ from marketsweep.ingest.providers.massive.bodies import (
     to_splits,
     to_symbol_bars,
 )
-from marketsweep.ingest.providers.tariff import Route, Tariff, in_blocks
+from marketsweep.ingest.providers.massive.facts import ENDPOINTS, GROUPS, to_facts
+from marketsweep.ingest.providers.tariff import Route, RowsAYear, Tariff, in_blocks
 
 __all__ = ["MassiveProvider", "http_settings"]
 
@@ -132,6 +133,7 @@ class MassiveProvider:
             calls_before=1,
             rows_a_page=_ROWS_PER_CALL,
             symbols_a_call=_SYMBOLS_PER_CALL,
+            facts={group: _rows_of(group) for group in GROUPS},
         )
         settings = settings or HttpSettings()
         rate = None
@@ -238,9 +240,19 @@ class MassiveProvider:
             raise _error_of_plan(refusal, "the list of tickers") from None
         return to_listings(rows)
 
-    async def facts(self) -> list[FactValues]:
-        """Return an empty list: the listings have all facts."""
-        return []
+    async def facts(self, group: str, since: dt.date | None) -> list[FactValues]:
+        """Return float, short interest, ratios or financials; the listings have all other facts."""
+        pages = []
+        for endpoint in ENDPOINTS.get(group, ()):
+            params = {"limit": str(endpoint.limit), **endpoint.filters}
+            if endpoint.since and since is not None:
+                first = since - dt.timedelta(days=endpoint.days_before)
+                params[endpoint.since] = str(first)
+            try:
+                pages.append(await self._rows(endpoint.path, params, endpoint.decode))
+            except Refusal as refusal:
+                raise _error_of_plan(refusal, group.replace("_", " ")) from None
+        return to_facts(group, pages) if pages else []
 
     async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing | Unavailable]:
         """Yield all facts of the tickers, in that order, without unknown tickers."""
@@ -385,6 +397,13 @@ def http_settings(config: Config) -> HttpSettings:
         body_mb=config.max_body_mb or defaults.body_mb,
         pages=config.max_pages or defaults.pages,
     )
+
+
+def _rows_of(group: str) -> list[RowsAYear]:
+    return [
+        RowsAYear(endpoint.rows_a_year, endpoint.limit, endpoint.days_before, bool(endpoint.since))
+        for endpoint in ENDPOINTS[group]
+    ]
 
 
 async def _result_or_unavailable(

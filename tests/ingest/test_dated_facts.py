@@ -1,0 +1,409 @@
+"""Facts by row, from files and from a provider: dated by the day on which each value was known."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from massive import RESTClient
+
+import marketsweep as ms
+from marketsweep.core.records import FactRow
+from marketsweep.errors import UsageError
+from marketsweep.ingest.estimate import forecast
+from marketsweep.ingest.files import read_fact_rows
+from marketsweep.ingest.providers.files import FilesProvider
+from marketsweep.ingest.providers.massive.facts import ENDPOINTS, GROUPS, to_facts
+from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.sandbox.launch import running
+from marketsweep.ingest.sync import sync
+from marketsweep.store.store import Store
+from tests.helpers.command import run
+from tests.helpers.markets import EXAMPLE, example_bars
+from tests.helpers.two_months import Files
+
+ROWS = """symbol,known_on,name,value
+AAPL,2016-10-26,revenue,215.6B
+AAPL,2016-10-26,net_income,45.7B
+AAPL,2016-10-26,equity,128.2B
+AAPL,2016-10-26,debt,87B
+AAPL,2016-12-01,net_income,46B
+AAPL,2016-12-01,equity,129B
+AAPL,2016-11-03,float,5.3B
+AAPL,2016-12-09,float,5.2B
+AAPL,2016-11-28,short_interest,53M
+AAPL,2016-11-28,days_to_cover,1.5
+AAPL,2016-12-12,short_interest,60M
+KO,2016-10-28,net_income,-5M
+KO,2016-10-28,equity,25B
+KO,2016-11-28,short_interest,30M
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Two months of four symbols of the example market."""
+    folder = tmp_path_factory.mktemp("four")
+    symbols = ["AAPL", "KO", "MSFT", "QQQ"]
+    days = pl.col("date").is_between(dt.date(2016, 11, 1), dt.date(2016, 12, 30))
+    bars = example_bars().filter(days, pl.col("symbol").is_in(symbols)).sort("date", "symbol")
+    bars.write_parquet(folder / "bars.parquet")
+    for name in ("actions", "symbols"):
+        table = pl.read_parquet(EXAMPLE / f"{name}.parquet")
+        table.filter(pl.col("symbol").is_in(symbols)).write_parquet(folder / f"{name}.parquet")
+    return Files(folder, bars)
+
+
+@pytest.fixture(scope="module")
+def facts_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("facts") / "facts.csv"
+    path.write_text(ROWS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sandbox(files: Files, facts_file: Path) -> Iterator[str]:
+    with running(replace(files.settings(), facts=facts_file)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def fetched(sandbox: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("fetched") / "data"
+    with Store.create(path) as store:
+        since = dt.date(2016, 11, 1)
+        provider = MassiveProvider("sandbox", sandbox)
+        receipt = sync(store, provider, since, facts=("float", "short_interest", "financials"))
+        assert "net_income" in receipt.facts
+    return path
+
+
+def source_of(files: Files, facts: Path) -> FilesProvider:
+    """The files of the market, with a file of facts."""
+    bars, actions, symbols = (
+        files.folder / f"{name}.parquet" for name in ("bars", "actions", "symbols")
+    )
+    return FilesProvider(bars, actions, symbols, facts)
+
+
+def error_of(*arguments: str | Path) -> str:
+    """What a refused command line says."""
+    done = run(*arguments)
+    assert done.returncode == 2
+    return done.stderr
+
+
+def stored(path: Path, name: str) -> list[FactRow]:
+    with Store.open(path) as store, store.snapshot() as snapshot:
+        return sorted(snapshot.fact_rows(name))
+
+
+def told(name: str) -> list[FactRow]:
+    """The rows of a fact in the file, by pandas-like plain parsing."""
+    rows = [line.split(",") for line in ROWS.splitlines()[1:]]
+    units = {"B": 1e9, "M": 1e6}
+    return sorted(
+        (symbol, dt.date.fromisoformat(day), float(text.rstrip("BM")) * units.get(text[-1], 1.0))
+        for symbol, day, fact, text in rows
+        if fact == name
+    )
+
+
+def same_rows(rows: list[FactRow], others: list[FactRow]) -> bool:
+    """Whether rows are equal but for the last digits of their values."""
+    return [row[:2] for row in rows] == [row[:2] for row in others] and [
+        row[2] for row in rows
+    ] == pytest.approx([row[2] for row in others])
+
+
+# -- files
+
+
+def test_a_file_of_rows_has_any_number_of_facts(facts_file: Path) -> None:
+    facts = {fact.name: fact for fact in read_fact_rows(facts_file).facts}
+    assert set(facts) == {
+        *("revenue", "net_income", "equity", "debt", "float", "short_interest", "days_to_cover"),
+    }
+    for name, fact in facts.items():
+        assert fact.kind == "number"
+        assert same_rows(sorted(fact.rows), told(name))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_texts_dates_and_other_names_are_facts_too(tmp_path: Path, suffix: str) -> None:
+    table = pl.DataFrame(
+        {
+            "Ticker": ["AAPL", "KO", "AAPL", "KO"],
+            "Known On": ["2016-11-01"] * 4,
+            "Name": ["Theme", "theme", "P/E", "Next earnings"],
+            "Value": ["phones", "drinks", "12.5", "2017-02-09"],
+        }
+    )
+    path = tmp_path / f"facts.{suffix}"
+    table.write_csv(path) if suffix == "csv" else table.write_parquet(path)
+    facts = {fact.name: fact.kind for fact in read_fact_rows(path).facts}
+    assert facts == {"theme": "text", "pe": "number", "earnings_date": "date"}
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("symbol,name,value\nAAPL,pe,12\n", "needs a column known_on"),
+        ("symbol,known_on,name\nAAPL,2016-11-01,pe\n", "value"),
+        ("symbol,known_on,name,value\nAAPL,,pe,12\n", "known_on"),
+        ("symbol,known_on,name,value\nAAPL,soon,pe,12\n", "known_on"),
+    ],
+)
+def test_a_file_that_lacks_something_is_refused(tmp_path: Path, text: str, error: str) -> None:
+    path = tmp_path / "facts.csv"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=error):
+        read_fact_rows(path)
+
+
+def test_names_that_cannot_be_facts_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "facts.csv"
+    path.write_text("symbol,known_on,name,value\nAAPL,2016-11-01,close,12\nAAPL,2016-11-01,pe,3\n")
+    rows = read_fact_rows(path)
+    assert [fact.name for fact in rows.facts] == ["pe"]
+    assert rows.readings[0].ignored == ["close"]
+    assert "close cannot be a fact" in rows.readings[0].notes[0]
+
+
+def test_an_empty_value_ends_the_one_before(files: Files, tmp_path: Path) -> None:
+    path = tmp_path / "facts.csv"
+    path.write_text(
+        "symbol,known_on,name,value\nAAPL,2016-11-01,pe,12\nAAPL,2016-12-01,pe,\n"
+        "KO,2016-11-01,pe,20\n"
+    )
+    data = tmp_path / "data"
+    with Store.create(data) as store:
+        sync(store, source_of(files, path))
+    with ms.open(data) as market:
+        assert market.scan("pe > 0", as_of="2016-11-30").symbols == ["AAPL", "KO"]
+        assert market.scan("pe > 0", as_of="2016-12-01").symbols == ["KO"]
+
+
+def test_the_command_reads_a_file_of_facts(files: Files, facts_file: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    source = ("sync", "--provider", "files", "--path", files.folder / "bars.parquet")
+    run(*source, "--facts", facts_file, "--data", data)
+    assert stored(data, "net_income") == told("net_income")
+    shown = run("facts", "show", "AAPL", "--as-of", "2016-11-30", "--data", data).stdout
+    assert "45,700,000,000" in shown
+
+
+# -- the provider
+
+
+def test_facts_of_the_provider_are_those_of_the_file(fetched: Path) -> None:
+    for name in ("revenue", "net_income", "equity", "debt", "short_interest", "days_to_cover"):
+        rows = [row for row in stored(fetched, name) if row[2] is not None]
+        # A report repeats what it does not change.
+        news = [
+            row
+            for before, row in pairwise([("", None, None), *rows])
+            if (before[0], before[2]) != (row[0], row[2])
+        ]
+        assert same_rows(news, told(name)), name
+    # There is no history of floats.
+    assert stored(fetched, "float") == [("AAPL", dt.date(2016, 12, 9), 5.2e9)]
+
+
+def test_ratios_become_the_amounts_behind_them(sandbox: str, tmp_path: Path) -> None:
+    with Store.create(tmp_path / "data") as store:
+        sync(store, MassiveProvider("sandbox", sandbox), dt.date(2016, 12, 1), facts=["ratios"])
+    for name, newest in (("net_income", 46e9), ("equity", 129e9), ("debt", 87e9)):
+        (row,) = [row for row in stored(tmp_path / "data", name) if row[0] == "AAPL"]
+        assert row[2] == pytest.approx(newest)
+        assert row[1] == dt.date(2016, 12, 1)
+
+
+def test_the_official_client_reads_the_same(sandbox: str) -> None:
+    client = RESTClient(api_key="sandbox", base=sandbox)
+    (row,) = client.list_stocks_floats(ticker="AAPL")
+    assert (row.free_float, row.effective_date) == (5.2e9, "2016-12-09")
+    shorts = list(client.list_short_interest(ticker="AAPL"))
+    assert [row.short_interest for row in shorts] == [53e6, 60e6]
+    incomes = list(client.list_financials_income_statements(timeframe="trailing_twelve_months"))
+    assert {row.tickers[0] for row in incomes} == {"AAPL", "KO"}
+    sheets = list(client.list_financials_balance_sheets())
+    assert 129e9 in [row.total_equity for row in sheets]
+
+
+# FINRA's schedule of 2025: settlement dates and publication dates.
+SCHEDULE = {
+    "2025-01-15": "2025-01-27",
+    "2025-01-31": "2025-02-11",
+    "2025-02-14": "2025-02-26",
+}
+
+
+@pytest.mark.parametrize(("settled", "published"), SCHEDULE.items())
+def test_short_interest_counts_from_the_session_after_its_publication(
+    settled: str, published: str
+) -> None:
+    body = {
+        "status": "OK",
+        "results": [{"ticker": "AAPL", "settlement_date": settled, "short_interest": 5}],
+    }
+    (endpoint,) = ENDPOINTS["short_interest"]
+    rows = endpoint.decode(json.dumps(body).encode()).results
+    facts = {fact.name: fact.rows for fact in to_facts("short_interest", [rows or []])}
+    ((_, known, value),) = facts["short_interest"]
+    assert value == 5
+    assert known is not None
+    day = dt.date.fromisoformat(published)
+    assert known == day + dt.timedelta(days=1)
+
+
+def statements(*rows: dict[str, Any]) -> dict[str, list[FactRow]]:
+    incomes, balances = ENDPOINTS["financials"]
+    body = json.dumps({"status": "OK", "results": rows}).encode()
+    pages = [incomes.decode(body).results or [], balances.decode(b'{"results": []}').results or []]
+    return {fact.name: fact.rows for fact in to_facts("financials", pages)}
+
+
+def quarter(filed: str, ended: str, year: int, number: int, **values: float) -> dict[str, Any]:
+    of_row = {"filing_date": filed, "period_end": ended, "fiscal_year": year}
+    return {"tickers": ["X"], **of_row, "fiscal_quarter": number, **values}
+
+
+def test_growth_is_that_over_the_same_quarter_a_year_before() -> None:
+    facts = statements(
+        quarter("2015-11-02", "2015-09-30", 2015, 3, revenue=100, diluted_earnings_per_share=-1),
+        quarter("2016-02-20", "2015-12-31", 2015, 4, revenue=110, diluted_earnings_per_share=2),
+        quarter("2016-11-01", "2016-09-30", 2016, 3, revenue=150, diluted_earnings_per_share=3),
+        quarter("2017-02-21", "2016-12-31", 2016, 4, revenue=121, diluted_earnings_per_share=3),
+    )
+    growth = {day: value for _, day, value in facts["revenue_growth"]}
+    assert growth == pytest.approx({dt.date(2016, 11, 1): 50, dt.date(2017, 2, 21): 10})
+    of_earnings = {day: value for _, day, value in facts["eps_growth"]}
+    assert of_earnings[dt.date(2016, 11, 1)] is None, "growth from a loss is not known"
+    assert of_earnings[dt.date(2017, 2, 21)] == pytest.approx(50)
+
+
+def test_a_correction_of_an_earlier_period_replaces_no_later_one() -> None:
+    facts = statements(
+        quarter("2016-05-02", "2016-03-31", 2016, 1, revenue=100),
+        quarter("2016-08-02", "2016-06-30", 2016, 2, revenue=120),
+        quarter("2016-08-20", "2016-03-31", 2016, 1, revenue=99),
+        quarter("2016-08-22", "2016-06-30", 2016, 2, revenue=121),
+    )
+    assert [value for _, _, value in facts["revenue"]] == [100, 120, 121]
+
+
+def test_rows_without_a_day_or_a_ticker_are_left_out() -> None:
+    facts = statements(
+        quarter("", "2016-03-31", 2016, 1, revenue=100),
+        quarter("2016-05-02", "soon", 2016, 1, revenue=100),
+        {"filing_date": "2016-05-02", "period_end": "2016-03-31", "revenue": 5},
+    )
+    assert facts == {}
+
+
+def test_a_plan_counts_the_calls_of_facts(sandbox: str, tmp_path: Path) -> None:
+    plan = forecast(
+        tmp_path / "none", MassiveProvider("sandbox", sandbox), facts=["float", "short_interest"]
+    )
+    # 6,000 floats at 5,000 a call; 480,000 rows of short interest a year at 50,000 a call.
+    assert plan.calls["float"] == 2
+    assert 19 <= plan.calls["short_interest"] <= 23
+    text = run(
+        *("sync", "--plan", "--base-url", sandbox, "--api-key", "sandbox", "--facts"),
+        *(",".join(GROUPS), "--data", tmp_path / "none"),
+    ).stdout
+    assert "pages of floats" in text
+    assert "pages of statements" in text
+
+
+def test_an_unknown_group_is_refused_with_the_names_of_the_others(
+    sandbox: str, tmp_path: Path
+) -> None:
+    error = error_of(
+        *("sync", "--base-url", sandbox, "--api-key", "sandbox", "--facts", "floats"),
+        *("--data", tmp_path / "data"),
+    )
+    assert "float, short_interest, ratios, financials" in error
+
+
+# -- facts that are formulas
+
+
+@pytest.fixture(scope="module")
+def market(fetched: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ms.Market]:
+    shares = tmp_path_factory.mktemp("shares") / "symbols.csv"
+    shares.write_text(
+        "symbol,name,shares,shares_on\nAAPL,Apple,5.3B,2016-10-20\nKO,Coke,4B,2016-10-20\n"
+    )
+    with Store.open(fetched) as store:
+        sync(store, FilesProvider(symbols=shares))
+    with ms.open(fetched) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "expected"),
+    [
+        ("pe", "2016-11-30", lambda close: 5.3e9 * close / 45.7e9),
+        ("pe", "2016-12-01", lambda close: 5.3e9 * close / 46e9),
+        ("ps", "2016-12-01", lambda close: 5.3e9 * close / 215.6e9),
+        ("pb", "2016-12-01", lambda close: 5.3e9 * close / 129e9),
+        ("roe", "2016-11-30", lambda _: 100 * 45.7 / 128.2),
+        ("net_margin", "2016-12-30", lambda _: 100 * 46 / 215.6),
+        ("debt_to_equity", "2016-12-30", lambda _: 87 / 129),
+        ("short_percent_of_float", "2016-12-30", lambda _: 100 * 60e6 / 5.2e9),
+    ],
+)
+def test_a_ratio_follows_what_was_known_and_the_price_of_the_day(
+    market: ms.Market,
+    name: str,
+    day: str,
+    expected: Any,  # noqa: ANN401
+) -> None:
+    hits = market.scan(f'symbol == "AAPL" and {name} > 0', as_of=day, columns=name)
+    assert hits.symbols == ["AAPL"]
+    assert hits.values[name][0] == pytest.approx(expected(hits.close[0]), rel=1e-12)
+
+
+def test_nothing_is_known_before_its_day(market: ms.Market) -> None:
+    condition = 'symbol == "AAPL" and short_interest > 0'
+    assert market.scan(condition, as_of="2016-11-25").symbols == []
+    assert market.scan(condition, as_of="2016-11-28").symbols == ["AAPL"]
+
+
+def test_a_loss_has_no_price_earnings_ratio(market: ms.Market) -> None:
+    hits = market.scan('symbol in ["KO", "AAPL"] and pe < 1000', as_of="2016-12-01")
+    assert hits.symbols == ["AAPL"]
+    assert market.scan("net_income < 0", as_of="2016-12-01").symbols == ["KO"]
+
+
+def test_a_stored_ratio_comes_before_the_formula(fetched: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(fetched, tmp_path / "data")
+    path = tmp_path / "pe.csv"
+    path.write_text("symbol,known_on,name,value\nAAPL,2016-11-01,pe,7\n")
+    with Store.open(data) as store:
+        sync(store, FilesProvider(facts=path))
+    with ms.open(data) as opened:
+        assert opened.scan("pe == 7", as_of="2016-12-01").symbols == ["AAPL"]
+
+
+def test_a_formula_without_its_facts_says_what_is_missing(tmp_path: Path, files: Files) -> None:
+    path = tmp_path / "facts.csv"
+    path.write_text("symbol,known_on,name,value\nAAPL,2016-11-01,equity,7\n")
+    data = tmp_path / "data"
+    with Store.create(data) as store:
+        sync(store, source_of(files, path))
+    error = error_of("scan", "debt_to_equity < 1", "--data", data)
+    assert "debt is not stored" in error
+    assert "sync --facts" in error
+    error = error_of("scan", "pe < 15", "--data", data)
+    assert "sync --facts" in error
