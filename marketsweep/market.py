@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from marketsweep.scan.incremental.run import Incremental
     from marketsweep.studies.lookahead import Audit
     from marketsweep.studies.signals_result import Signals
-    from marketsweep.studies.study.options import Entry, StudyArguments
+    from marketsweep.studies.study.options import Entry, Grouped, StudyArguments
     from marketsweep.studies.study.ranking import StudyRanking
     from marketsweep.studies.study.result import Study
     from marketsweep.studies.sweep_result import Sweep
@@ -330,6 +330,8 @@ class Market:
         threads: int | None = None,
         adjust: Adjust = "total",
         exclude_suspect: bool = False,
+        regime: str | Expression | None = None,
+        by: Sequence[Grouped] = (),
         strict: bool = False,
         progress: Callable[[int, int, int], None] | None = None,
     ) -> Study:
@@ -354,6 +356,9 @@ class Market:
         cooldown: sessions after an event in which its symbol has no other.
         delisting_return: the return from the last close of a company that is delisted: -0.3.
         exclude_suspect: leave out events and positions on bars that a quality rule suspects.
+        regime: a condition on the market that splits the events in two; the default for
+            `by=["regime"]` is the benchmark above its average of 200 days.
+        by: groups whose figures are in `groups`: "year", "price", "size", "sector", "regime".
         adjust: "total" counts dividends in the returns, "splits" does not; the condition is always
             evaluated on bars adjusted for splits.
 
@@ -383,6 +388,8 @@ class Market:
             delisting_return=delisting_return,
             cooldown=_check_count("cooldown", cooldown, least=0) or 0,
             exclude_suspect=exclude_suspect,
+            regime=None if regime is None else node_of(regime),
+            by=tuple(by),
             adjust=adjust,
         )
         with self.view() as view:

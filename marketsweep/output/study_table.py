@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from marketsweep.studies.study.result import Figures
 
 _UNKNOWN = "-"
 
 
-def names(benchmark: str | None) -> list[str]:
-    """Return the names of the columns after the first."""
+def names(benchmark: str | None, *, sectors: bool = False) -> list[str]:
+    """Return the names of the columns after the first; `sectors` adds the excess over these."""
     columns = ["events", "mean", "95 % interval", "median", "hit rate", "quartiles", "worst"]
     columns += ["best", "mean low", "mean high", "over market", "95 % interval"]
+    columns += ["over sector", "95 % interval"] if sectors else []
     return columns + ([f"over {benchmark}", "95 % interval"] if benchmark else [])
 
 
-def cells(row: Figures, benchmark: str | None) -> list[str]:
+def cells(row: Figures, benchmark: str | None, *, sectors: bool = False) -> list[str]:
     """Return the texts of the columns after the first."""
     texts = [
         f"{row.events:,}",
@@ -30,10 +33,18 @@ def cells(row: Figures, benchmark: str | None) -> list[str]:
         percent(row.excess_market),
         _span(row.excess_market_low, row.excess_market_high),
     ]
+    if sectors:
+        texts.append(percent(row.excess_sector))
+        texts.append(_span(row.excess_sector_low, row.excess_sector_high))
     if benchmark:
         texts.append(percent(row.excess_benchmark))
         texts.append(_span(row.excess_benchmark_low, row.excess_benchmark_high))
     return texts
+
+
+def has_sectors(rows: Iterable[Figures]) -> bool:
+    """Return whether any row has an excess over the sectors."""
+    return any(row.excess_sector is not None for row in rows)
 
 
 def percent(value: float | None) -> str:

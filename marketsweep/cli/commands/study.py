@@ -31,7 +31,7 @@ from marketsweep.cli.commands._shared import (
 
 if TYPE_CHECKING:
     from marketsweep.engine.executors.options import Ray
-    from marketsweep.studies.study.options import Entry
+    from marketsweep.studies.study.options import Entry, Grouped
 
 
 def _horizons(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...] | None:
@@ -144,6 +144,18 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
 @click.option(
     "--exclude-suspect", is_flag=True, help="Leave out signals and holds on suspicious bars."
 )
+@click.option(
+    "--regime",
+    metavar="CONDITION",
+    help="A condition on the market that splits the events. Default: --benchmark above its "
+    "average of 200 days.",
+)
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(["year", "price", "size", "sector", "regime"]),
+    help="Also show the figures of groups. Repeatable.",
+)
 @strict_option
 @data_option
 def study(
@@ -173,6 +185,8 @@ def study(
     output: Path | None,
     html: Path | None,
     exclude_suspect: bool,
+    regime: str | None,
+    by: tuple[Grouped, ...],
     strict: bool,
     data: Path | None,
 ) -> None:
@@ -191,6 +205,7 @@ def study(
       marketsweep study turtle_entry --exit turtle_exit --max-hold 63 --stop 2atr
       marketsweep study nr7 --format parquet --output positions.parquet
       marketsweep study turtle_entry --html study.html
+      marketsweep study rsi_oversold --benchmark QQQ --by regime --by price
       marketsweep study --presets --horizons 20 --costs 10
     """
     from marketsweep.cli.reports.study import ranking_report, study_report
@@ -225,6 +240,8 @@ def study(
         threads=threads,
         adjust=adjust,
         exclude_suspect=exclude_suspect,
+        regime=regime,
+        by=("regime", *by) if regime is not None and "regime" not in by else by,
         strict=strict,
     )
     folder = data_folder(data)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from marketsweep.core.safe_text import counted
-from marketsweep.output.study_table import cells, names
-from marketsweep.studies.study.options import Options
+from marketsweep.output.study_table import cells, has_sectors, names
+from marketsweep.studies.study.options import Grouped, Options
 from marketsweep.studies.study.ranking import StudyRanking
 from marketsweep.studies.study.result import Figures, Study
 
@@ -15,6 +15,15 @@ _ENTRIES: Final = {
     "next_open": "the next open",
     "close": "the close of the signal",
     "next_close": "the next close",
+}
+
+
+_GROUPS: Final[dict[Grouped, str]] = {
+    "year": "year of the signal",
+    "price": "close of the signal",
+    "size": "market cap at the signal, of today's number of shares",
+    "sector": "sector, as known today",
+    "regime": "the state of the market at the signal",
 }
 
 
@@ -32,12 +41,15 @@ def study_report(result: Study) -> str:
     ]
     horizons = [f"{hold.horizon}" for hold in result.holds]
     lines += _table(result.horizons, options.benchmark, "horizon", horizons)
+    groups: dict[Grouped, dict[str, list[Figures]]] = {}
     if len(result.years) > 1:
+        groups["year"] = result.years
+    groups |= result.groups
+    for name, figures_of in groups.items():
         for place, hold in enumerate(result.holds):
-            rows = [figures[place] for figures in result.years.values()]
-            labels = [f"{year}" for year in result.years]
-            lines += ["", f"horizon {hold.horizon}, by year of the signal"]
-            lines += _table(rows, options.benchmark, "year", labels)
+            rows = [figures[place] for figures in figures_of.values()]
+            lines += ["", f"horizon {hold.horizon}, by {_GROUPS[name]}"]
+            lines += _table(rows, options.benchmark, name, list(figures_of))
     lines += ["", *_notes(result)]
     return "".join(f"{line}\n" for line in lines)
 
@@ -87,8 +99,12 @@ def _rules(options: Options) -> Iterator[str]:
 def _table(
     rows: Sequence[Figures], benchmark: str | None, first: str, labels: Sequence[str]
 ) -> list[str]:
-    lines = [[first, *names(benchmark)]]
-    lines += [[label, *cells(row, benchmark)] for label, row in zip(labels, rows, strict=True)]
+    sectors = has_sectors(rows)
+    lines = [[first, *names(benchmark, sectors=sectors)]]
+    lines += [
+        [label, *cells(row, benchmark, sectors=sectors)]
+        for label, row in zip(labels, rows, strict=True)
+    ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True))

@@ -13,8 +13,8 @@ from marketsweep.core.safe_text import counted
 from marketsweep.output.charts.page import asset, head
 from marketsweep.output.charts.paths import Scale, vertical_lines
 from marketsweep.output.charts.tables import coloured_cell, html_table
-from marketsweep.output.study_table import cells, names, percent
-from marketsweep.studies.study.result import Hold, Study
+from marketsweep.output.study_table import cells, has_sectors, names, percent
+from marketsweep.studies.study.result import Figures, Hold, Study
 
 _WIDTH: Final = 600
 _HEIGHT: Final = 190
@@ -65,9 +65,19 @@ def _pictures(study: Study, known: Sequence[Hold]) -> str:
 
 
 def _table(study: Study) -> str:
-    benchmark = study.options.benchmark
-    rows = [(f"{row.sessions}", *cells(row, benchmark)) for row in study.horizons]
-    return f'<div class="wide">{html_table(("horizon", *names(benchmark)), rows)}</div>\n'
+    parts = [("horizon", "", {f"{row.sessions}": row for row in study.horizons})]
+    place = (len(study.holds) - 1) // 2
+    for name, groups in study.groups.items():
+        title = f"<h2>By {name}, horizon {study.holds[place].horizon}</h2>\n"
+        parts.append((name, title, {label: rows[place] for label, rows in groups.items()}))
+    return "".join(title + _rows_table(study, name, rows) for name, title, rows in parts)
+
+
+def _rows_table(study: Study, first: str, figures: dict[str, Figures]) -> str:
+    benchmark, sectors = study.options.benchmark, has_sectors(figures.values())
+    rows = [(label, *cells(row, benchmark, sectors=sectors)) for label, row in figures.items()]
+    table = html_table((first, *names(benchmark, sectors=sectors)), rows)
+    return f'<div class="wide">{table}</div>\n'
 
 
 def _intervals(study: Study) -> str:

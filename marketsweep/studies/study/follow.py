@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.studies.study.exits import Exits, ExitSignals, exits_with, find_exits
+from marketsweep.studies.study.groupings import Grouping
 from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.outcomes import (
     Extremes,
@@ -27,7 +28,7 @@ _BLOCK: Final = 252
 
 
 class _Block(NamedTuple):
-    """The prices from a session on, and the mean returns of the market by horizon."""
+    """The prices from a session on, and the mean returns of groups of the market by horizon."""
 
     prices: Prices
     market: dict[int, NDArray[np.float64]]
@@ -36,17 +37,26 @@ class _Block(NamedTuple):
 class Follower:
     """Follows the positions of studies that have the same options, from session `first` on.
 
-    Threads may share it.
-
-    `members` are the lanes of the market, bool [lanes].
+    Threads may share it. `members` are the lanes of the market, bool [lanes]; `sectors` has the
+    sector of each lane.
     """
 
     def __init__(
-        self, companies: Companies, options: Options, members: NDArray[np.bool_], first: int
+        self,
+        companies: Companies,
+        options: Options,
+        members: NDArray[np.bool_],
+        sectors: Grouping,
+        first: int,
     ) -> None:
         self._companies = companies
         self._options = options
-        self._members = members
+        self._sectors = sectors.codes
+        self._groups = np.zeros((len(members), 1 + len(sectors.labels)))
+        """The market and its sectors: 1 for the lanes of a group, float64 [lanes, groups]."""
+        self._groups[:, 0] = members
+        of_sector = np.flatnonzero(members & (sectors.codes >= 0))
+        self._groups[of_sector, 1 + sectors.codes[of_sector]] = 1
         self._first = first
         self._block: _Block | None = None
 
@@ -114,6 +124,11 @@ class Follower:
             benchmark = outcomes(
                 prices, same, rows, horizon, options, newest, reached, sold
             ).returns
+        market = self._market(block, rows, horizon, exits)
+        # A symbol outside the market has nothing to be compared with.
+        market[self._groups[lanes, 0] == 0] = np.nan
+        sectors = self._sectors[lanes]
+        of_sector = market[np.arange(len(lanes)), 1 + np.maximum(sectors, -1)]
         return Hold(
             horizon=horizon,
             outcomes=replace(
@@ -122,10 +137,8 @@ class Follower:
                 exit_row=np.where(became.exit_row < 0, -1, became.exit_row + prices.first),
             ),
             returns=became.returns - options.costs / 10_000,
-            # A symbol outside the market has nothing to be compared with.
-            market=np.where(
-                self._members[lanes], self._market(block, rows, horizon, exits), np.nan
-            ),
+            market=market[:, 0],
+            sector=np.where(sectors < 0, np.nan, of_sector),
             benchmark=benchmark,
             suspicious=[],
         )
@@ -133,29 +146,29 @@ class Follower:
     def _market(
         self, block: _Block, rows: NDArray[np.int64], horizon: int, exits: Exits
     ) -> NDArray[np.float64]:
-        """Return the mean return of the market over the hold of each event."""
+        """Return the mean returns of market and sectors over each hold, [events, groups]."""
         is_early = exits.row <= rows + horizon
         if not is_early.any():
             return self._market_of_block(block, horizon)[rows]
         holds = np.where(is_early, exits.row - rows, horizon)
         kinds = 2 * holds + (is_early & exits.at_open)
-        means = np.empty(len(rows))
+        means = np.empty((len(rows), self._groups.shape[1]))
         for kind in np.unique(kinds).tolist():
             alike = kinds == kind
             days, places = np.unique(rows[alike], return_inverse=True)
             hold, is_open = divmod(kind, 2)
             of_days = market_returns(
-                block.prices, days, hold, self._options, self._members, at_open=bool(is_open)
+                block.prices, days, hold, self._options, self._groups, at_open=bool(is_open)
             )
             means[alike] = of_days[places]
         return means
 
     def _market_of_block(self, block: _Block, horizon: int) -> NDArray[np.float64]:
-        """Return the mean return of the market after each session of a block."""
+        """Return the mean returns after each session of a block, [sessions, groups]."""
         if horizon not in block.market:
             days = np.arange(min(_BLOCK, len(block.prices.closes)))
             block.market[horizon] = market_returns(
-                block.prices, days, horizon, self._options, self._members
+                block.prices, days, horizon, self._options, self._groups
             )
         return block.market[horizon]
 
@@ -169,6 +182,7 @@ def _joined(parts: Sequence[Hold]) -> Hold:
         outcomes=Outcomes(*map(np.concatenate, columns)),
         returns=np.concatenate([part.returns for part in parts]),
         market=np.concatenate([part.market for part in parts]),
+        sector=np.concatenate([part.sector for part in parts]),
         benchmark=np.concatenate(benchmarks) if benchmarks else None,
         suspicious=[],
     )

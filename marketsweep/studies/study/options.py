@@ -18,6 +18,10 @@ Entry = Literal["next_open", "close", "next_close"]
 """When a position is opened: at a price of the signal's session or of the next one."""
 ENTRIES: Final[tuple[Entry, ...]] = get_args(Entry)
 
+Grouped = Literal["year", "price", "size", "sector", "regime"]
+"""What events can be grouped by."""
+GROUPINGS: Final[tuple[Grouped, ...]] = get_args(Grouped)
+
 HORIZONS: Final = (1, 5, 20, 63)
 """A day, a week, a month and a quarter, in sessions."""
 MAX_HORIZON: Final = 2_520
@@ -51,6 +55,8 @@ class StudyArguments(TypedDict, total=False):
     threads: int | None
     adjust: Literal["total", "splits"]
     exclude_suspect: bool
+    regime: str | None
+    by: Sequence[Grouped]
     strict: bool
 
 
@@ -81,6 +87,10 @@ class Options(Struct, frozen=True):
     """The loss that ends a position: "8%" of the entry price, or "2atr"."""
     target: str | None = None
     """The gain that ends a position, as `stop`."""
+    regime: str | Node | None = None
+    """A condition on the market that splits the events in two."""
+    by: tuple[Grouped, ...] = ()
+    """The groups whose figures are shown, too."""
     adjust: Adjust = "total"
     """Whether returns include dividends ("total") or not ("splits")."""
 
@@ -102,6 +112,14 @@ class Options(Struct, frozen=True):
         for name, distance in (("stop", self.stop), ("target", self.target)):
             if distance is not None:
                 _check_distance(name, distance)
+        for name in self.by:
+            if name not in GROUPINGS:
+                raise UsageError(f"by {name!r} is not one of {', '.join(GROUPINGS)}")
+        if "regime" in self.by and self.regime is None and self.benchmark is None:
+            raise UsageError(
+                "a regime is a condition on the market, by default the benchmark above its average "
+                "of 200 days: give a regime or a benchmark"
+            )
         if self.cooldown < 0:
             raise UsageError(f"cooldown {self.cooldown} is not a number of sessions from 0")
 

@@ -149,20 +149,21 @@ def market_returns(
     rows: NDArray[np.int64],
     hold: int,
     options: Options,
-    members: NDArray[np.bool_],
+    members: NDArray[np.float64],
     *,
     at_open: bool = False,
 ) -> NDArray[np.float64]:
-    """Return the mean return of all members with a bar in each of `rows`, bought as the events are.
+    """Return the mean return of groups of lanes in each of `rows`, bought as the events are.
 
-    They are sold `hold` sessions later, at the open if `at_open`. `members` is bool [lanes]. The
-    market is weighted equally. NaN for a row whose hold is not stored whole.
+    They are sold `hold` sessions later, at the open if `at_open`. `members` is float64 [lanes,
+    groups], 1 for the members of a group and 0 for others; all members with a bar have the same
+    weight. Returns float64 [rows, groups]; NaN for a row whose hold is not stored whole.
     """
     returns = forward_returns(prices, rows, hold, options, at_open=at_open)
-    is_member = ~np.isnan(returns) & members
+    is_known = ~np.isnan(returns)
     with np.errstate(invalid="ignore"):
-        means: NDArray[np.float64] = np.where(is_member, returns, 0.0).sum(axis=1) / is_member.sum(
-            axis=1
+        means: NDArray[np.float64] = (np.where(is_known, returns, 0.0) @ members) / (
+            is_known.astype(np.float64) @ members
         )
     return means
 

@@ -97,6 +97,28 @@ class Companies:
         """Number of the newest session."""
         return len(self.history.dates) - 1
 
+    @property
+    def newest_tickers(self) -> list[str]:
+        """The ticker of the company of each lane in the newest session; "" if it has none."""
+        symbols = self.history.snapshot.symbols
+        tickers = list(symbols)
+        for company in self._lanes:
+            column, _, beyond = company.pieces[0]
+            tickers.append(symbols[column] if beyond > self.newest else "")
+        return tickers
+
+    def price_factors(
+        self, lanes: NDArray[np.int64], sessions: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return what makes a price of each lane in a session one of the newest session."""
+        factors = np.ones(len(lanes))
+        changed, when, prices = self._changes
+        for lane in np.intersect1d(changed, lanes).tolist():
+            places, changes = np.flatnonzero(lanes == lane), np.flatnonzero(changed == lane)
+            for change in changes.tolist():
+                factors[places[sessions[places] < when[change]]] *= prices[change]
+        return factors
+
     def lane_now(self, symbol: str) -> int:
         """Return the lane of the company that has a ticker in the newest session."""
         return self.lane_of(self.history.snapshot.column_of(symbol), self.newest)

@@ -16,8 +16,9 @@ from marketsweep.scan.frames import Frame
 from marketsweep.scan.loader import KnownFact
 from marketsweep.studies.signals_result import SessionReceipt
 from marketsweep.studies.study.exits import EXIT, STOP, TARGET
+from marketsweep.studies.study.groupings import Grouping
 from marketsweep.studies.study.intervals import interval
-from marketsweep.studies.study.options import Options
+from marketsweep.studies.study.options import Grouped, Options
 from marketsweep.studies.study.outcomes import (
     DELISTED,
     NO_ENTRY,
@@ -40,6 +41,8 @@ class Events(Struct, frozen=True, eq=False):
 
     symbols: list[str]
     sessions: NDArray[np.int64]
+    groupings: dict[Grouped, Grouping]
+    """How the events can be grouped."""
 
 
 class Hold(Struct, frozen=True, eq=False):
@@ -51,7 +54,9 @@ class Hold(Struct, frozen=True, eq=False):
     returns: NDArray[np.float64]
     """After costs; NaN for events that are open or have no entry."""
     market: NDArray[np.float64]
-    """The mean return of the market, bought with the event and held to the horizon."""
+    """The mean return of the market, bought with the event and held as long."""
+    sector: NDArray[np.float64]
+    """The mean return of the symbol's sector; NaN where the sector is unknown."""
     benchmark: NDArray[np.float64] | None
     suspicious: list[str]
     """The quality rules that suspect bars of the signal or of the hold: "decimal slip, hole"."""
@@ -99,6 +104,9 @@ class Figures(Struct, frozen=True):
     excess_market: float | None
     excess_market_low: float | None
     excess_market_high: float | None
+    excess_sector: float | None
+    excess_sector_low: float | None
+    excess_sector_high: float | None
     excess_benchmark: float | None
     excess_benchmark_low: float | None
     excess_benchmark_high: float | None
@@ -143,10 +151,19 @@ class Study(Frame):
         return self.figures(np.ones(len(self), dtype=bool))
 
     @cached_property
-    def years(self) -> dict[int, list[Figures]]:
+    def years(self) -> dict[str, list[Figures]]:
         """The figures by the year of the signal."""
-        years = np.array([day.year for day in self.dates])[self.events.sessions]
-        return {year: self.figures(years == year) for year in sorted(set(years.tolist()))}
+        return self.by("year")
+
+    @cached_property
+    def groups(self) -> dict[Grouped, dict[str, list[Figures]]]:
+        """The figures of the groups that the options name."""
+        return {name: self.by(name) for name in self.options.by}
+
+    def by(self, name: Grouped) -> dict[str, list[Figures]]:
+        """Return the figures of the groups of events, by label and horizon."""
+        chosen = self.events.groupings[name].chosen()
+        return {label: self.figures(events) for label, events in chosen.items()}
 
     def figures(self, chosen: NDArray[np.bool_]) -> list[Figures]:
         """Return the figures of some events, bool [events], by horizon."""
@@ -160,6 +177,7 @@ class Study(Frame):
         quartiles = np.quantile(returns, _QUARTILES).tolist() if len(returns) else (None, None)
         low, high = self._interval(hold, hold.returns, done)
         market = self._excess(hold, hold.market, chosen)
+        sector = self._excess(hold, hold.sector, chosen)
         benchmark = self._excess(hold, hold.benchmark, chosen)
         return Figures(
             sessions=hold.horizon,
@@ -186,6 +204,9 @@ class Study(Frame):
             excess_market=market[0],
             excess_market_low=market[1],
             excess_market_high=market[2],
+            excess_sector=sector[0],
+            excess_sector_low=sector[1],
+            excess_sector_high=sector[2],
             excess_benchmark=benchmark[0],
             excess_benchmark_low=benchmark[1],
             excess_benchmark_high=benchmark[2],
@@ -232,6 +253,7 @@ class Study(Frame):
                 "return": hold.returns,
                 "reason": pl.Series([REASONS[i] for i in outcomes.reason], dtype=pl.String),
                 "market_return": hold.market,
+                "sector_return": hold.sector,
                 "entry_raw": outcomes.entry_raw,
                 "exit_raw": outcomes.exit_raw,
                 "worst": outcomes.worst,
@@ -254,8 +276,10 @@ class Study(Frame):
             "symbols": len(set(self.events.symbols)),
             "sessions": len(set(self.events.sessions.tolist())),
             "horizons": [structs.asdict(figures) for figures in self.horizons],
-            "years": {
-                f"{year}": [structs.asdict(x) for x in rows] for year, rows in self.years.items()
+            "years": {year: [structs.asdict(x) for x in rows] for year, rows in self.years.items()},
+            "groups": {
+                name: {label: [structs.asdict(x) for x in rows] for label, rows in groups.items()}
+                for name, groups in self.groups.items()
             },
             "coverage": self.coverage,
             "facts": {name: known._asdict() for name, known in self.facts.items()},

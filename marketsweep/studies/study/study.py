@@ -1,7 +1,7 @@
 """Study a condition: find its signals in past sessions, and follow what became of each.
 
 1. `signals` finds the hits of every session, as the market was then.
-2. A hit is an event if the condition did not hold at the bar before (`choose`).
+2. A hit is an event if the condition did not hold at the bar before (`events`).
 3. Prices of companies are read by session (`Companies.prices`), a block of sessions at a time.
 4. A position is opened after each event, and closed after each of the holds (`follow`, `outcomes`),
    or earlier by a rule (`exits`).
@@ -21,6 +21,7 @@ from typing import Final
 
 import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from marketsweep.core.safe_text import counted
 from marketsweep.language import tree
@@ -33,12 +34,19 @@ from marketsweep.scan.scan import Scan, query_of
 from marketsweep.studies.sessions import select_sessions
 from marketsweep.studies.signals import SUSPICIOUS_HITS, Progress, signals
 from marketsweep.studies.signals_result import Signals
-from marketsweep.studies.study.choose import choose_events, places_of
-from marketsweep.studies.study.events import PAUSE
+from marketsweep.studies.study.events import PAUSE, choose_events, places_of
 from marketsweep.studies.study.exits import ExitSignals
 from marketsweep.studies.study.follow import Follower
+from marketsweep.studies.study.groupings import (
+    Grouping,
+    by_market_cap,
+    by_price,
+    by_text,
+    by_truth,
+    by_year,
+)
 from marketsweep.studies.study.marks import Marker
-from marketsweep.studies.study.options import Options
+from marketsweep.studies.study.options import Grouped, Options
 from marketsweep.studies.study.outcomes import STILL_OPEN
 from marketsweep.studies.study.prices import Companies, suspect_symbols
 from marketsweep.studies.study.result import Events, Hold, Study
@@ -108,14 +116,16 @@ class _Setting:
         suspects = suspect_symbols(loader, history, self._first)
         self._marker = Marker(loader, history, suspects, self._first)
         members = self._companies.lanes_without(suspects)
-        self._follower = Follower(self._companies, options, members, self._first)
+        self._sectors = by_text(_sectors(loader, self._companies))
+        self._follower = Follower(self._companies, options, members, self._sectors, self._first)
 
     def study(self, scan: Scan, progress: Progress = lambda done, total, hits: None) -> Study:
         """Return what followed the signals of a scan."""
         started = perf_counter()
         options, loader, sessions = self._options, self._loader, self._sessions
-        columns = (ATR,) if options.needs_atr else ()
-        scan = replace(scan, columns=columns)
+        regime = _regime(options)
+        columns = [ATR] if options.needs_atr else []
+        scan = replace(scan, columns=(*columns, *([] if regime is None else [f"number({regime})"])))
         hits = signals(scan, loader, sessions[0], sessions[-1], progress)
         # The warning about hits counts those that are not events, too.
         warnings = [text for text in hits.warnings if not text.startswith(SUSPICIOUS_HITS)]
@@ -123,7 +133,9 @@ class _Setting:
         chosen, lanes, numbers = choose_events(
             scan, loader, hits, self._companies, options, self._first, warnings
         )
-        events = Events([hits.symbols[hit] for hit in chosen.tolist()], numbers[chosen])
+        groupings = self._groupings(hits, chosen, lanes, numbers, regime)
+        symbols = [hits.symbols[hit] for hit in chosen.tolist()]
+        events = Events(symbols, numbers[chosen], groupings)
         atr = None
         if options.needs_atr:
             atr = hits.values[ATR][chosen]
@@ -156,6 +168,40 @@ class _Setting:
             seconds=perf_counter() - started,
         )
 
+    def _groupings(
+        self,
+        hits: Signals,
+        chosen: NDArray[np.intp],
+        lanes: NDArray[np.int64],
+        numbers: NDArray[np.int64],
+        regime: str | None,
+    ) -> dict[Grouped, Grouping]:
+        """Return the groups of the hits that are events."""
+        years = np.array([day.year for day in self._history.dates])
+        sectors = self._sectors.codes[lanes[chosen]]
+        groupings: dict[Grouped, Grouping] = {
+            "year": by_year(years[numbers[chosen]]),
+            "price": by_price(hits.close[chosen]),
+            "sector": Grouping(self._sectors.labels, sectors),
+        }
+        if "size" in self._options.by:
+            caps = self._market_caps(hits.close[chosen], lanes[chosen], numbers[chosen])
+            groupings["size"] = by_market_cap(caps)
+        if regime is not None:
+            groupings["regime"] = by_truth(hits.values[f"number({regime})"][chosen], regime)
+        return groupings
+
+    def _market_caps(
+        self, closes: NDArray[np.float64], lanes: NDArray[np.int64], sessions: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return market caps at closes of some sessions, of today's number of shares."""
+        loader, history = self._loader, self._history
+        tickers = self._companies.newest_tickers
+        shares = loader.day(history.dates[-1]).reference.values_of(tickers, "shares_outstanding")
+        by_splits = Companies(history, max(0, self._first - PAUSE), "splits")
+        of_lanes = np.array([np.nan if x is None else float(x) for x in shares])[lanes]
+        return of_lanes * closes * by_splits.price_factors(lanes, sessions)
+
     def _count_trials(self, hits: Signals, scan: Scan) -> int | None:
         """Return how many conditions were tried for these horizons, this one included."""
         key = key_of(hits.tree, scan.screen, *self._options.rules)
@@ -164,6 +210,22 @@ class _Setting:
             for horizon in self._options.horizons
         ]
         return max((count for count in counts if count is not None), default=None)
+
+
+def _regime(options: Options) -> str | None:
+    """Return the condition on the market that splits the events, as a text."""
+    if options.regime is not None:
+        return f"{options.regime}"
+    if "regime" in options.by:
+        return f'symbol("{options.benchmark}", close > sma(200))'
+    return None
+
+
+def _sectors(loader: Loader, companies: Companies) -> list[str | None]:
+    """Return the sector of the company of each lane, as known today; None where it is unknown."""
+    history = companies.history
+    sectors = loader.day(history.dates[-1]).reference.values_of(companies.newest_tickers, "sector")
+    return [None if sector is None else f"{sector}" for sector in sectors]
 
 
 def _exit_scan(scan: Scan, condition: str | Node) -> Scan:
