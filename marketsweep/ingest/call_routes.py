@@ -6,7 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 
 from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.funnel import Screened
@@ -21,6 +21,10 @@ Prescreen = Callable[[Snapshot, Sequence[str], dt.date], Screened]
 
 DEFAULT_MARKET_SIZE: Final = 12_000
 """Number of symbols of the whole US market, used until the store has data to count."""
+
+
+Pace = Literal["daily", "weekly", "monthly"]
+"""How often something is fetched: for each session, or the last one of each week or month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Request:
     """Whether sessions are fetched although they are stored, or put aside for later."""
     facts: tuple[str, ...] = ()
     """The groups of further facts to fetch, such as short_interest."""
+    universe_history: Pace | None = None
+    """How often the listings of earlier days are fetched; None for never."""
 
     def __post_init__(self) -> None:
         if self.again and self.since is None:

@@ -16,13 +16,14 @@ from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.funnel import Clause
 from marketsweep.core.records import Window
 from marketsweep.errors import UsageError
-from marketsweep.ingest.call_routes import DEFAULT_MARKET_SIZE, Prescreen, Request
+from marketsweep.ingest.call_routes import DEFAULT_MARKET_SIZE, Pace, Prescreen, Request
 from marketsweep.ingest.plan import (
     SyncPlan,
     check_days,
     check_facts,
     make_sync_plan,
     require_any_passes,
+    universe_days,
 )
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.providers.tariff import Tariff, in_blocks
@@ -109,6 +110,7 @@ def forecast(
     screen: Prescreen | None = None,
     again: bool = False,
     facts: Sequence[str] = (),
+    universe_history: Pace | None = None,
     now: dt.datetime | None = None,
 ) -> Forecast:
     """Return what `sync` with these arguments would do now; the folder need not exist.
@@ -126,6 +128,7 @@ def forecast(
         screen=screen,
         again=again,
         facts=tuple(facts),
+        universe_history=universe_history,
     )
     window = asyncio.run(_expected_window(provider, now))
     with _open_or_empty(folder) as store, store.snapshot() as snapshot:
@@ -167,6 +170,9 @@ def _forecast_of(
     calls = {"before": tariff.calls_before, "prices": prices.calls}
     calls |= _reference_calls(snapshot, tariff, plan)
     calls |= _fact_calls(tariff, request, plan)
+    days = universe_days(plan, request.universe_history, snapshot.notes())
+    if "listings" in tariff.rows_a_page:
+        calls["universe"] = len(days) * -(-_TICKERS[0] // tariff.rows_a_page["listings"])
     calls["details"] = len(request.symbols or ()) if request.details and tariff.routes else 0
     oldest = plan.last - _FREE_SPAN
     return Forecast(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Final
@@ -15,13 +15,14 @@ from marketsweep.core.records import Window
 from marketsweep.errors import UsageError
 from marketsweep.ingest.call_routes import (
     DEFAULT_MARKET_SIZE,
+    Pace,
     Prices,
     Request,
     Stored,
     choose_route,
 )
 from marketsweep.ingest.providers.tariff import Tariff
-from marketsweep.store.session_notes import ACTIONS, LISTED, SessionNotes
+from marketsweep.store.session_notes import ACTIONS, LISTED, UNIVERSE, SessionNotes
 from marketsweep.store.snapshot import Snapshot
 
 DEFAULT_SPAN: Final = dt.timedelta(days=729)
@@ -186,6 +187,29 @@ def check_days(since: dt.date | None, until: dt.date | None, now: dt.datetime) -
             raise UsageError(f"{name} {day} lies in the future: it is {today} in New York")
     if since and until and since > until:
         raise UsageError(f"--since {since} is after --until {until}")
+
+
+def universe_days(plan: SyncPlan, pace: Pace | None, notes: Mapping[str, str]) -> list[dt.date]:
+    """Return the days whose listings are to be fetched, ascending.
+
+    After an earlier sync at that pace, the first one is the last of its days: what changed since
+    is told by comparing with it.
+    """
+    if pace is None:
+        return []
+    last_of = {_period(day, pace): day for day in sessions_in_range(plan.start, plan.last)}
+    fetched = json.loads(notes.get(UNIVERSE, "null"))
+    if fetched is None or fetched["pace"] != pace or fetched["first"] > str(plan.start):
+        return list(last_of.values())
+    days = [day for day in last_of.values() if str(day) > fetched["last"]]
+    return [dt.date.fromisoformat(fetched["last"]), *days] if days else []
+
+
+def _period(day: dt.date, pace: Pace) -> tuple[int, ...]:
+    """Return the day, week or month of a day."""
+    if pace == "weekly":
+        return day.isocalendar()[:2]
+    return (day.year, day.month) if pace == "monthly" else (day.toordinal(),)
 
 
 def check_facts(groups: Sequence[str], tariff: Tariff) -> None:

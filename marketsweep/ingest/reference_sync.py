@@ -15,7 +15,7 @@ from marketsweep.core.records import ActionAside, Dividend, FactValues, Listing,
 from marketsweep.errors import CallFailed, ProviderError, ProviderRefused
 from marketsweep.ingest.call_routes import Request
 from marketsweep.ingest.misses import FailureLog
-from marketsweep.ingest.plan import SyncPlan
+from marketsweep.ingest.plan import SyncPlan, universe_days
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.store.companies.rulings import Kind
@@ -31,7 +31,7 @@ from marketsweep.store.missing_actions import (
     of_notes,
     to_dict,
 )
-from marketsweep.store.session_notes import ACTIONS, LISTED, LISTED_ON, NOT_LISTED
+from marketsweep.store.session_notes import ACTIONS, LISTED, LISTED_ON, NOT_LISTED, UNIVERSE
 from marketsweep.store.writer import Writer
 
 _T = TypeVar("_T")
@@ -109,6 +109,29 @@ class ReferenceSync:
                 await self._write(self._writer.note, LISTED_ON, str(plan.last))
         if plan.listings_due or self._request.facts:
             await self._store_facts(plan)
+        if days := universe_days(plan, self._request.universe_history, notes):
+            await self._store_universe(plan, days, json.loads(notes.get(UNIVERSE, "{}")))
+
+    async def _store_universe(
+        self, plan: SyncPlan, days: list[dt.date], fetched: dict[str, str]
+    ) -> None:
+        """Store the listings of earlier days, and note how far they reach."""
+        facts = await self.call_or_none("universe history", self._provider.universe(days))
+        if not facts:
+            return
+        if fetched.get("last") == f"{days[0]}":  # what is told of that day is stored
+            facts = [
+                fact._replace(rows=[row for row in fact.rows if row[1] != days[0]])
+                for fact in facts
+            ]
+        changes = await self._write(self._writer.put_facts, [fact for fact in facts if fact.rows])
+        self._receipt.facts += changes.stored
+        span = {
+            "pace": self._request.universe_history,
+            "first": f"{plan.start}",
+            "last": f"{days[-1]}",
+        }
+        await self._write(self._writer.note, UNIVERSE, json.dumps(span))
 
     async def _store_facts(self, plan: SyncPlan) -> None:
         """Store further facts that the provider has, and those that are requested."""

@@ -39,7 +39,7 @@ from marketsweep.core.records import SessionBars, Span, SymbolBars, Unavailable,
 from marketsweep.core.safe_text import join_first
 from marketsweep.core.spellings import note_of
 from marketsweep.errors import ProviderError, UsageError
-from marketsweep.ingest.call_routes import Prescreen, Prices, Request
+from marketsweep.ingest.call_routes import Pace, Prescreen, Prices, Request
 from marketsweep.ingest.misses import FailureLog
 from marketsweep.ingest.per_symbol import (
     group_by_session,
@@ -106,6 +106,7 @@ def sync(
     screen: Prescreen | None = None,
     again: bool = False,
     facts: Collection[str] = (),
+    universe_history: Pace | None = None,
 ) -> SyncReceipt:
     """Bring the store up to date from `since` (None: two years) to `until` (None: the newest).
 
@@ -117,6 +118,7 @@ def sync(
     one call per symbol. `content` accepts stored sessions that may still be corrected. `again`
     fetches stored sessions since `since` once more. `facts` names groups of further facts to fetch:
     those of Massive are float, short_interest, ratios and financials.
+    `universe_history` also fetches the listings as of earlier sessions, as often as it says.
 
     If a session or symbol is unavailable, the sync continues and the receipt names it;
     `require_use` checks whether the sync brought anything. If the provider fails for good after
@@ -136,6 +138,7 @@ def sync(
     request = Request(
         *(since, until, tickers, by_symbol, details, always, content, screen, again),
         facts=tuple(dict.fromkeys(facts)),
+        universe_history=universe_history,
     )
     check_facts(request.facts, provider.tariff)
     with store.writer() as writer:

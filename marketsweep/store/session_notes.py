@@ -23,6 +23,7 @@ NOT_LISTED: Final = "not listed"
 STOPPED: Final = "stopped"
 """Note: why the last sync that stored something stopped early; empty if it did not."""
 LISTED_ON: Final = "listed_on"
+UNIVERSE: Final = "universe"
 """Note: the newest session at that time."""
 
 PROVISIONAL: Final = "provisional"

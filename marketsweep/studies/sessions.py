@@ -15,6 +15,7 @@ from marketsweep.engine.plan import Plan
 from marketsweep.errors import CoverageError, UsageError
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
+from marketsweep.language.vocabulary import GROUPS
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.receipt import MIN_COVERAGE
 from marketsweep.studies.signals_result import SessionReceipt
@@ -64,7 +65,7 @@ def fits_one_pass(
     changes_daily = screen.skip_low_volume or screen.min_price is not None
     changes_daily |= screen.min_dollar_volume is not None
     where = [condition.node for condition in screen.where]
-    changes_daily |= not tree.facts_of(nodes).isdisjoint(DATED)
+    changes_daily |= not tree.facts_of(nodes).isdisjoint(DATED.union(set(dated) & {*GROUPS}))
     changes_daily |= not {*tree.facts_of(where), *tree.groups_of(nodes)}.isdisjoint(dated)
     ranked = any(isinstance(part, tree.Derived) for node in where for part in node.walk())
     return not (changes_daily or ranked) and _compares_within_session(plan)

@@ -13,6 +13,7 @@ from marketsweep.language import tree
 from marketsweep.language.parsing.calls import can_be_fact
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.tree import Kind
+from marketsweep.language.vocabulary import GROUPS
 from marketsweep.store.snapshot import Snapshot
 
 
@@ -42,7 +43,7 @@ def stored_facts(snapshot: Snapshot, saved: SavedConditions) -> list[StoredFact]
         days = [day for _, day, _ in rows if day is not None]
         symbols = len({symbol for symbol, _, _ in rows})
         first, last = min(days, default=None), max(days, default=None)
-        usable = can_be_fact(name) and saved(name) is None
+        usable = name in GROUPS or (can_be_fact(name) and saved(name) is None)
         result.append(StoredFact(name, kind, symbols, len(rows), first, last, usable))
     return result
 

@@ -407,3 +407,101 @@ def test_a_formula_without_its_facts_says_what_is_missing(tmp_path: Path, files:
     assert "sync --facts" in error
     error = error_of("scan", "pe < 15", "--data", data)
     assert "sync --facts" in error
+
+
+# -- listings of earlier days
+
+
+def test_a_sector_is_that_of_the_day(files: Files, tmp_path: Path) -> None:
+    path = tmp_path / "facts.csv"
+    path.write_text(
+        "symbol,known_on,name,value\n"
+        "AAPL,2016-11-01,sector,Hardware\nAAPL,2016-12-01,sector,Software\n"
+        "MSFT,2016-11-01,sector,Software\nKO,2016-11-15,exchange,nyse arca\n"
+    )
+    data = tmp_path / "data"
+    with Store.create(data) as store:
+        sync(store, source_of(files, path))
+    with ms.open(data) as market:
+        for day, symbols in (("2016-11-30", ["MSFT"]), ("2016-12-01", ["AAPL", "MSFT"])):
+            assert sorted(market.scan('sector == "Software"', as_of=day).symbols) == symbols
+            found = market.scan("close > 0", where='sector == "Software"', as_of=day)
+            assert sorted(found.symbols) == symbols
+        assert market.scan('exchange == "ARCA"', as_of="2016-11-15").symbols == ["KO"]
+        # Before its first day, the listing of today counts.
+        listed = pl.read_parquet(files.folder / "symbols.parquet")
+        assert "KO" in listed["symbol"]
+        assert market.scan('exchange == "ARCA"', as_of="2016-11-14").symbols == []
+        # Signals see each session with its own facts, in conditions, universes and groups.
+        for options in (
+            {"condition": 'sector == "Software"'},
+            {"condition": "close > 0", "where": 'sector == "Software"'},
+            {"condition": 'rank(close) by sector == 1 and sector == "Software"'},
+        ):
+            hits = market.signals(since="2016-11-28", until="2016-12-02", **options)  # type: ignore[arg-type]
+            seen = set(zip(hits.symbols, hits.days.tolist(), strict=True))
+            for session in {receipt.session for receipt in hits.sessions}:
+                scan = market.scan(as_of=session, **options)  # type: ignore[arg-type]
+                assert {symbol for symbol, at in seen if at == session} == set(scan.symbols)
+
+
+def test_a_symbols_file_with_days_has_sectors_of_these_days(files: Files, tmp_path: Path) -> None:
+    symbols = tmp_path / "symbols.csv"
+    symbols.write_text(
+        "symbol,sector,status,valid_from\nAAPL,Hardware,active,2016-11-01\n"
+        "AAPL,Software,active,2016-12-01\n"
+    )
+    data = tmp_path / "data"
+    with Store.create(data) as store:
+        sync(store, FilesProvider(files.folder / "bars.parquet", symbols=symbols))
+    with ms.open(data) as market:
+        assert market.scan('sector == "Hardware"', as_of="2016-11-30").symbols == ["AAPL"]
+        assert market.scan('sector == "Hardware"', as_of="2016-12-30").symbols == []
+        assert market.scan('sector == "Software"', as_of="2016-12-30").symbols == ["AAPL"]
+    text = run("facts", "list", "--data", data).stdout
+    assert "sector  text" in text
+    assert "not usable" not in text
+
+
+def test_the_universe_of_earlier_days_is_kept_as_changes(files: Files, tmp_path: Path) -> None:
+    facts = tmp_path / "facts.csv"
+    facts.write_text(
+        "symbol,known_on,name,value\nKO,2016-01-01,type,CS\nKO,2016-12-01,type,ADRC\n"
+        "MSFT,2016-12-15,name,Micro Soft\n"
+    )
+    symbols = tmp_path / "symbols.csv"
+    symbols.write_text(
+        "symbol,name,type,first_listed,last_listed,status\nAAPL,Apple,CS,,2016-12-09,delisted\n"
+        "KO,Coke,CS,,,active\nMSFT,Microsoft,CS,2016-11-21,,active\nQQQ,Trust,ETF,,,active\n"
+    )
+    settings = replace(files.settings(), facts=facts, symbols=symbols)
+    data = tmp_path / "data"
+    source = ("--api-key", "sandbox", "--since", "2016-11-01", "--data", data)
+    weekly = ("--universe-history", "weekly")
+    with running(settings) as url:
+        plan = run("sync", "--plan", "--base-url", url, *weekly, *source).stdout
+        assert "pages of earlier tickers" in plan
+        run("sync", "--base-url", url, *weekly, "--until", "2016-12-16", *source)
+        first = {name: stored(data, name) for name in ("type", "active", "name")}
+        run("sync", "--base-url", url, *weekly, *source)
+        assert stored(data, "type") == first["type"], "nothing changed in the last weeks"
+    day = dt.date
+    assert [row for row in first["type"] if row[0] == "KO"] == [
+        ("KO", day(2016, 11, 4), "CS"),
+        ("KO", day(2016, 12, 2), "ADRC"),
+    ]
+    assert [row for row in first["active"] if row[0] in ("AAPL", "MSFT")] == [
+        ("AAPL", day(2016, 11, 4), 1.0),
+        ("AAPL", day(2016, 12, 16), 0.0),
+        ("MSFT", day(2016, 11, 25), 1.0),
+    ]
+    assert [row[1:] for row in first["name"] if row[0] == "MSFT"] == [
+        (day(2016, 11, 25), "Microsoft"),
+        (day(2016, 12, 16), "Micro Soft"),
+    ]
+    with ms.open(data) as market:
+        for as_of, symbols_of_type in (("2016-12-01", ["KO"]), ("2016-12-02", [])):
+            found = market.scan("close > 0", where='type == "CS" and symbol == "KO"', as_of=as_of)
+            assert found.symbols == symbols_of_type
+        hits = market.signals('type == "CS" and symbol == "KO"', since="2016-11-28")
+        assert max(hits.days.tolist()) == day(2016, 12, 1)

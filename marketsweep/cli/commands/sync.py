@@ -24,6 +24,7 @@ from marketsweep.cli.commands._sources import Source, file_options, limit_option
 from marketsweep.errors import UsageError
 
 if TYPE_CHECKING:
+    from marketsweep.ingest.call_routes import Pace
     from marketsweep.ingest.dry_run import Part
     from marketsweep.ingest.estimate import Forecast
     from marketsweep.ingest.providers.files import FilesProvider
@@ -46,6 +47,11 @@ if TYPE_CHECKING:
 @unknown_option
 @click.option(
     "--details", is_flag=True, help="With --only: fetch market cap and more; one call per symbol."
+)
+@click.option(
+    "--universe-history",
+    type=click.Choice(["daily", "weekly", "monthly"]),
+    help="Also fetch names, types and exchanges as of earlier days, so often.",
 )
 @click.option("--always", metavar="A,B|@FILE", help="With --by-symbol: always fetch these.")
 @click.option(
@@ -76,6 +82,7 @@ def sync(
     where: str | None,
     unknown: Literal["keep", "drop"] | None,
     details: bool,
+    universe_history: Pace | None,
     always: str | None,
     concurrency: int | None,
     only_plan: bool,
@@ -96,6 +103,7 @@ def sync(
       marketsweep sync --only @watchlist.txt --by-symbol
       marketsweep sync --by-symbol --universe liquid     only symbols that pass
       marketsweep sync --facts float,short_interest      and facts, dated by when they were known
+      marketsweep sync --universe-history monthly        and the market as it was
       marketsweep sync --watch                           now, and after each close
       marketsweep sync --provider files --path bars.parquet --actions actions.parquet
       marketsweep sync --provider files --path MSFT.csv --dry-run
@@ -155,6 +163,7 @@ def sync(
             always=always_symbols,
             again=again,
             facts=source.fact_groups,
+            universe_history=universe_history,
         )
         _show_forecast(plan, as_json)
         return
@@ -174,6 +183,7 @@ def sync(
                 always=always_symbols,
                 again=again,
                 facts=source.fact_groups,
+                universe_history=universe_history,
             )
         _show_receipt(receipt, as_json)
         return receipt

@@ -263,6 +263,7 @@ _KINDS: Final = {
     "short_interest": ("page of short interest", "pages of short interest"),
     "ratios": ("page of ratios", "pages of ratios"),
     "financials": ("page of statements", "pages of statements"),
+    "universe": ("page of earlier tickers", "pages of earlier tickers"),
 }
 
 

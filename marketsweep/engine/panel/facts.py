@@ -119,8 +119,11 @@ class Reference:
 
     def fact(self, symbol: str, name: str) -> str | float | None:
         """Return one fact of one symbol; None if it is unknown. A date is its number."""
-        if name in self.own.kinds and name not in FACTS:
-            return self._values_of_own(name).get(self._owners.get(symbol, symbol))
+        if name in self.own.kinds:
+            value = self._values_of_own(name).get(self._owners.get(symbol, symbol))
+            # Of a fact of listings, the store may have older values than that of the listing.
+            if value is not None or name not in FACTS:
+                return value
         if name in DATE_FACTS:
             return self._date(symbol, name)
         if name in self._readers:

@@ -93,6 +93,14 @@ class Provider(Protocol):
         """
         ...
 
+    async def universe(self, days: Sequence[dt.date]) -> list[FactValues]:
+        """Return the facts of listings as of earlier days, changes alone; many sources have none.
+
+        The fact `active` is 1 from the first of the days on which a ticker is listed, and 0 from
+        the first one after it on which it is not.
+        """
+        ...
+
     def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing | Unavailable]:
         """Yield all facts of the symbols, in that order, without symbols that the source lacks."""
         ...

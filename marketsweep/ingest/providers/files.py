@@ -172,6 +172,10 @@ class FilesProvider:
         """Return the further columns of the symbols file, and the rows of the file of facts."""
         return list(self._reference.facts)
 
+    async def universe(self, days: Sequence[dt.date]) -> list[FactValues]:
+        """Return an empty list: a file has its own days."""
+        return []
+
     async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing]:
         """Yield the facts of some symbols in the symbols file."""
         by_symbol = {listing.symbol: listing for listing in self._reference.listings}

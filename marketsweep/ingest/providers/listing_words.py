@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+DATED_TEXTS: Final = ("name", "type", "exchange", "sector", "industry", "country")
+"""The texts of a listing that may have values of earlier days, too."""
+
 _EXCHANGES: Final = {
     "NASDAQ": (
         # Market identifier codes (ISO 10383), the codes of Yahoo, and names.
@@ -69,3 +72,11 @@ def country_of(text: str) -> str:
 
 def _normalize(text: str) -> str:
     return re.sub(r"[\s_-]+", " ", text).strip().lower()
+
+
+def text_of(fact: str, text: str | None) -> str | None:
+    """Return the text of a fact in our words; None if it is empty."""
+    if not text:
+        return None
+    normalize = {"type": type_of, "exchange": exchange_of, "country": country_of}.get(fact)
+    return (normalize(text) if normalize else text) or None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +13,7 @@ import polars as pl
 
 from marketsweep.core.calendar import NEW_YORK, close_time, last_closed_session
 from marketsweep.core.fields import FIELDS, PRICES
-from marketsweep.core.records import Listing, Split
+from marketsweep.core.records import FactValues, Listing, Split
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files import (
     NO_ACTIONS,
@@ -20,6 +22,7 @@ from marketsweep.ingest.files import (
     read_fact_rows,
     read_symbols,
 )
+from marketsweep.ingest.providers.listing_words import DATED_TEXTS
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.store.companies.joined_listings import identify_listings
 
@@ -61,6 +64,18 @@ class Market:
         ]
         self.listings = identify_listings([], current)
         self.facts = read_fact_rows(settings.facts).facts if settings.facts else []
+        self._texts = {
+            fact.name: _by_symbol(fact) for fact in self.facts if fact.name in DATED_TEXTS
+        }
+
+    def listing_on(self, listing: Listing, day: dt.date) -> Listing:
+        """Return a listing with the texts that the file of facts has for a day."""
+        texts: dict[str, Any] = {}
+        for name, values in self._texts.items():
+            known = [entry for entry in values.get(listing.symbol, ()) if entry[0] <= day]
+            if known:
+                texts[name] = max(known)[1]
+        return replace(listing, **texts) if texts else listing
 
     def session(self, day: dt.date, *, adjusted: bool) -> pl.DataFrame:
         """Return every bar of a day, with the ticker in T and t at 16:00 in New York."""
@@ -100,6 +115,14 @@ class _IndexedBars:
         factors = self._factors.slice(*run)
         prices = [rows[_PROTOCOL_NAMES[field]] * factors for field in PRICES]
         return rows.with_columns(*prices, rows["v"] / factors)
+
+
+def _by_symbol(fact: FactValues) -> dict[str, list[tuple[dt.date, str]]]:
+    values: defaultdict[str, list[tuple[dt.date, str]]] = defaultdict(list)
+    for symbol, day, value in fact.rows:
+        if day is not None and isinstance(value, str):
+            values[symbol].append((day, value))
+    return values
 
 
 def _clock_time(settings: Settings, bars: pl.DataFrame) -> dt.datetime:

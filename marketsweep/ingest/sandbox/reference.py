@@ -145,7 +145,7 @@ _OTHER_KINDS: Final = {
 @lru_cache(maxsize=4)
 def _ticker_rows(market: Market, day: dt.date, *, active: bool) -> list[Row]:
     return [
-        _ticker_row(listing, day)
+        _ticker_row(market.listing_on(listing, day), day)
         for listing in market.listings
         if _has_begun(listing, day) and _is_active(listing, day) is active
     ]

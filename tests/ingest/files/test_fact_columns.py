@@ -118,11 +118,13 @@ def test_rows_with_their_first_day(tmp_path: Path) -> None:
         "A,New,active,12,2016-06-01\nA,New,active,,2016-09-01\nB,Sole,active,7,\n"
     )
     (tmp_path / "facts.csv").write_text(text)
-    listings, (fact,), (reading,) = read_reference_data(tmp_path / "facts.csv")
+    listings, (fact, sector), (reading,) = read_reference_data(tmp_path / "facts.csv")
     assert [(listing.symbol, listing.sector) for listing in listings] == [
         ("A", "New"),
         ("B", "Sole"),
     ]
+    assert (sector.name, sector.kind) == ("sector", "text")
+    assert [value for symbol, _, value in sector.rows if symbol == "A"][1:] == ["New", "New"]
     assert fact.rows == [
         ("A", dt.date(2016, 1, 4), 10.0),
         ("A", dt.date(2016, 6, 1), 12.0),
@@ -136,11 +138,15 @@ def test_rows_of_facts_say_nothing_of_who_is_listed(tmp_path: Path) -> None:
     path = tmp_path / "facts.csv"
     path.write_text("symbol,pe\nA,10\nB,7\n")
     assert read_reference_data(path).listings == []
-    path.write_text("symbol,sector,pe,valid_from\nA,Tech,10,2016-01-04\n")
-    listings, (fact,), (reading,) = read_reference_data(path)
-    assert (listings, fact.name) == ([], "pe")
-    assert "sector is not used: a file with valid_from needs the column status" in reading.notes[0]
-    assert reading.ignored == ["sector"]
+    path.write_text("symbol,sector,pe,shares,valid_from\nA,Tech,10,5,2016-01-04\n")
+    listings, facts, (reading,) = read_reference_data(path)
+    assert listings == []
+    assert {fact.name: fact.rows for fact in facts} == {
+        "pe": [("A", dt.date(2016, 1, 4), 10.0)],
+        "sector": [("A", dt.date(2016, 1, 4), "Tech")],
+    }
+    assert "shares is not used: a file with valid_from needs the column status" in reading.notes[0]
+    assert reading.ignored == ["shares"]
     for text in ("symbol,fe\nA,\nB,N/A\n", "symbol,Price\nA,5\n"):
         path.write_text(text)
         listings, _, (reading,) = read_reference_data(path)

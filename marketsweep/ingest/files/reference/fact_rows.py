@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from marketsweep.core.records import FactValues
+from marketsweep.core.records import FactRow, FactValues
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.bars import Reading
 from marketsweep.ingest.files.cells import DEFAULT_MB
@@ -15,6 +15,7 @@ from marketsweep.ingest.files.columns import as_text, require_columns, with_days
 from marketsweep.ingest.files.layouts import table_of
 from marketsweep.ingest.files.reference.facts import fact_name, read_facts
 from marketsweep.ingest.files.sources import files_of, with_file_name
+from marketsweep.ingest.providers.listing_words import DATED_TEXTS, text_of
 
 _COLUMNS: Final = ("symbol", "name", "value")
 _DAYS: Final = ("known_on", "valid_from", "date")
@@ -66,10 +67,21 @@ def _read(path: Path, most_mb: int) -> FactRows:
         # The values of one fact are a column of their own.
         column = rows.select("symbol", day, pl.col("value").alias(ours))
         content = read_facts(column, [ours], column[day])
-        facts += content.facts
+        facts += [in_our_words(fact) for fact in content.facts]
         used[ours] = str(name)
         notes += [note.replace(f"column {ours}", str(name)) for note in content.notes]
     if ignored:
         notes.append(f"{', '.join(ignored[:5])} cannot be a fact, or is named twice")
     reading = Reading(path, "symbols", "facts by row", used, ignored, rows=len(table), notes=notes)
     return FactRows(facts, [reading])
+
+
+def in_our_words(fact: FactValues) -> FactValues:
+    """Return a fact of listings, such as exchange, with the names that listings have."""
+    if fact.name not in DATED_TEXTS or fact.kind not in (None, "text"):
+        return fact
+    rows: list[FactRow] = [
+        (symbol, day, text_of(fact.name, None if value is None else f"{value}"))
+        for symbol, day, value in fact.rows
+    ]
+    return fact._replace(rows=rows)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeGuard
 
 import polars as pl
 
-from marketsweep.core.records import FactValues, Listing
+from marketsweep.core.records import FactRow, FactValues, Listing
 from marketsweep.core.spellings import to_store_spelling
 from marketsweep.ingest.files.bars import Reading
 from marketsweep.ingest.files.cells import DEFAULT_MB
@@ -25,7 +26,13 @@ from marketsweep.ingest.files.reference.facts import read_facts
 from marketsweep.ingest.files.reference.layouts import with_known_columns
 from marketsweep.ingest.files.sources import files_of, with_file_name
 from marketsweep.ingest.files.values import MISSING, notation_of, with_numbers
-from marketsweep.ingest.providers.listing_words import country_of, exchange_of, type_of
+from marketsweep.ingest.providers.listing_words import (
+    DATED_TEXTS,
+    country_of,
+    exchange_of,
+    text_of,
+    type_of,
+)
 from marketsweep.ingest.providers.sectors import sector_of
 
 _FACTS: Final = (
@@ -100,26 +107,45 @@ def _read(path: Path, most_mb: int) -> ReferenceData:
     table = _with_types(raw)
     others = [name for name in columns if name not in _COLUMNS]
     facts = read_facts(table, others, table[_VALID_FROM])
+    dated = _dated_texts(table, columns) if _VALID_FROM in columns else []
     if _VALID_FROM in columns:
         newest_last = table.sort(_VALID_FROM, nulls_last=False, maintain_order=True)
         table = newest_last.unique(["symbol", "first_listed"], keep="last", maintain_order=True)
     of_listings = [name for name in columns if name in _COLUMNS - {"symbol", _VALID_FROM}]
     ignored = [name for name in others if name not in facts.used.values()]
+    is_of_facts = False
     notes = [*_cap_notes(table), *facts.notes]
     # Rows of facts may be about symbols that are no longer listed.
     if _VALID_FROM in columns and of_listings and not {"status", "last_listed"} & set(columns):
-        notes.append(
-            f"{', '.join(of_listings)} is not used: a file with {_VALID_FROM} needs the column "
-            "status or last_listed as well, to tell which symbols are still listed"
-        )
-        ignored, of_listings = [*of_listings, *ignored], []
+        unused = [name for name in of_listings if name not in DATED_TEXTS]
+        if unused:
+            notes.append(
+                f"{', '.join(unused)} is not used: a file with {_VALID_FROM} needs the column "
+                "status or last_listed as well, to tell which symbols are still listed"
+            )
+        ignored = [*unused, *ignored]
+        of_listings = [name for name in of_listings if name in DATED_TEXTS]
+        is_of_facts = True
     if others and not of_listings and not facts.used:
         notes.append(f"nothing is used: {', '.join(others[:5])} cannot be a fact, or has no value")
     used = {name: name for name in ("symbol", _VALID_FROM, *of_listings) if name in columns}
     used |= facts.used
     reading = Reading(path, "symbols", layout, used, ignored, rows=len(table), notes=notes)
-    makes_listings = bool(of_listings) or not others
-    return ReferenceData(_listings(table) if makes_listings else [], facts.facts, [reading])
+    makes_listings = not is_of_facts and (bool(of_listings) or not others)
+    all_facts = [*facts.facts, *dated]
+    return ReferenceData(_listings(table) if makes_listings else [], all_facts, [reading])
+
+
+def _dated_texts(table: pl.DataFrame, columns: Sequence[str]) -> list[FactValues]:
+    """Return the texts of listings in a file that has the first day of each value."""
+    symbols, days = table["symbol"].to_list(), table[_VALID_FROM].to_list()
+    facts = []
+    for name in DATED_TEXTS:
+        if name in columns:
+            texts = [text_of(name, text) for text in table[name].to_list()]
+            rows: list[FactRow] = list(zip(symbols, days, texts, strict=True))
+            facts.append(FactValues(name, "text" if any(texts) else None, rows))
+    return facts
 
 
 def _with_types(table: pl.DataFrame) -> pl.DataFrame:

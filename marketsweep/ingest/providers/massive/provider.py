@@ -63,6 +63,7 @@ from marketsweep.ingest.providers.massive.bodies import (
     to_symbol_bars,
 )
 from marketsweep.ingest.providers.massive.facts import ENDPOINTS, GROUPS, to_facts
+from marketsweep.ingest.providers.massive.universe import UniverseHistory
 from marketsweep.ingest.providers.tariff import Route, RowsAYear, Tariff, in_blocks
 
 __all__ = ["MassiveProvider", "http_settings"]
@@ -254,6 +255,20 @@ class MassiveProvider:
                 raise _error_of_plan(refusal, group.replace("_", " ")) from None
         return to_facts(group, pages) if pages else []
 
+    async def universe(self, days: Sequence[dt.date]) -> list[FactValues]:
+        """Return name, type, exchange and FIGI of every listed ticker as of each of some days."""
+        history = UniverseHistory()
+
+        async def fetch(day: dt.date) -> tuple[dt.date, list[TickerRow]]:
+            return day, await self._tickers("true", day)
+
+        try:
+            async for day, rows in self._http.in_order(fetch, days, 2):
+                history.add(day, to_listings(rows))
+        except Refusal as refusal:
+            raise _error_of_plan(refusal, "the list of tickers as of earlier days") from None
+        return history.facts()
+
     async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing | Unavailable]:
         """Yield all facts of the tickers, in that order, without unknown tickers."""
 
@@ -336,8 +351,10 @@ class MassiveProvider:
         except Refusal as refusal:
             raise _error_of_plan(refusal, kind) from None
 
-    async def _tickers(self, active: str) -> list[TickerRow]:
+    async def _tickers(self, active: str, day: dt.date | None = None) -> list[TickerRow]:
         params = {"market": "stocks", "active": active, "limit": str(_ROWS_PER_CALL["listings"])}
+        if day is not None:
+            params["date"] = str(day)
         return await self._rows(_TICKERS, params, decode_tickers_page)
 
     async def _rows(
