@@ -90,6 +90,12 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "until": "2016-11-10",
             "horizons": [2],
             "entry": "close",
+            "exit": "rsi(14) > 30",
+            "max_hold": ({"horizons": None}, 3),
+            "stop": "2%",
+            "target": "1atr",
+            "regime": ({"by": ["regime"], "benchmark": "MSFT"}, "close > 5"),
+            "by": ["price"],
             "benchmark": "MSFT",
             "costs": 10.0,
             "every": True,
@@ -121,6 +127,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "adjust": ({"condition": "close > {n} * lowest(low, 240)", "n": [20]}, "none"),
             "strict": ({"condition": "rsi({n}) < 40%"}, True),
             "progress": ({"since": "2016-12-01"}, print),
+            "outcome": ({"since": "2016-11-01"}, "return(5)"),
             "values": {"n": [7, 21]},
         },
     ),
@@ -162,12 +169,13 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         },
     ),
 }
-TIMES = {"timing", "seconds"}
+TIMES = {"timing", "seconds", "trials"}
+"""What a later call counts or measures in another way."""
 _USUAL: dict[str, object] = {}
 """What the usual arguments give, by method and arguments."""
 
-WITHOUT = {"close", "view"}
-"""Methods that take nothing."""
+WITHOUT = {"close", "view", "study_presets"}
+"""Methods that take nothing, or the arguments of another one."""
 
 
 @pytest.fixture(scope="module")

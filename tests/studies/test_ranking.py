@@ -28,7 +28,10 @@ def opened(real: Path) -> Iterator[ms.Market]:
 
 def test_a_ranking_has_the_figures_of_each_study(opened: ms.Market) -> None:
     names = ["nr7", "golden_cross", "gap_down", "rsi_recovery", "close < 0.0001"]
-    ranking = rank_conditions(names, opened.study)
+    done: list[tuple[int, int, int]] = []
+    ranking = rank_conditions(names, opened.study, lambda *counts: done.append(counts))
+    assert [counts[:2] for counts in done] == [(i, 5) for i in range(1, 6)]
+    assert done[-1][2] == sum(row.events for row in ranking.studies)
     assert ranking.ranked_by == 5
     assert [row.condition for row in ranking.studies][-1] == "close < 0.0001"
     excess = [row.horizons[1].excess_market for row in ranking.studies[:-1]]

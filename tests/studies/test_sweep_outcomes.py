@@ -29,25 +29,27 @@ def opened(real: Path) -> Iterator[ms.Market]:
 
 
 @pytest.mark.parametrize(
-    ("condition", "values", "outcome"),
+    ("condition", "values", "outcome", "since"),
     [
-        ("close > sma({n})", {"n": [20, 50]}, "return(20)"),
-        ("rsi({n}) < {t}", {"n": [3, 14], "t": [30, 45]}, "excess(5)"),
-        ("rank(roc({n})) <= 100", {"n": [21]}, "return(1)"),
-        ('close > {k} * symbol("QQQ").close', {"k": [1]}, "return(5)"),
+        ("close > sma({n})", {"n": [20, 50]}, "return(20)", "2016-01-04"),
+        ("rsi({n}) < {t}", {"n": [3, 14], "t": [30, 45]}, "excess(5)", "2016-01-04"),
+        ("rank(roc({n})) <= 100", {"n": [21]}, "return(1)", "2016-12-01"),
+        ('close > {k} * symbol("QQQ").close', {"k": [1]}, "return(5)", "2016-01-04"),
     ],
 )
 def test_each_variant_is_a_study_of_its_own(
-    opened: ms.Market, condition: str, values: dict[str, list[float]], outcome: str
+    opened: ms.Market, condition: str, values: dict[str, list[float]], outcome: str, since: str
 ) -> None:
     kind, _, horizon = outcome.rstrip(")").partition("(")
-    sweep = opened.sweep(condition, outcome=outcome, since="2016-01-04", **values)  # type: ignore[arg-type]
+    sweep = opened.sweep(condition, outcome=outcome, since=since, **values)  # type: ignore[arg-type]
     for number, row in enumerate(sweep.to_dicts()):
         text = condition
         for name in values:
             text = text.replace(f"{{{name}}}", f"{row[name]}")
         # The streak begins where the condition holds, and is known not to have held before.
-        study = opened.study(f"({text}) and not ({text})[1]", every=True, horizons=[int(horizon)])
+        study = opened.study(
+            f"({text}) and not ({text})[1]", every=True, horizons=[int(horizon)], since=since
+        )
         frame = study.to_polars().filter(
             pl.col("return").is_not_null(), pl.col("market_return").is_not_null()
         )
