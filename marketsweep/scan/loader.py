@@ -79,7 +79,7 @@ class _CachedPanel(NamedTuple):
 
 
 class _CachedSessionsPanel(NamedTuple):
-    key: tuple[dt.date, int, Screen, Adjust]
+    key: tuple[dt.date, int, Screen, Adjust, frozenset[str]]
     needs: _Needs
     panel: Panel
 
@@ -279,6 +279,12 @@ class Loader:
         """Return how many of the scanned sessions may lack splits that are not reported."""
         return self._data_warnings.unadjusted(scanned_sessions, adjust)
 
+    def count_fact_changes(self, as_of: dt.date, first: int, facts: Collection[str]) -> int:
+        """Return how often facts of any symbols change after session number `first`."""
+        from marketsweep.scan.multi_session import fact_breaks  # as above
+
+        return sum(map(len, fact_breaks(self.day(as_of), first, facts).values()))
+
     @property
     def _data_warnings(self) -> DataWarnings:
         if self._warnings is None:
@@ -325,6 +331,11 @@ class Loader:
     def dated_facts(self) -> frozenset[str]:
         """The facts that change from day to day."""
         return DATED.union(PAST_EVENTS, self._own_facts.dated)
+
+    @property
+    def stored_dated_facts(self) -> frozenset[str]:
+        """The stored facts that have values of several days."""
+        return self._own_facts.dated
 
     @cached_property
     def _own_facts(self) -> OwnFacts:
@@ -410,13 +421,15 @@ class Loader:
         adjust: Adjust,
         plan: Plan,
         fields: Collection[str],
+        facts: frozenset[str],
     ) -> Panel:
         """Return the panel of all vintages from session number `first` to `as_of`.
 
         It has the symbols whose facts pass `screen`, at least these `fields`, and before each of
-        the sessions the bars that `plan` needs. Results can be computed as of each session.
+        the sessions the bars that `plan` needs. Results can be computed as of each session. A
+        vintage ends where any of `facts` changes.
         """
-        key, needs = (as_of, first, screen, adjust), _Needs.of(plan, fields)
+        key, needs = (as_of, first, screen, adjust, facts), _Needs.of(plan, fields)
         cached = self._sessions_panel
         if cached and cached.key == key:
             needs = needs.merge(cached.needs)
@@ -427,7 +440,7 @@ class Loader:
         self._sessions_panel = None  # frees the memory before the new panel is built
         fields, history, watched = needs
         panel = build_multi_session_panel(
-            self.day(as_of), first, screen, adjust, history, watched, fields
+            self.day(as_of), first, screen, adjust, history, watched, fields, facts
         )
         self._sessions_panel = _CachedSessionsPanel(key, needs, panel)
         return panel

@@ -15,12 +15,14 @@ from marketsweep.engine.plan import Plan
 from marketsweep.errors import CoverageError, UsageError
 from marketsweep.language import tree
 from marketsweep.language.tree import Node
-from marketsweep.language.vocabulary import GROUPS
+from marketsweep.language.vocabulary import GROUPS, PAST_EVENTS
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.receipt import MIN_COVERAGE
 from marketsweep.studies.signals_result import SessionReceipt
 from marketsweep.universe.screen import Screen
 
+_MOST_CHANGES: Final = 4
+"""Changes of facts, for each symbol, up to which one pass is made."""
 BLOCK: Final = 252
 """The largest number of sessions evaluated at once: a year."""
 
@@ -54,19 +56,44 @@ def are_complete(loader: Loader, sessions: Sequence[dt.date]) -> bool:
     return not any(sessions[0] <= day <= sessions[-1] for day in loader.snapshot.partial)
 
 
+def facts_of_vintages(
+    screen: Screen, nodes: Iterable[Node], loader: Loader, shown: Collection[str] = ()
+) -> frozenset[str]:
+    """Return the stored facts that must not change within a vintage of one pass.
+
+    A fact of bars has a value at each bar. Those of the pre-screen, of groups, of listings, and
+    those `shown` have one value in a vintage.
+    """
+    trees = list(nodes)
+    used = tree.facts_of([condition.node for condition in screen.where]) | tree.groups_of(trees)
+    used |= (tree.facts_of(trees) & {*GROUPS}) | {*shown}
+    return loader.stored_dated_facts.intersection(used)
+
+
 def fits_one_pass(
-    screen: Screen, nodes: Sequence[Node], plan: Plan, dated: Collection[str]
+    screen: Screen,
+    nodes: Sequence[Node],
+    plan: Plan,
+    loader: Loader,
+    sessions: Sequence[dt.date],
+    shown: Collection[str] = (),
 ) -> bool:
     """Return whether one pass can evaluate nodes for many sessions.
 
     It can if the value at a bar depends on one symbol, or on the symbols of that session alone. The
-    pre-screen and the groups must not depend on facts that change from day to day (`dated`).
+    pre-screen and the groups must not depend on facts that change from day to day by themselves,
+    and stored facts must not change so often that their vintages would fill the memory.
     """
+    by_themselves = DATED.union(PAST_EVENTS)
     changes_daily = screen.skip_low_volume or screen.min_price is not None
     changes_daily |= screen.min_dollar_volume is not None
     where = [condition.node for condition in screen.where]
-    changes_daily |= not tree.facts_of(nodes).isdisjoint(DATED.union(set(dated) & {*GROUPS}))
-    changes_daily |= not {*tree.facts_of(where), *tree.groups_of(nodes)}.isdisjoint(dated)
+    changes_daily |= not tree.facts_of(nodes).isdisjoint(DATED)
+    changes_daily |= not {*tree.facts_of(where), *tree.groups_of(nodes)}.isdisjoint(by_themselves)
+    if facts := facts_of_vintages(screen, nodes, loader, shown):
+        first = bisect_left(loader.sessions, sessions[0])
+        changes = loader.count_fact_changes(sessions[-1], first, facts)
+        changes_daily |= changes > _MOST_CHANGES * len(loader.snapshot.symbols)
     ranked = any(isinstance(part, tree.Derived) for node in where for part in node.walk())
     return not (changes_daily or ranked) and _compares_within_session(plan)
 

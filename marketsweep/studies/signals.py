@@ -58,6 +58,7 @@ from marketsweep.scan.scan import Scan, query_of, run
 from marketsweep.studies.sessions import (
     are_complete,
     doubts,
+    facts_of_vintages,
     fits_one_pass,
     select_sessions,
     split_into_blocks,
@@ -108,7 +109,9 @@ def signals(
     query = plan_query(query_of(scan))
     where = () if scan.where is None else conditions_of(scan.where, scan.own_names)
     screen = scan.screen.also(where)
-    one_pass = _is_of_one_pass(scan, screen, query, loader) and are_complete(loader, sessions)
+    one_pass = are_complete(loader, sessions) and _is_of_one_pass(
+        scan, screen, query, loader, sessions
+    )
     scan = replace(scan, where=None, screen=screen)
     day_blocks = [[day] for day in sessions]
     if one_pass:
@@ -167,13 +170,17 @@ def signals(
     )
 
 
-def _is_of_one_pass(scan: Scan, screen: Screen, query: PlannedQuery, loader: Loader) -> bool:
-    texts = {str(node) for node in query.shown.values() if node.kind is Kind.TEXT}
-    return (
-        not scan.exclude_suspect
-        and texts.isdisjoint(loader.dated_facts)
-        and fits_one_pass(screen, query.layout.nodes, query.plan, loader.dated_facts)
+def _is_of_one_pass(
+    scan: Scan, screen: Screen, query: PlannedQuery, loader: Loader, sessions: Sequence[dt.date]
+) -> bool:
+    return not scan.exclude_suspect and fits_one_pass(
+        screen, query.layout.nodes, query.plan, loader, sessions, _texts(query)
     )
+
+
+def _texts(query: PlannedQuery) -> set[str]:
+    """Return the texts that are shown, such as sector."""
+    return {str(node) for node in query.shown.values() if node.kind is Kind.TEXT}
 
 
 def _hit_warnings(
@@ -209,8 +216,9 @@ def _run_at_once(
     first = bisect_left(day.history.dates, days[0])
     plan = _make_plan(query.layout.nodes, len(day.history.dates) - first)
     fields = {*plan.loads, SESSION}
+    facts = facts_of_vintages(scan.screen, query.layout.nodes, loader, _texts(query))
     panel = loader.multi_session_panel(
-        days[-1], first, scan.screen, scan.adjust, query.plan, fields
+        days[-1], first, scan.screen, scan.adjust, query.plan, fields, facts
     )
     others = loader.others(days[-1], scan.adjust)
     panel = with_derived_fields(plan, panel, derived_executor(scan.executor, scan.threads), others)

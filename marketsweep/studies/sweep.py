@@ -52,6 +52,7 @@ from marketsweep.studies.forward_returns import UNIT, ForwardReturns, Outcome
 from marketsweep.studies.sessions import (
     are_complete,
     doubts,
+    facts_of_vintages,
     fits_one_pass,
     select_sessions,
     split_into_blocks,
@@ -347,7 +348,8 @@ class _ManySessions(_Block):
         scan, fields = self.scan, {*plan.loads, SESSION}
         plan_of_one_row = make_plan(nodes)
         return self.loader.multi_session_panel(
-            self.days[-1], self.first, scan.screen, scan.adjust, plan_of_one_row, fields
+            *(self.days[-1], self.first, scan.screen, scan.adjust, plan_of_one_row, fields),
+            facts_of_vintages(scan.screen, nodes, self.loader),
         )
 
     def covered(self) -> Counts:
@@ -367,7 +369,7 @@ def _make_blocks(
     `plan` is the plan of the corners.
     """
     several = len(sessions) > 1 and are_complete(loader, sessions)
-    if several and fits_one_pass(scan.screen, corners, plan, loader.dated_facts):
+    if several and fits_one_pass(scan.screen, corners, plan, loader, sessions):
         for days in split_into_blocks(corners, loader, sessions, scan.adjust):
             block = _ManySessions(scan, loader, days, returns)
             block.panel(plan, corners)

@@ -137,6 +137,49 @@ def test_signals_and_sweeps_see_each_day(market: Market) -> None:
             assert row["matches"].item() == len(market.scan(f"pe < {n}", as_of=day))
 
 
+def stored_sessions(market: Market) -> list[dt.date]:
+    with market.view() as view:
+        return view.sessions
+
+
+@pytest.mark.parametrize(
+    ("condition", "where"),
+    [
+        ("close > 0", 'pe < 25 and theme != "cloud"'),
+        ("rank(close) by theme <= 3", None),
+        ("rank(roc(3)) by bucket(pe, 10, 30) <= 2", None),
+        ("close > sma(5)", 'theme == "ai"'),
+    ],
+)
+def test_one_pass_has_the_facts_of_each_session(
+    market: Market, condition: str, where: str | None
+) -> None:
+    since, until = dt.date(2016, 12, 8), dt.date(2016, 12, 20)
+    days = [day for day in stored_sessions(market) if since <= day <= until]
+    assert days[0] < dt.date(2016, 12, 14) < days[-1], "half of the symbols have new values then"
+    signals = market.signals(
+        condition, where=where, since=since, until=until, columns="theme, close"
+    )
+    counted = market.sweep(
+        f"{condition} and close > {{n}}", n=[0], where=where, since=since, until=until
+    )
+    hits = zip(
+        signals.symbols, signals.days.tolist(), signals.values["theme"].tolist(), strict=True
+    )
+    by_day: dict[dt.date, dict[str, str | None]] = {day: {} for day in days}
+    for symbol, day, theme in hits:
+        by_day[day][symbol] = theme
+    for number, day in enumerate(days):
+        scan = market.scan(condition, where=where, as_of=day, columns="theme")
+        expected = dict(zip(scan.symbols, scan.values["theme"].tolist(), strict=True))
+        assert by_day[day] == expected, day
+        assert counted.matches[0, number] == len(scan)
+        receipt = signals.sessions[number]
+        coverage = scan.coverage
+        assert (receipt.expected, receipt.stale) == (coverage.expected, coverage.excluded.stale)
+        assert receipt.prescreen == coverage.excluded.prescreen
+
+
 def test_earlier_bars_have_the_values_of_their_days(
     market: Market, files: Files, table: pl.DataFrame
 ) -> None:
@@ -163,11 +206,12 @@ def test_signals_with_facts_of_each_day_take_one_pass(market: Market) -> None:
         for text, expected in {
             'pe < 20 and theme != "ai"': True,
             "n_bars > 100": True,
-            "rank(close) by theme <= 3": False,
+            "rank(close) by theme <= 3": True,
             "market_cap > 1B": False,
         }.items():
             query = plan_query(Query(text, own_names=view.own_names()))
-            fits = fits_one_pass(NO_SCREEN, query.layout.nodes, query.plan, view.dated_facts)
+            nodes, sessions = query.layout.nodes, view.sessions
+            fits = fits_one_pass(NO_SCREEN, nodes, query.plan, view, sessions)
             assert fits is expected, text
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import Final
@@ -71,6 +71,10 @@ class FactHistory:
             result.append((self._days[start:end], numbers[start:end]))
         return result
 
+    def days_of(self, company: Company) -> NDArray[np.int64]:
+        """Return the first days of a company's values, ascending, since 1970."""
+        return self._days[slice(*self._spans.get(company, (0, 0)))]
+
     def undated(self) -> list[Company]:
         """Return the companies whose values have no first day."""
         first = np.datetime64(dt.date.min, "D").astype(np.int64)
@@ -115,6 +119,24 @@ class OwnFacts:
                 for symbol, first, value in self._rows(name)
             )
         return self._histories[name]
+
+    def change_days(
+        self, names: Collection[str], symbols: Sequence[str]
+    ) -> dict[int, NDArray[np.int64]]:
+        """Return the days on which any of some facts changes, by the place of the symbol.
+
+        They are days since 1970, ascending, of all companies that have had the ticker.
+        """
+        histories = [self.history(name) for name in names]
+        result = {}
+        for place, symbol in enumerate(symbols):
+            owners: set[Company] = {life[3] for life in self._lives.get(symbol, ())}
+            companies = owners or {symbol}
+            days = [history.days_of(company) for history in histories for company in companies]
+            changes = np.unique(np.concatenate(days))
+            if len(changes):
+                result[place] = changes
+        return result
 
     @cached_property
     def _lives(self) -> dict[str, list[Days]]:

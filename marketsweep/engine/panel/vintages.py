@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -39,18 +39,28 @@ class Vintages(Struct, frozen=True, eq=False):
         )
 
 
-def find_vintages(history: History, first: int, adjust: Adjust) -> Vintages:
-    """Return the vintages of each ticker that has a bar from session `first` on."""
+Breaks = Mapping[int, Sequence[int]]
+"""Sessions at which the vintages of a column end for another reason, ascending, by column."""
+
+
+def find_vintages(
+    history: History, first: int, adjust: Adjust, breaks_of_facts: Breaks | None = None
+) -> Vintages:
+    """Return the vintages of each ticker that has a bar from session `first` on.
+
+    `breaks_of_facts` are the sessions after `first` at which facts change.
+    """
+    further = breaks_of_facts or {}
     last = len(history.dates) - 1
     columns = np.arange(len(history.snapshot.symbols))
     traded = np.flatnonzero(history.stored(columns, first).any(axis=0))
     reassigned = find_reassigned(history, first, adjust)
     is_reassigned = np.isin(traded, np.fromiter(reassigned, np.int64, len(reassigned)))
-    builder = _VintageBuilder(last)
+    builder = _VintageBuilder(last, further)
     builder.add(Adjustments(history, traded[~is_reassigned], adjust), first)
     by_end: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for column in traded[is_reassigned].tolist():
-        _, breaks = reassigned[column]
+        breaks = sorted({*reassigned[column][1], *further.get(column, ())})
         for begin, end in pairwise([first, *breaks, last + 1]):
             by_end[end - 1].append((column, begin))
     for end, starts in sorted(by_end.items()):
@@ -72,6 +82,26 @@ def breaks_of(history: History, ticker: str, first: int, adjust: Adjust) -> set[
     return {session for _, session, *_ in changes if session > first}
 
 
+def pieces_of_tenures(
+    tenures: Sequence[tuple[int, frozenset[str], int, int]], breaks: Breaks, first: int, last: int
+) -> list[tuple[int, int, int]]:
+    """Return the spans of columns over which holder and facts are the same.
+
+    `tenures` are those of `owners`. Each span is (column, first session, last session); columns
+    without a tenure or a break are left out.
+    """
+    whole = {column for column, *_ in tenures}
+    spans = [(column, begin, end) for column, _, begin, end in tenures]
+    spans += [(column, first, last) for column in breaks if column not in whole]
+    return [
+        (column, start, beyond - 1)
+        for column, begin, end in spans
+        for start, beyond in pairwise(
+            [begin, *(s for s in breaks.get(column, ()) if begin < s <= end), end + 1]
+        )
+    ]
+
+
 def owners(history: History, first: int) -> list[tuple[int, frozenset[str], int, int]]:
     """Return the vintages of tickers that change hands after session `first`, by holder.
 
@@ -88,8 +118,9 @@ def owners(history: History, first: int) -> list[tuple[int, frozenset[str], int,
 class _VintageBuilder:
     """Collects vintages."""
 
-    def __init__(self, last: int) -> None:
+    def __init__(self, last: int, breaks_of_facts: Breaks) -> None:
         self._last = last
+        self._breaks_of_facts = breaks_of_facts
         self._columns: list[int] = []
         self._spans: list[tuple[int, int, int]] = []
         self._changes: list[Change] = []
@@ -101,12 +132,10 @@ class _VintageBuilder:
             changes_at[change[0]].append(change)
         last = len(past.history.dates) - 1
         for position, column in enumerate(past.columns.tolist()):
-            changes = changes_at.get(position)
-            if changes is None:
-                self._add(column, first, last, ())
-                continue
-            breaks = sorted({session for _, session, *_ in changes if session > first})
-            for begin, end in pairwise([first, *breaks, last + 1]):
+            changes = changes_at.get(position, [])
+            breaks = {session for _, session, *_ in changes if session > first}
+            breaks.update(self._breaks_of_facts.get(column, ()))
+            for begin, end in pairwise([first, *sorted(breaks), last + 1]):
                 self._add(column, begin, end - 1, changes)
 
     def _add(self, column: int, first: int, last: int, changes: Iterable[Change]) -> None:

@@ -39,7 +39,7 @@ def match_days(condition: Node, loader: Loader, as_of: dt.date, adjust: Adjust) 
     """
     scan = Scan(condition, adjust=adjust, own_names=loader.own_names())
     query = plan_query(Query(condition, own_names=scan.own_names))
-    if not fits_one_pass(scan.screen, query.layout.nodes, query.plan, loader.dated_facts):
+    if not fits_one_pass(scan.screen, query.layout.nodes, query.plan, loader, loader.sessions):
         return None
     result = signals(scan, loader, until=as_of)
     days: defaultdict[str, set[dt.date]] = defaultdict(set)
