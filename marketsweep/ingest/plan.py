@@ -197,10 +197,12 @@ def universe_days(plan: SyncPlan, pace: Pace | None, notes: Mapping[str, str]) -
     """
     if pace is None:
         return []
-    last_of = {_period(day, pace): day for day in sessions_in_range(plan.start, plan.last)}
+    sessions = sessions_in_range(plan.start, plan.last)
+    last_of = {_period(day, pace): day for day in sessions}
     fetched = json.loads(notes.get(UNIVERSE, "null"))
     if fetched is None or fetched["pace"] != pace or fetched["first"] > str(plan.start):
-        return list(last_of.values())
+        # Without the first session, those before the end of a month would see its list.
+        return sorted({*sessions[:1], *last_of.values()})
     days = [day for day in last_of.values() if str(day) > fetched["last"]]
     return [dt.date.fromisoformat(fetched["last"]), *days] if days else []
 

@@ -125,7 +125,7 @@ class ReferenceSync:
                 for fact in facts
             ]
         changes = await self._write(self._writer.put_facts, [fact for fact in facts if fact.rows])
-        self._receipt.facts += changes.stored
+        self._receipt.facts += [x for x in changes.stored if x not in self._receipt.facts]
         span = {
             "pace": self._request.universe_history,
             "first": f"{plan.start}",
@@ -143,7 +143,8 @@ class ReferenceSync:
         if not facts:
             return
         changes = await self._write(self._writer.put_facts, facts)
-        self._receipt.facts, self._receipt.refused_facts = changes.stored, changes.refused
+        self._receipt.facts = list(dict.fromkeys(changes.stored))
+        self._receipt.refused_facts = changes.refused
         if not plan.prices.days and not plan.prices.spans:  # else, new symbols come with the bars
             symbols = {symbol for fact in facts for symbol, _, _ in fact.rows}
             if unknown := await self._write(self._writer.unknown_symbols, symbols):

@@ -102,12 +102,18 @@ class SweepOutcomes(Struct, frozen=True, eq=False, dict=True):
 
     @cached_property
     def threshold(self) -> float | None:
-        """The Sharpe ratio that the best of as many trials reaches by chance."""
-        ratios = self._moments.sharpe[self._has_enough(slice(0, self.stored))]
-        ratios = ratios[~np.isnan(ratios)]
-        if self.trials is None or len(ratios) < 2:
+        """The Sharpe ratio that the best of as many trials reaches by chance.
+
+        Variants that are nearly the same have nearly the same ratio, but the trials of a data
+        folder do not: the variance is at least that of a ratio of so many observations by chance.
+        """
+        enough = self._has_enough(slice(0, self.stored)) & ~np.isnan(self._moments.sharpe)
+        if self.trials is None or not enough.any():
             return None
-        return expected_maximum(float(ratios.var(ddof=1)), max(self.trials, len(self.counts)))
+        ratios, known = self._moments.sharpe[enough], self._moments.known[enough]
+        by_chance = self.horizon / float(np.median(known))
+        among_variants = float(ratios.var(ddof=1)) if len(ratios) > 1 else 0.0
+        return expected_maximum(max(by_chance, among_variants), max(self.trials, len(self.counts)))
 
     @cached_property
     def deflated(self) -> float | None:

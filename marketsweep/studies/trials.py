@@ -18,6 +18,11 @@ from marketsweep.language.tree import Node
 from marketsweep.universe.screen import Screen
 
 FILE: Final = "trials.sqlite"
+NOT_COUNTED: Final = (
+    f"trials are not counted: {FILE} in the data folder is damaged or cannot be written; if it is "
+    "damaged, remove it to count anew"
+)
+"""What to say if `count_trials` returns None."""
 _WAIT_S: Final = 10
 _TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS trials (outcome TEXT, variant BLOB, "
@@ -34,7 +39,7 @@ def key_of(condition: Node, screen: Screen, *rules: object) -> str:
 def count_trials(folder: Path, outcome: str, variants: Iterable[str]) -> int | None:
     """Add variants to those tried for an outcome, and return how many there are by now.
 
-    One that was tried before counts once. None if the folder cannot be written.
+    One that was tried before counts once. None if the file cannot be written or is damaged.
     """
     rows = [(outcome, blake2b(text.encode(), digest_size=16).digest()) for text in variants]
     try:

@@ -17,6 +17,7 @@ from massive import RESTClient
 
 import marketsweep as ms
 from marketsweep.core.records import FactRow
+from marketsweep.core.spellings import to_store_spelling
 from marketsweep.errors import UsageError
 from marketsweep.ingest.estimate import forecast
 from marketsweep.ingest.files import read_fact_rows
@@ -175,7 +176,26 @@ def test_names_that_cannot_be_facts_are_told(tmp_path: Path) -> None:
     rows = read_fact_rows(path)
     assert [fact.name for fact in rows.facts] == ["pe"]
     assert rows.readings[0].ignored == ["close"]
-    assert "close cannot be a fact" in rows.readings[0].notes[0]
+    assert "not used: close; it cannot be a fact" in rows.readings[0].notes[0]
+
+
+def test_columns_of_symbols_files_and_tickers_of_other_spellings(tmp_path: Path) -> None:
+    path = tmp_path / "facts.csv"
+    names = ("symbol", "known_on", "market_cap", "shares", "")
+    path.write_text(
+        "symbol,known_on,name,value\n"
+        + "".join(f"AAPL,2016-11-01,{name},3\n" for name in names)
+        + "brk-b,2016-11-01,pe,3\nAAPL,2016-11-01,margin,12.5\nKO,2016-11-01,margin,13\n"
+        "MSFT,2016-11-01,margin,high\n"
+    )
+    rows = read_fact_rows(path)
+    assert {fact.name: (fact.kind, fact.rows[0][0]) for fact in rows.facts} == {
+        "pe": ("number", to_store_spelling("brk-b")),
+        "margin": ("text", "AAPL"),
+    }
+    notes = " ".join(rows.readings[0].notes)
+    assert "market_cap, shares, (empty)" in notes
+    assert "1 of 3 cells are not numbers, such as 'high': the column is a text" in notes
 
 
 def test_an_empty_value_ends_the_one_before(files: Files, tmp_path: Path) -> None:
@@ -487,11 +507,11 @@ def test_the_universe_of_earlier_days_is_kept_as_changes(files: Files, tmp_path:
         assert stored(data, "type") == first["type"], "nothing changed in the last weeks"
     day = dt.date
     assert [row for row in first["type"] if row[0] == "KO"] == [
-        ("KO", day(2016, 11, 4), "CS"),
+        ("KO", day(2016, 11, 1), "CS"),
         ("KO", day(2016, 12, 2), "ADRC"),
     ]
     assert [row for row in first["active"] if row[0] in ("AAPL", "MSFT")] == [
-        ("AAPL", day(2016, 11, 4), 1.0),
+        ("AAPL", day(2016, 11, 1), 1.0),
         ("AAPL", day(2016, 12, 16), 0.0),
         ("MSFT", day(2016, 11, 25), 1.0),
     ]

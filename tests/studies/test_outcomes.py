@@ -109,7 +109,9 @@ def test_the_market_is_the_mean_of_its_members(entry: Entry) -> None:
     closes[chance.random(closes.shape) < 0.2] = np.nan
     prices, members = made_prices(closes), np.array([True, True, False, True, True, False])
     options = Options(horizons=(5,), entry=entry)
-    means = market_returns(prices, np.arange(SESSIONS), 5, options, members)
+    groups = np.stack([members, members[::-1]], axis=1).astype(np.float64)
+    means, others = market_returns(prices, np.arange(SESSIONS), 5, options, groups).T
+    assert not np.array_equal(means, others, equal_nan=True)
     for row in range(SESSIONS):
         returns = [
             followed(prices, int(lane), row, 5, entry).returns[0]

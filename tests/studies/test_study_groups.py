@@ -161,8 +161,11 @@ def test_the_default_regime_is_the_benchmark_above_its_average(opened: ms.Market
         opened.study("rsi_recovery", by=["regime"])
     with pytest.raises(UsageError, match="by 'month' is not one of"):
         opened.study("rsi_recovery", by=["month"])  # type: ignore[list-item]
-    with pytest.raises(ConditionError):
+    with pytest.raises(ConditionError, match="at column 8"):
         opened.study("rsi_recovery", regime="close >")
+    for regime in ("close > 5", "atr(14) > 1", 'sector == "Energy"', "rank(roc(5)) < 3"):
+        with pytest.raises(UsageError, match="depends on the symbol of the event"):
+            opened.study("rsi_recovery", regime=regime)
 
 
 def test_the_command_shows_the_groups(real: Path, tmp_path: Path) -> None:

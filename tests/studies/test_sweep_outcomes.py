@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import marketsweep as ms
 from marketsweep.cli.main import main
@@ -141,6 +142,20 @@ def test_luck_is_deflated_and_an_effect_is_not() -> None:
     assert found.deflated is not None
     assert found.deflated > 0.99
     assert found.walk_forward[-1].variant == 7
+
+
+def test_variants_that_are_nearly_the_same_are_no_cheaper() -> None:
+    chance = np.random.default_rng(2)
+    counts = np.full((1, 245), 20)
+    noise = chance.normal(0.004, 0.02, counts.shape)
+    alone = replace(outcomes_of(counts, noise * counts, horizon=5), trials=90)
+    twice = np.repeat(counts, 2, axis=0)
+    same = replace(outcomes_of(twice, np.repeat(noise, 2, axis=0) * twice, horizon=5), trials=90)
+    # The best of 90 ratios of 48 independent observations without an effect is about 0.36.
+    best = chance.normal(0, 1 / np.sqrt(48), (4_000, 90)).max(axis=1).mean()
+    assert alone.threshold == pytest.approx(best, rel=0.05)
+    assert same.threshold == alone.threshold
+    assert same.deflated == pytest.approx(alone.deflated)
 
 
 def test_a_variant_with_few_events_is_never_the_best() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marketsweep.core.safe_text import counted
+
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
@@ -30,9 +32,11 @@ def symbol_report(values: Mapping[str, str | float | dt.date]) -> str:
 
 def _extent(fact: StoredFact) -> str:
     """Return how many symbols have a fact, since when, and whether a condition can name it."""
-    days = f", {fact.values:,} values from {fact.first} to {fact.last}" if fact.first else ""
+    days = (
+        f", {counted(fact.values, 'value')} from {fact.first} to {fact.last}" if fact.first else ""
+    )
     note = "" if fact.usable else ": not usable in conditions, where the name has another meaning"
-    return f"{fact.symbols:,} {'symbol' if fact.symbols == 1 else 'symbols'}{days}{note}"
+    return f"{counted(fact.symbols, 'symbol')}{days}{note}"
 
 
 def _value_text(value: str | float | dt.date) -> str:

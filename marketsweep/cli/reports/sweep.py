@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from marketsweep.core.safe_text import counted
 from marketsweep.output.study_table import percent
-from marketsweep.studies.sweep_outcomes import LEAST_EVENTS, SweepOutcomes
+from marketsweep.studies.sweep_outcomes import LEAST_EVENTS, LEAST_SESSIONS, SweepOutcomes
 from marketsweep.studies.sweep_result import Sweep
+from marketsweep.studies.trials import NOT_COUNTED
 
 _SHOWN: Final = 20
 """The variants that the table of outcomes shows; csv and json have all of them."""
@@ -32,7 +34,7 @@ def _outcomes(result: Sweep, outcomes: SweepOutcomes) -> Iterator[str]:
     first, last = result.sessions[0].session, result.sessions[-1].session
     yield (
         f"{result.condition}: {outcomes.outcome} after the first session of a streak, "
-        f"{len(result):,} variants, {len(result.sessions):,} sessions, {first} to {last}"
+        f"{counted(len(result), 'variant')}, {len(result.sessions):,} sessions, {first} to {last}"
     )
     yield ""
     yield from _aligned(_best_rows(result, outcomes))
@@ -90,10 +92,12 @@ def _walk_forward(result: Sweep, outcomes: SweepOutcomes) -> Iterator[str]:
 def _judgement(result: Sweep, outcomes: SweepOutcomes) -> Iterator[str]:
     """Yield how much the best variant says after so many trials."""
     if outcomes.best is None:
-        yield f"no variant has {LEAST_EVENTS} events with an outcome"
+        yield (
+            f"no variant has {LEAST_EVENTS} events with an outcome, in {LEAST_SESSIONS} sessions"
+        )
         return
     if outcomes.trials is None:
-        yield "the data folder cannot be written, so that trials are not counted"
+        yield NOT_COUNTED
         return
     yield (
         f"best: {_variant(result, outcomes.best)}; {outcomes.trials:,} variants were tried for "

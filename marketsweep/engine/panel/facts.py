@@ -27,7 +27,7 @@ from marketsweep.engine.panel.own_facts import (
 )
 from marketsweep.language import tree
 from marketsweep.language.tree import FACTS, Node
-from marketsweep.language.vocabulary import DATE_FACTS, NUMBER_FACTS
+from marketsweep.language.vocabulary import DATE_FACTS, GROUPS, NUMBER_FACTS
 
 NEVER: Final = -1e6
 """A day before all bars, in days since 1970, of what has not happened."""
@@ -119,7 +119,7 @@ class Reference:
 
     def fact(self, symbol: str, name: str) -> str | float | None:
         """Return one fact of one symbol; None if it is unknown. A date is its number."""
-        if name in self.own.kinds:
+        if name in self.own.kinds and (name not in FACTS or name in GROUPS):
             value = self._values_of_own(name).get(self._owners.get(symbol, symbol))
             # Of a fact of listings, the store may have older values than that of the listing.
             if value is not None or name not in FACTS:

@@ -28,6 +28,8 @@ REASONS: Final = (
 - no entry: the symbol has no bar in the session of the entry, or no price above zero.
 - suspect: a quality rule suspects a bar of the hold, and such positions are left out.
 """
+_LEAST_OF_SECTOR: Final = 2
+"""Members with a return that a sector needs."""
 HORIZON, LAST_CLOSE, DELISTED, STILL_OPEN, NO_ENTRY, SUSPECT = range(3, len(REASONS))
 
 
@@ -157,14 +159,17 @@ def market_returns(
 
     They are sold `hold` sessions later, at the open if `at_open`. `members` is float64 [lanes,
     groups], 1 for the members of a group and 0 for others; all members with a bar have the same
-    weight. Returns float64 [rows, groups]; NaN for a row whose hold is not stored whole.
+    weight. Returns float64 [rows, groups]: the first group is the market, the others are its
+    sectors. NaN for a row whose hold is not stored whole, and for a sector with one member.
     """
     returns = forward_returns(prices, rows, hold, options, at_open=at_open)
     is_known = ~np.isnan(returns)
-    with np.errstate(invalid="ignore"):
-        means: NDArray[np.float64] = (np.where(is_known, returns, 0.0) @ members) / (
-            is_known.astype(np.float64) @ members
-        )
+    counts = is_known.astype(np.float64) @ members
+    totals: NDArray[np.float64] = np.where(is_known, returns, 0.0) @ members
+    means = np.full(totals.shape, np.nan)
+    # A symbol alone in its sector would be compared with itself.
+    is_enough = counts >= np.where(np.arange(members.shape[1]) == 0, 1, _LEAST_OF_SECTOR)
+    np.divide(totals, counts, where=is_enough, out=means)
     return means
 
 

@@ -24,7 +24,9 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.core.safe_text import counted
+from marketsweep.errors import UsageError
 from marketsweep.language import tree
+from marketsweep.language.indicators.table import INDICATORS
 from marketsweep.language.tree import Node
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
@@ -50,7 +52,7 @@ from marketsweep.studies.study.options import Grouped, Options
 from marketsweep.studies.study.outcomes import STILL_OPEN
 from marketsweep.studies.study.prices import Companies, suspect_symbols
 from marketsweep.studies.study.result import Events, Hold, Study
-from marketsweep.studies.trials import count_trials, key_of
+from marketsweep.studies.trials import NOT_COUNTED, count_trials, key_of
 from marketsweep.universe.screen import NO_SCREEN, conditions_of
 
 ATR: Final = "atr(14)"
@@ -78,6 +80,8 @@ def study(
     last = resolve_session(loader.snapshot, until, "--until")
     sessions = select_sessions(loader, since, until, last)
     exit_scan = None if options.exit is None else _exit_scan(scan, options.exit)
+    if options.regime is not None:
+        _check_regime(scan, options.regime)
     # Who studies one condition studies another one.
     setting = loader.remember(
         (_Setting, options, sessions[0], last, exit_scan and exit_scan.condition),
@@ -146,6 +150,9 @@ class _Setting:
             [hits.suspicious[hit] for hit in chosen.tolist()],
             exclude=options.exclude_suspect,
         )
+        trials = self._count_trials(hits, scan)
+        if trials is None:
+            warnings.append(NOT_COUNTED)
         conditions = [hits.tree, *(condition.node for condition in scan.screen.where)]
         return Study(
             condition=hits.condition,
@@ -164,7 +171,7 @@ class _Setting:
             bars_needed=hits.bars_needed,
             absent_facts=hits.absent_facts,
             facts=loader.facts_known(sessions[-1], tree.facts_of(conditions)),
-            trials=self._count_trials(hits, scan),
+            trials=trials,
             seconds=perf_counter() - started,
         )
 
@@ -219,6 +226,29 @@ def _regime(options: Options) -> str | None:
     if "regime" in options.by:
         return f'symbol("{options.benchmark}", close > sma(200))'
     return None
+
+
+def _check_regime(scan: Scan, condition: str | Node) -> None:
+    """Raise ConditionError for an invalid condition, and UsageError for one on the symbols."""
+    regime = plan_query(query_of(replace(scan, condition=condition, where=None))).condition
+    if _reads_own_bars(regime):
+        raise UsageError(
+            f"the regime {regime} depends on the symbol of the event: write a condition on the "
+            'market, such as market(pct(close > sma(200))) > 50% or symbol("SPY", close > sma(200))'
+        )
+
+
+def _reads_own_bars(node: Node) -> bool:
+    """Return whether a value differs from symbol to symbol."""
+    if isinstance(node, tree.OtherSymbol | tree.MarketAggregate | tree.Calendar):
+        return False
+    if isinstance(node, tree.Field | tree.Fact | tree.Happening | tree.Frozen | tree.Rank):
+        return True
+    if isinstance(node, tree.Call):
+        row = INDICATORS[node.name]
+        if len(row.inputs) > row.series:
+            return True
+    return any(_reads_own_bars(child) for child in node.children())
 
 
 def _sectors(loader: Loader, companies: Companies) -> list[str | None]:

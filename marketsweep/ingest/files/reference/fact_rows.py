@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from marketsweep.core.records import FactRow, FactValues
+from marketsweep.core.spellings import to_store_spelling
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files.bars import Reading
 from marketsweep.ingest.files.cells import DEFAULT_MB
@@ -18,6 +19,11 @@ from marketsweep.ingest.files.sources import files_of, with_file_name
 from marketsweep.ingest.providers.listing_words import DATED_TEXTS, text_of
 
 _COLUMNS: Final = ("symbol", "name", "value")
+_OF_SYMBOLS_FILES: Final = (
+    *("symbol", "ticker", "known_on", "valid_from", "status", "first_listed", "last_listed"),
+    *("market_cap", "shares", "shares_on", "renamed_from", "renamed_to", "sic_code"),
+)
+"""Columns of symbols files with a meaning of their own."""
 _DAYS: Final = ("known_on", "valid_from", "date")
 """Names of the column with the day on which a value was known; the first one is used."""
 
@@ -57,12 +63,13 @@ def _read(path: Path, most_mb: int) -> FactRows:
     nowhere = pl.repeat(value=False, n=len(table), eager=True)
     table, _ = with_days(with_texts(table, ("symbol",)), day, unless=nowhere)
     names = as_text(table["name"]).str.to_lowercase()
-    table = table.with_columns(names.alias("name"))
+    symbols = [to_store_spelling(symbol) for symbol in table["symbol"]]
+    table = table.with_columns(names.alias("name"), pl.Series("symbol", symbols, pl.String))
     facts, used, notes, ignored = list[FactValues](), dict[str, str](), list[str](), list[str]()
     for (name,), rows in table.group_by("name", maintain_order=True):
-        ours = fact_name(str(name))
-        if ours is None or ours in used:
-            ignored.append(str(name))
+        ours = None if name is None else fact_name(str(name))
+        if ours is None or ours in used or ours in _OF_SYMBOLS_FILES:
+            ignored.append(str(name or ""))
             continue
         # The values of one fact are a column of their own.
         column = rows.select("symbol", day, pl.col("value").alias(ours))
@@ -71,7 +78,10 @@ def _read(path: Path, most_mb: int) -> FactRows:
         used[ours] = str(name)
         notes += [note.replace(f"column {ours}", str(name)) for note in content.notes]
     if ignored:
-        notes.append(f"{', '.join(ignored[:5])} cannot be a fact, or is named twice")
+        shown = ", ".join(name or "(empty)" for name in ignored[:5])
+        notes.append(
+            f"not used: {shown}; it cannot be a fact, is named twice, or belongs in a symbols file"
+        )
     reading = Reading(path, "symbols", "facts by row", used, ignored, rows=len(table), notes=notes)
     return FactRows(facts, [reading])
 

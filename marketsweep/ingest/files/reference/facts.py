@@ -154,7 +154,11 @@ def _parse_texts(texts: pl.Series, notation: Notation) -> _Parsed:
         days = texts.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
         if _are_most(days, texts):
             return _Parsed("date", _day_numbers(days), _note(texts, days, "dates"))
-    return _Parsed("text", texts)
+    numbers = lenient_numbers(texts, notation)
+    note = ""
+    if 2 * numbers.count() > texts.count():
+        note = _note(texts, numbers, "numbers").partition(":")[0] + ": the column is a text"
+    return _Parsed("text", texts, note)
 
 
 def _are_most(values: pl.Series, texts: pl.Series) -> bool:
