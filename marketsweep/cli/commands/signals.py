@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 @click.option(
     "--columns", default="", metavar="'EXPR,...'", help="Show these numbers, dates or facts."
 )
+@click.option(
+    "--plot", is_flag=True, help="Draw the share of matching symbols instead of the table."
+)
 @executor_options
 @adjust_option
 @table_format_option
@@ -76,6 +79,7 @@ def signals(
     descending: bool,
     limit: int | None,
     columns: str,
+    plot: bool,
     executor: str | Ray,
     threads: int | None,
     adjust: Adjust,
@@ -96,12 +100,19 @@ def signals(
     Examples:
       marketsweep signals 'close crosses above sma(200)'
       marketsweep signals golden_cross --since 2016-06-01 --until 2016-12-30
+      marketsweep signals 'close > sma(50)' --plot
       marketsweep signals 'rank(roc(20)) <= 10' --sort 'roc(20)' --format csv --output signals.csv
     """
+    from marketsweep.cli.reports.breadth import breadth_report
     from marketsweep.cli.reports.text import signals_report
+    from marketsweep.errors import UsageError
     from marketsweep.market import data_folder, open_market
 
     check_format(format_, output)
+    if plot and (format_ != "table" or limit is not None):
+        raise UsageError(
+            "--plot draws all matches in place of the table: leave --format and --limit out"
+        )
     with open_market(data_folder(data)) as market, progress_line("scanning", "hits") as progress:
         result = market.signals(
             condition,
@@ -121,4 +132,5 @@ def signals(
             strict=strict,
             progress=progress,
         )
-    write_answer(result, result.timing.total, format_, output, signals_report, csv_safe)
+    report = breadth_report if plot else signals_report
+    write_answer(result, result.timing.total, format_, output, report, csv_safe)
