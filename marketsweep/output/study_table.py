@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Final
 
+from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.result import Figures
 
-_UNKNOWN = "-"
+_UNKNOWN: Final = "-"
+_ENTRIES: Final = {
+    "next_open": "the next open",
+    "close": "the close of the signal",
+    "next_close": "the next close",
+}
 
 
 def names(benchmark: str | None, *, sectors: bool = False) -> list[str]:
@@ -54,3 +61,26 @@ def percent(value: float | None) -> str:
 
 def _span(low: float | None, high: float | None) -> str:
     return _UNKNOWN if low is None or high is None else f"{low:+.2%} to {high:+.2%}"
+
+
+def terms_of(options: Options) -> Iterator[str]:
+    """Yield how positions are opened and closed."""
+    yield (
+        f"bought at {_ENTRIES[options.entry]}, "
+        + ("every session with a signal" if options.every else "the first session of a streak")
+        + (f", {options.cooldown} sessions between events" if options.cooldown else "")
+        + f"; returns {'with' if options.adjust == 'total' else 'without'} dividends, "
+        + (f"less {options.costs:g} basis points of costs" if options.costs else "before costs")
+    )
+    if rules := " or ".join(_rules(options)):
+        yield f"closed {rules}, and at the horizon at the latest"
+
+
+def _rules(options: Options) -> Iterator[str]:
+    """Yield what closes a position before its horizon."""
+    if options.exit is not None:
+        yield f"where {options.exit}"
+    if options.stop is not None:
+        yield f"at a stop of {options.stop}"
+    if options.target is not None:
+        yield f"at a target of {options.target}"

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from marketsweep.core.safe_text import counted
-from marketsweep.output.study_table import cells, has_sectors, names
-from marketsweep.studies.study.options import Grouped, Options
+from marketsweep.output.study_table import cells, has_sectors, names, terms_of
+from marketsweep.studies.study.options import Grouped
 from marketsweep.studies.study.ranking import StudyRanking
 from marketsweep.studies.study.result import Figures, Study
-
-_ENTRIES: Final = {
-    "next_open": "the next open",
-    "close": "the close of the signal",
-    "next_close": "the next close",
-}
-
 
 _GROUPS: Final[dict[Grouped, str]] = {
     "year": "year of the signal",
@@ -36,7 +29,7 @@ def study_report(result: Study) -> str:
         f"{counted(len(symbols), 'symbol')} in "
         f"{len(sessions):,} of {len(result.sessions):,} sessions, {result.since} to "
         f"{result.until}",
-        *_terms(options),
+        *terms_of(options),
         "",
     ]
     horizons = [f"{hold.horizon}" for hold in result.holds]
@@ -54,19 +47,6 @@ def study_report(result: Study) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _terms(options: Options) -> Iterator[str]:
-    """Yield how positions are opened and closed."""
-    yield (
-        f"bought at {_ENTRIES[options.entry]}, "
-        + ("every session with a signal" if options.every else "the first session of a streak")
-        + (f", {options.cooldown} sessions between events" if options.cooldown else "")
-        + f"; returns {'with' if options.adjust == 'total' else 'without'} dividends, "
-        + (f"less {options.costs:g} basis points of costs" if options.costs else "before costs")
-    )
-    if rules := " or ".join(_rules(options)):
-        yield f"closed {rules}, and at the horizon at the latest"
-
-
 def ranking_report(result: StudyRanking) -> str:
     """Return a line for each condition: what followed at the horizon that ranks them."""
     place = result.options.horizons.index(result.ranked_by)
@@ -74,7 +54,7 @@ def ranking_report(result: StudyRanking) -> str:
     lines = [
         f"{counted(len(result), 'condition')}, {result.since} to {result.until}, horizon "
         f"{result.ranked_by}, by the mean over the market",
-        *_terms(result.options),
+        *terms_of(result.options),
         "",
         *_table(
             rows, result.options.benchmark, "condition", [row.condition for row in result.studies]
@@ -84,16 +64,6 @@ def ranking_report(result: StudyRanking) -> str:
         "of 95 % that leaves out zero",
     ]
     return "".join(f"{line}\n" for line in lines)
-
-
-def _rules(options: Options) -> Iterator[str]:
-    """Yield what closes a position before its horizon."""
-    if options.exit is not None:
-        yield f"where {options.exit}"
-    if options.stop is not None:
-        yield f"at a stop of {options.stop}"
-    if options.target is not None:
-        yield f"at a target of {options.target}"
 
 
 def _table(

@@ -13,7 +13,7 @@ from marketsweep.core.safe_text import counted
 from marketsweep.output.charts.page import asset, head
 from marketsweep.output.charts.paths import Scale, vertical_lines
 from marketsweep.output.charts.tables import coloured_cell, html_table
-from marketsweep.output.study_table import cells, has_sectors, names, percent
+from marketsweep.output.study_table import cells, has_sectors, names, percent, terms_of
 from marketsweep.studies.study.result import Figures, Hold, Study
 
 _WIDTH: Final = 600
@@ -40,7 +40,8 @@ def study_page(study: Study) -> str:
         f"{head(title, asset('chart.css'), asset('study.css'))}<body>\n"
         f"<h1>{counted(len(study), 'event')} <span>{study.since} to {study.until}</span></h1>\n"
         f"<p><code>{escape(study.condition)}</code></p>\n"
-        f"<p>{escape(study.receipt)}</p>\n"
+        + "".join(f"<p>{escape(line)}</p>\n" for line in terms_of(study.options))
+        + f"<p>{escape(study.receipt)}</p>\n"
         + _table(study)
         + (_pictures(study, known) if known else "<p>No event has a return yet.</p>\n")
         + (f"<h2>Notes</h2>\n{notes}" if notes else "")
