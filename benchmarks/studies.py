@@ -9,7 +9,7 @@ from benchmarks.example import Example
 from benchmarks.measure import COUNT, Row, Samples, alternate, clocked, within
 from marketsweep.language.presets import presets
 from marketsweep.market import Market, open_market
-from marketsweep.studies.study.intervals import interval
+from marketsweep.studies.intervals import interval
 from tests.helpers.clustered_returns import simulated
 
 _CONDITIONS: Final = ("golden_cross", "close crosses above sma(50)", "nr7")

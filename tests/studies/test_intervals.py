@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from marketsweep.studies.study.intervals import block_length, interval, student_quantile
+from marketsweep.studies.intervals import block_length, interval, student_quantile
 from tests.helpers.clustered_returns import simulated
 
 RUNS = 60

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from marketsweep.core.safe_text import counted
 from marketsweep.scan.frames import Frame
 from marketsweep.scan.loader import KnownFact
+from marketsweep.studies.intervals import interval
 from marketsweep.studies.signals_result import SessionReceipt
 from marketsweep.studies.study.exits import EXIT, STOP, TARGET
 from marketsweep.studies.study.groupings import Grouping
-from marketsweep.studies.study.intervals import interval
 from marketsweep.studies.study.options import Grouped, Options
 from marketsweep.studies.study.outcomes import (
     DELISTED,
