@@ -331,6 +331,7 @@ class Market:
         adjust: Adjust = "total",
         exclude_suspect: bool = False,
         regime: str | Expression | None = None,
+        positions: int | None = None,
         by: Sequence[Grouped] = (),
         strict: bool = False,
         progress: Callable[[int, int, int], None] | None = None,
@@ -358,6 +359,8 @@ class Market:
         exclude_suspect: leave out events and positions on bars that a quality rule suspects.
         regime: a condition on the market that splits the events in two; the default for
             `by=["regime"]` is the benchmark above its average of 200 days.
+        positions: also follow a portfolio that takes the events as they come, at most so many at a
+            time, each with an equal part of the equity, at the middle horizon.
         by: groups whose figures are in `groups`: "year", "price", "size", "sector", "regime".
         adjust: "total" counts dividends in the returns, "splits" does not; the condition is always
             evaluated on bars adjusted for splits.
@@ -389,6 +392,7 @@ class Market:
             cooldown=_check_count("cooldown", cooldown, least=0) or 0,
             exclude_suspect=exclude_suspect,
             regime=None if regime is None else node_of(regime),
+            positions=_check_count("positions", positions),
             by=tuple(by),
             adjust=adjust,
         )

@@ -95,6 +95,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "stop": "2%",
             "target": "1atr",
             "regime": ({"by": ["regime"], "benchmark": "MSFT"}, "close > 5"),
+            "positions": 5,
             "by": ["price"],
             "benchmark": "MSFT",
             "costs": 10.0,

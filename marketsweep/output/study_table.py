@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from marketsweep.core.safe_text import counted
 from marketsweep.studies.study.options import Options
-from marketsweep.studies.study.result import Figures
+from marketsweep.studies.study.result import Figures, Study
 
 _UNKNOWN: Final = "-"
 _ENTRIES: Final = {
@@ -84,3 +85,19 @@ def _rules(options: Options) -> Iterator[str]:
         yield f"at a stop of {options.stop}"
     if options.target is not None:
         yield f"at a target of {options.target}"
+
+
+def portfolio_text(study: Study) -> str:
+    """Return what became of a portfolio, in one sentence."""
+    portfolio = study.portfolio
+    assert portfolio is not None
+    text = (
+        f"portfolio of at most {counted(portfolio.positions, 'position')}, horizon "
+        f"{portfolio.horizon}: {percent(portfolio.gain)} over "
+        f"{counted(len(portfolio.equity), 'session')}, greatest drawdown "
+        f"{percent(portfolio.drawdown)}, {portfolio.taken:,} of {len(study):,} events taken"
+    )
+    if portfolio.benchmark is not None:
+        gain = float(portfolio.benchmark[-1]) - 1.0
+        text += f"; {study.options.benchmark} {percent(gain)}"
+    return text

@@ -151,6 +151,12 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
     "average of 200 days.",
 )
 @click.option(
+    "--positions",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Also follow a portfolio of at most N positions, at the middle horizon.",
+)
+@click.option(
     "--by",
     multiple=True,
     type=click.Choice(["year", "price", "size", "sector", "regime"]),
@@ -186,6 +192,7 @@ def study(
     html: Path | None,
     exclude_suspect: bool,
     regime: str | None,
+    positions: int | None,
     by: tuple[Grouped, ...],
     strict: bool,
     data: Path | None,
@@ -241,6 +248,7 @@ def study(
         adjust=adjust,
         exclude_suspect=exclude_suspect,
         regime=regime,
+        positions=positions,
         by=("regime", *by) if regime is not None and "regime" not in by else by,
         strict=strict,
     )

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from marketsweep.core.safe_text import counted
-from marketsweep.output.study_table import cells, has_sectors, names, terms_of
+from marketsweep.output.study_table import (
+    cells,
+    has_sectors,
+    names,
+    portfolio_text,
+    terms_of,
+)
 from marketsweep.studies.study.options import Grouped
 from marketsweep.studies.study.ranking import StudyRanking
 from marketsweep.studies.study.result import Figures, Study
@@ -83,7 +89,7 @@ def _table(
 
 
 def _notes(study: Study) -> list[str]:
-    notes = []
+    notes = [] if study.portfolio is None else [portfolio_text(study)]
     last_close, at_delisting = "the last close", study.options.delisting_return
     if at_delisting:
         last_close += f" and a return of {100 * at_delisting:+g}%"

@@ -11,9 +11,16 @@ from numpy.typing import NDArray
 
 from marketsweep.core.safe_text import counted
 from marketsweep.output.charts.page import asset, head
-from marketsweep.output.charts.paths import Scale, vertical_lines
+from marketsweep.output.charts.paths import Scale, polyline, vertical_lines
 from marketsweep.output.charts.tables import coloured_cell, html_table
-from marketsweep.output.study_table import cells, has_sectors, names, percent, terms_of
+from marketsweep.output.study_table import (
+    cells,
+    has_sectors,
+    names,
+    percent,
+    portfolio_text,
+    terms_of,
+)
 from marketsweep.studies.study.result import Figures, Hold, Study
 
 _WIDTH: Final = 600
@@ -57,11 +64,41 @@ def _pictures(study: Study, known: Sequence[Hold]) -> str:
         '<span class="key mean"></span>return<span class="key over"></span>over the market</h3>'
         f"{_intervals(study)}</div><div><h3>Events by session</h3>"
         f"{_events_by_session(study)}</div></div>\n"
-        "<h2>Distribution of the returns</h2>\n"
+        + (_portfolio(study) if study.portfolio is not None else "")
+        + "<h2>Distribution of the returns</h2>\n"
         f'<div class="grid">{"".join(map(_distribution, known))}</div>\n'
         f"<h2>Mean over the market by month of the signal, horizon {middle.horizon}</h2>\n"
         + _months(study, middle)
         + _positions(study, middle)
+    )
+
+
+def _portfolio(study: Study) -> str:
+    """Draw the equity of the portfolio, and the benchmark beside it."""
+    portfolio = study.portfolio
+    assert portfolio is not None
+    curves = {"mean": portfolio.equity}
+    if portfolio.benchmark is not None:
+        curves["over"] = portfolio.benchmark
+    y = Scale([*(curve - 1.0 for curve in curves.values()), np.zeros(1)], 16, _HEIGHT - 24)
+    x = np.linspace(0, _WIDTH, len(portfolio.equity))
+    days = study.dates[portfolio.first : portfolio.first + len(x)]
+    lines = [
+        f'<path class="curve {name}" d="{polyline(x, y(curve - 1.0))}"/>'
+        for name, curve in curves.items()
+    ]
+    labels = [
+        f'<text x="2" y="{_HEIGHT - 6}">{days[0]}</text>',
+        f'<text x="{_WIDTH - 2}" y="{_HEIGHT - 6}" text-anchor="end">{days[-1]}</text>',
+    ]
+    key = '<span class="key mean"></span>portfolio'
+    if portfolio.benchmark is not None:
+        key += f'<span class="key over"></span>{escape(study.options.benchmark or "")}'
+    return (
+        f"<h2>Portfolio {key}</h2>\n<p>{escape(portfolio_text(study))}</p>\n"
+        + '<div class="grid"><div>'
+        + _svg("equity of the portfolio", [_axis(y, y.bottom - 4), *lines, *labels])
+        + "</div></div>\n"
     )
 
 
@@ -211,13 +248,13 @@ def _position(study: Study, hold: Hold, event: int) -> tuple[str, ...]:
     )
 
 
-def _axis(y: Scale) -> str:
-    """Draw the line of zero, with the highest and the lowest value beside it."""
+def _axis(y: Scale, below: float = _HEIGHT - 14) -> str:
+    """Draw the line of zero, with the highest value above and the lowest one at a height."""
     zero = float(y(np.zeros(1))[0])
     return (
         f'<path class="zero" d="M0 {zero:.1f}H{_WIDTH}"/>'
         f'<text x="2" y="11">{y.high:+.1%}</text>'
-        f'<text x="2" y="{_HEIGHT - 14}">{y.low:+.1%}</text>'
+        f'<text x="2" y="{below:g}">{y.low:+.1%}</text>'
     )
 
 

@@ -20,6 +20,7 @@ from marketsweep.studies.study.outcomes import (
     market_returns,
     outcomes,
 )
+from marketsweep.studies.study.portfolio import Portfolio, choose_positions, equity_of
 from marketsweep.studies.study.prices import Companies, Prices
 from marketsweep.studies.study.result import Hold
 
@@ -94,6 +95,56 @@ class Follower:
                 ]
             )
         return [_joined(parts) for parts in zip(*blocks, strict=True)]
+
+    def portfolio(
+        self, lanes: NDArray[np.int64], sessions: NDArray[np.int64], hold: Hold, most: int
+    ) -> Portfolio:
+        """Return the portfolio of the events of a hold; `sessions` are those of the signals.
+
+        Positions on suspicious bars are never taken: a single wrong price would be its result.
+        """
+        rows = hold.outcomes
+        is_clean = np.array([not mark for mark in hold.suspicious], dtype=bool)
+        chosen = choose_positions(rows.entry_row, np.where(is_clean, rows.exit_row, -1), most)
+        paths = []
+        for event in chosen:
+            begin, end = int(rows.entry_row[event]), int(rows.exit_row[event])
+            into = (int(sessions[event]) - self._first) // _BLOCK * _BLOCK
+            prices = self._block_from(self._first + into).prices
+            lane, at = int(lanes[event]), begin - prices.first
+            paid = rows.entry_raw[event] * prices.factor[at, lane]
+            path = prices.held_closes[at : end + 1 - prices.first, lane] / paid
+            path[-1] = rows.exit[event] / rows.entry_adjusted[event]
+            paths.append(path)
+        entries = [int(rows.entry_row[event]) for event in chosen]
+        last = max([self._first, *(int(rows.exit_row[event]) for event in chosen)])
+        span = range(self._first, last + 1)
+        costs = self._options.costs / 10_000
+        return Portfolio(
+            horizon=hold.horizon,
+            positions=most,
+            taken=len(chosen),
+            first=self._first,
+            equity=equity_of(entries, paths, costs, most, span),
+            benchmark=self._benchmark_over(span),
+        )
+
+    def _benchmark_over(self, span: range) -> NDArray[np.float64] | None:
+        """Return the growth of the benchmark at the close of each session of a span."""
+        if self._options.benchmark is None:
+            return None
+        lane = self._companies.lane_now(self._options.benchmark)
+        growth = np.ones(len(span))
+        for first in range(span.start, span.stop, _BLOCK):
+            prices = self._block_from(first).prices
+            closes = prices.held_closes[: min(_BLOCK, span.stop - first) + 1, lane]
+            known = np.where(np.isnan(closes), closes[~np.isnan(closes)][:1], closes)
+            begin = first - span.start
+            # Each block begins with the value at the end of the one before.
+            start = 1.0 if begin == 0 else growth[begin]
+            part = start * known / known[0]
+            growth[begin : begin + len(part)] = part[: len(growth) - begin]
+        return growth
 
     def _block_from(self, first: int) -> _Block:
         """Return the block that begins with session `first`; the last one is kept."""

@@ -26,6 +26,7 @@ HORIZONS: Final = (1, 5, 20, 63)
 """A day, a week, a month and a quarter, in sessions."""
 MAX_HORIZON: Final = 2_520
 MAX_HORIZONS: Final = 12
+MAX_POSITIONS: Final = 1_000
 MAX_COSTS: Final = 10_000.0
 _ADJUSTMENTS: Final = ("total", "splits")
 _DISTANCE: Final = re.compile(r"(\d+\.?\d*|\.\d+) ?(%|atr)", re.IGNORECASE)
@@ -56,6 +57,7 @@ class StudyArguments(TypedDict, total=False):
     adjust: Literal["total", "splits"]
     exclude_suspect: bool
     regime: str | None
+    positions: int | None
     by: Sequence[Grouped]
     strict: bool
 
@@ -89,6 +91,8 @@ class Options(Struct, frozen=True):
     """The gain that ends a position, as `stop`."""
     regime: str | Node | None = None
     """A condition on the market that splits the events in two."""
+    positions: int | None = None
+    """The most positions of a portfolio that takes the events as they come; None for none."""
     by: tuple[Grouped, ...] = ()
     """The groups whose figures are shown, too."""
     adjust: Adjust = "total"
@@ -120,6 +124,8 @@ class Options(Struct, frozen=True):
                 "a regime is a condition on the market, by default the benchmark above its average "
                 "of 200 days: give a regime or a benchmark"
             )
+        if self.positions is not None and not 1 <= self.positions <= MAX_POSITIONS:
+            raise UsageError(f"{self.positions} positions are not from 1 to {MAX_POSITIONS:,}")
         if self.cooldown < 0:
             raise UsageError(f"cooldown {self.cooldown} is not a number of sessions from 0")
 

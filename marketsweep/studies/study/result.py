@@ -27,6 +27,7 @@ from marketsweep.studies.study.outcomes import (
     SUSPECT,
     Outcomes,
 )
+from marketsweep.studies.study.portfolio import Portfolio
 
 if TYPE_CHECKING:
     import polars as pl
@@ -136,6 +137,8 @@ class Study(Frame):
     data_version: int
     bars_needed: int
     absent_facts: tuple[str, ...]
+    portfolio: Portfolio | None
+    """A portfolio that takes the events as they come, at the middle horizon."""
     facts: dict[str, KnownFact]
     """How much is known of each fact that chooses the events."""
     trials: int | None
@@ -281,6 +284,7 @@ class Study(Frame):
                 name: {label: [structs.asdict(x) for x in rows] for label, rows in groups.items()}
                 for name, groups in self.groups.items()
             },
+            "portfolio": None if self.portfolio is None else self._portfolio(self.portfolio),
             "coverage": self.coverage,
             "facts": {name: known._asdict() for name, known in self.facts.items()},
             "trials": self.trials,
@@ -288,6 +292,20 @@ class Study(Frame):
             "executor": self.executor,
             "data_version": self.data_version,
             "seconds": self.seconds,
+        }
+
+    def _portfolio(self, portfolio: Portfolio) -> dict[str, Any]:
+        days = self.dates[portfolio.first : portfolio.first + len(portfolio.equity)]
+        benchmark = portfolio.benchmark
+        return {
+            "horizon": portfolio.horizon,
+            "positions": portfolio.positions,
+            "taken": portfolio.taken,
+            "gain": portfolio.gain,
+            "drawdown": portfolio.drawdown,
+            "sessions": [f"{day}" for day in days],
+            "equity": portfolio.equity.tolist(),
+            "benchmark": None if benchmark is None else benchmark.tolist(),
         }
 
     @property

@@ -150,6 +150,12 @@ class _Setting:
             [hits.suspicious[hit] for hit in chosen.tolist()],
             exclude=options.exclude_suspect,
         )
+        portfolio = None
+        if options.positions is not None:
+            middle = holds[(len(holds) - 1) // 2]
+            portfolio = self._follower.portfolio(
+                lanes[chosen], events.sessions, middle, options.positions
+            )
         trials = self._count_trials(hits, scan)
         if trials is None:
             warnings.append(NOT_COUNTED)
@@ -170,6 +176,7 @@ class _Setting:
             data_version=hits.data_version,
             bars_needed=hits.bars_needed,
             absent_facts=hits.absent_facts,
+            portfolio=portfolio,
             facts=loader.facts_known(sessions[-1], tree.facts_of(conditions)),
             trials=trials,
             seconds=perf_counter() - started,
