@@ -43,3 +43,10 @@ def counted(number: int, noun: str) -> str:
 def csv_cell(text: str) -> str:
     """Return a text that no spreadsheet reads as a formula: `=A1` gets a quote in front."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def study_command(condition: str) -> str:
+    """Return the command that shows what followed a condition, for a POSIX shell."""
+    from shlex import quote  # few commands need it
+
+    return f"marketsweep study {quote(clean_line(condition, len(condition)))}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -191,3 +193,15 @@ def test_the_command_line(example_data: Path) -> None:
     refused = run("scan", CONDITION, "--near", "3", "--data", example_data, "--format", "csv")
     assert refused.returncode == 2
     assert "--near does not work with csv" in refused.stderr
+
+
+def test_the_command_that_shows_what_followed_is_named(real: Path) -> None:
+    condition = "close > 5 and symbol != 'X'"
+    done = run("explain", "AAPL", condition, "--data", real)
+    told = done.stderr.strip().partition("what followed its signals: ")[2]
+    assert shlex.split(told) == ["marketsweep", "study", condition]
+    assert "what followed" not in run("explain", "AAPL", condition, "--json", "--data", real).stderr
+    with ms.open(real) as market:
+        page = market.chart("AAPL", condition='close > 5 and symbol != "X"').html
+    command = """marketsweep study 'close > 5 and symbol != "X"'"""
+    assert f"What followed: <code>{escape(command)}</code>" in page

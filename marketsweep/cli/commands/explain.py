@@ -48,6 +48,7 @@ def explain(
 
     A distance is how far the nearer side of a comparison would have to move, in percent.
     """
+    from marketsweep.core.safe_text import study_command
     from marketsweep.market import data_folder, open_market
 
     with open_market(data_folder(data)) as market:
@@ -58,3 +59,4 @@ def explain(
         write_json(explanation.to_dict())
     else:
         echo(str(explanation))
+        echo(f"what followed its signals: {study_command(condition)}", err=True)

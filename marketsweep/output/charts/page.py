@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from marketsweep.core.safe_text import study_command
 from marketsweep.core.whole_files import whole_file
 from marketsweep.output.charts.drawing import Drawing
 from marketsweep.output.formats.table import written_number
@@ -56,7 +57,7 @@ class Chart:
         title = escape(f"{drawing.symbol} {drawing.days[-1]}")
         name = f" <span>{escape(drawing.name)}</span>" if drawing.name else ""
         facts = f"<p>{escape(facts_in_words(drawing))}</p>\n" if drawing.facts else ""
-        condition = f"<p><code>{escape(drawing.condition)}</code></p>" if drawing.condition else ""
+        condition = _condition(drawing.condition) if drawing.condition else ""
         data = msgspec.json.encode(chart_data(drawing)).decode().translate(_SCRIPT_ESCAPES)
         return (
             f"{head(title, asset('chart.css'))}<body>\n"
@@ -89,6 +90,14 @@ class Chart:
 
     def __repr__(self) -> str:
         return f"<Chart: {self.drawing.symbol}, {summary_of(self.drawing)}>"
+
+
+def _condition(condition: str) -> str:
+    """Return the condition, and the command that shows what followed its signals."""
+    return (
+        f"<p><code>{escape(condition)}</code></p>\n"
+        f"<p>What followed: <code>{escape(study_command(condition))}</code></p>"
+    )
 
 
 def _navigation(links: Links) -> str:
