@@ -72,6 +72,7 @@ def study(
     The defaults of both are those of `signals`. Raises what `signals` raises, and UsageError for
     options that make no sense.
     """
+    started = perf_counter()
     plan_query(query_of(scan))  # raises before the work begins
     where = () if scan.where is None else conditions_of(scan.where, scan.own_names)
     screen = scan.screen.also(where)
@@ -87,7 +88,7 @@ def study(
         (_Setting, options, sessions[0], last, exit_scan and exit_scan.condition),
         lambda: _Setting(exit_scan, loader, options, sessions),
     )
-    return setting.study(replace(scan, where=None, screen=screen), progress)
+    return setting.study(replace(scan, where=None, screen=screen), progress, started)
 
 
 class _Setting:
@@ -123,9 +124,8 @@ class _Setting:
         self._sectors = by_text(_sectors(loader, self._companies))
         self._follower = Follower(self._companies, options, members, self._sectors, self._first)
 
-    def study(self, scan: Scan, progress: Progress = lambda done, total, hits: None) -> Study:
-        """Return what followed the signals of a scan."""
-        started = perf_counter()
+    def study(self, scan: Scan, progress: Progress, started: float) -> Study:
+        """Return what followed the signals of a scan; the work began at `started`."""
         options, loader, sessions = self._options, self._loader, self._sessions
         regime = _regime(options)
         columns = [ATR] if options.needs_atr else []
