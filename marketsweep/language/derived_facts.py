@@ -14,53 +14,18 @@ class DerivedFact(NamedTuple):
     formula: str
     inputs: tuple[str, ...]
     """The stored facts that it needs, beside those of the language."""
-    unit: str
-    doc: str
 
 
 # A ratio to losses or to a negative equity has no meaning: dividing by zero makes it unknown.
 DERIVED_FACTS: Final[dict[str, DerivedFact]] = {
-    "pe": DerivedFact(
-        "market_cap / max(net_income, 0)",
-        ("net_income",),
-        "ratio",
-        "Price to the earnings of the last four quarters; unknown for losses.",
-    ),
-    "ps": DerivedFact(
-        "market_cap / max(revenue, 0)",
-        ("revenue",),
-        "ratio",
-        "Price to the revenue of the last four quarters.",
-    ),
-    "pb": DerivedFact(
-        "market_cap / max(equity, 0)",
-        ("equity",),
-        "ratio",
-        "Price to book value; unknown for a negative equity.",
-    ),
-    "roe": DerivedFact(
-        "100 * net_income / max(equity, 0)",
-        ("net_income", "equity"),
-        "percent",
-        "Return on equity: the earnings of the last four quarters.",
-    ),
-    "net_margin": DerivedFact(
-        "100 * net_income / max(revenue, 0)",
-        ("net_income", "revenue"),
-        "percent",
-        "Earnings as a part of the revenue.",
-    ),
-    "debt_to_equity": DerivedFact(
-        "debt / max(equity, 0)",
-        ("debt", "equity"),
-        "ratio",
-        "Interest-bearing debt to equity; unknown for a negative equity.",
-    ),
+    "pe": DerivedFact("market_cap / max(net_income, 0)", ("net_income",)),
+    "ps": DerivedFact("market_cap / max(revenue, 0)", ("revenue",)),
+    "pb": DerivedFact("market_cap / max(equity, 0)", ("equity",)),
+    "roe": DerivedFact("100 * net_income / max(equity, 0)", ("net_income", "equity")),
+    "net_margin": DerivedFact("100 * net_income / max(revenue, 0)", ("net_income", "revenue")),
+    "debt_to_equity": DerivedFact("debt / max(equity, 0)", ("debt", "equity")),
     "short_percent_of_float": DerivedFact(
-        "100 * short_interest / max(float, 0)",
-        ("short_interest", "float"),
-        "percent",
-        "Shares sold short as a part of the shares that are freely traded.",
+        "100 * short_interest / max(float, 0)", ("short_interest", "float")
     ),
 }
 """The facts by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,14 @@ class SessionReceipt:
         """The share of the requested symbols that have a result; see `Coverage.share`."""
         requested = self.expected - self.prescreen - self.suspect
         return 1.0 - self.stale / requested if requested else 1.0
+
+
+def total_bars(sessions: Sequence[SessionReceipt]) -> tuple[int, int]:
+    """Return the numbers of bars evaluated and expected in some sessions."""
+    return (
+        sum(receipt.evaluated for receipt in sessions),
+        sum(receipt.expected for receipt in sessions),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,8 +137,7 @@ class Signals(Frame):
     @property
     def receipt(self) -> str:
         """The coverage of the result, in one sentence."""
-        evaluated = sum(receipt.evaluated for receipt in self.sessions)
-        expected = sum(receipt.expected for receipt in self.sessions)
+        evaluated, expected = total_bars(self.sessions)
         return (
             f"{len(self):,} hits in {len(self.sessions):,} sessions, "
             f"{self.sessions[0].session} to {self.sessions[-1].session}; "

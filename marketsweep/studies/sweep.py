@@ -16,6 +16,7 @@ import datetime as dt
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from time import perf_counter
@@ -260,22 +261,18 @@ def _count(nodes: list[Node], block: _Block, scan: Scan, distribution: Distribut
     return tallier(scan.executor, scan.threads, distribution)(plan, panel, block.first)
 
 
+@dataclass(eq=False)
 class _Block(ABC):
     """Sessions counted in one pass; the newest `rows` rows of their panel are used."""
 
-    def __init__(
-        self,
-        scan: Scan,
-        loader: Loader,
-        days: Sequence[dt.date],
-        returns: ForwardReturns | None,
-    ) -> None:
-        self.scan = scan
-        self.loader = loader
-        self.days = days
-        self.returns = returns
+    scan: Scan
+    loader: Loader
+    days: Sequence[dt.date]
+    returns: ForwardReturns | None
+
+    def __post_init__(self) -> None:
         self._outcomes: tuple[object, NDArray[np.float64]] | None = None
-        self.others = loader.others(days[-1], scan.adjust)
+        self.others = self.loader.others(self.days[-1], self.scan.adjust)
         self.rows, self.first = 1, 0
 
     @abstractmethod
@@ -332,16 +329,10 @@ class _OneSession(_Block):
 class _ManySessions(_Block):
     """Consecutive sessions, with the panel of their signals."""
 
-    def __init__(
-        self,
-        scan: Scan,
-        loader: Loader,
-        days: Sequence[dt.date],
-        returns: ForwardReturns | None,
-    ) -> None:
-        super().__init__(scan, loader, days, returns)
-        dates = loader.day(days[-1]).history.dates
-        self.first = bisect_left(dates, days[0])
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        dates = self.loader.day(self.days[-1]).history.dates
+        self.first = bisect_left(dates, self.days[0])
         self.rows = len(dates) - self.first
 
     def panel(self, plan: Plan, nodes: Sequence[Node]) -> Panel:

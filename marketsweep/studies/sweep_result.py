@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.executors.options import Distribution
 from marketsweep.scan.frames import Frame
-from marketsweep.studies.signals_result import SessionReceipt
+from marketsweep.studies.signals_result import SessionReceipt, total_bars
 from marketsweep.studies.sweep_outcomes import SweepOutcomes
 
 if TYPE_CHECKING:
@@ -134,8 +134,7 @@ class Sweep(Frame):
     def receipt(self) -> str:
         """The coverage of the result, in one sentence."""
         first, last = self.sessions[0].session, self.sessions[-1].session
-        evaluated = sum(receipt.evaluated for receipt in self.sessions)
-        expected = sum(receipt.expected for receipt in self.sessions)
+        evaluated, expected = total_bars(self.sessions)
         days = f"{len(self.sessions):,} sessions, {first} to {last}" if first < last else f"{first}"
         variants = f"{len(self):,} {'variant' if len(self) == 1 else 'variants'}"
         ray = f"; ray: {self.distribution}" if self.distribution and self.distribution.tasks else ""

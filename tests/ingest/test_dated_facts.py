@@ -234,7 +234,7 @@ def test_facts_of_the_provider_are_those_of_the_file(fetched: Path) -> None:
             if (before[0], before[2]) != (row[0], row[2])
         ]
         assert same_rows(news, told(name)), name
-    # There is no history of floats.
+    # The service reports the newest float only.
     assert stored(fetched, "float") == [("AAPL", dt.date(2016, 12, 9), 5.2e9)]
 
 

@@ -178,7 +178,7 @@ def test_trials_are_counted_once_over_sweeps_and_studies(real: Path, tmp_path: P
         more = market.sweep("close > sma({n})", n=[50, 100], outcome="return(5)")
         counts = [s.outcomes.trials for s in (first, again, more)]  # type: ignore[union-attr]
         assert counts == [2, 2, 3]
-        # The same condition with the same rules is no new trial of the outcome.
+        # The same condition with the same rules is not a new trial of the outcome.
         assert market.study("close > sma(100)", horizons=[5]).trials == 3
         assert market.study("close > sma(200)", horizons=[5]).trials == 4
         assert market.study("close > sma(200)", horizons=[5], stop="8%").trials == 5

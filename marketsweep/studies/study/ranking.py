@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from marketsweep.core.safe_text import counted
 from marketsweep.errors import UsageError
 from marketsweep.scan.frames import Frame
-from marketsweep.studies.signals_result import SessionReceipt
+from marketsweep.studies.signals_result import SessionReceipt, total_bars
 from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.result import Figures, Study
 
@@ -85,8 +85,7 @@ class StudyRanking(Frame):
     @property
     def receipt(self) -> str:
         """The coverage of the result, in one sentence."""
-        evaluated = sum(receipt.evaluated for receipt in self.sessions)
-        expected = sum(receipt.expected for receipt in self.sessions)
+        evaluated, expected = total_bars(self.sessions)
         return (
             f"{counted(len(self), 'condition')} in {counted(len(self.sessions), 'session')}, "
             f"{self.since} to {self.until}; at most {evaluated:,} of {expected:,} bars expected in "

@@ -15,7 +15,7 @@ from marketsweep.core.safe_text import counted
 from marketsweep.scan.frames import Frame
 from marketsweep.scan.loader import KnownFact
 from marketsweep.studies.intervals import interval
-from marketsweep.studies.signals_result import SessionReceipt
+from marketsweep.studies.signals_result import SessionReceipt, total_bars
 from marketsweep.studies.study.exits import EXIT, STOP, TARGET
 from marketsweep.studies.study.groupings import Grouping
 from marketsweep.studies.study.options import Grouped, Options
@@ -311,21 +311,13 @@ class Study(Frame):
     @property
     def coverage(self) -> float:
         """The bars evaluated, as a share of the bars expected in the sessions."""
-        evaluated, expected = self._bars
+        evaluated, expected = total_bars(self.sessions)
         return evaluated / expected if expected else 0.0
-
-    @property
-    def _bars(self) -> tuple[int, int]:
-        """The bars evaluated and expected in the sessions."""
-        return (
-            sum(receipt.evaluated for receipt in self.sessions),
-            sum(receipt.expected for receipt in self.sessions),
-        )
 
     @property
     def receipt(self) -> str:
         """The coverage of the result, in one sentence."""
-        evaluated, expected = self._bars
+        evaluated, expected = total_bars(self.sessions)
         return (
             f"{counted(len(self), 'event')} in {counted(len(self.sessions), 'session')}, "
             f"{self.since} to "
