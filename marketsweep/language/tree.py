@@ -28,7 +28,7 @@ class Kind(Enum):
     DATE = "a date"
 
 
-class Span(NamedTuple):
+class Span(Struct, frozen=True, eq=False, gc=False):
     """Position of a node in the text that it was parsed from.
 
     All spans are equal, so that nodes are compared without them.
@@ -36,6 +36,10 @@ class Span(NamedTuple):
 
     column: int = 0
     width: int = 0
+
+    def __iter__(self) -> Iterator[int]:
+        yield self.column
+        yield self.width
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Span)
@@ -64,10 +68,11 @@ _ATOM: Final = 110
 _BINDING: Final = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "^": POWER}
 
 
-class Node(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+class Node(Struct, frozen=True, kw_only=True, repr_omit_defaults=True, gc=False):
     """A part of a condition."""
 
-    # Structs are imported in a tenth of the time of dataclasses, and compare natively.
+    # Structs are imported in a tenth of the time of dataclasses, and compare natively. A frozen
+    # node cannot be part of a cycle, so the garbage collector need not look at it.
     span: Span = NOWHERE
 
     _kind: ClassVar = Kind.NUMBER
@@ -83,14 +88,16 @@ class Node(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
         """How tightly its outermost operator binds."""
         return self._binding
 
-    def children(self) -> Iterator[Node]:
-        """Yield the nodes directly below, in the order of the text."""
+    def children(self) -> list[Node]:
+        """Return the nodes directly below, in the order of the text."""
+        children: list[Node] = []
         for name in _fields_with_nodes(type(self)):
             value = getattr(self, name)
-            if isinstance(value, Node):
-                yield value
-            elif isinstance(value, tuple):
-                yield from (item for item in value if isinstance(item, Node))
+            if isinstance(value, tuple):
+                children += value
+            elif isinstance(value, Node):
+                children.append(value)
+        return children
 
     def walk(self) -> Iterator[Node]:
         """Yield this node and all nodes below it."""

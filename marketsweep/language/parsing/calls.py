@@ -20,7 +20,7 @@ from marketsweep.language.indicators.table import ALIASES, INDICATORS, find_indi
 from marketsweep.language.parsing.dated_calls import DATED_CALLS, DatedCallParser
 from marketsweep.language.parsing.lexer import Token
 from marketsweep.language.parsing.own_names import OwnNames
-from marketsweep.language.tree import FACTS, Kind, Node
+from marketsweep.language.tree import FACTS, Kind, Node, Span
 from marketsweep.language.vocabulary import (
     AGGREGATES,
     CALENDAR,
@@ -97,10 +97,10 @@ class CallParser(DatedCallParser):
         """Parse a field, a fact, a name that the text defines, or a call."""
         token = self.advance()
         name = token.word
-        if self.is_mark("("):
+        if self.token.text == "(":
             return self._call(token, name)
-        if name in _NODES:
-            bare = _NODES[name](name, span=token.span)
+        if (make := _NODES.get(name)) is not None:
+            bare = make(name, span=Span(token.column, len(name)))
             return replace(bare, dated=True) if name in PAST_EVENTS else bare
         if name in _NODES_OF_DAYS and name not in self.lets:
             return _NODES_OF_DAYS[name](name, span=token.span)
@@ -149,9 +149,11 @@ class CallParser(DatedCallParser):
     def _arguments(self, name: str) -> list[Node]:
         self.advance()
         arguments: list[Node] = []
-        while not self.is_mark(")"):
+        while self.token.text != ")":
             if arguments:
-                self.expect(",", f"or ')' in {name}(...)")
+                if self.token.text != ",":
+                    self.fail(f"expected ',' or ')' in {name}(...), found {self.token_text()}")
+                self.advance()
             arguments.append(self.expression(0))
         self.advance()
         return arguments
@@ -160,7 +162,7 @@ class CallParser(DatedCallParser):
         self, name: str, arguments: Sequence[Node], count: int, token: Token, noun: str = "numbers"
     ) -> None:
         if len(arguments) != count:
-            span = self.span_from(token.span)
+            span = self.span_from(token)
             self.fail(f"{name} takes {count} {noun}, not {len(arguments)}", span)
 
     # -- of a symbol's own bars
@@ -170,7 +172,7 @@ class CallParser(DatedCallParser):
         if name in VARIADIC and len(arguments) > len(operands):
             operands += ("x",) * (len(arguments) - len(operands))
         if len(arguments) != len(operands):
-            span = self.span_from(token.span)
+            span = self.span_from(token)
             more = "at least " if name in VARIADIC else ""
             self.fail(
                 f"{name} takes {more}{len(operands)} arguments, not {len(arguments)}: "
@@ -181,53 +183,45 @@ class CallParser(DatedCallParser):
             self.require_kind(argument, _KINDS[operand], f"the argument of {name}")
             for operand, argument in zip(operands, arguments, strict=True)
         ]
-        return tree.Function(name, tuple(nodes), span=self.span_from(token.span))
+        return tree.Function(name, tuple(nodes), span=self.span_from(token))
 
     def _indicator(self, name: str, arguments: list[Node], token: Token) -> Node:
         row = INDICATORS[name]
         sources = self._sources(row, arguments, token)
-        parameters = [parameter.default for parameter in row.parameters]
-        hint = "" if row.series else f" ({row.name} reads {', '.join(row.inputs)} by itself)"
-        for i, argument in enumerate(arguments[: len(parameters)]):
-            parameters[i] = self._parameter(row.name, row.parameters[i], argument, hint)
-        if len(arguments) > len(parameters):
-            span = self.span_from(token.span)
+        own_inputs = () if row.series else row.inputs
+        parameters = [
+            self._parameter(row.name, parameter, argument, own_inputs)
+            for parameter, argument in zip(row.parameters, arguments, strict=False)
+        ]
+        if len(arguments) > len(row.parameters):
+            span = self.span_from(token)
             self.fail(f"{len(arguments)} parameters are too many: {row.signature}", span)
+        parameters += [parameter.default for parameter in row.parameters[len(arguments) :]]
         problem = row.problem(*parameters) if row.problem else None
         if problem:
-            self.fail(f"{row.name}: {problem}", self.span_from(token.span))
+            self.fail(f"{row.name}: {problem}", self.span_from(token))
         output = self._output(row, token)
-        return tree.Call(
-            row.name, sources, tuple(parameters), output, span=self.span_from(token.span)
-        )
+        return tree.Call(row.name, sources, tuple(parameters), output, span=self.span_from(token))
 
     def _sources(self, row: Indicator, arguments: list[Node], token: Token) -> tuple[Node, ...]:
         """Take the series that an indicator reads from the start of its arguments."""
-        if not row.series:
+        count = row.series
+        if not count:
             return ()
-        fields = tuple(tree.Field(name, span=token.span) for name in row.inputs[: row.series])
         # A number at the start is a parameter, if the indicator has parameters.
-        if not arguments or (row.parameters and constant_value(arguments[0]) is not None):
-            self._check_order(row, arguments)
-            if row.series > 1:
-                self.fail(
-                    f"{row.name} needs {row.series} series: {row.signature}",
-                    self.span_from(token.span),
-                )
-            return fields
-        if row.parameters and any(
-            constant_value(source) is not None for source in arguments[: row.series]
-        ):
-            self._check_order(row, arguments)
-        sources = tuple(arguments[: row.series])
-        del arguments[: row.series]
+        has_series = bool(arguments)
+        for i, argument in enumerate(arguments[:count] if row.parameters else ()):
+            if constant_value(argument) is not None:
+                self._check_order(row, arguments)
+                has_series = has_series and i > 0
+        if not has_series and count == 1:
+            return (tree.Field(row.inputs[0], span=token.span),)
+        sources = tuple(arguments[:count])
+        if not has_series or len(sources) < count:
+            self.fail(f"{row.name} needs {count} series: {row.signature}", self.span_from(token))
+        del arguments[:count]
         for source in sources:
             self.require_kind(source, Kind.NUMBER, f"the input of {row.name}")
-        if len(sources) < row.series:
-            self.fail(
-                f"{row.name} needs {row.series} series: {row.signature}",
-                self.span_from(token.span),
-            )
         return sources
 
     def _check_order(self, row: Indicator, arguments: list[Node]) -> None:
@@ -256,28 +250,31 @@ class CallParser(DatedCallParser):
             )
             self.fail(f"the {noun} comes first: {name}({text})", misplaced.span)
 
-    def _parameter(self, name: str, parameter: Parameter, argument: Node, hint: str = "") -> float:
+    def _parameter(
+        self, name: str, parameter: Parameter, argument: Node, own_inputs: Sequence[str] = ()
+    ) -> float:
+        """Return the value of a parameter.
+
+        `own_inputs` are the fields of an indicator that takes no series: the error names them.
+        """
+        value = constant_value(argument)
+        is_within = value is not None and parameter.minimum <= value <= parameter.maximum
+        if value is not None and is_within and (not parameter.whole or value == int(value)):
+            return value
         number = f"a {'whole ' if parameter.whole else ''}number"
         limits = f"{number} from {parameter.minimum:,g} to {parameter.maximum:,g}"
-        value = constant_value(argument)
-        if value is None:
-            self.fail(f"parameter {parameter.name} of {name} must be {limits}{hint}", argument.span)
-        if not parameter.minimum <= value <= parameter.maximum or (
-            parameter.whole and value != int(value)
-        ):
-            self.fail(
-                f"parameter {parameter.name} of {name} must be {limits}, not {value:g}",
-                argument.span,
-            )
-        return value
+        wrong = f" ({name} reads {', '.join(own_inputs)} by itself)" if own_inputs else ""
+        wrong = wrong if value is None else f", not {value:g}"
+        message = f"parameter {parameter.name} of {name} must be {limits}{wrong}"
+        return self.fail(message, argument.span)
 
     def _output(self, row: Indicator, token: Token) -> str:
-        if not self.is_mark("."):
+        if self.token.text != ".":
             if row.outputs and row.name not in row.outputs:
                 self.fail(
                     f"{row.name} has several outputs: add one of "
                     + ", ".join(f".{name}" for name in row.outputs),
-                    self.span_from(token.span),
+                    self.span_from(token),
                 )
             return row.name if row.outputs else ""
         self.advance()
@@ -297,7 +294,7 @@ class CallParser(DatedCallParser):
         row = EVENTS[name]
         needed = len(row.operands)
         if not needed <= len(arguments) <= needed + len(row.parameters):
-            span = self.span_from(token.span)
+            span = self.span_from(token)
             self.fail(f"{row.name} takes other arguments: {row.signature}", span)
         self._check_roles(row.name, (*row.operands, *("n" for _ in row.parameters)), arguments)
         operands = tuple(
@@ -307,7 +304,7 @@ class CallParser(DatedCallParser):
         parameters = [parameter.default for parameter in row.parameters]
         for i, argument in enumerate(arguments[needed:]):
             parameters[i] = self._parameter(row.name, row.parameters[i], argument)
-        return tree.Event(row.name, operands, tuple(parameters), span=self.span_from(token.span))
+        return tree.Event(row.name, operands, tuple(parameters), span=self.span_from(token))
 
     def _trend(self, name: str, arguments: list[Node], token: Token) -> Node:
         self._require_count(name, arguments, 2, token, "arguments, a number and a number of bars")
@@ -315,21 +312,21 @@ class CallParser(DatedCallParser):
         x = self.require_kind(arguments[0], Kind.NUMBER, f"the argument of {name}")
         bars = self._parameter(name, Parameter("n", 3, 1), arguments[1])
         moved = tree.Compare((x, tree.Shift(x, 1)), (TRENDS[name],))
-        return tree.For(moved, int(bars), span=self.span_from(token.span))
+        return tree.For(moved, int(bars), span=self.span_from(token))
 
     def _frozen(self, name: str, arguments: list[Node], token: Token) -> Node:
         self._require_count(name, arguments, 1, token, "argument, the number of bars")
         bars = self._parameter(name, Parameter("n", 15, 1), arguments[0])
-        return tree.Frozen(int(bars), span=self.span_from(token.span))
+        return tree.Frozen(int(bars), span=self.span_from(token))
 
     def _joined(self, name: str, arguments: list[Node], token: Token) -> Node:
         if not arguments:
-            self.fail(f"{name} needs at least one condition", self.span_from(token.span))
+            self.fail(f"{name} needs at least one condition", self.span_from(token))
         conditions = [
             self.require_kind(argument, Kind.TRUTH, f"the argument of {name}")
             for argument in arguments
         ]
-        span = self.span_from(token.span)
+        span = self.span_from(token)
         return replace(tree.joined(JOINS[name], conditions, span), span=span)
 
     # -- derived fields
@@ -352,7 +349,7 @@ class CallParser(DatedCallParser):
         self.require_single_symbol(of, "the value of another symbol", tree.OtherSymbol, tree.Rank)
         if of.kind is Kind.TEXT:
             self.fail("symbol(...) has bars only, no facts such as sector", of.span)
-        return tree.OtherSymbol(symbol, of, span=self.span_from(token.span))
+        return tree.OtherSymbol(symbol, of, span=self.span_from(token))
 
     def _relative_strength(self, token: Token, _: str) -> Node:
         self.advance()
@@ -363,7 +360,7 @@ class CallParser(DatedCallParser):
         close = tree.Field("close")
         growth = tree.Binary("/", close, tree.Shift(close, bars))
         other = tree.OtherSymbol(symbol, growth)
-        return tree.Binary("/", growth, other, span=self.span_from(token.span))
+        return tree.Binary("/", growth, other, span=self.span_from(token))
 
     def _on_heikin_ashi(self, token: Token, name: str) -> Node:
         arguments = self._arguments(name)
@@ -371,16 +368,16 @@ class CallParser(DatedCallParser):
             self.fail(
                 f"{name} takes a condition or a number, as in {EXAMPLES[name]}; {name}().close is "
                 "a Heikin-Ashi bar itself",
-                self.span_from(token.span),
+                self.span_from(token),
             )
         # The text of a part is that of the stored bars, and would be its label.
         node = tree.without_spans(on_heikin_ashi(arguments[0]))
-        return replace(node, span=self.span_from(token.span))
+        return replace(node, span=self.span_from(token))
 
     def _standing(self, name: str, arguments: list[Node], token: Token) -> Node:
         self._require_count(name, arguments, 1, token, "number")
         of = self.require_kind(arguments[0], Kind.NUMBER, f"the argument of {name}")
-        return tree.Rank(name, of, self._by(), span=self.span_from(token.span))
+        return tree.Rank(name, of, self._by(), span=self.span_from(token))
 
     def _breadth(self, token: Token, _: str) -> Node:
         self.advance()
@@ -399,7 +396,7 @@ class CallParser(DatedCallParser):
             arguments[0], _KINDS[AGGREGATES[aggregate]], f"the argument of {aggregate}"
         )
         self.expect(")", "to close the parenthesis of market")
-        return tree.MarketAggregate(aggregate, of, self._by(), span=self.span_from(token.span))
+        return tree.MarketAggregate(aggregate, of, self._by(), span=self.span_from(token))
 
     def _by(self) -> str | tree.Buckets:
         if not self.is_word("by"):
@@ -475,9 +472,9 @@ _NODES_OF_DAYS: Final[dict[str, Callable[..., Node]]] = {
 
 def constant_value(node: Node) -> float | None:  # noqa: PLR0911, a line for each kind of node
     """Return the value of a number as written, or of arithmetic on such numbers; else None."""
+    if isinstance(node, tree.Number):
+        return node.value
     match node:
-        case tree.Number(value=value):
-            return value
         case tree.Negate(operand=operand):
             inner = constant_value(operand)
             return None if inner is None else -inner

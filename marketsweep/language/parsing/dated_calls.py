@@ -35,18 +35,18 @@ class DatedCallParser(TokenStream, ABC):
             self.fail(f"{name} takes a date or {_UNIT_NAMES}, found {self.token_text()}")
         start = self._start()[0]
         self.expect(")", f"to close {name}(...)")
-        return replace(start, span=self.span_from(token.span))
+        return replace(start, span=self.span_from(token))
 
     def _cumulative(self, token: Token, name: str) -> Node:
         self.advance()
         x = self.require_kind(self.expression(0), Kind.NUMBER, f"the argument of {name}")
         if self.is_mark(")"):
             self.advance()
-            return tree.Call("cumsum", (x,), (), span=self.span_from(token.span))
+            return tree.Call("cumsum", (x,), (), span=self.span_from(token))
         self.expect(",", f"or ')' in {name}(...)")
         start, most = self._start()
         self.expect(")", f"to close {name}(...)")
-        return tree.Event("sum_since", (start, x), (most,), span=self.span_from(token.span))
+        return tree.Event("sum_since", (start, x), (most,), span=self.span_from(token))
 
     def _anchored_vwap(self, token: Token, name: str) -> Node:
         self.advance()
@@ -57,7 +57,7 @@ class DatedCallParser(TokenStream, ABC):
         volume, price = tree.Field("volume"), tree.Field("hlc3")
         flow = tree.Event("sum_since", (start, tree.Binary("*", price, volume)), (most,))
         shares = tree.Event("sum_since", (start, volume), (most,))
-        return tree.Binary("/", flow, shares, span=self.span_from(token.span))
+        return tree.Binary("/", flow, shares, span=self.span_from(token))
 
     def _on(self, token: Token, name: str) -> Node:
         """Parse the value on a day, or at the last bar before it."""
@@ -73,8 +73,8 @@ class DatedCallParser(TokenStream, ABC):
         before = tree.Event("value_when", (over, tree.Shift(number, 1)), (0.0, _bars_since(day)))
         value = tree.Function("if", (tree.Compare((date, day), ("==",)), number, before))
         if x.kind is Kind.TRUTH:
-            return tree.Compare((value, tree.Number(1.0)), ("==",), span=self.span_from(token.span))
-        return replace(value, span=self.span_from(token.span))
+            return tree.Compare((value, tree.Number(1.0)), ("==",), span=self.span_from(token))
+        return replace(value, span=self.span_from(token))
 
     def _start(self) -> tuple[Node, float]:
         """Parse what a sum begins at: a unit, a date or a condition; and the most bars since it."""
@@ -120,7 +120,7 @@ class DatedCallParser(TokenStream, ABC):
             f"the argument of {name}",
             *(tree.OtherSymbol, tree.Rank, tree.Resampled, tree.Calendar, tree.FirstBar),
         )
-        return tree.Resampled(unit, of, running, span=self.span_from(token.span))
+        return tree.Resampled(unit, of, running, span=self.span_from(token))
 
     def require_single_symbol(self, of: Node, role: str, *forbidden: type[Node]) -> None:
         """Raise ConditionError if an expression depends on the bars of other symbols."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from marketsweep.errors import ConditionError
 from marketsweep.language.tree import Span
@@ -12,27 +13,28 @@ from marketsweep.language.tree import Span
 _SUFFIX: Final = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 _TOKEN: Final = re.compile(
-    r"""(?:[^\S\n]|\#[^\n]*)*
-      (?:(?P<end>[\n;])
+    r"""[^\S\n]*(?:\#[^\n]*)?
+      (?:(?P<name>[A-Za-z_]\w*)
+      | (?P<operator><=|>=|==|!=|[-+*/^<>=()\[\],]|\.(?!\d))
       | (?P<date>\d{4}-\d\d?-\d\d?(?![\w.]))
       | (?P<number>(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?[kKmMbBtT%]?
             (?![\w.]))
-      | (?P<name>[A-Za-z_]\w*)
-      | (?P<placeholder>\{[A-Za-z_]\w*\})
       | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-      | (?P<operator><=|>=|==|!=|[-+*/^<>=()\[\],.])
+      | (?P<end>[\n;])
+      | (?P<placeholder>\{[A-Za-z_]\w*\})
       | (?P<last>\Z)
       | (?P<unread>.))
     """,
     re.VERBOSE | re.DOTALL,
 )
+"""The commonest tokens come first: each alternative is tried in turn."""
 
 LINE_END: Final = "line end"
 END: Final = "end"
 PLACEHOLDER: Final = "placeholder"
 
 
-class Token(NamedTuple):
+class Token(Struct, frozen=True, gc=False):
     """A piece of the text.
 
     `kind` is number, date, name, text, operator, placeholder, `LINE_END` or `END`.
@@ -50,42 +52,46 @@ class Token(NamedTuple):
         return Span(self.column, max(1, len(self.text)))
 
 
-def tokenize(source: str) -> Iterator[Token]:
-    """Yield the tokens of a text, the line ends outside parentheses, and the end of the text.
+def tokenize(source: str) -> list[Token]:
+    """Return the tokens of a text, the line ends outside parentheses, and the end of the text.
 
     Raises ConditionError at a character that starts no token.
     """
+    tokens: list[Token] = []
     depth = 0
     for match in _TOKEN.finditer(source):
         kind = match.lastgroup or ""
         text = match[kind]
-        start = match.start(kind)
+        end = match.end()
         if kind == "name":
-            yield Token(kind, text, start, text.lower())
+            tokens.append(Token(kind, text, end - len(text), text.lower()))
         elif kind == "operator":
             if text in "([":
                 depth += 1
             elif text in ")]":
                 depth -= 1
-            yield Token(kind, text, start)
+            tokens.append(Token(kind, text, end - len(text)))
         elif kind == "end":
             if text == ";" or depth <= 0:
-                yield Token(LINE_END, text, start)
+                tokens.append(Token(LINE_END, text, end - len(text)))
         elif kind == "last":
-            yield Token(END, "", len(source))
-            return
+            tokens.append(Token(END, "", end))
+            break
         elif kind == "unread":
-            raise ConditionError(_lexer_error(source, start), source, start)
+            raise ConditionError(_lexer_error(source, end - 1), source, end - 1)
         else:
-            yield Token(kind, text, start)
+            tokens.append(Token(kind, text, end - len(text)))
+    return tokens
 
 
 def number_of(text: str) -> float:
     """Return the value of a number, with its suffix applied."""
-    if text.endswith("%"):
+    last = text[-1]
+    if last.isdigit() or last == ".":
+        return float(text)
+    if last == "%":
         return float(text[:-1]) / 100  # 0.01 is not exactly a hundredth
-    scale = _SUFFIX.get(text[-1].lower())
-    return float(text) if scale is None else float(text[:-1]) * scale
+    return float(text[:-1]) * _SUFFIX[last.lower()]
 
 
 def text_of(quoted: str) -> str:

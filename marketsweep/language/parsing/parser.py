@@ -43,15 +43,7 @@ MAX_HEIGHT: Final = 300
 MAX_SAVED: Final = 50
 """Most saved conditions that use each other, one inside the other."""
 
-_COMPARISONS: Final = ("<=", ">=", "==", "!=", "<", ">", "=")
-_MARKS: Final = {"+": tree.SUM, "-": tree.SUM, "*": tree.PRODUCT, "/": tree.PRODUCT} | {
-    "^": tree.POWER,
-    "[": tree.POSTFIX,
-    **dict.fromkeys(_COMPARISONS, tree.COMPARE),
-}
-_WORDS: Final = {"or": tree.OR, "and": tree.AND, "within": tree.WITHIN, "for": tree.WITHIN} | (
-    dict.fromkeys(("in", "is", "crosses", "between", "contains", "matches"), tree.COMPARE)
-)
+_COMPARISONS: Final = frozenset(("<=", ">=", "==", "!=", "<", ">", "="))
 
 
 def parse(source: str, own_names: OwnNames = NO_NAMES) -> Node:
@@ -178,7 +170,7 @@ class Parser(DefinitionParser):
 
     def apply(self, definition: Definition, arguments: list[Node], token: Token) -> Node:
         """Return the tree of a function's body, with arguments in place of its parameters."""
-        span = self.span_from(token.span)
+        span = self.span_from(token)
         count = len(definition.parameters)
         if len(arguments) != count:
             noun = "argument" if count == 1 else "arguments"
@@ -280,39 +272,47 @@ class Parser(DefinitionParser):
             message = f"parentheses and operators are nested more than {MAX_DEPTH} deep"
             self.fail(message, self.token.span)
         left = self.operand()
-        while (binding := self._binding()) > floor:
-            # A chain of operators makes a deep tree without nesting in the text.
-            self.operators += 1
-            if self.operators > self.most_operators:
-                message = f"the condition has more than {self.most_operators} operators"
-                self.fail(message, self.token.span)
-            left = self._infix(left, binding)
-        self.depth -= 1
-        return left
+        while True:
+            operator = self.token.word or self.token.text
+            binding = _BINDING.get(operator, 0)
+            if binding <= floor:
+                self.depth -= 1
+                return left
+            self._count_operator()
+            left = _INFIX[operator](self, left)
 
-    def _binding(self) -> int:
-        """Return how tightly the current operator binds its left side; 0: no operator."""
-        token = self.token
-        return _WORDS.get(token.word, 0) if token.word else _MARKS.get(token.text, 0)
+    def _count_operator(self) -> None:
+        """Raise ConditionError at the first operator that is too many.
 
-    def _infix(self, left: Node, binding: int) -> Node:
-        if binding == tree.POSTFIX:
-            return self._shift(left)
-        if binding == tree.WITHIN:
-            return self._window(left)
-        if binding == tree.COMPARE:
-            return self._comparison(left)
-        token = self.advance()
-        operator = token.word or token.text
+        A chain of operators makes a deep tree without nesting in the text.
+        """
+        self.operators += 1
+        if self.operators > self.most_operators:
+            message = f"the condition has more than {self.most_operators} operators"
+            self.fail(message, self.token.span)
+
+    def _join(self, left: Node) -> Node:
+        """Parse all operands of a chain of `and` or `or`."""
+        operator = self.token.word
+        binding = _BINDING[operator]
+        operands = [self.require_kind(left, Kind.TRUTH, f"the left side of {operator}")]
+        role = f"the right side of {operator}"
+        while True:
+            self.advance()
+            operands.append(self.require_kind(self.expression(binding), Kind.TRUTH, role))
+            if self.token.word != operator:
+                return tree.joined(operator, operands, self.span_from(left.span))
+            self._count_operator()
+
+    def _arithmetic(self, left: Node) -> Node:
+        operator = self.advance().text
+        binding = _BINDING[operator]
         if left.kind is Kind.DATE and operator in ("+", "-"):
             return self._day_arithmetic(left, operator, binding)
-        kind = Kind.TRUTH if operator in ("and", "or") else Kind.NUMBER
-        left = self.require_kind(left, kind, f"the left side of {operator}")
-        right = self.require_kind(self.expression(binding), kind, f"the right side of {operator}")
-        span = self.span_from(left.span)
-        if kind is Kind.TRUTH:
-            return tree.joined(operator, (left, right), span)
-        return tree.Binary(operator, left, right, span=span)
+        left = self.require_kind(left, Kind.NUMBER, f"the left side of {operator}")
+        right = self.expression(binding)
+        right = self.require_kind(right, Kind.NUMBER, f"the right side of {operator}")
+        return tree.Binary(operator, left, right, span=self.span_from(left.span))
 
     def _day_arithmetic(self, left: Node, operator: str, binding: int) -> Node:
         """Parse what follows a date: a number of days, or after a minus another date."""
@@ -323,12 +323,10 @@ class Parser(DefinitionParser):
         return tree.Binary(operator, left, right, is_date=True, span=self.span_from(left.span))
 
     def _comparison(self, left: Node) -> Node:
-        if self.token.word:
-            return _COMPARING[self.token.word](self, left)
-        operands, operators = [left], []
-        while self.is_mark(*_COMPARISONS):
+        operands, operators = [left], list[str]()
+        while self.token.text in _COMPARISONS:
             token = self.advance()
-            operators.append({"=": "=="}.get(token.text, token.text))
+            operators.append("==" if token.text == "=" else token.text)
             if isinstance(left, tree.Fact) and left.kind is Kind.TEXT:
                 self._require_quotes(left, token)
             operands.append(self.expression(tree.COMPARE))
@@ -348,6 +346,8 @@ class Parser(DefinitionParser):
             )
 
     def _check_comparison(self, left: Node, right: Node, token: Token) -> None:
+        if left.kind is right.kind is Kind.NUMBER:
+            return
         for side in (left, right):
             if side.kind is Kind.TRUTH:
                 self.fail(f"{token.text} compares numbers, but this is true or false", side.span)
@@ -466,7 +466,7 @@ class Parser(DefinitionParser):
         if token.word and token.word not in KEYWORDS:
             return self.parse_name()
         if token.kind == "number":
-            return self.parse_number(self.advance())
+            return self.parse_number()
         if token.text == "(":
             return self._parenthesis()
         if token.text == "-" or token.word == "not":
@@ -491,17 +491,31 @@ class Parser(DefinitionParser):
             operand = self.require_kind(
                 self.expression(tree.NEGATE), Kind.NUMBER, "the part after -"
             )
-            return tree.Negate(operand, span=self.span_from(token.span))
+            return tree.Negate(operand, span=self.span_from(token))
         operand = self.require_kind(self.expression(tree.NOT), Kind.TRUTH, "the part after not")
-        return tree.Not(operand, span=self.span_from(token.span))
+        return tree.Not(operand, span=self.span_from(token))
 
 
-_COMPARING: Final[dict[str, Callable[[Parser, Node], Node]]] = {
-    "in": Parser._membership,
-    "crosses": Parser._cross,
-    "between": Parser._between,
-    "is": Parser._moving,
-    "contains": Parser._match,
-    "matches": Parser._match,
-}
-"""Words that compare what stands before them."""
+_OPERATORS: Final[tuple[tuple[str, int, Callable[[Parser, Node], Node]], ...]] = (
+    ("or", tree.OR, Parser._join),
+    ("and", tree.AND, Parser._join),
+    ("within", tree.WITHIN, Parser._window),
+    ("for", tree.WITHIN, Parser._window),
+    *((mark, tree.COMPARE, Parser._comparison) for mark in _COMPARISONS),
+    ("in", tree.COMPARE, Parser._membership),
+    ("is", tree.COMPARE, Parser._moving),
+    ("crosses", tree.COMPARE, Parser._cross),
+    ("between", tree.COMPARE, Parser._between),
+    ("contains", tree.COMPARE, Parser._match),
+    ("matches", tree.COMPARE, Parser._match),
+    ("+", tree.SUM, Parser._arithmetic),
+    ("-", tree.SUM, Parser._arithmetic),
+    ("*", tree.PRODUCT, Parser._arithmetic),
+    ("/", tree.PRODUCT, Parser._arithmetic),
+    ("^", tree.POWER, Parser._arithmetic),
+    ("[", tree.POSTFIX, Parser._shift),
+)
+"""What follows an operand: how tightly it binds its left side, and what parses the rest."""
+
+_BINDING: Final = {operator: binding for operator, binding, _ in _OPERATORS}
+_INFIX: Final = {operator: parse for operator, _, parse in _OPERATORS}

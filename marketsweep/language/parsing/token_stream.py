@@ -22,6 +22,8 @@ from marketsweep.language.tree import Kind, Node, Span
 
 MAX_LENGTH: Final = 16_384
 
+_INFINITE: Final = float("inf")
+
 
 class TokenStream(ABC):
     """The tokens of a text, and the position of the current one."""
@@ -36,7 +38,7 @@ class TokenStream(ABC):
                 "allowed"
             )
         self.source = source
-        self.tokens = list(tokenize(source)) if token_list is None else token_list
+        self.tokens = tokenize(source) if token_list is None else token_list
         self.position = 0
         self.token = self.tokens[0]
         """The current token."""
@@ -44,9 +46,9 @@ class TokenStream(ABC):
     def advance(self) -> Token:
         """Take the current token."""
         token = self.token
-        self.position += 1
-        if self.position < len(self.tokens):
-            self.token = self.tokens[self.position]
+        self.position = position = self.position + 1
+        if position < len(self.tokens):
+            self.token = self.tokens[position]
         return token
 
     def jump(self, position: int) -> None:
@@ -113,13 +115,16 @@ class TokenStream(ABC):
             return f"{self.token.text}, which stands for the values of a sweep"
         return "the end of the condition" if self.token.kind == END else repr(self.token.text)
 
-    def span_from(self, start: Span) -> Span:
+    def span_from(self, start: Span | Token) -> Span:
         """Return the span from `start` to the end of the last token taken."""
         last = self.tokens[self.position - 1]
-        return Span(start.column, last.column + len(last.text) - start.column)
+        column = start.column
+        return Span(column, last.column + len(last.text) - column)
 
     def require_kind(self, node: Node, kind: Kind, role: str) -> Node:
         """Return the node; raise ConditionError (with `role` in it) if its kind differs."""
+        if node.kind is kind:
+            return node
         if kind is Kind.TRUTH:
             node = tree.as_condition(node)
         if node.kind is not kind:
@@ -134,16 +139,18 @@ class TokenStream(ABC):
             )
         return node
 
-    def parse_number(self, token: Token) -> tree.Number | tree.Negate:
-        """Return the number of a token; a value of a sweep may be negative."""
+    def parse_number(self) -> tree.Number | tree.Negate:
+        """Take a number; a value of a sweep may be negative."""
+        token = self.advance()
         value = self._value(token)
-        if token.text.startswith("-"):
-            return tree.Negate(tree.Number(-value, span=token.span), span=token.span)
-        return tree.Number(value, span=token.span)
+        span = Span(token.column, len(token.text))
+        if value < 0:
+            return tree.Negate(tree.Number(-value, span=span), span=span)
+        return tree.Number(value, span=span)
 
     def _value(self, token: Token) -> float:
         value = number_of(token.text)
-        if value == float("inf"):
+        if value == _INFINITE:
             self.fail(f"{token.text} is too large for a number", token.span)
         return value
 
