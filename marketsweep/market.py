@@ -427,7 +427,9 @@ class Market:
 
         with self.view() as view:
             names = SavedConditions.of(view.folder).names()
-        return rank_conditions(names, lambda name: self.study(name, **arguments), progress)
+            return rank_conditions(
+                names, view, lambda name: self.study(name, **arguments), progress
+            )
 
     @_checked
     def sweep(

@@ -80,9 +80,18 @@ def _sort_into_groups(
     """Return positions of known values by group and value, these values, group starts and sizes."""
     flat, flat_keys = values.ravel(), keys.ravel()
     known = np.flatnonzero(~(np.isnan(flat) | np.isnan(flat_keys)))
-    positions = known[np.lexsort((flat[known], flat_keys[known]))]
-    _, starts, sizes = np.unique(flat_keys[positions], return_index=True, return_counts=True)
-    return positions, flat[positions], starts, sizes
+    # Keys are whole numbers, and few: a radix sort of them, and then one sort of each group, take a
+    # third of the time of a sort by both.
+    _, group, sizes = np.unique(flat_keys[known], return_inverse=True, return_counts=True)
+    small = np.int16 if len(sizes) < 2**15 else np.int64
+    positions = known[np.argsort(group.astype(small), kind="stable")]
+    ordered = flat[positions]
+    starts = np.cumsum(sizes) - sizes
+    for begin, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        inside = slice(begin, begin + size)
+        order = np.argsort(ordered[inside])
+        positions[inside], ordered[inside] = positions[inside][order], ordered[inside][order]
+    return positions, ordered, starts, sizes
 
 
 def _restore_shape(result: Matrix, positions: NDArray[np.intp], values: Matrix) -> Matrix:

@@ -95,10 +95,15 @@ def names_of(
     names = [name for name, node in shown.items() if node in may_differ]
     if not names:
         return [()] * len(places)
-    masks = np.stack([may_differ[shown[name]][places] for name in names], axis=1)
+    masks = [may_differ[shown[name]][places] for name in names]
+    if not any(mask.any() for mask in masks):
+        return [()] * len(places)
+    if len(masks) == 1:
+        only = ((), tuple(names))
+        return [only[may] for may in masks[0].tolist()]
     # Few different sets of names occur, so each tuple is made once.
     sets: dict[tuple[bool, ...], tuple[str, ...]] = {}
-    rows = map(tuple, masks.tolist())
+    rows = map(tuple, np.stack(masks, axis=1).tolist())
     return [sets.get(row) or sets.setdefault(row, tuple(compress(names, row))) for row in rows]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -60,9 +61,8 @@ class Suspects:
         suspicious = {
             symbol: self._suspicions_of(symbol) for symbol in self._suspicions.keys() | self._doubts
         }
-        for hit, symbol in enumerate(symbols):
-            if symbol in suspicious:
-                hits[symbol].append(hit)
+        for hit, symbol in compress(enumerate(symbols), map(suspicious.__contains__, symbols)):
+            hits[symbol].append(hit)
         marks = [""] * len(symbols)
         bars_of = self._sessions_of_bars(list(hits))
         for symbol, symbol_hits in hits.items():
@@ -159,6 +159,7 @@ class Suspects:
         return doubts
 
 
-def bars_to_judge(bars: int) -> int | None:
-    """Return the number of bars to judge for a scan that uses `bars`; None for all."""
-    return next((reach for reach in REACHES if bars <= reach), None)
+def bars_to_judge(bars: int, sessions: int) -> int | None:
+    """Return the number of bars to judge for a scan that uses `bars`; None for all `sessions`."""
+    reach = next((reach for reach in REACHES if bars <= reach), sessions)
+    return None if reach + _BEFORE >= sessions else reach

@@ -188,6 +188,8 @@ class Loader:
         self._suspects: dict[tuple[dt.date, int | None], Suspects] = {}
         self._counts: dict[tuple[dt.date, int, Screen], Counts] = {}
         self._sessions_panel: _CachedSessionsPanel | None = None
+        self._expected: _Needs | None = None
+        """What the next panels of many sessions have, besides what is asked for."""
         self._remembered: tuple[Hashable, object] | None = None
         self._warnings: DataWarnings | None = None
         self._panel_symbols: tuple[Panel, frozenset[str]] | None = None
@@ -268,10 +270,11 @@ class Loader:
             bars_to_judge,
         )
 
-        key = as_of, bars_to_judge(bars)
+        history = self.day(as_of).history
+        key = as_of, bars_to_judge(bars, len(history.dates))
         if key not in self._suspects:
             _make_room(self._suspects, _MAX_DAYS)
-            self._suspects[key] = Suspects(self.day(as_of).history, key[1])
+            self._suspects[key] = Suspects(history, key[1])
         return self._suspects[key]
 
     @_locked
@@ -430,6 +433,8 @@ class Loader:
         vintage ends where any of `facts` changes.
         """
         key, needs = (as_of, first, screen, adjust, facts), _Needs.of(plan, fields)
+        if self._expected is not None:
+            needs = needs.merge(self._expected)
         cached = self._sessions_panel
         if cached and cached.key == key:
             needs = needs.merge(cached.needs)
@@ -444,6 +449,15 @@ class Loader:
         )
         self._sessions_panel = _CachedSessionsPanel(key, needs, panel)
         return panel
+
+    @contextmanager
+    def expecting(self, plan: Plan) -> Iterator[None]:
+        """Build the panels of many sessions so that they also serve `plan`, until the end."""
+        self._expected = _Needs.of(plan, [SESSION])
+        try:
+            yield
+        finally:
+            self._expected = None
 
     @_locked
     def counts(self, as_of: dt.date, first: int, screen: Screen) -> Counts:

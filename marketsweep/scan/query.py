@@ -55,6 +55,8 @@ class Query(NamedTuple):
     """Whether values that may depend on bars before the first stored one are found."""
     strict: bool = False
     """Whether a part of the condition that looks like a mistake is an error."""
+    shows_values: bool = True
+    """Whether the numbers that the condition compares are shown."""
 
 
 class ResultLayout(NamedTuple):
@@ -132,7 +134,8 @@ def plan_query(query: Query) -> PlannedQuery:
     traps = find_traps(condition, source)
     if traps and query.strict:
         raise ConditionError(traps[0])
-    shown = {written(node, source): node for node in _compared_numbers(condition)}
+    compared = _compared_numbers(condition) if query.shows_values else ()
+    shown = {written(node, source): node for node in compared}
     for column in query.columns:
         name = column.strip() if isinstance(column, str) else str(column)
         shown[name] = _parse_column(column, own_names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -38,6 +39,10 @@ def rank(
     ]
 
 
+_FEW: Final = 10_000
+"""Matches that one sort by all keys orders in a millisecond."""
+
+
 def order_within(
     groups: NDArray[np.int64],
     keys: Sequence[NDArray[np.float64]],
@@ -47,7 +52,20 @@ def order_within(
 ) -> NDArray[np.intp]:
     """Return the order of matches by group, best first within a group; all arrays are [matches]."""
     columns = [-key if descending else key for key in reversed(keys)]
-    return np.lexsort((names, *columns, groups))
+    if len(columns) > 1 or len(groups) < _FEW or groups.max() >= 2**15:
+        return np.lexsort((names, *columns, groups))
+    # A radix sort of the groups, and then one sort of each, take a third of the time.
+    (column,) = columns
+    order = np.argsort(groups.astype(np.int16), kind="stable")
+    edges = np.flatnonzero(np.diff(groups[order], prepend=-1, append=2**15)).tolist()
+    for begin, end in pairwise(edges):
+        of_group = order[begin:end]
+        by_key = of_group[np.argsort(column[of_group])]
+        values = column[by_key]
+        if not (values[1:] > values[:-1]).all():  # ties, or NaN
+            by_key = of_group[np.lexsort((names[of_group], column[of_group]))]
+        order[begin:end] = by_key
+    return order
 
 
 def best_of_groups(

@@ -96,6 +96,8 @@ class Scan(Struct, frozen=True):
     """Whether matches on suspicious bars are marked, and come last if `sort` is None."""
     finds_unsettled: bool = True
     """Whether values that may depend on bars before the first stored one are marked."""
+    shows_values: bool = True
+    """Whether the numbers that the condition compares are shown."""
     own_names: OwnNames = PRESETS_ALONE
     """The saved conditions and stored facts that the texts may use."""
     screen: Screen = NO_SCREEN
@@ -315,4 +317,5 @@ def query_of(scan: Scan) -> Query:
         explained,
         scan.finds_unsettled,
         scan.strict,
+        scan.shows_values,
     )

@@ -19,7 +19,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, compress
 from time import perf_counter
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ from marketsweep.scan.query import (
     shown_column,
     slowest,
 )
-from marketsweep.scan.ranking import order_within, suspicious_warning
+from marketsweep.scan.ranking import no_marks, order_within, suspicious_warning
 from marketsweep.scan.receipt import (
     absent_facts_warnings,
     absent_of,
@@ -133,7 +133,11 @@ def signals(
     hit_days = np.concatenate([block.days for block in blocks])
     symbols = list(chain.from_iterable(block.symbols for block in blocks))
     unsettled = list(chain.from_iterable(block.unsettled for block in blocks))
-    marks = loader.marks_of_hits(symbols, hit_days, sessions[0], sessions[-1], query.plan.history)
+    marks = no_marks(symbols)
+    if scan.marked:
+        marks = loader.marks_of_hits(
+            symbols, hit_days, sessions[0], sessions[-1], query.plan.history
+        )
     unknown = loader.unknown_facts_as_of(sessions[-1], query.facts)
     absent = absent_of(unknown, loader.snapshot.symbols)
     total = perf_counter() - started
@@ -190,7 +194,7 @@ def _hit_warnings(
     query: PlannedQuery,
 ) -> Iterator[str]:
     """Yield the warnings about hits: suspicious bars, and values that have not settled."""
-    marked = {symbol: mark for symbol, mark in zip(symbols, marks, strict=True) if mark}
+    marked = dict(compress(zip(symbols, marks, strict=True), marks))
     count = len(marks) - marks.count("")
     yield from suspicious_warning(f"{SUSPICIOUS_HITS} ({count:,})", marked)
     if number := len(unsettled) - unsettled.count(()):
@@ -228,6 +232,7 @@ def _run_at_once(
     names, symbol_of_column = np.unique(panel.symbols, return_inverse=True)
     symbols = symbol_of_column[matches.places]  # numbers that are in the order of the names
     columns: dict[Node, Column] = query.layout.of_hits(matches.values)
+    columns[query.condition] = np.ones(len(symbols))
     unsettled = _find_unsettled(query, columns)
     keys = [columns[key] for key in query.keys]
     order = order_within(matches.sessions, keys, symbols, descending=scan.descending)
@@ -248,15 +253,17 @@ def _run_at_once(
         for row, session in enumerate(day.history.dates[first:])
     ]
     dates = np.array(day.history.dates, dtype="datetime64[D]")
-    places = matches.places[order]
+    places, name_of = matches.places[order], names.tolist().__getitem__
+    # Without shown values it is the condition itself that may have another answer.
+    named = query.shown or {str(query.condition): query.condition}
     return _Block(
         dates[matches.sessions[order]],
-        names[symbols[order]].tolist(),
+        list(map(name_of, symbols[order].tolist())),
         [
             shown_column(node, panel, places, lambda node: columns[node][order])
             for node in (CLOSE, VOLUME, *query.shown.values())
         ],
-        names_of(query.shown, unsettled, order),
+        names_of(named, unsettled, order),
         receipts,
         loaded - started,
     )

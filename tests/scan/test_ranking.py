@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 
 import marketsweep as ms
 from marketsweep.errors import UsageError
 from marketsweep.ingest.files import read_symbols
+from marketsweep.scan.ranking import order_within
 from tests.helpers.markets import EXAMPLE
 
 CONDITION = "close > 20"
@@ -67,3 +69,18 @@ def test_a_composite_score_is_an_expression(market: ms.Market) -> None:
 def test_groups_that_cannot_be(market: ms.Market, arguments: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         market.scan(CONDITION, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("decimals", [2, 12])
+@pytest.mark.parametrize("descending", [True, False])
+def test_many_matches_are_in_the_order_of_one_sort_by_all_keys(
+    decimals: int, descending: bool
+) -> None:
+    chance = np.random.default_rng(5)
+    groups, names = chance.integers(0, 50, 20_000), chance.integers(0, 3_000, 20_000)
+    key = np.round(chance.standard_normal(20_000), decimals)
+    key[chance.random(20_000) < 0.01] = np.nan
+    order = order_within(groups, [key], names, descending=descending)
+    expected = np.lexsort((names, -key if descending else key, groups))
+    for column in (groups, key, names):
+        np.testing.assert_array_equal(column[order], column[expected])

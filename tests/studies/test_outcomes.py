@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from marketsweep.studies.study.events import PAUSE, after_cooldown, first_of_streaks
-from marketsweep.studies.study.exits import find_exits
+from marketsweep.studies.study.exits import Entries, find_exits
 from marketsweep.studies.study.options import ENTRIES, Entry, Options
 from marketsweep.studies.study.outcomes import (
     REASONS,
+    Excursions,
     Outcomes,
-    extremes,
     market_returns,
     outcomes,
 )
@@ -49,9 +49,49 @@ def followed(
 ) -> Outcomes:
     lanes, rows = np.array([lane]), np.array([row])
     options = Options(horizons=(hold,), entry=entry, stop=stop)
-    exits = find_exits(prices, lanes, rows, options, None, None)
-    (reached,) = extremes(prices, lanes, rows, options, exits)
-    return outcomes(prices, lanes, rows, hold, options, len(prices.closes) - 1, reached, exits)
+    entries = Entries.of(prices, lanes, rows, options)
+    exits = find_exits(prices, entries, options, None, None)
+    (reached,) = Excursions(prices, options).of(lanes, rows, exits)
+    return outcomes(prices, entries, hold, options, len(prices.closes) - 1, reached, exits)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    horizons=st.sampled_from([(2,), (2, 4), (2, 3, 30), (3, 7, 8)]),
+    entry=st.sampled_from(ENTRIES),
+    stop=st.sampled_from([None, "30%"]),
+    is_copied=st.booleans(),
+)
+def test_the_extremes_of_a_hold_are_those_of_its_bars(
+    seed: int,
+    horizons: tuple[int, ...],
+    entry: Entry,
+    stop: str | None,
+    is_copied: bool,
+) -> None:
+    chance = np.random.default_rng(seed)
+    closes = chance.uniform(5, 50, (SESSIONS, LANES))
+    closes[chance.random(closes.shape) < 0.3] = np.nan
+    prices = made_prices(closes)
+    options = Options(horizons=horizons, entry=entry, stop=stop)
+    rows, lanes = (grid.ravel() for grid in np.indices(closes.shape))
+    exits = find_exits(prices, Entries.of(prices, lanes, rows, options), options, None, None)
+    excursions = Excursions(prices, options)
+    if is_copied:
+        many = np.zeros(100_000, dtype=np.int64)
+        entries = Entries.of(prices, many, many, options)
+        excursions.of(many, many, find_exits(prices, entries, options, None, None))
+    reached = excursions.of(lanes, rows, exits)
+    first = 2 if entry == "next_close" else 1
+    for horizon, (highest, lowest) in zip(horizons, reached, strict=True):
+        for event, (row, lane) in enumerate(zip(rows.tolist(), lanes.tolist(), strict=True)):
+            end = min(row + horizon, int(exits.last_whole_row[event]))
+            of_hold = closes[row + first : end + 1, lane]
+            known = of_hold[~np.isnan(of_hold)]
+            expected = (
+                (float(known.max()) + 1, float(known.min()) - 1) if len(known) else (np.nan, np.nan)
+            )
+            np.testing.assert_array_equal((highest[event], lowest[event]), expected)
 
 
 @given(

@@ -66,7 +66,7 @@ def test_one_position_at_a_time_multiplies_its_returns(opened: ms.Market) -> Non
     # Of the events of one session, the one with the greatest dollar volume comes first.
     for event in range(len(study)):
         entry, end = int(hold.outcomes.entry_row[event]), int(hold.outcomes.exit_row[event])
-        if end >= 0 and not hold.suspicious[event] and entry > free:
+        if end >= 0 and event not in hold.suspicious and entry > free:
             expected, free, taken = expected * (1 + float(hold.returns[event])), end, taken + 1
     assert portfolio.taken == taken > 20
     assert portfolio.gain == pytest.approx(expected - 1, abs=1e-9)

@@ -240,7 +240,7 @@ def _position(study: Study, hold: Hold, event: int) -> tuple[str, ...]:
     outcomes = hold.outcomes
     return (
         study.events.symbols[event],
-        hold.suspicious[event],
+        hold.suspicious.get(event, ""),
         f"{study.dates[int(study.events.sessions[event])]}",
         f"{outcomes.entry_adjusted[event]:,.2f}",
         f"{outcomes.exit_raw[event]:,.2f} on {study.dates[int(outcomes.exit_row[event])]}",

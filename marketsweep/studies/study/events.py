@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketsweep.core.safe_text import counted
@@ -35,8 +36,7 @@ def choose_events(
     is_event = np.ones(len(lanes), dtype=bool)
     if not options.every:
         is_event = _begins(scan, loader, hits, companies, lanes, numbers, first)
-        needed = hits.bars_needed
-        is_unknown = is_event & may_have_begun_earlier(lanes, numbers, needed, companies.has_bar)
+        is_unknown = is_event & may_have_begun_earlier(lanes, numbers, hits.bars_needed, companies)
         is_event &= ~is_unknown
         warnings += _unknown_warning(int(is_unknown.sum()))
     if options.exclude_suspect:
@@ -68,7 +68,8 @@ def _begins(
     earlier_days = stored[: bisect_left(stored, companies.history.dates[first])][-PAUSE:]
     if not earlier_days or not len(hits):
         return first_of_streaks(lanes, numbers, first, companies.has_bar)
-    earlier = signals(scan, loader, earlier_days[0], earlier_days[-1])
+    unmarked = replace(scan, marked=False, finds_unsettled=False)
+    earlier = signals(unmarked, loader, earlier_days[0], earlier_days[-1])
     earlier_lanes, earlier_numbers = places_of(earlier, companies)
     begins = first_of_streaks(
         np.concatenate([earlier_lanes, lanes]),
@@ -111,20 +112,15 @@ def first_of_streaks(
 
 
 def may_have_begun_earlier(
-    lanes: NDArray[np.int64],
-    sessions: NDArray[np.int64],
-    needed: int,
-    has_bar: NDArray[np.bool_],
+    lanes: NDArray[np.int64], sessions: NDArray[np.int64], needed: int, companies: Companies
 ) -> NDArray[np.bool_]:
     """Return which hits are on the first bar that can be evaluated, although older bars exist.
 
     The condition needs `needed` bars. A company whose first stored bar is one of the store's first
     sessions was traded before: whether the condition held then is not known.
     """
-    first_bars = np.argmax(has_bar, axis=0)
-    counts = np.cumsum(has_bar, axis=0, dtype=np.int32)
-    is_old: NDArray[np.bool_] = first_bars[lanes] < PAUSE
-    return is_old & (counts[sessions, lanes] <= needed)
+    is_old: NDArray[np.bool_] = companies.first_bars[lanes] < PAUSE
+    return is_old & (companies.bar_counts[sessions, lanes] <= needed)
 
 
 def after_cooldown(

@@ -26,6 +26,47 @@ EXIT, STOP, TARGET = range(3)
 """What ends a position before its horizon; also the first of `outcomes.REASONS`."""
 
 
+class Entries(Struct, frozen=True, eq=False):
+    """Positions that are opened after signals, all arrays [events]."""
+
+    lanes: NDArray[np.int64]
+    signal_rows: NDArray[np.int64]
+    row: NDArray[np.int64]
+    """The session of the entry."""
+    is_stored: NDArray[np.bool_]
+    """Whether the prices have that session."""
+    price: NDArray[np.float64]
+    """The price that is paid, as it was traded; NaN without one."""
+    factor: NDArray[np.float64]
+    """What makes it comparable over the sessions."""
+
+    @classmethod
+    def of(
+        cls,
+        prices: Prices,
+        lanes: NDArray[np.int64],
+        signal_rows: NDArray[np.int64],
+        options: Options,
+    ) -> Entries:
+        """Return the positions that are opened after signals."""
+        bought = prices.opens if options.entry == "next_open" else prices.closes
+        row = signal_rows + (options.entry != "close")
+        is_stored = row < len(bought)
+        places = np.where(is_stored, row, 0) * bought.shape[1] + lanes
+        price = np.where(is_stored, bought.take(places), np.nan)
+        return cls(lanes, signal_rows, row, is_stored, price, prices.factor.take(places))
+
+    @property
+    def is_open(self) -> NDArray[np.bool_]:
+        """Whether the position has an entry: a price above zero."""
+        return self.price > 0
+
+    @property
+    def paid(self) -> NDArray[np.float64]:
+        """The adjusted price of the entry."""
+        return self.price * self.factor
+
+
 class Exits(Struct, frozen=True, eq=False):
     """The first exit of each position before a horizon, all arrays [events]."""
 
@@ -74,21 +115,20 @@ def first_session_held(options: Options) -> int:
 
 def find_exits(
     prices: Prices,
-    lanes: NDArray[np.int64],
-    rows: NDArray[np.int64],
+    entries: Entries,
     options: Options,
     signals: ExitSignals | None,
     atr: NDArray[np.float64] | None,
 ) -> Exits:
-    """Return the first exits of the positions that are opened after signals in `rows`.
+    """Return the first exits of positions.
 
     `signals` has sessions by their number in the store; `atr` is that of each signal, in dollars of
     its session.
     """
-    by_level = _by_level(prices, lanes, rows, options, atr)
+    by_level = _by_level(prices, entries, options, atr)
     if signals is None:
         return by_level
-    by_signal = _by_signal(prices, lanes, rows, options, signals)
+    by_signal = _by_signal(prices, entries, options, signals)
     # What is known at the open of a session comes before what happens in it.
     is_first = (by_signal.row < by_level.row) | (
         (by_signal.row == by_level.row) & by_signal.at_open
@@ -110,14 +150,8 @@ def exits_with(prices: Prices, lanes: NDArray[np.int64], exits: Exits) -> Exits:
     return replace(exits, price=np.where(is_exit, price, np.nan))
 
 
-def _by_signal(
-    prices: Prices,
-    lanes: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    options: Options,
-    signals: ExitSignals,
-) -> Exits:
-    first = rows + first_session_held(options)
+def _by_signal(prices: Prices, entries: Entries, options: Options, signals: ExitSignals) -> Exits:
+    lanes, first = entries.lanes, entries.signal_rows + first_session_held(options)
     known = signals.next_after(lanes, first + prices.first)
     last = len(prices.closes) - 1
     decided = np.where(known == NEVER, last + 1, known - prices.first)
@@ -150,12 +184,9 @@ def _next_bars(
 
 
 def _by_level(
-    prices: Prices,
-    lanes: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    options: Options,
-    atr: NDArray[np.float64] | None,
+    prices: Prices, entries: Entries, options: Options, atr: NDArray[np.float64] | None
 ) -> Exits:
+    lanes, rows = entries.lanes, entries.signal_rows
     count, last = len(lanes), len(prices.closes) - 1
     exits = Exits(
         row=np.full(count, NEVER),
@@ -166,9 +197,7 @@ def _by_level(
     )
     if options.stop is None and options.target is None:
         return exits
-    entry = np.minimum(rows + (options.entry != "close"), last)
-    bought = prices.opens if options.entry == "next_open" else prices.closes
-    paid = bought[entry, lanes] * prices.factor[entry, lanes]
+    paid = entries.paid
     unit = None if atr is None else atr * prices.factor[rows, lanes]
     stops = _level(paid, unit, options.stop, -1)
     targets = _level(paid, unit, options.target, 1)

@@ -10,13 +10,19 @@ from msgspec import structs
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from marketsweep.studies.study.exits import Exits, ExitSignals, exits_with, find_exits
+from marketsweep.studies.study.exits import (
+    Entries,
+    Exits,
+    ExitSignals,
+    exits_with,
+    find_exits,
+)
 from marketsweep.studies.study.groupings import Grouping
 from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.outcomes import (
+    Excursions,
     Extremes,
     Outcomes,
-    extremes,
     market_returns,
     outcomes,
 )
@@ -32,6 +38,7 @@ class _Block(NamedTuple):
     """The prices from a session on, and the mean returns of groups of the market by horizon."""
 
     prices: Prices
+    excursions: Excursions
     market: dict[int, NDArray[np.float64]]
 
 
@@ -82,13 +89,14 @@ class Follower:
             block = self._block_from(first)
             prices = block.prices
             of, rows = lanes[inside], sessions[inside] - first
+            entries = Entries.of(prices, of, rows, self._options)
             exits = find_exits(
-                prices, of, rows, self._options, exit_signals, None if atr is None else atr[inside]
+                prices, entries, self._options, exit_signals, None if atr is None else atr[inside]
             )
-            reached = extremes(prices, of, rows, self._options, exits)
+            reached = block.excursions.of(of, rows, exits)
             blocks.append(
                 [
-                    self._hold(block, of, rows, horizon, highest_and_lowest, exits)
+                    self._hold(block, entries, horizon, highest_and_lowest, exits)
                     for horizon, highest_and_lowest in zip(
                         self._options.horizons, reached, strict=True
                     )
@@ -104,7 +112,8 @@ class Follower:
         Positions on suspicious bars are never taken: a single wrong price would be its result.
         """
         rows = hold.outcomes
-        is_clean = np.array([not mark for mark in hold.suspicious], dtype=bool)
+        is_clean = np.ones(len(lanes), dtype=bool)
+        is_clean[list(hold.suspicious)] = False
         chosen = choose_positions(rows.entry_row, np.where(is_clean, rows.exit_row, -1), most)
         paths = []
         for event in chosen:
@@ -152,29 +161,28 @@ class Follower:
         if block is None or block.prices.first != first:
             self._block = block = None  # two of them would be held
             last = first + _BLOCK - 1 + self._options.horizons[-1]
-            self._block = block = _Block(self._companies.prices(first, last), {})
+            prices = self._companies.prices(first, last)
+            self._block = block = _Block(prices, Excursions(prices, self._options), {})
         return block
 
     def _hold(
         self,
         block: _Block,
-        lanes: NDArray[np.int64],
-        rows: NDArray[np.int64],
+        entries: Entries,
         horizon: int,
         reached: Extremes,
         exits: Exits,
     ) -> Hold:
         """Return what became of the events of a block at a horizon."""
-        prices = block.prices
+        prices, lanes, rows = block.prices, entries.lanes, entries.signal_rows
         options, newest = self._options, self._companies.newest - prices.first
-        became = outcomes(prices, lanes, rows, horizon, options, newest, reached, exits)
+        became = outcomes(prices, entries, horizon, options, newest, reached, exits)
         benchmark = None
         if options.benchmark is not None:
             same = np.full(len(rows), self._companies.lane_now(options.benchmark))
+            bought = Entries.of(prices, same, rows, options)
             sold = exits_with(prices, same, exits)
-            benchmark = outcomes(
-                prices, same, rows, horizon, options, newest, reached, sold
-            ).returns
+            benchmark = outcomes(prices, bought, horizon, options, newest, reached, sold).returns
         market = self._market(block, rows, horizon, exits)
         # A symbol outside the market has nothing to be compared with.
         market[self._groups[lanes, 0] == 0] = np.nan
@@ -191,7 +199,7 @@ class Follower:
             market=market[:, 0],
             sector=np.where(sectors < 0, np.nan, of_sector),
             benchmark=benchmark,
-            suspicious=[],
+            suspicious={},
         )
 
     def _market(
@@ -226,6 +234,8 @@ class Follower:
 
 def _joined(parts: Sequence[Hold]) -> Hold:
     """Join what became of the events of several blocks."""
+    if len(parts) == 1:
+        return parts[0]
     benchmarks = [part.benchmark for part in parts if part.benchmark is not None]
     columns = zip(*(structs.astuple(part.outcomes) for part in parts), strict=True)
     return Hold(
@@ -235,5 +245,5 @@ def _joined(parts: Sequence[Hold]) -> Hold:
         market=np.concatenate([part.market for part in parts]),
         sector=np.concatenate([part.sector for part in parts]),
         benchmark=np.concatenate(benchmarks) if benchmarks else None,
-        suspicious=[],
+        suspicious={},
     )

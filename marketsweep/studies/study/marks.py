@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 from msgspec.structs import replace
@@ -32,16 +33,16 @@ class Marker:
 
         With `exclude`, such positions have no return.
         """
-        suspects = np.array(
-            [i for i, symbol in enumerate(events.symbols) if symbol in self._suspects], np.int64
-        )
-        return [self._marked(hold, events, marks, suspects, exclude) for hold in holds]
+        is_suspect = map(self._suspects.__contains__, events.symbols)
+        suspects = np.array(list(compress(range(len(events.symbols)), is_suspect)), np.int64)
+        of_signals = dict(compress(enumerate(marks), marks))
+        return [self._marked(hold, events, of_signals, suspects, exclude) for hold in holds]
 
     def _marked(
         self,
         hold: Hold,
         events: Events,
-        marks: Sequence[str],
+        of_signals: dict[int, str],
         suspects: np.ndarray[tuple[int], np.dtype[np.int64]],
         exclude: bool,
     ) -> Hold:
@@ -55,11 +56,10 @@ class Marker:
             self._history.dates[-1],
             exits - events.sessions[done] + 1,
         )
-        suspicious = list(marks)
-        for event, mark in zip(done.tolist(), of_hold, strict=True):
-            if mark:
-                rules = {*mark.split(", "), *suspicious[event].split(", ")} - {""}
-                suspicious[event] = ", ".join(sorted(rules))
+        suspicious = of_signals.copy()
+        for event, mark in compress(zip(done.tolist(), of_hold, strict=True), of_hold):
+            rules = {*mark.split(", "), *suspicious.get(event, "").split(", ")} - {""}
+            suspicious[event] = ", ".join(sorted(rules))
         hold = replace(hold, suspicious=suspicious)
         if not exclude:
             return hold

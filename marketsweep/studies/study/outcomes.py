@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from marketsweep.studies.study.exits import Exits, first_session_held
+from marketsweep.studies.study.exits import Entries, Exits, first_session_held
 from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.prices import Prices
 
@@ -30,6 +29,10 @@ REASONS: Final = (
 """
 _LEAST_OF_SECTOR: Final = 2
 """Members with a return that a sector needs."""
+_CHUNK: Final = 2048
+"""Positions whose prices are looked at together: those of a hold of 63 sessions fit the cache."""
+_WORTH_A_COPY: Final = 60_000
+"""Positions after which a copy of the prices has cost less than reading them without it."""
 HORIZON, LAST_CLOSE, DELISTED, STILL_OPEN, NO_ENTRY, SUSPECT = range(3, len(REASONS))
 
 
@@ -65,85 +68,119 @@ class Outcomes(Struct, frozen=True, eq=False):
 
 def outcomes(
     prices: Prices,
-    lanes: NDArray[np.int64],
-    rows: NDArray[np.int64],
+    entries: Entries,
     hold: int,
     options: Options,
     newest: int,
     reached: Extremes,
     exits: Exits,
 ) -> Outcomes:
-    """Return what became of the signals of `lanes` in `rows` at the close `hold` sessions later.
+    """Return what became of positions at the close `hold` sessions after their signals.
 
     `newest` is the row of the newest stored session, which may lie beyond those of the prices;
     `reached` has the extremes of the same positions and horizon; `exits` may come before it.
     """
-    last = len(prices.factor) - 1
-    bought = prices.opens if options.entry == "next_open" else prices.closes
-    entry_rows, exit_rows = rows + (options.entry != "close"), rows + hold
-    is_stored = entry_rows <= last
-    at = np.where(is_stored, entry_rows, 0)
-    entry_raw = np.where(is_stored, bought[at, lanes], np.nan)
-    has_entry = entry_raw > 0
+    last, width = len(prices.factor) - 1, prices.factor.shape[1]
+    lanes, exit_rows = entries.lanes, entries.signal_rows + hold
     is_closed = exit_rows <= min(newest, last)
-    held_rows = prices.held[np.minimum(exit_rows, last), lanes]
-    reason = np.full(len(lanes), HORIZON, np.int8)
-    reason[held_rows < exit_rows] = LAST_CLOSE
+    held_rows = prices.held.take(np.minimum(exit_rows, last) * width + lanes)
+    reason = np.where(held_rows < exit_rows, LAST_CLOSE, HORIZON).astype(np.int8)
     reason[prices.is_gone[lanes] & (prices.last_bar[lanes] < exit_rows)] = DELISTED
     is_early = exits.row <= exit_rows
     reason[is_early], held_rows[is_early] = exits.reason[is_early], exits.row[is_early]
     reason[~is_closed] = STILL_OPEN
-    reason[~has_entry & is_stored] = NO_ENTRY
-    is_done = has_entry & is_closed
-    ends = np.where(is_done, held_rows, 0)
-    closes = np.where(is_done, prices.closes[ends, lanes], np.nan)
-    exit_raw = np.where(is_done & is_early, exits.price / prices.factor[ends, lanes], closes)
+    reason[~entries.is_open & entries.is_stored] = NO_ENTRY
+    is_done = entries.is_open & is_closed
+    ends = np.where(is_done, held_rows, 0) * width + lanes
+    factors = prices.factor.take(ends)
+    exit_raw = np.where(is_done, prices.closes.take(ends), np.nan)
+    is_sold = is_done & is_early
+    exit_raw[is_sold] = exits.price[is_sold] / factors[is_sold]
     exit_price = exit_raw * (1 + options.delisting_return * (reason == DELISTED))
-    ratio = prices.factor[at, lanes] / prices.factor[ends, lanes]
-    entry_adjusted = np.where(is_done, entry_raw * ratio, np.nan)
-    paid = np.where(is_done, entry_raw * prices.factor[at, lanes], np.nan)
+    entry_adjusted = np.where(is_done, entries.price * (entries.factor / factors), np.nan)
+    growth = exit_price / entry_adjusted
+    # The exit is a price of the hold, and the only one if no bar comes after the entry.
+    paid = entries.paid
     return Outcomes(
         reason=reason,
-        entry_row=np.where(has_entry, entry_rows, -1),
+        entry_row=np.where(entries.is_open, entries.row, -1),
         exit_row=np.where(is_done, held_rows, -1),
-        entry_raw=entry_raw,
+        entry_raw=entries.price,
         exit_raw=exit_raw,
         entry_adjusted=entry_adjusted,
         exit=exit_price,
-        returns=exit_price / entry_adjusted - 1.0,
-        # The exit is a price of the hold, and the only one if no bar comes after the entry.
-        best=np.fmax(reached.highest / paid, exit_price / entry_adjusted) - 1.0,
-        worst=np.fmin(reached.lowest / paid, exit_price / entry_adjusted) - 1.0,
+        returns=growth - 1.0,
+        best=np.where(is_done, np.fmax(reached.highest / paid, growth) - 1.0, np.nan),
+        worst=np.where(is_done, np.fmin(reached.lowest / paid, growth) - 1.0, np.nan),
     )
 
 
-def extremes(
-    prices: Prices,
-    lanes: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    options: Options,
-    exits: Exits,
-) -> Iterator[Extremes]:
-    """Yield the extremes of positions over each horizon; NaN without a bar.
+class Excursions:
+    """The highest and lowest prices of positions, for studies that have the same options.
 
-    Those of a hold that is not stored whole are of its stored sessions. Of the session in which a
-    position ends before its close, the exit alone counts.
+    Positions are many and short. With the prices of a lane side by side, those of a hold are read
+    in a tenth of the time; the copy is made once enough positions were asked for.
     """
-    last = len(prices.factor) - 1
-    highs, lows = prices.highs, prices.lows
-    highest, lowest = np.full(len(lanes), np.nan), np.full(len(lanes), np.nan)
-    session = first_session_held(options)
-    final = np.minimum(exits.last_whole_row, last)
-    is_held = final >= rows + session
-    held = True if is_held.all() else is_held
-    for hold in options.horizons:
-        for later in range(session, hold + 1):
-            # The last session is looked at again where a position has ended: nothing changes.
-            at = np.minimum(rows + later, final)
-            np.fmax(highest, highs[at, lanes], out=highest, where=held)
-            np.fmin(lowest, lows[at, lanes], out=lowest, where=held)
-        session = max(session, hold + 1)
-        yield Extremes(highest.copy(), lowest.copy())
+
+    def __init__(self, prices: Prices, options: Options) -> None:
+        self._prices = prices
+        self._horizons = options.horizons
+        self._session = first_session_held(options)
+        self._length = max(0, options.horizons[-1] + 1 - self._session)
+        self._asked = 0
+        self._by_lane: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    def of(self, lanes: NDArray[np.int64], rows: NDArray[np.int64], exits: Exits) -> list[Extremes]:
+        """Return the extremes of positions over each horizon; NaN without a bar.
+
+        Those of a hold that is not stored whole are of its stored sessions. Of the session in which
+        a position ends before its close, the exit alone counts.
+        """
+        held = [max(0, horizon + 1 - self._session) for horizon in self._horizons]
+        highest = np.full((len(held), len(lanes)), np.nan)
+        lowest = highest.copy()
+        parts = [0, *(length for length in held[:-1] if length)]
+        known = slice(len(held) - len(parts), None)
+        begins, final = rows + self._session, exits.last_whole_row
+        self._asked += len(lanes)
+        for start in range(0, len(lanes) if self._length else 0, _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            windows = self._windows(lanes[chunk], begins[chunk])
+            ended = begins[chunk, None] + np.arange(self._length) > final[chunk, None]
+            starts = np.arange(len(ended))[:, None] * self._length + parts
+            for prices, result, extreme in zip(
+                windows, (highest, lowest), (np.fmax, np.fmin), strict=True
+            ):
+                prices[ended] = np.nan
+                of_parts = extreme.reduceat(prices.ravel(), starts.ravel()).reshape(starts.shape)
+                result[known, chunk] = extreme.accumulate(of_parts, axis=1).T
+        return [Extremes(*pair) for pair in zip(highest, lowest, strict=True)]
+
+    def _windows(
+        self, lanes: NDArray[np.int64], begins: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the highs and lows of the holds that begin in some rows, [positions, sessions]."""
+        highs, lows = self._prices.highs, self._prices.lows
+        if self._by_lane is None and self._asked < _WORTH_A_COPY:
+            rows = begins[:, None] + np.arange(self._length)
+            inside = np.minimum(rows, len(highs) - 1)
+            beyond = rows >= len(highs)
+            of = lanes[:, None]
+            return (
+                np.where(beyond, np.nan, highs[inside, of]),
+                np.where(beyond, np.nan, lows[inside, of]),
+            )
+        if self._by_lane is None:
+            self._by_lane = self._side_by_side(highs), self._side_by_side(lows)
+        highs, lows = self._by_lane
+        return highs[lanes, begins], lows[lanes, begins]
+
+    def _side_by_side(self, prices: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the prices of each lane from each row on, [lanes, rows, sessions]; a view."""
+        sessions, lanes = prices.shape
+        padded = np.full((lanes, sessions + self._length + self._session), np.nan)
+        padded[:, :sessions] = prices.T
+        return np.lib.stride_tricks.sliding_window_view(padded, self._length, axis=1)
 
 
 def market_returns(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -92,6 +93,17 @@ class Companies:
         lanes, sessions, prices = zip(*changes, strict=True) if changes else ((), (), ())
         self._changes = np.array(lanes, int), np.array(sessions, int), np.array(prices, float)
 
+    @cached_property
+    def first_bars(self) -> NDArray[np.intp]:
+        """Number of the session of the first bar of each lane; 0 without one."""
+        first: NDArray[np.intp] = np.argmax(self.has_bar, axis=0)
+        return first
+
+    @cached_property
+    def bar_counts(self) -> NDArray[np.int32]:
+        """How many bars each lane has up to each session, int32 [sessions, lanes]."""
+        return np.cumsum(self.has_bar, axis=0, dtype=np.int32)
+
     @property
     def newest(self) -> int:
         """Number of the newest session."""
@@ -142,7 +154,7 @@ class Companies:
     def lanes_of(self, symbols: Sequence[str], sessions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the lanes of the companies that have tickers in sessions, int64 [symbols]."""
         index = self.history.snapshot.index
-        lanes = np.array([index[symbol] for symbol in symbols], dtype=np.int64)
+        lanes = np.fromiter(map(index.__getitem__, symbols), np.int64, len(symbols))
         for i in np.flatnonzero(np.isin(lanes, self._reassigned)).tolist():
             lanes[i] = self.lane_of(int(lanes[i]), int(sessions[i]))
         return lanes

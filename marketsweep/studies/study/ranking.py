@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct, structs
 
+from marketsweep.core.parallel import WORKERS
 from marketsweep.core.safe_text import counted
+from marketsweep.engine.plan import Plan, make_plan
 from marketsweep.errors import UsageError
+from marketsweep.language.parsing.own_names import OwnNames
+from marketsweep.language.tree import Node
 from marketsweep.scan.frames import Frame
+from marketsweep.scan.loader import Loader
+from marketsweep.scan.query import Query, plan_query
+from marketsweep.studies.sessions import BLOCK
 from marketsweep.studies.signals_result import SessionReceipt, total_bars
 from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.result import Figures, Study
@@ -98,31 +108,31 @@ class StudyRanking(Frame):
 
 def rank_conditions(
     names: Sequence[str],
+    loader: Loader,
     study: Callable[[str], Study],
     progress: Callable[[int, int, int], None] | None = None,
 ) -> StudyRanking:
     """Return the ranking of conditions by their studies, of which only the figures are kept.
 
-    A condition whose study raises UsageError is left out with a warning. Raises UsageError if none
-    is left.
+    The bars that all of them need are read once. A condition whose study raises UsageError is left
+    out with a warning. Raises UsageError if none is left.
     """
     started = perf_counter()
     rows, left_out, warnings, events = list[RankedStudy](), list[str](), Counter[str](), 0
-    widest: Study | None = None
-    for done, name in enumerate(names, 1):
-        try:
-            result = study(name)
-        except UsageError as error:
-            left_out.append(f"{name} is left out: {error}")
-            continue
-        symbols = len(set(result.events.symbols))
-        rows.append(RankedStudy(name, len(result), symbols, result.horizons))
-        warnings.update(result.warnings)
-        if widest is None or result.bars_needed < widest.bars_needed:
-            widest = result
-        events += len(result)
-        if progress is not None:
-            progress(done, len(names), events)
+    widest: _Result | None = None
+    with loader.expecting(_plan_of(names, loader.own_names())):
+        results = _study_each(names, study)
+        for done, (name, result) in enumerate(zip(names, results, strict=True), 1):
+            if isinstance(result, UsageError):
+                left_out.append(f"{name} is left out: {result}")
+                continue
+            rows.append(result.row)
+            warnings.update(result.warnings)
+            if widest is None or result.bars_needed < widest.bars_needed:
+                widest = result
+            events += result.row.events
+            if progress is not None:
+                progress(done, len(names), events)
     if widest is None:
         raise UsageError("; ".join(left_out) or "no condition is saved")
     horizons = widest.options.horizons
@@ -142,6 +152,75 @@ def rank_conditions(
         data_version=widest.data_version,
         seconds=perf_counter() - started,
     )
+
+
+class _Result(NamedTuple):
+    """What is kept of a study."""
+
+    row: RankedStudy
+    warnings: list[str]
+    bars_needed: int
+    options: Options
+    since: dt.date
+    until: dt.date
+    sessions: list[SessionReceipt]
+    executor: str
+    data_version: int
+
+
+def _study_each(
+    names: Sequence[str], study: Callable[[str], Study]
+) -> Iterator[_Result | UsageError]:
+    """Yield what is kept of the study of each condition, or the error that ends it.
+
+    The first one reads what the others share. If that fits in one block, the others are studied
+    two or more at a time: while one waits for the kernels, another one is summarised.
+    """
+
+    def study_one(name: str) -> _Result | UsageError:
+        try:
+            result = study(name)
+        except UsageError as error:
+            return error
+        symbols = len(set(result.events.symbols))
+        return _Result(
+            RankedStudy(name, len(result), symbols, result.horizons),
+            result.warnings,
+            result.bars_needed,
+            result.options,
+            result.since,
+            result.until,
+            result.sessions,
+            result.executor,
+            result.data_version,
+        )
+
+    waiting = iter(names)
+    for name in waiting:
+        first = study_one(name)
+        yield first
+        if isinstance(first, _Result):
+            break
+    else:
+        return
+    if len(first.sessions) > BLOCK or first.executor != "threads":
+        yield from map(study_one, waiting)
+        return
+    with ThreadPoolExecutor(WORKERS) as pool:
+        # Each thread has the time limit of the caller.
+        contexts = [(copy_context(), name) for name in waiting]
+        yield from pool.map(lambda pair: pair[0].run(study_one, pair[1]), contexts)
+
+
+def _plan_of(names: Sequence[str], own_names: OwnNames) -> Plan:
+    """Return the plan of all conditions that can be parsed."""
+    nodes = set[Node]()
+    for name in names:
+        with suppress(UsageError):
+            nodes.update(
+                plan_query(Query(name, own_names=own_names, shows_values=False)).layout.nodes
+            )
+    return make_plan(tuple(nodes))
 
 
 def _rank(figures: Figures) -> tuple[bool, float]:

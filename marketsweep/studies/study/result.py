@@ -59,8 +59,9 @@ class Hold(Struct, frozen=True, eq=False):
     sector: NDArray[np.float64]
     """The mean return of the symbol's sector; NaN where the sector is unknown."""
     benchmark: NDArray[np.float64] | None
-    suspicious: list[str]
-    """The quality rules that suspect bars of the signal or of the hold: "decimal slip, hole"."""
+    suspicious: dict[int, str]
+    """The quality rules that suspect bars of the signal or of the hold of an event, by its number:
+    "decimal slip, hole"."""
 
     def lacks_benchmark(self) -> int:
         """Return how many events have a return, but none of the benchmark."""
@@ -261,7 +262,7 @@ class Study(Frame):
                 "exit_raw": outcomes.exit_raw,
                 "worst": outcomes.worst,
                 "best": outcomes.best,
-                "suspicious": pl.Series(hold.suspicious, dtype=pl.String),
+                "suspicious": [hold.suspicious.get(event, "") for event in range(len(self))],
             }
             if hold.benchmark is not None:
                 columns["benchmark_return"] = hold.benchmark

@@ -129,7 +129,8 @@ class _Setting:
         options, loader, sessions = self._options, self._loader, self._sessions
         regime = _regime(options)
         columns = [ATR] if options.needs_atr else []
-        scan = replace(scan, columns=(*columns, *([] if regime is None else [f"number({regime})"])))
+        columns += [] if regime is None else [f"number({regime})"]
+        scan = replace(scan, columns=tuple(columns), shows_values=False)
         hits = signals(scan, loader, sessions[0], sessions[-1], progress)
         # The warning about hits counts those that are not events, too.
         warnings = [text for text in hits.warnings if not text.startswith(SUSPICIOUS_HITS)]
@@ -138,7 +139,7 @@ class _Setting:
             scan, loader, hits, self._companies, options, self._first, warnings
         )
         groupings = self._groupings(hits, chosen, lanes, numbers, regime)
-        symbols = [hits.symbols[hit] for hit in chosen.tolist()]
+        symbols = list(map(hits.symbols.__getitem__, chosen.tolist()))
         events = Events(symbols, numbers[chosen], groupings)
         atr = None
         if options.needs_atr:
@@ -147,7 +148,7 @@ class _Setting:
         holds = self._marker.marked(
             self._follower.follow(lanes[chosen], events.sessions, self._exit_signals, atr),
             events,
-            [hits.suspicious[hit] for hit in chosen.tolist()],
+            list(map(hits.suspicious.__getitem__, chosen.tolist())),
             exclude=options.exclude_suspect,
         )
         portfolio = None
@@ -270,7 +271,9 @@ def _exit_scan(scan: Scan, condition: str | Node) -> Scan:
 
     The symbol of a position may have left the universe of its signal.
     """
-    exit_scan = replace(scan, condition=condition, where=None, screen=NO_SCREEN)
+    exit_scan = replace(
+        scan, condition=condition, where=None, screen=NO_SCREEN, marked=False, shows_values=False
+    )
     # A saved condition may have another text in the next study.
     return replace(exit_scan, condition=plan_query(query_of(exit_scan)).condition)
 
@@ -299,8 +302,8 @@ def _warnings(events: Events, holds: Sequence[Hold], benchmark: str | None) -> I
     marked = {
         events.symbols[event]: mark
         for hold in holds
-        for event, mark in enumerate(hold.suspicious)
-        if mark and not np.isnan(hold.returns[event])
+        for event, mark in hold.suspicious.items()
+        if not np.isnan(hold.returns[event])
     }
     yield from suspicious_warning(
         f"positions on suspicious bars ({counted(len(marked), 'symbol')})", marked
