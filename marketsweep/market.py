@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -320,9 +320,10 @@ class Market:
         target: str | None = None,
         benchmark: str | None = None,
         costs: float = 0.0,
+        spread: bool = False,
         every: bool = False,
         cooldown: int = 0,
-        delisting_return: float = 0.0,
+        delisting_return: float | Mapping[str, float] = 0.0,
         where: str | Expression | None = None,
         universe: str | None = None,
         unknown: Literal["keep", "drop"] | None = None,
@@ -353,9 +354,12 @@ class Market:
         target: the gain that ends a position, in the same form.
         benchmark: a symbol whose return over the same sessions is subtracted for the excess.
         costs: basis points of the entry price, for entry and exit together.
+        spread: also deduct an estimated spread, of the price, the dollar volume and the volatility
+            at the signal; the guide on studies has its formula.
         every: count each session on which the condition holds.
         cooldown: sessions after an event in which its symbol has no other.
-        delisting_return: the return from the last close of a company that is delisted: -0.3.
+        delisting_return: the return from the last close of a company that is delisted: -0.3, or
+            by the stored fact `delisting_reason`: {"merger": 0, "other": -0.3}.
         exclude_suspect: leave out events and positions on bars that a quality rule suspects.
         regime: a condition on the market that splits the events in two; the default for
             `by=["regime"]` is the benchmark above its average of 200 days.
@@ -367,7 +371,7 @@ class Market:
 
         The other arguments, and the errors, are those of `signals`.
         """
-        from marketsweep.studies.study.options import HORIZONS, Options  # few scans need it
+        from marketsweep.studies.study.options import HORIZONS, OTHER, Options  # few scans need it
         from marketsweep.studies.study.study import study
 
         executor, threads = self._executor(executor, threads)
@@ -376,6 +380,8 @@ class Market:
             if horizons is not None:
                 raise UsageError("give either the horizons or the longest hold, not both")
             horizons = (max_hold,)
+        by_reason = delisting_return if isinstance(delisting_return, Mapping) else {}
+        others = delisting_return if isinstance(delisting_return, int | float) else 0.0
         options = Options(
             horizons=tuple(
                 _check_count("horizon", horizon, least=0) or 0
@@ -387,8 +393,10 @@ class Market:
             target=target,
             benchmark=benchmark,
             costs=costs,
+            spread=spread,
             every=every,
-            delisting_return=delisting_return,
+            delisting_return=by_reason.get(OTHER, others),
+            delisting_returns=tuple(by_reason.items()),
             cooldown=_check_count("cooldown", cooldown, least=0) or 0,
             exclude_suspect=exclude_suspect,
             regime=None if regime is None else node_of(regime),

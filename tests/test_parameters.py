@@ -99,6 +99,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "by": ["price"],
             "benchmark": "MSFT",
             "costs": 10.0,
+            "spread": True,
             "every": True,
             "cooldown": 20,
             "delisting_return": ({"since": "2016-06-01", "horizons": [63]}, -0.3),

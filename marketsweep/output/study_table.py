@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+import numpy as np
+
 from marketsweep.core.safe_text import counted
 from marketsweep.studies.study.options import Options
 from marketsweep.studies.study.result import Figures, Study
@@ -71,10 +73,26 @@ def terms_of(options: Options) -> Iterator[str]:
         + ("every session with a signal" if options.every else "the first session of a streak")
         + (f", {options.cooldown} sessions between events" if options.cooldown else "")
         + f"; returns {'with' if options.adjust == 'total' else 'without'} dividends, "
-        + (f"less {options.costs:g} basis points of costs" if options.costs else "before costs")
+        + ("less " + " and ".join(costs) if (costs := list(_costs(options))) else "before costs")
     )
     if rules := " or ".join(_rules(options)):
         yield f"closed {rules}, and at the horizon at the latest"
+
+
+def _costs(options: Options) -> Iterator[str]:
+    if options.costs:
+        yield f"{options.costs:g} basis points of costs"
+    if options.spread:
+        yield "the estimated spread at the signal"
+
+
+def costs_text(study: Study) -> str:
+    """Return what positions cost, in one sentence."""
+    costs = study.events.costs
+    return (
+        f"a position costs {costs.mean():.2%} of its entry price on average, half of them less "
+        f"than {np.median(costs):.2%}, at most {costs.max():.2%}"
+    )
 
 
 def _rules(options: Options) -> Iterator[str]:

@@ -41,6 +41,7 @@ def made_prices(closes: NDArray[np.float64]) -> Prices:
         held_closes=np.take_along_axis(closes, np.maximum(held, 0), axis=0),
         last_bar=last_bar,
         is_gone=last_bar <= len(closes) - 1 - RECENT,
+        delisting_returns=np.zeros(closes.shape[1]),
     )
 
 
@@ -52,7 +53,7 @@ def followed(
     entries = Entries.of(prices, lanes, rows, options)
     exits = find_exits(prices, entries, options, None, None)
     (reached,) = Excursions(prices, options).of(lanes, rows, exits)
-    return outcomes(prices, entries, hold, options, len(prices.closes) - 1, reached, exits)
+    return outcomes(prices, entries, hold, len(prices.closes) - 1, reached, exits)
 
 
 @given(

@@ -48,12 +48,12 @@ def test_no_more_positions_are_held_than_there_are_places(
 def test_equity_is_cash_and_positions() -> None:
     # Half of 1 doubles over three sessions; from session 2 on, half of the equity loses a tenth.
     paths = [np.array([1.0, 1.5, 2.0]), np.array([0.9])]
-    equity = equity_of([0, 2], paths, costs=0.0, most=2, sessions=range(4))
+    equity = equity_of([0, 2], paths, costs=[0.0] * 2, most=2, sessions=range(4))
     assert equity[:2] == pytest.approx([1.0, 1.25])
     part = min(0.5, 1.25 / 2)
     assert equity[2] == pytest.approx(0.5 - part + 0.5 * 2 + part * 0.9)
     assert equity[3] == equity[2]
-    dear = equity_of([0], [np.array([1.0])], costs=0.01, most=4, sessions=range(1))
+    dear = equity_of([0], [np.array([1.0])], costs=[0.01], most=4, sessions=range(1))
     assert dear[0] == pytest.approx(1 - 0.25 * 0.01)
 
 

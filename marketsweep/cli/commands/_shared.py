@@ -35,7 +35,16 @@ _GROUPS = {
         *("as_of", "since", "until"),
     ),
     "Positions": (
-        *("horizons", "entry", "first", "cooldown", "costs", "delisting_return", "benchmark"),
+        *(
+            "horizons",
+            "entry",
+            "first",
+            "cooldown",
+            "costs",
+            "spread",
+            "delisting_return",
+            "benchmark",
+        ),
     ),
     "Rank": ("sort", "descending", "limit", "top", "by"),
     "Show": (

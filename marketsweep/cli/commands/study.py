@@ -44,14 +44,24 @@ def _horizons(_: click.Context, __: click.Parameter, text: str | None) -> tuple[
         raise click.BadParameter(f"{text!r} is not a list of sessions: write 1,5,20") from None
 
 
-def _share(_: click.Context, __: click.Parameter, text: str) -> float:
+def _share(text: str) -> float:
     """Return the share that a percentage is; -30% needs its sign, as -0.3 may be either."""
     try:
         if not text.endswith("%"):
             raise ValueError
         return float(text.removesuffix("%")) / 100
     except ValueError:
-        raise click.BadParameter(f"{text!r} is not a percentage: write -30%") from None
+        raise click.BadParameter(
+            f"{text!r} is not a percentage: write -30%, or merger=0%,other=-30%"
+        ) from None
+
+
+def _delisting_return(_: click.Context, __: click.Parameter, text: str) -> float | dict[str, float]:
+    """Return one share for all delistings, or one for each reason."""
+    if "=" not in text:
+        return _share(text)
+    pairs = (part.rpartition("=") for part in text.split(","))
+    return {reason.strip(): _share(share.strip()) for reason, _, share in pairs}
 
 
 @click.command(cls=Scanning)
@@ -104,6 +114,11 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
     help="Costs of entry and exit together, in basis points.",
 )
 @click.option(
+    "--spread",
+    is_flag=True,
+    help="Also deduct an estimated spread: of price, dollar volume and volatility at the signal.",
+)
+@click.option(
     "--first/--every",
     "first",
     default=True,
@@ -120,11 +135,12 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
 )
 @click.option(
     "--delisting-return",
-    callback=_share,
+    callback=_delisting_return,
     default="0%",
     show_default=True,
     metavar="PERCENT",
-    help="Return from the last close of a company that is delisted, as -30%.",
+    help="Return from the last close of a company that is delisted: -30%, or by the stored fact "
+    "delisting_reason: merger=0%,other=-30%.",
 )
 @where_option
 @universe_option
@@ -177,9 +193,10 @@ def study(
     target: str | None,
     benchmark: str | None,
     costs: float,
+    spread: bool,
     first: bool,
     cooldown: int,
-    delisting_return: float,
+    delisting_return: float | dict[str, float],
     where: str | None,
     universe: str | None,
     unknown: Literal["keep", "drop"] | None,
@@ -210,6 +227,7 @@ def study(
       marketsweep study 'rsi(14) < 30 and close > sma(200)' --benchmark QQQ --costs 10
       marketsweep study gap_up --horizons 1,2,3,5 --entry close --cooldown 20
       marketsweep study turtle_entry --exit turtle_exit --max-hold 63 --stop 2atr
+      marketsweep study new_52_week_low --spread --delisting-return -30%
       marketsweep study nr7 --format parquet --output positions.parquet
       marketsweep study turtle_entry --html study.html
       marketsweep study rsi_oversold --benchmark QQQ --by regime --by price
@@ -237,6 +255,7 @@ def study(
         target=target,
         benchmark=benchmark,
         costs=costs,
+        spread=spread,
         every=not first,
         cooldown=cooldown,
         delisting_return=delisting_return,

@@ -8,6 +8,7 @@ from typing import Final
 from marketsweep.core.safe_text import counted
 from marketsweep.output.study_table import (
     cells,
+    costs_text,
     has_sectors,
     names,
     portfolio_text,
@@ -90,8 +91,12 @@ def _table(
 
 def _notes(study: Study) -> list[str]:
     notes = [] if study.portfolio is None else [portfolio_text(study)]
+    if study.options.spread and len(study):
+        notes.append(costs_text(study))
     last_close, at_delisting = "the last close", study.options.delisting_return
-    if at_delisting:
+    if study.options.delisting_returns:
+        last_close += " and the return of its reason"
+    elif at_delisting:
         last_close += f" and a return of {100 * at_delisting:+g}%"
     for row in study.horizons:
         parts = [

@@ -15,6 +15,7 @@ from marketsweep.output.charts.paths import Scale, polyline, vertical_lines
 from marketsweep.output.charts.tables import coloured_cell, html_table
 from marketsweep.output.study_table import (
     cells,
+    costs_text,
     has_sectors,
     names,
     percent,
@@ -48,6 +49,7 @@ def study_page(study: Study) -> str:
         f"<h1>{counted(len(study), 'event')} <span>{study.since} to {study.until}</span></h1>\n"
         f"<p><code>{escape(study.condition)}</code></p>\n"
         + "".join(f"<p>{escape(line)}</p>\n" for line in terms_of(study.options))
+        + (f"<p>{costs_text(study)}</p>\n" if study.options.spread and len(study) else "")
         + f"<p>{escape(study.receipt)}</p>\n"
         + _table(study)
         + (_pictures(study, known) if known else "<p>No event has a return yet.</p>\n")
@@ -58,7 +60,7 @@ def study_page(study: Study) -> str:
 
 
 def _pictures(study: Study, known: Sequence[Hold]) -> str:
-    middle = known[min(len(known) - 1, (len(study.holds) - 1) // 2)]
+    middle = known[min(len(known) - 1, study.options.middle)]
     return (
         '<div class="grid halves"><div><h3>Mean return and its 95 % interval, by horizon'
         '<span class="key mean"></span>return<span class="key over"></span>over the market</h3>'
@@ -104,7 +106,7 @@ def _portfolio(study: Study) -> str:
 
 def _table(study: Study) -> str:
     parts = [("horizon", "", {f"{row.sessions}": row for row in study.horizons})]
-    place = (len(study.holds) - 1) // 2
+    place = study.options.middle
     for name, groups in study.groups.items():
         title = f"<h2>By {name}, horizon {study.holds[place].horizon}</h2>\n"
         parts.append((name, title, {label: rows[place] for label, rows in groups.items()}))

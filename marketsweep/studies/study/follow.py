@@ -72,13 +72,14 @@ class Follower:
         self,
         lanes: NDArray[np.int64],
         sessions: NDArray[np.int64],
+        costs: NDArray[np.float64],
         exit_signals: ExitSignals | None = None,
         atr: NDArray[np.float64] | None = None,
     ) -> list[Hold]:
         """Return what became of events, by horizon.
 
-        `sessions` are the numbers of those of the signals, and ascend; `atr` is the average true
-        range of each, float64 [events].
+        `sessions` are the numbers of those of the signals, and ascend; `costs` are a share of the
+        entry price, and `atr` is the average true range of each, float64 [events].
         """
         blocks: list[list[Hold]] = []
         end = int(sessions[-1]) if len(sessions) else self._first
@@ -96,7 +97,7 @@ class Follower:
             reached = block.excursions.of(of, rows, exits)
             blocks.append(
                 [
-                    self._hold(block, entries, horizon, highest_and_lowest, exits)
+                    self._hold(block, entries, costs[inside], horizon, highest_and_lowest, exits)
                     for horizon, highest_and_lowest in zip(
                         self._options.horizons, reached, strict=True
                     )
@@ -105,7 +106,12 @@ class Follower:
         return [_joined(parts) for parts in zip(*blocks, strict=True)]
 
     def portfolio(
-        self, lanes: NDArray[np.int64], sessions: NDArray[np.int64], hold: Hold, most: int
+        self,
+        lanes: NDArray[np.int64],
+        sessions: NDArray[np.int64],
+        costs: NDArray[np.float64],
+        hold: Hold,
+        most: int,
     ) -> Portfolio:
         """Return the portfolio of the events of a hold; `sessions` are those of the signals.
 
@@ -128,13 +134,12 @@ class Follower:
         entries = [int(rows.entry_row[event]) for event in chosen]
         last = max([self._first, *(int(rows.exit_row[event]) for event in chosen)])
         span = range(self._first, last + 1)
-        costs = self._options.costs / 10_000
         return Portfolio(
             horizon=hold.horizon,
             positions=most,
             taken=len(chosen),
             first=self._first,
-            equity=equity_of(entries, paths, costs, most, span),
+            equity=equity_of(entries, paths, costs[chosen].tolist(), most, span),
             benchmark=self._benchmark_over(span),
         )
 
@@ -169,6 +174,7 @@ class Follower:
         self,
         block: _Block,
         entries: Entries,
+        costs: NDArray[np.float64],
         horizon: int,
         reached: Extremes,
         exits: Exits,
@@ -176,13 +182,13 @@ class Follower:
         """Return what became of the events of a block at a horizon."""
         prices, lanes, rows = block.prices, entries.lanes, entries.signal_rows
         options, newest = self._options, self._companies.newest - prices.first
-        became = outcomes(prices, entries, horizon, options, newest, reached, exits)
+        became = outcomes(prices, entries, horizon, newest, reached, exits)
         benchmark = None
         if options.benchmark is not None:
             same = np.full(len(rows), self._companies.lane_now(options.benchmark))
             bought = Entries.of(prices, same, rows, options)
             sold = exits_with(prices, same, exits)
-            benchmark = outcomes(prices, bought, horizon, options, newest, reached, sold).returns
+            benchmark = outcomes(prices, bought, horizon, newest, reached, sold).returns
         market = self._market(block, rows, horizon, exits)
         # A symbol outside the market has nothing to be compared with.
         market[self._groups[lanes, 0] == 0] = np.nan
@@ -195,7 +201,7 @@ class Follower:
                 entry_row=np.where(became.entry_row < 0, -1, became.entry_row + prices.first),
                 exit_row=np.where(became.exit_row < 0, -1, became.exit_row + prices.first),
             ),
-            returns=became.returns - options.costs / 10_000,
+            returns=became.returns - costs,
             market=market[:, 0],
             sector=np.where(sectors < 0, np.nan, of_sector),
             benchmark=benchmark,

@@ -1,10 +1,10 @@
-"""How a study opens and closes positions."""
+"""How a study opens and closes positions, and what that costs."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypedDict, get_args
 
 from msgspec import Struct
@@ -32,6 +32,28 @@ _ADJUSTMENTS: Final = ("total", "splits")
 _DISTANCE: Final = re.compile(r"(\d+\.?\d*|\.\d+) ?(%|atr)", re.IGNORECASE)
 MAX_ATRS: Final = 100.0
 
+ATR: Final = "atr(14)"
+"""The average true range that a stop or target counts in."""
+
+_VOLATILITY: Final = "stdev(close / close[1] - 1, 20)"
+_ACTIVITY: Final = f"(sma(close * volume, 20) * {_VOLATILITY})"
+_HALF_SPREAD: Final = f"8.21 / 10000 * {_VOLATILITY} / 0.02 * (800000 / {_ACTIVITY}) ^ (1 / 3)"
+_HALF_TICK: Final = "if(close < 1, 0.00005, 0.005) / close"
+SPREAD: Final = f"min(1, 2 * max({_HALF_TICK}, if({_VOLATILITY} > 0, {_HALF_SPREAD}, 0)))"
+"""The estimated spread, as a share of the price: paid once for an entry and an exit together.
+
+Half of it is what a trade costs by A. Kyle and A. Obizhaeva, Market Microstructure Invariance:
+Empirical Hypotheses, Econometrica 84(4), 2016, without the impact of its size: 8.21 basis points of
+a stock of 40 dollars with a volume of a million shares and a volatility of 2 % a day, in proportion
+to the volatility, and to the cube root of 1 / (dollar volume * volatility). It is at least half the
+step of a quote, by rule 612 of Regulation NMS a cent, and 0.01 cents below a dollar.
+"""
+
+OTHER: Final = "other"
+"""Stands for the reasons that a table of delisting returns does not name."""
+REASON_FACT: Final = "delisting_reason"
+"""The stored fact that tells why a company was delisted."""
+
 
 class StudyArguments(TypedDict, total=False):
     """The arguments of `Market.study` that do not depend on the condition."""
@@ -46,9 +68,10 @@ class StudyArguments(TypedDict, total=False):
     target: str | None
     benchmark: str | None
     costs: float
+    spread: bool
     every: bool
     cooldown: int
-    delisting_return: float
+    delisting_return: float | Mapping[str, float]
     where: str | None
     universe: str | None
     unknown: Literal["keep", "drop"] | None
@@ -75,12 +98,16 @@ class Options(Struct, frozen=True):
     """The symbol whose return over the same hold is subtracted; None for none."""
     costs: float = 0.0
     """Basis points of the entry price, for entry and exit together."""
+    spread: bool = False
+    """Whether positions also cost the estimated spread at the signal (`SPREAD`)."""
     every: bool = False
     """Whether each session on which the condition holds is an event, not the first of a streak."""
     cooldown: int = 0
     """Sessions after an event in which its symbol has no other one."""
     delisting_return: float = 0.0
     """The return from the last close of a company that is delisted, such as -0.3."""
+    delisting_returns: tuple[tuple[str, float], ...] = ()
+    """The returns for reasons of a delisting; `delisting_return` is for the others."""
     exclude_suspect: bool = False
     """Whether events and positions on suspicious bars are left out."""
     exit: str | Node | None = None
@@ -109,10 +136,9 @@ class Options(Struct, frozen=True):
             raise UsageError(
                 f"costs of {self.costs:g} are not from 0 to {MAX_COSTS:,.0f} basis points"
             )
-        if not -1 <= self.delisting_return <= 1:
-            raise UsageError(
-                f"a delisting return of {self.delisting_return:.0%} is not from -100% to 100%"
-            )
+        for share in (self.delisting_return, *dict(self.delisting_returns).values()):
+            if not -1 <= share <= 1:
+                raise UsageError(f"a delisting return of {share:.0%} is not from -100% to 100%")
         for name, distance in (("stop", self.stop), ("target", self.target)):
             if distance is not None:
                 _check_distance(name, distance)
@@ -141,10 +167,16 @@ class Options(Struct, frozen=True):
         return (*chosen, self.exit and f"{self.exit}", self.stop, self.target)
 
     @property
-    def needs_atr(self) -> bool:
-        """Whether the stop or the target is in ATRs."""
+    def columns(self) -> list[str]:
+        """The values of the signal's session that the positions depend on."""
         distances = (self.stop, self.target)
-        return any(distance and parse_distance(distance)[1] for distance in distances)
+        of_atr = any(distance and parse_distance(distance)[1] for distance in distances)
+        return [*([ATR] if of_atr else []), *([SPREAD] if self.spread else [])]
+
+    @property
+    def middle(self) -> int:
+        """The place of the middle horizon among the horizons."""
+        return (len(self.horizons) - 1) // 2
 
 
 def parse_distance(text: str) -> tuple[float, bool]:

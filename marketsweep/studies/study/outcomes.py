@@ -70,7 +70,6 @@ def outcomes(
     prices: Prices,
     entries: Entries,
     hold: int,
-    options: Options,
     newest: int,
     reached: Extremes,
     exits: Exits,
@@ -96,7 +95,7 @@ def outcomes(
     exit_raw = np.where(is_done, prices.closes.take(ends), np.nan)
     is_sold = is_done & is_early
     exit_raw[is_sold] = exits.price[is_sold] / factors[is_sold]
-    exit_price = exit_raw * (1 + options.delisting_return * (reason == DELISTED))
+    exit_price = exit_raw * (1 + prices.delisting_returns[lanes] * (reason == DELISTED))
     entry_adjusted = np.where(is_done, entries.price * (entries.factor / factors), np.nan)
     growth = exit_price / entry_adjusted
     # The exit is a price of the hold, and the only one if no bar comes after the entry.
@@ -234,9 +233,9 @@ def forward_returns(
     exits = prices.held_closes[sold]
     if at_open:
         exits = np.where(prices.opens[sold] > 0, prices.opens[sold] * prices.factor[sold], exits)
-    if options.delisting_return:
+    if prices.delisting_returns.any():
         is_delisted = prices.is_gone & (prices.last_bar < (rows[is_stored] + hold)[:, None])
-        exits = exits * (1 + options.delisting_return * is_delisted)
+        exits = exits * (1 + prices.delisting_returns * is_delisted)
     is_bought = ~np.isnan(prices.closes[signal]) & (bought > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         result[is_stored] = np.where(is_bought, exits / bought - 1.0, np.nan)

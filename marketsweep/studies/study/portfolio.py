@@ -53,13 +53,17 @@ def choose_positions(entries: NDArray[np.int64], exits: NDArray[np.int64], most:
 
 
 def equity_of(
-    entries: list[int], paths: list[NDArray[np.float64]], costs: float, most: int, sessions: range
+    entries: list[int],
+    paths: list[NDArray[np.float64]],
+    costs: list[float],
+    most: int,
+    sessions: range,
 ) -> NDArray[np.float64]:
     """Return the equity at the close of each session, beginning with 1.
 
     Position i is opened in session `entries[i]` with an equal part of the equity, and is worth
     `paths[i]` times that part at the close of each session from then on; at the last one it is
-    sold, less the costs, a share of the part. Entries ascend.
+    sold, less its costs, a share of the part. Entries ascend.
     """
     cash, equity, opened = 1.0, 1.0, 0
     active: dict[int, float] = {}
@@ -74,7 +78,7 @@ def equity_of(
             path, held = paths[position], session - entries[position]
             worth = part * float(path[held])
             if held == len(path) - 1:
-                cash += worth - part * costs
+                cash += worth - part * costs[position]
                 del active[position]
             else:
                 value += worth

@@ -53,6 +53,8 @@ class Prices(Struct, frozen=True, eq=False):
     """The row of the last stored bar of each lane, which may lie beyond these sessions."""
     is_gone: NDArray[np.bool_]
     """Whether a lane had no bar in the newest `RECENT` stored sessions, bool [lanes]."""
+    delisting_returns: NDArray[np.float64]
+    """The return from the last close of a lane that is delisted, float64 [lanes]."""
 
 
 class _Lane(Struct, frozen=True):
@@ -90,6 +92,8 @@ class Companies:
                 self.has_bar[begin:beyond, lane] = has_bar[begin:beyond, column]
         self.has_bar[:, self._reassigned] = False
         self._last_bar = _last_bars(self.has_bar)
+        self.delisting_returns = np.zeros(self.width)
+        """The return from the last close of a lane that is delisted, float64 [lanes]."""
         lanes, sessions, prices = zip(*changes, strict=True) if changes else ((), (), ())
         self._changes = np.array(lanes, int), np.array(sessions, int), np.array(prices, float)
 
@@ -185,6 +189,7 @@ class Companies:
             held_closes=np.take_along_axis(closes * factors, np.maximum(held, 0), axis=0),
             last_bar=self._last_bar - first,
             is_gone=self._last_bar <= self.newest - RECENT,
+            delisting_returns=self.delisting_returns,
         )
 
     def _factors(self, first: int, last: int) -> NDArray[np.float64]:

@@ -80,6 +80,7 @@ class StudyRanking(Frame):
             "since": f"{self.since}",
             "until": f"{self.until}",
             **structs.asdict(self.options),
+            "delisting_returns": dict(self.options.delisting_returns),
             "ranked_by": self.ranked_by,
             "studies": [
                 structs.asdict(study)
@@ -135,11 +136,10 @@ def rank_conditions(
                 progress(done, len(names), events)
     if widest is None:
         raise UsageError("; ".join(left_out) or "no condition is saved")
-    horizons = widest.options.horizons
-    place = (len(horizons) - 1) // 2
+    place = widest.options.middle
     return StudyRanking(
         studies=sorted(rows, key=lambda row: _rank(row.horizons[place])),
-        ranked_by=horizons[place],
+        ranked_by=widest.options.horizons[place],
         options=widest.options,
         since=widest.since,
         until=widest.until,

@@ -44,6 +44,8 @@ class Events(Struct, frozen=True, eq=False):
     sessions: NDArray[np.int64]
     groupings: dict[Grouped, Grouping]
     """How the events can be grouped."""
+    costs: NDArray[np.float64]
+    """What a position costs, as a share of the entry price, float64 [events]."""
 
 
 class Hold(Struct, frozen=True, eq=False):
@@ -255,6 +257,7 @@ class Study(Frame):
                 "exit_date": _days(days, outcomes.exit_row),
                 "exit": outcomes.exit,
                 "return": hold.returns,
+                "costs": self.events.costs,
                 "reason": pl.Series([REASONS[i] for i in outcomes.reason], dtype=pl.String),
                 "market_return": hold.market,
                 "sector_return": hold.sector,
@@ -276,6 +279,7 @@ class Study(Frame):
             "since": f"{self.since}",
             "until": f"{self.until}",
             **structs.asdict(self.options),
+            "delisting_returns": dict(self.options.delisting_returns),
             "events": len(self),
             "symbols": len(set(self.events.symbols)),
             "sessions": len(set(self.events.sessions.tolist())),

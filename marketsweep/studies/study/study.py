@@ -17,7 +17,6 @@ import datetime as dt
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from time import perf_counter
-from typing import Final
 
 import numpy as np
 from msgspec.structs import replace
@@ -27,7 +26,7 @@ from marketsweep.core.safe_text import counted
 from marketsweep.errors import UsageError
 from marketsweep.language import tree
 from marketsweep.language.indicators.table import INDICATORS
-from marketsweep.language.tree import Node
+from marketsweep.language.tree import Kind, Node
 from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import plan_query
@@ -48,15 +47,18 @@ from marketsweep.studies.study.groupings import (
     by_year,
 )
 from marketsweep.studies.study.marks import Marker
-from marketsweep.studies.study.options import Grouped, Options
+from marketsweep.studies.study.options import (
+    ATR,
+    REASON_FACT,
+    SPREAD,
+    Grouped,
+    Options,
+)
 from marketsweep.studies.study.outcomes import STILL_OPEN
 from marketsweep.studies.study.prices import Companies, suspect_symbols
 from marketsweep.studies.study.result import Events, Hold, Study
 from marketsweep.studies.trials import NOT_COUNTED, count_trials, key_of
 from marketsweep.universe.screen import NO_SCREEN, conditions_of
-
-ATR: Final = "atr(14)"
-"""The average true range that a stop or target counts in."""
 
 
 def study(
@@ -120,6 +122,7 @@ class _Setting:
         # One missing split would move the mean of the market by a percent.
         suspects = suspect_symbols(loader, history, self._first)
         self._marker = Marker(loader, history, suspects, self._first)
+        self._companies.delisting_returns = _delisting_returns(loader, self._companies, options)
         members = self._companies.lanes_without(suspects)
         self._sectors = by_text(_sectors(loader, self._companies))
         self._follower = Follower(self._companies, options, members, self._sectors, self._first)
@@ -128,9 +131,8 @@ class _Setting:
         """Return what followed the signals of a scan; the work began at `started`."""
         options, loader, sessions = self._options, self._loader, self._sessions
         regime = _regime(options)
-        columns = [ATR] if options.needs_atr else []
-        columns += [] if regime is None else [f"number({regime})"]
-        scan = replace(scan, columns=tuple(columns), shows_values=False)
+        columns = (*options.columns, *([] if regime is None else [f"number({regime})"]))
+        scan = replace(scan, columns=columns, shows_values=False)
         hits = signals(scan, loader, sessions[0], sessions[-1], progress)
         # The warning about hits counts those that are not events, too.
         warnings = [text for text in hits.warnings if not text.startswith(SUSPICIOUS_HITS)]
@@ -140,22 +142,27 @@ class _Setting:
         )
         groupings = self._groupings(hits, chosen, lanes, numbers, regime)
         symbols = list(map(hits.symbols.__getitem__, chosen.tolist()))
-        events = Events(symbols, numbers[chosen], groupings)
+        costs = np.full(len(chosen), options.costs / 10_000)
         atr = None
-        if options.needs_atr:
+        if ATR in columns:
             atr = hits.values[ATR][chosen]
-            warnings += _atr_warning(int(np.isnan(atr).sum()))
+            warnings += _lack_warning(int(np.isnan(atr).sum()), ATR, "no stop or target in ATRs")
+        if SPREAD in columns:
+            spread = hits.values[SPREAD][chosen]
+            lacks = int(np.isnan(spread).sum())
+            warnings += _lack_warning(lacks, "the spread", "costs without a spread")
+            costs += np.nan_to_num(spread)
+        events = Events(symbols, numbers[chosen], groupings, costs)
         holds = self._marker.marked(
-            self._follower.follow(lanes[chosen], events.sessions, self._exit_signals, atr),
+            self._follower.follow(lanes[chosen], events.sessions, costs, self._exit_signals, atr),
             events,
             list(map(hits.suspicious.__getitem__, chosen.tolist())),
             exclude=options.exclude_suspect,
         )
         portfolio = None
         if options.positions is not None:
-            middle = holds[(len(holds) - 1) // 2]
             portfolio = self._follower.portfolio(
-                lanes[chosen], events.sessions, middle, options.positions
+                lanes[chosen], events.sessions, costs, holds[options.middle], options.positions
             )
         trials = self._count_trials(hits, scan)
         if trials is None:
@@ -266,6 +273,26 @@ def _sectors(loader: Loader, companies: Companies) -> list[str | None]:
     return [None if sector is None else f"{sector}" for sector in sectors]
 
 
+def _delisting_returns(
+    loader: Loader, companies: Companies, options: Options
+) -> NDArray[np.float64]:
+    """Return the return from the last close of each lane, should it be delisted.
+
+    Raises UsageError if it depends on reasons, and none is stored.
+    """
+    if not options.delisting_returns:
+        return np.full(companies.width, options.delisting_return)
+    if loader.own_names().kind_of(REASON_FACT) is not Kind.TEXT:
+        raise UsageError(
+            f"delisting returns by reason need the fact {REASON_FACT}: add a column of that name "
+            "to a symbols file, or give one return for all"
+        )
+    newest = loader.day(companies.history.dates[-1])
+    reasons = newest.reference.values_of(companies.newest_tickers, REASON_FACT)
+    table = dict(options.delisting_returns)
+    return np.array([table.get(f"{reason}", options.delisting_return) for reason in reasons])
+
+
 def _exit_scan(scan: Scan, condition: str | Node) -> Scan:
     """Return the scan of an exit condition, or raise ConditionError.
 
@@ -288,12 +315,11 @@ def _exit_warnings(hits: Signals) -> Iterator[str]:
     yield from (text for text in hits.warnings if not text.startswith(SUSPICIOUS_HITS))
 
 
-def _atr_warning(count: int) -> Iterator[str]:
+def _lack_warning(count: int, value: str, effect: str) -> Iterator[str]:
     if count:
         yield (
-            f"{counted(count, 'event')} of a symbol with fewer bars than {ATR} needs: "
-            f"{'its position has' if count == 1 else 'their positions have'} no stop or target in "
-            "ATRs"
+            f"{counted(count, 'event')} of a symbol with fewer bars than {value} needs: "
+            f"{'its position has' if count == 1 else 'their positions have'} {effect}"
         )
 
 
