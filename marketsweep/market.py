@@ -29,7 +29,7 @@ from marketsweep.language.builder import Expression, node_of
 from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.parsing.parser import split_expressions
 from marketsweep.language.presets import SavedConditions
-from marketsweep.scan.loader import Loader, Views
+from marketsweep.scan.loader import FactsOf, Loader, Views
 from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.query import parse_condition
 from marketsweep.scan.receipt import require_coverage
@@ -113,10 +113,15 @@ class Market:
         self._views = Views(store)
 
     @contextmanager
-    def view(self) -> Iterator[Loader]:
-        """Hold the newest state of the data for several reads that belong together."""
+    def view(self, facts: FactsOf = "dated") -> Iterator[Loader]:
+        """Hold the newest state of the data for several reads that belong together.
+
+        With `facts="latest"`, stored facts have their newest values on each day.
+        """
+        if facts not in ("dated", "latest"):
+            raise UsageError(f"facts {facts!r} is neither dated nor latest")
         with self._views.newest() as view:
-            yield view
+            yield view if facts == "dated" else view.of_latest_facts
 
     def close(self) -> None:
         """Close the data folder after the running scans have ended. Hits stay valid."""
@@ -137,6 +142,7 @@ class Market:
         where: str | Expression | None = None,
         universe: str | None = None,
         unknown: Literal["keep", "drop"] | None = None,
+        facts: FactsOf = "dated",
         skip_low_volume: bool = False,
         as_of: dt.date | str | None = None,
         sort: str | Expression | None = None,
@@ -186,11 +192,13 @@ class Market:
         CoverageError and TimedOut as above, and StoreError.
         """
         executor, threads = self._executor(executor, threads)
+        if incremental and facts != "dated":
+            raise UsageError("reused results are of dated facts: scan without incremental")
         if by and top is None:
             raise UsageError(f"by {by} needs top: give the number of matches per group")
         if not 0 <= min_coverage <= 1:
             raise UsageError(f"min_coverage {min_coverage} is not a number from 0 to 1")
-        with time_limit(timeout), self.view() as view:
+        with time_limit(timeout), self.view(facts) as view:
             own_names = view.own_names()
             scan = Scan(
                 condition=node_of(condition),
@@ -263,6 +271,7 @@ class Market:
         where: str | Expression | None = None,
         universe: str | None = None,
         unknown: Literal["keep", "drop"] | None = None,
+        facts: FactsOf = "dated",
         sort: str | Expression | None = None,
         descending: bool = True,
         limit: int | None = None,
@@ -286,7 +295,7 @@ class Market:
 
         executor, threads = self._executor(executor, threads)
         report = progress or (lambda done, total, hits: None)
-        with self.view() as view:
+        with self.view(facts) as view:
             own_names = view.own_names()
             scan = Scan(
                 condition=node_of(condition),
@@ -327,6 +336,7 @@ class Market:
         where: str | Expression | None = None,
         universe: str | None = None,
         unknown: Literal["keep", "drop"] | None = None,
+        facts: FactsOf = "dated",
         executor: str | Ray = "threads",
         threads: int | None = None,
         adjust: Adjust = "total",
@@ -404,7 +414,7 @@ class Market:
             by=tuple(by),
             adjust=adjust,
         )
-        with self.view() as view:
+        with self.view(facts) as view:
             own_names = view.own_names()
             scan = Scan(
                 condition=node_of(condition),
@@ -433,7 +443,7 @@ class Market:
         """
         from marketsweep.studies.study.ranking import rank_conditions  # few scans need it
 
-        with self.view() as view:
+        with self.view(arguments.get("facts", "dated")) as view:
             names = SavedConditions.of(view.folder).names()
             return rank_conditions(
                 names, view, lambda name: self.study(name, **arguments), progress
@@ -450,6 +460,7 @@ class Market:
         where: str | Expression | None = None,
         universe: str | None = None,
         unknown: Literal["keep", "drop"] | None = None,
+        facts: FactsOf = "dated",
         executor: str | Ray = "threads",
         threads: int | None = None,
         adjust: Adjust = "splits",
@@ -485,7 +496,7 @@ class Market:
         executor, threads = self._executor(executor, threads)
         report = progress or (lambda done, total, matches: None)
         first, last = _date(since, "since"), _date(until, "until")
-        with self.view() as view:
+        with self.view(facts) as view:
             own_names = view.own_names()
             scan = Scan(
                 condition=condition,
@@ -526,13 +537,16 @@ class Market:
         *,
         where: str | Expression | None = None,
         sessions: int = 5,
+        study: bool = False,
         progress: Callable[[int, int, int], None] | None = None,
     ) -> Audit:
         """Check that a condition uses no future data: scan past sessions on data that ends there.
 
-        `progress` is called with the number of sessions done. Raises what `scan` raises.
+        With `study`, the positions of its study that ended by then are compared, too. `progress` is
+        called with the number of sessions done. Raises what `scan` raises.
         """
         from marketsweep.studies.lookahead import audit  # few scans need it
+        from marketsweep.studies.study.options import Options
 
         with self.view() as view:
             scan = Scan(
@@ -540,7 +554,8 @@ class Market:
                 where=None if where is None else node_of(where),
                 own_names=view.own_names(),
             )
-            return audit(scan, view, _check_count("sessions", sessions) or 1, progress)
+            count = _check_count("sessions", sessions) or 1
+            return audit(scan, view, count, progress, Options() if study else None)
 
     @_checked
     def chart(

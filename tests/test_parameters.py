@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import marketsweep as ms
-from marketsweep.core.records import LowVolume
+from marketsweep.core.records import FactValues, LowVolume
 from marketsweep.errors import MarketsweepError
 from marketsweep.output.charts.page import Chart
 from marketsweep.store.store import Store
@@ -29,6 +29,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "where": 'exchange == "NASDAQ"',
             "universe": "liquid",
             "unknown": ({"where": 'exchange == "NASDAQ"', "limit": None}, "keep"),
+            "facts": ({"condition": "score > 5", "as_of": PAST}, "latest"),
             "skip_low_volume": ({"limit": None}, True),
             "as_of": PAST,
             "sort": "close",
@@ -70,6 +71,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "where": 'exchange == "NASDAQ"',
             "universe": "liquid",
             "unknown": ({"where": 'exchange == "NASDAQ"', "limit": None}, "keep"),
+            "facts": ({"condition": "score > 5"}, "latest"),
             "sort": "close",
             "descending": ({"sort": "close"}, False),
             "limit": 3,
@@ -106,6 +108,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "where": 'exchange == "NASDAQ"',
             "universe": "liquid",
             "unknown": ({"where": 'exchange == "NASDAQ"'}, "keep"),
+            "facts": ({"condition": "score > 5", "every": True}, "latest"),
             "executor": "serial",
             "threads": 0,
             "adjust": ({"since": "2016-06-01", "horizons": [63]}, "splits"),
@@ -124,6 +127,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "where": 'exchange == "NASDAQ"',
             "universe": "liquid",
             "unknown": ({"where": 'exchange == "NASDAQ"'}, "keep"),
+            "facts": ({"condition": "score > {n}", "n": [5], "as_of": PAST}, "latest"),
             "executor": "serial",
             "threads": 0,
             "adjust": ({"condition": "close > {n} * lowest(low, 240)", "n": [20]}, "none"),
@@ -167,6 +171,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "condition": "close > 100",
             "where": 'exchange == "NASDAQ"',
             "sessions": 3,
+            "study": True,
             "progress": print,
         },
     ),
@@ -182,11 +187,13 @@ WITHOUT = {"close", "view", "study_presets"}
 
 @pytest.fixture(scope="module")
 def changed(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ms.Market]:
-    """The example market with a low-volume list."""
+    """The example market with a low-volume list and a dated fact."""
     path = tmp_path_factory.mktemp("parameters") / "data"
     shutil.copytree(real, path)
     with Store.open(path) as store, store.writer() as writer:
         writer.put_low_volume([LowVolume("M", True, True, dt.date(2016, 1, 4), None)])
+        scores = [("AAPL", dt.date(2016, 1, 4), 9.0), ("AAPL", dt.date(2016, 12, 29), 1.0)]
+        writer.put_facts([FactValues("score", "number", scores)])
     with ms.open(path) as opened:
         yield opened
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Container, Hashable, Iterator,
 from contextlib import contextmanager
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,6 +164,10 @@ class Views:
                 self._current.snapshot.close()
 
 
+FactsOf = Literal["dated", "latest"]
+"""Whether stored facts have the values of each day, or their newest values on all days."""
+
+
 class KnownFact(NamedTuple):
     """How many symbols have a fact."""
 
@@ -177,9 +181,10 @@ class KnownFact(NamedTuple):
 class Loader:
     """Days, universes and panels of a snapshot, each built once. Threads may share a loader."""
 
-    def __init__(self, snapshot: Snapshot, folder: Path) -> None:
+    def __init__(self, snapshot: Snapshot, folder: Path, own_facts: OwnFacts | None = None) -> None:
         self.folder = folder
         """The data folder."""
+        self._own_facts = own_facts_of(snapshot) if own_facts is None else own_facts
         self.lock = threading.RLock()
         self._snapshot = snapshot
         self._days: dict[dt.date, MarketDay] = {}
@@ -341,8 +346,9 @@ class Loader:
         return self._own_facts.dated
 
     @cached_property
-    def _own_facts(self) -> OwnFacts:
-        return own_facts_of(self._snapshot)
+    def of_latest_facts(self) -> Loader:
+        """A loader of the same data, whose stored facts have their newest values on each day."""
+        return Loader(self._snapshot, self.folder, self._own_facts.latest())
 
     @_locked
     def unknown_facts(

@@ -19,6 +19,7 @@ from marketsweep.language import tree
 from marketsweep.language.tree import Node
 from marketsweep.language.vocabulary import DATE_FACTS, NUMBER_FACTS, TEXT_FACTS
 from marketsweep.quality.warnings import gap_text
+from marketsweep.scan.loader import Loader
 from marketsweep.scan.market_view import MarketView
 from marketsweep.scan.query import PlannedQuery, slowest
 from marketsweep.scan.results import Coverage, Excluded, Hits, counts_of_facts
@@ -112,9 +113,7 @@ def warnings_of(
         *view.warnings(panel, query.plan),
         *value_notes([query.condition, *screen_trees], view.reference),
         *ticker_notes([query.condition, *screen_trees], view.reference),
-        *warn_of_current_facts(
-            query.condition, view.screen, view.as_of, view.newest, view.reference.own.dated
-        ),
+        *warn_of_current_facts(query.condition, view.screen, view.as_of, view.loader),
         *view.universe.warnings,
     ]
 
@@ -195,25 +194,20 @@ def _unsettled_warning(coverage: Coverage, query: PlannedQuery) -> Iterator[str]
 
 
 def warn_of_current_facts(
-    condition: Node,
-    screen: Screen,
-    as_of: dt.date,
-    newest: dt.date,
-    dated: Collection[str],
+    condition: Node, screen: Screen, as_of: dt.date, loader: Loader
 ) -> Iterator[str]:
-    """Yield a warning if a past scan uses facts that the store keeps only the newest value of.
-
-    `dated` are the further facts whose past values are stored.
-    """
-    if as_of >= newest:
+    """Yield a warning if a past scan uses facts of which the store has the newest values alone."""
+    if as_of >= loader.sessions[-1]:
         return
     trees = [condition, *(clause.node for clause in screen.where)]
-    facts = tree.facts_of(trees) - {"symbol", *NUMBER_FACTS, *DATE_FACTS, *_OF_ACTIONS, *dated}
-    if facts:
+    facts = tree.facts_of(trees) - {"symbol", *NUMBER_FACTS, *DATE_FACTS, *_OF_ACTIONS}
+    known = loader.facts_known(as_of, facts)
+    counts = [f"{name} of {known[name].latest:,}" for name in known if known[name].latest]
+    if counts:
         yield (
-            f"{', '.join(sorted(facts))}: the newest reported values, not those as of {as_of}; "
-            "the store has no history of reference data except listings, tickers, shares, splits, "
-            "dividends, and columns of a symbols file with valid_from"
+            f"{', '.join(counts)} symbols: the newest reported values, not those as of {as_of}; "
+            "marketsweep sync --universe-history and --facts, or a file with valid_from, store "
+            "earlier ones"
         )
 
 

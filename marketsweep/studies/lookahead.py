@@ -4,14 +4,16 @@
 2. For each session, a folder of its own gets what a scan would have known that day (`_copy_known`):
    the sessions up to it, its splits and dividends, and the listings that had begun.
 3. The scan of that folder must equal the scan of all data as of that session (`_compare`).
+4. On request, so must the study: the positions that ended by that session (`_compare_studies`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import tempfile
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ from marketsweep.scan.results import Hits
 from marketsweep.scan.scan import Scan, run
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
+from marketsweep.studies.study.options import Options
+from marketsweep.studies.study.result import Study
+from marketsweep.studies.study.study import study
 
 _TOLERANCE = 1e-9
 """Values may differ by this share: a recursion forgets its first bars to one in 1e10."""
@@ -43,11 +48,15 @@ class Audited:
     only_cut: list[str]
     different: list[str]
     """Matches on both, with a value that differs."""
+    positions: int | None = None
+    """Positions of the study that ended by then; None without a study."""
+    different_positions: list[str] = field(default_factory=list)
+    """Symbols with a position that is on one of the two alone, or has another return."""
 
     @property
     def agrees(self) -> bool:
         """Whether nothing differs."""
-        return not (self.only_whole or self.only_cut or self.different)
+        return not (self.only_whole or self.only_cut or self.different or self.different_positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,8 @@ class Audit:
 
     def __str__(self) -> str:
         lines = [
-            f"{session.as_of}  {session.matches:>6,} matches  {_verdict_text(session)}"
+            f"{session.as_of}  {session.matches:>6,} matches  {_positions_text(session)}"
+            f"{_verdict_text(session)}"
             for session in self.sessions
         ]
         summary = "every session agrees" if self.agrees else "IT USES FUTURE DATA"
@@ -79,12 +89,17 @@ class Audit:
 
 
 def audit(
-    scan: Scan, loader: Loader, count: int, progress: Callable[[int, int, int], None] | None = None
+    scan: Scan,
+    loader: Loader,
+    count: int,
+    progress: Callable[[int, int, int], None] | None = None,
+    options: Options | None = None,
 ) -> Audit:
     """Scan `count` past sessions twice, and compare the results.
 
-    `progress` gets the numbers of finished sessions, all sessions, and matches. Raises what a scan
-    does, and CoverageError if no session has the history that the condition needs.
+    With `options`, the study of the sessions up to each is compared, too. `progress` gets the
+    numbers of finished sessions, all sessions, and matches. Raises what a scan does, and
+    CoverageError if no session has the history that the condition needs.
     """
     scan = structs.replace(scan, limit=None, marked=False, finds_unsettled=False)
     newest = run(scan, loader)
@@ -98,7 +113,7 @@ def audit(
     indices = np.unique(np.linspace(0, len(past) - 1, min(count, len(past))).round().astype(int))
     audited = []
     for done, index in enumerate(indices.tolist(), start=1):
-        audited.append(_audit_session(structs.replace(scan, as_of=past[index]), loader))
+        audited.append(_audit_session(structs.replace(scan, as_of=past[index]), loader, options))
         if progress:
             progress(done, len(indices), audited[-1].matches)
     if not any(session.evaluated for session in audited):
@@ -109,14 +124,20 @@ def audit(
     return Audit(newest.condition, audited)
 
 
-def _audit_session(scan: Scan, loader: Loader) -> Audited:
+def _audit_session(scan: Scan, loader: Loader, options: Options | None) -> Audited:
     hits = run(scan, loader)
-    with tempfile.TemporaryDirectory(prefix="marketsweep-audit-") as folder:
-        with Store.create(Path(folder)) as store:
-            _copy_known(loader.snapshot, store, hits.as_of)
-            with store.snapshot() as snapshot:
-                known_hits = run(scan, Loader(snapshot, store.path))
-        return _compare(hits, known_hits)
+    with (
+        tempfile.TemporaryDirectory(prefix="marketsweep-audit-") as folder,
+        Store.create(Path(folder)) as store,
+    ):
+        _copy_known(loader.snapshot, store, hits.as_of)
+        with store.snapshot() as snapshot:
+            known = Loader(snapshot, store.path)
+            audited = _compare(hits, run(scan, known))
+            if options is None:
+                return audited
+            positions, different = _compare_studies(scan, loader, known, options)
+            return replace(audited, positions=positions, different_positions=different)
 
 
 def _copy_known(snapshot: Snapshot, store: Store, until: dt.date) -> None:
@@ -166,6 +187,45 @@ def _compare(hits: Hits, known_hits: Hits) -> Audited:
     )
 
 
+def _compare_studies(
+    scan: Scan, loader: Loader, known: Loader, options: Options
+) -> tuple[int, list[str]]:
+    """Return how many positions ended by the session of a scan, and the symbols of those that
+    differ between a study on all data and one on data that ends there."""
+    scan = structs.replace(scan, as_of=None)
+    until = known.sessions[-1]
+    whole, cut = (study(scan, data, options, until=until) for data in (loader, known))
+    returns, known_returns = _ended_returns(whole), _ended_returns(cut)
+    different = {
+        symbol
+        for (symbol, day, horizon) in returns.keys() | known_returns.keys()
+        if not np.isclose(
+            returns.get((symbol, day, horizon), np.inf),
+            known_returns.get((symbol, day, horizon), -np.inf),
+            rtol=0,
+            atol=_TOLERANCE,
+            equal_nan=True,
+        )
+    }
+    return len(returns), sorted(different)
+
+
+def _ended_returns(result: Study) -> dict[tuple[str, dt.date, int], float]:
+    """Return the returns by symbol, session and horizon, of horizons that end by `until`."""
+    last = bisect_left(result.dates, result.until)
+    return {
+        (symbol, result.dates[session], hold.horizon): value
+        for hold in result.holds
+        for symbol, session, value in zip(
+            result.events.symbols,
+            result.events.sessions.tolist(),
+            hold.returns.tolist(),
+            strict=True,
+        )
+        if session + hold.horizon <= last
+    }
+
+
 def _different(hits: Hits, known_hits: Hits) -> Iterator[str]:
     indices = {symbol: index for index, symbol in enumerate(known_hits.symbols)}
     columns = [("close", hits.close, known_hits.close), ("volume", hits.volume, known_hits.volume)]
@@ -181,6 +241,10 @@ def _different(hits: Hits, known_hits: Hits) -> Iterator[str]:
             yield symbol
 
 
+def _positions_text(session: Audited) -> str:
+    return "" if session.positions is None else f"{session.positions:>7,} positions  "
+
+
 def _verdict_text(session: Audited) -> str:
     if session.agrees:
         return "equal on data that ends there"
@@ -188,6 +252,7 @@ def _verdict_text(session: Audited) -> str:
         "only on all of the data": session.only_whole,
         "only on data that ends there": session.only_cut,
         "with other values": session.different,
+        "with other positions": session.different_positions,
     }
     return "; ".join(
         f"{len(names):,} {kind} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"

@@ -161,9 +161,7 @@ def signals(
             *loader.market_warnings(
                 sessions[-1], query.plan.history + len(sessions) - 1, scan.adjust
             ),
-            *warn_of_current_facts(
-                query.condition, screen, sessions[0], loader.sessions[-1], loader.dated_facts
-            ),
+            *warn_of_current_facts(query.condition, screen, sessions[0], loader),
             *_hit_warnings(symbols, marks, unsettled, query),
             *query.traps,
             *absent_facts_warnings(absent),

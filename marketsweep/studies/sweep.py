@@ -165,9 +165,7 @@ def sweep(
         warnings=[
             *doubts(loader.sessions, needed, receipts),
             *loader.market_warnings(sessions[-1], bounds.history + len(sessions) - 1, scan.adjust),
-            *warn_of_current_facts(
-                corners[0], scan.screen, sessions[0], loader.sessions[-1], loader.dated_facts
-            ),
+            *warn_of_current_facts(corners[0], scan.screen, sessions[0], loader),
             *_unsettled_warning(corners, loader.sessions_of(sessions[-1])),
             *traps,
             *absent_facts_warnings(absent),

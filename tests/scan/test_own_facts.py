@@ -110,6 +110,34 @@ def test_values_are_those_of_the_day(
     assert not any("newest reported" in warning for warning in hits.warnings)
 
 
+def test_the_newest_values_hold_on_all_days_on_request(
+    market: Market, files: Files, table: pl.DataFrame
+) -> None:
+    newest = table.sort("valid_from").group_by("symbol").agg(pl.col("P/E", "theme").last())
+    day = DAYS[0]
+    rows = files.bars.filter(pl.col("date") == day).join(newest, on="symbol")
+    want = set(rows.filter(pl.col("P/E") < 20, pl.col("theme") == "ai")["symbol"])
+    dated = market.scan("pe < 20", where='theme == "AI"', as_of=day)
+    hits = market.scan("pe < 20", where='theme == "AI"', as_of=day, facts="latest")
+    assert set(hits.symbols) == want != set(dated.symbols)
+    (warning,) = (text for text in hits.warnings if "newest reported" in text)
+    count = len(newest.filter(pl.col("theme") != ""))
+    assert f"theme of {count:,} symbols" in warning, warning
+    signals = market.signals("pe < 20 and theme == 'ai'", since=day, until=day, facts="latest")
+    assert set(signals.symbols) == want
+    sweep = market.sweep("pe < {n}", n=[20], since=day, until=day, facts="latest")
+    assert sweep.to_polars()["matches"].item() == len(rows.filter(pl.col("P/E") < 20))
+    study = market.study("pe < 20 and theme == 'ai'", since=day, every=True, facts="latest")
+    first = np.array(study.dates, "datetime64[D]")[study.events.sessions] == np.datetime64(day)
+    assert {study.events.symbols[i] for i in np.flatnonzero(first)} == want
+    again = market.scan("pe < 20", where='theme == "AI"', as_of=day)
+    assert again.symbols == dated.symbols
+    with pytest.raises(UsageError, match="neither dated nor latest"):
+        market.scan("pe < 20", facts="newest")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="without incremental"):
+        market.scan("pe < 20", facts="latest", incremental=True)
+
+
 def test_groups(market: Market, files: Files, table: pl.DataFrame) -> None:
     rows = known(files, table, DAYS[-1]).filter(pl.col("theme").is_not_null())
     hits = market.scan("rank(close) by theme <= 3")

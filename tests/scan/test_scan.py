@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -417,8 +418,10 @@ def test_facts_of_today_are_said_to_be_so(market: ms.Market) -> None:
         exclude_suspect=True,
     )
     (warning,) = past.warnings
-    assert warning.startswith(
-        "exchange, sector: the newest reported values, not those as of 2016-06-30"
+    assert re.match(
+        r"exchange of \d,\d{3}, sector of \d,\d{3} symbols: the newest reported values, not those "
+        "as of 2016-06-30; ",
+        warning,
     )
     plain = market.scan(
         'symbol != "AAPL"', where="listing_age > 10", as_of="2016-06-30", exclude_suspect=True

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import marketsweep as ms
 from marketsweep.core.calendar import sessions_in_range
@@ -15,6 +16,7 @@ from marketsweep.core.records import SessionBars, Split
 from marketsweep.errors import CoverageError
 from marketsweep.quality.overrides import add, dismiss
 from marketsweep.store.store import Store
+from marketsweep.studies.study.prices import Companies, Prices
 from tests.helpers.command import run
 
 CONDITION = 'weekly(close > sma(5)) and rank(roc(63)) <= 500 and rs(20, "QQQ") > 1'
@@ -28,6 +30,31 @@ def test_real_conditions_do_not_see_the_future(market: ms.Market, condition: str
     assert all(one.matches > 0 for one in found.sessions)
     last = market.scan(condition).as_of
     assert all(one.as_of < last for one in found.sessions)
+
+
+def test_positions_that_ended_do_not_see_the_future(market: ms.Market) -> None:
+    audit = market.audit("rsi(2) < 10", sessions=3, study=True)
+    assert audit.agrees, str(audit)
+    assert all((session.positions or 0) > 0 for session in audit.sessions[1:])
+    assert "positions  equal on data that ends there" in str(audit)
+
+
+def test_a_return_that_sees_the_future_is_found(
+    market: ms.Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that sells at the close of the session after the horizon."""
+    honest = Companies.prices
+
+    def shifted(self: Companies, first: int, last: int) -> Prices:
+        prices = honest(self, first, last)
+        return replace(prices, closes=np.vstack([prices.closes[1:], prices.closes[-1:]]))
+
+    monkeypatch.setattr(Companies, "prices", shifted)
+    audit = market.audit("rsi(2) < 9", sessions=2, study=True)
+    assert not audit.agrees
+    assert audit.sessions[-1].different_positions
+    assert "with other positions" in str(audit)
+    assert audit.to_dict()["sessions"][-1]["different_positions"]
 
 
 DAYS = sessions_in_range(dt.date(2016, 1, 4), dt.date(2016, 1, 29))

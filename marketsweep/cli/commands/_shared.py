@@ -31,20 +31,12 @@ if TYPE_CHECKING:
 
 _GROUPS = {
     "Filter": (
-        *("where", "universe", "unknown", "skip_low_volume", "exclude_suspect", "min_history"),
-        *("as_of", "since", "until"),
+        *("where", "universe", "unknown", "facts", "skip_low_volume", "exclude_suspect"),
+        *("min_history", "as_of", "since", "until"),
     ),
     "Positions": (
-        *(
-            "horizons",
-            "entry",
-            "first",
-            "cooldown",
-            "costs",
-            "spread",
-            "delisting_return",
-            "benchmark",
-        ),
+        *("horizons", "entry", "first", "cooldown", "costs", "spread"),
+        *("delisting_return", "benchmark"),
     ),
     "Rank": ("sort", "descending", "limit", "top", "by"),
     "Show": (
@@ -187,6 +179,13 @@ unknown_option = click.option(
     type=click.Choice(["keep", "drop"]),
     metavar="keep|drop",
     help="Keep or drop symbols whose facts are unknown. Default: drop.",
+)
+facts_option = click.option(
+    "--facts",
+    type=click.Choice(["dated", "latest"]),
+    default="dated",
+    show_default=True,
+    help="Stored facts of each day, or their newest values on all days.",
 )
 as_of_option = click.option(
     "--as-of", type=DAY, help="The market as of that day. Default: the newest session."

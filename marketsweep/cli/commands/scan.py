@@ -21,6 +21,7 @@ from marketsweep.cli.commands._shared import (
     date_of,
     echo,
     executor_options,
+    facts_option,
     output_file,
     read_symbols,
     refuse_store_file,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from marketsweep.engine.panel.adjustments import Adjust
     from marketsweep.market import Market
     from marketsweep.scan.incremental.run import Incremental
+    from marketsweep.scan.loader import FactsOf
     from marketsweep.scan.results import Hits
     from marketsweep.scan.scan import MinHistory
 
@@ -50,6 +52,7 @@ _ROWS: Final = 30
 @where_option
 @universe_option
 @unknown_option
+@facts_option
 @click.option("--skip-low-volume", is_flag=True, help="Skip the symbols of the low-volume list.")
 @as_of_option
 @click.option(
@@ -153,6 +156,7 @@ def scan(
     where: str | None,
     universe: str | None,
     unknown: Literal["keep", "drop"] | None,
+    facts: FactsOf,
     skip_low_volume: bool,
     as_of: dt.datetime | None,
     sort: str | None,
@@ -214,6 +218,7 @@ def scan(
             where=where,
             universe=universe,
             unknown=unknown,
+            facts=facts,
             skip_low_volume=skip_low_volume,
             as_of=date_of(as_of),
             sort=sort,

@@ -19,6 +19,7 @@ from marketsweep.cli.commands._shared import (
     data_option,
     date_of,
     executor_options,
+    facts_option,
     progress_line,
     strict_option,
     table_format_option,
@@ -31,6 +32,7 @@ from marketsweep.cli.commands._shared import (
 if TYPE_CHECKING:
     from marketsweep.engine.executors.options import Ray
     from marketsweep.engine.panel.adjustments import Adjust
+    from marketsweep.scan.loader import FactsOf
 
 
 @click.command(cls=Scanning)
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 @where_option
 @universe_option
 @unknown_option
+@facts_option
 @click.option(
     "--sort",
     metavar="EXPR",
@@ -75,6 +78,7 @@ def signals(
     where: str | None,
     universe: str | None,
     unknown: Literal["keep", "drop"] | None,
+    facts: FactsOf,
     sort: str | None,
     descending: bool,
     limit: int | None,
@@ -121,6 +125,7 @@ def signals(
             where=where,
             universe=universe,
             unknown=unknown,
+            facts=facts,
             sort=sort,
             descending=descending,
             limit=limit,

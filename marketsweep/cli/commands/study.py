@@ -19,6 +19,7 @@ from marketsweep.cli.commands._shared import (
     data_option,
     date_of,
     executor_options,
+    facts_option,
     output_file,
     progress_line,
     strict_option,
@@ -31,6 +32,7 @@ from marketsweep.cli.commands._shared import (
 
 if TYPE_CHECKING:
     from marketsweep.engine.executors.options import Ray
+    from marketsweep.scan.loader import FactsOf
     from marketsweep.studies.study.options import Entry, Grouped
 
 
@@ -145,6 +147,7 @@ def _delisting_return(_: click.Context, __: click.Parameter, text: str) -> float
 @where_option
 @universe_option
 @unknown_option
+@facts_option
 @click.option(
     "--adjust",
     type=click.Choice(["total", "splits"]),
@@ -200,6 +203,7 @@ def study(
     where: str | None,
     universe: str | None,
     unknown: Literal["keep", "drop"] | None,
+    facts: FactsOf,
     adjust: Literal["total", "splits"],
     executor: str | Ray,
     threads: int | None,
@@ -262,6 +266,7 @@ def study(
         where=where,
         universe=universe,
         unknown=unknown,
+        facts=facts,
         executor=executor,
         threads=threads,
         adjust=adjust,

@@ -22,6 +22,7 @@ from marketsweep.cli.commands._shared import (
     data_option,
     date_of,
     executor_options,
+    facts_option,
     output_file,
     progress_line,
     strict_option,
@@ -36,6 +37,7 @@ from marketsweep.errors import UsageError
 if TYPE_CHECKING:
     from marketsweep.engine.executors.options import Ray
     from marketsweep.engine.panel.adjustments import Adjust
+    from marketsweep.scan.loader import FactsOf
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT%]?"
 _NAMED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
@@ -62,6 +64,7 @@ _MAX_VALUES = 1_000_000
 @where_option
 @universe_option
 @unknown_option
+@facts_option
 @executor_options
 @adjust_option
 @strict_option
@@ -83,6 +86,7 @@ def sweep(
     where: str | None,
     universe: str | None,
     unknown: Literal["keep", "drop"] | None,
+    facts: FactsOf,
     executor: str | Ray,
     threads: int | None,
     adjust: Adjust,
@@ -129,6 +133,7 @@ def sweep(
             where=where,
             universe=universe,
             unknown=unknown,
+            facts=facts,
             executor=executor,
             threads=threads,
             adjust=adjust,  # any text; checked by the call

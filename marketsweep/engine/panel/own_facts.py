@@ -91,6 +91,13 @@ class FactHistory:
         return dict(zip(days, self._values[start:end], strict=True))
 
 
+_KIND_NAMES: Final[dict[Kind, FactKind]] = {
+    Kind.NUMBER: "number",
+    Kind.TEXT: "text",
+    Kind.DATE: "date",
+}
+
+
 class OwnFacts:
     """The facts of a store that are not facts of the language.
 
@@ -119,6 +126,17 @@ class OwnFacts:
                 for symbol, first, value in self._rows(name)
             )
         return self._histories[name]
+
+    def latest(self) -> OwnFacts:
+        """Return these facts with their newest values, as if those had always held."""
+
+        def newest_rows(name: str) -> list[FactRow]:
+            rows = sorted(self._rows(name), key=lambda row: row[1] or dt.date.min)
+            newest = {symbol: value for symbol, _, value in rows}
+            return [(symbol, None, value) for symbol, value in newest.items()]
+
+        kinds = {name: (_KIND_NAMES[kind], False) for name, kind in self.kinds.items()}
+        return OwnFacts(kinds, newest_rows, self._read_lives)
 
     def change_days(
         self, names: Collection[str], symbols: Sequence[str]

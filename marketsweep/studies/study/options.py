@@ -13,6 +13,7 @@ from marketsweep.engine.executors.options import Ray
 from marketsweep.engine.panel.adjustments import Adjust
 from marketsweep.errors import UsageError
 from marketsweep.language.tree import Node
+from marketsweep.scan.loader import FactsOf
 
 Entry = Literal["next_open", "close", "next_close"]
 """When a position is opened: at a price of the signal's session or of the next one."""
@@ -75,6 +76,7 @@ class StudyArguments(TypedDict, total=False):
     where: str | None
     universe: str | None
     unknown: Literal["keep", "drop"] | None
+    facts: FactsOf
     executor: str | Ray
     threads: int | None
     adjust: Literal["total", "splits"]
