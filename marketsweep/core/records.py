@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -186,6 +186,10 @@ FactRow = tuple[str, dt.date | None, float | str | None]
 
 A date is its number of days since 1970. None as the value means that it is unknown from that day.
 """
+
+
+SHARES: Final = "shares_outstanding"
+"""The fact whose stored values of earlier days come before the number of a listing."""
 
 
 class FactValues(NamedTuple):

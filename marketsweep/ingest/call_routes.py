@@ -53,6 +53,8 @@ class Request:
     """The groups of further facts to fetch, such as short_interest."""
     universe_history: Pace | None = None
     """How often the listings of earlier days are fetched; None for never."""
+    details_history: Pace | None = None
+    """How often the facts of each of the symbols as of earlier days are fetched."""
 
     def __post_init__(self) -> None:
         if self.again and self.since is None:
@@ -62,7 +64,7 @@ class Request:
                 "a pre-screen selects from the symbols of the whole market, fetched one by one: "
                 "use --universe or --where with --by-symbol, and without --only"
             )
-        if self.details and self.symbols is None:
+        if (self.details or self.details_history) and self.symbols is None:
             raise UsageError("details need one call per symbol: name the symbols with --only")
 
 

@@ -21,6 +21,7 @@ from marketsweep.ingest.plan import (
     SyncPlan,
     check_days,
     check_facts,
+    details_days,
     make_sync_plan,
     require_any_passes,
     universe_days,
@@ -111,6 +112,7 @@ def forecast(
     again: bool = False,
     facts: Sequence[str] = (),
     universe_history: Pace | None = None,
+    details_history: Pace | None = None,
     now: dt.datetime | None = None,
 ) -> Forecast:
     """Return what `sync` with these arguments would do now; the folder need not exist.
@@ -129,6 +131,7 @@ def forecast(
         again=again,
         facts=tuple(facts),
         universe_history=universe_history,
+        details_history=details_history,
     )
     window = asyncio.run(_expected_window(provider, now))
     with _open_or_empty(folder) as store, store.snapshot() as snapshot:
@@ -173,7 +176,9 @@ def _forecast_of(
     days = universe_days(plan, request.universe_history, snapshot.notes())
     if "listings" in tariff.rows_a_page:
         calls["universe"] = len(days) * -(-_TICKERS[0] // tariff.rows_a_page["listings"])
-    calls["details"] = len(request.symbols or ()) if request.details and tariff.routes else 0
+    if tariff.routes:
+        fetched_days = len(details_days(plan, request.details_history)) + bool(request.details)
+        calls["details"] = len(request.symbols or ()) * fetched_days
     oldest = plan.last - _FREE_SPAN
     return Forecast(
         provider=provider.name,

@@ -189,6 +189,11 @@ def check_days(since: dt.date | None, until: dt.date | None, now: dt.datetime) -
         raise UsageError(f"--since {since} is after --until {until}")
 
 
+def details_days(plan: SyncPlan, pace: Pace | None) -> list[dt.date]:
+    """Return the days as of which the facts of symbols are to be fetched, ascending."""
+    return universe_days(plan, pace, {})
+
+
 def universe_days(plan: SyncPlan, pace: Pace | None, notes: Mapping[str, str]) -> list[dt.date]:
     """Return the days whose listings are to be fetched, ascending.
 

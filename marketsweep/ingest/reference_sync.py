@@ -15,7 +15,7 @@ from marketsweep.core.records import ActionAside, Dividend, FactValues, Listing,
 from marketsweep.errors import CallFailed, ProviderError, ProviderRefused
 from marketsweep.ingest.call_routes import Request
 from marketsweep.ingest.misses import FailureLog
-from marketsweep.ingest.plan import SyncPlan, universe_days
+from marketsweep.ingest.plan import SyncPlan, details_days, universe_days
 from marketsweep.ingest.providers.base import Provider
 from marketsweep.ingest.receipt import SyncReceipt
 from marketsweep.store.companies.rulings import Kind
@@ -111,6 +111,8 @@ class ReferenceSync:
             await self._store_facts(plan)
         if days := universe_days(plan, self._request.universe_history, notes):
             await self._store_universe(plan, days, json.loads(notes.get(UNIVERSE, "{}")))
+        if days := details_days(plan, self._request.details_history):
+            await self._store_details(days)
 
     async def _store_universe(
         self, plan: SyncPlan, days: list[dt.date], fetched: dict[str, str]
@@ -132,6 +134,15 @@ class ReferenceSync:
             "last": f"{days[-1]}",
         }
         await self._write(self._writer.note, UNIVERSE, json.dumps(span))
+
+    async def _store_details(self, days: list[dt.date]) -> None:
+        """Store the facts of the requested symbols as of earlier days."""
+        call = self._provider.details_history(self._request.symbols or (), days)
+        facts, failed = await self.call_or_none("details history", call) or ([], [])
+        if facts:
+            changes = await self._write(self._writer.put_facts, facts)
+            self._receipt.facts += [x for x in changes.stored if x not in self._receipt.facts]
+        self._receipt.warnings += [f"no details of {item.of}: {item.reason}" for item in failed]
 
     async def _store_facts(self, plan: SyncPlan) -> None:
         """Store further facts that the provider has, and those that are requested."""

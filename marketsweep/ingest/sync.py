@@ -107,6 +107,7 @@ def sync(
     again: bool = False,
     facts: Collection[str] = (),
     universe_history: Pace | None = None,
+    details_history: Pace | None = None,
 ) -> SyncReceipt:
     """Bring the store up to date from `since` (None: two years) to `until` (None: the newest).
 
@@ -118,7 +119,8 @@ def sync(
     one call per symbol. `content` accepts stored sessions that may still be corrected. `again`
     fetches stored sessions since `since` once more. `facts` names groups of further facts to fetch:
     those of Massive are float, short_interest, ratios and financials.
-    `universe_history` also fetches the listings as of earlier sessions, as often as it says.
+    `universe_history` also fetches the listings as of earlier sessions, as often as it says, and
+    `details_history` the shares, sector, industry and SIC code of each of `symbols`.
 
     If a session or symbol is unavailable, the sync continues and the receipt names it;
     `require_use` checks whether the sync brought anything. If the provider fails for good after
@@ -139,6 +141,7 @@ def sync(
         *(since, until, tickers, by_symbol, details, always, content, screen, again),
         facts=tuple(dict.fromkeys(facts)),
         universe_history=universe_history,
+        details_history=details_history,
     )
     check_facts(request.facts, provider.tariff)
     with store.writer() as writer:

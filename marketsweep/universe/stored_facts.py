@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from marketsweep.core.records import FactKind
+from marketsweep.core.records import SHARES, FactKind
 from marketsweep.engine.panel.facts import Reference, days_of
 from marketsweep.language import tree
 from marketsweep.language.parsing.calls import can_be_fact
@@ -43,7 +43,7 @@ def stored_facts(snapshot: Snapshot, saved: SavedConditions) -> list[StoredFact]
         days = [day for _, day, _ in rows if day is not None]
         symbols = len({symbol for symbol, _, _ in rows})
         first, last = min(days, default=None), max(days, default=None)
-        usable = name in GROUPS or (can_be_fact(name) and saved(name) is None)
+        usable = name in (*GROUPS, SHARES) or (can_be_fact(name) and saved(name) is None)
         result.append(StoredFact(name, kind, symbols, len(rows), first, last, usable))
     return result
 

@@ -26,6 +26,7 @@ from marketsweep.ingest.providers.massive.facts import ENDPOINTS, GROUPS, to_fac
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sync import sync
+from marketsweep.quality.overrides import add
 from marketsweep.store.store import Store
 from tests.helpers.command import run
 from tests.helpers.markets import EXAMPLE, example_bars
@@ -525,3 +526,71 @@ def test_the_universe_of_earlier_days_is_kept_as_changes(files: Files, tmp_path:
             assert found.symbols == symbols_of_type
         hits = market.signals('type == "CS" and symbol == "KO"', since="2016-11-28")
         assert max(hits.days.tolist()) == day(2016, 12, 1)
+
+
+def test_details_of_earlier_days_are_kept_as_changes(files: Files, tmp_path: Path) -> None:
+    facts = tmp_path / "facts.csv"
+    facts.write_text(
+        "symbol,known_on,name,value\n"
+        "AAPL,2016-01-01,shares_outstanding,5000000\nAAPL,2016-12-01,shares_outstanding,4000000\n"
+        "AAPL,2016-01-01,sic_code,3571\nKO,2016-01-01,sic_code,2086\nKO,2016-12-15,sic_code,6022\n"
+    )
+    symbols = tmp_path / "symbols.csv"
+    symbols.write_text(
+        "symbol,name,shares,shares_on,first_listed,status\nAAPL,Apple,3000000,2016-12-30,,active\n"
+        "KO,Coke,100,2016-12-30,,active\nMSFT,Microsoft,,,2016-11-21,active\n"
+    )
+    settings = replace(files.settings(), facts=facts, symbols=symbols)
+    data = tmp_path / "data"
+    source = ("--api-key", "sandbox", "--since", "2016-11-01", "--data", data)
+    monthly = ("--only", "AAPL,KO,MSFT,NONE", "--details-history", "monthly")
+    with running(settings) as url:
+        run("sync", "--base-url", url, *source)
+        until = ("--until", "2016-12-30")
+        plan = run("sync", "--plan", "--base-url", url, *monthly, *until, *source).stdout
+        assert "12 for details" in plan, plan  # four symbols, on three days
+        done = run("sync", "--base-url", url, *monthly, *source)
+        assert done.returncode == 0, done.stderr
+        missing = run("sync", "--base-url", url, *monthly[2:], *source)
+        assert "name the symbols with --only" in missing.stderr
+    day = dt.date
+    assert stored(data, "shares_outstanding") == [
+        ("AAPL", day(2016, 11, 1), 5_000_000.0),
+        ("AAPL", day(2016, 12, 30), 4_000_000.0),
+        ("KO", day(2016, 11, 1), 100.0),
+        ("MSFT", day(2016, 11, 30), None),
+    ]
+    assert [row for row in stored(data, "sector") if row[0] == "KO"] == [
+        ("KO", day(2016, 11, 1), "Consumer Staples"),
+        ("KO", day(2016, 12, 30), "Finance"),
+    ]
+    assert [row[2] for row in stored(data, "sic_code") if row[0] == "KO"] == ["2086", "6022"]
+    closes = {
+        (symbol, date): close
+        for symbol, date, close in files.bars.select("symbol", "date", "close").iter_rows()
+    }
+    with ms.open(data) as market:
+        for as_of, shares in ((day(2016, 11, 30), 5_000_000), (day(2016, 12, 30), 4_000_000)):
+            hits = market.scan('symbol == "AAPL"', as_of=as_of, columns="market_cap")
+            expected = shares * closes["AAPL", as_of]
+            assert hits.values["market_cap"].tolist() == [pytest.approx(expected)]
+        sectors = market.signals('sector == "Consumer Staples"', since="2016-11-28")
+        assert set(sectors.symbols) == {"KO"}
+        assert max(sectors.days.tolist()) == day(2016, 12, 29)
+
+
+def test_shares_of_an_earlier_day_are_adjusted_for_later_splits(
+    files: Files, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    facts = tmp_path / "facts.csv"
+    facts.write_text("symbol,known_on,name,value\nKO,2016-11-15,shares_outstanding,1000\n")
+    with Store.create(data) as store:
+        sync(store, FilesProvider(files.folder / "bars.parquet"))
+        sync(store, FilesProvider(facts=facts))
+        add(store, "KO", dt.date(2016, 12, 1), "split", "2-for-1")
+    with ms.open(data) as market:
+        for as_of, shares in (("2016-11-14", None), ("2016-11-30", 1000), ("2016-12-30", 2000)):
+            hits = market.scan('symbol == "KO"', as_of=as_of, columns="shares_outstanding")
+            values = hits.values["shares_outstanding"].tolist()
+            assert values == ([shares] if shares else [pytest.approx(float("nan"), nan_ok=True)])

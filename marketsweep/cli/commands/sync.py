@@ -53,6 +53,12 @@ if TYPE_CHECKING:
     type=click.Choice(["daily", "weekly", "monthly"]),
     help="Also fetch names, types and exchanges as of earlier days, so often.",
 )
+@click.option(
+    "--details-history",
+    type=click.Choice(["daily", "weekly", "monthly"]),
+    help="With --only: also fetch shares, sector and SIC code as of earlier days, so often; one "
+    "call per symbol and day.",
+)
 @click.option("--always", metavar="A,B|@FILE", help="With --by-symbol: always fetch these.")
 @click.option(
     "--concurrency", type=click.IntRange(1, 100), help="Number of calls at the same time."
@@ -83,6 +89,7 @@ def sync(
     unknown: Literal["keep", "drop"] | None,
     details: bool,
     universe_history: Pace | None,
+    details_history: Pace | None,
     always: str | None,
     concurrency: int | None,
     only_plan: bool,
@@ -164,6 +171,7 @@ def sync(
             again=again,
             facts=source.fact_groups,
             universe_history=universe_history,
+            details_history=details_history,
         )
         _show_forecast(plan, as_json)
         return
@@ -184,6 +192,7 @@ def sync(
                 again=again,
                 facts=source.fact_groups,
                 universe_history=universe_history,
+                details_history=details_history,
             )
         _show_receipt(receipt, as_json)
         return receipt

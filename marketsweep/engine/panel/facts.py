@@ -12,7 +12,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from marketsweep.core.records import Listing
+from marketsweep.core.records import SHARES, Listing
 from marketsweep.core.spellings import find_known, note_of
 from marketsweep.core.suggest import names_near
 from marketsweep.engine.panel.company_actions import CompanyActions
@@ -222,15 +222,23 @@ class Reference:
     def _shares(self) -> dict[str, float]:
         """Shares outstanding by symbol, where they are known.
 
-        They are adjusted for splits between the day and the day for which they were reported.
+        A number that was known on the day comes before that of the listing. They are adjusted for
+        splits between the day and the day for which they were reported.
         """
-        shares = {
-            symbol: listing.shares for symbol, listing in self.listings.items() if listing.shares
-        }
+        shares: dict[str, float] = {}
+        reported: dict[str, dt.date | None] = {}
+        for symbol, listing in self.listings.items():
+            if listing.shares:
+                shares[symbol], reported[symbol] = listing.shares, listing.shares_on
+        if self.own.kinds.get(SHARES) is tree.Kind.NUMBER:
+            symbols = {company: symbol for symbol, company in self._owners.items()}
+            for company, first, value in self.own.history(SHARES).known_on(self.as_of):
+                symbol = symbols.get(company, f"{company}") if isinstance(company, int) else company
+                shares[symbol], reported[symbol] = float(value), first
         if not shares:
             return {}
         for split in self._actions.splits if self._actions else ():
-            reported_on = self.listings[split.symbol].shares_on if split.symbol in shares else None
+            reported_on = reported.get(split.symbol)
             if reported_on is None:
                 continue
             if reported_on < split.ex_date <= self.as_of:

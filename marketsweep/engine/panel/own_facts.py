@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import Final
@@ -47,17 +47,20 @@ class FactHistory:
 
     def as_of(self, day: dt.date) -> Mapping[Company, float | str]:
         """Return the value that counts on a day, by company."""
+        return {company: value for company, _, value in self.known_on(day)}
+
+    def known_on(self, day: dt.date) -> Iterator[tuple[Company, dt.date, float | str]]:
+        """Yield the value that counts on a day, and its first day, of each company."""
         if not self._spans:
-            return {}
+            return
         number = np.datetime64(day, "D").astype(np.int64)
         places = np.where(self._days <= number, np.arange(len(self._days)), -1)
         starts = [start for start, _ in self._spans.values()]
-        latest = np.maximum.reduceat(places, starts).tolist()
-        return {
-            company: value
-            for company, place in zip(self._spans, latest, strict=True)
-            if place >= 0 and (value := self._values[place]) is not None
-        }
+        latest = np.maximum.reduceat(places, starts)
+        firsts = self._days[latest].astype("datetime64[D]").tolist()
+        for company, place, first in zip(self._spans, latest.tolist(), firsts, strict=True):
+            if place >= 0 and (value := self._values[place]) is not None:
+                yield company, first, value
 
     def steps(
         self, companies: Iterable[Company], number_of: Callable[[float | str | None], float]

@@ -105,6 +105,15 @@ class Provider(Protocol):
         """Yield all facts of the symbols, in that order, without symbols that the source lacks."""
         ...
 
+    async def details_history(
+        self, symbols: Sequence[str], days: Sequence[dt.date]
+    ) -> tuple[list[FactValues], list[Unavailable]]:
+        """Return the facts of symbols as of earlier days, changes alone, and failed calls.
+
+        They are `shares_outstanding`, `sector`, `industry` and `sic_code`; many sources have none.
+        """
+        ...
+
     def notes(self) -> list[str]:
         """Return notes to the user on how the source was read; most sources have none."""
         ...

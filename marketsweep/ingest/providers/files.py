@@ -25,6 +25,7 @@ from marketsweep.core.records import (
     Span,
     Split,
     SymbolBars,
+    Unavailable,
     Usage,
     Window,
 )
@@ -175,6 +176,12 @@ class FilesProvider:
     async def universe(self, days: Sequence[dt.date]) -> list[FactValues]:
         """Return an empty list: a file has its own days."""
         return []
+
+    async def details_history(
+        self, symbols: Sequence[str], days: Sequence[dt.date]
+    ) -> tuple[list[FactValues], list[Unavailable]]:
+        """Return empty lists, as `universe` does."""
+        return [], []
 
     async def details(self, symbols: Sequence[str]) -> AsyncIterator[Listing]:
         """Yield the facts of some symbols in the symbols file."""

@@ -77,6 +77,17 @@ class Market:
                 texts[name] = max(known)[1]
         return replace(listing, **texts) if texts else listing
 
+    def fact_on(self, ticker: str, name: str, day: dt.date) -> float | str | None:
+        """Return the value that the file of facts has for a ticker on a day."""
+        known = [
+            (first, value)
+            for fact in self.facts
+            if fact.name == name
+            for symbol, first, value in fact.rows
+            if symbol == ticker and first is not None and first <= day
+        ]
+        return max(known, key=lambda row: row[0])[1] if known else None
+
     def session(self, day: dt.date, *, adjusted: bool) -> pl.DataFrame:
         """Return every bar of a day, with the ticker in T and t at 16:00 in New York."""
         return self._by_day.rows_of(day, adjusted=adjusted)

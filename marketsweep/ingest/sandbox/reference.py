@@ -7,7 +7,7 @@ from collections import Counter
 from functools import cache, lru_cache
 from typing import Final
 
-from marketsweep.core.records import Dividend, Listing
+from marketsweep.core.records import SHARES, Dividend, Listing
 from marketsweep.ingest.sandbox.market import Market
 from marketsweep.ingest.sandbox.protocol import (
     Body,
@@ -58,14 +58,17 @@ def details(market: Market, call: Call) -> Body:
     ]
     if not matches:
         raise Refusal(404, "Ticker not found.")
+    listing = market.listing_on(matches[-1], day)
+    shares = market.fact_on(ticker, SHARES, day) or listing.shares
     facts = {
-        "list_date": _iso_or_none(matches[-1].first),
-        "market_cap": matches[-1].market_cap,
-        "sic_description": matches[-1].industry,
-        "share_class_shares_outstanding": matches[-1].shares,
-        "weighted_shares_outstanding": matches[-1].shares,
+        "list_date": _iso_or_none(listing.first),
+        "market_cap": listing.market_cap,
+        "sic_code": market.fact_on(ticker, "sic_code", day),
+        "sic_description": listing.industry,
+        "share_class_shares_outstanding": shares,
+        "weighted_shares_outstanding": shares,
     }
-    return {"status": "OK", "results": without_missing(_ticker_row(matches[-1], day) | facts)}
+    return {"status": "OK", "results": without_missing(_ticker_row(listing, day) | facts)}
 
 
 def splits(market: Market, call: Call) -> Body:

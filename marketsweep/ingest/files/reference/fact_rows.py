@@ -21,7 +21,7 @@ from marketsweep.ingest.providers.listing_words import DATED_TEXTS, text_of
 _COLUMNS: Final = ("symbol", "name", "value")
 _OF_SYMBOLS_FILES: Final = (
     *("symbol", "ticker", "known_on", "valid_from", "status", "first_listed", "last_listed"),
-    *("market_cap", "shares", "shares_on", "renamed_from", "renamed_to", "sic_code"),
+    *("market_cap", "shares", "shares_on", "renamed_from", "renamed_to"),
 )
 """Columns of symbols files with a meaning of their own."""
 _DAYS: Final = ("known_on", "valid_from", "date")
@@ -87,7 +87,16 @@ def _read(path: Path, most_mb: int) -> FactRows:
 
 
 def in_our_words(fact: FactValues) -> FactValues:
-    """Return a fact of listings, such as exchange, with the names that listings have."""
+    """Return a fact of listings, such as exchange, with the names that listings have.
+
+    A SIC code is a text of four digits.
+    """
+    if fact.name == "sic_code" and fact.kind == "number":
+        codes: list[FactRow] = [
+            (symbol, day, None if value is None else f"{value:04.0f}")
+            for symbol, day, value in fact.rows
+        ]
+        return fact._replace(kind="text", rows=codes)
     if fact.name not in DATED_TEXTS or fact.kind not in (None, "text"):
         return fact
     rows: list[FactRow] = [

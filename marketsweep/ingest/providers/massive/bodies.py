@@ -23,6 +23,7 @@ from marketsweep.core.calendar import (
 )
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import (
+    SHARES,
     ActionAside,
     Dividend,
     Listing,
@@ -443,6 +444,20 @@ def decode_details(body: bytes) -> Listing:
         first=first and session_on_or_after(first),
         shares=shares if _is_positive(shares) else None,
     )
+
+
+def decode_dated_details(body: bytes) -> tuple[str, dict[str, float | str | None]]:
+    """Return a ticker, and its facts on the day that was asked for."""
+    row = decode_reply(_decode_details, body).results
+    if row is None or not row.ticker:
+        raise Fault("answers without the ticker's details")
+    listing = decode_details(body)
+    return row.ticker, {
+        SHARES: listing.shares,
+        "sector": listing.sector,
+        "industry": listing.industry,
+        "sic_code": row.sic_code or None,
+    }
 
 
 def empty_session(day: dt.date) -> SessionBars:

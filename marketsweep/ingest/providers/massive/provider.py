@@ -49,6 +49,7 @@ from marketsweep.ingest.providers.massive.bodies import (
     TickerRow,
     decode_bars_page,
     decode_clock,
+    decode_dated_details,
     decode_details,
     decode_dividends_page,
     decode_quotes,
@@ -63,7 +64,7 @@ from marketsweep.ingest.providers.massive.bodies import (
     to_symbol_bars,
 )
 from marketsweep.ingest.providers.massive.facts import ENDPOINTS, GROUPS, to_facts
-from marketsweep.ingest.providers.massive.universe import UniverseHistory
+from marketsweep.ingest.providers.massive.universe import Changes, UniverseHistory
 from marketsweep.ingest.providers.tariff import Route, RowsAYear, Tariff, in_blocks
 
 __all__ = ["MassiveProvider", "http_settings"]
@@ -83,6 +84,7 @@ _ROWS_PER_PAGE: Final = 1000
 _BARS_PER_CALL: Final = 50_000
 
 _T = TypeVar("_T")
+_DatedDetails = tuple[str, dict[str, float | str | None]]
 _Told = TypeVar("_Told", Split, Dividend, ActionAside)
 _TRIES_WHEN_EMPTY: Final = 4
 
@@ -273,15 +275,41 @@ class MassiveProvider:
         """Yield all facts of the tickers, in that order, without unknown tickers."""
 
         async def fetch(symbol: str) -> Listing | Unavailable | None:
-            return await _result_or_unavailable(symbol, self._details(symbol))
+            return await _result_or_unavailable(symbol, self._ticker(symbol, decode_details, {}))
 
         async for listing in self._http.in_order(fetch, symbols, self._ahead):
             if listing is not None:
                 yield listing
 
-    async def _details(self, symbol: str) -> Listing | None:
+    async def details_history(
+        self, symbols: Sequence[str], days: Sequence[dt.date]
+    ) -> tuple[list[FactValues], list[Unavailable]]:
+        """Return shares, sector, industry and SIC code as of some days, and failed calls."""
+        changes, failures = Changes(), list[Unavailable]()
+
+        async def fetch(
+            task: tuple[dt.date, str],
+        ) -> tuple[dt.date, _DatedDetails | Unavailable | None]:
+            day, symbol = task
+            call = self._ticker(symbol, decode_dated_details, {"date": f"{day}"})
+            return day, await _result_or_unavailable(f"{symbol} on {day}", call)
+
+        tasks = [(day, symbol) for day in days for symbol in symbols]
+        async for day, details in self._http.in_order(fetch, tasks, self._ahead):
+            if isinstance(details, Unavailable):
+                failures.append(details)
+            elif details is not None:
+                symbol, values = details
+                changes.add_values(symbol, day, values)
+        return changes.facts(), failures
+
+    async def _ticker(
+        self, symbol: str, decode: Callable[[bytes], _T], params: dict[str, str]
+    ) -> _T | None:
+        """Return the details of a ticker, or None if it is unknown."""
+        path = f"{_TICKERS}/{quote(symbol, safe='')}"
         try:
-            return await self._http.get(f"{_TICKERS}/{quote(symbol, safe='')}", decode_details)
+            return await self._http.get(path, decode, params)
         except Refusal as refusal:
             if refusal.status == 404:
                 return None
