@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.example import Example
-from benchmarks.measure import COUNT, Row, Samples, alternate, clocked, within
+from benchmarks.measure import COUNT, Row, Samples, against, alternate, clocked, within
+from benchmarks.study_peers import (
+    CONDITION,
+    adjusted_prices,
+    polars_study,
+    vectorbt_study,
+    version_of,
+)
 from marketsweep.language.presets import presets
 from marketsweep.market import Market, open_market
 from marketsweep.studies.intervals import interval
@@ -23,6 +30,7 @@ def rows(example: Example) -> Iterator[Row]:
     """One condition, all presets, and the coverage of the intervals."""
     with open_market(example.store) as market:
         yield from (_study(market, condition) for condition in _CONDITIONS)
+        yield from _peers(market)
         yield _presets(market)
     for sessions, hold in ((252, 1), (252, 5), (252, 20), (756, 1), (756, 5), (756, 20)):
         yield _coverage(sessions, hold)
@@ -33,6 +41,21 @@ def _study(market: Market, condition: str) -> Row:
     (times,) = alternate(_RUNS, clocked(lambda: market.study(condition).horizons))
     what = f"`market.study`: `{condition}`, 252 sessions, four horizons, {events:,} events"
     return within(what, times, _LIMIT_S)
+
+
+def _peers(market: Market) -> Iterator[Row]:
+    """One condition beside vectorbt and a polars program, which begin with adjusted prices."""
+    prices = adjusted_prices(market)
+    ours = clocked(lambda: market.study(CONDITION).horizons)
+    what = f"`market.study`: `{CONDITION}`"
+    mine, its = alternate(_RUNS, ours, clocked(polars_study(prices)))
+    yield against(what, mine, version_of("polars"), its)
+    with_vectorbt = vectorbt_study(prices)
+    if with_vectorbt is not None:
+        with_vectorbt()  # numba compiles in the first run
+        mine, its = alternate(_RUNS, ours, clocked(with_vectorbt))
+        what = f"{what}, beside four runs of `Portfolio.from_signals`"
+        yield against(what, mine, version_of("vectorbt"), its, 1 / 20)
 
 
 def _presets(market: Market) -> Row:

@@ -17,6 +17,7 @@ import datetime as dt
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from time import perf_counter
+from typing import Final
 
 import numpy as np
 from msgspec.structs import replace
@@ -59,6 +60,9 @@ from marketsweep.studies.study.prices import Companies, suspect_symbols
 from marketsweep.studies.study.result import Events, Hold, Study
 from marketsweep.studies.trials import NOT_COUNTED, count_trials, key_of
 from marketsweep.universe.screen import NO_SCREEN, conditions_of
+
+_CHEAP_SORT: Final = "dollar_volume"
+"""Ranks hits in a sixth of the time of the default, which has a median of 20 sessions."""
 
 
 def study(
@@ -132,7 +136,9 @@ class _Setting:
         options, loader, sessions = self._options, self._loader, self._sessions
         regime = _regime(options)
         columns = (*options.columns, *([] if regime is None else [f"number({regime})"]))
-        scan = replace(scan, columns=columns, shows_values=False)
+        # A portfolio takes events of one session by their rank; otherwise a cheap one will do.
+        sort = None if options.positions is not None else _CHEAP_SORT
+        scan = replace(scan, columns=columns, shows_values=False, sort=sort)
         hits = signals(scan, loader, sessions[0], sessions[-1], progress)
         # The warning about hits counts those that are not events, too.
         warnings = [text for text in hits.warnings if not text.startswith(SUSPICIOUS_HITS)]
@@ -299,7 +305,13 @@ def _exit_scan(scan: Scan, condition: str | Node) -> Scan:
     The symbol of a position may have left the universe of its signal.
     """
     exit_scan = replace(
-        scan, condition=condition, where=None, screen=NO_SCREEN, marked=False, shows_values=False
+        scan,
+        condition=condition,
+        where=None,
+        screen=NO_SCREEN,
+        marked=False,
+        shows_values=False,
+        sort=_CHEAP_SORT,
     )
     # A saved condition may have another text in the next study.
     return replace(exit_scan, condition=plan_query(query_of(exit_scan)).condition)
