@@ -31,6 +31,7 @@ from marketsweep.language.parsing.own_names import OwnNames
 from marketsweep.language.presets import SavedConditions
 from marketsweep.language.vocabulary import PAST_EVENTS
 from marketsweep.quality.warnings import DataWarnings, missing_sessions
+from marketsweep.scan.results import KnownFact
 from marketsweep.store.catalog.catalog import Catalog
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from marketsweep.universe.daily_counts import Counts
 
 _MAX_DAYS: Final = 4
+_MAX_FACTS: Final = 64
 _MAX_PANELS: Final = 2
 """A panel of the whole market has about 100 MB."""
 
@@ -168,16 +170,6 @@ FactsOf = Literal["dated", "latest"]
 """Whether stored facts have the values of each day, or their newest values on all days."""
 
 
-class KnownFact(NamedTuple):
-    """How many symbols have a fact."""
-
-    dated: int
-    """Symbols whose value is that of the day."""
-    latest: int
-    """Symbols with one value for all days: the newest that was stored."""
-    none: int
-
-
 class Loader:
     """Days, universes and panels of a snapshot, each built once. Threads may share a loader."""
 
@@ -192,6 +184,7 @@ class Loader:
         self._panels: dict[_PanelKey, _CachedPanel] = {}
         self._suspects: dict[tuple[dt.date, int | None], Suspects] = {}
         self._counts: dict[tuple[dt.date, int, Screen], Counts] = {}
+        self._known: dict[tuple[dt.date, str], KnownFact] = {}
         self._sessions_panel: _CachedSessionsPanel | None = None
         self._expected: _Needs | None = None
         """What the next panels of many sessions have, besides what is asked for."""
@@ -383,17 +376,20 @@ class Loader:
     @_locked
     def facts_known(self, as_of: dt.date, names: Collection[str]) -> dict[str, KnownFact]:
         """Return how many stored symbols have each fact on a day, and whether it has dates."""
-        symbols = self.snapshot.symbols
-        reference = self.day(as_of).reference
-        result = {}
-        for name in sorted(names):
-            values = reference.values_of(symbols, name)
+        return {name: self._fact_known(as_of, name) for name in sorted(names)}
+
+    def _fact_known(self, as_of: dt.date, name: str) -> KnownFact:
+        key = as_of, name
+        if key not in self._known:
+            _make_room(self._known, _MAX_FACTS)
+            symbols = self.snapshot.symbols
+            values = self.day(as_of).reference.values_of(symbols, name)
             none = sum(value is None for value in values)
             undated = 0 if name in self.dated_facts else len(symbols) - none
             if name in self._own_facts.dated:
                 undated = len(self._own_facts.history(name).undated())
-            result[name] = KnownFact(len(symbols) - none - undated, undated, none)
-        return result
+            self._known[key] = KnownFact(len(symbols) - none - undated, undated, none)
+        return self._known[key]
 
     @_locked
     def panel(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -91,6 +91,9 @@ def coverage_of(
         sessions_unadjusted=view.unadjusted(plan),
         absent_facts=tuple(name for name, lacking in unknown.items() if lacking.all()),
         unknown_facts={name: int(np.count_nonzero(mask)) for name, mask in lacks.items()},
+        facts=view.loader.facts_known(
+            view.as_of, facts_in_use([condition, *(clause.node for clause in view.screen.where)])
+        ),
         starts_unknown=(
             any(isinstance(derived.node, tree.Calendar) for derived in plan.derived)
             and 0 < evaluated == np.count_nonzero(has_no_result) - excluded.unknown_facts
@@ -191,6 +194,11 @@ def _unsettled_warning(coverage: Coverage, query: PlannedQuery) -> Iterator[str]
         f"{slowest(query)} takes to settle: its values may differ with a longer history; run "
         "marketsweep sync with an earlier --since, or skip them with --min-history settled"
     )
+
+
+def facts_in_use(nodes: Iterable[Node]) -> set[str]:
+    """Return the facts of trees that a receipt names."""
+    return tree.facts_of(nodes) - {"symbol"}
 
 
 def warn_of_current_facts(

@@ -34,6 +34,16 @@ class Excluded(NamedTuple):
     """Symbols without a result, because a fact that the condition needs is unknown."""
 
 
+class KnownFact(NamedTuple):
+    """How many symbols have a fact."""
+
+    dated: int
+    """Symbols whose value is that of the day."""
+    latest: int
+    """Symbols with one value for all days: the newest that was stored."""
+    none: int
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """What a scan covered: expected = evaluated + all excluded."""
@@ -67,6 +77,8 @@ class Coverage:
     """Facts of the condition that no symbol of the panel has."""
     unknown_facts: dict[str, int] = field(default_factory=dict)
     """For each fact, the symbols that lack it and for this reason have no result."""
+    facts: dict[str, KnownFact] = field(default_factory=dict)
+    """How much the store knows of each fact of the condition and the pre-screen."""
     starts_unknown: bool = False
     """Whether no evaluated symbol has a result, because no start of a sum or a year is stored."""
 
@@ -255,6 +267,8 @@ class Hits(Frame):
             }
         if coverage.unknown_facts:
             receipt["unknown_facts"] = dict(coverage.unknown_facts)
+        if coverage.facts:
+            receipt["facts"] = {name: known._asdict() for name, known in coverage.facts.items()}
         if coverage.funnel:
             receipt["prescreen"] = {
                 "unknown": coverage.unknown,

@@ -50,6 +50,7 @@ from marketsweep.scan.ranking import no_marks, order_within, suspicious_warning
 from marketsweep.scan.receipt import (
     absent_facts_warnings,
     absent_of,
+    facts_in_use,
     unknown_facts_warnings,
     warn_of_current_facts,
 )
@@ -167,6 +168,9 @@ def signals(
             *absent_facts_warnings(absent),
             *unknown_facts_warnings(unknown, absent, tree.facts_of([query.condition])),
         ],
+        facts=loader.facts_known(
+            sessions[-1], facts_in_use([query.condition, *(part.node for part in screen.where)])
+        ),
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.executors.options import Distribution
 from marketsweep.scan.frames import Frame, frame_values, mark_columns
-from marketsweep.scan.results import Timing, plain
+from marketsweep.scan.results import KnownFact, Timing, plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,6 +78,8 @@ class Signals(Frame):
     bars_needed: int
     """Bars of a symbol that the condition needs."""
     warnings: list[str] = field(default_factory=list)
+    facts: dict[str, KnownFact] = field(default_factory=dict)
+    """How much the store knows of each fact of the condition and the pre-screen."""
     absent_facts: tuple[str, ...] = ()
     """Facts of the condition that no symbol has."""
     distribution: Distribution | None = None
@@ -127,6 +129,7 @@ class Signals(Frame):
                 {name: plain(value) for name, value in hit.items()} | {"unsettled": names}
                 for hit, names in zip(self.to_dicts(), self.unsettled, strict=True)
             ],
+            "facts": {name: known._asdict() for name, known in self.facts.items()},
             "warnings": self.warnings,
             **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "executor": self.executor,

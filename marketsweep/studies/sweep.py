@@ -45,6 +45,7 @@ from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.receipt import (
     absent_facts_warnings,
     absent_of,
+    facts_in_use,
     unknown_facts_warnings,
     warn_of_current_facts,
 )
@@ -171,6 +172,9 @@ def sweep(
             *absent_facts_warnings(absent),
             *unknown_facts_warnings(unknown, absent, facts),
         ],
+        facts=loader.facts_known(
+            sessions[-1], facts_in_use([*corners, *(part.node for part in scan.screen.where)])
+        ),
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.executors.options import Distribution
 from marketsweep.scan.frames import Frame
+from marketsweep.scan.results import KnownFact
 from marketsweep.studies.signals_result import SessionReceipt, total_bars
 from marketsweep.studies.sweep_outcomes import SweepOutcomes
 
@@ -42,6 +43,8 @@ class Sweep(Frame):
     bars_needed: int
     """Bars of a symbol that the variant with the smallest need needs."""
     warnings: list[str] = field(default_factory=list)
+    facts: dict[str, KnownFact] = field(default_factory=dict)
+    """How much the store knows of each fact of the condition and the pre-screen."""
     absent_facts: tuple[str, ...] = ()
     """Facts of the condition that no symbol has."""
     distribution: Distribution | None = None
@@ -103,6 +106,7 @@ class Sweep(Frame):
             **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "data_version": self.data_version,
             "seconds": self.seconds,
+            "facts": {name: known._asdict() for name, known in self.facts.items()},
             "warnings": self.warnings,
         }
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from marketsweep.core.safe_text import counted
 from marketsweep.scan.frames import Frame
-from marketsweep.scan.loader import KnownFact
+from marketsweep.scan.results import KnownFact
 from marketsweep.studies.intervals import interval
 from marketsweep.studies.signals_result import SessionReceipt, total_bars
 from marketsweep.studies.study.exits import EXIT, STOP, TARGET

@@ -173,7 +173,6 @@ class _Setting:
         trials = self._count_trials(hits, scan)
         if trials is None:
             warnings.append(NOT_COUNTED)
-        conditions = [hits.tree, *(condition.node for condition in scan.screen.where)]
         return Study(
             condition=hits.condition,
             tree=hits.tree,
@@ -191,7 +190,7 @@ class _Setting:
             bars_needed=hits.bars_needed,
             absent_facts=hits.absent_facts,
             portfolio=portfolio,
-            facts=loader.facts_known(sessions[-1], tree.facts_of(conditions)),
+            facts=hits.facts,
             trials=trials,
             seconds=perf_counter() - started,
         )
