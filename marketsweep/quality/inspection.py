@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import asdict
 
 from marketsweep.core.completeness import is_thin
+from marketsweep.core.parallel import WORKERS
 from marketsweep.quality.rules import RULES, Flag, Rule, RuleInput
 from marketsweep.quality.series import Company, companies_in, find_company, read_blocks
 from marketsweep.store.catalog.rows import SetAside
@@ -106,6 +108,10 @@ def read_quality(
         )
 
 
+_PART: Final = 1_000
+"""Companies that a thread judges at a time: starting one takes 10 ms."""
+
+
 class Suspicion(NamedTuple):
     """A rule that suspects bars of a company, and the number of its bars since then."""
 
@@ -121,13 +127,23 @@ def find_suspicions(
     """Return the suspicions about companies, by symbol, in `dates` from session number `first` on.
 
     Only rules for which a scan can exclude a symbol are used. A scan is not misled if it uses no
-    more bars than the symbol has had since.
+    more bars than the symbol has had since. Many companies are judged on all processors.
     """
     rules = [rule for rule in RULES if rule.excludes]
-    by_symbol: dict[str, list[Suspicion]] = {}
-    for flag in find_flags(snapshot, dates, companies, rules, first=first):
-        by_symbol.setdefault(flag.symbol, []).append(Suspicion(flag.rule, flag.since, flag.first))
-    return by_symbol
+
+    def find(part: Sequence[Company]) -> dict[str, list[Suspicion]]:
+        by_symbol: dict[str, list[Suspicion]] = {}
+        for flag in find_flags(snapshot, dates, part, rules, first=first):
+            suspicion = Suspicion(flag.rule, flag.since, flag.first)
+            by_symbol.setdefault(flag.symbol, []).append(suspicion)
+        return by_symbol
+
+    if len(companies) <= _PART:
+        return find(companies)
+    parts = [companies[begin : begin + _PART] for begin in range(0, len(companies), _PART)]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        results = pool.map(find, parts)
+        return {symbol: suspicions for part in results for symbol, suspicions in part.items()}
 
 
 def find_flags(
