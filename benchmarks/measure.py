@@ -7,9 +7,12 @@ neighbours, and medians are given with the least and the most.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
+from threading import Event, Thread
 from time import perf_counter
 from typing import Any, Final, Self, TypeVar
 
@@ -73,6 +76,29 @@ def _scale(typical: float, unit: str) -> tuple[Callable[[float], str], str]:
 
 def _fraction(value: float) -> str:
     return f"1/{1 / value:.0f}" if value < 1 else f"{value:.1f} times"
+
+
+@contextmanager
+def anonymous_memory() -> Iterator[Callable[[], float]]:
+    """The most memory within the block, in MB above that at its begin, without mapped files."""
+
+    def read() -> float:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("RssAnon:")[1].split()[0]) / 1e3
+
+    start, samples, ended = read(), [0.0], Event()
+
+    def sample() -> None:
+        while not ended.wait(0.05):
+            samples.append(read() - start)
+
+    thread = Thread(target=sample)
+    thread.start()
+    try:
+        yield lambda: max(samples)
+    finally:
+        ended.set()
+        thread.join()
 
 
 @dataclass(frozen=True, slots=True)

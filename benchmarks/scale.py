@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from time import process_time
+from time import perf_counter, process_time
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from benchmarks.example import Example
-from benchmarks.measure import Row, Samples, prepared, repeated, within
+from benchmarks.measure import Row, Samples, anonymous_memory, prepared, repeated, within
 from marketsweep.core.calendar import sessions_in_range
 from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import SessionBars
@@ -24,6 +24,7 @@ from marketsweep.ingest.providers.massive.provider import MassiveProvider
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.ingest.sync import sync
+from marketsweep.market import open_market
 from marketsweep.store.catalog.catalog import Catalog
 from marketsweep.store.catalog.packs import crc32
 from marketsweep.store.store import Store
@@ -34,6 +35,9 @@ _FETCHED: Final = _DAYS[-42:]
 _NAMES: Final = [f"S{number:05}" for number in range(TICKERS)]
 _START: Final = np.exp(np.random.default_rng(20).normal(3, 1, TICKERS))
 _RUNS: Final = 5
+_SINCE: Final = "1998-01-02"
+_CONDITION: Final = "close > 1.06 * sma(200)"
+"""As rare in these random bars as golden_cross is in a market."""
 
 
 def rows(example: Example) -> Iterator[Row]:
@@ -54,9 +58,22 @@ def rows(example: Example) -> Iterator[Row]:
     raw = sum(map(_tickers_of, _DAYS[:-1])) * len(FIELDS) * 8
     kept = Samples.of([disk / 1e6], "MB")
     yield within(f"{size}: on disk; limit 1.1 of raw float64", kept, 1.1 * raw / 1e6)
+    yield from _study(store)
     shutil.rmtree(store)
     cost = Samples.of(_costs(example.folder / "wide"))
     yield within(f"fetch, decode and commit a session of {TICKERS:,} bars: processor", cost, 0.015)
+
+
+def _study(path: Path) -> Iterator[Row]:
+    """A study of 19 years, and the memory that it takes besides the mapped store."""
+    with open_market(path) as market, anonymous_memory() as peak:
+        started = perf_counter()
+        study = market.study(_CONDITION, since=_SINCE)
+        events = sum(row.events for row in study.horizons[:1])
+        seconds = perf_counter() - started
+    what = f"19 years, up to {TICKERS:,} tickers: `market.study`, {events:,} events"
+    yield within(what, Samples.of([seconds]), 20.0)
+    yield within(f"{what}: memory, without the mapped store", Samples.of([peak()], "MB"), 3000.0)
 
 
 def _parts(path: Path) -> list[bytes]:
