@@ -20,7 +20,7 @@ from marketsweep.core.records import FactRow
 from marketsweep.core.spellings import to_store_spelling
 from marketsweep.errors import UsageError
 from marketsweep.ingest.estimate import forecast
-from marketsweep.ingest.files import read_fact_rows
+from marketsweep.ingest.files import read_fact_rows, read_symbols
 from marketsweep.ingest.providers.files import FilesProvider
 from marketsweep.ingest.providers.massive.facts import ENDPOINTS, GROUPS, to_facts
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
@@ -594,3 +594,30 @@ def test_shares_of_an_earlier_day_are_adjusted_for_later_splits(
             hits = market.scan('symbol == "KO"', as_of=as_of, columns="shares_outstanding")
             values = hits.values["shares_outstanding"].tolist()
             assert values == ([shares] if shares else [pytest.approx(float("nan"), nan_ok=True)])
+
+
+def test_values_of_a_symbols_file_end_with_their_last_day(files: Files, tmp_path: Path) -> None:
+    symbols = tmp_path / "symbols.csv"
+    symbols.write_text(
+        "symbol,index,float,valid_from,valid_to\n"
+        "KO,Dow,3.9B,2016-11-01,2016-11-30\nKO,S&P,4.1B,2016-12-09,9999-12-31\n"
+        "AAPL,Dow,5B,2016-11-01,2016-12-30\nAAPL,Nasdaq,5.1B,2016-12-01,\n"
+        "MSFT,Dow,7B,2016-11-01,2016-12-15\n"
+    )
+    data = tmp_path / "data"
+    with Store.create(data) as store:
+        sync(store, FilesProvider(files.folder / "bars.parquet"))
+        sync(store, FilesProvider(symbols=symbols))
+    expected = {
+        "2016-11-30": {"KO": "Dow", "AAPL": "Dow", "MSFT": "Dow"},
+        "2016-12-01": {"AAPL": "Nasdaq", "MSFT": "Dow"},
+        "2016-12-15": {"KO": "S&P", "AAPL": "Nasdaq", "MSFT": "Dow"},
+        "2016-12-16": {"KO": "S&P", "AAPL": "Nasdaq"},
+    }
+    with ms.open(data) as market:
+        for day, values in expected.items():
+            hits = market.scan("float > 1B", as_of=day, columns="index")
+            assert dict(zip(hits.symbols, hits.values["index"], strict=True)) == values, day
+    symbols.write_text("symbol,float,valid_from,valid_to\nKO,3B,2016-11-02,2016-11-01\n")
+    with pytest.raises(UsageError, match="KO is valid to 2016-11-01, before"):
+        read_symbols(symbols)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import polars as pl
 
 from marketsweep.core.records import FactRow, FactValues, Listing
 from marketsweep.core.spellings import to_store_spelling
+from marketsweep.errors import UsageError
 from marketsweep.ingest.files.bars import Reading
 from marketsweep.ingest.files.cells import DEFAULT_MB
 from marketsweep.ingest.files.columns import (
@@ -47,7 +49,10 @@ _FACTS: Final = (
 )
 _AMOUNTS: Final = ("market_cap", "shares")
 _VALID_FROM: Final = "valid_from"
-_DAYS: Final = ("first_listed", "last_listed", "shares_on", _VALID_FROM)
+_VALID_TO: Final = "valid_to"
+_NO_END: Final = f"{dt.date.max}"
+"""What files write as the last day of values that still hold."""
+_DAYS: Final = ("first_listed", "last_listed", "shares_on", _VALID_FROM, _VALID_TO)
 _IDENTITY: Final = ("figi", "renamed_from", "renamed_to")
 _COLUMNS: Final = frozenset(("symbol", *_FACTS, *_AMOUNTS, *_DAYS, *_IDENTITY))
 _NO_FIGI: Final = (*MISSING, "0", "?", "unknown", "\\n")
@@ -87,8 +92,8 @@ def read_symbols(path: Path, most_mb: int = DEFAULT_MB) -> list[Listing]:
 def read_reference_data(path: Path, most_mb: int = DEFAULT_MB) -> ReferenceData:
     """Return the listings of `read_symbols`, and each further column as a fact.
 
-    A column `valid_from` has the first day of a row's values. A symbol may have several rows then,
-    and the newest row is that of its listing. Raises `UsageError`.
+    A column `valid_from` has the first day of a row's values, and `valid_to` the last one. A symbol
+    may have several rows then, and the newest row is that of its listing. Raises `UsageError`.
     """
     result = ReferenceData([], [], [])
     for file in files_of(path):
@@ -106,12 +111,14 @@ def _read(path: Path, most_mb: int) -> ReferenceData:
     columns = raw.columns
     table = _with_types(raw)
     others = [name for name in columns if name not in _COLUMNS]
-    facts = read_facts(table, others, table[_VALID_FROM])
-    dated = _dated_texts(table, columns) if _VALID_FROM in columns else []
+    ended = _with_ends(table)
+    facts = read_facts(ended, others, ended[_VALID_FROM])
+    dated = _dated_texts(ended, columns) if _VALID_FROM in columns else []
     if _VALID_FROM in columns:
         newest_last = table.sort(_VALID_FROM, nulls_last=False, maintain_order=True)
         table = newest_last.unique(["symbol", "first_listed"], keep="last", maintain_order=True)
-    of_listings = [name for name in columns if name in _COLUMNS - {"symbol", _VALID_FROM}]
+    of_values = _COLUMNS - {"symbol", _VALID_FROM, _VALID_TO}
+    of_listings = [name for name in columns if name in of_values]
     ignored = [name for name in others if name not in facts.used.values()]
     is_of_facts = False
     notes = [*_cap_notes(table), *facts.notes]
@@ -128,12 +135,41 @@ def _read(path: Path, most_mb: int) -> ReferenceData:
         is_of_facts = True
     if others and not of_listings and not facts.used:
         notes.append(f"nothing is used: {', '.join(others[:5])} cannot be a fact, or has no value")
-    used = {name: name for name in ("symbol", _VALID_FROM, *of_listings) if name in columns}
+    of_rows = ("symbol", _VALID_FROM, _VALID_TO)
+    used = {name: name for name in (*of_rows, *of_listings) if name in columns}
     used |= facts.used
     reading = Reading(path, "symbols", layout, used, ignored, rows=len(table), notes=notes)
     makes_listings = not is_of_facts and (bool(of_listings) or not others)
     all_facts = [*facts.facts, *dated]
     return ReferenceData(_listings(table) if makes_listings else [], all_facts, [reading])
+
+
+def _with_ends(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows, and an empty one of the symbol on the day after each `valid_to`.
+
+    The values of a row also end where another row of the symbol begins. Raises UsageError for a
+    last day before the first one.
+    """
+    rows = table.select("symbol", _VALID_FROM, _VALID_TO)
+    wrong = rows.filter(pl.col(_VALID_TO) < pl.col(_VALID_FROM))
+    if len(wrong):
+        symbol, first, last = wrong.row(0)
+        raise UsageError(f"{symbol} is valid to {last}, before it is valid from {first}")
+    firsts: dict[str, list[dt.date]] = {}
+    for symbol, first, _ in rows.iter_rows():
+        if first is not None:
+            firsts.setdefault(symbol, []).append(first)
+    ends = []
+    for symbol, first, last in rows.iter_rows():
+        end = None if last is None else last + dt.timedelta(days=1)
+        if end is not None and not any(
+            (first is None or first < other) and other <= end for other in firsts.get(symbol, ())
+        ):
+            ends.append({"symbol": symbol, _VALID_FROM: end})
+    if not ends:
+        return table
+    empty = pl.DataFrame(ends, schema={"symbol": pl.String, _VALID_FROM: pl.Date})
+    return pl.concat([table, empty], how="diagonal")
 
 
 def _dated_texts(table: pl.DataFrame, columns: Sequence[str]) -> list[FactValues]:
@@ -165,8 +201,10 @@ def _with_types(table: pl.DataFrame) -> pl.DataFrame:
     table = with_missing_columns(table, _AMOUNTS, pl.Float64)
     table = with_numbers(table, list(_AMOUNTS), notation_of(table, list(_AMOUNTS)))
     table = with_missing_columns(table, _DAYS, pl.Date)
+    table = table.with_columns(as_text(table[_VALID_TO]).alias(_VALID_TO))
     for name in _DAYS:
-        table, _ = with_days(table, name, missing=MISSING)
+        missing = (*MISSING, _NO_END) if name == _VALID_TO else MISSING
+        table, _ = with_days(table, name, missing=missing)
     for name in ("symbol", "renamed_from", "renamed_to"):
         tickers = [to_store_spelling(ticker) if ticker else None for ticker in table[name]]
         table = table.with_columns(pl.Series(name, tickers, pl.String))
