@@ -426,7 +426,7 @@ class Market:
                 screen=self._screen(universe, unknown, own_names, skip_low_volume=False),
             )
             days = _date(since, "since"), _date(until, "until")
-            return study(scan, view, options, *days, report)
+            return replace(study(scan, view, options, *days, report), draw=_study_frame)
 
     def study_presets(
         self,
@@ -667,6 +667,14 @@ class Market:
             frame = read(view.snapshot, tickers, first, last, adjust)
             doubts = _bar_warnings(view, frame, tickers, adjust)
         return Histories(frame, tickers, receipt, [*(receipt.warnings if receipt else ()), *doubts])
+
+
+def _study_frame(study: Study) -> str:
+    """Return the page of a study as it is shown in a notebook."""
+    from marketsweep.output.charts.page import framed  # drawing is imported when something is drawn
+    from marketsweep.output.charts.study_page import study_page
+
+    return framed(study_page(study), 1200)
 
 
 def _massive_from_environment(config: Config) -> Provider:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterator
@@ -132,3 +133,11 @@ def test_the_command_writes_the_page(real: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "golden_cross: 558 events" in done.stdout
     assert checked(file.read_text()).count > 100
+
+
+def test_a_notebook_shows_the_page(study: Study) -> None:
+    html = study._repr_html_()
+    assert html.startswith('<iframe srcdoc="')
+    begin = len('<iframe srcdoc="')
+    assert unescape(html[begin : html.index('" sandbox=')]) == study_page(study)
+    assert dataclasses.replace(study, draw=None)._repr_html_().startswith("<table>")

@@ -82,14 +82,18 @@ class Chart:
         write_page(Path(path).expanduser(), self.html)
 
     def _repr_html_(self) -> str:
-        # An iframe, so that several pages in a notebook do not conflict.
-        return (
-            f'<iframe srcdoc="{escape(self.html)}" sandbox="allow-scripts allow-popups" '
-            f'style="width:100%;height:{self._height + 170}px;border:0"></iframe>'
-        )
+        return framed(self.html, self._height + 170)
 
     def __repr__(self) -> str:
         return f"<Chart: {self.drawing.symbol}, {summary_of(self.drawing)}>"
+
+
+def framed(html: str, height: int) -> str:
+    """Return a page in an iframe, so that several pages in a notebook do not conflict."""
+    return (
+        f'<iframe srcdoc="{escape(html)}" sandbox="allow-scripts allow-popups" '
+        f'style="width:100%;height:{height}px;border:0"></iframe>'
+    )
 
 
 def _condition(condition: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -147,6 +148,8 @@ class Study(Frame):
     trials: int | None
     """Conditions tried for these horizons in the data folder; None if it cannot be written."""
     seconds: float
+    draw: Callable[[Study], str] | None = None
+    """Returns the pictures for a notebook; None shows a table alone."""
 
     def __len__(self) -> int:
         return len(self.events.symbols)
@@ -330,6 +333,8 @@ class Study(Frame):
         )
 
     def _repr_html_(self) -> str:
+        if self.draw is not None:
+            return self.draw(self)
         names = ("horizon", "events", "mean", "low", "high", "median", "over market")
         rows = [
             [
