@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import marketsweep as ms
-from marketsweep.core.records import FactValues, LowVolume
+from marketsweep.core.records import FactRow, FactValues, LowVolume
 from marketsweep.errors import MarketsweepError
 from marketsweep.output.charts.page import Chart
 from marketsweep.store.store import Store
@@ -192,7 +192,10 @@ def changed(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ms
     shutil.copytree(real, path)
     with Store.open(path) as store, store.writer() as writer:
         writer.put_low_volume([LowVolume("M", True, True, dt.date(2016, 1, 4), None)])
-        scores = [("AAPL", dt.date(2016, 1, 4), 9.0), ("AAPL", dt.date(2016, 12, 29), 1.0)]
+        scores: list[FactRow] = [
+            ("AAPL", dt.date(2016, 1, 4), 9.0),
+            ("AAPL", dt.date(2016, 12, 29), 1.0),
+        ]
         writer.put_facts([FactValues("score", "number", scores)])
     with ms.open(path) as opened:
         yield opened

@@ -229,7 +229,7 @@ def test_the_command_ranks_variants_and_shows_the_luck(real: Path, tmp_path: Pat
     assert "deflated Sharpe ratio" in out
     text = page.read_text()
     assert text.count('class="map"') == 2
-    assert "n = 5, t = 20" in text
+    assert "n=5 t=20" in text
     assert "src=" not in text
     code, out, _ = command(*vary, "--outcome", "return(5)", "--format", "json", "--data", f"{real}")
     answer = json.loads(out)

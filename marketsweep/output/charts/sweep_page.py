@@ -13,7 +13,14 @@ import numpy as np
 
 from marketsweep.output.charts.page import asset, head
 from marketsweep.output.charts.tables import coloured_cell, html_table
-from marketsweep.output.study_table import percent
+from marketsweep.output.sweep_table import (
+    WALK_FORWARD,
+    Rows,
+    best_rows,
+    judgement,
+    variant_text,
+    walk_forward_rows,
+)
 from marketsweep.studies.sweep_outcomes import SweepOutcomes
 from marketsweep.studies.sweep_result import Sweep
 
@@ -38,28 +45,14 @@ def sweep_page(result: Sweep) -> str:
         f"<p><code>{escape(result.condition)}</code></p>\n"
         f"<p>{escape(outcomes.outcome)} after the first session of each streak; "
         f"{escape(result.receipt)}</p>\n"
-        + _judgement(result, outcomes)
+        + "".join(f"<p>{escape(text)}</p>\n" for text in judgement(result, outcomes))
         + _maps(result, outcomes)
         + _walk_forward(result, outcomes)
-        + _best(result, outcomes)
+        + f"<h2>Best variants</h2>\n{_table(best_rows(result, outcomes, _BEST))}"
         + (f"<h2>Notes</h2>\n{notes}" if notes else "")
         + "<footer>A good variant among bad neighbours is luck. See the guide on sweeps for what "
         "such figures cannot tell.</footer>\n</body></html>\n"
     )
-
-
-def _judgement(result: Sweep, outcomes: SweepOutcomes) -> str:
-    if outcomes.best is None:
-        return "<p>No variant has enough events.</p>\n"
-    text = f"Best variant: {_name(result, outcomes.best)}."
-    if outcomes.trials is not None:
-        text += f" {outcomes.trials:,} variants were tried for this outcome on this data so far."
-    if outcomes.deflated is not None:
-        text += (
-            f" Deflated Sharpe ratio: {outcomes.deflated:.2f}, the probability that the best is "
-            "more than the luckiest of so many."
-        )
-    return f"<p>{escape(text)}</p>\n"
 
 
 def _maps(result: Sweep, outcomes: SweepOutcomes) -> str:
@@ -118,7 +111,7 @@ def _map(
                 continue
             mean = float(means[number])
             events = result.outcomes.figures[number].events
-            title = f"{_name(result, number)}: {mean:+.2%}, {events:,} events"
+            title = f"{variant_text(result, number)}: {mean:+.2%}, {events:,} events"
             text = f"{mean:+.1%}" if len(x) <= _MOST_TEXTS else ""
             kind = "best" if number == best else ""
             cells.append(coloured_cell(mean, darkest, text, title, kind))
@@ -128,37 +121,11 @@ def _map(
 
 
 def _walk_forward(result: Sweep, outcomes: SweepOutcomes) -> str:
-    rows = []
-    for fold in outcomes.walk_forward:
-        begin, end = (result.sessions[row].session for row in fold.test)
-        values = (fold.mean_in, fold.mean_out, fold.others_out)
-        rows.append((f"{begin} to {end}", _name(result, fold.variant), *map(percent, values)))
-    if not rows:
+    if not outcomes.walk_forward:
         return ""
-    header = ("next sessions", "best before", "mean before", "mean after", "all variants after")
-    return (
-        "<h2>Walk-forward: the best variant of the past, and what it did next</h2>\n"
-        f'<div class="wide">{html_table(header, rows)}</div>\n'
-    )
+    return f"<h2>{WALK_FORWARD.capitalize()}</h2>\n{_table(walk_forward_rows(result, outcomes))}"
 
 
-def _best(result: Sweep, outcomes: SweepOutcomes) -> str:
-    rows = []
-    for i in outcomes.ranking[:_BEST]:
-        row = outcomes.figures[i]
-        rows.append(
-            (
-                *(f"{value:g}" for value in result.values[i].tolist()),
-                f"{row.events:,}",
-                *(percent(value) for value in (row.mean, row.mean_in, row.mean_out)),
-                "-" if row.hit_rate is None else f"{row.hit_rate:.1%}",
-                "-" if row.sharpe is None else f"{row.sharpe:.2f}",
-            )
-        )
-    header = (*result.names, "events", "mean", "in sample", "out of sample", "hit rate", "Sharpe")
-    return f'<h2>Best variants</h2>\n<div class="wide">{html_table(header, rows)}</div>\n'
-
-
-def _name(result: Sweep, number: int | None) -> str:
-    values = result.variant(number)
-    return "-" if values is None else ", ".join(f"{name} = {x:g}" for name, x in values.items())
+def _table(rows: Rows) -> str:
+    header, *lines = rows
+    return f'<div class="wide">{html_table(header, lines)}</div>\n'
