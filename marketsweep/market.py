@@ -441,12 +441,16 @@ class Market:
         and the events so far. A condition that this data cannot answer is left out, and a warning
         names it.
         """
-        from marketsweep.studies.study.ranking import rank_conditions  # few scans need it
+        from marketsweep.studies.sessions import select_sessions  # few scans need these
+        from marketsweep.studies.study.ranking import rank_conditions
 
         with self.view(arguments.get("facts", "dated")) as view:
             names = SavedConditions.of(view.folder).names()
+            since, until = _date(arguments.get("since")), _date(arguments.get("until"))
+            last = resolve_session(view.snapshot, until, "--until")
+            sessions = select_sessions(view, since, until, last)
             return rank_conditions(
-                names, view, lambda name: self.study(name, **arguments), progress
+                names, view, sessions, lambda name: self.study(name, **arguments), progress
             )
 
     @_checked

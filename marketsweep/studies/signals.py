@@ -257,7 +257,7 @@ def _run_at_once(
     dates = np.array(day.history.dates, dtype="datetime64[D]")
     places, name_of = matches.places[order], names.tolist().__getitem__
     # Without shown values it is the condition itself that may have another answer.
-    named = query.shown or {str(query.condition): query.condition}
+    named = query.shown if scan.shows_values else {str(query.condition): query.condition}
     return _Block(
         dates[matches.sessions[order]],
         list(map(name_of, symbols[order].tolist())),

@@ -16,7 +16,7 @@ import pytest
 from massive import RESTClient
 
 import marketsweep as ms
-from marketsweep.core.records import FactRow
+from marketsweep.core.records import FactRow, FactValues
 from marketsweep.core.spellings import to_store_spelling
 from marketsweep.errors import UsageError
 from marketsweep.ingest.estimate import forecast
@@ -621,3 +621,17 @@ def test_values_of_a_symbols_file_end_with_their_last_day(files: Files, tmp_path
     symbols.write_text("symbol,float,valid_from,valid_to\nKO,3B,2016-11-02,2016-11-01\n")
     with pytest.raises(UsageError, match="KO is valid to 2016-11-01, before"):
         read_symbols(symbols)
+
+
+def test_shares_follow_a_company_to_its_next_ticker(real: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(real, tmp_path / "copy")
+    rows: list[FactRow] = [("AHS", dt.date(2016, 6, 1), 1_000.0)]
+    with Store.open(folder) as store, store.writer() as writer:
+        writer.put_facts([FactValues("shares_outstanding", "number", rows)])
+    with ms.open(folder) as market:
+        for day, ticker in (("2016-07-01", "AHS"), ("2016-12-30", "AMN")):
+            hits = market.scan('symbol in ["AHS", "AMN"]', as_of=day, columns="shares_outstanding")
+            shares = dict(
+                zip(hits.symbols, hits.values["shares_outstanding"].tolist(), strict=True)
+            )
+            assert shares == {ticker: 1_000.0}

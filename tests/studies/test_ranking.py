@@ -30,7 +30,9 @@ def test_a_ranking_has_the_figures_of_each_study(opened: ms.Market) -> None:
     names = ["nr7", "golden_cross", "gap_down", "rsi_recovery", "close < 0.0001"]
     done: list[tuple[int, int, int]] = []
     with opened.view() as view:
-        ranking = rank_conditions(names, view, opened.study, lambda *counts: done.append(counts))
+        ranking = rank_conditions(
+            names, view, view.sessions, opened.study, lambda *counts: done.append(counts)
+        )
     assert [counts[:2] for counts in done] == [(i, 5) for i in range(1, 6)]
     assert done[-1][2] == sum(row.events for row in ranking.studies)
     assert ranking.ranked_by == 5
@@ -73,11 +75,11 @@ def test_a_saved_exit_that_changes_is_read_again(real: Path, tmp_path: Path) -> 
 def test_a_condition_that_cannot_be_answered_is_left_out(opened: ms.Market) -> None:
     names = ['symbol("NOPE").close > 5', "nr7"]
     with opened.view() as view:
-        ranking = rank_conditions(names, view, opened.study)
+        ranking = rank_conditions(names, view, view.sessions, opened.study)
     assert len(ranking) == 1
     assert any("is left out" in warning and "NOPE" in warning for warning in ranking.warnings)
     with opened.view() as view, pytest.raises(UsageError, match="NOPE"):
-        rank_conditions(names[:1], view, opened.study)
+        rank_conditions(names[:1], view, view.sessions, opened.study)
 
 
 def test_the_command_ranks_all_presets(real: Path) -> None:

@@ -133,6 +133,7 @@ def test_a_delisting_returns_what_its_reason_says(real: Path, tmp_path: Path) ->
     [
         ({"merger": 0.0}, "need the fact delisting_reason"),
         ({"merger": -3.0}, "a delisting return of -300%"),
+        ({"merger": "0%"}, "such as -0.3, not '0%'"),
     ],
 )
 def test_a_table_of_returns_that_makes_no_sense_is_refused(

@@ -231,10 +231,15 @@ class Reference:
             if listing.shares:
                 shares[symbol], reported[symbol] = listing.shares, listing.shares_on
         if self.own.kinds.get(SHARES) is tree.Kind.NUMBER:
-            symbols = {company: symbol for symbol, company in self._owners.items()}
-            for company, first, value in self.own.history(SHARES).known_on(self.as_of):
-                symbol = symbols.get(company, f"{company}") if isinstance(company, int) else company
-                shares[symbol], reported[symbol] = float(value), first
+            known = {
+                company: (float(value), first)
+                for company, first, value in self.own.history(SHARES).known_on(self.as_of)
+            }
+            # A company may have had several tickers; one without a listing is its ticker.
+            owners = {company: company for company in known if isinstance(company, str)}
+            for symbol, company in (owners | self._owners).items():
+                if company in known:
+                    shares[symbol], reported[symbol] = known[company]
         if not shares:
             return {}
         for split in self._actions.splits if self._actions else ():

@@ -139,8 +139,7 @@ class Options(Struct, frozen=True):
                 f"costs of {self.costs:g} are not from 0 to {MAX_COSTS:,.0f} basis points"
             )
         for share in (self.delisting_return, *dict(self.delisting_returns).values()):
-            if not -1 <= share <= 1:
-                raise UsageError(f"a delisting return of {share:.0%} is not from -100% to 100%")
+            _check_delisting_return(share)
         for name, distance in (("stop", self.stop), ("target", self.target)):
             if distance is not None:
                 _check_distance(name, distance)
@@ -208,6 +207,13 @@ def _check_distance(name: str, text: str) -> None:
             + (f"choose at most {MAX_ATRS:g}atr" if of_atr else "choose more than 0%")
             + (" and less than 100%" if name == "stop" and not of_atr else "")
         )
+
+
+def _check_delisting_return(share: object) -> None:
+    if not isinstance(share, int | float):
+        raise UsageError(f"a delisting return is a share such as -0.3, not {share!r}")
+    if not -1 <= share <= 1:
+        raise UsageError(f"a delisting return of {share:.0%} is not from -100% to 100%")
 
 
 def _check_horizons(horizons: tuple[int, ...], entry: str) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from time import perf_counter
@@ -110,19 +110,23 @@ class StudyRanking(Frame):
 def rank_conditions(
     names: Sequence[str],
     loader: Loader,
+    sessions: Sequence[dt.date],
     study: Callable[[str], Study],
     progress: Callable[[int, int, int], None] | None = None,
 ) -> StudyRanking:
     """Return the ranking of conditions by their studies, of which only the figures are kept.
 
-    The bars that all of them need are read once. A condition whose study raises UsageError is left
-    out with a warning. Raises UsageError if none is left.
+    If `sessions`, those of the studies, fit in one block, the bars that all conditions need are
+    read once, and two or more conditions are studied at a time. A condition whose study raises
+    UsageError is left out with a warning. Raises UsageError if none is left.
     """
     started = perf_counter()
     rows, left_out, warnings, events = list[RankedStudy](), list[str](), Counter[str](), 0
     widest: _Result | None = None
-    with loader.expecting(_plan_of(names, loader.own_names())):
-        results = _study_each(names, study)
+    is_small = len(sessions) <= BLOCK
+    plan = _plan_of(names, loader.own_names())
+    with loader.expecting(plan) if is_small else nullcontext():
+        results = _study_each(names, study, at_once=WORKERS if is_small else 1)
         for done, (name, result) in enumerate(zip(names, results, strict=True), 1):
             if isinstance(result, UsageError):
                 left_out.append(f"{name} is left out: {result}")
@@ -169,12 +173,12 @@ class _Result(NamedTuple):
 
 
 def _study_each(
-    names: Sequence[str], study: Callable[[str], Study]
+    names: Sequence[str], study: Callable[[str], Study], at_once: int
 ) -> Iterator[_Result | UsageError]:
     """Yield what is kept of the study of each condition, or the error that ends it.
 
-    The first one reads what the others share. If that fits in one block, the others are studied
-    two or more at a time: while one waits for the kernels, another one is summarised.
+    The first one reads what the others share. While one of the others waits for the kernels,
+    another one is summarised.
     """
 
     def study_one(name: str) -> _Result | UsageError:
@@ -203,10 +207,10 @@ def _study_each(
             break
     else:
         return
-    if len(first.sessions) > BLOCK or first.executor != "threads":
+    if at_once == 1 or first.executor != "threads":
         yield from map(study_one, waiting)
         return
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         # Each thread has the time limit of the caller.
         contexts = [(copy_context(), name) for name in waiting]
         yield from pool.map(lambda pair: pair[0].run(study_one, pair[1]), contexts)
