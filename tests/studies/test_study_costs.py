@@ -38,7 +38,7 @@ def spread_by_hand(bars: pl.DataFrame) -> dict[dt.date, float]:
         activity = dollars * volatility / (40.0 * 1_000_000 * 0.02)
         half = 8.21e-4 * volatility / 0.02 * activity ** (-1 / 3)
         half_tick = (0.005 if closes[i] >= 1 else 0.00005) / closes[i]
-        spreads[bars["date"][i]] = min(1.0, 2 * max(half, half_tick))
+        spreads[bars["date"][i]] = min(0.2, 2 * max(half, half_tick))
     return spreads
 
 

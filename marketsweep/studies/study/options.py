@@ -40,14 +40,15 @@ _VOLATILITY: Final = "stdev(close / close[1] - 1, 20)"
 _ACTIVITY: Final = f"(sma(close * volume, 20) * {_VOLATILITY})"
 _HALF_SPREAD: Final = f"8.21 / 10000 * {_VOLATILITY} / 0.02 * (800000 / {_ACTIVITY}) ^ (1 / 3)"
 _HALF_TICK: Final = "if(close < 1, 0.00005, 0.005) / close"
-SPREAD: Final = f"min(1, 2 * max({_HALF_TICK}, if({_VOLATILITY} > 0, {_HALF_SPREAD}, 0)))"
+SPREAD: Final = f"min(0.2, 2 * max({_HALF_TICK}, if({_VOLATILITY} > 0, {_HALF_SPREAD}, 0)))"
 """The estimated spread, as a share of the price: paid once for an entry and an exit together.
 
 Half of it is what a trade costs by A. Kyle and A. Obizhaeva, Market Microstructure Invariance:
 Empirical Hypotheses, Econometrica 84(4), 2016, without the impact of its size: 8.21 basis points of
 a stock of 40 dollars with a volume of a million shares and a volatility of 2 % a day, in proportion
 to the volatility, and to the cube root of 1 / (dollar volume * volatility). It is at least half the
-step of a quote, by rule 612 of Regulation NMS a cent, and 0.01 cents below a dollar.
+step of a quote, by rule 612 of Regulation NMS a cent, and 0.01 cents below a dollar. The whole is
+at most a fifth of the price: shares that hardly trade have no spread to estimate.
 """
 
 OTHER: Final = "other"
