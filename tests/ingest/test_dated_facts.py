@@ -635,3 +635,15 @@ def test_shares_follow_a_company_to_its_next_ticker(real: Path, tmp_path: Path) 
                 zip(hits.symbols, hits.values["shares_outstanding"].tolist(), strict=True)
             )
             assert shares == {ticker: 1_000.0}
+
+
+def test_the_sandbox_serves_the_days_of_a_symbols_file(files: Files, tmp_path: Path) -> None:
+    symbols = tmp_path / "symbols.csv"
+    symbols.write_text(
+        "symbol,name,type,status,valid_from\nKO,Coke,CS,active,2016-01-01\n"
+        "KO,Coca-Cola,CS,active,2016-12-01\n"
+    )
+    with running(replace(files.settings(), symbols=symbols)) as url:
+        client = RESTClient("sandbox", base=url)
+        for day, name in (("2016-11-30", "Coke"), ("2016-12-01", "Coca-Cola")):
+            assert [row.name for row in client.list_tickers("KO", date=day)] == [name]

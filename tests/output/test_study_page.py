@@ -141,3 +141,16 @@ def test_a_notebook_shows_the_page(study: Study) -> None:
     begin = len('<iframe srcdoc="')
     assert unescape(html[begin : html.index('" sandbox=')]) == study_page(study)
     assert dataclasses.replace(study, draw=None)._repr_html_().startswith("<table>")
+
+
+def test_the_excess_is_added_up_by_session(study: Study) -> None:
+    hold = study.holds[1]
+    added, expected = study.cumulative_excess(hold), 0.0
+    for row in range(len(study.sessions)):
+        of_session = study.events.sessions == study.first + row
+        excess = (hold.returns - hold.market)[of_session]
+        known = excess[~np.isnan(excess)]
+        expected += float(known.mean()) / hold.horizon if len(known) else 0.0
+        assert added[row] == pytest.approx(expected, abs=1e-12)
+    assert "Excess over the market, added up, horizon 5" in study_page(study)
+    assert study.to_dict()["cumulative_excess"]["excess"] == added.tolist()

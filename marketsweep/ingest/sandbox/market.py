@@ -20,7 +20,7 @@ from marketsweep.ingest.files import (
     read_actions,
     read_bars,
     read_fact_rows,
-    read_symbols,
+    read_reference_data,
 )
 from marketsweep.ingest.providers.listing_words import DATED_TEXTS
 from marketsweep.ingest.sandbox.settings import Settings
@@ -56,14 +56,16 @@ class Market:
         self._by_ticker = _IndexedBars(visible, key="symbol", hour=0)
         self._by_day = _IndexedBars(visible.sort("date", maintain_order=True), key="date", hour=16)
 
-        listings = read_symbols(settings.symbols) if settings.symbols else None
-        if listings is None:
-            listings = [Listing(ticker) for ticker in self._by_ticker.runs]
+        reference = read_reference_data(settings.symbols) if settings.symbols else None
+        listings = [Listing(ticker) for ticker in self._by_ticker.runs]
+        if reference is not None:
+            listings = reference.listings
         current = [
             listing for listing in listings if listing.first is None or listing.first <= today
         ]
         self.listings = identify_listings([], current)
-        self.facts = read_fact_rows(settings.facts).facts if settings.facts else []
+        self.facts = _dated(reference.facts) if reference else []
+        self.facts += read_fact_rows(settings.facts).facts if settings.facts else []
         self._texts = {
             fact.name: _by_symbol(fact) for fact in self.facts if fact.name in DATED_TEXTS
         }
@@ -126,6 +128,12 @@ class _IndexedBars:
         factors = self._factors.slice(*run)
         prices = [rows[_PROTOCOL_NAMES[field]] * factors for field in PRICES]
         return rows.with_columns(*prices, rows["v"] / factors)
+
+
+def _dated(facts: Sequence[FactValues]) -> list[FactValues]:
+    """Return the values that have a first day."""
+    rows = {fact.name: [row for row in fact.rows if row[1] is not None] for fact in facts}
+    return [fact._replace(rows=rows[fact.name]) for fact in facts if rows[fact.name]]
 
 
 def _by_symbol(fact: FactValues) -> dict[str, list[tuple[dt.date, str]]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
@@ -67,6 +68,7 @@ def _pictures(study: Study, known: Sequence[Hold]) -> str:
         f"{_intervals(study)}</div><div><h3>Events by session</h3>"
         f"{_events_by_session(study)}</div></div>\n"
         + (_portfolio(study) if study.portfolio is not None else "")
+        + _cumulative(study, middle)
         + "<h2>Distribution of the returns</h2>\n"
         f'<div class="grid">{"".join(map(_distribution, known))}</div>\n'
         f"<h2>Mean over the market by month of the signal, horizon {middle.horizon}</h2>\n"
@@ -79,29 +81,47 @@ def _portfolio(study: Study) -> str:
     """Draw the equity of the portfolio, and the benchmark beside it."""
     portfolio = study.portfolio
     assert portfolio is not None
-    curves = {"mean": portfolio.equity}
+    curves = {"mean": portfolio.equity - 1.0}
     if portfolio.benchmark is not None:
-        curves["over"] = portfolio.benchmark
-    y = Scale([*(curve - 1.0 for curve in curves.values()), np.zeros(1)], 16, _HEIGHT - 24)
-    x = np.linspace(0, _WIDTH, len(portfolio.equity))
-    days = study.dates[portfolio.first : portfolio.first + len(x)]
-    lines = [
-        f'<path class="curve {name}" d="{polyline(x, y(curve - 1.0))}"/>'
-        for name, curve in curves.items()
-    ]
-    labels = [
-        f'<text x="2" y="{_HEIGHT - 6}">{days[0]}</text>',
-        f'<text x="{_WIDTH - 2}" y="{_HEIGHT - 6}" text-anchor="end">{days[-1]}</text>',
-    ]
+        curves["over"] = portfolio.benchmark - 1.0
+    days = study.dates[portfolio.first : portfolio.first + len(portfolio.equity)]
     key = '<span class="key mean"></span>portfolio'
     if portfolio.benchmark is not None:
         key += f'<span class="key over"></span>{escape(study.options.benchmark or "")}'
     return (
         f"<h2>Portfolio {key}</h2>\n<p>{escape(portfolio_text(study))}</p>\n"
         + '<div class="grid"><div>'
-        + _svg("equity of the portfolio", [_axis(y, y.bottom - 4), *lines, *labels])
+        + _curves("equity of the portfolio", curves, days)
         + "</div></div>\n"
     )
+
+
+def _cumulative(study: Study, hold: Hold) -> str:
+    """Draw the excess over the market, added up session by session."""
+    days = [receipt.session for receipt in study.sessions]
+    return (
+        f"<h2>Excess over the market, added up, horizon {hold.horizon}</h2>\n"
+        f"<p>Each session invests 1/{hold.horizon} of the capital in its events, in equal parts, "
+        f"for {counted(hold.horizon, 'session')}.</p>\n"
+        + '<div class="grid"><div>'
+        + _curves("cumulative excess", {"over": study.cumulative_excess(hold)}, days)
+        + "</div></div>\n"
+    )
+
+
+def _curves(label: str, curves: Mapping[str, NDArray[np.float64]], days: Sequence[dt.date]) -> str:
+    """Draw gains by session; the names of the curves are those of their colours."""
+    y = Scale([*curves.values(), np.zeros(1)], 16, _HEIGHT - 24)
+    x = np.linspace(0, _WIDTH, len(days))
+    lines = [
+        f'<path class="curve {name}" d="{polyline(x, y(curve))}"/>'
+        for name, curve in curves.items()
+    ]
+    labels = [
+        f'<text x="2" y="{_HEIGHT - 6}">{days[0]}</text>',
+        f'<text x="{_WIDTH - 2}" y="{_HEIGHT - 6}" text-anchor="end">{days[-1]}</text>',
+    ]
+    return _svg(label, [_axis(y, y.bottom - 4), *lines, *labels])
 
 
 def _table(study: Study) -> str:

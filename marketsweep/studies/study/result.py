@@ -169,6 +169,20 @@ class Study(Frame):
         """The figures of the groups that the options name."""
         return {name: self.by(name) for name in self.options.by}
 
+    def cumulative_excess(self, hold: Hold) -> NDArray[np.float64]:
+        """Return the excess over the market, added up over the sessions of the study.
+
+        Each session invests 1 / horizon of the capital in its events, in equal parts, so that all
+        of it is in use. After N. Jegadeesh and S. Titman, Returns to Buying Winners and Selling
+        Losers, Journal of Finance 48(1), 1993.
+        """
+        excess = hold.returns - hold.market
+        known = ~np.isnan(excess)
+        rows, count = self.events.sessions[known] - self.first, len(self.sessions)
+        sums = np.bincount(rows, excess[known], minlength=count)
+        means = sums / np.maximum(1, np.bincount(rows, minlength=count))
+        return np.cumsum(means) / hold.horizon
+
     def by(self, name: Grouped) -> dict[str, list[Figures]]:
         """Return the figures of the groups of events, by label and horizon."""
         chosen = self.events.groupings[name].chosen()
@@ -292,6 +306,7 @@ class Study(Frame):
                 name: {label: [structs.asdict(x) for x in rows] for label, rows in groups.items()}
                 for name, groups in self.groups.items()
             },
+            "cumulative_excess": self._cumulative_excess(),
             "portfolio": None if self.portfolio is None else self._portfolio(self.portfolio),
             "coverage": self.coverage,
             "facts": {name: known._asdict() for name, known in self.facts.items()},
@@ -300,6 +315,14 @@ class Study(Frame):
             "executor": self.executor,
             "data_version": self.data_version,
             "seconds": self.seconds,
+        }
+
+    def _cumulative_excess(self) -> dict[str, Any]:
+        hold = self.holds[self.options.middle]
+        return {
+            "horizon": hold.horizon,
+            "sessions": [f"{receipt.session}" for receipt in self.sessions],
+            "excess": self.cumulative_excess(hold).tolist(),
         }
 
     def _portfolio(self, portfolio: Portfolio) -> dict[str, Any]:
