@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ def polars_study(prices: pl.DataFrame) -> Callable[[], pl.DataFrame]:
 
 
 def vectorbt_study(prices: pl.DataFrame) -> Callable[[], list[float]] | None:
-    """The same with `Portfolio.from_signals`, bought at the close of the signal.
+    """A study with `Portfolio.from_signals`, which buys at the close of the signal.
 
     None if vectorbt is not installed.
     """
@@ -85,7 +85,7 @@ def version_of(module: str) -> str:
     return f"{module} {version(module)}"
 
 
-def _wide(prices: pl.DataFrame, name: str) -> Any:  # noqa: ANN401, a pandas frame
+def _wide(prices: pl.DataFrame, name: str) -> pd.DataFrame:
     table = prices.pivot(on="symbol", index="date", values=name).sort("date")
     frame = table.drop("date").to_pandas()
     frame.index = pd.DatetimeIndex(table["date"].to_list())

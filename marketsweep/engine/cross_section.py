@@ -80,18 +80,30 @@ def _sort_into_groups(
     """Return positions of known values by group and value, these values, group starts and sizes."""
     flat, flat_keys = values.ravel(), keys.ravel()
     known = np.flatnonzero(~(np.isnan(flat) | np.isnan(flat_keys)))
-    # Keys are whole numbers, and few: a radix sort of them, and then one sort of each group, take a
-    # third of the time of a sort by both.
-    _, group, sizes = np.unique(flat_keys[known], return_inverse=True, return_counts=True)
-    small = np.int16 if len(sizes) < 2**15 else np.int64
-    positions = known[np.argsort(group.astype(small), kind="stable")]
-    ordered = flat[positions]
+    order, starts, sizes = order_in_groups(
+        np.unique(flat_keys[known], return_inverse=True)[1], flat[known]
+    )
+    positions = known[order]
+    return positions, flat[positions], starts, sizes
+
+
+def order_in_groups(
+    groups: NDArray[np.int64], values: Matrix
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Return the order of values by group and value, and the start and size of each group.
+
+    `groups` are numbers from 0 on; equal values of a group are in any order, and NaN comes last. A
+    radix sort of the groups, and then one sort of each, take a third of the time of one by both.
+    """
+    sizes = np.bincount(groups)
+    sizes = sizes[sizes > 0]
     starts = np.cumsum(sizes) - sizes
+    small = np.int16 if len(groups) and groups.max() < 2**15 else np.int64
+    order = np.argsort(groups.astype(small), kind="stable")
     for begin, size in zip(starts.tolist(), sizes.tolist(), strict=True):
-        inside = slice(begin, begin + size)
-        order = np.argsort(ordered[inside])
-        positions[inside], ordered[inside] = positions[inside][order], ordered[inside][order]
-    return positions, ordered, starts, sizes
+        of_group = order[begin : begin + size]
+        order[begin : begin + size] = of_group[np.argsort(values[of_group])]
+    return order, starts, sizes
 
 
 def _restore_shape(result: Matrix, positions: NDArray[np.intp], values: Matrix) -> Matrix:

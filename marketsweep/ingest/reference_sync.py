@@ -126,8 +126,7 @@ class ReferenceSync:
                 fact._replace(rows=[row for row in fact.rows if row[1] != days[0]])
                 for fact in facts
             ]
-        changes = await self._write(self._writer.put_facts, [fact for fact in facts if fact.rows])
-        self._receipt.facts += [x for x in changes.stored if x not in self._receipt.facts]
+        await self._put_facts([fact for fact in facts if fact.rows])
         span = {
             "pace": self._request.universe_history,
             "first": f"{plan.start}",
@@ -135,13 +134,17 @@ class ReferenceSync:
         }
         await self._write(self._writer.note, UNIVERSE, json.dumps(span))
 
+    async def _put_facts(self, facts: list[FactValues]) -> None:
+        """Store facts, and add their names to the receipt."""
+        changes = await self._write(self._writer.put_facts, facts)
+        self._receipt.facts = list(dict.fromkeys((*self._receipt.facts, *changes.stored)))
+
     async def _store_details(self, days: list[dt.date]) -> None:
         """Store the facts of the requested symbols as of earlier days."""
         call = self._provider.details_history(self._request.symbols or (), days)
         facts, failed = await self.call_or_none("details history", call) or ([], [])
         if facts:
-            changes = await self._write(self._writer.put_facts, facts)
-            self._receipt.facts += [x for x in changes.stored if x not in self._receipt.facts]
+            await self._put_facts(facts)
         self._receipt.warnings += [f"no details of {item.of}: {item.reason}" for item in failed]
 
     async def _store_facts(self, plan: SyncPlan) -> None:

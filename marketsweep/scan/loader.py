@@ -359,11 +359,7 @@ class Loader:
     @_locked
     def unknown_facts_as_of(self, as_of: dt.date, names: Collection[str]) -> dict[str, int]:
         """Return for each fact how many stored symbols lack it on a day."""
-        reference, symbols = self.day(as_of).reference, self.snapshot.symbols
-        return {
-            name: sum(value is None for value in reference.values_of(symbols, name))
-            for name in sorted(names)
-        }
+        return {name: known.none for name, known in self.facts_known(as_of, names).items()}
 
     @_locked
     def remember(self, key: Hashable, make: Callable[[], _Kept]) -> _Kept:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.core.safe_text import join_first
+from marketsweep.engine.cross_section import order_in_groups
 
 _SHOWN: Final = 3
 """The number of suspicious matches that a warning names."""
@@ -52,19 +52,16 @@ def order_within(
 ) -> NDArray[np.intp]:
     """Return the order of matches by group, best first within a group; all arrays are [matches]."""
     columns = [-key if descending else key for key in reversed(keys)]
-    if len(columns) > 1 or len(groups) < _FEW or groups.max() >= 2**15:
+    if len(columns) > 1 or len(groups) < _FEW:
         return np.lexsort((names, *columns, groups))
-    # A radix sort of the groups, and then one sort of each, take a third of the time.
     (column,) = columns
-    order = np.argsort(groups.astype(np.int16), kind="stable")
-    edges = np.flatnonzero(np.diff(groups[order], prepend=-1, append=2**15)).tolist()
-    for begin, end in pairwise(edges):
-        of_group = order[begin:end]
-        by_key = of_group[np.argsort(column[of_group])]
-        values = column[by_key]
+    order, starts, sizes = order_in_groups(groups, column)
+    for begin, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        of_group = order[begin : begin + size]
+        values = column[of_group]
         if not (values[1:] > values[:-1]).all():  # ties, or NaN
-            by_key = of_group[np.lexsort((names[of_group], column[of_group]))]
-        order[begin:end] = by_key
+            by_name = np.lexsort((names[of_group], values))
+            order[begin : begin + size] = of_group[by_name]
     return order
 
 

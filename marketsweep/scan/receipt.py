@@ -91,9 +91,7 @@ def coverage_of(
         sessions_unadjusted=view.unadjusted(plan),
         absent_facts=tuple(name for name, lacking in unknown.items() if lacking.all()),
         unknown_facts={name: int(np.count_nonzero(mask)) for name, mask in lacks.items()},
-        facts=view.loader.facts_known(
-            view.as_of, facts_in_use([condition, *(clause.node for clause in view.screen.where)])
-        ),
+        facts=view.loader.facts_known(view.as_of, facts_in_use([condition], view.screen)),
         starts_unknown=(
             any(isinstance(derived.node, tree.Calendar) for derived in plan.derived)
             and 0 < evaluated == np.count_nonzero(has_no_result) - excluded.unknown_facts
@@ -196,9 +194,9 @@ def _unsettled_warning(coverage: Coverage, query: PlannedQuery) -> Iterator[str]
     )
 
 
-def facts_in_use(nodes: Iterable[Node]) -> set[str]:
-    """Return the facts of trees that a receipt names."""
-    return tree.facts_of(nodes) - {"symbol"}
+def facts_in_use(conditions: Iterable[Node], screen: Screen) -> set[str]:
+    """Return the facts of conditions and a pre-screen that a receipt names."""
+    return tree.facts_of([*conditions, *(clause.node for clause in screen.where)]) - {"symbol"}
 
 
 def warn_of_current_facts(
@@ -207,8 +205,7 @@ def warn_of_current_facts(
     """Yield a warning if a past scan uses facts of which the store has the newest values alone."""
     if as_of >= loader.sessions[-1]:
         return
-    trees = [condition, *(clause.node for clause in screen.where)]
-    facts = tree.facts_of(trees) - {"symbol", *NUMBER_FACTS, *DATE_FACTS, *_OF_ACTIONS}
+    facts = facts_in_use([condition], screen) - {*NUMBER_FACTS, *DATE_FACTS, *_OF_ACTIONS}
     known = loader.facts_known(as_of, facts)
     counts = [f"{name} of {known[name].latest:,}" for name in known if known[name].latest]
     if counts:

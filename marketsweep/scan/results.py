@@ -44,6 +44,11 @@ class KnownFact(NamedTuple):
     none: int
 
 
+def facts_as_dict(facts: Mapping[str, KnownFact]) -> dict[str, dict[str, int]]:
+    """Return what is known of facts as plain data."""
+    return {name: known._asdict() for name, known in facts.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """What a scan covered: expected = evaluated + all excluded."""
@@ -268,7 +273,7 @@ class Hits(Frame):
         if coverage.unknown_facts:
             receipt["unknown_facts"] = dict(coverage.unknown_facts)
         if coverage.facts:
-            receipt["facts"] = {name: known._asdict() for name, known in coverage.facts.items()}
+            receipt["facts"] = facts_as_dict(coverage.facts)
         if coverage.funnel:
             receipt["prescreen"] = {
                 "unknown": coverage.unknown,

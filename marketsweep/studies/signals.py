@@ -168,9 +168,7 @@ def signals(
             *absent_facts_warnings(absent),
             *unknown_facts_warnings(unknown, absent, tree.facts_of([query.condition])),
         ],
-        facts=loader.facts_known(
-            sessions[-1], facts_in_use([query.condition, *(part.node for part in screen.where)])
-        ),
+        facts=loader.facts_known(sessions[-1], facts_in_use([query.condition], screen)),
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.executors.options import Distribution
 from marketsweep.scan.frames import Frame, frame_values, mark_columns
-from marketsweep.scan.results import KnownFact, Timing, plain
+from marketsweep.scan.results import KnownFact, Timing, facts_as_dict, plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -129,7 +129,7 @@ class Signals(Frame):
                 {name: plain(value) for name, value in hit.items()} | {"unsettled": names}
                 for hit, names in zip(self.to_dicts(), self.unsettled, strict=True)
             ],
-            "facts": {name: known._asdict() for name, known in self.facts.items()},
+            "facts": facts_as_dict(self.facts),
             "warnings": self.warnings,
             **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "executor": self.executor,

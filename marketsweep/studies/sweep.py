@@ -172,9 +172,7 @@ def sweep(
             *absent_facts_warnings(absent),
             *unknown_facts_warnings(unknown, absent, facts),
         ],
-        facts=loader.facts_known(
-            sessions[-1], facts_in_use([*corners, *(part.node for part in scan.screen.where)])
-        ),
+        facts=loader.facts_known(sessions[-1], facts_in_use(corners, scan.screen)),
         absent_facts=absent,
         distribution=distribution if distribution.tasks else None,
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from marketsweep.engine.executors.options import Distribution
 from marketsweep.scan.frames import Frame
-from marketsweep.scan.results import KnownFact
+from marketsweep.scan.results import KnownFact, facts_as_dict
 from marketsweep.studies.signals_result import SessionReceipt, total_bars
 from marketsweep.studies.sweep_outcomes import SweepOutcomes
 
@@ -106,7 +106,7 @@ class Sweep(Frame):
             **({"ray": self.distribution.to_dict()} if self.distribution else {}),
             "data_version": self.data_version,
             "seconds": self.seconds,
-            "facts": {name: known._asdict() for name, known in self.facts.items()},
+            "facts": facts_as_dict(self.facts),
             "warnings": self.warnings,
         }
 

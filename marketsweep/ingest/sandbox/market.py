@@ -66,28 +66,17 @@ class Market:
         self.listings = identify_listings([], current)
         self.facts = _dated(reference.facts) if reference else []
         self.facts += read_fact_rows(settings.facts).facts if settings.facts else []
-        self._texts = {
-            fact.name: _by_symbol(fact) for fact in self.facts if fact.name in DATED_TEXTS
-        }
+        self._values = _by_name_and_symbol(self.facts)
 
     def listing_on(self, listing: Listing, day: dt.date) -> Listing:
         """Return a listing with the texts that the file of facts has for a day."""
-        texts: dict[str, Any] = {}
-        for name, values in self._texts.items():
-            known = [entry for entry in values.get(listing.symbol, ()) if entry[0] <= day]
-            if known:
-                texts[name] = max(known)[1]
+        known = {name: self.fact_on(listing.symbol, name, day) for name in DATED_TEXTS}
+        texts: dict[str, Any] = {name: text for name, text in known.items() if text is not None}
         return replace(listing, **texts) if texts else listing
 
     def fact_on(self, ticker: str, name: str, day: dt.date) -> float | str | None:
         """Return the value that the file of facts has for a ticker on a day."""
-        known = [
-            (first, value)
-            for fact in self.facts
-            if fact.name == name
-            for symbol, first, value in fact.rows
-            if symbol == ticker and first is not None and first <= day
-        ]
+        known = [row for row in self._values.get((name, ticker), ()) if row[0] <= day]
         return max(known, key=lambda row: row[0])[1] if known else None
 
     def session(self, day: dt.date, *, adjusted: bool) -> pl.DataFrame:
@@ -136,11 +125,15 @@ def _dated(facts: Sequence[FactValues]) -> list[FactValues]:
     return [fact._replace(rows=rows[fact.name]) for fact in facts if rows[fact.name]]
 
 
-def _by_symbol(fact: FactValues) -> dict[str, list[tuple[dt.date, str]]]:
-    values: defaultdict[str, list[tuple[dt.date, str]]] = defaultdict(list)
-    for symbol, day, value in fact.rows:
-        if day is not None and isinstance(value, str):
-            values[symbol].append((day, value))
+def _by_name_and_symbol(
+    facts: Sequence[FactValues],
+) -> dict[tuple[str, str], list[tuple[dt.date, float | str | None]]]:
+    values: defaultdict[tuple[str, str], list[tuple[dt.date, float | str | None]]]
+    values = defaultdict(list)
+    for fact in facts:
+        for symbol, day, value in fact.rows:
+            if day is not None:
+                values[fact.name, symbol].append((day, value))
     return values
 
 

@@ -40,6 +40,11 @@ class Parameter(NamedTuple):
         """Whether it is a whole number, of bars."""
         return isinstance(self.minimum, int)
 
+    def allows(self, value: float) -> bool:
+        """Return whether it may have a value."""
+        is_within = self.minimum <= value <= self.maximum
+        return is_within and (not self.whole or value == int(value))
+
     @property
     def shown(self) -> str:
         """Its default, as shown in a call."""

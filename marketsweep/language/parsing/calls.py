@@ -151,9 +151,7 @@ class CallParser(DatedCallParser):
         arguments: list[Node] = []
         while self.token.text != ")":
             if arguments:
-                if self.token.text != ",":
-                    self.fail(f"expected ',' or ')' in {name}(...), found {self.token_text()}")
-                self.advance()
+                self.expect(",", f"or ')' in {name}(...)")
             arguments.append(self.expression(0))
         self.advance()
         return arguments
@@ -258,8 +256,7 @@ class CallParser(DatedCallParser):
         `own_inputs` are the fields of an indicator that takes no series: the error names them.
         """
         value = constant_value(argument)
-        is_within = value is not None and parameter.minimum <= value <= parameter.maximum
-        if value is not None and is_within and (not parameter.whole or value == int(value)):
+        if value is not None and parameter.allows(value):
             return value
         number = f"a {'whole ' if parameter.whole else ''}number"
         limits = f"{number} from {parameter.minimum:,g} to {parameter.maximum:,g}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypedDict, get_args
+from typing import Any, Final, Literal, TypedDict, get_args
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from marketsweep.engine.executors.options import Ray
 from marketsweep.engine.panel.adjustments import Adjust
@@ -167,6 +168,10 @@ class Options(Struct, frozen=True):
         """What makes a study of one condition another trial."""
         chosen = self.entry, self.every, self.cooldown
         return (*chosen, self.exit and f"{self.exit}", self.stop, self.target)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options as plain data."""
+        return asdict(self) | {"delisting_returns": dict(self.delisting_returns)}
 
     @property
     def columns(self) -> list[str]:

@@ -79,8 +79,7 @@ class StudyRanking(Frame):
         return {
             "since": f"{self.since}",
             "until": f"{self.until}",
-            **structs.asdict(self.options),
-            "delisting_returns": dict(self.options.delisting_returns),
+            **self.options.to_dict(),
             "ranked_by": self.ranked_by,
             "studies": [
                 structs.asdict(study)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from marketsweep.core.safe_text import counted
 from marketsweep.scan.frames import Frame
-from marketsweep.scan.results import KnownFact
+from marketsweep.scan.results import KnownFact, facts_as_dict
 from marketsweep.studies.intervals import interval
 from marketsweep.studies.signals_result import SessionReceipt, total_bars
 from marketsweep.studies.study.exits import EXIT, STOP, TARGET
@@ -295,8 +295,7 @@ class Study(Frame):
             "condition": self.condition,
             "since": f"{self.since}",
             "until": f"{self.until}",
-            **structs.asdict(self.options),
-            "delisting_returns": dict(self.options.delisting_returns),
+            **self.options.to_dict(),
             "events": len(self),
             "symbols": len(set(self.events.symbols)),
             "sessions": len(set(self.events.sessions.tolist())),
@@ -309,7 +308,7 @@ class Study(Frame):
             "cumulative_excess": self._cumulative_excess(),
             "portfolio": None if self.portfolio is None else self._portfolio(self.portfolio),
             "coverage": self.coverage,
-            "facts": {name: known._asdict() for name, known in self.facts.items()},
+            "facts": facts_as_dict(self.facts),
             "trials": self.trials,
             "warnings": self.warnings,
             "executor": self.executor,
