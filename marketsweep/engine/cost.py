@@ -20,7 +20,7 @@ _ROW_NS: Final = 150.0
 """Nanoseconds that one operation takes for a row of a tile, on a processor of 2024."""
 
 _WINDOW_NS: Final = {
-    **dict.fromkeys(("alma", "avgdev", "mavp", "percentrank"), 2.0),
+    **dict.fromkeys(("alma", "avgdev", "sma_of_bars", "percentrank"), 2.0),
     **dict.fromkeys(("median", "quantile"), 7.0),
 }
 """Nanoseconds added per bar of the window, for kernels that read every bar of it."""

@@ -7,8 +7,8 @@ for every executor, and so are the bits of the results.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from typing import Generic, NamedTuple, TypeVar
+from functools import lru_cache, partial
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +18,27 @@ from marketsweep.engine.plan import OUTCOME, SESSION, Column, Plan, Source
 from marketsweep.kernels import cpu, memory
 from marketsweep.kernels.cpu import TILE
 
-Part = TypeVar("Part")
+Part_co = TypeVar("Part_co", covariant=True)
 
 
-class Job(NamedTuple, Generic[Part]):
+Check = Callable[[], object]
+"""A function that is called every 50 ms, and stops the work if it raises an exception."""
+
+
+class Take(Protocol[Part_co]):
+    """A function that works until nothing is left, and returns its part of the result."""
+
+    def __call__(self, *, check: Check | None = None) -> Part_co:
+        """Work until nothing is left."""
+
+
+class Job(NamedTuple, Generic[Part_co]):
     """Work that several threads may share.
 
     Each thread calls `take`, which returns its part; the parts together are the whole result.
     """
 
-    take: Callable[[], Part]
+    take: Take[Part_co]
     stop: Callable[[], None]
     """Stops the work early; each thread finishes its current tile."""
 
@@ -35,7 +46,7 @@ class Job(NamedTuple, Generic[Part]):
 class Run(NamedTuple):
     """An evaluation in progress; `results[i]` is float64 [rows, symbols] once `take` is done."""
 
-    take: Callable[[], None]
+    take: Take[None]
     stop: Callable[[], None]
     results: list[NDArray[np.float64]]
 
@@ -75,8 +86,9 @@ def begin_search(plan: Plan, panel: Panel, isa: str = cpu.ISAS[-1]) -> Job[Searc
     assert panel.spans is not None
     spans, needed = pad_spans(panel, panel.spans), needed_bars(plan)
 
-    def take() -> SearchResult:
-        return SearchResult(*sweep.search(panel.fields[SESSION], spans, needed, len(panel.dates)))
+    def take(*, check: Check | None = None) -> SearchResult:
+        sessions, count = panel.fields[SESSION], len(panel.dates)
+        return SearchResult(*sweep.search(sessions, spans, needed, count, check))
 
     return Job(take, sweep.stop)
 
@@ -97,7 +109,7 @@ def begin_tally(plan: Plan, panel: Panel, first: int = 0, isa: str = cpu.ISAS[-1
         sessions, first, last = np.zeros((panel.tiles, 1, TILE)), 0, 1
         spans = pad_spans(panel, np.array([0 * panel.bars, 0 * panel.bars, panel.bars]))
     outcome = panel.fields.get(OUTCOME)
-    return Job(lambda: sweep.tally(sessions, spans, needed, first, last, outcome), sweep.stop)
+    return Job(partial(sweep.tally, sessions, spans, needed, first, last, outcome), sweep.stop)
 
 
 def pad_spans(panel: Panel, spans: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -356,6 +356,8 @@ class _Builder:
         return _BUILDERS[type(node)](self, node)
 
     def function(self, node: tree.Function) -> Column:
+        if quotient := _quotient_of(node):
+            return self.apply("quotient", *map(self.column, quotient))
         columns = [self.column(argument) for argument in node.arguments]
         if node.name == "number":
             return columns[0]  # a truth is 1 or 0
@@ -460,6 +462,21 @@ class _Builder:
             else lookback + row.memory,
         )
         return self.add(operation, outputs.index(node.output))
+
+
+def _quotient_of(node: tree.Function) -> tuple[Node, Node, Node] | None:
+    """Return a, b and c of if(b == 0, c, a / b), the form of many indicators; None for others."""
+    match node:
+        case tree.Function(
+            name="if",
+            arguments=(
+                tree.Compare(operands=(tested, tree.Number(value=0.0)), operators=("==",)),
+                otherwise,
+                tree.Binary(operator="/", left=above, right=below),
+            ),
+        ) if tested == below and not isinstance(below, tree.Number):
+            return above, below, otherwise
+    return None
 
 
 # How the column of each kind of node is made.

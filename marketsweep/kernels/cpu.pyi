@@ -1,5 +1,5 @@
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +32,14 @@ class Sweep:
         isa: str,
     ) -> None: ...
     def stop(self) -> None: ...
-    def work(self) -> None: ...
+    def work(self, check: Callable[[], Any] | None = None) -> None: ...
     def search(
         self,
         session: NDArray[np.float64],
         spans: NDArray[np.int64],
         needed: NDArray[np.int64],
         sessions: int,
+        check: Callable[[], Any] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]: ...
     def tally(
         self,
@@ -48,6 +49,7 @@ class Sweep:
         first: int,
         sessions: int,
         outcome: NDArray[np.float64] | None = None,
+        check: Callable[[], Any] | None = None,
     ) -> NDArray[np.int64]: ...
 
 SESSION_FIELD: int

@@ -88,6 +88,10 @@ cdef extern from "runtime/program.hpp" namespace "marketsweep" nogil:
         vector[Operand] results
         vector[double] constants
 
+    cppclass Watch:
+        cbool (*check)(void*) noexcept nogil
+        void* context
+
     cppclass CSweep "marketsweep::Sweep":
         const CProgram* program
         const Machine* machine
@@ -95,11 +99,11 @@ cdef extern from "runtime/program.hpp" namespace "marketsweep" nogil:
         vector[double*] results
         vector[int64_t] depths, field_rows
         int64_t rows
-        void work(double* scratch)
+        void work(double* scratch, Watch watch)
         void stop()
-        void tally(double* scratch, const Wanted& wanted, int64_t first, int64_t sessions,
+        void tally(double* scratch, Watch watch, const Wanted& wanted, int64_t first, int64_t sessions,
                    Tally* tallies, Outcome* outcomes)
-        void search(double* scratch, const Wanted& wanted, Found& found)
+        void search(double* scratch, Watch watch, const Wanted& wanted, Found& found)
 
     struct Wanted:
         const double* session
@@ -261,8 +265,40 @@ cdef object _copied(vector[int64_t]& numbers):
     return np.array(<int64_t[:numbers.size()]>numbers.data())
 
 
+cdef class _Check:
+    """What a thread calls in between, and the exception that it raised."""
+
+    cdef object call, error
+
+    def __cinit__(self, call):
+        self.call, self.error = call, None
+
+    cdef Watch watch(self):
+        cdef Watch watch
+        if self.call is not None:
+            watch.check, watch.context = _checked, <void*>self
+        return watch
+
+    cdef int finish(self) except -1:
+        if self.error is not None:
+            raise self.error
+        return 0
+
+
+cdef cbool _checked(void* context) noexcept with gil:
+    check = <_Check>context
+    try:
+        check.call()
+    except BaseException as error:
+        check.error = error
+    return check.error is None
+
+
 cdef class Sweep:
     """One evaluation of a program; any number of threads may call `work` until it returns.
+
+    `work`, `search` and `tally` take tiles until none is left. They call `check` every 50 ms; if it
+    raises an exception, the sweep stops as by `stop`, and the call raises the exception.
 
     `fields`: float64 [tiles, n, TILE] each, `depths`: int64 [tiles], how many of each tile's newest
     rows to read, `facts`: float64 [n, tiles * TILE], `results`: writable float64
@@ -298,19 +334,22 @@ cdef class Sweep:
             self.c.depths.push_back(depths[i])
             self.c.rows = max(self.c.rows, depths[i])
 
-    def work(self):
-        """Take tiles until none is left."""
+    def work(self, check=None):
+        """Compute the results."""
         cdef double[::1] scratch = self._scratch()
+        cdef _Check checks = _Check(check)
+        cdef Watch watch = checks.watch()
         with nogil:
-            self.c.work(&scratch[0])
+            self.c.work(&scratch[0], watch)
+        checks.finish()
 
     def stop(self):
         """Take no further tile; each thread finishes its current one."""
         self.c.stop()
 
     def search(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans,
-               const int64_t[::1] needed, long sessions):
-        """Take tiles until none is left, and return where the first result holds.
+               const int64_t[::1] needed, long sessions, check=None):
+        """Return where the first result holds.
 
         `session`: float64 [tiles, n, TILE], each bar's session number, less than `sessions`.
         `spans`: int64 [3, tiles * TILE], each symbol's first and last session to evaluate, and its
@@ -321,9 +360,12 @@ cdef class Sweep:
         cdef double[::1] scratch = self._scratch()
         cdef Wanted wanted = self._wanted(session, spans, needed, 0, sessions)
         cdef Found found
+        cdef _Check checks = _Check(check)
+        cdef Watch watch = checks.watch()
         found.evaluated.resize(sessions)
         with nogil:
-            self.c.search(&scratch[0], wanted, found)
+            self.c.search(&scratch[0], watch, wanted, found)
+        checks.finish()
         results = self.c.program.results.size()
         values = np.array(<double[:found.values.size()]>found.values.data()) \
             if found.values.size() else np.empty(0)
@@ -332,8 +374,8 @@ cdef class Sweep:
 
     def tally(self, const double[:, :, ::1] session, const int64_t[:, ::1] spans,
               const int64_t[::1] needed, long first, long sessions,
-              const double[:, :, ::1] outcome=None):
-        """Take tiles until none is left, and count where each result holds.
+              const double[:, :, ::1] outcome=None, check=None):
+        """Count where each result holds.
 
         The program must have a due step for each result. Arguments are as for `search`; sessions
         are counted from `first` on. Returns int64 [results, sessions - first, 2]: for how many
@@ -345,6 +387,8 @@ cdef class Sweep:
         """
         cdef double[::1] scratch = self._scratch()
         cdef Wanted wanted = self._wanted(session, spans, needed, first, sessions)
+        cdef _Check checks = _Check(check)
+        cdef Watch watch = checks.watch()
         shape = self.c.program.results.size(), sessions - first
         cdef int64_t[:, :, ::1] tallies = np.zeros((*shape, 2), np.int64)
         cdef int64_t[:, :, ::1] outcomes = np.zeros((*shape, 3), np.int64)
@@ -356,8 +400,9 @@ cdef class Sweep:
             wanted.outcome = &outcome[0, 0, 0]
         if tallies.size:
             with nogil:
-                self.c.tally(&scratch[0], wanted, first, sessions - first,
+                self.c.tally(&scratch[0], watch, wanted, first, sessions - first,
                              <Tally*>&tallies[0, 0, 0], <Outcome*>&outcomes[0, 0, 0])
+            checks.finish()
         counts = np.asarray(tallies)
         return counts if outcome is None else np.concatenate([counts, outcomes], axis=2)
 

@@ -16,6 +16,7 @@ from marketsweep.engine.plan import Column, Operation, Plan, Source, make_plan
 from marketsweep.kernels import cpu
 from marketsweep.kernels.cpu import TILE
 from marketsweep.language.parsing.parser import parse_expression
+from tests.helpers.markets import panel_of, random_bars
 
 BARS = 70
 KERNELS: dict[str, Callable[..., Any]] = {
@@ -232,3 +233,32 @@ def test_a_division_by_a_power_of_two_keeps_its_bits(x: float, power: int, sign:
         np.testing.assert_array_equal(got[0][0, 0], np.float64(x) / divisor)
         if not np.isnan(got[0][0, 0]):
             assert np.signbit(got[0][0, 0]) == np.signbit(np.float64(x) / divisor)
+
+
+@pytest.mark.parametrize(
+    ("text", "kernels"),
+    [
+        ("if(volume == 0, 7, close / volume)", ["quotient"]),
+        ("100 * if(volume[1] == 0, close, close / volume[1])", ["quotient", "multiply"]),
+        ("if(volume == 0, 7, close / open)", ["equal", "divide", "if"]),
+        ("if(volume == 1, 7, close / volume)", ["equal", "divide", "if"]),
+        ("if(0 == 0, 7, close / 0)", ["equal", "divide", "if"]),
+    ],
+)
+def test_a_guarded_division_is_one_operation(text: str, kernels: list[str]) -> None:
+    plan = make_plan([parse_expression(text)])
+    assert [operation.kernel for operation in plan.operations] == kernels
+
+
+def test_a_guarded_division_equals_numpy() -> None:
+    bars = random_bars(90, 40, 3, short=0.5)
+    bars["volume"][::3] = 0.0
+    run = lowering.begin(
+        make_plan([parse_expression("if(volume == 0, open, close / volume)")], 90), panel_of(bars)
+    )
+    run.take()
+    is_zero = bars["volume"] == 0
+    want = np.where(is_zero, bars["open"], bars["close"] / np.where(is_zero, 1, bars["volume"]))
+    np.testing.assert_array_equal(run.results[0], want)
+    assert is_zero.any()
+    assert np.isnan(want).any()

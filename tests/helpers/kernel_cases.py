@@ -14,7 +14,7 @@ from marketsweep.language.indicators.table import INDICATORS
 
 Matrix = NDArray[np.float64]
 
-INPUTS = {"negate": 1, "abs": 1, "not": 1, "if": 3}
+INPUTS = {"negate": 1, "abs": 1, "not": 1, "if": 3, "quotient": 3}
 """Number of inputs of kernels that are not rows of a table; the others have two."""
 
 # Beside those of each row: short and long windows, and what makes a window of one bar.
@@ -39,7 +39,7 @@ PERIODS: dict[str, list[tuple[float, ...]]] = {
         (-60.0, 0.0, 0.3, 0.1, 0.2, 0.02, 0.02, 0.2),
     ],
     "adx": [(2,), (30,)],
-    "mavp": [(1, 1, 0), (2, 9, 0), (5, 63, 0)],
+    "sma_of_bars": [(1, 1), (2, 9), (5, 63)],
     "alma": [(1, 0.5, 6.0), (9, 0.0, 2.0), (63, 1.0, 6.0)],
     "quantile": [(1, 0.5), (9, 0.1), (63, 0.9), (2, 1.0)],
     "mama": [(0.9, 0.01)],

@@ -560,6 +560,7 @@ INNER = {
     "ha_open": "ha",
     "sum_oscillator": "adosc",
     "ratchet": "supertrend, trailing_stop",
+    "sma_of_bars": "mavp",
     "log10": "log10",
 }
 """Rows that only formulas use, and the functions of TA-Lib that test them."""

@@ -94,7 +94,13 @@ OTHER: dict[str, list[dict[str, Any]]] = {
     "AC": [{"fastperiod": 3, "slowperiod": 10, "signalperiod": 4}],
     "PVO": [{"fastperiod": 5, "slowperiod": 12, "matype": 0}],
     "MACDFIX": [{"signalperiod": 4}],
-    "MAVP": [{"minperiod": 5, "maxperiod": 12}, {"minperiod": 3, "maxperiod": 3}],
+    "MAVP": [
+        {"minperiod": 5, "maxperiod": 12},
+        {"minperiod": 3, "maxperiod": 3},
+        *({"minperiod": 3, "maxperiod": 9, "matype": t} for t in (1, 2, 3, 4, 5, 6, 8, 9, 12, 13)),
+        {"minperiod": 1, "maxperiod": 40, "matype": 1},
+        {"matype": 7},
+    ],
     "PERCENTILE": [
         *({"timeperiod": n, "percentile": p} for n in (7, 40) for p in (0.0, 10.0, 99.0, 100.0)),
     ],

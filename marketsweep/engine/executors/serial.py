@@ -14,17 +14,17 @@ from marketsweep.engine.plan import Plan
 def run(plan: Plan, panel: Panel) -> list[NDArray[np.float64]]:
     """Return the results of the plan, float64 [rows, symbols] each."""
     job = begin(plan, panel)
-    run_on_threads(plan, panel, job.take, job.stop, 1)
+    run_on_threads(job.take, job.stop, 1)
     return job.results
 
 
 def search(plan: Plan, panel: Panel) -> SearchResult:
     """Return where the first result holds."""
-    (result,) = run_on_threads(plan, panel, *begin_search(plan, panel), 1)
+    (result,) = run_on_threads(*begin_search(plan, panel), 1)
     return result
 
 
 def tally(plan: Plan, panel: Panel, first: int = 0) -> Tallies:
     """Count where each result holds, in the sessions from number `first` on."""
-    (tallies,) = run_on_threads(plan, panel, *begin_tally(plan, panel, first), 1)
+    (tallies,) = run_on_threads(*begin_tally(plan, panel, first), 1)
     return tallies

@@ -25,17 +25,17 @@ from marketsweep.engine.plan import Plan
 def run(plan: Plan, panel: Panel, threads: int = WORKERS) -> list[NDArray[np.float64]]:
     """Return the results of the plan, float64 [rows, symbols] each."""
     job = begin(plan, panel)
-    run_on_threads(plan, panel, job.take, job.stop, threads)
+    run_on_threads(job.take, job.stop, threads)
     return job.results
 
 
 def search(plan: Plan, panel: Panel, threads: int = WORKERS) -> SearchResult:
     """Return where the first result holds."""
-    return join_found(run_on_threads(plan, panel, *begin_search(plan, panel), threads))
+    return join_found(run_on_threads(*begin_search(plan, panel), threads))
 
 
 def tally(plan: Plan, panel: Panel, first: int = 0, threads: int = WORKERS) -> Tallies:
     """Count where each result holds, in the sessions from number `first` on."""
     job = begin_tally(plan, panel, first)
-    tallies: Tallies = np.sum(run_on_threads(plan, panel, *job, threads), axis=0)
+    tallies: Tallies = np.sum(run_on_threads(*job, threads), axis=0)
     return tallies

@@ -1,4 +1,4 @@
-// Averages: sma, mavp, ema, smooth, wilder_sum, adaptive, ha_open.
+// Averages: sma, sma_of_bars, ema, smooth, wilder_sum, adaptive, ha_open.
 #pragma once
 
 #include "indicators/functions.hpp"
@@ -55,7 +55,7 @@ LANE_FN L mean_of_lanes(const Rows& in, L bars, int64_t most) {
 }
 
 // The mean of as many bars as the second input says, from `least` to `most`.
-template <class L> struct Mavp {
+template <class L> struct SmaOfBars {
   static constexpr int inputs = 2, outputs = 1;
   int64_t most;
   double least;
@@ -67,7 +67,7 @@ template <class L> struct Mavp {
     out[0] = mean_of_lanes(in, floored(bars), most);
   }
 };
-WINDOWED(mavp, Mavp, windowed<Mavp>)
+WINDOWED(sma_of_bars, SmaOfBars, windowed<SmaOfBars>)
 
 // The weight of a new bar in a running average: 1/1, 1/2 ... 1/n for the first n bars (bar 0 is the
 // first; it is 1 before it), then `alpha`.

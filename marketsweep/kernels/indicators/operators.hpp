@@ -51,6 +51,8 @@ ELEMENTWISE(Subtract, subtract, 2, a - b)
 ELEMENTWISE(Multiply, multiply, 2, a * b)
 // Division by zero gives NaN: infinity would satisfy every "greater than".
 ELEMENTWISE(Divide, divide, 2, (b == L{}) ? nan<L>() : a / b)
+// What if(b == 0, c, a / b) says, in one step.
+ELEMENTWISE(Quotient, quotient, 3, b == L{} ? c : a / b)
 ELEMENTWISE(Negate, negate, 1, -a)
 ELEMENTWISE(Absolute, abs, 1, magnitude(a))
 ELEMENTWISE(SquareRoot, sqrt, 1, a >= L{} ? root(a) : nan<L>())

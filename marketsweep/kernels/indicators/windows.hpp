@@ -176,7 +176,7 @@ template <class L> struct Scatter {
 template <class L> struct Correl : BlockWindow<Correl<L>, Scatter<L>> {
   static constexpr int inputs = 2, outputs = 1;
   LANE_FN void finish(const Scatter<L>& window, L* out) const {
-    const L spread = root(window.xx) * root(window.yy);
+    const L spread = root(window.xx * window.yy);
     out[0] = spread == 0.0 ? L{} : window.xy / spread;
   }
 };

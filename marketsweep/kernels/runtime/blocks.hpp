@@ -87,8 +87,9 @@ template <class K, class B> struct BlockWindow {
 
 #ifndef MARKETSWEEP_CARD
 
-// Rows that are computed together, so that what is the same for all rows is done once for four.
-inline constexpr int ROWS = 4;
+// Rows that are computed together, so that what is the same for all rows is done once. The blocks of
+// all of them should fit into the registers.
+template <class Block> inline constexpr int ROWS = sizeof(Block) > 3 * sizeof(Lanes) ? 2 : 4;
 
 // Computes windows row by row, the oldest row first. Of each level, the newest `size` blocks are kept
 // in a ring: the block of as many bars that ends just before a row is the one that the row replaces.
@@ -108,7 +109,8 @@ template <class Block> class Windows {
 
   // Add rows, and return the blocks of the newest n bars at each: they are right from row n - 1 on.
   // All variables of the loop are local, as in `Recursion`.
-  LANE_FN void add(Block (&block)[ROWS], Block (&window)[ROWS]) {
+  LANE_FN void add(Block (&block)[ROWS<Block>], Block (&window)[ROWS<Block>]) {
+    constexpr int ROWS = marketsweep::MARKETSWEEP_ISA::ROWS<Block>;
     const int64_t n = n_, row = row_;
     row_ += ROWS;
     for (int64_t level = 0, covered = 0;; level++) {
@@ -119,7 +121,7 @@ template <class Block> class Windows {
         Block& slot = ring[(row + j) & last];
         const Block older = slot;
         slot = block[j];
-        block[j] = Block::pair(older, block[j], double(size));
+        block[j] = Block::pair(older, block[j], sizes.older);
       };
       if (!(n & size)) {
         for (int j = 0; j < ROWS; j++) double_block(j);
@@ -146,13 +148,21 @@ DRIVE_FN void block_rows(const Call& call, int64_t rows, int64_t column,
                          typename K<Lanes>::Block* rings) {
   using Kernel = K<Lanes>;
   using Block = typename Kernel::Block;
+  constexpr int ROWS = marketsweep::MARKETSWEEP_ISA::ROWS<Block>;
+  constexpr int INPUTS = Kernel::inputs, OUTPUTS = Kernel::outputs;
   Kernel kernel;
   kernel.init(call.parameters);
-  Windows<Block> windows(rings, call.lookback + 1);
-  const int64_t oldest = rows + call.lookback - 1;
-  const auto bar = [&](int i, int64_t back) {
-    return load<Lanes>(call.in[i].newest - back * call.in[i].stride + column);
-  };
+  // All variables of the loop are local, as in `Recursion`: a store might change a `call` in memory.
+  const int64_t lookback = call.lookback, oldest = rows + lookback - 1;
+  Windows<Block> windows(rings, lookback + 1);
+  const double* newest_of[INPUTS];
+  int64_t stride[INPUTS];
+  for (int i = 0; i < INPUTS; i++)
+    newest_of[i] = call.in[i].newest + column, stride[i] = call.in[i].stride;
+  double* newest_out[OUTPUTS];
+  for (int i = 0; i < OUTPUTS; i++)
+    newest_out[i] = call.out[i] ? call.out[i] + (call.rows - 1) * TILE + column : nullptr;
+  const auto bar = [&](int i, int64_t back) { return load<Lanes>(newest_of[i] - back * stride[i]); };
   for (int64_t newest = oldest / ROWS * ROWS; newest >= 0; newest -= ROWS) {
     Block block[ROWS], window[ROWS];
     for (int j = 0; j < ROWS; j++) {  // the first rows repeat the oldest bar
@@ -163,17 +173,15 @@ DRIVE_FN void block_rows(const Call& call, int64_t rows, int64_t column,
     for (int j = 0; j < ROWS; j++) {
       const int64_t back = newest + ROWS - 1 - j;
       if (back >= rows) continue;
-      Lanes out[Kernel::outputs];
+      Lanes out[OUTPUTS];
       kernel.finish(window[j], out);
       Mask valid = Lanes{} == Lanes{};
-      for (int i = 0; i < Kernel::inputs; i++) {
-        const Lanes first = bar(i, back + call.lookback);
+      for (int i = 0; i < INPUTS; i++) {
+        const Lanes first = bar(i, back + lookback);
         valid &= first == first;
       }
-      for (int i = 0; i < Kernel::outputs; i++)
-        if (call.out[i])
-          store(call.out[i] + (call.rows - 1 - back) * TILE + column,
-                valid ? out[i] : nan<Lanes>());
+      for (int i = 0; i < OUTPUTS; i++)
+        if (newest_out[i]) store(newest_out[i] - back * TILE, valid ? out[i] : nan<Lanes>());
     }
   }
 }

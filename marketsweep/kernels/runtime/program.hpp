@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -122,6 +123,24 @@ struct Found {
   std::vector<double> values;
 };
 
+// Lets the caller of a long evaluation look at something in between: every `INTERVAL`, `check` is
+// called, and the evaluation stops if it returns false.
+struct Watch {
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds INTERVAL{50};
+
+  bool (*check)(void*) = nullptr;
+  void* context = nullptr;
+  Clock::time_point due = Clock::now() + INTERVAL;
+
+  bool allows() {
+    if (!check || Clock::now() < due) return true;
+    const bool allowed = check(context);
+    due = Clock::now() + INTERVAL;
+    return allowed;
+  }
+};
+
 // Results of fewer bytes than a processor's cache are read from it again.
 constexpr size_t CACHED = size_t(4) << 20;
 
@@ -139,12 +158,19 @@ struct Sweep {
 
   int64_t tiles() const { return int64_t(depths.size()); }
 
+  // Return the next tile, or -1 if none is left.
+  int64_t take(Watch& watch) {
+    if (!watch.allows()) stop();
+    const int64_t tile = next.fetch_add(1);
+    return tile < tiles() ? tile : -1;
+  }
+
   // Take tiles until none is left, and only count: add to `tallies` [results x sessions], whose
   // first session is number `first`, and to `outcomes` of the same shape if there are any.
-  void tally(double* scratch, const Wanted& wanted, int64_t first, int64_t sessions,
+  void tally(double* scratch, Watch watch, const Wanted& wanted, int64_t first, int64_t sessions,
              Tally* tallies, Outcome* outcomes) {
     WantedRows rows;
-    for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
+    for (int64_t tile; (tile = take(watch)) >= 0;) {
       rows.read(wanted, tile, program->result_rows);
       auto due = program->due.begin();
       const auto count_due = [&](int64_t step) {
@@ -168,9 +194,9 @@ struct Sweep {
 
   // Take tiles until none is left; any number of threads may take part. Each has its own `scratch`,
   // of (program->scratch_rows + program->strips x STRIP) x TILE.
-  void work(double* scratch) {
+  void work(double* scratch, Watch watch) {
     const bool streamed = can_stream();
-    for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
+    for (int64_t tile; (tile = take(watch)) >= 0;) {
       run_tile(tile, scratch, [](int64_t) {});
       for (size_t i = 0; i < results.size(); i++) {
         const View from = view(program->results[i], tile, scratch);
@@ -182,8 +208,8 @@ struct Sweep {
 
   // Take tiles until none is left, and keep only the bars where the first result holds: over a year
   // of sessions these are few.
-  void search(double* scratch, const Wanted& wanted, Found& found) {
-    for (int64_t tile; (tile = next.fetch_add(1)) < tiles();) {
+  void search(double* scratch, Watch watch, const Wanted& wanted, Found& found) {
+    for (int64_t tile; (tile = take(watch)) >= 0;) {
       run_tile(tile, scratch, [](int64_t) {});
       pick(tile, scratch, wanted, found);
     }

@@ -34,6 +34,9 @@ _MA_TYPES: Final = {
 
 MA_TYPE: Final = Parameter("matype", 0, 0, 13)
 
+_MOST_PERIODS: Final = 100
+"""Most periods of an average whose period varies; an SMA may have any."""
+
 
 def average(x: str, n: float | str, matype: float) -> str:
     """Return the text of an average of TA-Lib's type `matype`."""
@@ -55,6 +58,45 @@ def ma_problem(*matypes: float) -> str | None:
     wrong = [matype for matype in matypes if int(matype) not in _MA_TYPES]
     kinds = ", ".join(map(str, _MA_TYPES))
     return f"matype {wrong[0]:g} is not available; there are {kinds}" if wrong else None
+
+
+def _varying(minperiod: float, maxperiod: float, matype: float) -> str:
+    """Return the text of an average whose period is the second series at each bar."""
+    if matype == 0:
+        return "sma_of_bars(x, y, minperiod, maxperiod)"
+    latest = _lookback_or_none(maxperiod, matype)
+
+    def average_of(n: int) -> str:
+        # As in TA-Lib, all averages have their first value on the same bar.
+        late = latest - _lookback_or_none(n, matype)
+        return f"(x + 0 * x[{late}])" if n == 1 else average(f"(x + 0 * x[{late}])", n, matype)
+
+    def one_of(periods: range) -> str:
+        if len(periods) == 1:
+            return average_of(periods[0])
+        middle = len(periods) // 2
+        shorter, longer = one_of(periods[:middle]), one_of(periods[middle:])
+        return f"if(y < {periods[middle]}, {shorter}, {longer})"
+
+    return one_of(range(int(minperiod), int(maxperiod) + 1))
+
+
+def _lookback_or_none(n: float, matype: float) -> int:
+    """Return the bars before the first value of an average; TA-Lib returns the series for n = 1."""
+    return ma_lookback(n, matype) if n > 1 else 0
+
+
+def _varying_problem(minperiod: float, maxperiod: float, matype: float) -> str | None:
+    """Return what is wrong with the parameters of an average whose period varies."""
+    if minperiod > maxperiod:
+        return f"minperiod ({minperiod:g}) must not be longer than maxperiod ({maxperiod:g})"
+    if matype and maxperiod - minperiod >= _MOST_PERIODS:
+        return (
+            f"an average of type {matype:g} is computed for each period: maxperiod "
+            f"({maxperiod:g}) may be at most {_MOST_PERIODS - 1} more than minperiod "
+            f"({minperiod:g})"
+        )
+    return ma_problem(matype)
 
 
 def with_ma_types(row: Indicator, *places: int) -> Indicator:
@@ -185,24 +227,26 @@ AVERAGES: Final = (
         1,
     ),
     Indicator(
-        "mavp",
+        "sma_of_bars",
         "A simple moving average of as many bars as a second series says, without its fraction, "
         "from minperiod to maxperiod.",
         ("close", "open"),
-        (
-            Parameter("minperiod", 2, 1),
-            Parameter("maxperiod", 30, 1),
-            MA_TYPE._replace(maximum=0),
-        ),
-        lookback=lambda minperiod, maxperiod, matype: maxperiod - 1,
+        (Parameter("minperiod", 2, 1), Parameter("maxperiod", 30, 1)),
+        lookback=lambda minperiod, maxperiod: maxperiod - 1,
         series=2,
-        problem=lambda minperiod, maxperiod, matype: (
-            f"minperiod ({minperiod:g}) must not be longer than maxperiod ({maxperiod:g})"
-            if minperiod > maxperiod
-            else None
-        ),
+        problem=lambda minperiod, maxperiod: _varying_problem(minperiod, maxperiod, 0),
         scale="same",
     ),
+    formula(
+        "mavp",
+        "A moving average of as many bars as a second series says, without its fraction, from "
+        "minperiod to maxperiod; matype is its type, as of ma.",
+        _varying,
+        (Parameter("minperiod", 2, 1), Parameter("maxperiod", 30, 1), MA_TYPE),
+        inputs=("close", "open"),
+        series=2,
+        scale="same",
+    )._replace(problem=_varying_problem),
     Indicator(
         "alma",
         "Legoux' moving average: weights of a bell curve, with its peak at the share `offset` of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 from marketsweep.language.indicators.averages import MA_TYPE, average, ma_lookback, with_ma_types
@@ -77,15 +78,25 @@ def _kdj(text: str) -> Formula:
     return with_averages
 
 
-def _pressure(n: str) -> str:
-    """Return the text of the share of buying pressure in the true range of n bars."""
-    return ratio(f"sum(close - min(low, close[1]), {n})", f"sum(trange(), {n})")
+def _sums(x: str, *periods: int) -> list[str]:
+    """Return the texts of sums of some ascending periods.
+
+    A sum of twice as many bars as the one before is two of these, which costs one addition.
+    """
+    texts = [f"sum({x}, {periods[0]})"]
+    for shorter, n in pairwise(periods):
+        half = texts[-1]
+        texts.append(f"({half} + {half}[{shorter}])" if n == 2 * shorter else f"sum({x}, {n})")
+    return texts
 
 
 def _ultimate(*periods: float) -> str:
     """Return the formula of the ultimate oscillator; the shortest of the periods weighs most."""
-    a, b, c = (_pressure(f"{n:g}") for n in sorted(periods))
-    return f"100 * (4 * {a} + 2 * {b} + {c}) / 7"
+    spans = [int(n) for n in sorted(periods)]
+    pressures = _sums("(close - min(low, close[1]))", *spans)
+    ranges = _sums("(max(high, close[1]) - min(low, close[1]))", *spans)
+    a, b, c = map(ratio, pressures, ranges)
+    return f"(4 * {a} + 2 * {b} + {c}) * (100 / 7)"
 
 
 _TRIX: Final = "100 * (ema(ema(ema(x, n), n), n) / ema(ema(ema(x, n), n), n)[1] - 1)"
