@@ -21,10 +21,10 @@ import click
 
 from docs.pictures import FOLDER, write_pictures
 from marketsweep.cli.main import main
-from marketsweep.cli.reports.indicators import first_bar, units
 from marketsweep.language.indicators.events import EVENTS
 from marketsweep.language.indicators.row import Indicator, Parameter
 from marketsweep.language.indicators.table import FAMILIES, INDICATORS
+from marketsweep.output.indicator_facts import first_bar, units
 from marketsweep.quality.rules import RULES
 
 DOCS: Final = Path(__file__).parent

@@ -18,7 +18,8 @@ def indicators(name: str | None, as_json: bool) -> None:
       marketsweep indicators
       marketsweep indicators macd
     """
-    from marketsweep.cli.reports.indicators import indicators_facts, indicators_report
+    from marketsweep.cli.reports.indicators import indicators_report
+    from marketsweep.output.indicator_facts import indicators_facts
 
     if as_json:
         write_json(indicators_facts(name))
