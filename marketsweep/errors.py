@@ -13,7 +13,8 @@
     │   ├── StoreDamaged            a checksum or the catalog is wrong
     │   └── StoreFull               the disk refused the write; nothing committed was lost
     └── ExecutorError               the evaluation failed, for example on a cluster: exit code 6
-        └── TimedOut                it took longer than the caller allowed
+        ├── TimedOut                it took longer than the caller allowed
+        └── Cancelled               the caller no longer waits for it
 
 Errors of other libraries (aiohttp, sqlite3, OSError, polars) are translated to these where they
 occur. The exit code of the command line is an attribute of the class.
@@ -35,14 +36,26 @@ class UsageError(MarketsweepError):
 
 
 class ConditionError(UsageError):
-    """A condition is malformed; `source` is its text, `column` (from 0) the place of the error."""
+    """A condition is malformed.
 
-    def __init__(self, message: str, source: str = "", column: int = 0, width: int = 1) -> None:
+    `source` is its text, and `column` (from 0) and `width` the place of the error. `suggestion` is
+    a text that may replace what stands there, or "".
+    """
+
+    def __init__(
+        self,
+        message: str,
+        source: str = "",
+        column: int = 0,
+        width: int = 1,
+        suggestion: str = "",
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.source = source
         self.column = column
         self.width = width
+        self.suggestion = suggestion
 
     def __str__(self) -> str:
         if not self.source:
@@ -111,6 +124,10 @@ class ExecutorError(MarketsweepError):
 
 class TimedOut(ExecutorError):
     """The work took longer than its caller allowed."""
+
+
+class Cancelled(ExecutorError):
+    """The caller no longer waits for the result."""
 
 
 class DataWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""Limit how long one call may work: the caller sets a limit, and the work checks it in between."""
+"""Limit how long one call may work, or cancel it: the work checks for both in between."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Event
 from time import monotonic
 from typing import Final
 
-from marketsweep.errors import TimedOut, UsageError
+from marketsweep.errors import Cancelled, TimedOut, UsageError
 
 _ends: Final = ContextVar("ends", default=math.inf)
+_cancelled: Final = ContextVar[Event | None]("cancelled", default=None)
 
 
 @contextmanager
@@ -32,12 +34,25 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         _ends.reset(token)
 
 
+@contextmanager
+def cancelled_by(event: Event) -> Iterator[None]:
+    """Cancel the work inside the `with` block as soon as another thread sets `event`."""
+    token = _cancelled.set(event)
+    try:
+        yield
+    finally:
+        _cancelled.reset(token)
+
+
 def time_left() -> float:
     """Return the seconds left: infinity without a limit, 0 after the limit."""
     return max(0.0, _ends.get() - monotonic())
 
 
 def check_time() -> None:
-    """Raise TimedOut if the time limit is over."""
+    """Raise TimedOut if the time limit is over, and Cancelled if the work was cancelled."""
+    event = _cancelled.get()
+    if event is not None and event.is_set():
+        raise Cancelled("the work was cancelled before there was a result")
     if monotonic() > _ends.get():
         raise TimedOut("the time limit (timeout) was reached before there was a result")

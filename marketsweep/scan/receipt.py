@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -82,6 +83,7 @@ def coverage_of(
         unknown_kept=universe.unknown_kept,
         funnel=list(universe.funnel),
         stale_symbols=list(universe.stale),
+        find_short=partial(_symbols_at, panel.symbols, short),
         suspect_symbols=sorted(panel.symbols[place] for place in suspect.tolist()),
         sessions=span,
         sessions_missing=span - len(scanned_sessions),
@@ -97,6 +99,10 @@ def coverage_of(
             and 0 < evaluated == np.count_nonzero(has_no_result) - excluded.unknown_facts
         ),
     )
+
+
+def _symbols_at(symbols: Sequence[str], mask: NDArray[np.bool_]) -> list[str]:
+    return [symbols[place] for place in np.flatnonzero(mask).tolist()]
 
 
 def warnings_of(

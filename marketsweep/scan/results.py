@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -66,6 +66,8 @@ class Coverage:
     """What each clause of the pre-screen excluded, in the order of evaluation."""
     stale_symbols: list[str] = field(default_factory=list)
     suspect_symbols: list[str] = field(default_factory=list)
+    find_short: Callable[[], list[str]] = field(default=list, compare=False, repr=False)
+    """Returns the symbols with a short history."""
     sessions: int = 0
     """Sessions that the bars needed span, up to the as-of session."""
     sessions_missing: int = 0
@@ -219,6 +221,19 @@ class Hits(Frame):
         value: Value = self.values[name][rank : rank + 1].tolist()[0]
         return value
 
+    def page(self, first: int, count: int) -> Hits:
+        """Return the hits with the matches from rank `first` (from 0) on, at most `count`."""
+        part = slice(first, first + count)
+        return replace(
+            self,
+            symbols=self.symbols[part],
+            close=self.close[part],
+            volume=self.volume[part],
+            values={name: column[part] for name, column in self.values.items()},
+            suspicious=self.suspicious[part],
+            unsettled=self.unsettled[part],
+        )
+
     @property
     def matches(self) -> list[Match]:
         """The matches as records."""
@@ -290,6 +305,7 @@ class Hits(Frame):
             ],
             "coverage": receipt,
             "matched": self.matched,
+            "columns": list(self.values),
             "sessions_behind": self.sessions_behind,
             "warnings": list(self.warnings),
             **({"funnel": [record._asdict() for record in self.funnel]} if self.funnel else {}),

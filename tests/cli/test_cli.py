@@ -52,6 +52,7 @@ def test_json_contract(example_data: Path, market: Market) -> None:
         "matches",
         "coverage",
         "matched",
+        "columns",
         "sessions_behind",
         "warnings",
         "data_version",
@@ -77,9 +78,7 @@ def test_json_contract(example_data: Path, market: Market) -> None:
     assert "coverage" in done.stderr
 
 
-def test_csv_and_parquet_hold_the_same_matches(
-    example_data: Path, market: Market, tmp_path: Path
-) -> None:
+def test_files_hold_the_same_matches(example_data: Path, market: Market, tmp_path: Path) -> None:
     condition = "close crosses above sma(50)"
     hits = market.scan(condition, limit=25)
     done = process("scan", condition, "--data", example_data, "--limit", "25", "--format", "csv")
@@ -101,6 +100,9 @@ def test_csv_and_parquet_hold_the_same_matches(
     )
     assert done.stdout == ""
     assert pl.read_parquet(file).equals(hits.to_polars())
+    run("scan", condition, "--data", example_data, "--limit", "25", "--format", "arrow",
+        "--output", file)  # fmt: skip
+    assert pl.read_ipc_stream(file).equals(hits.to_polars())
 
 
 def test_tables_show_what_matched(example_data: Path) -> None:

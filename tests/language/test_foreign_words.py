@@ -342,3 +342,29 @@ def test_a_valid_condition_loads_no_table() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "better"),
+    [
+        ("close > SMA50", "close > sma(50)"),
+        ("volume > 1,000,000", "volume > 1000000"),
+        ("volume > 1 million", "volume > 1M"),
+        ("close >= 52-week high", "close >= highest(high, 252)"),
+        ("close > AAPL", 'close > symbol("AAPL").close'),
+        ("rsii(14) < 30", "rsi(14) < 30"),
+        ("clsoe > 5", "close > 5"),
+        ("RSI < 30", "rsi(close, 14) < 30"),
+        ("close > open and obv > 3", "close > open and obv() > 3"),
+    ],
+)
+def test_the_suggestion_replaces_what_is_wrong(text: str, better: str) -> None:
+    error = error_of(text)
+    end = error.column + error.width
+    assert text[: error.column] + error.suggestion + text[end:] == better
+    assert parses(better)
+
+
+@pytest.mark.parametrize("text", ["latest close > 5", "close > open // up", "xyzzy > 5"])
+def test_words_that_nothing_replaces_have_no_suggestion(text: str) -> None:
+    assert error_of(text).suggestion == ""

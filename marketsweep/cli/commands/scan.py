@@ -89,7 +89,7 @@ _ROWS: Final = 30
     "format_",
     default="table",
     show_default=True,
-    metavar="table|json|csv|parquet",
+    metavar="table|json|csv|parquet|arrow",
     help="Format of the answer.",
 )
 @csv_safe_option
@@ -210,8 +210,8 @@ def scan(
     if near and format_ not in ("table", "json"):
         raise UsageError(f"--near does not work with {format_}: choose --format table or json")
     reuse = _incremental_options(incremental, always, max_age, audit_sample)
-    if format_ == "parquet" and output is None and sys.stdout.isatty():
-        raise UsageError("Parquet cannot be written to a terminal: add --output FILE")
+    if format_ in ("parquet", "arrow") and output is None and sys.stdout.isatty():
+        raise UsageError(f"{format_} cannot be written to a terminal: add --output FILE")
     with open_market(data_folder(data)) as market:
         hits = market.scan(
             condition,

@@ -25,6 +25,8 @@ class Answer(NamedTuple):
 
     message: str
     span: Span
+    text: str
+    """What may stand in place of the words; empty if nothing says the same."""
 
 
 class _Match(NamedTuple):
@@ -73,7 +75,7 @@ def _answer(tokens: Sequence[Token], match: _Match, can_parse: CanParse) -> Answ
         return None
     hint = f"{row.reason}; possible: {text}" if row.reason else f"write {text}"
     message = f"{words!r} has no meaning here: {hint}"
-    return Answer(message, Span(start.column, width))
+    return Answer(message, Span(start.column, width), "" if row.reason else text)
 
 
 def _first(texts: Sequence[str], can_parse: CanParse) -> str | None:
@@ -317,8 +319,11 @@ def _ticker_as_price(tokens: Sequence[Token], at: int) -> Answer | None:
     if token.word in WORDS or tokens[at + 1].text == "(":
         return None
     if token.text.isupper() and token.text.isalpha() and 2 <= len(token.text) <= 5:
-        message = f'{token.text!r} has no meaning here: write symbol("{token.text}").close'
-        return Answer(f"{message} for the price of another symbol", token.span)
+        text = f'symbol("{token.text}").close'
+        message = (
+            f"{token.text!r} has no meaning here: write {text} for the price of another symbol"
+        )
+        return Answer(message, token.span, text)
     return None
 
 
@@ -334,6 +339,6 @@ def _thousands(tokens: Sequence[Token], at: int) -> Answer | None:
     if len(groups) == 1:
         return None
     start, last = tokens[at - 1], tokens[end - 1]
-    written = ",".join(groups)
-    message = f"{written!r} is not a number here: write {''.join(groups)}"
-    return Answer(message, Span(start.column, last.column + len(last.text) - start.column))
+    written, text = ",".join(groups), "".join(groups)
+    message = f"{written!r} is not a number here: write {text}"
+    return Answer(message, Span(start.column, last.column + len(last.text) - start.column), text)

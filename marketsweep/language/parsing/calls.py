@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import operator
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, NamedTuple, NoReturn
 
 from msgspec.structs import replace
 
@@ -111,10 +111,20 @@ class CallParser(DatedCallParser):
         if signature:
             row = find_indicator(name)
             is_bare = row is not None and not row.parameters and not row.outputs
-            need = f"parentheses: {name}()" if is_bare else f"its parameters: {signature}"
-            self.fail(f"{name} needs {need}", token.span)
+            text = f"{name}()" if is_bare else signature
+            what = "parentheses" if is_bare else "its parameters"
+            self.fail(f"{name} needs {what}: {text}", token.span, text)
         own = [*self.lets, *dict(self.own_names.facts)]
-        return self.fail(_unknown(token.text, own), token.span)
+        return self._fail_unknown(token, own)
+
+    def _fail_unknown(self, token: Token, own: Sequence[str], *, calls: bool = False) -> NoReturn:
+        """Raise ConditionError for a name without a meaning; `own` are names of the text."""
+        words = CALLS | {"symbol"} if calls else WORDS
+        name = token.text if len(token.text) <= 40 else token.text[:37] + "..."
+        near = _name_near(name, own, words)
+        noun = "indicator or function" if calls else "name"
+        hint = f"did you mean {near}?" if near else "marketsweep indicators lists all names"
+        self.fail(f"unknown {noun} {name!r}: {hint}", token.span, near)
 
     def _own_name(self, name: str) -> Node | None:
         """Return what the text, the saved conditions or the stored facts call by a name."""
@@ -143,7 +153,7 @@ class CallParser(DatedCallParser):
         definition = self.definition(name)
         if definition is None:
             self.fail_if_foreign(self.position - 1, is_name=True)
-            return self.fail(_unknown(token.text, list(self.lets), calls=True), token.span)
+            return self._fail_unknown(token, list(self.lets), calls=True)
         return self.apply(definition, self._arguments(name), token)
 
     def _arguments(self, name: str) -> list[Node]:
@@ -521,14 +531,10 @@ def _signature(name: str) -> str:
     return row.signature if row else EXAMPLES.get(name, "")
 
 
-def _unknown(name: str, own: Sequence[str], *, calls: bool = False) -> str:
-    words = CALLS | {"symbol"} if calls else WORDS
-    name = name if len(name) <= 40 else name[:37] + "..."
-    # Names of the user come first.
+def _name_near(name: str, own: Sequence[str], words: Collection[str]) -> str:
+    """Return the known name that a misspelled one is nearest to, the user's own first, or ""."""
     near = names_misspelled(name.lower(), own) or names_misspelled(name.lower(), sorted(words))
-    noun = "indicator or function" if calls else "name"
-    hint = f"did you mean {near[0]}?" if near else "marketsweep indicators lists all names"
-    return f"unknown {noun} {name!r}: {hint}"
+    return near[0] if near else ""
 
 
 def is_unused_name(name: str) -> bool:

@@ -56,7 +56,7 @@ class TokenStream(ABC):
         self.position = position
         self.token = self.tokens[position]
 
-    def fail(self, message: str, span: Span | None = None) -> NoReturn:
+    def fail(self, message: str, span: Span | None = None, suggestion: str = "") -> NoReturn:
         """Raise ConditionError at a span of the text, or at the current token.
 
         The current token may belong to words of another tool: then the error says what to write.
@@ -64,7 +64,7 @@ class TokenStream(ABC):
         if span is None:
             self.fail_if_foreign(self.position)
         column, width = span or self.token.span
-        raise ConditionError(message, self.source, column, width)
+        raise ConditionError(message, self.source, column, width, suggestion)
 
     def fail_if_foreign(self, at: int, *, is_name: bool = False) -> None:
         """Raise ConditionError with the right text if words of another tool stand at a token.
@@ -77,7 +77,8 @@ class TokenStream(ABC):
 
         answer = answer_at(self.tokens, at, self.can_parse, is_name=is_name)
         if answer:
-            raise ConditionError(answer.message, self.source, *answer.span)
+            column, width = answer.span
+            raise ConditionError(answer.message, self.source, column, width, answer.text)
 
     @abstractmethod
     def can_parse(self, text: str) -> bool:

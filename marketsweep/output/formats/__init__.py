@@ -15,6 +15,7 @@ FORMATS: Final = {
     "json": "json_file",
     "csv": "csv_file",
     "parquet": "parquet_file",
+    "arrow": "arrow_stream",
 }
 """The module of each format; the first is the default."""
 
