@@ -1,8 +1,8 @@
 """Write the parts of the docs that follow from the program: `python -m docs.generate`.
 
-These are `docs/reference/cli.md` and `docs/reference/indicators.md` as a whole, the names of
-indicators in `docs/guide/language.md`, the table of rules in `docs/guide/quality.md`, and the
-packages in `docs/architecture.md`.
+These are `docs/reference/cli.md`, `docs/reference/api.md` and `docs/reference/indicators.md` as a
+whole, the names of indicators in `docs/guide/language.md`, the table of rules in
+`docs/guide/quality.md`, and the packages in `docs/architecture.md`.
 `tests/test_docs.py` fails if they are out of date.
 """
 
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import click
 
+from docs.api import API, api_page
 from docs.pictures import FOLDER, write_pictures
 from marketsweep.cli.main import main
 from marketsweep.language.indicators.events import EVENTS
@@ -289,6 +290,7 @@ def _parameter(parameter: Parameter) -> str:
 if __name__ == "__main__":
     write_pictures()
     CLI.write_text(cli_page())
+    API.write_text(api_page())
     INDICATORS_PAGE.write_text(indicators_page())
     SCANS_PAGE.write_text(scans_page())
     QUALITY.write_text(quality_page(QUALITY.read_text()))

@@ -14,6 +14,7 @@ import pytest
 
 import marketsweep.market
 from docs import generate, pictures
+from docs.api import API, api_page
 from marketsweep import errors
 from marketsweep.cli.main import main
 from marketsweep.core.fields import DERIVED, FIELDS
@@ -80,6 +81,7 @@ def test_generated_pages_are_up_to_date() -> None:
     hint = "run .venv/bin/python -m docs.generate"
     language, architecture = generate.LANGUAGE.read_text(), generate.ARCHITECTURE.read_text()
     assert generate.cli_page() == generate.CLI.read_text(), hint
+    assert api_page() == API.read_text(), hint
     assert generate.scans_page() == generate.SCANS_PAGE.read_text(), hint
     assert generate.indicators_page() == generate.INDICATORS_PAGE.read_text(), hint
     assert generate.language_page(language) == language, hint

@@ -112,8 +112,8 @@ class CallParser(DatedCallParser):
             row = find_indicator(name)
             is_bare = row is not None and not row.parameters and not row.outputs
             text = f"{name}()" if is_bare else signature
-            what = "parentheses" if is_bare else "its parameters"
-            self.fail(f"{name} needs {what}: {text}", token.span, text)
+            lacking = "parentheses" if is_bare else "its parameters"
+            self.fail(f"{name} needs {lacking}: {text}", token.span, text)
         own = [*self.lets, *dict(self.own_names.facts)]
         return self._fail_unknown(token, own)
 

@@ -1,0 +1,1 @@
+"""The API without its transport: parameters, work and data of each endpoint."""

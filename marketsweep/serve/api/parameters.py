@@ -1,0 +1,179 @@
+"""The parameters of each endpoint, as types: requests are decoded and documented by them.
+
+The names and meanings are those of the Python API and the command line.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from marketsweep.core.suggest import names_near
+from marketsweep.errors import UsageError
+from marketsweep.language.parsing.parser import MAX_LENGTH
+
+Format = Literal["json", "csv", "parquet", "arrow"]
+Expression = Annotated[str, Meta(max_length=MAX_LENGTH)]
+Ticker = Annotated[str, Meta(min_length=1, max_length=32)]
+Count = Annotated[int, Meta(ge=0, le=10_000_000)]
+Session = Annotated[dt.date, Meta(description="A session, such as 2016-12-30; default: the newest")]
+Adjust = Literal["splits", "total", "none"]
+_SHOWN: Final = 60
+"""The number of characters shown of a wrong name."""
+
+MOST_MATCHES: Final = 20_000
+"""The most matches of one answer: more than there are tickers."""
+
+
+Limit = Annotated[int, Meta(ge=0, le=MOST_MATCHES, description="The most rows of the answer")]
+
+
+class Parameters(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What a request may say. The names in the query of a GET are those of the JSON of a POST."""
+
+
+class Screened(Parameters, frozen=True, kw_only=True):
+    """Which symbols are looked at."""
+
+    where: Annotated[Expression, Meta(description="Condition on facts of symbols")] | None = None
+    universe: Annotated[str, Meta(max_length=100, description="Name of a universe")] | None = None
+    unknown: Literal["keep", "drop"] | None = None
+
+
+class EvaluatedParameters(Screened, frozen=True, kw_only=True):
+    """Which condition is evaluated, on which session, and how."""
+
+    condition: Annotated[Expression, Meta(description="The condition; a GET may call it q")]
+    as_of: Session | None = None
+    adjust: Adjust = "splits"
+    facts: Literal["dated", "latest"] = "dated"
+    skip_low_volume: bool = False
+    exclude_suspect: bool = False
+    min_history: Literal["valid", "settled"] = "valid"
+    strict: bool = False
+
+
+class ScanParameters(EvaluatedParameters, frozen=True, kw_only=True):
+    """A scan of one session."""
+
+    sort: Annotated[Expression, Meta(description="Expression to rank by")] | None = None
+    descending: bool = True
+    columns: Annotated[Expression, Meta(description="Expressions to show: 'roc(1),sector'")] = ""
+    limit: Limit = 500
+    offset: Count = 0
+    top: Annotated[int, Meta(ge=1, le=MOST_MATCHES, description="Matches of each group")] | None = (
+        None
+    )
+    by: Annotated[str, Meta(max_length=100, description="Fact that makes the groups")] = ""
+    funnel: Annotated[bool, Meta(description="Count the symbols that pass each clause")] = False
+    near: Annotated[
+        int, Meta(ge=0, le=1000, description="Symbols that fail one clause by the least")
+    ] = 0
+    format: Format = "json"
+
+
+class ExcludedParameters(EvaluatedParameters, frozen=True, kw_only=True):
+    """The symbols that a scan did not evaluate for a reason."""
+
+    reason: Literal["stale", "short_history", "suspect"]
+    limit: Limit = 500
+    offset: Count = 0
+
+
+class ExplainParameters(Parameters, frozen=True, kw_only=True):
+    """Why a symbol matches a condition, or how far it is from a match."""
+
+    symbol: Ticker
+    condition: Expression
+    as_of: Session | None = None
+    adjust: Adjust = "splits"
+
+
+class ChartParameters(Parameters, frozen=True, kw_only=True):
+    """The bars, lines and events of the chart of a symbol."""
+
+    symbol: Ticker
+    condition: Expression | None = None
+    indicators: Annotated[Expression, Meta(description="Lines to draw: 'sma(20),rsi(14)'")] = ""
+    as_of: Session | None = None
+    bars: Annotated[int, Meta(ge=1, le=10_000)] = 252
+    adjust: Adjust = "splits"
+
+
+class SparklinesParameters(Parameters, frozen=True, kw_only=True):
+    """The last closes of some symbols."""
+
+    symbols: Annotated[
+        str, Meta(max_length=8_000, description="Tickers, separated by commas; at most 200")
+    ]
+    bars: Annotated[int, Meta(ge=2, le=252)] = 60
+    as_of: Session | None = None
+    adjust: Adjust = "splits"
+
+
+class SignalsParameters(Screened, frozen=True, kw_only=True):
+    """How many symbols matched in each of many sessions."""
+
+    condition: Expression
+    since: Session | None = None
+    until: Session | None = None
+    adjust: Adjust = "splits"
+
+
+class StudyParameters(Screened, frozen=True, kw_only=True):
+    """What followed the signals of a condition."""
+
+    condition: Expression
+    since: Session | None = None
+    until: Session | None = None
+    benchmark: Ticker | None = None
+
+
+class SymbolsParameters(Parameters, frozen=True, kw_only=True):
+    """Symbols by the start of the ticker, or by a part of the name."""
+
+    q: Annotated[str, Meta(max_length=100)] = ""
+    limit: Annotated[int, Meta(ge=1, le=MOST_MATCHES)] = 50
+
+
+class SymbolParameters(Parameters, frozen=True, kw_only=True):
+    """One symbol on a day."""
+
+    symbol: Ticker
+    as_of: Session | None = None
+
+
+class BarsParameters(Parameters, frozen=True, kw_only=True):
+    """All bars of one symbol."""
+
+    symbol: Ticker
+    as_of: Session | None = None
+    adjust: Adjust = "splits"
+    format: Format = "json"
+
+
+class NoParameters(Parameters, frozen=True, kw_only=True):
+    """An endpoint without parameters."""
+
+
+def decode(kind: type[Parameters], sent: dict[str, Any], *, texts: bool) -> Any:  # noqa: ANN401
+    """Return the parameters of a request; with `texts`, numbers and truths may be text.
+
+    Raises UsageError for a missing, unknown or invalid one.
+    """
+    names = kind.__struct_fields__
+    for name in sent.keys() - set(names):
+        near = names_near(name, names)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none'}"
+        raise UsageError(f"there is no parameter {name[:_SHOWN]!r}: {hint}")
+    for field in msgspec.structs.fields(kind):
+        if field.required and field.name not in sent:
+            raise UsageError(f"{field.name} is missing")
+    try:
+        return msgspec.convert(sent, kind, strict=not texts)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$.")
+        raise UsageError(f"{path.rstrip('`')}: {text}" if path else text) from None

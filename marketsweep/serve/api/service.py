@@ -1,0 +1,88 @@
+"""What the server knows of its data folder: the market, its state, and the newest hits."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import OrderedDict
+from hashlib import sha256
+from threading import Lock
+from typing import Final
+
+import msgspec
+from msgspec import structs
+
+from marketsweep.language.presets import SavedConditions
+from marketsweep.market import Market
+from marketsweep.scan.results import Hits
+from marketsweep.serve.api.parameters import Parameters, ScanParameters
+from marketsweep.universe.named import UNIVERSES
+from marketsweep.version import __version__
+
+_MOST_HITS: Final = 32
+"""Scans whose hits are kept, so that the pages of one answer cost one scan."""
+
+
+class Service:
+    """A market that requests share, with the hits of the newest scans. Threads may share it."""
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+        self.folder = market.store.path
+        self._lock = Lock()
+        self._hits: OrderedDict[tuple[str, bytes], Hits] = OrderedDict()
+
+    def state(self) -> str:
+        """Return a text that changes with everything that an answer depends on.
+
+        These are the data, the saved conditions, the named universes, the program, and the day:
+        an answer says how old the data is.
+        """
+        with self.market.view() as view:
+            version = view.version
+        try:
+            universes = (self.folder / UNIVERSES).stat()
+            stamp = universes.st_mtime_ns, universes.st_size
+        except OSError:
+            stamp = 0, 0
+        saved = SavedConditions.of(self.folder).stamp
+        today = dt.datetime.now(dt.UTC).date()
+        return f"{version} {stamp} {saved} {today} {__version__}"
+
+    def tag(self, path: str, parameters: Parameters) -> str:
+        """Return the entity tag of an answer."""
+        asked = msgspec.json.encode(parameters)
+        return f'"{sha256(f"{self.state()} {path} ".encode() + asked).hexdigest()[:32]}"'
+
+    def hits(self, parameters: ScanParameters) -> Hits:
+        """Return all hits of a scan, not only the page. Raises what a scan raises."""
+        whole = structs.replace(parameters, limit=0, offset=0, format="json")
+        key = self.state(), msgspec.json.encode(whole)
+        with self._lock:
+            if (known := self._hits.get(key)) is not None:
+                self._hits.move_to_end(key)
+                return known
+        hits = self.market.scan(
+            parameters.condition,
+            where=parameters.where,
+            universe=parameters.universe,
+            unknown=parameters.unknown,
+            facts=parameters.facts,
+            skip_low_volume=parameters.skip_low_volume,
+            as_of=parameters.as_of,
+            sort=parameters.sort,
+            descending=parameters.descending,
+            top=parameters.top,
+            by=parameters.by.lower(),
+            columns=parameters.columns,
+            adjust=parameters.adjust,
+            exclude_suspect=parameters.exclude_suspect,
+            min_history=parameters.min_history,
+            funnel=parameters.funnel,
+            near=parameters.near,
+            strict=parameters.strict,
+        )
+        with self._lock:
+            self._hits[key] = hits
+            while len(self._hits) > _MOST_HITS:
+                self._hits.popitem(last=False)
+        return hits

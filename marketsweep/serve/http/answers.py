@@ -1,0 +1,63 @@
+"""Write results as JSON, CSV, Parquet or an Arrow stream."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from marketsweep.output.formats import writer
+from marketsweep.scan.results import Hits
+from marketsweep.serve.api.parameters import Format
+from marketsweep.serve.api.resources import plain_frame
+
+if TYPE_CHECKING:
+    import polars as pl
+
+JSON: Final = "application/json"
+
+MEDIA_TYPES: Final[dict[Format, str]] = {
+    "json": JSON,
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "arrow": "application/vnd.apache.arrow.stream",
+}
+
+
+def json_bytes(value: object) -> bytes:
+    """Return JSON; a number that is not known is null."""
+    return msgspec.json.encode(value)
+
+
+def answer(result: Any, format: Format, name: str, tag: str) -> Response:  # noqa: ANN401
+    """Return a result in a format, with its entity tag; files get a name for the download."""
+    headers = {"ETag": tag}
+    if format != "json":
+        headers["Content-Disposition"] = f'attachment; filename="{name}.{format}"'
+    return Response(_encoded(result, format), 200, headers, MEDIA_TYPES[format])
+
+
+def _encoded(result: Any, format: Format) -> bytes:  # noqa: ANN401
+    if isinstance(result, Hits):
+        if format == "json":
+            return json_bytes(result.to_dict())
+        file = io.BytesIO()
+        writer(format)(result, file)
+        return file.getvalue()
+    if format == "json":
+        is_plain = isinstance(result, dict | list)
+        return json_bytes(result if is_plain else plain_frame(result))
+    return _encoded_frame(result, format)
+
+
+def _encoded_frame(frame: pl.DataFrame, format: Format) -> bytes:
+    file = io.BytesIO()
+    if format == "csv":
+        frame.write_csv(file)
+    elif format == "parquet":
+        frame.write_parquet(file)
+    else:
+        frame.write_ipc_stream(file)
+    return file.getvalue()

@@ -1,0 +1,176 @@
+"""The HTTP application: the API, the page, and the checks before both.
+
+1. `Guard` refuses unknown hosts, other sites, and large bodies.
+2. A request is decoded to the parameters of its endpoint.
+3. If the client has the answer already (`If-None-Match`), nothing is computed.
+4. `Workers` compute the result on a thread, and cancel it when the client has gone.
+5. `answer` writes the result in the format that was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import structs
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from marketsweep.errors import ConditionError, MarketsweepError, UsageError
+from marketsweep.market import Market
+from marketsweep.serve.api.endpoints import ENDPOINTS, PREFIX, Endpoint
+from marketsweep.serve.api.parameters import NoParameters, decode
+from marketsweep.serve.api.problem import Problem
+from marketsweep.serve.api.service import Service
+from marketsweep.serve.http.answers import JSON, answer, json_bytes
+from marketsweep.serve.http.guard import LOOPBACK, Guard
+from marketsweep.serve.http.openapi import openapi
+from marketsweep.serve.http.problems import problem_response
+from marketsweep.serve.http.work import Workers
+
+_PAGE: Final = Path(str(files("marketsweep.serve") / "page"))
+_CHARTS: Final = Path(str(files("marketsweep.output.charts") / "assets"))
+_SMALLEST_GZIP: Final = 1_000
+
+
+def create_app(market: Market, hosts: Collection[str] = LOOPBACK) -> Starlette:
+    """Return the application for a market. `hosts` are the names that it answers for."""
+    service, workers = Service(market), Workers()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        workers.close()
+
+    routes: list[BaseRoute] = [
+        Route(
+            PREFIX + endpoint.path,
+            _handler(endpoint, service, workers),
+            methods=["GET"] if endpoint.parameters is NoParameters else ["GET", "POST"],
+        )
+        for endpoint in ENDPOINTS
+    ]
+    document = json_bytes(openapi(ENDPOINTS))
+    return Starlette(
+        routes=[
+            *routes,
+            Route("/openapi.json", _constant(document)),
+            Route("/healthz", _constant(b'{"status":"ok"}')),
+            Route("/readyz", partial(_ready, service, workers)),
+            Route("/", _index),
+            Route("/page/vendor/lightweight-charts.js", _chart_library),
+            Mount("/page", StaticFiles(directory=_PAGE)),
+        ],
+        middleware=[
+            Middleware(Guard, hosts=hosts),
+            Middleware(GZipMiddleware, minimum_size=_SMALLEST_GZIP, compresslevel=5),
+        ],
+        exception_handlers={
+            Problem: _on_error,
+            MarketsweepError: _on_error,
+            HTTPException: _on_http_error,
+            Exception: _on_fault,
+        },
+        lifespan=lifespan,
+    )
+
+
+def _handler(
+    endpoint: Endpoint, service: Service, workers: Workers
+) -> Callable[[Request], Awaitable[Response]]:
+    name = endpoint.path.split("/")[1]
+
+    async def handle(request: Request) -> Response:
+        sent = await _sent(request)
+        is_text = request.method == "GET"
+        parameters = decode(endpoint.parameters, {**sent, **request.path_params}, texts=is_text)
+
+        def work() -> Response:
+            tag = service.tag(endpoint.path, parameters)
+            if request.headers.get("if-none-match") == tag:
+                return Response(status_code=304, headers={"ETag": tag})
+            try:
+                result = endpoint.work(service, parameters)
+            except ConditionError as error:
+                return problem_response(error, structs.asdict(parameters))
+            return answer(result, getattr(parameters, "format", "json"), name, tag)
+
+        return await workers.run(request, work, endpoint.seconds)
+
+    return handle
+
+
+async def _sent(request: Request) -> dict[str, Any]:
+    """Return the parameters of a request as they were sent. Raises Problem and UsageError."""
+    if request.method == "GET":
+        sent: dict[str, Any] = dict(request.query_params)
+        if len(sent) != len(request.query_params.multi_items()):
+            raise UsageError("a parameter was given twice")
+        if "q" in sent and request.url.path == f"{PREFIX}/scan":
+            sent.setdefault("condition", sent.pop("q"))
+        return sent
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        raise Problem(415, "content_type", f"the body of a POST must be {JSON}")
+    try:
+        body = msgspec.json.decode(await request.body())
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Problem(400, "json", f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Problem(400, "json", "the body must be a JSON object")
+    return body
+
+
+def _constant(body: bytes) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        return Response(body, media_type=JSON)
+
+    return handle
+
+
+async def _ready(service: Service, workers: Workers, request: Request) -> Response:
+    """Say whether the data folder has a session to scan."""
+
+    def work() -> bytes:
+        with service.market.view() as view:
+            newest = view.snapshot.newest
+        if newest is None:
+            raise Problem(503, "no_data", "there is no session yet: run marketsweep sync")
+        return json_bytes({"status": "ready", "newest": newest})
+
+    return Response(await workers.run(request, work, 5.0), media_type=JSON)
+
+
+async def _index(request: Request) -> Response:
+    return FileResponse(_PAGE / "index.html")
+
+
+async def _chart_library(request: Request) -> Response:
+    return FileResponse(_CHARTS / "lightweight-charts.js")
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem | MarketsweepError)
+    return problem_response(error)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method"}.get(error.status_code, "http")
+    detail = f"{request.method} {request.url.path}: {error.detail}"
+    return problem_response(Problem(error.status_code, code, detail, dict(error.headers or {})))
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    """Answer a fault of the program itself; the server logs it with its traceback."""
+    return problem_response(Problem(500, "fault", "the server failed: its log has the reason"))

@@ -1,0 +1,119 @@
+"""Check every request before it is worked on, and send headers that keep a browser safe.
+
+A page of another site can make a browser send requests to this machine. It cannot choose the
+`Host` header, which is why only known names are answered (DNS rebinding); and it cannot read an
+answer, because no header allows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from marketsweep.serve.api.problem import Problem
+from marketsweep.serve.http.problems import problem_response
+
+MOST_BYTES: Final = 64 * 1024
+"""The largest body of a request: a condition of the greatest length needs a fourth of it."""
+
+BODY_SECONDS: Final = 10.0
+"""Seconds in which a body must arrive."""
+
+LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+"""Host names of this machine."""
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_HEADERS: Final = {
+    "Cache-Control": "no-cache",  # a browser asks whether a file has changed
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guard:
+    """ASGI middleware: refuses unknown hosts, foreign origins, and large or slow bodies."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] = LOOPBACK) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with a problem."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            self._check(Headers(scope=scope))
+            body = await _read_body(receive, Headers(scope=scope))
+        except Problem as problem:
+            await problem_response(problem)(scope, receive, send_safely)
+            return
+        await self._app(scope, _replay(body, receive), send_safely)
+
+    def _check(self, headers: Headers) -> None:
+        host = headers.get("host", "")
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+        if name.lower() not in self._hosts:
+            raise Problem(421, "host", f"this server does not answer for the host {host[:100]!r}")
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
+            raise Problem(403, "origin", "requests from other sites are refused")
+
+
+async def _read_body(receive: Receive, headers: Headers) -> bytes:
+    """Return the whole body. Raises Problem if it is too large or too slow."""
+    length = headers.get("content-length", "0")
+    too_large = Problem(413, "too_large", f"a request may have {MOST_BYTES:,} bytes")
+    if not length.isdecimal() or int(length) > MOST_BYTES:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Problem(400, "incomplete", "the connection was closed within the body")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > MOST_BYTES:
+                    raise too_large
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise Problem(
+            400, "slow_body", f"the body did not arrive within {BODY_SECONDS:g} seconds"
+        ) from None
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that begins with a body that was read already."""
+    is_sent = False
+
+    async def replayed() -> Message:
+        nonlocal is_sent
+        if is_sent:
+            return await receive()
+        is_sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replayed

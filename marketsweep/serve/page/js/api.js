@@ -1,0 +1,60 @@
+// Requests to the API. A newer request of the same kind aborts the older one: the last one wins.
+
+const ROOT = "/api/v1/";
+
+/** What the server refused, as problem+json says it. */
+export class Refused extends Error {
+  constructor(problem) {
+    super(problem.detail || problem.title || "the server refused the request");
+    this.problem = problem;
+  }
+}
+
+export function address(path, params = {}) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(params))
+    if (value != null && value !== "" && value !== false) query.append(name, String(value));
+  const text = query.toString();
+  return ROOT + path + (text ? "?" + text : "");
+}
+
+export async function get(path, params, signal) {
+  let answer;
+  try {
+    answer = await fetch(address(path, params), { signal, headers: { accept: "application/json" } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused({ status: 0, code: "unreachable", detail: "marketsweep serve does not answer: is it running?" });
+  }
+  if (answer.ok) return answer.json();
+  let problem = { status: answer.status, detail: `the server answered ${answer.status}` };
+  try {
+    problem = { ...problem, ...(await answer.json()) };
+  } catch {
+    // Not JSON: the status has to do.
+  }
+  throw new Refused(problem);
+}
+
+/** One kind of request: `run` aborts the one before, and gives undefined if it was itself aborted. */
+export class Latest {
+  #controller = null;
+
+  cancel() {
+    this.#controller?.abort();
+    this.#controller = null;
+  }
+
+  async run(call) {
+    this.cancel();
+    const controller = new AbortController();
+    this.#controller = controller;
+    try {
+      const answer = await call(controller.signal);
+      return controller.signal.aborted ? undefined : answer;
+    } catch (error) {
+      if (controller.signal.aborted) return undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,149 @@
+// The selected symbol: who it is, its chart, and why it matches or what followed past matches.
+import { get, Latest } from "/page/js/api.js";
+import { button, byId, digits, el, isNarrow, price, short } from "/page/js/dom.js";
+import { drawExplain } from "/page/js/detail/explain.js";
+import { drawRecord } from "/page/js/detail/record.js";
+import { store } from "/page/js/state.js";
+
+export function createDetail({ step, scope, condition, row, hues, pin }) {
+  const [aside, who, box, panel] = ["detail", "who", "chart", "panel"].map(byId);
+  const tabs = { explain: byId("tab-explain"), record: byId("tab-record") };
+  const requests = { chart: new Latest(), panel: new Latest() };
+  let chart = null, shown = "", told = "", facts = {};
+
+  function drawWho() {
+    const { symbol, pins } = store.state;
+    const match = row(symbol);
+    const name = match?.values.name ?? facts[symbol]?.name ?? "";
+    const known = facts[symbol] ?? {};
+    const moved = match?.values["roc(1)"] ?? known.change;
+    const is = pins.includes(symbol);
+    const more = [known.exchange, known.type, known.sector, known.market_cap && `${short(known.market_cap)} market cap`];
+    who.replaceChildren(
+      el("h2", {}, symbol, " ", el("span", {}, name)),
+      el("p", { class: "quote" },
+        el("b", {}, price(match?.close ?? known.close)), " ",
+        moved == null ? "" : el("span", { class: moved > 0 ? "gain" : moved < 0 ? "loss" : "" },
+          `${moved > 0 ? "▲ +" : moved < 0 ? "▼ −" : ""}${digits(Math.abs(moved), 2)} %`),
+        el("span", { class: "dim" }, " " + more.filter(Boolean).join(" · "))),
+      el("div", { class: "tools" },
+        button("‹ k", () => step(-1), { class: "quiet", title: "Previous match (k)", "aria-label": "Previous match" }),
+        button("j ›", () => step(1), { class: "quiet", title: "Next match (j)", "aria-label": "Next match" }),
+        button(is ? "Unpin" : "Pin", () => pin(symbol), { class: "quiet", "aria-pressed": String(is), title: "Keep the row on top (f)" }),
+        button("Side by side", () => document.body.classList.toggle("beside"), { class: "quiet only-middle" }),
+        button("Close", close, { class: "quiet", title: "Close the chart (Esc)" })));
+  }
+
+  function close() {
+    store.set({ symbol: "", panel: "" }, "replace");
+    byId("grid").focus({ preventScroll: true });
+  }
+
+  async function drawSymbol() {
+    const { symbol, as_of } = store.state;
+    const wanted = JSON.stringify([symbol, as_of, condition()]);
+    drawWho();
+    if (!symbol || wanted === shown) return;
+    shown = wanted;
+    box.classList.add("stale");
+    delete box.dataset.drawn;
+    try {
+      await requests.chart.run(async (signal) => {
+        const bars = isNarrow() ? 126 : 252;
+        const [data, { drawChart }] = await Promise.all([
+          get("chart", { symbol, condition: condition(), as_of, bars }, signal),
+          import("/page/js/detail/chart.js"),
+        ]);
+        if (signal.aborted) return;
+        const last = data.close.length - 1;
+        facts[symbol] = { ...data.facts, name: data.name, close: data.close[last],
+          change: last > 0 ? (data.close[last] / data.close[last - 1] - 1) * 100 : null };
+        drawWho();
+        const before = chart;
+        chart = null;
+        before?.destroy();
+        chart = await drawChart(box, data, hues(), () => signal.aborted);
+        box.classList.remove("stale");
+      });
+    } catch (error) {
+      shown = "";
+      chart?.destroy();
+      chart = null;
+      box.classList.remove("stale");
+      box.replaceChildren(el("p", { class: "problem" }, `No chart of ${symbol}: ${error.message}`));
+    }
+  }
+
+  async function drawPanel() {
+    const { symbol, as_of, panel: chosen } = store.state;
+    const kind = chosen || "explain";
+    for (const [name, tab] of Object.entries(tabs)) {
+      tab.setAttribute("aria-selected", String(name === kind));
+      tab.tabIndex = name === kind ? 0 : -1;
+    }
+    panel.setAttribute("aria-labelledby", tabs[kind].id);
+    const text = condition();
+    const wanted = JSON.stringify(kind === "record" ? [kind, scope(), text] : [kind, symbol, as_of, text]);
+    if (wanted === told) return;
+    told = wanted;
+    if (!text || (kind === "explain" && !symbol)) {
+      requests.panel.cancel();
+      panel.classList.remove("stale");
+      panel.replaceChildren(el("p", { class: "dim" }, kind === "record"
+        ? "Type a condition above: the track record tells what followed its past matches."
+        : text ? "Select a row to see why it matches." : "Type a condition above, to see here why this symbol matches or not."));
+      return;
+    }
+    panel.classList.add("stale");
+    if (kind === "record" && panel.dataset.kind !== kind)
+      panel.replaceChildren(el("p", { class: "dim" }, "Computing what followed each past match … ",
+        button("Stop", () => { requests.panel.cancel(); store.set({ panel: "" }, "replace"); })));
+    panel.dataset.kind = kind;
+    try {
+      const answer = await requests.panel.run((signal) => (kind === "record"
+        ? get("study", { condition: text, ...scope() }, signal)
+        : get("explain", { symbol, condition: text, as_of }, signal)));
+      if (!answer) return;
+      panel.classList.remove("stale");
+      if (kind === "record") drawRecord(panel, answer);
+      else drawExplain(panel, answer, hues());
+      panel.dataset.done = kind;
+    } catch (error) {
+      told = "";
+      panel.replaceChildren(el("p", { class: "problem" }, error.message));
+    }
+    panel.classList.remove("stale");
+  }
+
+  byId("close-panel").addEventListener("click", close);
+  for (const [name, tab] of Object.entries(tabs)) {
+    tab.addEventListener("click", () => store.set({ panel: name === "explain" ? "" : name }, "replace"));
+    tab.addEventListener("keydown", (event) => {
+      if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+      const other = name === "explain" ? "record" : "explain";
+      tabs[other].focus();
+      tabs[other].click();
+    });
+  }
+
+  return {
+    close,
+    draw() {
+      const { symbol, panel: chosen } = store.state;
+      const open = Boolean(symbol || chosen);
+      aside.hidden = !open;
+      document.body.classList.toggle("with-detail", open);
+      aside.classList.toggle("no-symbol", !symbol);
+      if (!symbol) {
+        requests.chart.cancel();
+        chart?.destroy();
+        chart = null;
+        shown = "";
+        delete box.dataset.drawn;
+      }
+      if (!open) return;
+      drawSymbol();
+      drawPanel();
+    },
+  };
+}

@@ -1,0 +1,77 @@
+// Above the table: how many symbols were evaluated, why others were not, and what each clause left over.
+import { el, percent, plural, whole, withWeekday } from "/page/js/dom.js";
+
+const REASONS = {
+  prescreen: "excluded by universe and where",
+  stale: "without a bar in this session",
+  short_history: "with fewer bars than the condition needs",
+  unknown_facts: "with unknown facts",
+  suspect: "with suspicious bars",
+  suspicious: "with suspicious bars",
+};
+const reason = (name) => REASONS[name] ?? name.replaceAll("_", " ");
+
+/** The name of a reason may be nested: facts that are unknown are counted by fact. */
+function* exclusions(excluded) {
+  for (const [name, count] of Object.entries(excluded ?? {})) {
+    if (typeof count === "number") {
+      if (count) yield [reason(name), count, name];
+    } else {
+      for (const [part, one] of Object.entries(count ?? {})) if (one) yield [`${reason(name)}: ${part}`, one, name];
+    }
+  }
+}
+
+export function drawReceipt(line, box, answer) {
+  const { coverage = {}, warnings = [] } = answer;
+  const out = [...exclusions(coverage.excluded)];
+  const missing = out.reduce((sum, [, count]) => sum + count, 0);
+  const parts = [
+    el("span", {}, `coverage ${percent(coverage.share)}`),
+    el("span", {}, `${whole(missing)} not evaluated`),
+  ];
+  if (warnings.length) parts.push(el("span", { class: "warn" }, plural(warnings.length, "warning")));
+  line.replaceChildren(...parts, el("span", { class: "caret", "aria-hidden": "true" }, "▾"));
+
+  const row = (count, text, examples) =>
+    el("tr", {}, el("td", { class: "number" }, count), el("td", {}, text,
+      examples?.length ? el("small", {}, ` ${examples.slice(0, 12).join(", ")}${examples.length > 12 ? ", …" : ""}`) : null));
+  const table = el("table", {}, el("tbody", {},
+    row(whole(coverage.expected ?? 0), `expected symbols on ${withWeekday(answer.as_of)}`),
+    ...out.map(([text, count, name]) => row("− " + whole(count), text, coverage.examples?.[name] ?? (name === "unknown_facts"
+      ? Object.entries(coverage.unknown_facts ?? {}).map(([fact, n]) => `${fact} ${whole(n)}`) : null))),
+    row(whole(coverage.evaluated ?? 0), "evaluated"),
+    coverage.unsettled?.symbols
+      ? row(whole(coverage.unsettled.symbols), `of these, with fewer than ${whole(coverage.unsettled.bars)} bars: values not settled; ` +
+        `a longer history could change ${plural(coverage.unsettled.answers, "answer")}`)
+      : null));
+  const timing = answer.timing ?? {};
+  const ms = (x) => (x == null ? "–" : `${(x * 1000).toFixed(1)} ms`);
+  box.replaceChildren(
+    table,
+    el("p", { class: "dim" }, `data version ${answer.data_version}; load ${ms(timing.load)}, evaluate ${ms(timing.evaluate)}, total ${ms(timing.total)}`),
+    warnings.length
+      ? el("ul", { class: "warnings" }, ...warnings.map((text) => el("li", {}, text))) : "");
+}
+
+/** Draws the steps; until the funnel of this answer is there, the clauses are those of the funnel before, greyed. */
+export function drawFunnel(list, answer, { all = false, before = [] } = {}) {
+  const { coverage = {}, funnel } = answer;
+  if (!coverage.expected) return list.replaceChildren();
+  const steps = [{ count: coverage.expected, text: "listed", title: "symbols expected in this session" }];
+  const screened = coverage.excluded?.prescreen ?? 0;
+  if (screened) steps.push({ count: coverage.expected - screened, text: "in scope", title: "left by universe and where" });
+  steps.push({ count: coverage.evaluated, text: "evaluated", title: "symbols with all bars and facts that the condition needs" });
+  list.classList.toggle("stale", !funnel && !all);
+  for (const { clause, alone, together, unsettled } of (all ? [] : funnel ?? before))
+    steps.push({ count: together, text: clause, code: true,
+      title: `${clause}\nalone: ${whole(alone)}\nwith all clauses before it: ${whole(together)}` +
+        (unsettled ? `\n${plural(unsettled, "value")} not settled` : "") });
+  const most = Math.max(coverage.expected, 1);
+  list.replaceChildren(...steps.map(({ count, text, code, title }) => {
+    const bar = el("span", { class: "level" });
+    bar.style.setProperty("--share", String(Math.max(count / most, count ? 0.01 : 0)));
+    return el("li", { title, class: count ? "" : "none" },
+      el("b", {}, whole(count)), " ", el(code ? "code" : "span", {}, text), bar);
+  }));
+}
