@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from marketsweep.errors import UsageError
 from marketsweep.market import Market
@@ -20,24 +21,33 @@ def serve(market: Market, host: str, port: int, ready: Callable[[str], None]) ->
 
     Raises UsageError for an address that is not of this machine, or a port that is in use.
     """
-    name = f"[{host}]" if ":" in host else host
-    if name not in LOOPBACK:
+    if bracketed(host) not in LOOPBACK:
         raise UsageError(
             f"--host {host} can be reached from other machines, and requests need no token: use "
             "127.0.0.1, and reach it by an SSH tunnel or a proxy with a password"
         )
+    serve_app(create_app(market), host, port, ready)
+
+
+def serve_app(app: ASGIApp, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Run an application as `serve` does."""
     listener = _listen(host, port)
     config = uvicorn.Config(
-        create_app(market),
+        app,
         log_level=logging.WARNING,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=3,
         lifespan="on",
     )
-    ready(f"http://{name}:{listener.getsockname()[1]}")
+    ready(f"http://{bracketed(host)}:{listener.getsockname()[1]}")
     with suppress(KeyboardInterrupt):  # uvicorn has ended the requests, and raises it again
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it is written in an address."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _listen(host: str, port: int) -> socket.socket:

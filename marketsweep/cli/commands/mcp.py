@@ -1,0 +1,54 @@
+"""`marketsweep mcp`: tools for assistants over the data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from marketsweep.cli.commands._shared import data_option, echo
+from marketsweep.errors import UsageError
+
+
+@click.command()
+@click.option("--http", is_flag=True, help="Serve over HTTP on this machine; default: stdio.")
+@click.option(
+    "--port",
+    default=8601,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="With --http: port; 0 for any free one.",
+)
+@data_option
+def mcp(http: bool, port: int, data: Path | None) -> None:
+    """Serve tools for assistants (Model Context Protocol) over the data folder.
+
+    \b
+    Examples:
+      marketsweep mcp                    # an assistant starts this and talks over stdio
+      marketsweep mcp --http             # http://127.0.0.1:8601/mcp
+
+    The tools scan, explain, study, read bars and facts, and describe the condition language. They
+    change nothing. Each result has the command that gives the same.
+    """
+    from marketsweep.market import data_folder, open_market
+
+    try:
+        from marketsweep.serve.assistants.tools import create_server
+        from marketsweep.serve.server import serve_app
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"mcp needs a package that is not installed ({error.name}): pip install "
+            "'marketsweep[mcp]'"
+        ) from None
+    with open_market(data_folder(data)) as market:
+        server = create_server(market)
+        if http:
+            serve_app(
+                server.streamable_http_app(),
+                "127.0.0.1",
+                port,
+                lambda address: echo(f"marketsweep serves {address}/mcp"),
+            )
+        else:
+            server.run("stdio")
