@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -49,12 +50,9 @@ def api_page() -> str:
 
 
 def _section(endpoint: Endpoint, schema: dict[str, Any]) -> Iterator[str]:
-    methods = "GET, POST" if endpoint.example else "GET"
-    yield f"## {methods} {PREFIX}{endpoint.path}\n"
+    yield f"## {', '.join(endpoint.methods)} {PREFIX}{endpoint.path}\n"
     yield f"{endpoint.doc}\n"
-    asked = {k: v for k, v in endpoint.example.items() if k not in endpoint.path_names}
-    query = f"?{urlencode(asked)}".replace("True", "true") if asked else ""
-    yield f"```\nGET {PREFIX}{endpoint.path.format(**endpoint.example)}{query}\n```\n"
+    yield f"```\n{endpoint.methods[0]} {PREFIX}{_example(endpoint)}\n```\n"
     if endpoint.has_formats:
         yield "`format` is one of:\n"
         yield from (f"- `{name}`: `{media}`" for name, media in MEDIA_TYPES.items())
@@ -67,6 +65,15 @@ def _section(endpoint: Endpoint, schema: dict[str, Any]) -> Iterator[str]:
             default = "required" if name in required else _default(field.get("default"))
             yield f"| `{name}` | {_type(field)} | {default} | {_description(field)} |"
         yield ""
+
+
+def _example(endpoint: Endpoint) -> str:
+    path, asked = endpoint.path.format(**endpoint.example), endpoint.body_example
+    if not asked:
+        return path
+    if endpoint.reads:
+        return f"{path}?{urlencode(asked).replace('True', 'true')}"
+    return f"{path}\n\n{json.dumps(asked)}"
 
 
 def _default(value: object) -> str:

@@ -11,13 +11,22 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from marketsweep.errors import UsageError
+from marketsweep.ingest.providers.base import Provider
 from marketsweep.market import Market
 from marketsweep.serve.http.app import create_app
 from marketsweep.serve.http.guard import LOOPBACK
 
 
-def serve(market: Market, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(
+    market: Market,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    provider: Callable[[], Provider],
+) -> None:
     """Answer requests until a signal ends the process; `ready` is called with the address.
+
+    `provider` returns the source of prices for a sync that a client starts.
 
     Raises UsageError for an address that is not of this machine, or a port that is in use.
     """
@@ -26,7 +35,7 @@ def serve(market: Market, host: str, port: int, ready: Callable[[str], None]) ->
             f"--host {host} can be reached from other machines, and requests need no token: use "
             "127.0.0.1, and reach it by an SSH tunnel or a proxy with a password"
         )
-    serve_app(create_app(market), host, port, ready)
+    serve_app(create_app(market, provider), host, port, ready)
 
 
 def serve_app(app: ASGIApp, host: str, port: int, ready: Callable[[str], None]) -> None:

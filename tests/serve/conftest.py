@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -51,8 +52,19 @@ class Server(NamedTuple):
 
     def post(self, path: str, **parameters: object) -> Answer:
         """Return the answer of an endpoint to a POST."""
+        return self.send_json("POST", path, **parameters)
+
+    def send_json(self, method: str, path: str, **parameters: object) -> Answer:
         body = json.dumps(parameters).encode()
-        return self.send("POST", f"/api/v1/{path}", body, content_type="application/json")
+        return self.send(method, f"/api/v1/{path}", body, content_type="application/json")
+
+
+@pytest.fixture(scope="module")
+def own_server(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of a copy of the example market, which may be changed."""
+    data = tmp_path_factory.mktemp("own") / "data"
+    shutil.copytree(real, data)
+    yield from running(data)
 
 
 @pytest.fixture(scope="session")
@@ -61,14 +73,16 @@ def server(real: Path) -> Iterator[Server]:
     yield from running(real)
 
 
-def running(data: Path) -> Iterator[Server]:
+def running(data: Path, *options: str, **environment: str) -> Iterator[Server]:
     """Run a server over a data folder; it must end cleanly at SIGINT."""
+    own = ("MARKETSWEEP", "MASSIVE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     process = subprocess.Popen(
-        [COMMAND, "serve", "--port", "0", "--data", data],
+        [COMMAND, "serve", "--port", "0", "--data", data, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={key: value for key, value in os.environ.items() if not key.startswith("MARKETSWEEP")},
+        env=inherited | environment,
     )
     assert process.stdout is not None
     line = process.stdout.readline()

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from marketsweep.cli.commands._shared import data_option, echo
+from marketsweep.cli.commands._sources import massive_source
 from marketsweep.errors import UsageError
 
 
@@ -21,8 +22,11 @@ from marketsweep.errors import UsageError
     type=click.IntRange(0, 65535),
     help="Port; 0 for any free one.",
 )
+@click.option(
+    "--base-url", metavar="URL", help="For a sync: another server that speaks Massive's protocol."
+)
 @data_option
-def serve(host: str, port: int, data: Path | None) -> None:
+def serve(host: str, port: int, base_url: str | None, data: Path | None) -> None:
     """Serve the web page and the HTTP API of the data folder on this machine.
 
     \b
@@ -32,7 +36,8 @@ def serve(host: str, port: int, data: Path | None) -> None:
       curl 'http://127.0.0.1:8600/api/v1/scan?q=nr7&limit=3'
 
     It prints its address on one line when it is ready, and stops at Ctrl-C. A sync in another
-    terminal is seen by the next request. /openapi.json describes the API.
+    terminal is seen by the next request; with MASSIVE_API_KEY set, the page can start one.
+    /openapi.json describes the API.
     """
     from marketsweep.market import data_folder, open_market
 
@@ -44,4 +49,18 @@ def serve(host: str, port: int, data: Path | None) -> None:
             "'marketsweep[serve]'"
         ) from None
     with open_market(data_folder(data)) as market:
-        run(market, host, port, lambda address: echo(f"marketsweep serves {address}"))
+        config = market.config
+        run(
+            market,
+            host,
+            port,
+            lambda address: echo(f"marketsweep serves {address}"),
+            lambda: massive_source(
+                base_url,
+                None,
+                config.calls_per_minute,
+                config.concurrency,
+                config,
+                "run the sync in a terminal",
+            ),
+        )

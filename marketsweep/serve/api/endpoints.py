@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from marketsweep.serve.api import resources
 from marketsweep.serve.api.parameters import (
     BarsParameters,
+    ChangesParameters,
     ChartParameters,
     ExcludedParameters,
     ExplainParameters,
+    NameParameters,
     NoParameters,
     Parameters,
+    SaveParameters,
     ScanParameters,
     SignalsParameters,
     SparklinesParameters,
     StudyParameters,
     SymbolParameters,
     SymbolsParameters,
+    SyncParameters,
 )
 from marketsweep.serve.api.service import Service
 
@@ -28,8 +32,11 @@ _QUICK_S: Final = 20.0
 _LONG_S: Final = 120.0
 
 
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+
+
 class Endpoint(NamedTuple):
-    """One endpoint. A GET has its parameters in the query, a POST as a JSON object."""
+    """One endpoint. GET and DELETE have parameters in the query, POST and PUT as a JSON object."""
 
     path: str
     parameters: type[Parameters]
@@ -40,6 +47,7 @@ class Endpoint(NamedTuple):
     """The time limit."""
     has_formats: bool = False
     """Whether it also answers with CSV, Parquet or an Arrow stream."""
+    methods: tuple[Method, ...] = ("GET", "POST")
 
     @property
     def doc(self) -> str:
@@ -47,11 +55,22 @@ class Endpoint(NamedTuple):
         return (self.work.__doc__ or "").partition("\n")[0]
 
     @property
+    def body_example(self) -> dict[str, Any]:
+        """The parameters of the example that do not stand in the path."""
+        return {k: v for k, v in self.example.items() if k not in self.path_names}
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing, so that an answer can be used again."""
+        return "GET" in self.methods
+
+    @property
     def path_names(self) -> list[str]:
         """The parameters that stand in the path."""
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
 
 
+_GET: Final[tuple[Method, ...]] = ("GET",)
 _EXAMPLE: Final = "close > sma(200) and rsi(14) < 30"
 
 ENDPOINTS: Final = (
@@ -93,9 +112,31 @@ ENDPOINTS: Final = (
     Endpoint(
         "/bars/{symbol}", BarsParameters, resources.bars, {"symbol": "AAPL"}, has_formats=True
     ),
-    Endpoint("/indicators", NoParameters, resources.indicators, {}),
-    Endpoint("/presets", NoParameters, resources.presets, {}),
-    Endpoint("/universes", NoParameters, resources.universes, {}),
-    Endpoint("/vocabulary", NoParameters, resources.vocabulary, {}),
-    Endpoint("/status", NoParameters, resources.status, {}),
+    Endpoint(
+        "/changes",
+        ChangesParameters,
+        resources.changes,
+        {"condition": "nr7", "as_of": "2016-12-30"},
+    ),
+    Endpoint("/indicators", NoParameters, resources.indicators, {}, methods=_GET),
+    Endpoint("/presets", NoParameters, resources.presets, {}, methods=_GET),
+    Endpoint(
+        "/presets/{name}",
+        SaveParameters,
+        resources.save_condition,
+        {"name": "my_dip", "condition": "rsi(2) < 10 and close > sma(200)", "doc": "A dip."},
+        methods=("PUT",),
+    ),
+    Endpoint(
+        "/presets/{name}",
+        NameParameters,
+        resources.remove_condition,
+        {"name": "my_dip"},
+        methods=("DELETE",),
+    ),
+    Endpoint("/universes", NoParameters, resources.universes, {}, methods=_GET),
+    Endpoint("/vocabulary", NoParameters, resources.vocabulary, {}, methods=_GET),
+    Endpoint("/status", NoParameters, resources.status, {}, methods=_GET),
+    Endpoint("/sync", SyncParameters, resources.start_sync, {}, methods=("POST",)),
+    Endpoint("/sync", NoParameters, resources.stop_sync, {}, methods=("DELETE",)),
 )

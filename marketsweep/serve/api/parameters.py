@@ -155,6 +155,30 @@ class BarsParameters(Parameters, frozen=True, kw_only=True):
     format: Format = "json"
 
 
+class ChangesParameters(EvaluatedParameters, frozen=True, kw_only=True):
+    """Which symbols a scan has and the scan of the session before does not, and the reverse."""
+
+
+class NameParameters(Parameters, frozen=True, kw_only=True):
+    """A condition of your own, by its name."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class SaveParameters(NameParameters, frozen=True, kw_only=True):
+    """A condition to save under a name."""
+
+    condition: Expression
+    doc: Annotated[str, Meta(max_length=1_000, description="Description, in one sentence")] = ""
+
+
+class SyncParameters(Parameters, frozen=True, kw_only=True):
+    """A sync of the whole market."""
+
+    since: Session | None = None
+    until: Session | None = None
+
+
 class NoParameters(Parameters, frozen=True, kw_only=True):
     """An endpoint without parameters."""
 

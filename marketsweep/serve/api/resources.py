@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from msgspec import structs
 
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.errors import UsageError
 from marketsweep.language import tree
-from marketsweep.language.presets import SavedConditions
+from marketsweep.language.presets import SavedConditions, remove, save
 from marketsweep.language.tree import Kind
 from marketsweep.language.vocabulary import CALENDAR, EXAMPLES, KEYWORDS
 from marketsweep.output.charts.page import chart_data
@@ -22,17 +23,21 @@ from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.results import Hits
 from marketsweep.serve.api.parameters import (
     BarsParameters,
+    ChangesParameters,
     ChartParameters,
     EvaluatedParameters,
     ExcludedParameters,
     ExplainParameters,
+    NameParameters,
     NoParameters,
+    SaveParameters,
     ScanParameters,
     SignalsParameters,
     SparklinesParameters,
     StudyParameters,
     SymbolParameters,
     SymbolsParameters,
+    SyncParameters,
 )
 from marketsweep.serve.api.problem import Problem
 from marketsweep.serve.api.service import Service
@@ -73,6 +78,35 @@ def excluded(service: Service, parameters: ExcludedParameters) -> dict[str, Any]
         reference = view.day(day).reference
         rows = [{"symbol": name, "name": reference.fact(name, "name")} for name in page]
     return {"reason": parameters.reason, "matched": len(names), "symbols": rows}
+
+
+def changes(service: Service, parameters: ChangesParameters) -> dict[str, Any]:
+    """List the symbols that entered a scan since the session before, and those that left it."""
+    with service.market.view() as view:
+        day = resolve_session(view.snapshot, parameters.as_of)
+        earlier = [session for session in view.sessions_of(day) if session < day][-1:]
+    if not earlier:
+        raise UsageError(f"no session before {day} is stored")
+    shared = {name: getattr(parameters, name) for name in EvaluatedParameters.__struct_fields__}
+    now, before = (
+        service.hits(ScanParameters(**{**shared, "as_of": session, "columns": "name,roc(1)"}))
+        for session in (day, earlier[0])
+    )
+    return {
+        "condition": now.condition,
+        "as_of": day,
+        "before": earlier[0],
+        "entered": _rows_beyond(now, before),
+        "left": _rows_beyond(before, now),
+        "stayed": len(set(now.symbols) & set(before.symbols)),
+        "data_version": now.data_version,
+    }
+
+
+def _rows_beyond(hits: Hits, others: Hits) -> list[dict[str, Any]]:
+    """Return the matches of hits that are not among those of the others."""
+    known = set(others.symbols)
+    return [match._asdict() for match in hits.matches if match.symbol not in known]
 
 
 def explain(service: Service, parameters: ExplainParameters) -> dict[str, Any]:
@@ -212,6 +246,30 @@ def indicators(service: Service, parameters: NoParameters) -> list[dict[str, Any
 def presets(service: Service, parameters: NoParameters) -> list[dict[str, Any]]:
     """List the presets and the user's own conditions."""
     return [saved._asdict() for saved in SavedConditions.of(service.folder).everyone()]
+
+
+def save_condition(service: Service, parameters: SaveParameters) -> dict[str, Any]:
+    """Save a condition under a name; an earlier one of yours with that name is replaced."""
+    with service.market.view() as view:
+        own_names = view.own_names()
+    name = parameters.name.lower()
+    return save(service.folder, name, parameters.condition, parameters.doc, own_names)._asdict()
+
+
+def remove_condition(service: Service, parameters: NameParameters) -> dict[str, Any]:
+    """Delete a condition of your own."""
+    remove(service.folder, parameters.name.lower())
+    return {"name": parameters.name.lower()}
+
+
+def start_sync(service: Service, parameters: SyncParameters) -> dict[str, Any]:
+    """Start a sync of the whole market, and return its progress; GET /sync follows it."""
+    return structs.asdict(service.sync.start(parameters.since, parameters.until))
+
+
+def stop_sync(service: Service, parameters: NoParameters) -> dict[str, Any]:
+    """Stop the sync after its current call; what is committed stays."""
+    return structs.asdict(service.sync.stop())
 
 
 def universes(service: Service, parameters: NoParameters) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import OrderedDict
+from collections.abc import Callable
 from hashlib import sha256
 from threading import Lock
 from typing import Final
@@ -11,10 +12,13 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
+from marketsweep.errors import UsageError
+from marketsweep.ingest.providers.base import Provider
 from marketsweep.language.presets import SavedConditions
 from marketsweep.market import Market
 from marketsweep.scan.results import Hits
 from marketsweep.serve.api.parameters import Parameters, ScanParameters
+from marketsweep.serve.api.sync_job import SyncJob
 from marketsweep.universe.named import UNIVERSES
 from marketsweep.version import __version__
 
@@ -25,11 +29,16 @@ _MOST_HITS: Final = 32
 class Service:
     """A market that requests share, with the hits of the newest scans. Threads may share it."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, provider: Callable[[], Provider] | None = None) -> None:
         self.market = market
         self.folder = market.store.path
+        self.sync = SyncJob(market.store, provider or _no_provider)
         self._lock = Lock()
         self._hits: OrderedDict[tuple[str, bytes], Hits] = OrderedDict()
+
+    def close(self) -> None:
+        """Stop a running sync, and wait for its end."""
+        self.sync.close()
 
     def state(self) -> str:
         """Return a text that changes with everything that an answer depends on.
@@ -86,3 +95,7 @@ class Service:
             while len(self._hits) > _MOST_HITS:
                 self._hits.popitem(last=False)
         return hits
+
+
+def _no_provider() -> Provider:
+    raise UsageError("this server has no source of prices: run marketsweep sync beside it")

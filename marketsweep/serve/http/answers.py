@@ -31,9 +31,9 @@ def json_bytes(value: object) -> bytes:
     return msgspec.json.encode(value)
 
 
-def answer(result: Any, format: Format, name: str, tag: str) -> Response:  # noqa: ANN401
+def answer(result: Any, format: Format, name: str, tag: str | None) -> Response:  # noqa: ANN401
     """Return a result in a format, with its entity tag; files get a name for the download."""
-    headers = {"ETag": tag}
+    headers = {"ETag": tag} if tag else {}
     if format != "json":
         headers["Content-Disposition"] = f'attachment; filename="{name}.{format}"'
     return Response(_encoded(result, format), 200, headers, MEDIA_TYPES[format])

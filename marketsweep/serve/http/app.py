@@ -28,12 +28,14 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from marketsweep.errors import ConditionError, MarketsweepError, UsageError
+from marketsweep.ingest.providers.base import Provider
 from marketsweep.market import Market
 from marketsweep.serve.api.endpoints import ENDPOINTS, PREFIX, Endpoint
-from marketsweep.serve.api.parameters import NoParameters, decode
+from marketsweep.serve.api.parameters import decode
 from marketsweep.serve.api.problem import Problem
 from marketsweep.serve.api.service import Service
 from marketsweep.serve.http.answers import JSON, answer, json_bytes
+from marketsweep.serve.http.events import sync_events
 from marketsweep.serve.http.guard import LOOPBACK, Guard
 from marketsweep.serve.http.openapi import openapi
 from marketsweep.serve.http.problems import problem_response
@@ -42,22 +44,33 @@ from marketsweep.serve.http.work import Workers
 _PAGE: Final = Path(str(files("marketsweep.serve") / "page"))
 _CHARTS: Final = Path(str(files("marketsweep.output.charts") / "assets"))
 _SMALLEST_GZIP: Final = 1_000
+_IN_QUERY: Final = ("GET", "DELETE")
+"""Methods whose parameters stand in the query."""
 
 
-def create_app(market: Market, hosts: Collection[str] = LOOPBACK) -> Starlette:
-    """Return the application for a market. `hosts` are the names that it answers for."""
-    service, workers = Service(market), Workers()
+def create_app(
+    market: Market,
+    provider: Callable[[], Provider] | None = None,
+    hosts: Collection[str] = LOOPBACK,
+) -> Starlette:
+    """Return the application for a market.
+
+    `provider` returns the source of prices for a sync, and `hosts` are the names that the
+    application answers for.
+    """
+    service, workers = Service(market, provider), Workers()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
+        service.close()
         workers.close()
 
     routes: list[BaseRoute] = [
         Route(
             PREFIX + endpoint.path,
             _handler(endpoint, service, workers),
-            methods=["GET"] if endpoint.parameters is NoParameters else ["GET", "POST"],
+            methods=list(endpoint.methods),
         )
         for endpoint in ENDPOINTS
     ]
@@ -65,6 +78,7 @@ def create_app(market: Market, hosts: Collection[str] = LOOPBACK) -> Starlette:
     return Starlette(
         routes=[
             *routes,
+            Route(f"{PREFIX}/sync", partial(_follow_sync, service)),
             Route("/openapi.json", _constant(document)),
             Route("/healthz", _constant(b'{"status":"ok"}')),
             Route("/readyz", partial(_ready, service, workers)),
@@ -93,12 +107,12 @@ def _handler(
 
     async def handle(request: Request) -> Response:
         sent = await _sent(request)
-        is_text = request.method == "GET"
+        is_text = request.method in _IN_QUERY
         parameters = decode(endpoint.parameters, {**sent, **request.path_params}, texts=is_text)
 
         def work() -> Response:
-            tag = service.tag(endpoint.path, parameters)
-            if request.headers.get("if-none-match") == tag:
+            tag = service.tag(endpoint.path, parameters) if endpoint.reads else None
+            if tag and request.headers.get("if-none-match") == tag:
                 return Response(status_code=304, headers={"ETag": tag})
             try:
                 result = endpoint.work(service, parameters)
@@ -113,7 +127,7 @@ def _handler(
 
 async def _sent(request: Request) -> dict[str, Any]:
     """Return the parameters of a request as they were sent. Raises Problem and UsageError."""
-    if request.method == "GET":
+    if request.method in _IN_QUERY:
         sent: dict[str, Any] = dict(request.query_params)
         if len(sent) != len(request.query_params.multi_items()):
             raise UsageError("a parameter was given twice")
@@ -121,7 +135,7 @@ async def _sent(request: Request) -> dict[str, Any]:
             sent.setdefault("condition", sent.pop("q"))
         return sent
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise Problem(415, "content_type", f"the body of a POST must be {JSON}")
+        raise Problem(415, "content_type", f"the body of a {request.method} must be {JSON}")
     try:
         body = msgspec.json.decode(await request.body())
     except (msgspec.DecodeError, RecursionError) as error:
@@ -136,6 +150,10 @@ def _constant(body: bytes) -> Callable[[Request], Awaitable[Response]]:
         return Response(body, media_type=JSON)
 
     return handle
+
+
+async def _follow_sync(service: Service, request: Request) -> Response:
+    return sync_events(service.sync)
 
 
 async def _ready(service: Service, workers: Workers, request: Request) -> Response:

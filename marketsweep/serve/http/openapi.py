@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from marketsweep.serve.api.endpoints import PREFIX, Endpoint
-from marketsweep.serve.api.parameters import NoParameters
+from marketsweep.serve.api.endpoints import PREFIX, Endpoint, Method
 from marketsweep.serve.http.answers import JSON, MEDIA_TYPES
 from marketsweep.serve.http.problems import MEDIA_TYPE, TITLES
 from marketsweep.version import __version__
@@ -41,48 +40,68 @@ def openapi(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """Return the document."""
     types = [endpoint.parameters for endpoint in endpoints]
     _, schemas = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        operations = paths.setdefault(PREFIX + endpoint.path, {})
+        for method in endpoint.methods:
+            operations[method.lower()] = _operation(endpoint, method, schemas)
+    paths[f"{PREFIX}/sync"]["get"] = _SYNC_EVENTS
     return {
         "openapi": "3.1.0",
         "info": {"title": "marketsweep", "version": __version__},
-        "paths": {PREFIX + endpoint.path: _path(endpoint, schemas) for endpoint in endpoints},
+        "paths": paths,
         "components": {"schemas": {**schemas, "Problem": _PROBLEM}},
     }
 
 
-def _path(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
     name = endpoint.parameters.__name__
     schema = schemas[name]
-    answers = _answers(endpoint)
-    parameters = [
-        {
-            "name": field,
-            "in": "path" if field in endpoint.path_names else "query",
-            "required": field in schema.get("required", ()),
-            "schema": of_field,
-            **({"example": endpoint.example[field]} if field in endpoint.example else {}),
+    has_body = method in ("POST", "PUT")
+    operation = {
+        "operationId": f"{method.lower()}{_title(endpoint)}",
+        "summary": endpoint.doc,
+        "parameters": [
+            {
+                "name": field,
+                "in": "path" if field in endpoint.path_names else "query",
+                "required": field in schema.get("required", ()),
+                "schema": of_field,
+                **({"example": endpoint.example[field]} if field in endpoint.example else {}),
+            }
+            for field, of_field in schema["properties"].items()
+            if field in endpoint.path_names or not has_body
+        ],
+        "responses": _answers(endpoint),
+    }
+    if has_body:
+        body = {"schema": _body_schema(endpoint, schema), "example": endpoint.body_example}
+        operation["requestBody"] = {"required": True, "content": {JSON: body}}
+    return operation
+
+
+def _body_schema(endpoint: Endpoint, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a body: the parameters that do not stand in the path."""
+    in_path = endpoint.path_names
+    if not in_path:
+        return {"$ref": _SCHEMAS.format(name=endpoint.parameters.__name__)}
+    return {
+        **schema,
+        "properties": {k: v for k, v in schema["properties"].items() if k not in in_path},
+        "required": [name for name in schema.get("required", ()) if name not in in_path],
+    }
+
+
+_SYNC_EVENTS: Final = {
+    "operationId": "getSync",
+    "summary": "Follow the progress of the sync as server-sent events.",
+    "responses": {
+        "200": {
+            "description": "One event at once, then one for each change",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
-        for field, of_field in schema["properties"].items()
-    ]
-    get = {
-        "operationId": f"get{_title(endpoint)}",
-        "summary": endpoint.doc,
-        "parameters": parameters,
-        "responses": answers,
-    }
-    if endpoint.parameters is NoParameters:
-        return {"get": get}
-    body = {
-        "schema": {"$ref": _SCHEMAS.format(name=name)},
-        "example": endpoint.example,
-    }
-    post = {
-        "operationId": f"post{_title(endpoint)}",
-        "summary": endpoint.doc,
-        "parameters": [p for p in parameters if p["in"] == "path"],
-        "requestBody": {"required": True, "content": {JSON: body}},
-        "responses": answers,
-    }
-    return {"get": get, "post": post}
+    },
+}
 
 
 def _title(endpoint: Endpoint) -> str:

@@ -29,6 +29,7 @@ TITLES: Final = {
     403: "This is not allowed",
     404: "There is nothing here",
     405: "This method is not allowed",
+    409: "This cannot be done now",
     413: "The request is too large",
     415: "The body is of a wrong type",
     421: "The request was sent to a wrong host",
