@@ -1,5 +1,6 @@
 # make            the virtual environment in .venv, with the native kernels built
 # make demo       the whole 2016 market over HTTP from an empty disk to ranked matches
+# make demo-web   the same, and then the web page over it
 # make test       all tests
 # make check      formatting, lint, strict types, layers, kernels equal and compiled for GPUs
 # make check-native   the kernels under AddressSanitizer and UndefinedBehaviorSanitizer, of GCC
@@ -10,7 +11,7 @@ BIN    := .venv/bin
 BUILT  := .venv/.built
 NATIVE := $(wildcard marketsweep/kernels/*.* marketsweep/kernels/*/*.*pp)
 
-.PHONY: all demo test check check-native bench clean format
+.PHONY: all demo demo-web test check check-native bench clean format
 all: $(BUILT)
 	@$(HOW)
 
@@ -25,6 +26,10 @@ $(BUILT): pyproject.toml CMakeLists.txt $(NATIVE)
 demo: $(BUILT)
 	$(BIN)/marketsweep demo
 	@$(HOW)
+
+demo-web: demo
+	@echo "Open the address below; Ctrl-C ends the server."
+	$(BIN)/marketsweep serve --data demo-market
 
 # A worker takes whole files, so that what a file's tests share is made once.
 test: $(BUILT)
