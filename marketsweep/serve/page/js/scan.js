@@ -58,6 +58,9 @@ export const page = (wanted, offset, limit) => get("scan", { ...wanted, offset, 
 export const everySymbol = (wanted) =>
   get("scan", { ...wanted, columns: "", limit: 20000 }).then((one) => one.matches.map(({ symbol }) => symbol));
 
+export const excluded = ({ condition, where, universe, as_of }, reason) =>
+  get("excluded", { condition, where, universe, as_of, reason, limit: 400 });
+
 export const download = (wanted, format) => address("scan", { ...wanted, format, limit: 20000 });
 
 /** Asks the server whether an expression can be a column. */

@@ -34,7 +34,7 @@ const pinned = () => {
 export const store = {
   state: { ...read(), pins: pinned() },
 
-  /** Calls `listener(state, before)` after each change. */
+  /** Calls `listener(state, before, restored)` after each change; `restored` tells that it was "back" or "forward". */
   on(listener) {
     listeners.push(listener);
   },
@@ -60,5 +60,5 @@ export const store = {
 addEventListener("popstate", () => {
   const before = store.state;
   store.state = { ...before, ...read() };
-  for (const listener of listeners) listener(store.state, before);
+  for (const listener of listeners) listener(store.state, before, true);
 });

@@ -71,16 +71,34 @@ export async function drawChart(box, data, hues, cancelled) {
     }
   }
 
-  const shade = data.held && chart.addSeries(L.HistogramSeries, { ...quiet(0), priceScaleId: "held" }, 0);
-  if (shade) {
-    shade.priceScale().applyOptions({ scaleMargins: { top: 0, bottom: 0 } });
-    shade.applyOptions({ autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 1 } }) });
-    shade.setData(series(data.held.map((x) => (x === 1 ? 1 : null))));
+  // The days on which the condition held, as areas behind the candles.
+  class Shade {
+    paneViews() { return [this]; }
+    zOrder() { return "bottom"; }
+    renderer() { return this; }
+    draw(target) {
+      target.useBitmapCoordinateSpace(({ context, bitmapSize, horizontalPixelRatio: h }) => {
+        const time = chart.timeScale();
+        const half = time.options().barSpacing / 2;
+        context.fillStyle = color("held");
+        for (let i = 0; i < data.held.length; i++) {
+          if (data.held[i] !== 1) continue;
+          const first = i;
+          while (data.held[i + 1] === 1) i++;
+          const [from, to] = [first, i].map((at) => time.timeToCoordinate(data.days[at]));
+          if (from == null || to == null) continue;
+          const left = Math.round((from - half) * h);
+          context.fillRect(left, 0, Math.max(h, Math.round((to + half) * h) - left), bitmapSize.height);
+        }
+      });
+    }
   }
+
   const candles = chart.addSeries(L.CandlestickSeries, { ...quiet(0), lastValueVisible: true }, 0);
   candles.setData(inOrder(data.days.map((time, i) => (data.close[i] == null ? { time } : {
     time, open: data.open[i], high: data.high[i], low: data.low[i], close: data.close[i],
   }))));
+  if (data.held) candles.attachPrimitive(new Shade());
   const volume = chart.addSeries(L.HistogramSeries, quiet(1), 1);
 
   // An expression has the colour of its column; others take the next colours that are free.
@@ -135,7 +153,6 @@ export async function drawChart(box, data, hues, cancelled) {
       timeScale: { borderColor: edge, maxBarSpacing: 40 },
     });
     candles.applyOptions({ upColor: up, downColor: down, borderVisible: false, wickUpColor: up, wickDownColor: down });
-    shade?.applyOptions({ color: color("held") });
     volume.setData(inOrder(data.days.map((time, i) => ({
       time, value: data.volume[i] ?? 0, color: (data.close[i] >= data.open[i] ? up : down) + "80",
     }))));

@@ -5,7 +5,7 @@ import { drawExplain } from "/page/js/detail/explain.js";
 import { drawRecord } from "/page/js/detail/record.js";
 import { store } from "/page/js/state.js";
 
-export function createDetail({ step, scope, condition, row, hues, pin }) {
+export function createDetail({ step, scope, condition, row, hues, pin, closed }) {
   const [aside, who, box, panel] = ["detail", "who", "chart", "panel"].map(byId);
   const tabs = { explain: byId("tab-explain"), record: byId("tab-record") };
   const requests = { chart: new Latest(), panel: new Latest() };
@@ -27,14 +27,15 @@ export function createDetail({ step, scope, condition, row, hues, pin }) {
           `${moved > 0 ? "▲ +" : moved < 0 ? "▼ −" : ""}${digits(Math.abs(moved), 2)} %`),
         el("span", { class: "dim" }, " " + more.filter(Boolean).join(" · "))),
       el("div", { class: "tools" },
-        button("‹ k", () => step(-1), { class: "quiet", title: "Previous match (k)", "aria-label": "Previous match" }),
-        button("j ›", () => step(1), { class: "quiet", title: "Next match (j)", "aria-label": "Next match" }),
+        button("‹ k", () => step(-1), { class: "quiet", title: "Previous match (k)", "aria-label": "‹ k, previous match" }),
+        button("j ›", () => step(1), { class: "quiet", title: "Next match (j)", "aria-label": "j ›, next match" }),
         button(is ? "Unpin" : "Pin", () => pin(symbol), { class: "quiet", "aria-pressed": String(is), title: "Keep the row on top (f)" }),
         button("Side by side", () => document.body.classList.toggle("beside"), { class: "quiet only-middle" }),
         button("Close", close, { class: "quiet", title: "Close the chart (Esc)" })));
   }
 
   function close() {
+    closed();
     store.set({ symbol: "", panel: "" }, "replace");
     byId("grid").focus({ preventScroll: true });
   }

@@ -25,8 +25,8 @@ export function createTable(grid, { loadPage, loadSparks, select, sortBy, remove
   const fixed = () => [
     { key: "#", title: "#", width: "44px", kind: "number dim" },
     { key: "symbol", title: "symbol", width: "76px", kind: "symbol" },
-    { key: "name", title: "name", width: "minmax(140px, 1fr)", least: 140, kind: "name" },
-    { key: "spark", title: "60 days", width: "92px", kind: "sparkline" },
+    { key: "name", title: "name", width: "minmax(120px, 1fr)", least: 120, kind: "name" },
+    { key: "spark", title: "60 days", width: "86px", kind: "sparkline" },
     { key: "close", title: "close", width: "84px", kind: "number", sort: "close" },
     { key: "change", title: "chg %", width: "88px", kind: "number change", sort: "roc(1)" },
   ];
