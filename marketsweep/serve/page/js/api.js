@@ -18,10 +18,18 @@ export function address(path, params = {}) {
   return ROOT + path + (text ? "?" + text : "");
 }
 
-export async function get(path, params, signal) {
+export const get = (path, params, signal) =>
+  answerOf(address(path, params), { signal, headers: { accept: "application/json" } });
+
+/** Changes something: `method` is PUT, POST or DELETE, and `body` becomes JSON. */
+export const send = (method, path, body) =>
+  answerOf(address(path), body === undefined ? { method }
+    : { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+
+async function answerOf(url, options) {
   let answer;
   try {
-    answer = await fetch(address(path, params), { signal, headers: { accept: "application/json" } });
+    answer = await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused({ status: 0, code: "unreachable", detail: "marketsweep serve does not answer: is it running?" });

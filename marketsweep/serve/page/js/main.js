@@ -5,9 +5,12 @@ import { completions } from "/page/js/condition/completion.js";
 import { createEditor } from "/page/js/condition/editor.js";
 import { learn } from "/page/js/condition/language.js";
 import { createPresets } from "/page/js/condition/presets.js";
+import { createSaving } from "/page/js/condition/saving.js";
+import { createData } from "/page/js/data.js";
 import { createDetail } from "/page/js/detail/detail.js";
 import { button, byId, el, isNarrow, plural, withWeekday } from "/page/js/dom.js";
 import { createKeys } from "/page/js/keys.js";
+import { createChanges } from "/page/js/result/changes.js";
 import { noData } from "/page/js/result/states.js";
 import { createTable } from "/page/js/result/table.js";
 import { createResults } from "/page/js/results.js";
@@ -79,6 +82,8 @@ parts.detail = createDetail({
   closed: () => { parts.closedByUser = true; },
 });
 
+parts.changes = createChanges({ select: (symbol) => select(symbol, "push") });
+
 // The session
 
 const asOf = createAsOf({ choose: (day) => results.commit({ as_of: day }) });
@@ -106,6 +111,21 @@ const presetMenu = createPresets({
     parts.condition.text = preset.condition;
     results.run();
     parts.condition.focus();
+  },
+});
+
+let lexicon = {};
+createSaving({
+  text: () => parts.condition.text,
+  async saved() {
+    const found = await get("presets");
+    presetMenu.fill(found);
+    learn({ ...lexicon, presets: found });
+  },
+});
+createData({
+  changed() {
+    showStored().then(() => results.scan({ text: store.state.q }));
   },
 });
 
@@ -161,27 +181,33 @@ store.on((state, before, restored) => {
   if (differ("symbol", "panel", "pins") || (differ("as_of") && state.symbol)) parts.detail.draw();
 });
 
+/** Shows which sessions are stored, and returns the status; null if the server does not say. */
+async function showStored() {
+  const status = await get("status").catch(() => null);
+  if (!status) return null;
+  asOf.days(status.days ?? []);
+  asOf.show(store.state.as_of || status.last);
+  byId("stored").textContent = status.sessions
+    ? `${plural(status.sessions, "session")}, ${status.first} to ${status.last} ▾` : "no data yet ▾";
+  byId("stored").title = status.last ? `newest session: ${withWeekday(status.last)}; data version ${status.version}` : "";
+  return status;
+}
+
 async function boot() {
   const running = results.scan({ text: store.state.q });
   const quietly = (path, instead) => get(path).catch(() => instead);
   const [status, vocabulary, indicators, found, universes] = await Promise.all([
-    quietly("status", null), quietly("vocabulary", {}), quietly("indicators", []), quietly("presets", []),
+    showStored(), quietly("vocabulary", {}), quietly("indicators", []), quietly("presets", []),
     quietly("universes", []),
   ]);
   offerStarters(new Set(found.map(({ name }) => name)));
-  learn({ vocabulary, indicators, presets: found });
+  lexicon = { vocabulary, indicators, presets: found };
+  learn(lexicon);
   presetMenu.fill(found);
   byId("universe").append(...universes.map((one) => el("option", {
     value: one.name, disabled: Boolean(one.fault), title: one.fault || (one.parts ?? []).join(" and "),
   }, one.name)));
   byId("universe").value = store.state.universe;
-  if (status) {
-    asOf.days(status.days ?? []);
-    asOf.show(store.state.as_of || status.last);
-    byId("stored").textContent = status.sessions
-      ? `${plural(status.sessions, "session")}, ${status.first} to ${status.last}` : "no data yet";
-    byId("stored").title = status.last ? `newest session: ${withWeekday(status.last)}; data version ${status.version}` : "";
-  }
   await running;
   if (status && !status.sessions) {
     grid.hidden = true;

@@ -95,6 +95,15 @@ export function createResults(parts) {
     else parts.detail.draw();
     parts.table.choose(store.state.symbol, { scroll: !document.body.dataset.ready });
     parts.countSessions();
+    showChanges(shown);
+  }
+
+  /** Only of a run: while typing, every text would be scanned twice more. */
+  async function showChanges(of) {
+    parts.changes.hide();
+    if (!of.text) return;
+    const found = await scans.changesOf(of.wanted).catch(() => null); // the first session has none before
+    if (found && shown === of) parts.changes.show(found);
   }
 
   const drawNoMatch = (answer) =>

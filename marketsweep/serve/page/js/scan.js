@@ -61,6 +61,11 @@ export const everySymbol = (wanted) =>
 export const excluded = ({ condition, where, universe, as_of }, reason) =>
   get("excluded", { condition, where, universe, as_of, reason, limit: 400 });
 
+const changing = new Latest();
+/** What entered the scan since the session before, and what left it. */
+export const changesOf = ({ condition, where, universe, as_of }) =>
+  changing.run((signal) => get("changes", { condition, where, universe, as_of }, signal));
+
 export const download = (wanted, format) => address("scan", { ...wanted, format, limit: 20000 });
 
 /** Asks the server whether an expression can be a column. */

@@ -1,0 +1,96 @@
+// What is stored, how old it is, what is missing; and a sync that can be followed and stopped.
+import { address, get, send } from "/page/js/api.js";
+import { button, byId, el, plural, short, whole, withWeekday } from "/page/js/dom.js";
+
+const GAPS = [
+  ["missing", "missing sessions"], ["partial", "sessions with some symbols only"], ["thin", "sessions with few bars"],
+  ["frozen", "sessions that repeat the one before"],
+];
+const MOST_DAYS = 12;
+
+export function createData({ changed }) {
+  const opener = byId("stored"), box = byId("data");
+  const facts = el("table", {}), run = el("div", { class: "sync", role: "status" });
+  box.append(facts, run);
+  let source = null;
+
+  function drawFacts(status) {
+    const rows = [
+      ["stored", status.sessions
+        ? `${plural(status.sessions, "session")}, ${withWeekday(status.first)} to ${withWeekday(status.last)}` : "nothing yet"],
+      ["symbols and bars", `${whole(status.symbols)} symbols, ${whole(status.bars)} bars, ${short(status.bytes)} bytes`],
+      ["splits and dividends", `${whole(status.splits)} and ${whole(status.dividends)}`],
+      ["age", status.sessions_behind ? `${plural(status.sessions_behind, "session")} behind today` : "up to date"],
+      ...GAPS.filter(([name]) => status[name]?.length).map(([name, text]) => [text, listed(status[name])]),
+    ];
+    facts.replaceChildren(el("tbody", {}, ...rows.map(([name, text]) =>
+      el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, text)))));
+  }
+  const listed = (days) =>
+    `${days.slice(0, MOST_DAYS).join(", ")}${days.length > MOST_DAYS ? ` and ${whole(days.length - MOST_DAYS)} more` : ""}`;
+
+  function drawSync({ state, done, total, bars, receipt, error }) {
+    const start = () => button("Sync now", begin, { class: "primary" });
+    const figures = `${whole(bars)} bars`;
+    if (state === "running") {
+      const progress = el("progress", { max: Math.max(total, 1), value: done, "aria-label": "Progress of the sync" });
+      run.replaceChildren(progress, ` ${whole(done)} of ${whole(total)} calls, ${figures} `,
+        button("Stop", () => send("DELETE", "sync").catch(refused)));
+    } else if (state === "done") {
+      run.replaceChildren(`Done: ${whole(receipt.new)} new and ${whole(receipt.revised)} corrected bars. `, start(),
+        ...receipt.warnings.map((text) => el("p", { class: "warn" }, text)));
+    } else if (state === "stopped") {
+      run.replaceChildren(`Stopped; ${figures} were received, and what was committed stays. `, start());
+    } else if (state === "failed") {
+      run.replaceChildren(el("p", { class: "loss" }, error), start());
+    } else {
+      run.replaceChildren(start(), el("span", { class: "dim" }, " fetches missing sessions from the provider"));
+    }
+  }
+
+  const refused = ({ message }) => run.replaceChildren(el("p", { class: "loss" }, message), button("Try again", begin));
+  async function begin() {
+    try {
+      drawSync(await send("POST", "sync", {}));
+    } catch (error) {
+      refused(error);
+    }
+  }
+
+  /** Follow the sync while the panel is open, or while one runs. */
+  function follow() {
+    if (source) return;
+    let state = "";
+    source = new EventSource(address("sync"));
+    source.addEventListener("progress", ({ data }) => {
+      const progress = JSON.parse(data);
+      drawSync(progress);
+      if (state === "running" && progress.state !== "running") refresh().then(changed);
+      state = progress.state;
+      if (state !== "running" && box.hidden) leave();
+    });
+  }
+  function leave() {
+    source?.close();
+    source = null;
+  }
+
+  async function refresh() {
+    const status = await get("status");
+    drawFacts(status);
+    return status;
+  }
+
+  opener.addEventListener("click", async () => {
+    const open = box.hidden;
+    box.hidden = !open;
+    opener.setAttribute("aria-expanded", String(open));
+    if (!open) return;
+    try {
+      await refresh();
+      follow();
+    } catch ({ message }) {
+      facts.replaceChildren(el("caption", { class: "loss" }, message));
+    }
+  });
+}
