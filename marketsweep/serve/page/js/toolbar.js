@@ -11,7 +11,7 @@ export function createToolbar({ results, table, select, pin }) {
   let showNewColumn = false;
 
   const adder = createEditor(byId("adder"), {
-    label: "Add a column: type an expression", hint: "+ column: an expression", single: true,
+    label: "Add a column: type an expression", hint: "+ column: rsi(14)", single: true,
     complete: completions("column"),
     run: addColumn,
     left: () => grid.focus({ preventScroll: true }),
@@ -82,7 +82,7 @@ export function createToolbar({ results, table, select, pin }) {
     } catch {
       opener.textContent = "Not permitted here"; // the browser allows it on this machine or by https only
     }
-    setTimeout(() => { opener.textContent = "Copy tickers"; }, 1600);
+    setTimeout(() => { opener.textContent = "Copy"; }, 1600);
   }
   byId("copy").addEventListener("click", copy);
 

@@ -13,7 +13,7 @@ export function writer(values) {
   if (middle >= 1e9) [divisor, unit] = [1e9, "B"];
   else if (middle >= 1e6) [divisor, unit] = [1e6, "M"];
   else if (sizes.every(Number.isInteger)) places = 0;
-  else if (middle >= 1e5) places = 0;
+  else if (middle >= 1e4) places = 0;
   else if (most < 1) places = 4;
   return { text: (x) => (x == null ? "–" : typeof x === "number" ? digits(x / divisor, places) + unit : String(x)), unit };
 }
