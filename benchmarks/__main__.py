@@ -22,6 +22,7 @@ from benchmarks import (
     machine,
     process,
     scale,
+    serving,
     stages,
     studies,
     sweeps,
@@ -41,6 +42,7 @@ GROUPS: Final[dict[str, Callable[[Example], Iterator[Row]]]] = {
     "ray": cluster.rows,
     "gpu": gpu.rows,
     "process": process.rows,
+    "serve": serving.rows,
     "stages": stages.rows,
     "scale": scale.rows,
 }

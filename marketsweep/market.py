@@ -123,6 +123,14 @@ class Market:
         with self._views.newest() as view:
             yield view if facts == "dated" else view.of_latest_facts
 
+    def refresh(self) -> bool:
+        """Load the newest state of the data in the background; return whether it is another one.
+
+        From the first call on, other calls never wait for a newer state: they work on the one that
+        was loaded last. A server calls this on a thread of its own, again and again.
+        """
+        return self._views.refresh()
+
     def close(self) -> None:
         """Close the data folder after the running scans have ended. Hits stay valid."""
         self._views.close()

@@ -181,7 +181,7 @@ TIMES = {"timing", "seconds", "trials"}
 _USUAL: dict[str, object] = {}
 """What the usual arguments give, by method and arguments."""
 
-WITHOUT = {"close", "view", "study_presets"}
+WITHOUT = {"refresh", "close", "view", "study_presets"}
 """Methods that take nothing, or the arguments of another one."""
 
 

@@ -7,7 +7,7 @@ the bars that a scan uses do not matter to it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import compress
 from typing import Final
@@ -39,6 +39,10 @@ class Suspects:
         self._judged: set[str] = set()
         self._suspicions: dict[str, list[Suspicion]] = {}
         self._bars_of: dict[str, NDArray[np.intp]] = {}
+
+    def judge(self, symbols: Iterable[str]) -> None:
+        """Judge symbols, so that no scan has to."""
+        self._judge(set(symbols))
 
     def marks(self, symbols: Sequence[str], bars: int) -> list[str]:
         """Return the suspicions about the newest `bars` of each symbol, as "decimal slip, hole".

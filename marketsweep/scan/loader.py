@@ -14,11 +14,13 @@ from collections.abc import Callable, Collection, Container, Hashable, Iterator,
 from contextlib import contextmanager
 from functools import cached_property, wraps
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from marketsweep.core.fields import FIELDS
 from marketsweep.engine.derived import Others
 from marketsweep.engine.panel.adjustments import Adjust, History
 from marketsweep.engine.panel.facts import DATED
@@ -37,7 +39,7 @@ from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.store import Store
 from marketsweep.universe.market_day import MarketDay, Universe
 from marketsweep.universe.prescreen import own_facts_of
-from marketsweep.universe.screen import Screen
+from marketsweep.universe.screen import NO_SCREEN, Screen
 
 if TYPE_CHECKING:
     from marketsweep.quality.suspicious_matches import Suspects
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 
 _MAX_DAYS: Final = 4
 _MAX_FACTS: Final = 64
+_JUDGED_AT_ONCE: Final = 250
+_PAUSE_S: Final = 0.002
 _MAX_PANELS: Final = 2
 """A panel of the whole market has about 100 MB."""
 
@@ -73,6 +77,9 @@ class _Needs(NamedTuple):
         """Return the needs of a panel that serves both."""
         history, watched = max(self.history, other.history), max(self.watched, other.watched)
         return _Needs(self.fields | other.fields, history, watched)
+
+
+_USUAL_NEEDS: Final = _Needs(frozenset(FIELDS), 252, 1)
 
 
 class _CachedPanel(NamedTuple):
@@ -124,6 +131,8 @@ class Views:
         self._current = Loader(store.snapshot(), store.path)
         self._users: Counter[Loader] = Counter()
         self._is_closed = False
+        self._is_refreshed = False
+        """Whether only `refresh` replaces the view."""
 
     @contextmanager
     def newest(self) -> Iterator[Loader]:
@@ -141,13 +150,36 @@ class Views:
         with self._lock:
             if self._is_closed:
                 raise UsageError("this market is closed: open it again with marketsweep.open()")
-            if self._store.state() != self._current.snapshot.state:
-                previous = self._current
-                self._current = Loader(self._store.snapshot(), self._store.path)
-                if not self._users[previous]:
-                    previous.snapshot.close()
+            if not self._is_refreshed and self._store.state() != self._current.snapshot.state:
+                self._replace(Loader(self._store.snapshot(), self._store.path))
             self._users[self._current] += 1
             return self._current
+
+    def _replace(self, view: Loader) -> None:
+        previous, self._current = self._current, view
+        if not self._users[previous]:
+            previous.snapshot.close()
+
+    def refresh(self) -> bool:
+        """Load the newest state, and hand it out from now on; return whether it is another one.
+
+        From the first call on, no other call loads a newer state: nobody waits for it, and each
+        gets the state that was loaded last. One thread at a time may call it. Raises StoreError.
+        """
+        with self.newest() as current:
+            if not self._is_refreshed:
+                self._is_refreshed = True
+                current.load()
+            if self._store.state() == current.snapshot.state:
+                return False
+            view = Loader(self._store.snapshot(), self._store.path)
+            view.load(current)
+        with self._lock:
+            if self._is_closed:
+                view.snapshot.close()
+            else:
+                self._replace(view)
+        return True
 
     def _release(self, view: Loader) -> None:
         with self._lock:
@@ -263,16 +295,19 @@ class Loader:
         return self._get_suspects(last, inspected_bars).marks_of_hits(symbols, indices, of_hits)
 
     def _get_suspects(self, as_of: dt.date, bars: int) -> Suspects:
+        from marketsweep.quality.suspicious_matches import bars_to_judge  # as below
+
+        return self._suspects_within(as_of, bars_to_judge(bars, len(self.day(as_of).history.dates)))
+
+    def _suspects_within(self, as_of: dt.date, reach: int | None) -> Suspects:
         from marketsweep.quality.suspicious_matches import (  # not needed by scans without a match
             Suspects,
-            bars_to_judge,
         )
 
-        history = self.day(as_of).history
-        key = as_of, bars_to_judge(bars, len(history.dates))
+        key = as_of, reach
         if key not in self._suspects:
             _make_room(self._suspects, _MAX_DAYS)
-            self._suspects[key] = Suspects(history, key[1])
+            self._suspects[key] = Suspects(self.day(as_of).history, reach)
         return self._suspects[key]
 
     @_locked
@@ -396,15 +431,45 @@ class Loader:
         With `exact` the panel has no more than these, so that it does not depend on earlier calls.
         """
         needs = _Needs.of(plan)
-        key = _PanelKey(as_of, screen, adjust, needs if exact else None)
+        return self._panel(_PanelKey(as_of, screen, adjust, needs if exact else None), needs)
+
+    def _panel(self, key: _PanelKey, needs: _Needs) -> Panel:
         if cached := self._panels.get(key):
             needs = needs.merge(cached.needs)
             if needs == cached.needs:
                 return cached.panel
         _make_room(self._panels, _MAX_PANELS)
-        panel = self._build_panel(as_of, self.universe(as_of, screen).columns, needs, adjust)
+        columns = self.universe(key.as_of, key.screen).columns
+        panel = self._build_panel(key.as_of, columns, needs, key.adjust)
         self._panels[key] = _CachedPanel(needs, panel)
         return panel
+
+    def load(self, previous: Loader | None = None) -> None:
+        """Load for the newest session what most scans need: a year of bars, and their judgement.
+
+        With `previous`, of an earlier state, also load what that has for its newest session.
+        """
+        newest = self._snapshot.newest
+        if newest is None:
+            return
+        panels = {_PanelKey(newest, NO_SCREEN, "splits", None): _USUAL_NEEDS}
+        if previous is not None:
+            with previous.lock:
+                known = list(previous._panels.items())
+            panels |= {
+                key._replace(as_of=newest): cached.needs
+                for key, cached in known
+                if key.as_of == previous._snapshot.newest and key.exact is None
+            }
+        for key, needs in panels.items():
+            with self.lock:
+                self._panel(key, needs)
+        symbols = self._snapshot.symbols
+        for start in range(0, len(symbols), _JUDGED_AT_ONCE):
+            sleep(_PAUSE_S)  # a scan that waits for the lock gets it
+            with self.lock:
+                suspects = self._get_suspects(newest, _USUAL_NEEDS.history)
+                suspects.judge(symbols[start : start + _JUDGED_AT_ONCE])
 
     @_locked
     def panel_of(

@@ -35,8 +35,8 @@ def serve(host: str, port: int, base_url: str | None, data: Path | None) -> None
       marketsweep serve --port 0 --data DIR
       curl 'http://127.0.0.1:8600/api/v1/scan?q=nr7&limit=3'
 
-    It prints its address on one line when it is ready, and stops at Ctrl-C. A sync in another
-    terminal is seen by the next request; with MASSIVE_API_KEY set, the page can start one.
+    It prints its address on one line when it is ready, and stops at Ctrl-C. What a sync in
+    another terminal stores is seen soon after; with MASSIVE_API_KEY set, the page can start one.
     /openapi.json describes the API.
     """
     from marketsweep.market import data_folder, open_market

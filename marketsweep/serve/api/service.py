@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import Final
 
 import msgspec
@@ -22,6 +23,11 @@ from marketsweep.serve.api.sync_job import SyncJob
 from marketsweep.universe.named import UNIVERSES
 from marketsweep.version import __version__
 
+_log: Final = logging.getLogger(__name__)
+
+_REFRESH_S: Final = 0.1
+"""Seconds between two looks for a new state of the data."""
+
 _MOST_HITS: Final = 32
 """Scans whose hits are kept, so that the pages of one answer cost one scan."""
 
@@ -32,13 +38,28 @@ class Service:
     def __init__(self, market: Market, provider: Callable[[], Provider] | None = None) -> None:
         self.market = market
         self.folder = market.store.path
-        self.sync = SyncJob(market.store, provider or _no_provider)
+        self.sync = SyncJob(market.store, provider or _no_provider, market.refresh)
+        self._ended = Event()
+        self._refresher = Thread(target=self._refresh, name="refresh", daemon=True)
+        self._refresher.start()
         self._lock = Lock()
         self._hits: OrderedDict[tuple[str, bytes], Hits] = OrderedDict()
 
     def close(self) -> None:
         """Stop a running sync, and wait for its end."""
         self.sync.close()
+        self._ended.set()
+        self._refresher.join()
+
+    def _refresh(self) -> None:
+        """Load each new state of the data, so that no request waits for it."""
+        while not self._ended.is_set():
+            try:
+                with self.sync.refreshing:
+                    self.market.refresh()
+            except Exception:  # a thread that ends would serve old data for ever
+                _log.exception("a new state of the data cannot be loaded; the older one is served")
+            self._ended.wait(_REFRESH_S)
 
     def state(self) -> str:
         """Return a text that changes with everything that an answer depends on.

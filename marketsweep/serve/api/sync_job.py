@@ -37,9 +37,15 @@ IDLE: Final = Progress()
 class SyncJob:
     """The sync that runs, or the last one. Threads may share it."""
 
-    def __init__(self, store: Store, provider: Callable[[], Provider]) -> None:
+    def __init__(
+        self, store: Store, provider: Callable[[], Provider], refresh: Callable[[], object]
+    ) -> None:
+        """`refresh` loads what a sync has stored, before the sync counts as done."""
         self._store = store
         self._provider = provider
+        self._refresh = refresh
+        self.refreshing = threading.Lock()
+        """Held while a thread loads the newest state."""
         self._lock = threading.Lock()
         self._listeners: set[Callable[[], object]] = set()
         self.progress = IDLE
@@ -86,6 +92,8 @@ class SyncJob:
     def _run(self, provider: Provider, since: dt.date | None, until: dt.date | None) -> None:
         try:
             receipt = sync(self._store, provider, since, until, self._report)
+            with self.refreshing:
+                self._refresh()
         except Cancelled:
             self._tell(Progress("stopped", *self._counts))
         except MarketsweepError as error:
