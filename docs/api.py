@@ -20,7 +20,8 @@ _OPENING: Final = """\
 
 Written by `python -m docs.generate` from the program; do not edit. `marketsweep serve` answers it;
 [serve.md](../guide/serve.md) says how. `/openapi.json` of a running server describes it for
-programs. `/healthz` answers while the server runs, and `/readyz` once there is a session to scan.
+programs. `/healthz` answers while the server runs, `/readyz` once there is a session to scan, and
+`/metrics` has figures for Prometheus.
 
 A GET has its parameters in the query, a POST as a JSON object with the same names. The names and
 meanings are those of the [command line](cli.md). An answer has an `ETag` that changes with the

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 import marketsweep as ms
 from marketsweep.serve.api.endpoints import ENDPOINTS, PREFIX, Endpoint
@@ -247,6 +248,29 @@ def test_sparklines_and_signals_equal_the_python_api(server: Server) -> None:
     assert counted["hits"] == len(signals) == sum(day["matched"] for day in counted["sessions"])
     many = ",".join(f"A{n}" for n in range(201))
     problem(server.get("sparklines", symbols=many), 422, "usage")
+
+
+def test_figures_for_prometheus(server: Server) -> None:
+    def figures() -> dict[tuple[str, ...], float]:
+        text = server.send("GET", "/metrics").body.decode()
+        return {
+            (sample.name, *dict(sorted(sample.labels.items())).values()): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    asked = ("marketsweep_requests_total", "GET", "/scan", "200")
+    rejected = ("marketsweep_requests_total", "GET", "/scan", "422")
+    before = figures()
+    server.get("scan", q="nr7", limit=1)
+    server.get("scan", q="nr7 and", limit=1)
+    server.get("no/such/path")
+    after = figures()
+    assert after[asked] == before.get(asked, 0) + 1
+    assert after[rejected] == before.get(rejected, 0) + 1
+    assert after["marketsweep_sessions",] == 252
+    assert after["marketsweep_request_seconds_count", "/scan"] >= 2
+    assert not any("such" in label for key in after for label in key)
 
 
 def test_symbols_are_found_by_ticker_and_name(server: Server) -> None:

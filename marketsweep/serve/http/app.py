@@ -37,6 +37,7 @@ from marketsweep.serve.api.service import Service
 from marketsweep.serve.http.answers import JSON, answer, json_bytes
 from marketsweep.serve.http.events import sync_events
 from marketsweep.serve.http.guard import LOOPBACK, Guard
+from marketsweep.serve.http.metrics import PATH, Metered, Metrics
 from marketsweep.serve.http.openapi import openapi
 from marketsweep.serve.http.problems import problem_response
 from marketsweep.serve.http.work import Workers
@@ -59,6 +60,7 @@ def create_app(
     application answers for.
     """
     service, workers = Service(market, provider), Workers()
+    metrics = Metrics(service)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -81,12 +83,14 @@ def create_app(
             Route(f"{PREFIX}/sync", partial(_follow_sync, service)),
             Route("/openapi.json", _constant(document)),
             Route("/healthz", _constant(b'{"status":"ok"}')),
+            Route("/metrics", partial(_metrics, metrics, workers)),
             Route("/readyz", partial(_ready, service, workers)),
             Route("/", _index),
             Route("/page/vendor/lightweight-charts.js", _chart_library),
             Mount("/page", StaticFiles(directory=_PAGE)),
         ],
         middleware=[
+            Middleware(Metered, metrics=metrics),
             Middleware(Guard, hosts=hosts),
             Middleware(GZipMiddleware, minimum_size=_SMALLEST_GZIP, compresslevel=5),
         ],
@@ -106,6 +110,7 @@ def _handler(
     name = endpoint.path.split("/")[1]
 
     async def handle(request: Request) -> Response:
+        request.scope[PATH] = endpoint.path
         sent = await _sent(request)
         is_text = request.method in _IN_QUERY
         parameters = decode(endpoint.parameters, {**sent, **request.path_params}, texts=is_text)
@@ -167,6 +172,10 @@ async def _ready(service: Service, workers: Workers, request: Request) -> Respon
         return json_bytes({"status": "ready", "newest": newest})
 
     return Response(await workers.run(request, work, 5.0), media_type=JSON)
+
+
+async def _metrics(metrics: Metrics, workers: Workers, request: Request) -> Response:
+    return await workers.run(request, metrics.response, 5.0)
 
 
 async def _index(request: Request) -> Response:
