@@ -5,13 +5,14 @@
 # make check      formatting, lint, strict types, layers, kernels equal and compiled for GPUs
 # make check-native   the kernels under AddressSanitizer and UndefinedBehaviorSanitizer, of GCC
 # make bench      the benchmarks, as ratios
+# make wheel      a wheel in dist/ that needs no compiler, for Linux on x86-64
 
 PYTHON ?= python3
 BIN    := .venv/bin
 BUILT  := .venv/.built
 NATIVE := $(wildcard marketsweep/kernels/*.* marketsweep/kernels/*/*.*pp)
 
-.PHONY: all demo demo-web test check check-native bench clean format
+.PHONY: all demo demo-web test check check-native bench wheel clean format
 all: $(BUILT)
 	@$(HOW)
 
@@ -58,6 +59,9 @@ check-native: $(BUILT)
 
 bench: $(BUILT)
 	$(BIN)/python -m benchmarks
+
+wheel: $(BUILT)
+	$(BIN)/python .ci/wheel.py
 
 format: $(BUILT)
 	$(BIN)/ruff format .

@@ -13,12 +13,9 @@ from marketsweep.kernels.memory import aligned
 cdef extern from *:
     """
     #if defined(__x86_64__)
-    #include <immintrin.h>
-    static int marketsweep_has_avx2() { return __builtin_cpu_supports("avx2"); }
-    static int marketsweep_has_avx512() {
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-             __builtin_cpu_supports("avx512vl");
-    }
+    #include "runtime/processor.hpp"
+    static int marketsweep_has_avx2() { return marketsweep::has_avx2(); }
+    static int marketsweep_has_avx512() { return marketsweep::has_avx512(); }
     #else
     static int marketsweep_has_avx2() { return 0; }
     static int marketsweep_has_avx512() { return 0; }

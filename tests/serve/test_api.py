@@ -151,7 +151,8 @@ def test_the_symbols_that_a_scan_excluded(server: Server) -> None:
         ("scan", {"q": "nr7", "universe": "none"}, 422, "usage", "none"),
         ("symbols/NOSUCH", {}, 404, "unknown_symbol", "NOSUCH"),
         ("bars/NOSUCH", {}, 404, "unknown_symbol", "NOSUCH"),
-        ("chart", {"symbol": "NOSUCH"}, 422, "usage", "NOSUCH"),
+        ("chart", {"symbol": "NOSUCH"}, 404, "unknown_symbol", "NOSUCH"),
+        ("explain", {"symbol": "NO", "condition": "nr7"}, 404, "unknown_symbol", "NO"),
         ("nothing", {}, 404, "not_found", "/api/v1/nothing"),
     ],
 )
@@ -181,6 +182,41 @@ def test_other_hosts_and_sites_are_refused(server: Server) -> None:
     assert "access-control-allow-origin" not in own.headers
     assert "'unsafe-inline'" not in own.headers["content-security-policy"]
     assert str(server.data) not in own.body.decode()
+
+
+def test_what_a_browser_sends_for_a_page_of_another_site_is_refused(server: Server) -> None:
+    path = f"{PREFIX}/study?condition=nr7"
+    for site in ("cross-site", "same-site"):
+        image = server.send("GET", path, Sec_Fetch_Site=site, Sec_Fetch_Mode="no-cors")
+        problem(image, 403, "origin")
+        problem(
+            server.send("GET", path, Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate"), 403, "origin"
+        )
+    link = server.send("GET", "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")
+    typed = server.send("GET", f"{PREFIX}/presets", Sec_Fetch_Site="none")
+    own = server.send("GET", f"{PREFIX}/presets", Sec_Fetch_Site="same-origin")
+    assert [link.status, typed.status, own.status] == [200, 200, 200]
+
+
+def test_files_have_all_matches_unless_a_limit_is_given(server: Server) -> None:
+    whole = server.get("scan", q="nr7")
+    assert len(whole.json["matches"]) == 500 < whole.json["matched"]
+    lines = server.get("scan", q="nr7", format="csv").body.splitlines()
+    assert len(lines) == whole.json["matched"] + 1
+    assert len(server.get("scan", q="nr7", format="csv", limit=3).body.splitlines()) == 4
+
+
+def test_further_names_methods_and_limits(server: Server) -> None:
+    for path in ("excluded", "changes"):
+        more = {"reason": "stale"} if path == "excluded" else {}
+        assert server.get(path, q="nr7", **more).status == 200
+    problem(server.get("scan", q="nr7", condition="nr7"), 422, "usage")
+    head = server.send("HEAD", f"{PREFIX}/scan?q=nr7")
+    assert (head.status, head.body) == (200, b"")
+    many = ",".join(f"close+{n}" for n in range(51))
+    assert (
+        "at most 50" in problem(server.get("scan", q="nr7", columns=many), 422, "usage")["detail"]
+    )
 
 
 def test_large_and_endless_bodies_are_refused(server: Server) -> None:

@@ -455,6 +455,32 @@ def test_the_first_load_is_small(visit: Visit) -> None:
     assert 20_000 < code < 250_000
 
 
+def test_what_belongs_to_another_condition_is_marked(visit: Visit) -> None:
+    page = visit.open(link("nr7"))
+    page.wait_for_selector("#changes-line span")
+    page.locator("#condition .cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("close > 500")
+    shown(page, "close > 500")
+    page.wait_for_selector("#typed:not([hidden])")
+    assert page.locator("#changes-line span").count() == 0
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#typed", state="hidden")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("close > foo(1)")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#answer.wrong")
+    page.wait_for_selector("#typed:not([hidden])")
+    assert page.locator("#funnel li").count() == 0
+
+
+def test_the_header_names_the_session_of_the_answer(visit: Visit) -> None:
+    page = visit.open(link("nr7", as_of="2016-06-18"))  # a Saturday
+    page.wait_for_function("document.getElementById('day').value === '2016-06-17'")
+    page = visit.open(link("nr7", panel="nonsense", symbol="AAPL"))
+    page.wait_for_selector("#panel[data-done=explain]")
+
+
 @pytest.mark.parametrize("width", [1440, 1024, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_can_be_read_by_everybody(

@@ -40,7 +40,7 @@ def test_what_cannot_be_saved_is_refused(own_server: Server) -> None:
     assert wrong["suggestions"] == ["rsi"]
     problem(save(own_server, "My-One", "close > 5"), 422, "usage")
     problem(own_server.send("DELETE", "/api/v1/presets/nr7"), 422, "usage")
-    problem(own_server.send("DELETE", "/api/v1/presets/nothing"), 422, "usage")
+    problem(own_server.send("DELETE", "/api/v1/presets/nothing"), 404, "unknown_condition")
 
 
 def test_what_entered_a_scan_and_left_it(own_server: Server) -> None:

@@ -29,7 +29,7 @@ def mcp(http: bool, port: int, data: Path | None) -> None:
       marketsweep mcp --http             # http://127.0.0.1:8601/mcp
 
     The tools scan, explain, study, read bars and facts, and describe the condition language. They
-    change nothing. Each result has the command that gives the same.
+    change no data. Each result has the command that gives the same.
     """
     from marketsweep.market import data_folder, open_market
 

@@ -62,7 +62,12 @@ class ScanParameters(EvaluatedParameters, frozen=True, kw_only=True):
     sort: Annotated[Expression, Meta(description="Expression to rank by")] | None = None
     descending: bool = True
     columns: Annotated[Expression, Meta(description="Expressions to show: 'roc(1),sector'")] = ""
-    limit: Limit = 500
+    limit: (
+        Annotated[
+            int, Meta(ge=0, le=MOST_MATCHES, description="The most matches; 500 in JSON, else all")
+        ]
+        | None
+    ) = None
     offset: Count = 0
     top: Annotated[int, Meta(ge=1, le=MOST_MATCHES, description="Matches of each group")] | None = (
         None

@@ -13,6 +13,7 @@ from msgspec import structs
 from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.errors import UsageError
 from marketsweep.language import tree
+from marketsweep.language.parsing.parser import split_expressions
 from marketsweep.language.presets import SavedConditions, remove, save
 from marketsweep.language.tree import Kind
 from marketsweep.language.vocabulary import CALENDAR, EXAMPLES, KEYWORDS
@@ -22,6 +23,7 @@ from marketsweep.scan.bar_events import find_events
 from marketsweep.scan.market_view import resolve_session
 from marketsweep.scan.results import Hits
 from marketsweep.serve.api.parameters import (
+    MOST_MATCHES,
     BarsParameters,
     ChangesParameters,
     ChartParameters,
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _LISTED: Final = ("name", "type", "exchange")
+_PAGE: Final = 500
+_MOST_COLUMNS: Final = 50
 _MOST_SYMBOLS: Final = 200
 _MOST_VALUES: Final = 400
 """The most values of a text fact that an editor offers."""
@@ -59,7 +63,13 @@ _MOST_VALUES: Final = 400
 
 def scan(service: Service, parameters: ScanParameters) -> Hits:
     """Find the symbols for which a condition holds, ranked, with the receipt of the coverage."""
-    return service.hits(parameters).page(parameters.offset, parameters.limit)
+    columns = len(split_expressions(parameters.columns))
+    if columns > _MOST_COLUMNS:
+        raise UsageError(f"columns: at most {_MOST_COLUMNS}, and there are {columns:,}")
+    limit = parameters.limit
+    if limit is None:
+        limit = _PAGE if parameters.format == "json" else MOST_MATCHES
+    return service.hits(parameters).page(parameters.offset, limit)
 
 
 def excluded(service: Service, parameters: ExcludedParameters) -> dict[str, Any]:
@@ -112,7 +122,7 @@ def _rows_beyond(hits: Hits, others: Hits) -> list[dict[str, Any]]:
 def explain(service: Service, parameters: ExplainParameters) -> dict[str, Any]:
     """Explain why a symbol matches a condition or not."""
     explanation = service.market.explain(
-        parameters.symbol,
+        _ticker(service, parameters.symbol),
         parameters.condition,
         as_of=parameters.as_of,
         adjust=parameters.adjust,
@@ -123,7 +133,7 @@ def explain(service: Service, parameters: ExplainParameters) -> dict[str, Any]:
 def chart(service: Service, parameters: ChartParameters) -> dict[str, Any]:
     """Return what a chart shows: bars, lines, events, and the days on which a condition held."""
     drawing = service.market.chart(
-        parameters.symbol,
+        _ticker(service, parameters.symbol),
         parameters.indicators,
         parameters.condition,
         as_of=parameters.as_of,
@@ -233,8 +243,7 @@ def symbol(service: Service, parameters: SymbolParameters) -> dict[str, Any]:
 
 def bars(service: Service, parameters: BarsParameters) -> pl.DataFrame:
     """Return all bars of a symbol, adjusted."""
-    with service.market.view() as view:
-        ticker = _stored_ticker(view.snapshot, parameters.symbol)
+    ticker = _ticker(service, parameters.symbol)
     return service.market.history(ticker, as_of=parameters.as_of, adjust=parameters.adjust)
 
 
@@ -258,7 +267,10 @@ def save_condition(service: Service, parameters: SaveParameters) -> dict[str, An
 
 def remove_condition(service: Service, parameters: NameParameters) -> dict[str, Any]:
     """Delete a condition of your own."""
-    remove(service.folder, parameters.name.lower())
+    name = parameters.name.lower()
+    if SavedConditions.of(service.folder)(name) is None:
+        raise Problem(404, "unknown_condition", f"no condition is saved as {name!r}")
+    remove(service.folder, name)
     return {"name": parameters.name.lower()}
 
 
@@ -328,6 +340,11 @@ def vocabulary(service: Service, parameters: NoParameters) -> dict[str, Any]:
             for name, kind in kinds.items()
         ],
     }
+
+
+def _ticker(service: Service, name: str) -> str:
+    with service.market.view() as view:
+        return _stored_ticker(view.snapshot, name)
 
 
 def _stored_ticker(snapshot: Snapshot, name: str) -> str:

@@ -28,6 +28,9 @@ _log: Final = logging.getLogger(__name__)
 _REFRESH_S: Final = 0.1
 """Seconds between two looks for a new state of the data."""
 
+_RETRY_S: Final = 5.0
+"""Seconds until the next look after a failure."""
+
 _MOST_HITS: Final = 32
 """Scans whose hits are kept, so that the pages of one answer cost one scan."""
 
@@ -53,13 +56,17 @@ class Service:
 
     def _refresh(self) -> None:
         """Load each new state of the data, so that no request waits for it."""
-        while not self._ended.is_set():
+        failed = ""
+        while not self._ended.wait(_RETRY_S if failed else _REFRESH_S):
             try:
                 with self.sync.refreshing:
                     self.market.refresh()
-            except Exception:  # a thread that ends would serve old data for ever
+                failed = ""
+            except Exception as error:  # a thread that ends would serve old data for ever
+                if failed == str(error):
+                    continue
+                failed = str(error)
                 _log.exception("a new state of the data cannot be loaded; the older one is served")
-            self._ended.wait(_REFRESH_S)
 
     def state(self) -> str:
         """Return a text that changes with everything that an answer depends on.

@@ -63,8 +63,8 @@ class SyncJob:
         self._thread = threading.Thread(
             target=self._run, args=(provider, since, until), name="sync", daemon=True
         )
-        self._thread.start()
         self._tell(self.progress)
+        self._thread.start()
         return self.progress
 
     def stop(self) -> Progress:

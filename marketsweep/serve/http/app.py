@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from anyio import to_thread
 from msgspec import structs
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -45,7 +46,7 @@ from marketsweep.serve.http.work import Workers
 _PAGE: Final = Path(str(files("marketsweep.serve") / "page"))
 _CHARTS: Final = Path(str(files("marketsweep.output.charts") / "assets"))
 _SMALLEST_GZIP: Final = 1_000
-_IN_QUERY: Final = ("GET", "DELETE")
+_IN_QUERY: Final = ("GET", "HEAD", "DELETE")
 """Methods whose parameters stand in the query."""
 
 
@@ -83,8 +84,8 @@ def create_app(
             Route(f"{PREFIX}/sync", partial(_follow_sync, service)),
             Route("/openapi.json", _constant(document)),
             Route("/healthz", _constant(b'{"status":"ok"}')),
-            Route("/metrics", partial(_metrics, metrics, workers)),
-            Route("/readyz", partial(_ready, service, workers)),
+            Route("/metrics", partial(_metrics, metrics)),
+            Route("/readyz", partial(_ready, service)),
             Route("/", _index),
             Route("/page/vendor/lightweight-charts.js", _chart_library),
             Mount("/page", StaticFiles(directory=_PAGE)),
@@ -108,10 +109,11 @@ def _handler(
     endpoint: Endpoint, service: Service, workers: Workers
 ) -> Callable[[Request], Awaitable[Response]]:
     name = endpoint.path.split("/")[1]
+    has_condition = "condition" in endpoint.parameters.__struct_fields__
 
     async def handle(request: Request) -> Response:
         request.scope[PATH] = endpoint.path
-        sent = await _sent(request)
+        sent = await _sent(request, has_condition=has_condition)
         is_text = request.method in _IN_QUERY
         parameters = decode(endpoint.parameters, {**sent, **request.path_params}, texts=is_text)
 
@@ -130,14 +132,16 @@ def _handler(
     return handle
 
 
-async def _sent(request: Request) -> dict[str, Any]:
+async def _sent(request: Request, *, has_condition: bool) -> dict[str, Any]:
     """Return the parameters of a request as they were sent. Raises Problem and UsageError."""
     if request.method in _IN_QUERY:
         sent: dict[str, Any] = dict(request.query_params)
         if len(sent) != len(request.query_params.multi_items()):
             raise UsageError("a parameter was given twice")
-        if "q" in sent and request.url.path == f"{PREFIX}/scan":
-            sent.setdefault("condition", sent.pop("q"))
+        if "q" in sent and has_condition:
+            if "condition" in sent:
+                raise UsageError("condition was given twice: q is another name of it")
+            sent["condition"] = sent.pop("q")
         return sent
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise Problem(415, "content_type", f"the body of a {request.method} must be {JSON}")
@@ -161,8 +165,8 @@ async def _follow_sync(service: Service, request: Request) -> Response:
     return sync_events(service.sync)
 
 
-async def _ready(service: Service, workers: Workers, request: Request) -> Response:
-    """Say whether the data folder has a session to scan."""
+async def _ready(service: Service, request: Request) -> Response:
+    """Say whether the data folder has a session to scan; it need not wait for other requests."""
 
     def work() -> bytes:
         with service.market.view() as view:
@@ -171,11 +175,11 @@ async def _ready(service: Service, workers: Workers, request: Request) -> Respon
             raise Problem(503, "no_data", "there is no session yet: run marketsweep sync")
         return json_bytes({"status": "ready", "newest": newest})
 
-    return Response(await workers.run(request, work, 5.0), media_type=JSON)
+    return Response(await to_thread.run_sync(work), media_type=JSON)
 
 
-async def _metrics(metrics: Metrics, workers: Workers, request: Request) -> Response:
-    return await workers.run(request, metrics.response, 5.0)
+async def _metrics(metrics: Metrics, request: Request) -> Response:
+    return await to_thread.run_sync(metrics.response)
 
 
 async def _index(request: Request) -> Response:

@@ -62,18 +62,22 @@ class Guard:
             await send(message)
 
         try:
-            self._check(Headers(scope=scope))
+            self._check(Headers(scope=scope), scope["path"])
             body = await _read_body(receive, Headers(scope=scope))
         except Problem as problem:
             await problem_response(problem)(scope, receive, send_safely)
             return
         await self._app(scope, _replay(body, receive), send_safely)
 
-    def _check(self, headers: Headers) -> None:
+    def _check(self, headers: Headers, path: str) -> None:
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
         if name.lower() not in self._hosts:
             raise Problem(421, "host", f"this server does not answer for the host {host[:100]!r}")
+        # A browser says whose page made it send the request. Links to the page are allowed.
+        site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode", "")
+        if site not in ("none", "same-origin") and (path != "/" or mode != "navigate"):
+            raise Problem(403, "origin", "requests from other sites are refused")
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             raise Problem(403, "origin", "requests from other sites are refused")

@@ -76,6 +76,7 @@ parts.detail = createDetail({
   step: (by) => parts.table.step(by),
   scope: () => scope(),
   condition: () => store.state.q,
+  version: () => results.shown?.answer.data_version,
   row: (symbol) => parts.table.row(symbol),
   hues: () => results.hues,
   pin,
@@ -87,11 +88,12 @@ parts.changes = createChanges({ select: (symbol) => select(symbol, "push") });
 // The session
 
 const asOf = createAsOf({ choose: (day) => results.commit({ as_of: day }) });
+parts.days = asOf;
 const signals = new Latest();
 let counted = "";
 async function countSessions() {
   const { q } = store.state;
-  const wanted = JSON.stringify([q, scope()]);
+  const wanted = JSON.stringify([q, scope(), results.shown?.answer.data_version]);
   if (wanted === counted) return;
   counted = wanted;
   asOf.counts(null);
@@ -174,7 +176,7 @@ store.on((state, before, restored) => {
     parts.where.text = state.where;
   }
   if (differ("universe")) byId("universe").value = state.universe;
-  if (differ("as_of")) asOf.show(state.as_of);
+  if (differ("as_of")) asOf.follow(state.as_of, results.shown?.answer.as_of);
   if (differ("symbol")) parts.table.choose(state.symbol);
   if (differ(...SCANNED))
     results.scan({ text: parts.condition.text, follow: !differ("symbol") && differ("q", "universe", "where") });
@@ -186,7 +188,7 @@ async function showStored() {
   const status = await get("status").catch(() => null);
   if (!status) return null;
   asOf.days(status.days ?? []);
-  asOf.show(store.state.as_of || status.last);
+  asOf.follow(store.state.as_of, results.shown?.answer.as_of ?? status.last);
   byId("stored").textContent = status.sessions
     ? `${plural(status.sessions, "session")}, ${status.first} to ${status.last} ▾` : "no data yet ▾";
   byId("stored").title = status.last ? `newest session: ${withWeekday(status.last)}; data version ${status.version}` : "";

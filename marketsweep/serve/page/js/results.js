@@ -82,8 +82,17 @@ export function createResults(parts) {
     if (answer.matched === 0) drawNoMatch(answer);
     parts.toolbar.show(shown);
     grid.dataset.shown = answer.condition;
+    parts.days?.follow(store.state.as_of, answer.as_of);
     document.title = (text ? text.split("\n")[0] + " · " : "") + "marketsweep";
+    other(shown.preview && text !== store.state.q);
     if (!shown.preview) follows(answer, follow);
+  }
+
+  /** While another condition is typed, the parts of the one that was run are greyed, and say so. */
+  function other(typed) {
+    document.body.classList.toggle("typed", typed);
+    byId("typed").hidden = !typed;
+    if (typed) parts.changes.hide();
   }
 
   /** After a run, the chart shows the first match, unless the symbol of before still matches. */
@@ -103,7 +112,8 @@ export function createResults(parts) {
     parts.changes.hide();
     if (!of.text) return;
     const found = await scans.changesOf(of.wanted).catch(() => null); // the first session has none before
-    if (found && shown === of) parts.changes.show(found);
+    const some = found?.entered.length || found?.left.length;
+    if (some && shown === of) parts.changes.show(found);
   }
 
   const drawNoMatch = (answer) =>
@@ -139,6 +149,12 @@ export function createResults(parts) {
         sort: button("Remove the sort", () => store.set({ sort: "", dir: "" })) }[parameter],
       take: mine ? (replacement) => editor.replace(from, from + width, replacement) : null,
     });
+    if (!soft) {
+      byId("funnel").replaceChildren();
+      byId("receipt-line").replaceChildren();
+      byId("receipt").hidden = true;
+    }
+    other(parts.condition.text.trim() !== shown?.text);
     if (shown) return;
     place({ empty: true });
     failed(stateBox, problem, { again: run });

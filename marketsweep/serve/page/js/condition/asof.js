@@ -92,6 +92,10 @@ export function createAsOf({ choose }) {
       range.max = String(Math.max(0, all.length - 1));
     },
     show,
+    /** Shows the session that was asked for; if it is not stored, that of the answer. */
+    follow(asked, answered) {
+      show(days.includes(asked) ? asked : asked ? answered : days.at(-1));
+    },
     /** The matches of each session, or null while they are unknown. */
     counts(sessions) {
       counts = new Map((sessions ?? []).map((one) => [one.day, one]));

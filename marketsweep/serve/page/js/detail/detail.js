@@ -5,7 +5,7 @@ import { drawExplain } from "/page/js/detail/explain.js";
 import { drawRecord } from "/page/js/detail/record.js";
 import { store } from "/page/js/state.js";
 
-export function createDetail({ step, scope, condition, row, hues, pin, closed }) {
+export function createDetail({ step, scope, condition, version, row, hues, pin, closed }) {
   const [aside, who, box, panel] = ["detail", "who", "chart", "panel"].map(byId);
   const tabs = { explain: byId("tab-explain"), record: byId("tab-record") };
   const requests = { chart: new Latest(), panel: new Latest() };
@@ -42,7 +42,7 @@ export function createDetail({ step, scope, condition, row, hues, pin, closed })
 
   async function drawSymbol() {
     const { symbol, as_of } = store.state;
-    const wanted = JSON.stringify([symbol, as_of, condition()]);
+    const wanted = JSON.stringify([symbol, as_of, condition(), version()]);
     drawWho();
     if (!symbol || wanted === shown) return;
     shown = wanted;
@@ -77,14 +77,14 @@ export function createDetail({ step, scope, condition, row, hues, pin, closed })
 
   async function drawPanel() {
     const { symbol, as_of, panel: chosen } = store.state;
-    const kind = chosen || "explain";
+    const kind = chosen in tabs ? chosen : "explain";
     for (const [name, tab] of Object.entries(tabs)) {
       tab.setAttribute("aria-selected", String(name === kind));
       tab.tabIndex = name === kind ? 0 : -1;
     }
     panel.setAttribute("aria-labelledby", tabs[kind].id);
     const text = condition();
-    const wanted = JSON.stringify(kind === "record" ? [kind, scope(), text] : [kind, symbol, as_of, text]);
+    const wanted = JSON.stringify([kind, version(), as_of, text, kind === "record" ? scope() : symbol]);
     if (wanted === told) return;
     told = wanted;
     if (!text || (kind === "explain" && !symbol)) {
@@ -102,7 +102,7 @@ export function createDetail({ step, scope, condition, row, hues, pin, closed })
     panel.dataset.kind = kind;
     try {
       const answer = await requests.panel.run((signal) => (kind === "record"
-        ? get("study", { condition: text, ...scope() }, signal)
+        ? get("study", { condition: text, until: as_of, ...scope() }, signal)
         : get("explain", { symbol, condition: text, as_of }, signal)));
       if (!answer) return;
       panel.classList.remove("stale");

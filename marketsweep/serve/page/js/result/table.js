@@ -22,12 +22,12 @@ export function createTable(grid, { loadPage, loadSparks, select, sortBy, remove
 
   // Columns
 
-  const fixed = () => [
+  const fixed = (closes = []) => [
     { key: "#", title: "#", width: "44px", kind: "number dim" },
     { key: "symbol", title: "symbol", width: "76px", kind: "symbol" },
     { key: "name", title: "name", width: "minmax(120px, 1fr)", least: 120, kind: "name" },
     { key: "spark", title: "60 days", width: "86px", kind: "sparkline" },
-    { key: "close", title: "close", width: "84px", kind: "number", sort: "close" },
+    { key: "close", title: "close", width: `${Math.max(84, Math.ceil(Math.max(0, ...closes.map((x) => price(x).length)) * 8 + 20))}px`, kind: "number", sort: "close" },
     { key: "change", title: "chg %", width: "88px", kind: "number change", sort: "roc(1)" },
   ];
 
@@ -42,7 +42,7 @@ export function createTable(grid, { loadPage, loadSparks, select, sortBy, remove
       return { ...one, title: one.key, sort: text ? "" : one.key, write, width: `${Math.ceil(letters * 7.5 + 20)}px`,
         kind: (text ? "text" : "number") + " given" };
     });
-    return [...fixed(), ...given];
+    return [...fixed(sample.map((row) => row.close)), ...given];
   }
 
   let columns = fixed();
