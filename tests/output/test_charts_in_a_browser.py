@@ -278,7 +278,7 @@ def test_the_page_of_a_study_fits_its_window(
     (tmp_path / "study.html").write_text(study_page(study))
     page.set_viewport_size({"width": width, "height": 900})
     page.goto((tmp_path / "study.html").as_uri())
-    assert page.locator("svg").count() == 6
+    assert page.locator("svg").count() == 7
     for box in (chart.bounding_box() for chart in page.locator("svg").all()):
         assert box is not None
         assert 0 <= box["x"] < box["x"] + box["width"] <= width
