@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, Final, NamedTuple
 
 import aiohttp
@@ -46,6 +46,8 @@ _STORED: Final = 200
 _REQUESTS: Final = 10_000
 _GROWTH_LIMIT_MB: Final = 20.0
 _LISTENERS: Final = 1_000
+_LOADING_S: Final = 4.0
+"""Seconds after a start in which the server loads what most scans need."""
 
 
 class _Server(NamedTuple):
@@ -80,6 +82,7 @@ def rows(example: Example) -> Iterator[Row]:
     starts = Samples.of(_start(example.store) for _ in range(_STARTS))
     yield within("serve: start to the first answer of a scan", starts, _START_LIMIT_S)
     with _serving(example.store) as server:
+        _load(server)
         yield from _single(server, example.store)
         yield from _memory(server)
         yield from asyncio.run(_listeners(server))
@@ -103,6 +106,12 @@ def _start(store: Path) -> float:
     with _serving(store) as server:
         urllib.request.urlopen(f"{server.url}/api/v1/scan?q=nr7&limit=30").read()
         return perf_counter() - started
+
+
+def _load(server: _Server) -> None:
+    """Let the server load a year of bars and judge them, as it does after its start."""
+    _Client(server).scan("close > sma(200)")
+    sleep(_LOADING_S)
 
 
 def _single(server: _Server, store: Path) -> Iterator[Row]:
@@ -179,6 +188,7 @@ def _while_a_sync_commits(example: Example) -> Iterator[Row]:
         sync(opened, files, FIRST, SESSIONS[_STORED - 1])
     try:
         with running(given) as provider, _serving(store, "--base-url", provider) as server:
+            _load(server)
             times, versions = asyncio.run(_crowd(server))
     finally:
         shutil.rmtree(store)
