@@ -131,6 +131,7 @@ class Views:
         self._current = Loader(store.snapshot(), store.path)
         self._users: Counter[Loader] = Counter()
         self._is_closed = False
+        self._refreshing = threading.Lock()
         self._is_refreshed = False
         """Whether only `refresh` replaces the view."""
 
@@ -164,21 +165,25 @@ class Views:
         """Load the newest state, and hand it out from now on; return whether it is another one.
 
         From the first call on, no other call loads a newer state: nobody waits for it, and each
-        gets the state that was loaded last. One thread at a time may call it. Raises StoreError.
+        gets the state that was loaded last. Raises StoreError.
         """
-        with self.newest() as current:
+        with self._refreshing, self.newest() as current:
             if not self._is_refreshed:
                 self._is_refreshed = True
                 current.load()
             if self._store.state() == current.snapshot.state:
                 return False
             view = Loader(self._store.snapshot(), self._store.path)
-            view.load(current)
-        with self._lock:
-            if self._is_closed:
+            try:
+                view.load(current)
+            except BaseException:
                 view.snapshot.close()
-            else:
-                self._replace(view)
+                raise
+            with self._lock:
+                if self._is_closed:
+                    view.snapshot.close()
+                else:
+                    self._replace(view)
         return True
 
     def _release(self, view: Loader) -> None:

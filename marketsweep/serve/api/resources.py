@@ -74,8 +74,7 @@ def scan(service: Service, parameters: ScanParameters) -> Hits:
 
 def excluded(service: Service, parameters: ExcludedParameters) -> dict[str, Any]:
     """List the symbols that a scan did not evaluate for a reason, with their names."""
-    shared = {name: getattr(parameters, name) for name in EvaluatedParameters.__struct_fields__}
-    coverage = service.hits(ScanParameters(**shared)).coverage
+    coverage = service.hits(_scan_of(parameters)).coverage
     by_reason: dict[str, Callable[[], list[str]]] = {
         "stale": lambda: coverage.stale_symbols,
         "short_history": coverage.find_short,
@@ -97,9 +96,8 @@ def changes(service: Service, parameters: ChangesParameters) -> dict[str, Any]:
         earlier = [session for session in view.sessions_of(day) if session < day][-1:]
     if not earlier:
         raise UsageError(f"no session before {day} is stored")
-    shared = {name: getattr(parameters, name) for name in EvaluatedParameters.__struct_fields__}
     now, before = (
-        service.hits(ScanParameters(**{**shared, "as_of": session, "columns": "name,roc(1)"}))
+        service.hits(_scan_of(parameters, as_of=session, columns="name,roc(1)"))
         for session in (day, earlier[0])
     )
     return {
@@ -111,6 +109,12 @@ def changes(service: Service, parameters: ChangesParameters) -> dict[str, Any]:
         "stayed": len(set(now.symbols) & set(before.symbols)),
         "data_version": now.data_version,
     }
+
+
+def _scan_of(parameters: EvaluatedParameters, **more: Any) -> ScanParameters:  # noqa: ANN401
+    """Return the scan of a condition that is evaluated for something else, with `more` set."""
+    shared = {name: getattr(parameters, name) for name in EvaluatedParameters.__struct_fields__}
+    return ScanParameters(**shared | more)
 
 
 def _rows_beyond(hits: Hits, others: Hits) -> list[dict[str, Any]]:
@@ -271,7 +275,7 @@ def remove_condition(service: Service, parameters: NameParameters) -> dict[str, 
     if SavedConditions.of(service.folder)(name) is None:
         raise Problem(404, "unknown_condition", f"no condition is saved as {name!r}")
     remove(service.folder, name)
-    return {"name": parameters.name.lower()}
+    return {"name": name}
 
 
 def start_sync(service: Service, parameters: SyncParameters) -> dict[str, Any]:

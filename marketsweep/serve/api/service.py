@@ -59,8 +59,7 @@ class Service:
         failed = ""
         while not self._ended.wait(_RETRY_S if failed else _REFRESH_S):
             try:
-                with self.sync.refreshing:
-                    self.market.refresh()
+                self.market.refresh()
                 failed = ""
             except Exception as error:  # a thread that ends would serve old data for ever
                 if failed == str(error):

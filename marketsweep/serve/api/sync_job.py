@@ -44,8 +44,6 @@ class SyncJob:
         self._store = store
         self._provider = provider
         self._refresh = refresh
-        self.refreshing = threading.Lock()
-        """Held while a thread loads the newest state."""
         self._lock = threading.Lock()
         self._listeners: set[Callable[[], object]] = set()
         self.progress = IDLE
@@ -92,8 +90,7 @@ class SyncJob:
     def _run(self, provider: Provider, since: dt.date | None, until: dt.date | None) -> None:
         try:
             receipt = sync(self._store, provider, since, until, self._report)
-            with self.refreshing:
-                self._refresh()
+            self._refresh()
         except Cancelled:
             self._tell(Progress("stopped", *self._counts))
         except MarketsweepError as error:
