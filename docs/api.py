@@ -27,6 +27,9 @@ A GET has its parameters in the query, a POST as a JSON object with the same nam
 meanings are those of the [command line](cli.md). An answer has an `ETag` that changes with the
 data and the request: with `If-None-Match`, the server answers 304 and computes nothing. Answers
 are compressed with gzip for clients that accept it.
+
+Where other machines can reach the server, a request needs a token, `Authorization: Bearer TOKEN`,
+of the scope that stands with each endpoint or of a higher one: `read`, `scan`, `admin`.
 """
 
 _ERRORS: Final = """\
@@ -52,7 +55,7 @@ def api_page() -> str:
 
 def _section(endpoint: Endpoint, schema: dict[str, Any]) -> Iterator[str]:
     yield f"## {', '.join(endpoint.methods)} {PREFIX}{endpoint.path}\n"
-    yield f"{endpoint.doc}\n"
+    yield f"{endpoint.doc} Scope `{endpoint.scope}`.\n"
     yield f"```\n{endpoint.methods[0]} {PREFIX}{_example(endpoint)}\n```\n"
     if endpoint.has_formats:
         yield "`format` is one of:\n"

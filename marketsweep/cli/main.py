@@ -29,7 +29,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 COMMANDS: Final = {
     "Scan": (
         *("scan", "chart", "signals", "study", "sweep", "explain", "audit", "presets"),
-        *("indicators", "translate", "serve", "mcp"),
+        *("indicators", "translate", "serve", "token", "mcp"),
     ),
     "Data": (
         *("sync", "status", "repair", "actions", "facts", "universe", "tune", "sandbox", "demo"),

@@ -28,6 +28,7 @@ from collections.abc import (
 )
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Event
 from time import perf_counter
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -38,7 +39,7 @@ from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import SessionBars, Span, SymbolBars, Unavailable, Window
 from marketsweep.core.safe_text import join_first
 from marketsweep.core.spellings import note_of
-from marketsweep.errors import ProviderError, UsageError
+from marketsweep.errors import Cancelled, ProviderError, UsageError
 from marketsweep.ingest.call_routes import Pace, Prescreen, Prices, Request
 from marketsweep.ingest.misses import FailureLog
 from marketsweep.ingest.per_symbol import (
@@ -84,6 +85,9 @@ _FROZEN_REASON: Final = "most of the market stands still"
 _LATE: Final = np.timedelta64(14, "D")
 """A first bar that is later than this after the first requested session is worth a warning."""
 
+_STOP_S: Final = 0.2
+"""Seconds between two looks at whether the sync must stop."""
+
 _T = TypeVar("_T")
 _Bars = TypeVar("_Bars", SessionBars, SymbolBars)
 
@@ -108,6 +112,7 @@ def sync(
     facts: Collection[str] = (),
     universe_history: Pace | None = None,
     details_history: Pace | None = None,
+    stop: Event | None = None,
 ) -> SyncReceipt:
     """Bring the store up to date from `since` (None: two years) to `until` (None: the newest).
 
@@ -121,6 +126,9 @@ def sync(
     those of Massive are float, short_interest, ratios and financials.
     `universe_history` also fetches the listings as of earlier sessions, as often as it says, and
     `details_history` the shares, sector, industry and SIC code of each of `symbols`.
+
+    When another thread sets `stop`, the sync ends at once, also while it waits for the provider:
+    what has arrived is committed, and Cancelled is raised.
 
     If a session or symbol is unavailable, the sync continues and the receipt names it;
     `require_use` checks whether the sync brought anything. If the provider fails for good after
@@ -147,7 +155,20 @@ def sync(
     with store.writer() as writer:
         run = _SyncRun(store, writer, provider, request, progress)
         run.receipt.warnings += [note_of(respelled)] if respelled else []
-        return _run_to_end(run.run())
+        return _run_to_end(run.run() if stop is None else _until_stopped(run.run(), stop))
+
+
+async def _until_stopped(coroutine: Coroutine[Any, Any, _T], stop: Event) -> _T:
+    """Run a coroutine until its end, or cancel it soon after the event is set."""
+    task = asyncio.ensure_future(coroutine)
+    while not task.done() and not stop.is_set():
+        await asyncio.wait([task], timeout=_STOP_S)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+    if task.cancelled():
+        raise Cancelled("the sync was stopped")
+    return task.result()
 
 
 def _run_to_end(coroutine: Coroutine[Any, Any, _T]) -> _T:

@@ -114,12 +114,12 @@ def resolve_session(snapshot: Snapshot, as_of: dt.date | None, option: str = "--
     # The newest stored session is allowed even if the machine's clock is behind.
     if as_of > max(dt.date.today(), stored[-1]):
         raise UsageError(f"{option} {as_of} lies in the future")
-    session = session_on_or_before(as_of)
-    if session < stored[0]:
+    if as_of < stored[0]:
         raise UsageError(
             f"{option} {as_of} is before the first stored session, {stored[0]}: "
             "choose a later day, or run marketsweep sync with an earlier --since"
         )
+    session = session_on_or_before(as_of)
     previous = stored[bisect_right(stored, session) - 1]
     if previous != session:
         raise CoverageError(

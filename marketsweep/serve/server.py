@@ -1,62 +1,87 @@
-"""Run the application on a port of this machine."""
+"""Run the application on an address of this machine."""
 
 from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from marketsweep.errors import UsageError
-from marketsweep.ingest.providers.base import Provider
-from marketsweep.market import Market
+from marketsweep.serve.api.service import Service
 from marketsweep.serve.http.app import create_app
-from marketsweep.serve.http.guard import LOOPBACK
+from marketsweep.serve.http.connection import Connection
+from marketsweep.serve.reach import Reach, bracketed
+
+
+class Certificate(NamedTuple):
+    """The files of a certificate: its chain, and its private key."""
+
+    chain: Path
+    key: Path
 
 
 def serve(
-    market: Market,
-    host: str,
+    service: Service,
+    reach: Reach,
     port: int,
     ready: Callable[[str], None],
-    provider: Callable[[], Provider],
+    certificate: Certificate | None = None,
 ) -> None:
     """Answer requests until a signal ends the process; `ready` is called with the address.
 
-    `provider` returns the source of prices for a sync that a client starts.
-
-    Raises UsageError for an address that is not of this machine, or a port that is in use.
+    Raises UsageError for a port that is in use, for a certificate that cannot be used, and if
+    requests need a token and there is none.
     """
-    if bracketed(host) not in LOOPBACK:
-        raise UsageError(
-            f"--host {host} can be reached from other machines, and requests need no token: use "
-            "127.0.0.1, and reach it by an SSH tunnel or a proxy with a password"
-        )
-    serve_app(create_app(market, provider), host, port, ready)
+    more: dict[str, Any] = {"proxy_headers": bool(reach.proxies)}
+    if reach.proxies:
+        more["forwarded_allow_ips"] = list(reach.proxies)
+    if certificate is not None:
+        _check_certificate(certificate)
+        more |= {"ssl_certfile": certificate.chain, "ssl_keyfile": certificate.key}
+    serve_app(create_app(service, reach), reach.host, port, ready, **more)
 
 
-def serve_app(app: ASGIApp, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve_app(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    **more: Any,  # noqa: ANN401, the keywords of uvicorn.Config
+) -> None:
     """Run an application as `serve` does."""
     listener = _listen(host, port)
     config = uvicorn.Config(
         app,
+        http=Connection,
+        ws="none",
         log_level=logging.WARNING,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=3,
         lifespan="on",
+        **{"proxy_headers": False} | more,
     )
-    ready(f"http://{bracketed(host)}:{listener.getsockname()[1]}")
+    scheme = "https" if config.is_ssl else "http"
+    ready(f"{scheme}://{bracketed(host)}:{listener.getsockname()[1]}")
     with suppress(KeyboardInterrupt):  # uvicorn has ended the requests, and raises it again
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def bracketed(host: str) -> str:
-    """Return a host as it is written in an address."""
-    return f"[{host}]" if ":" in host else host
+def _check_certificate(certificate: Certificate) -> None:
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(*certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"--cert {certificate.chain} and --key {certificate.key} cannot be used: "
+            f"{error.strerror or error}"
+        ) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,7 +73,7 @@ def server(real: Path) -> Iterator[Server]:
     yield from running(real)
 
 
-def running(data: Path, *options: str, **environment: str) -> Iterator[Server]:
+def running(data: Path, *options: str, **environment: str) -> Generator[Server]:
     """Run a server over a data folder; it must end cleanly at SIGINT."""
     own = ("MARKETSWEEP", "MASSIVE")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
@@ -86,7 +86,7 @@ def running(data: Path, *options: str, **environment: str) -> Iterator[Server]:
     )
     assert process.stdout is not None
     line = process.stdout.readline()
-    if not line.startswith("marketsweep serves http://"):
+    if not line.startswith("marketsweep serves http"):
         process.kill()
         raise AssertionError(f"{line}{process.communicate()[1]}")
     try:

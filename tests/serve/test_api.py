@@ -16,6 +16,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import marketsweep as ms
+from marketsweep.errors import UsageError
+from marketsweep.serve.api.decoding import decode
 from marketsweep.serve.api.endpoints import ENDPOINTS, PREFIX, Endpoint
 from marketsweep.serve.api.parameters import NoParameters
 from marketsweep.serve.http.guard import MOST_BYTES
@@ -143,8 +145,15 @@ def test_the_symbols_that_a_scan_excluded(server: Server) -> None:
     ("path", "asked", "status", "code", "says"),
     [
         ("scan", {}, 422, "usage", "condition is missing"),
-        ("scan", {"q": "nr7", "limit": "many"}, 422, "usage", "limit"),
-        ("scan", {"q": "nr7", "as_of": "yesterday"}, 422, "usage", "as_of"),
+        ("scan", {"q": "nr7", "limit": "many"}, 422, "usage", 'from 0 to 20,000, not "many"'),
+        ("scan", {"q": "nr7", "as_of": "2016-02-30"}, 422, "usage", "a date such as 2016-12-30"),
+        ("scan", {"q": "nr7", "funnel": "maybe"}, 422, "usage", "must be true or false"),
+        ("scan", {"q": "nr7", "near": -1}, 422, "usage", "near must be a whole number from 0"),
+        ("scan", {"q": "x" * 20_000}, 422, "usage", "a text of 0 to 16,384 characters"),
+        ("bars/CAB", {"format": "xml"}, 422, "usage", "one of"),
+        ("sparklines", {"symbols": "CAB", "as_of": "0001-01-01"}, 422, "usage", "0001-01-01"),
+        ("changes", {"q": "nr7", "as_of": "0001-01-01"}, 422, "usage", "0001-01-01"),
+        ("symbols/CAB", {"as_of": "0001-01-01"}, 422, "usage", "0001-01-01"),
         ("scan", {"q": "nr7", "as_of": "1999-01-04"}, 422, "usage", "1999-01-04"),
         ("scan", {"q": "nr7", "limt": 3}, 422, "usage", "did you mean limit"),
         ("scan", {"q": "nr7", "adjust": "some"}, 422, "usage", "adjust"),
@@ -172,7 +181,7 @@ def test_a_body_must_be_a_json_object(server: Server) -> None:
 
 
 def test_other_hosts_and_sites_are_refused(server: Server) -> None:
-    problem(server.send("GET", "/healthz", Host="rebound.example"), 421, "host")
+    problem(server.send("GET", "/openapi.json", Host="rebound.example"), 421, "host")
     problem(server.send("GET", "/", Host="rebound.example:80"), 421, "host")
     path = f"{PREFIX}/status"
     problem(server.send("GET", path, Origin="https://rebound.example"), 403, "origin")
@@ -319,7 +328,14 @@ def test_symbols_are_found_by_ticker_and_name(server: Server) -> None:
 
 
 def test_the_command_refuses_an_address_that_others_reach(server: Server) -> None:
-    refused(2, "serve", "--host", "0.0.0.0", "--data", server.data, says="need no token")
+    refused(2, "serve", "--host", "0.0.0.0", "--data", server.data, says="there is no token")
     port = server.url.rpartition(":")[2]
     refused(2, "serve", "--port", port, "--data", server.data, says=f"port {port} of 127.0.0.1")
     refused(2, "serve", "--data", server.data / "nowhere", says="nowhere")
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
+def test_every_parameter_is_described_when_it_is_wrong(endpoint: Endpoint) -> None:
+    for name in endpoint.parameters.__struct_fields__:
+        with pytest.raises(UsageError, match=f"^{name} must be .+, not "):
+            decode(endpoint.parameters, {**endpoint.example, name: {"a": [1]}}, texts=False)

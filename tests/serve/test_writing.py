@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import marketsweep as ms
 from marketsweep.ingest.sandbox.launch import running as sandbox
 from marketsweep.ingest.sync import sync
 from marketsweep.store.store import Store
+from tests.helpers.command import refused
 from tests.helpers.two_months import FIRST, LAST, Files
 from tests.serve.conftest import Answer, Server, running
 from tests.serve.test_api import problem
@@ -70,6 +72,12 @@ def events_of(server: Server) -> Generator[dict[str, Any]]:
         connection.close()
 
 
+def ended(server: Server) -> dict[str, Any]:
+    """The progress of a sync that runs, at its end."""
+    running = ("running", "stopping")
+    return next(event for event in events_of(server) if event["state"] not in running)
+
+
 def test_a_sync_is_started_followed_and_seen_by_the_next_request(
     files: Files, tmp_path: Path
 ) -> None:
@@ -107,10 +115,38 @@ def test_one_sync_runs_at_a_time_and_can_be_stopped(files: Files, tmp_path: Path
         for server in running(data, "--base-url", url, MASSIVE_API_KEY="sandbox"):
             server.post("sync", since=f"{FIRST}")
             problem(server.post("sync"), 409, "running")
-            server.send("DELETE", "/api/v1/sync")
-            last = next(event for event in events_of(server) if event["state"] != "running")
+            assert server.send("DELETE", "/api/v1/sync").json["state"] == "stopping"
+            last = ended(server)
             assert last["state"] == "stopped"
             assert server.get("scan", q="close > 0").status == 200
+
+
+def test_a_sync_that_waits_for_its_turn_stops_at_once(files: Files, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Store.create(data) as store:
+        sync(store, files.provider(), files.days[-1])
+    with sandbox(files.settings(calls=1)) as url:
+        for server in running(data, "--base-url", url, MASSIVE_API_KEY="sandbox"):
+            server.post("sync", since=f"{FIRST}")
+            time.sleep(2.0)  # by now it waits for the next minute
+            begun = time.monotonic()
+            server.send("DELETE", "/api/v1/sync")
+            assert ended(server)["state"] == "stopped"
+            assert time.monotonic() - begun < 30
+
+
+def test_a_server_can_sync_by_itself(files: Files, tmp_path: Path) -> None:
+    data = tmp_path / "new"
+    with sandbox(files.settings()) as url:
+        for server in running(data, "--sync", "--base-url", url, MASSIVE_API_KEY="sandbox"):
+            until = time.monotonic() + 120
+            while server.get("status").json["sessions"] < len(files.days):
+                assert time.monotonic() < until, server.get("status").json
+                time.sleep(0.2)
+            assert ended(server)["state"] == "done"
+            assert server.get("scan", q="close > 0").json["as_of"] == f"{LAST}"
+            assert server.post("sync", since=f"{LAST}").status == 200
+    refused(2, "serve", "--sync", "--data", data, says="MASSIVE_API_KEY")
 
 
 def test_a_sync_that_fails_says_why(files: Files, tmp_path: Path) -> None:
@@ -120,7 +156,7 @@ def test_a_sync_that_fails_says_why(files: Files, tmp_path: Path) -> None:
     with sandbox(files.settings()) as url:
         for server in running(data, "--base-url", url, MASSIVE_API_KEY="wrong"):
             server.post("sync")
-            last = next(event for event in events_of(server) if event["state"] != "running")
+            last = ended(server)
             assert last["state"] == "failed"
             assert "key" in last["error"]
             assert "wrong" not in last["error"]

@@ -25,6 +25,7 @@ from marketsweep.serve.api.parameters import (
     SyncParameters,
 )
 from marketsweep.serve.api.service import Service
+from marketsweep.serve.scopes import Scope
 
 PREFIX: Final = "/api/v1"
 
@@ -48,6 +49,8 @@ class Endpoint(NamedTuple):
     has_formats: bool = False
     """Whether it also answers with CSV, Parquet or an Arrow stream."""
     methods: tuple[Method, ...] = ("GET", "POST")
+    scope: Scope = "read"
+    """What a token must allow."""
 
     @property
     def doc(self) -> str:
@@ -80,21 +83,28 @@ ENDPOINTS: Final = (
         resources.scan,
         {"condition": _EXAMPLE, "columns": "name,roc(1)", "limit": 20, "funnel": True},
         has_formats=True,
+        scope="scan",
     ),
     Endpoint(
         "/excluded",
         ExcludedParameters,
         resources.excluded,
         {"condition": _EXAMPLE, "reason": "stale", "limit": 10},
+        scope="scan",
     ),
     Endpoint(
-        "/explain", ExplainParameters, resources.explain, {"symbol": "CAB", "condition": _EXAMPLE}
+        "/explain",
+        ExplainParameters,
+        resources.explain,
+        {"symbol": "CAB", "condition": _EXAMPLE},
+        scope="scan",
     ),
     Endpoint(
         "/chart",
         ChartParameters,
         resources.chart,
         {"symbol": "CAB", "condition": _EXAMPLE, "bars": 60},
+        scope="scan",
     ),
     Endpoint(
         "/sparklines", SparklinesParameters, resources.sparklines, {"symbols": "CAB,WOR", "bars": 5}
@@ -105,8 +115,16 @@ ENDPOINTS: Final = (
         resources.signals,
         {"condition": "golden_cross", "since": "2016-12-01"},
         _LONG_S,
+        scope="scan",
     ),
-    Endpoint("/study", StudyParameters, resources.study, {"condition": "golden_cross"}, _LONG_S),
+    Endpoint(
+        "/study",
+        StudyParameters,
+        resources.study,
+        {"condition": "golden_cross"},
+        _LONG_S,
+        scope="scan",
+    ),
     Endpoint("/symbols", SymbolsParameters, resources.symbols, {"q": "AAP", "limit": 5}),
     Endpoint("/symbols/{symbol}", SymbolParameters, resources.symbol, {"symbol": "AAPL"}),
     Endpoint(
@@ -117,6 +135,7 @@ ENDPOINTS: Final = (
         ChangesParameters,
         resources.changes,
         {"condition": "nr7", "as_of": "2016-12-30"},
+        scope="scan",
     ),
     Endpoint("/indicators", NoParameters, resources.indicators, {}, methods=_GET),
     Endpoint("/presets", NoParameters, resources.presets, {}, methods=_GET),
@@ -126,6 +145,7 @@ ENDPOINTS: Final = (
         resources.save_condition,
         {"name": "my_dip", "condition": "rsi(2) < 10 and close > sma(200)", "doc": "A dip."},
         methods=("PUT",),
+        scope="admin",
     ),
     Endpoint(
         "/presets/{name}",
@@ -133,10 +153,11 @@ ENDPOINTS: Final = (
         resources.remove_condition,
         {"name": "my_dip"},
         methods=("DELETE",),
+        scope="admin",
     ),
     Endpoint("/universes", NoParameters, resources.universes, {}, methods=_GET),
     Endpoint("/vocabulary", NoParameters, resources.vocabulary, {}, methods=_GET),
     Endpoint("/status", NoParameters, resources.status, {}, methods=_GET),
-    Endpoint("/sync", SyncParameters, resources.start_sync, {}, methods=("POST",)),
-    Endpoint("/sync", NoParameters, resources.stop_sync, {}, methods=("DELETE",)),
+    Endpoint("/sync", SyncParameters, resources.start_sync, {}, methods=("POST",), scope="admin"),
+    Endpoint("/sync", NoParameters, resources.stop_sync, {}, methods=("DELETE",), scope="admin"),
 )

@@ -6,13 +6,10 @@ The names and meanings are those of the Python API and the command line.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
-from marketsweep.core.suggest import names_near
-from marketsweep.errors import UsageError
 from marketsweep.language.parsing.parser import MAX_LENGTH
 
 Format = Literal["json", "csv", "parquet", "arrow"]
@@ -21,9 +18,6 @@ Ticker = Annotated[str, Meta(min_length=1, max_length=32)]
 Count = Annotated[int, Meta(ge=0, le=10_000_000)]
 Session = Annotated[dt.date, Meta(description="A session, such as 2016-12-30; default: the newest")]
 Adjust = Literal["splits", "total", "none"]
-_SHOWN: Final = 60
-"""The number of characters shown of a wrong name."""
-
 MOST_MATCHES: Final = 20_000
 """The most matches of one answer: more than there are tickers."""
 
@@ -186,23 +180,3 @@ class SyncParameters(Parameters, frozen=True, kw_only=True):
 
 class NoParameters(Parameters, frozen=True, kw_only=True):
     """An endpoint without parameters."""
-
-
-def decode(kind: type[Parameters], sent: dict[str, Any], *, texts: bool) -> Any:  # noqa: ANN401
-    """Return the parameters of a request; with `texts`, numbers and truths may be text.
-
-    Raises UsageError for a missing, unknown or invalid one.
-    """
-    names = kind.__struct_fields__
-    for name in sent.keys() - set(names):
-        near = names_near(name, names)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none'}"
-        raise UsageError(f"there is no parameter {name[:_SHOWN]!r}: {hint}")
-    for field in msgspec.structs.fields(kind):
-        if field.required and field.name not in sent:
-            raise UsageError(f"{field.name} is missing")
-    try:
-        return msgspec.convert(sent, kind, strict=not texts)
-    except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$.")
-        raise UsageError(f"{path.rstrip('`')}: {text}" if path else text) from None

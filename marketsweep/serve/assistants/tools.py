@@ -20,6 +20,7 @@ from marketsweep.errors import ConditionError, MarketsweepError
 from marketsweep.market import Market
 from marketsweep.output.indicator_facts import indicators_facts
 from marketsweep.serve.api import resources
+from marketsweep.serve.api.decoding import decode
 from marketsweep.serve.api.parameters import (
     BarsParameters,
     ExplainParameters,
@@ -27,7 +28,6 @@ from marketsweep.serve.api.parameters import (
     ScanParameters,
     StudyParameters,
     SymbolParameters,
-    decode,
 )
 from marketsweep.serve.api.problem import Problem
 from marketsweep.serve.api.service import Service

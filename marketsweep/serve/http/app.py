@@ -1,15 +1,16 @@
 """The HTTP application: the API, the page, and the checks before both.
 
 1. `Guard` refuses unknown hosts, other sites, and large bodies.
-2. A request is decoded to the parameters of its endpoint.
-3. If the client has the answer already (`If-None-Match`), nothing is computed.
-4. `Workers` compute the result on a thread, and cancel it when the client has gone.
-5. `answer` writes the result in the format that was asked for.
+2. `Access` refuses requests without a token of the scope of the endpoint, where tokens are needed.
+3. A request is decoded to the parameters of its endpoint.
+4. If the client has the answer already (`If-None-Match`), nothing is computed.
+5. `Workers` compute the result on a thread, and cancel it when the client has gone.
+6. `answer` writes the result in the format that was asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
@@ -22,6 +23,7 @@ from msgspec import structs
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -29,50 +31,58 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from marketsweep.errors import ConditionError, MarketsweepError, UsageError
-from marketsweep.ingest.providers.base import Provider
-from marketsweep.market import Market
+from marketsweep.serve.api.decoding import decode
 from marketsweep.serve.api.endpoints import ENDPOINTS, PREFIX, Endpoint
-from marketsweep.serve.api.parameters import decode
 from marketsweep.serve.api.problem import Problem
 from marketsweep.serve.api.service import Service
-from marketsweep.serve.http.answers import JSON, answer, json_bytes
+from marketsweep.serve.http.access import Access
+from marketsweep.serve.http.answers import (
+    GZIP_LEVEL,
+    JSON,
+    SMALLEST_GZIP,
+    answer,
+    compressed,
+    json_bytes,
+)
 from marketsweep.serve.http.events import sync_events
-from marketsweep.serve.http.guard import LOOPBACK, Guard
+from marketsweep.serve.http.guard import Guard
 from marketsweep.serve.http.metrics import PATH, Metered, Metrics
 from marketsweep.serve.http.openapi import openapi
 from marketsweep.serve.http.problems import problem_response
 from marketsweep.serve.http.work import Workers
+from marketsweep.serve.reach import Reach
+from marketsweep.serve.tokens import Tokens
 
 _PAGE: Final = Path(str(files("marketsweep.serve") / "page"))
 _CHARTS: Final = Path(str(files("marketsweep.output.charts") / "assets"))
-_SMALLEST_GZIP: Final = 1_000
+_THIS_MACHINE: Final = Reach()
 _IN_QUERY: Final = ("GET", "HEAD", "DELETE")
 """Methods whose parameters stand in the query."""
 
 
-def create_app(
-    market: Market,
-    provider: Callable[[], Provider] | None = None,
-    hosts: Collection[str] = LOOPBACK,
-) -> Starlette:
-    """Return the application for a market.
+def create_app(service: Service, reach: Reach = _THIS_MACHINE) -> Starlette:
+    """Return the application of a service, for those that can reach it.
 
-    `provider` returns the source of prices for a sync, and `hosts` are the names that the
-    application answers for.
+    Raises UsageError if requests need a token and there is none.
     """
-    service, workers = Service(market, provider), Workers()
-    metrics = Metrics(service)
+    workers, metrics = Workers(), Metrics(service)
+    tokens = None if reach.is_private else Tokens(service.folder)
+    if tokens is not None and not tokens:
+        raise UsageError(
+            "other machines can reach this server, and there is no token: marketsweep token create "
+            "--scope scan makes one, or set MARKETSWEEP_TOKEN"
+        )
+    access = Access(tokens)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        service.close()
         workers.close()
 
     routes: list[BaseRoute] = [
         Route(
             PREFIX + endpoint.path,
-            _handler(endpoint, service, workers),
+            _handler(endpoint, service, workers, access),
             methods=list(endpoint.methods),
         )
         for endpoint in ENDPOINTS
@@ -81,10 +91,11 @@ def create_app(
     return Starlette(
         routes=[
             *routes,
-            Route(f"{PREFIX}/sync", partial(_follow_sync, service)),
+            Route(f"{PREFIX}/sync", partial(_follow_sync, service, access)),
+            Route("/metrics", partial(_metrics, metrics, access)),
+            *access.routes(),
             Route("/openapi.json", _constant(document)),
             Route("/healthz", _constant(b'{"status":"ok"}')),
-            Route("/metrics", partial(_metrics, metrics)),
             Route("/readyz", partial(_ready, service)),
             Route("/", _index),
             Route("/page/vendor/lightweight-charts.js", _chart_library),
@@ -92,8 +103,9 @@ def create_app(
         ],
         middleware=[
             Middleware(Metered, metrics=metrics),
-            Middleware(Guard, hosts=hosts),
-            Middleware(GZipMiddleware, minimum_size=_SMALLEST_GZIP, compresslevel=5),
+            Middleware(Guard, reach=reach),
+            *([_cors(reach.origins)] if reach.origins else []),
+            Middleware(GZipMiddleware, minimum_size=SMALLEST_GZIP, compresslevel=GZIP_LEVEL),
         ],
         exception_handlers={
             Problem: _on_error,
@@ -105,14 +117,26 @@ def create_app(
     )
 
 
+def _cors(origins: Sequence[str]) -> Middleware:
+    """Allow pages of these sites to send requests with a token, and to read the answers."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["authorization", "content-type", "if-none-match"],
+        expose_headers=["etag", "retry-after"],
+    )
+
+
 def _handler(
-    endpoint: Endpoint, service: Service, workers: Workers
+    endpoint: Endpoint, service: Service, workers: Workers, access: Access
 ) -> Callable[[Request], Awaitable[Response]]:
     name = endpoint.path.split("/")[1]
     has_condition = "condition" in endpoint.parameters.__struct_fields__
 
     async def handle(request: Request) -> Response:
         request.scope[PATH] = endpoint.path
+        access.require(request, endpoint.scope)
         sent = await _sent(request, has_condition=has_condition)
         is_text = request.method in _IN_QUERY
         parameters = decode(endpoint.parameters, {**sent, **request.path_params}, texts=is_text)
@@ -125,7 +149,8 @@ def _handler(
                 result = endpoint.work(service, parameters)
             except ConditionError as error:
                 return problem_response(error, structs.asdict(parameters))
-            return answer(result, getattr(parameters, "format", "json"), name, tag)
+            response = answer(result, getattr(parameters, "format", "json"), name, tag)
+            return compressed(response, request.headers.get("accept-encoding", ""))
 
         return await workers.run(request, work, endpoint.seconds)
 
@@ -161,7 +186,8 @@ def _constant(body: bytes) -> Callable[[Request], Awaitable[Response]]:
     return handle
 
 
-async def _follow_sync(service: Service, request: Request) -> Response:
+async def _follow_sync(service: Service, access: Access, request: Request) -> Response:
+    access.require(request, "read")
     return sync_events(service.sync)
 
 
@@ -178,7 +204,8 @@ async def _ready(service: Service, request: Request) -> Response:
     return Response(await to_thread.run_sync(work), media_type=JSON)
 
 
-async def _metrics(metrics: Metrics, request: Request) -> Response:
+async def _metrics(metrics: Metrics, access: Access, request: Request) -> Response:
+    access.require(request, "read")
     return await to_thread.run_sync(metrics.response)
 
 

@@ -2,13 +2,12 @@
 
 A page of another site can make a browser send requests to this machine. It cannot choose the
 `Host` header, which is why only known names are answered (DNS rebinding); and it cannot read an
-answer, because no header allows it.
+answer, because no header allows it, except to the sites that the user has listed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketsweep.serve.api.problem import Problem
 from marketsweep.serve.http.problems import problem_response
+from marketsweep.serve.reach import Reach
 
 MOST_BYTES: Final = 64 * 1024
 """The largest body of a request: a condition of the greatest length needs a fourth of it."""
@@ -23,9 +23,10 @@ MOST_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 10.0
 """Seconds in which a body must arrive."""
 
-LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
-"""Host names of this machine."""
+FOR_ANY_HOST: Final = ("/healthz", "/readyz")
+"""Paths without data: a probe of a container sends whatever host it likes."""
 
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -44,9 +45,9 @@ _HEADERS: Final = {
 class Guard:
     """ASGI middleware: refuses unknown hosts, foreign origins, and large or slow bodies."""
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str] = LOOPBACK) -> None:
+    def __init__(self, app: ASGIApp, reach: Reach) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._reach = reach
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with a problem."""
@@ -72,13 +73,24 @@ class Guard:
     def _check(self, headers: Headers, path: str) -> None:
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-        if name.lower() not in self._hosts:
-            raise Problem(421, "host", f"this server does not answer for the host {host[:100]!r}")
+        if path not in FOR_ANY_HOST and not self._reach.answers_for(name.lower()):
+            detail = f"this server does not answer for the host {host[:100]!r}"
+            hint = "" if self._reach.is_private else ": start it with --name and that host"
+            raise Problem(421, "host", detail + hint)
+        if self._reach.is_private and any(header in headers for header in _FORWARDED):
+            raise Problem(
+                403,
+                "proxy",
+                "a proxy has forwarded this request, and this server needs no token: start it with "
+                "--proxy-headers and the address of the proxy, and with --name",
+            )
+        origin = headers.get("origin")
+        if origin in self._reach.origins:
+            return
         # A browser says whose page made it send the request. Links to the page are allowed.
         site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode", "")
         if site not in ("none", "same-origin") and (path != "/" or mode != "navigate"):
             raise Problem(403, "origin", "requests from other sites are refused")
-        origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             raise Problem(403, "origin", "requests from other sites are refused")
 

@@ -50,7 +50,11 @@ def openapi(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "marketsweep", "version": __version__},
         "paths": paths,
-        "components": {"schemas": {**schemas, "Problem": _PROBLEM}},
+        "components": {
+            "schemas": {**schemas, "Problem": _PROBLEM},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],  # on its own machine a server needs no token
     }
 
 
@@ -61,6 +65,7 @@ def _operation(endpoint: Endpoint, method: Method, schemas: dict[str, Any]) -> d
     operation = {
         "operationId": f"{method.lower()}{_title(endpoint)}",
         "summary": endpoint.doc,
+        "description": f"Needs a token of scope {endpoint.scope}, where tokens are needed.",
         "parameters": [
             {
                 "name": field,

@@ -26,6 +26,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 TITLES: Final = {
     400: "The request is malformed",
+    401: "A token is needed",
     403: "This is not allowed",
     404: "There is nothing here",
     405: "This method is not allowed",
@@ -34,6 +35,7 @@ TITLES: Final = {
     415: "The body is of a wrong type",
     421: "The request was sent to a wrong host",
     422: "The request cannot be carried out",
+    429: "There are too many requests",
     499: "The client has closed the connection",
     500: "The server failed",
     502: "The source of prices failed",

@@ -1,4 +1,5 @@
 // Requests to the API. A newer request of the same kind aborts the older one: the last one wins.
+import { signIn } from "/page/js/signin.js";
 
 const ROOT = "/api/v1/";
 
@@ -35,6 +36,10 @@ async function answerOf(url, options) {
     throw new Refused({ status: 0, code: "unreachable", detail: "marketsweep serve does not answer: is it running?" });
   }
   if (answer.ok) return answer.json();
+  if (answer.status === 401) {
+    await signIn();
+    return answerOf(url, options);
+  }
   let problem = { status: answer.status, detail: `the server answered ${answer.status}` };
   try {
     problem = { ...problem, ...(await answer.json()) };

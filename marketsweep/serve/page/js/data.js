@@ -1,6 +1,7 @@
 // What is stored, how old it is, what is missing; and a sync that can be followed and stopped.
 import { address, get, send } from "/page/js/api.js";
 import { button, byId, el, plural, short, whole, withWeekday } from "/page/js/dom.js";
+import { signedInAs } from "/page/js/signin.js";
 
 const GAPS = [
   ["missing", "missing sessions"], ["partial", "sessions with some symbols only"], ["thin", "sessions with few bars"],
@@ -10,8 +11,8 @@ const MOST_DAYS = 12;
 
 export function createData({ changed }) {
   const opener = byId("stored"), box = byId("data");
-  const facts = el("table", {}), run = el("div", { class: "sync", role: "status" });
-  box.append(facts, run);
+  const facts = el("table", {}), run = el("div", { class: "sync", role: "status" }), session = el("div", {});
+  box.append(facts, run, session);
   let source = null;
 
   function drawFacts(status) {
@@ -32,10 +33,10 @@ export function createData({ changed }) {
   function drawSync({ state, done, total, bars, receipt, error }) {
     const start = () => button("Sync now", begin, { class: "primary" });
     const figures = `${whole(bars)} bars`;
-    if (state === "running") {
+    if (state === "running" || state === "stopping") {
       const progress = el("progress", { max: Math.max(total, 1), value: done, "aria-label": "Progress of the sync" });
       run.replaceChildren(progress, ` ${whole(done)} of ${whole(total)} calls, ${figures} `,
-        button("Stop", () => send("DELETE", "sync").catch(refused)));
+        state === "stopping" ? "stopping …" : button("Stop", () => send("DELETE", "sync").catch(refused)));
     } else if (state === "done") {
       run.replaceChildren(`Done: ${whole(receipt.new)} new and ${whole(receipt.revised)} corrected bars. `, start(),
         ...receipt.warnings.map((text) => el("p", { class: "warn" }, text)));
@@ -60,14 +61,15 @@ export function createData({ changed }) {
   /** Follow the sync while the panel is open, or while one runs. */
   function follow() {
     if (source) return;
-    let state = "";
+    let ran = false;
     source = new EventSource(address("sync"));
     source.addEventListener("progress", ({ data }) => {
       const progress = JSON.parse(data);
       drawSync(progress);
-      if (state === "running" && progress.state !== "running") refresh().then(changed);
-      state = progress.state;
-      if (state !== "running" && box.hidden) leave();
+      const runs = progress.state === "running" || progress.state === "stopping";
+      if (ran && !runs) refresh().then(changed);
+      ran = runs;
+      if (!runs && box.hidden) leave();
     });
   }
   function leave() {
@@ -89,6 +91,7 @@ export function createData({ changed }) {
     try {
       await refresh();
       follow();
+      session.replaceChildren(...[await signedInAs()].filter(Boolean));
     } catch ({ message }) {
       facts.replaceChildren(el("caption", { class: "loss" }, message));
     }
