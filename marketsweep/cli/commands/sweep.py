@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Container
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -38,12 +36,6 @@ if TYPE_CHECKING:
     from marketsweep.engine.executors.options import Ray
     from marketsweep.engine.panel.adjustments import Adjust
     from marketsweep.scan.loader import FactsOf
-
-_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?[kKmMbBtT%]?"
-_NAMED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
-_RANGE = re.compile(rf"\s*({_NUMBER})\.\.({_NUMBER})(?:\.\.({_NUMBER}))?\s*")
-_LIST = re.compile(rf"\s*{_NUMBER}\s*(?:,\s*{_NUMBER}\s*)*")
-_MAX_VALUES = 1_000_000
 
 
 @click.command(cls=Scanning)
@@ -114,6 +106,7 @@ def sweep(
     """
     from marketsweep.cli.reports.sweep import sweep_report
     from marketsweep.market import Market, data_folder, open_market
+    from marketsweep.studies.variants import parse_variants
 
     check_format(format_, output)
     check_page(html, output)
@@ -123,7 +116,7 @@ def sweep(
         raise UsageError(
             "--as-of is one session, --since and --until are many: give one or the other"
         )
-    values = _parse_variants(vary, reserved=signature(Market.sweep).parameters)
+    values = parse_variants(vary, reserved=signature(Market.sweep).parameters)
     with open_market(data_folder(data)) as market, progress_line("sweeping", "matches") as progress:
         result = market.sweep(
             condition,
@@ -148,43 +141,3 @@ def sweep(
         with output_file(html) as file:
             file.write(sweep_page(result).encode())
     write_answer(result, result.seconds, format_, output, sweep_report)
-
-
-def _parse_variants(texts: tuple[str, ...], reserved: Container[str]) -> dict[str, list[float]]:
-    """Return the values of each name. Raises UsageError if they cannot be parsed."""
-    values: dict[str, list[float]] = {}
-    for text in texts:
-        match = _NAMED.fullmatch(text)
-        if not match:
-            raise UsageError(f"--vary {text!r}: write a name and its values, as in n=5..30")
-        name, numbers = match.groups()
-        if name in values:
-            raise UsageError(f"--vary {name} is given twice: join its values, as in {name}=5,10,15")
-        if name in reserved:
-            raise UsageError(f"--vary {name} is already a word or a preset: choose another name")
-        values[name] = _parse_numbers(name, numbers)
-    return values
-
-
-def _parse_numbers(name: str, text: str) -> list[float]:
-    """Return the values of `5..30`, `20..200..20` or `10,14,21`; the end of a range is included."""
-    from decimal import Decimal  # exact: ten steps of 0.1 are 1
-
-    from marketsweep.language.parsing.lexer import number_of
-
-    if _LIST.fullmatch(text):
-        return [number_of(number.strip()) for number in text.split(",")]
-    range_match = _RANGE.fullmatch(text)
-    if not range_match:
-        raise UsageError(
-            f"--vary {name}={text}: values are 5..30, 20..200..20 (every 20th) or 10,14,21"
-        )
-    first, last, step = (Decimal(repr(number_of(number or "1"))) for number in range_match.groups())
-    if not all(number.is_finite() for number in (first, last, step)):
-        raise UsageError(f"--vary {name}={text}: these numbers are too large")
-    if not step or (last - first) / step < 0:
-        raise UsageError(f"--vary {name}={text}: {first} and steps of {step} never reach {last}")
-    count = int((last - first) / step) + 1
-    if count > _MAX_VALUES:
-        raise UsageError(f"--vary {name}={text}: {count:,} values are too many")
-    return [float(first + i * step) for i in range(count)]
