@@ -22,12 +22,12 @@ def parse_variants(texts: Sequence[str], reserved: Container[str]) -> dict[str, 
     for text in texts:
         match = _NAMED.fullmatch(text)
         if not match:
-            raise UsageError(f"--vary {text!r}: write a name and its values, as in n=5..30")
+            raise UsageError(f"the values {text!r}: write a name and its values, as in n=5..30")
         name, numbers = match.groups()
         if name in values:
-            raise UsageError(f"--vary {name} is given twice: join its values, as in {name}=5,10,15")
+            raise UsageError(f"{name} is given twice: join its values, as in {name}=5,10,15")
         if name in reserved:
-            raise UsageError(f"--vary {name} is already a word or a preset: choose another name")
+            raise UsageError(f"{name} is already a word or a preset: choose another name")
         values[name] = _parse_numbers(name, numbers)
     return values
 
@@ -38,15 +38,13 @@ def _parse_numbers(name: str, text: str) -> list[float]:
         return [number_of(number.strip()) for number in text.split(",")]
     range_match = _RANGE.fullmatch(text)
     if not range_match:
-        raise UsageError(
-            f"--vary {name}={text}: values are 5..30, 20..200..20 (every 20th) or 10,14,21"
-        )
+        raise UsageError(f"{name}={text}: values are 5..30, 20..200..20 (every 20th) or 10,14,21")
     first, last, step = (Decimal(repr(number_of(number or "1"))) for number in range_match.groups())
     if not all(number.is_finite() for number in (first, last, step)):
-        raise UsageError(f"--vary {name}={text}: these numbers are too large")
+        raise UsageError(f"{name}={text}: these numbers are too large")
     if not step or (last - first) / step < 0:
-        raise UsageError(f"--vary {name}={text}: {first} and steps of {step} never reach {last}")
+        raise UsageError(f"{name}={text}: {first} and steps of {step} never reach {last}")
     count = int((last - first) / step) + 1
     if count > _MAX_VALUES:
-        raise UsageError(f"--vary {name}={text}: {count:,} values are too many")
+        raise UsageError(f"{name}={text}: {count:,} values are too many")
     return [float(first + i * step) for i in range(count)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
-from marketsweep.serve.api import resources
+from marketsweep.serve.api import resources, sessions
 from marketsweep.serve.api.parameters import (
     BarsParameters,
     ChangesParameters,
     ChartParameters,
     ExcludedParameters,
     ExplainParameters,
+    HistoryParameters,
     NameParameters,
     NoParameters,
     Parameters,
@@ -20,6 +21,7 @@ from marketsweep.serve.api.parameters import (
     SignalsParameters,
     SparklinesParameters,
     StudyParameters,
+    SweepParameters,
     SymbolParameters,
     SymbolsParameters,
     SyncParameters,
@@ -125,6 +127,15 @@ ENDPOINTS: Final = (
         _LONG_S,
         scope="scan",
     ),
+    Endpoint(
+        "/sweep",
+        SweepParameters,
+        sessions.sweep,
+        {"condition": "rsi({n}) < {t}", "vary": "n=5..14;t=20,30"},
+        _LONG_S,
+        has_formats=True,
+        scope="scan",
+    ),
     Endpoint("/symbols", SymbolsParameters, resources.symbols, {"q": "AAP", "limit": 5}),
     Endpoint("/symbols/{symbol}", SymbolParameters, resources.symbol, {"symbol": "AAPL"}),
     Endpoint(
@@ -154,6 +165,14 @@ ENDPOINTS: Final = (
         {"name": "my_dip"},
         methods=("DELETE",),
         scope="admin",
+    ),
+    Endpoint(
+        "/presets/{name}/history",
+        HistoryParameters,
+        sessions.history,
+        {"name": "nr7", "sessions": 5},
+        _LONG_S,
+        scope="scan",
     ),
     Endpoint("/universes", NoParameters, resources.universes, {}, methods=_GET),
     Endpoint("/vocabulary", NoParameters, resources.vocabulary, {}, methods=_GET),

@@ -22,6 +22,10 @@ MOST_MATCHES: Final = 20_000
 """The most matches of one answer: more than there are tickers."""
 
 
+MOST_SESSIONS: Final = 252
+"""The most sessions of a history."""
+
+
 Limit = Annotated[int, Meta(ge=0, le=MOST_MATCHES, description="The most rows of the answer")]
 
 
@@ -169,6 +173,33 @@ class SaveParameters(NameParameters, frozen=True, kw_only=True):
 
     condition: Expression
     doc: Annotated[str, Meta(max_length=1_000, description="Description, in one sentence")] = ""
+
+
+class HistoryParameters(Screened, frozen=True, kw_only=True):
+    """The results of a saved condition in the sessions up to a day."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    as_of: Session | None = None
+    sessions: Annotated[int, Meta(ge=1, le=MOST_SESSIONS)] = 20
+
+
+class SweepParameters(Screened, frozen=True, kw_only=True):
+    """Variants of a condition, counted on one session or on many."""
+
+    condition: Annotated[Expression, Meta(description="A condition with names: 'rsi({n}) < {t}'")]
+    vary: Annotated[
+        str, Meta(max_length=2_000, description="Values of each name: 'n=5..29;t=15,20,25'")
+    ]
+    as_of: Session | None = None
+    since: Session | None = None
+    until: Session | None = None
+    facts: Literal["dated", "latest"] = "dated"
+    adjust: Adjust = "splits"
+    strict: bool = False
+    outcome: (
+        Annotated[str, Meta(max_length=100, description="What followed: 'return(20)'")] | None
+    ) = None
+    format: Format = "json"
 
 
 class SyncParameters(Parameters, frozen=True, kw_only=True):

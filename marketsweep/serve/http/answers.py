@@ -13,6 +13,7 @@ from marketsweep.output.formats import writer
 from marketsweep.scan.results import Hits
 from marketsweep.serve.api.parameters import Format
 from marketsweep.serve.api.resources import plain_frame
+from marketsweep.studies.sweep_result import Sweep
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,6 +62,9 @@ def compressed(response: Response, accepted: str) -> Response:
 
 
 def _encoded(result: Any, format: Format) -> bytes:  # noqa: ANN401
+    if isinstance(result, Sweep):
+        is_json = format == "json"
+        return json_bytes(result.to_dict()) if is_json else _encode(result.to_polars(), format)
     if isinstance(result, Hits):
         if format == "json":
             return json_bytes(result.to_dict())
@@ -70,10 +74,10 @@ def _encoded(result: Any, format: Format) -> bytes:  # noqa: ANN401
     if format == "json":
         is_plain = isinstance(result, dict | list)
         return json_bytes(result if is_plain else plain_frame(result))
-    return _encoded_frame(result, format)
+    return _encode(result, format)
 
 
-def _encoded_frame(frame: pl.DataFrame, format: Format) -> bytes:
+def _encode(frame: pl.DataFrame, format: Format) -> bytes:
     file = io.BytesIO()
     if format == "csv":
         frame.write_csv(file)
