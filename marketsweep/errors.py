@@ -57,6 +57,11 @@ class ConditionError(UsageError):
         self.width = width
         self.suggestion = suggestion
 
+    @property
+    def line(self) -> str:
+        """The line of the text that has the error."""
+        return _line_at(self.source, self.column)[0].strip()
+
     def __str__(self) -> str:
         if not self.source:
             return self.message

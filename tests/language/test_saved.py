@@ -58,6 +58,22 @@ def test_conditions_of_the_user(market: ms.Market, tmp_path: Path) -> None:
         parse("loud_dip", OwnNames(SavedConditions.of(tmp_path)))
 
 
+def test_an_error_in_a_saved_condition_has_the_place_of_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "conditions"
+    folder.mkdir()
+    (folder / "inner.scan").write_text("# A wrong one.\nclose > 5\nand rsii(14) < 30")
+    (folder / "outer.scan").write_text("inner and close > 1")
+    text = "volume > 1M and outer"
+    with pytest.raises(ConditionError) as caught:
+        parse(text, OwnNames(SavedConditions.of(tmp_path)))
+    error = caught.value
+    assert text[error.column : error.column + error.width] == "outer"
+    assert error.source == text
+    assert error.message.startswith("in the saved condition inner: unknown indicator")
+    assert error.message.endswith("in 'and rsii(14) < 30'")
+    assert error.suggestion == ""
+
+
 @pytest.mark.parametrize(
     ("name", "condition", "said"),
     [

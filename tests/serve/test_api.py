@@ -248,6 +248,8 @@ def test_an_answer_that_the_client_has_is_not_sent_again(server: Server) -> None
     first = server.send("GET", path)
     again = server.send("GET", path, If_None_Match=first.headers["etag"])
     assert (again.status, again.body) == (304, b"")
+    for tags in (f'"x", {first.headers["etag"]}', f"W/{first.headers['etag']}", "*"):
+        assert server.send("GET", path, If_None_Match=tags).status == 304
     other = server.send("GET", f"{path}&sort=close", If_None_Match=first.headers["etag"])
     assert other.status == 200
     assert other.headers["etag"] != first.headers["etag"]

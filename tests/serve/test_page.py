@@ -501,3 +501,13 @@ def test_the_page_can_be_read_by_everybody(
             assert named == [], path
     finally:
         visit.context.close()
+
+
+def test_a_long_condition_is_sent_as_a_body(visit: Visit) -> None:
+    page = visit.open(link())
+    long = " and ".join(f"close > sma({n})" for n in range(2, 200)) + ' or name == "Zürich Ämter"'
+    page.locator("#condition .cm-content").click()
+    page.keyboard.press("Control+a")
+    with page.expect_request(lambda sent: sent.method == "POST" and "/scan" in sent.url):
+        page.keyboard.insert_text(f"({long}) or ({long})")
+    page.wait_for_selector("#answer >> text=match")

@@ -45,6 +45,22 @@ def test_what_cannot_be_saved_is_refused(own_server: Server) -> None:
     problem(own_server.send("DELETE", "/api/v1/presets/nothing"), 404, "unknown_condition")
 
 
+def test_a_damaged_file_of_the_user_is_named_without_its_path(own_server: Server) -> None:
+    universes = own_server.data / "universe.toml"
+    universes.write_text("[broken\n")
+    answer = own_server.get("scan", q="nr7", universe="broken")
+    assert "universe.toml is not TOML" in problem(answer, 422, "usage")["detail"]
+    assert str(own_server.data).encode() not in answer.body
+    universes.unlink()
+    folder = own_server.data / "conditions"
+    folder.mkdir(exist_ok=True)
+    (folder / "binary_one.scan").write_bytes(b"\xff\xfe")
+    answer = own_server.get("scan", q="binary_one")
+    assert "binary_one.scan cannot be read" in problem(answer, 422, "usage")["detail"]
+    assert str(own_server.data).encode() not in answer.body
+    (folder / "binary_one.scan").unlink()
+
+
 def test_what_entered_a_scan_and_left_it(own_server: Server) -> None:
     got = own_server.get("changes", condition="nr7", as_of="2016-12-30").json
     with ms.open(own_server.data) as market:

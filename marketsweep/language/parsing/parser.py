@@ -30,7 +30,7 @@ from marketsweep.language.parsing.definitions import DefinitionParser
 from marketsweep.language.parsing.lexer import END, LINE_END, Token, tokenize
 from marketsweep.language.parsing.own_names import NO_NAMES, OwnNames
 from marketsweep.language.parsing.token_stream import MAX_LENGTH
-from marketsweep.language.tree import Kind, Node
+from marketsweep.language.tree import Kind, Node, Span
 from marketsweep.language.vocabulary import KEYWORDS, TRENDS, WORDS
 
 __all__ = ["MAX_LENGTH", "parse", "parse_expression", "split_expressions"]
@@ -115,6 +115,10 @@ def _shorten(source: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
+class _InSaved(ConditionError):
+    """An error in a saved condition, at the place of the name in the text that uses it."""
+
+
 class Parser(DefinitionParser):
     """Parses tokens by operator precedence; it has one method per construct."""
 
@@ -164,7 +168,7 @@ class Parser(DefinitionParser):
         if text is None:
             return None
         parser = Parser(text, self.own_names, (*self.enclosing, name))
-        with self._named(name):
+        with self._named(name, self.tokens[self.position - 1].span):
             parser.parse_definitions()
         return parser.functions.get(name)
 
@@ -184,7 +188,7 @@ class Parser(DefinitionParser):
         body.depth, body.operators = self.depth, self.operators + 1
         is_saved = definition.saved_as != self.enclosing
         if is_saved:
-            with self._named(definition.name):
+            with self._named(definition.name, span):
                 node = tree.without_spans(body.parse_rest())
         else:
             node = body.parse_rest()
@@ -195,14 +199,16 @@ class Parser(DefinitionParser):
         return replace(node, span=span)
 
     @contextmanager
-    def _named(self, name: str) -> Iterator[None]:
-        """Add the name of a saved text to the errors in it."""
+    def _named(self, name: str, span: Span) -> Iterator[None]:
+        """Add the name of a saved text to the errors in it, at the place of the name."""
         try:
             yield
+        except _InSaved as error:
+            raise _InSaved(error.message, self.source, *span) from error
         except ConditionError as error:
-            if self.enclosing:
-                raise
-            raise ConditionError(f"in the saved condition {name}: {error}") from error
+            line = f", in {error.line!r}" if error.source else ""
+            message = f"in the saved condition {name}: {error.message}{line}"
+            raise _InSaved(message, self.source, *span) from error
 
     def check_size(self, node: Node) -> None:
         """Raise ConditionError if a tree is too large: names inside names grow exponentially."""
@@ -224,7 +230,7 @@ class Parser(DefinitionParser):
             raise ConditionError(
                 f"saved conditions use each other more than {MAX_SAVED} deep: {first}"
             )
-        with self._named(name):
+        with self._named(name, self.tokens[self.position - 1].span):
             parser = Parser(text, self.own_names, (*self.enclosing, name))
             parser.parse_definitions()
             function = parser.functions.get(name)

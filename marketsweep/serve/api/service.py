@@ -34,6 +34,9 @@ _RETRY_S: Final = 5.0
 _MOST_HITS: Final = 32
 """Scans whose hits are kept, so that the pages of one answer cost one scan."""
 
+_MOST_CELLS: Final = 1_000_000
+"""Cells of their tables that are kept: the hits of the newest scan are kept in any case."""
+
 
 class Service:
     """A market that requests share, with the hits of the newest scans. Threads may share it."""
@@ -119,9 +122,15 @@ class Service:
         )
         with self._lock:
             self._hits[key] = hits
-            while len(self._hits) > _MOST_HITS:
+            while len(self._hits) > 1 and (
+                len(self._hits) > _MOST_HITS or sum(map(_cells, self._hits.values())) > _MOST_CELLS
+            ):
                 self._hits.popitem(last=False)
         return hits
+
+
+def _cells(hits: Hits) -> int:
+    return len(hits) * (3 + len(hits.values))
 
 
 def _no_provider() -> Provider:

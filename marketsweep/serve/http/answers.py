@@ -47,6 +47,12 @@ def answer(result: Any, format: Format, name: str, tag: str | None) -> Response:
     return Response(_encoded(result, format), 200, headers, MEDIA_TYPES[format])
 
 
+def has_tag(wanted: str, tag: str) -> bool:
+    """Return whether an If-None-Match has a tag: in a list, weak, or as `*`."""
+    tags = {part.strip().removeprefix("W/") for part in wanted.split(",")}
+    return tag in tags or "*" in tags
+
+
 def compressed(response: Response, accepted: str) -> Response:
     """Return a response in gzip if the client accepts it; call it on the thread of the work.
 

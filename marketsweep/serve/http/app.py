@@ -42,6 +42,7 @@ from marketsweep.serve.http.answers import (
     SMALLEST_GZIP,
     answer,
     compressed,
+    has_tag,
     json_bytes,
 )
 from marketsweep.serve.http.events import sync_events
@@ -108,8 +109,8 @@ def create_app(service: Service, reach: Reach = _THIS_MACHINE) -> Starlette:
             Middleware(GZipMiddleware, minimum_size=SMALLEST_GZIP, compresslevel=GZIP_LEVEL),
         ],
         exception_handlers={
-            Problem: _on_error,
-            MarketsweepError: _on_error,
+            Problem: partial(_on_error, service.folder),
+            MarketsweepError: partial(_on_error, service.folder),
             HTTPException: _on_http_error,
             Exception: _on_fault,
         },
@@ -143,12 +144,12 @@ def _handler(
 
         def work() -> Response:
             tag = service.tag(endpoint.path, parameters) if endpoint.reads else None
-            if tag and request.headers.get("if-none-match") == tag:
+            if tag and has_tag(request.headers.get("if-none-match", ""), tag):
                 return Response(status_code=304, headers={"ETag": tag})
             try:
                 result = endpoint.work(service, parameters)
             except ConditionError as error:
-                return problem_response(error, structs.asdict(parameters))
+                return problem_response(error, structs.asdict(parameters), service.folder)
             response = answer(result, getattr(parameters, "format", "json"), name, tag)
             return compressed(response, request.headers.get("accept-encoding", ""))
 
@@ -217,9 +218,9 @@ async def _chart_library(request: Request) -> Response:
     return FileResponse(_CHARTS / "lightweight-charts.js")
 
 
-async def _on_error(request: Request, error: Exception) -> Response:
+async def _on_error(folder: Path, request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem | MarketsweepError)
-    return problem_response(error)
+    return problem_response(error, folder=folder)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

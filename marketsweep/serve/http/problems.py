@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -59,17 +60,20 @@ _STATUSES: Final[tuple[tuple[type[MarketsweepError], int, str], ...]] = (
 
 
 def problem_response(
-    error: Problem | MarketsweepError, texts: Mapping[str, object] | None = None
+    error: Problem | MarketsweepError,
+    texts: Mapping[str, object] | None = None,
+    folder: Path | None = None,
 ) -> Response:
     """Return the answer to an error.
 
-    `texts` are the parameters of the request: the answer names the one that has the error.
+    `texts` are the parameters of the request: the answer names the one that has the error. The path
+    of the data folder is replaced: nobody needs to know it over the network.
     """
     if isinstance(error, Problem):
         return _response(error.status, error.code, error.detail, {}, error.headers)
     status, code = next((s, code) for kind, s, code in _STATUSES if isinstance(error, kind))
     if not isinstance(error, ConditionError):
-        return _response(status, code, str(error))
+        return _response(status, code, _without_path(str(error), folder))
     place = {
         "source": error.source,
         "column": error.column,
@@ -77,7 +81,16 @@ def problem_response(
         "suggestions": [error.suggestion] if error.suggestion else [],
         "parameter": _parameter_with(error.source, texts or {}),
     }
-    return _response(status, code, error.message, place if error.source else {})
+    detail = _without_path(error.message, folder)
+    return _response(status, code, detail, place if error.source else {})
+
+
+def _without_path(text: str, folder: Path | None) -> str:
+    if folder is None:
+        return text
+    for path in (str(folder), str(folder.resolve())):
+        text = text.replace(f"{path}/", "").replace(path, "the data folder")
+    return text
 
 
 def _parameter_with(source: str, texts: Mapping[str, object]) -> str | None:

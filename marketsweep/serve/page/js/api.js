@@ -19,8 +19,18 @@ export function address(path, params = {}) {
   return ROOT + path + (text ? "?" + text : "");
 }
 
-export const get = (path, params, signal) =>
-  answerOf(address(path, params), { signal, headers: { accept: "application/json" } });
+const LONGEST = 6000; // characters of an address; a longer request is sent as a body
+
+export function get(path, params = {}, signal) {
+  const url = address(path, params);
+  if (url.length <= LONGEST) return answerOf(url, { signal, headers: { accept: "application/json" } });
+  const truths = { true: true, false: false };
+  const body = Object.fromEntries([...new URL(url, location.href).searchParams].map(([name, text]) =>
+    [name, truths[text] ?? params[name]]));
+  return answerOf(address(path), {
+    signal, method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" },
+  });
+}
 
 /** Changes something: `method` is PUT, POST or DELETE, and `body` becomes JSON. */
 export const send = (method, path, body) =>
