@@ -123,13 +123,15 @@ class Market:
         with self._views.newest() as view:
             yield view if facts == "dated" else view.of_latest_facts
 
-    def refresh(self) -> bool:
+    def refresh(self, is_urgent: Callable[[], bool] = lambda: True) -> bool:
         """Load the newest state of the data in the background; return whether it is another one.
 
         From the first call on, other calls never wait for a newer state: they work on the one that
-        was loaded last. A server calls this on a thread of its own, again and again.
+        was loaded last. A server calls this on a thread of its own, again and again. `is_urgent` is
+        called once the bars are loaded: if false, the suspicious ones are found before other calls
+        get the new state.
         """
-        return self._views.refresh()
+        return self._views.refresh(is_urgent)
 
     def close(self) -> None:
         """Close the data folder after the running scans have ended. Hits stay valid."""

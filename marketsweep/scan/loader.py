@@ -151,7 +151,7 @@ class Views:
         with self._lock:
             if self._is_closed:
                 raise UsageError("this market is closed: open it again with marketsweep.open()")
-            if not self._is_refreshed and self._store.state() != self._current.snapshot.state:
+            if not self._is_refreshed and self._is_outdated(self._current):
                 self._replace(Loader(self._store.snapshot(), self._store.path))
             self._users[self._current] += 1
             return self._current
@@ -161,30 +161,46 @@ class Views:
         if not self._users[previous]:
             previous.snapshot.close()
 
-    def refresh(self) -> bool:
+    def refresh(self, is_urgent: Callable[[], bool]) -> bool:
         """Load the newest state, and hand it out from now on; return whether it is another one.
 
         From the first call on, no other call loads a newer state: nobody waits for it, and each
         gets the state that was loaded last. Raises StoreError.
+
+        A new state has its bars loaded. If it is not urgent then, they are judged, too, before it
+        is handed out: the first scans of many callers would wait for each other's judgements.
         """
-        with self._refreshing, self.newest() as current:
-            if not self._is_refreshed:
-                self._is_refreshed = True
-                current.load()
-            if self._store.state() == current.snapshot.state:
-                return False
-            view = Loader(self._store.snapshot(), self._store.path)
-            try:
-                view.load(current)
-            except BaseException:
+        with self._refreshing:
+            with self.newest() as current:
+                is_first, self._is_refreshed = not self._is_refreshed, True
+                if is_first:
+                    current.load()
+                is_newer = self._is_outdated(current)
+                if is_newer:
+                    self._hand_out(current, is_urgent)
+            if is_first or is_newer:
+                with self.newest() as current:
+                    current.judge(lambda: self._is_outdated(current))
+        return is_newer
+
+    def _is_outdated(self, view: Loader) -> bool:
+        return self._store.state() != view.snapshot.state
+
+    def _hand_out(self, current: Loader, is_urgent: Callable[[], bool]) -> None:
+        """Load the newest state, and hand it out in place of the current one."""
+        view = Loader(self._store.snapshot(), self._store.path)
+        try:
+            view.load(current)
+            if not is_urgent():
+                view.judge(lambda: False)
+        except BaseException:
+            view.snapshot.close()
+            raise
+        with self._lock:
+            if self._is_closed:
                 view.snapshot.close()
-                raise
-            with self._lock:
-                if self._is_closed:
-                    view.snapshot.close()
-                else:
-                    self._replace(view)
-        return True
+            else:
+                self._replace(view)
 
     def _release(self, view: Loader) -> None:
         with self._lock:
@@ -450,7 +466,7 @@ class Loader:
         return panel
 
     def load(self, previous: Loader | None = None) -> None:
-        """Load for the newest session what most scans need: a year of bars, and their judgement.
+        """Load for the newest session what most scans need: a year of bars.
 
         With `previous`, of an earlier state, also load what that has for its newest session.
         """
@@ -469,9 +485,16 @@ class Loader:
         for key, needs in panels.items():
             with self.lock:
                 self._panel(key, needs)
-        symbols = self._snapshot.symbols
+
+    def judge(self, is_enough: Callable[[], bool]) -> None:
+        """Judge the year of bars of all symbols, until the end or until it is enough."""
+        newest, symbols = self._snapshot.newest, self._snapshot.symbols
+        if newest is None:
+            return
         for start in range(0, len(symbols), _JUDGED_AT_ONCE):
             sleep(_PAUSE_S)  # a scan that waits for the lock gets it
+            if is_enough():
+                return
             with self.lock:
                 suspects = self._get_suspects(newest, _USUAL_NEEDS.history)
                 suspects.judge(symbols[start : start + _JUDGED_AT_ONCE])

@@ -13,7 +13,7 @@ import marketsweep as ms
 from marketsweep.ingest.sandbox.launch import running as sandbox
 from marketsweep.ingest.sync import sync
 from marketsweep.store.store import Store
-from tests.helpers.command import refused
+from tests.helpers.command import process, refused
 from tests.helpers.two_months import FIRST, LAST, Files
 from tests.serve.conftest import Answer, Server, running
 from tests.serve.test_api import problem
@@ -121,6 +121,21 @@ def test_a_sync_is_started_followed_and_seen_by_the_next_request(
             again = server.get("scan", q="close > 0")
             assert again.json["as_of"] == f"{LAST}"
             assert again.headers["etag"] != tag
+
+
+def test_a_sync_of_another_process_is_seen_by_the_next_request(
+    own_server: Server, tmp_path: Path
+) -> None:
+    file = tmp_path / "one.csv"
+    for number in range(3):
+        before = own_server.get("scan", q="close > sma(200)", limit=1).json["data_version"]
+        line = f"CAB,2016-12-30,58.5,59,58,58.{60 + number},{700_000 + number}"
+        file.write_text(f"symbol,date,open,high,low,close,volume\n{line}\n")
+        options = ("--provider", "files", "--path", str(file), "--again", "--since", "2016-12-30")
+        done = process("sync", *options, "--data", str(own_server.data))
+        assert done.returncode == 0, done.stderr
+        after = own_server.get("scan", q="close > sma(200)", limit=1).json["data_version"]
+        assert after > before
 
 
 def test_one_sync_runs_at_a_time_and_can_be_stopped(files: Files, tmp_path: Path) -> None:

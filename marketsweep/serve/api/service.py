@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from hashlib import sha256
 from threading import Event, Lock, Thread
+from time import monotonic, sleep
 from typing import Final
 
 import msgspec
@@ -25,8 +26,19 @@ from marketsweep.version import __version__
 
 _log: Final = logging.getLogger(__name__)
 
-_REFRESH_S: Final = 0.1
+_REFRESH_S: Final = 0.02
 """Seconds between two looks for a new state of the data."""
+
+_BUSY: Final = 12
+"""So many requests within the seconds below are many: none of them waits for a new state."""
+
+_BUSY_S: Final = 2.0
+
+_PATIENCE_S: Final = 1.0
+"""The longest such wait."""
+
+_LOOK_S: Final = 0.005
+"""Seconds between two looks of a request that waits."""
 
 _RETRY_S: Final = 5.0
 """Seconds until the next look after a failure."""
@@ -44,11 +56,13 @@ class Service:
     def __init__(self, market: Market, provider: Callable[[], Provider] | None = None) -> None:
         self.market = market
         self.folder = market.store.path
-        self.sync = SyncJob(market.store, provider or _no_provider, market.refresh)
+        self.sync = SyncJob(market.store, provider or _no_provider, self._load)
+        self._times: deque[float] = deque(maxlen=_BUSY)
+        """When the newest requests came."""
+        self._lock = Lock()
         self._ended = Event()
         self._refresher = Thread(target=self._refresh, name="refresh", daemon=True)
         self._refresher.start()
-        self._lock = Lock()
         self._hits: OrderedDict[tuple[str, bytes], Hits] = OrderedDict()
 
     def close(self) -> None:
@@ -57,12 +71,32 @@ class Service:
         self._ended.set()
         self._refresher.join()
 
+    def catch_up(self) -> None:
+        """Wait for a new state of the data, unless many requests come.
+
+        So a request after a sync sees what was stored.
+        """
+        now = monotonic()
+        self._times.append(now)
+        while not self._is_busy() and self._is_outdated() and monotonic() < now + _PATIENCE_S:
+            sleep(_LOOK_S)
+
+    def _is_outdated(self) -> bool:
+        with self.market.view() as view:
+            return view.snapshot.state != self.market.store.state()
+
+    def _load(self) -> None:
+        self.market.refresh(lambda: not self._is_busy())
+
+    def _is_busy(self) -> bool:
+        return len(self._times) == _BUSY and monotonic() - self._times[0] < _BUSY_S
+
     def _refresh(self) -> None:
         """Load each new state of the data, so that no request waits for it."""
         failed = ""
         while not self._ended.wait(_RETRY_S if failed else _REFRESH_S):
             try:
-                self.market.refresh()
+                self._load()
                 failed = ""
             except Exception as error:  # a thread that ends would serve old data for ever
                 if failed == str(error):

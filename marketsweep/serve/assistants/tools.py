@@ -53,12 +53,15 @@ Bars = Annotated[int, Field(description="The newest bars to return", ge=1, le=2_
 Matches = Annotated[int, Field(description="Matches to return, the best first", ge=1, le=500)]
 
 
-def _answering(tool: Callable[_P, dict[str, Any]]) -> Callable[_P, dict[str, Any]]:
-    """Turn the errors of marketsweep into errors that a model reads."""
+def _answering(
+    tool: Callable[_P, dict[str, Any]], catch_up: Callable[[], None]
+) -> Callable[_P, dict[str, Any]]:
+    """Call a tool on the newest data, and turn its errors into errors that a model reads."""
 
     @wraps(tool)
     def answered(*arguments: _P.args, **keywords: _P.kwargs) -> dict[str, Any]:
         try:
+            catch_up()
             result = tool(*arguments, **keywords)
         except ConditionError as error:
             place = {
@@ -81,7 +84,7 @@ class Tools:
     """The tools over one market."""
 
     def __init__(self, market: Market) -> None:
-        self._service = Service(market)
+        self.service = Service(market)
 
     def scan(
         self,
@@ -105,7 +108,7 @@ class Tools:
             "funnel": True,
             "near": 3,
         }
-        hits = resources.scan(self._service, decode(ScanParameters, asked, texts=False))
+        hits = resources.scan(self.service, decode(ScanParameters, asked, texts=False))
         return {**hits.to_dict(), "command": _command("scan", [condition], asked)}
 
     def explain(
@@ -115,7 +118,7 @@ class Tools:
         asked = {"symbol": symbol, "condition": condition, "as_of": as_of}
         parameters = decode(ExplainParameters, asked, texts=False)
         return {
-            **resources.explain(self._service, parameters),
+            **resources.explain(self.service, parameters),
             "data_version": self._version(),
             "command": _command("explain", [symbol, condition], asked),
         }
@@ -128,7 +131,7 @@ class Tools:
         The figures are of stored sessions, before costs. Past returns do not promise later ones.
         """
         asked = {"condition": condition, "where": where, "benchmark": benchmark}
-        result = resources.study(self._service, decode(StudyParameters, asked, texts=False))
+        result = resources.study(self.service, decode(StudyParameters, asked, texts=False))
         long = ("cumulative_excess", "years")  # curves, of no use in a conversation
         short = {name: value for name, value in result.items() if name not in long}
         return {**short, "command": _command("study", [condition], asked)}
@@ -136,7 +139,7 @@ class Tools:
     def history(self, symbol: Symbol, bars: Bars = 60, as_of: Session = None) -> dict[str, Any]:
         """Return the newest daily bars of a symbol, adjusted for splits, oldest first."""
         asked = {"symbol": symbol, "as_of": as_of}
-        frame = resources.bars(self._service, decode(BarsParameters, asked, texts=False))
+        frame = resources.bars(self.service, decode(BarsParameters, asked, texts=False))
         return {
             "symbol": symbol.upper(),
             "bars": resources.plain_frame(frame.tail(bars)),
@@ -148,7 +151,7 @@ class Tools:
         """Return the facts of a symbol, its splits and dividends, and its suspicious bars."""
         asked = {"symbol": symbol, "as_of": as_of}
         return {
-            **resources.symbol(self._service, decode(SymbolParameters, asked, texts=False)),
+            **resources.symbol(self.service, decode(SymbolParameters, asked, texts=False)),
             "data_version": self._version(),
             "command": _command("facts", ["show", symbol], {"as_of": as_of}),
         }
@@ -164,7 +167,7 @@ class Tools:
         families: dict[str, list[str]] = {}
         for row in indicators_facts(None):
             families.setdefault(row["family"], []).append(row["signature"])
-        presets = [row["name"] for row in resources.presets(self._service, NoParameters())]
+        presets = [row["name"] for row in resources.presets(self.service, NoParameters())]
         return {
             "language": help_text(),
             "indicators": families,
@@ -174,12 +177,12 @@ class Tools:
 
     def status(self) -> dict[str, Any]:
         """Return what is stored: sessions, symbols, age, gaps and faults of the data."""
-        result = resources.status(self._service, NoParameters())
+        result = resources.status(self.service, NoParameters())
         short = {name: value for name, value in result.items() if name not in ("days", "actions")}
         return {**short, "command": _command("status", [], {})}
 
     def _version(self) -> int:
-        with self._service.market.view() as view:
+        with self.service.market.view() as view:
             return view.version
 
 
@@ -193,7 +196,7 @@ def create_server(market: Market) -> MCPServer:
         *(tools.scan, tools.explain, tools.study, tools.history, tools.symbol),
         *(tools.language_help, tools.status),
     ):
-        server.add_tool(_answering(tool))
+        server.add_tool(_answering(tool, tools.service.catch_up))
     return server
 
 

@@ -143,6 +143,7 @@ def _handler(
         parameters = decode(endpoint.parameters, {**sent, **request.path_params}, texts=is_text)
 
         def work() -> Response:
+            service.catch_up()
             tag = service.tag(endpoint.path, parameters) if endpoint.reads else None
             if tag and has_tag(request.headers.get("if-none-match", ""), tag):
                 return Response(status_code=304, headers={"ETag": tag})
