@@ -5,6 +5,7 @@
 # make check      formatting, lint, strict types, layers, kernels equal and compiled for GPUs
 # make check-native   the kernels under AddressSanitizer and UndefinedBehaviorSanitizer, of GCC
 # make bench      the benchmarks, as ratios
+# make check-deploy   the steps of the Dockerfile in a bare Debian; needs root and debootstrap
 # make wheel      a wheel in dist/ that needs no compiler, for Linux on x86-64
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ BIN    := .venv/bin
 BUILT  := .venv/.built
 NATIVE := $(wildcard marketsweep/kernels/*.* marketsweep/kernels/*/*.*pp)
 
-.PHONY: all demo demo-web test check check-native bench wheel clean format
+.PHONY: all demo demo-web test check check-native check-deploy bench wheel clean format
 all: $(BUILT)
 	@$(HOW)
 
@@ -56,6 +57,9 @@ check-native: $(BUILT)
 	  $(BIN)/python .ci/sanitized.py $(SANITIZED) tests/kernels/test_rows.py tests/kernels/test_same_bits.py \
 	  tests/kernels/test_windows.py tests/engine/test_lowering.py \
 	  tests/engine/test_panel.py tests/store/test_segments.py
+
+check-deploy: $(BUILT)
+	$(BIN)/python .ci/dockerfile.py
 
 bench: $(BUILT)
 	$(BIN)/python -m benchmarks

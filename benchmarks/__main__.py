@@ -23,6 +23,7 @@ from benchmarks import (
     process,
     scale,
     serving,
+    sizes,
     stages,
     studies,
     sweeps,
@@ -45,6 +46,7 @@ GROUPS: Final[dict[str, Callable[[Example], Iterator[Row]]]] = {
     "serve": serving.rows,
     "stages": stages.rows,
     "scale": scale.rows,
+    "sizes": sizes.rows,
 }
 
 _EXAMPLES: Final = """\

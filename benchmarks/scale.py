@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -30,8 +30,8 @@ from marketsweep.store.catalog.packs import crc32
 from marketsweep.store.store import Store
 
 TICKERS: Final = 12_500
-_DAYS: Final = sessions_in_range(dt.date(1997, 1, 2), dt.date(2016, 12, 30))
-_FETCHED: Final = _DAYS[-42:]
+DAYS: Final = sessions_in_range(dt.date(1997, 1, 2), dt.date(2016, 12, 30))
+_FETCHED: Final = DAYS[-42:]
 _NAMES: Final = [f"S{number:05}" for number in range(TICKERS)]
 _START: Final = np.exp(np.random.default_rng(20).normal(3, 1, TICKERS))
 _RUNS: Final = 5
@@ -43,19 +43,19 @@ _CONDITION: Final = "close > 1.06 * sma(200)"
 def rows(example: Example) -> Iterator[Row]:
     """The store first, then what fetching costs the client."""
     store = example.folder / "twenty-years"
-    _fill(store)
-    size = f"{len(_DAYS):,} sessions, up to {TICKERS:,} tickers"
+    fill(store)
+    size = f"{len(DAYS):,} sessions, up to {TICKERS:,} tickers"
     yield within(f"{size}: open and take a snapshot", repeated(_RUNS, partial(_open, store)), 0.02)
     parts = _parts(store)
     compare = repeated(_RUNS, lambda: [crc32(part) for part in parts])
     yield within(f"{size}: compare the checksums of the whole catalog", compare, 0.002)
-    last = _bars(_DAYS[-1])
+    last = bars_of(DAYS[-1])
     append = prepared(_RUNS, lambda number: _copy(store, number), partial(_append, last))
     yield within(f"{size}: append a session", append, 0.02)
     # What was superseded meanwhile stays for ten minutes, for readers.
     with Store.open(store) as opened, opened.snapshot() as snapshot:
         disk = snapshot.counts().bytes
-    raw = sum(map(_tickers_of, _DAYS[:-1])) * len(FIELDS) * 8
+    raw = sum(map(_tickers_of, DAYS[:-1])) * len(FIELDS) * 8
     kept = Samples.of([disk / 1e6], "MB")
     yield within(f"{size}: on disk; limit 1.1 of raw float64", kept, 1.1 * raw / 1e6)
     yield from _study(store)
@@ -85,19 +85,20 @@ def _parts(path: Path) -> list[bytes]:
         catalog.close()
 
 
-def _fill(path: Path) -> None:
+def fill(path: Path, days: Sequence[dt.date] = DAYS) -> None:
+    """Make a store of these sessions."""
     with Store.create(path) as store, store.writer() as writer:
-        for _, year in groupby(_DAYS[:-1], key=lambda day: day.year):
-            writer.commit([_bars(day) for day in year], "walks")
+        for _, year in groupby(days[:-1], key=lambda day: day.year):
+            writer.commit([bars_of(day) for day in year], "walks")
 
 
 def _tickers_of(day: dt.date) -> int:
     """A market that grows to its full size."""
-    grown = min(1.0, 0.6 + 0.4 * (day - _DAYS[0]).days / 6000)
+    grown = min(1.0, 0.6 + 0.4 * (day - DAYS[0]).days / 6000)
     return int(TICKERS * grown)
 
 
-def _bars(day: dt.date) -> SessionBars:
+def bars_of(day: dt.date) -> SessionBars:
     count = _tickers_of(day)
     r = np.random.default_rng(day.toordinal())
     close = np.round(_START[:count] * r.normal(1, 0.02, count), 2)
@@ -138,7 +139,7 @@ def _costs(folder: Path) -> Iterator[float]:
         pl.DataFrame({"symbol": bars.symbols, "date": [bars.session] * len(bars.symbols)}).hstack(
             [pl.Series(name, column) for name, column in zip(FIELDS, bars.values, strict=True)]
         )
-        for bars in map(_bars, _FETCHED)
+        for bars in map(bars_of, _FETCHED)
     ]
     pl.concat(frames).write_parquet(folder / "bars.parquet")
     with running(Settings(bars=folder / "bars.parquet", latency_ms=20)) as url:

@@ -50,24 +50,31 @@ _LOADING_S: Final = 4.0
 """Seconds after a start in which the server loads what most scans need."""
 
 
-class _Server(NamedTuple):
+class Server(NamedTuple):
+    """A server in a process of its own."""
+
     url: str
     process: subprocess.Popen[str]
 
     @property
     def memory_mb(self) -> float:
         """What the process holds of its own, without mapped files."""
+        return self.memory("RssAnon")
+
+    def memory(self, kind: str) -> float:
+        """One figure of the process that Linux keeps, such as VmHWM, in megabytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("RssAnon:")[1].split()[0]) / 1e3
+        return int(status.split(f"{kind}:")[1].split()[0]) / 1e3
 
 
-class _Client:
+class Client:
     """One connection that is kept open."""
 
-    def __init__(self, server: _Server) -> None:
+    def __init__(self, server: Server) -> None:
         self._connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
 
     def scan(self, condition: str, **more: object) -> Any:  # noqa: ANN401
+        """Return the answer to a scan."""
         body = json.dumps({"condition": condition, **more})
         headers = {"Content-Type": "application/json"}
         self._connection.request("POST", "/api/v1/scan", body, headers)
@@ -81,8 +88,8 @@ def rows(example: Example) -> Iterator[Row]:
     """The server."""
     starts = Samples.of(_start(example.store) for _ in range(_STARTS))
     yield within("serve: start to the first answer of a scan", starts, _START_LIMIT_S)
-    with _serving(example.store) as server:
-        _load(server)
+    with served(example.store) as server:
+        let_load(server)
         yield from _single(server, example.store)
         yield from _memory(server)
         yield from asyncio.run(_listeners(server))
@@ -90,32 +97,32 @@ def rows(example: Example) -> Iterator[Row]:
 
 
 @contextmanager
-def _serving(store: Path, *options: str) -> Iterator[_Server]:
+def served(store: Path, *options: str) -> Iterator[Server]:
     command = [MARKETSWEEP, "serve", "--port", "0", "--data", str(store), *options]
     environment = os.environ | {"MASSIVE_API_KEY": "sandbox"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         try:
-            yield _Server(process.stdout.readline().split()[-1], process)
+            yield Server(process.stdout.readline().split()[-1], process)
         finally:
             process.send_signal(signal.SIGINT)
 
 
 def _start(store: Path) -> float:
     started = perf_counter()
-    with _serving(store) as server:
+    with served(store) as server:
         urllib.request.urlopen(f"{server.url}/api/v1/scan?q=nr7&limit=30").read()
         return perf_counter() - started
 
 
-def _load(server: _Server) -> None:
+def let_load(server: Server) -> None:
     """Let the server load a year of bars and judge them, as it does after its start."""
-    _Client(server).scan("close > sma(200)")
+    Client(server).scan("close > sma(200)")
     sleep(_LOADING_S)
 
 
-def _single(server: _Server, store: Path) -> Iterator[Row]:
-    client, numbers = _Client(server), count(1)
+def _single(server: Server, store: Path) -> Iterator[Row]:
+    client, numbers = Client(server), count(1)
     with open_market(store) as market:
 
         def different(scan: Any) -> None:  # noqa: ANN401, no condition is one that was kept
@@ -141,8 +148,8 @@ def _single(server: _Server, store: Path) -> Iterator[Row]:
     yield within(what, times[slowest], _PREVIEW_LIMIT_S)
 
 
-def _memory(server: _Server) -> Iterator[Row]:
-    client = _Client(server)
+def _memory(server: Server) -> Iterator[Row]:
+    client = Client(server)
     names = presets()
     for name in names:
         client.scan(name, limit=5)
@@ -153,7 +160,7 @@ def _memory(server: _Server) -> Iterator[Row]:
     yield within(what, Samples((max(server.memory_mb - before, 0.1),), "MB"), _GROWTH_LIMIT_MB)
 
 
-async def _listeners(server: _Server) -> list[Row]:
+async def _listeners(server: Server) -> list[Row]:
     """Scans while many clients listen to the events of a sync that does not run."""
     before = server.memory_mb
     connector = aiohttp.TCPConnector(limit=0)
@@ -187,8 +194,8 @@ def _while_a_sync_commits(example: Example) -> Iterator[Row]:
     with Store.create(store) as opened:
         sync(opened, files, FIRST, SESSIONS[_STORED - 1])
     try:
-        with running(given) as provider, _serving(store, "--base-url", provider) as server:
-            _load(server)
+        with running(given) as provider, served(store, "--base-url", provider) as server:
+            let_load(server)
             times, versions = asyncio.run(_crowd(server))
     finally:
         shutil.rmtree(store)
@@ -203,7 +210,7 @@ def _while_a_sync_commits(example: Example) -> Iterator[Row]:
     yield Row("serve: data versions that these saw", Samples((float(versions),), COUNT))
 
 
-async def _crowd(server: _Server) -> tuple[list[float], int]:
+async def _crowd(server: Server) -> tuple[list[float], int]:
     """Return the times of all requests, and the number of states of the data that they saw."""
     names, versions = presets(), set()
     connector = aiohttp.TCPConnector(limit=0)

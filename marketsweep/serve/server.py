@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import ssl
 from collections.abc import Callable
@@ -70,7 +71,10 @@ def serve_app(
     )
     scheme = "https" if config.is_ssl else "http"
     ready(f"{scheme}://{bracketed(host)}:{listener.getsockname()[1]}")
-    with suppress(KeyboardInterrupt):  # uvicorn has ended the requests, and raises it again
+    # uvicorn ends the requests, and then sends the signal again to the handler from before. Without
+    # this one, SIGTERM would end the process before the data folder is closed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
 
 

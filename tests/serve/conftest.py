@@ -73,8 +73,10 @@ def server(real: Path) -> Iterator[Server]:
     yield from running(real)
 
 
-def running(data: Path, *options: str, **environment: str) -> Generator[Server]:
-    """Run a server over a data folder; it must end cleanly at SIGINT."""
+def running(
+    data: Path, *options: str, end: signal.Signals = signal.SIGINT, **environment: str
+) -> Generator[Server]:
+    """Run a server over a data folder; it must end cleanly at a signal."""
     own = ("MARKETSWEEP", "MASSIVE")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     process = subprocess.Popen(
@@ -92,7 +94,7 @@ def running(data: Path, *options: str, **environment: str) -> Generator[Server]:
     try:
         yield Server(line.split()[-1], data)
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
         assert "Traceback" not in errors

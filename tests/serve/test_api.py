@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from marketsweep.serve.api.endpoints import ENDPOINTS, PREFIX, Endpoint
 from marketsweep.serve.api.parameters import NoParameters
 from marketsweep.serve.http.guard import MOST_BYTES
 from tests.helpers.command import refused, run
-from tests.serve.conftest import Answer, Server
+from tests.serve.conftest import Answer, Server, running
 
 CONDITION = "close > sma(200) and rsi(14) < 30"
 READERS: dict[str, Callable[[io.BytesIO], pl.DataFrame]] = {
@@ -327,6 +329,12 @@ def test_symbols_are_found_by_ticker_and_name(server: Server) -> None:
     apple = server.get("symbols/aapl").json
     assert (apple["symbol"], apple["bars"]) == ("AAPL", 252)
     assert [event["kind"] for event in apple["events"]] == ["dividend"] * 4
+
+
+def test_it_ends_cleanly_at_sigterm(real: Path) -> None:
+    serving = running(real, end=signal.SIGTERM)
+    assert next(serving).get("status").status == 200
+    serving.close()
 
 
 def test_the_command_refuses_an_address_that_others_reach(server: Server) -> None:
