@@ -6,14 +6,15 @@
 # make check-native   the kernels under AddressSanitizer and UndefinedBehaviorSanitizer, of GCC
 # make bench      the benchmarks, as ratios
 # make check-deploy   the steps of the Dockerfile in a bare Debian; needs root and debootstrap
-# make wheel      a wheel in dist/ that needs no compiler, for Linux on x86-64
+# make wheel      wheels in dist/ that need no compiler, for Linux on x86-64 and aarch64, and the sources
+# make check-wheel   the same, and the fast tests against the installed wheel
 
 PYTHON ?= python3
 BIN    := .venv/bin
 BUILT  := .venv/.built
 NATIVE := $(wildcard marketsweep/kernels/*.* marketsweep/kernels/*/*.*pp)
 
-.PHONY: all demo demo-web test check check-native check-deploy bench wheel clean format
+.PHONY: all demo demo-web test check check-native check-deploy bench wheel check-wheel clean format
 all: $(BUILT)
 	@$(HOW)
 
@@ -66,6 +67,9 @@ bench: $(BUILT)
 
 wheel: $(BUILT)
 	$(BIN)/python .ci/wheel.py
+
+check-wheel: wheel
+	$(BIN)/python .ci/installed.py
 
 format: $(BUILT)
 	$(BIN)/ruff format .
