@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FAST = ("core", "language", "engine", "quality", "store", "universe", "scan")
-NEEDED = ("pyproject.toml", "tests", "examples")
+NEEDED = ("pyproject.toml", "tests", "examples", "docs", "README.md")
 TOOLS = (
     *("pytest", "pytest-xdist", "hypothesis", "exchange-calendars", "pandas-market-calendars"),
     *("pandas", "pyarrow", "ta-lib", "tulip-rs", "massive"),
@@ -35,7 +35,7 @@ def main() -> None:
         venv.create(folder / "bare", with_pip=True)
         python = folder / "bare" / "bin" / "python"
         install = (str(python), "-m", "pip", "install", "--quiet", "--only-binary=:all:")
-        subprocess.run([*install, str(wheels[0]), *TOOLS], check=True)
+        subprocess.run([*install, f"{wheels[0]}[serve]", *TOOLS], check=True)
         for needed in NEEDED:
             source, target = ROOT / needed, folder / "own" / needed
             target.parent.mkdir(exist_ok=True)

@@ -27,10 +27,12 @@ def test_a_condition_is_saved_and_found_among_the_presets(
     text = "rsi(2) < 10 and close > sma(200)"
     page = visit.open(link(text))
     page.click("#save")
+    page.fill("#save-menu input >> nth=0", "a/b")
+    page.press("#save-menu input >> nth=0", "Enter")
+    page.wait_for_selector("#save-menu .loss >> text=letters a to z")
     page.fill("#save-menu input >> nth=0", "nr7")
     page.press("#save-menu input >> nth=0", "Enter")
-    page.wait_for_selector("#save-menu .loss:not(:empty)")
-    assert "preset" in page.inner_text("#save-menu .loss")
+    page.wait_for_selector("#save-menu .loss >> text=preset")
 
     page.fill("#save-menu input >> nth=0", "page_dip")
     page.fill("#save-menu input >> nth=1", "A dip to buy.")
@@ -40,8 +42,22 @@ def test_a_condition_is_saved_and_found_among_the_presets(
     page.fill("#preset-menu input", "page_dip")
     page.click("#preset-menu li button")
     shown(page, text)
-    saved = own_server.get("presets").json
-    assert {"name": "page_dip", "doc": "A dip to buy.", "condition": text, "own": True} in saved
+    saved = {"name": "page_dip", "doc": "A dip to buy.", "condition": text, "own": True}
+    assert saved in own_server.get("presets").json
+
+    page.click("#presets")
+    page.fill("#preset-menu input", "page_dip")
+    with ms.open(own_server.data) as market:
+        matched = f"{market.scan(text).matched:,}"
+    page.wait_for_selector(f"#preset-menu li .number:text-is('{matched}')")
+    page.click("#preset-menu .delete")  # the first click asks
+    assert saved in own_server.get("presets").json
+    page.click("#preset-menu .delete")
+    page.wait_for_selector("#preset-menu .note >> text=page_dip is deleted")
+    assert saved not in own_server.get("presets").json
+    page.click("#preset-menu .note button")
+    page.wait_for_selector("#preset-menu .delete")
+    assert saved in own_server.get("presets").json
     visit.context.close()
     assert visit.faults == []
 

@@ -32,8 +32,33 @@ def test_conditions_are_saved_used_and_removed(own_server: Server) -> None:
         want = market.scan(text).symbols
     matches = own_server.get("scan", q="my_dip", limit=1000).json["matches"]
     assert [match["symbol"] for match in matches] == want
-    assert own_server.send("DELETE", "/api/v1/presets/my_dip").json == {"name": "my_dip"}
+    assert own_server.send("DELETE", "/api/v1/presets/my_dip").json == {
+        "name": "my_dip",
+        "used_by": [],
+    }
     assert "my_dip" not in [row["name"] for row in own_server.get("presets").json]
+
+
+def test_a_deleted_condition_names_those_that_use_it(own_server: Server) -> None:
+    save(own_server, "inner_one", "close > 5")
+    save(own_server, "outer_one", "inner_one and volume > 1M")
+    gone = own_server.send("DELETE", "/api/v1/presets/inner_one").json
+    assert gone == {"name": "inner_one", "used_by": ["outer_one"]}
+    counts = own_server.get("presets/counts").json
+    assert counts["outer_one"] is None
+    assert counts["nr7"] > 0
+    own_server.send("DELETE", "/api/v1/presets/outer_one")
+
+
+def test_presets_are_counted_as_scans_count_them(own_server: Server) -> None:
+    save(own_server, "cheap_one", "close < 2")
+    day, where = "2016-11-30", 'exchange == "NASDAQ"'
+    counts = own_server.get("presets/counts", as_of=day, where=where).json
+    with ms.open(own_server.data) as market:
+        for name in ("nr7", "golden_cross", "minervini_trend_template", "cheap_one"):
+            assert counts[name] == market.scan(name, as_of=day, where=where).matched
+    assert set(counts) == {row["name"] for row in own_server.get("presets").json}
+    own_server.send("DELETE", "/api/v1/presets/cheap_one")
 
 
 def test_what_cannot_be_saved_is_refused(own_server: Server) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
-from marketsweep.serve.api import resources, sessions
+from marketsweep.serve.api import resources, saved, sessions
 from marketsweep.serve.api.parameters import (
     BarsParameters,
     ChangesParameters,
     ChartParameters,
+    CountsParameters,
     ExcludedParameters,
     ExplainParameters,
     HistoryParameters,
@@ -149,11 +150,12 @@ ENDPOINTS: Final = (
         scope="scan",
     ),
     Endpoint("/indicators", NoParameters, resources.indicators, {}, methods=_GET),
-    Endpoint("/presets", NoParameters, resources.presets, {}, methods=_GET),
+    Endpoint("/presets", NoParameters, saved.presets, {}, methods=_GET),
+    Endpoint("/presets/counts", CountsParameters, saved.count_presets, {}, scope="scan"),
     Endpoint(
         "/presets/{name}",
         SaveParameters,
-        resources.save_condition,
+        saved.save_condition,
         {"name": "my_dip", "condition": "rsi(2) < 10 and close > sma(200)", "doc": "A dip."},
         methods=("PUT",),
         scope="admin",
@@ -161,7 +163,7 @@ ENDPOINTS: Final = (
     Endpoint(
         "/presets/{name}",
         NameParameters,
-        resources.remove_condition,
+        saved.remove_condition,
         {"name": "my_dip"},
         methods=("DELETE",),
         scope="admin",

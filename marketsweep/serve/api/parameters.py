@@ -168,6 +168,13 @@ class NameParameters(Parameters, frozen=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
+class CountsParameters(Parameters, frozen=True, kw_only=True):
+    """The session on which saved conditions are counted."""
+
+    where: Annotated[Expression, Meta(description="Condition on facts of symbols")] | None = None
+    as_of: Session | None = None
+
+
 class SaveParameters(NameParameters, frozen=True, kw_only=True):
     """A condition to save under a name."""
 

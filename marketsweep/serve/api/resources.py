@@ -14,7 +14,6 @@ from marketsweep.core.fields import DERIVED, FIELDS
 from marketsweep.errors import UsageError
 from marketsweep.language import tree
 from marketsweep.language.parsing.parser import split_expressions
-from marketsweep.language.presets import SavedConditions, remove, save
 from marketsweep.language.tree import Kind
 from marketsweep.language.vocabulary import CALENDAR, EXAMPLES, KEYWORDS
 from marketsweep.output.charts.page import chart_data
@@ -30,9 +29,7 @@ from marketsweep.serve.api.parameters import (
     EvaluatedParameters,
     ExcludedParameters,
     ExplainParameters,
-    NameParameters,
     NoParameters,
-    SaveParameters,
     ScanParameters,
     SignalsParameters,
     SparklinesParameters,
@@ -254,28 +251,6 @@ def bars(service: Service, parameters: BarsParameters) -> pl.DataFrame:
 def indicators(service: Service, parameters: NoParameters) -> list[dict[str, Any]]:
     """List the indicators, with their parameters, outputs, units and formulas."""
     return indicators_facts(None)
-
-
-def presets(service: Service, parameters: NoParameters) -> list[dict[str, Any]]:
-    """List the presets and the user's own conditions."""
-    return [saved._asdict() for saved in SavedConditions.of(service.folder).everyone()]
-
-
-def save_condition(service: Service, parameters: SaveParameters) -> dict[str, Any]:
-    """Save a condition under a name; an earlier one of yours with that name is replaced."""
-    with service.market.view() as view:
-        own_names = view.own_names()
-    name = parameters.name.lower()
-    return save(service.folder, name, parameters.condition, parameters.doc, own_names)._asdict()
-
-
-def remove_condition(service: Service, parameters: NameParameters) -> dict[str, Any]:
-    """Delete a condition of your own."""
-    name = parameters.name.lower()
-    if SavedConditions.of(service.folder)(name) is None:
-        raise Problem(404, "unknown_condition", f"no condition is saved as {name!r}")
-    remove(service.folder, name)
-    return {"name": name}
 
 
 def start_sync(service: Service, parameters: SyncParameters) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pydantic import Field
 from marketsweep.errors import ConditionError, MarketsweepError
 from marketsweep.market import Market
 from marketsweep.output.indicator_facts import indicators_facts
-from marketsweep.serve.api import resources
+from marketsweep.serve.api import resources, saved
 from marketsweep.serve.api.decoding import decode
 from marketsweep.serve.api.parameters import (
     BarsParameters,
@@ -167,7 +167,7 @@ class Tools:
         families: dict[str, list[str]] = {}
         for row in indicators_facts(None):
             families.setdefault(row["family"], []).append(row["signature"])
-        presets = [row["name"] for row in resources.presets(self.service, NoParameters())]
+        presets = [row["name"] for row in saved.presets(self.service, NoParameters())]
         return {
             "language": help_text(),
             "indicators": families,

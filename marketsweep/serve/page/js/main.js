@@ -39,7 +39,7 @@ const setWhere = (text) => {
   if (text.trim() !== store.state.where) results.commit({ where: text.trim() });
 };
 parts.where = createEditor(byId("where"), {
-  text: store.state.where, label: "where: a condition on facts", hint: 'such as type == "CS"', single: true,
+  text: store.state.where, label: "where: a condition on facts", hint: 'such as exchange == "NASDAQ"', single: true,
   complete: completions("where"),
   run: setWhere,
   left: toGrid,
@@ -114,17 +114,16 @@ const presetMenu = createPresets({
     results.run();
     parts.condition.focus();
   },
+  changed: fillPresets,
 });
 
 let lexicon = {};
-createSaving({
-  text: () => parts.condition.text,
-  async saved() {
-    const found = await get("presets");
-    presetMenu.fill(found);
-    learn({ ...lexicon, presets: found });
-  },
-});
+async function fillPresets() {
+  const found = await get("presets");
+  presetMenu.fill(found);
+  learn({ ...lexicon, presets: found });
+}
+createSaving({ text: () => parts.condition.text, saved: fillPresets });
 createData({
   changed() {
     showStored().then(() => results.scan({ text: store.state.q }));

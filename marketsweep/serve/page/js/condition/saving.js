@@ -17,13 +17,14 @@ export function createSaving({ text, saved }) {
 
   async function keep(event) {
     event.preventDefault();
-    fault.textContent = "";
+    fault.textContent = /^[a-z_][a-z0-9_]*$/i.test(name.value.trim()) ? "" : "Give a name: letters a to z, digits and _.";
+    if (fault.textContent) return;
     try {
       const kept = await send("PUT", `presets/${encodeURIComponent(name.value.trim())}`, { condition: text(), doc: doc.value });
       close();
       saved(kept);
     } catch ({ message }) {
-      fault.textContent = name.value.trim() ? message : "Give a name: letters a to z, digits and _.";
+      fault.textContent = message;
     }
   }
 
@@ -35,7 +36,7 @@ export function createSaving({ text, saved }) {
     if (!menu.hidden) return close();
     menu.hidden = false;
     opener.setAttribute("aria-expanded", "true");
-    fault.textContent = "";
+    fault.textContent = name.value = doc.value = "";
     name.focus();
   });
   menu.addEventListener("keydown", (event) => {
