@@ -66,7 +66,7 @@ def read_universes(folder: Path, own_names: OwnNames = PRESETS_ALONE) -> Univers
     universes = Universes({}, {})
     for name, table in _read_tables(file).items():
         try:
-            universes.screens[name] = _parse_screen(name, table, file, own_names)
+            universes.screens[name] = parse_screen(name, table, file, own_names)
         except UsageError as error:
             universes.faulty[name] = str(error)
     return universes
@@ -81,7 +81,7 @@ def read_universe(folder: Path, name: str, own_names: OwnNames) -> Screen:
             f"there is no universe {name!r}{_suggestion(name, tables)}. There are "
             f"{', '.join(sorted(tables))}; to add it, write a table [{name}] in {file}"
         )
-    return _parse_screen(name, tables[name], file, own_names)
+    return parse_screen(name, tables[name], file, own_names)
 
 
 def screen_of(
@@ -121,7 +121,8 @@ def dollars(source: object) -> float:
     return float(value)
 
 
-def _read_text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Return the text of the file, empty if there is none. Raises UsageError."""
     try:
         return read_small(file).decode()
     except FileNotFoundError:
@@ -135,12 +136,13 @@ def _read_text(file: Path) -> str:
 def _read_tables(file: Path) -> dict[str, object]:
     """Return the tables of a file and the built-in ones; those of the file take precedence."""
     try:
-        return tomllib.loads(_BUILT_IN) | tomllib.loads(_read_text(file))
+        return tomllib.loads(_BUILT_IN) | tomllib.loads(read_text(file))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{file} is not TOML: {error}") from error
 
 
-def _parse_screen(name: str, table: object, file: Path, own_names: OwnNames) -> Screen:
+def parse_screen(name: str, table: object, file: Path, own_names: OwnNames) -> Screen:
+    """Return the screen of a table of the file. Raises UsageError if it is invalid."""
     if not isinstance(table, dict):
         raise UsageError(
             f"{file}: {name} is outside a universe: put it below a line such as [liquid]"

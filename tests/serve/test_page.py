@@ -503,6 +503,47 @@ def test_the_page_can_be_read_by_everybody(
         visit.context.close()
 
 
+def test_suspicious_bars_are_listed_with_their_chart(visit: Visit, server: Server) -> None:
+    first = server.get("quality", rule="decimal slip", limit=1).json["flags"][0]
+    page = visit.open(link())
+    page.click("#stored")
+    page.click("#data .rules button:has-text('decimal slip')")
+    page.wait_for_selector(f"#data .quality li >> text={first['evidence'][:30]}")
+    page.locator("#data .quality li button").first.click()
+    page.wait_for_selector(f"#chart[data-drawn={quoted(first['symbol'])}] canvas")
+    assert visit.query["as_of"] == [first["last"]]
+
+
+def test_facts_events_and_suspicious_bars_of_a_symbol(visit: Visit, server: Server) -> None:
+    flag = server.get("quality", rule="missing split", limit=1).json["flags"][0]
+    symbol = server.get(f"symbols/{flag['symbol']}").json
+    assert flag in symbol["quality"]
+    early = server.get(f"symbols/{flag['symbol']}", as_of="2016-01-05").json
+    assert flag not in early["quality"]
+    page = visit.open(link(symbol=flag["symbol"]))
+    page.wait_for_selector(f"#chart[data-drawn={quoted(flag['symbol'])}] canvas")
+    page.keyboard.press("i")
+    page.wait_for_selector("#panel[data-done=facts]")
+    text = page.inner_text("#panel")
+    assert f"{symbol['bars']} bars, {symbol['first']} to {symbol['last']}" in text
+    assert flag["evidence"] in text
+    assert visit.query["panel"] == ["facts"]
+    page.focus("#tab-facts")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#panel[data-done=explain]")
+
+
+def test_a_chart_of_weeks(visit: Visit) -> None:
+    page = visit.open(link(symbol="CAB"))
+    page.wait_for_selector("#chart[data-drawn=CAB] canvas")
+    page.click("#who button[aria-label=week]")
+    page.wait_for_selector("#who button[aria-label=week][aria-pressed=true]")
+    page.wait_for_selector("#chart[data-drawn=CAB] canvas")
+    assert visit.query["interval"] == ["week"]
+    page.go_back()
+    page.wait_for_selector("#who button[aria-label=day][aria-pressed=true]")
+
+
 def test_a_long_condition_is_sent_as_a_body(visit: Visit) -> None:
     page = visit.open(link())
     long = " and ".join(f"close > sma({n})" for n in range(2, 200)) + ' or name == "Zürich Ämter"'

@@ -62,6 +62,35 @@ def test_a_condition_is_saved_and_found_among_the_presets(
     assert visit.faults == []
 
 
+def test_a_universe_is_built_used_and_deleted(browser: Browser, own_server: Server) -> None:
+    visit = Visit(browser, own_server.url)
+    page = visit.open(link("close > 0"))
+    shown(page, "close > 0")
+    page.click("#universe-edit")
+    facts = 'exchange == "NYSE"'
+    box = page.locator("#universe-menu")
+    box.get_by_label("name").fill("page_large")
+    box.get_by_label("facts").fill(facts)
+    box.get_by_label("price").fill("50")
+    with ms.open(own_server.data) as market:
+        matched = f"{market.scan('close >= 50', where=facts).matched:,}"
+    page.wait_for_selector(f"#universe-menu >> text=about {matched} symbols")
+    box.get_by_label("facts").fill("exchang")
+    page.wait_for_selector("#universe-menu .loss >> text=exchang")
+    box.get_by_label("facts").fill(facts)
+    page.wait_for_selector(f"#universe-menu >> text=about {matched} symbols")
+    page.click("#universe-menu button[type=submit]")
+    page.wait_for_selector(f"#answer >> text={matched}")
+    assert visit.query["universe"] == ["page_large"]
+    page.click("#universe-edit")
+    page.click("#universe-menu .delete")
+    page.click("#universe-menu .delete")
+    page.wait_for_selector("#universe option[value=page_large]", state="detached")
+    assert "page_large" not in (own_server.data / "universe.toml").read_text()
+    visit.context.close()
+    assert visit.faults == []
+
+
 def test_new_matches_and_those_that_left_are_listed(browser: Browser, server: Server) -> None:
     visit = Visit(browser, server.url)
     page = visit.open(link("nr7", as_of="2016-12-30"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
-from marketsweep.serve.api import resources, saved, sessions
+from marketsweep.serve.api import quality, resources, saved, sessions
 from marketsweep.serve.api.parameters import (
     BarsParameters,
     ChangesParameters,
@@ -17,6 +17,7 @@ from marketsweep.serve.api.parameters import (
     NameParameters,
     NoParameters,
     Parameters,
+    QualityParameters,
     SaveParameters,
     ScanParameters,
     SignalsParameters,
@@ -26,6 +27,7 @@ from marketsweep.serve.api.parameters import (
     SymbolParameters,
     SymbolsParameters,
     SyncParameters,
+    UniverseParameters,
 )
 from marketsweep.serve.api.service import Service
 from marketsweep.serve.scopes import Scope
@@ -176,8 +178,31 @@ ENDPOINTS: Final = (
         _LONG_S,
         scope="scan",
     ),
-    Endpoint("/universes", NoParameters, resources.universes, {}, methods=_GET),
+    Endpoint("/universes", NoParameters, saved.universes, {}, methods=_GET),
+    Endpoint(
+        "/universes/{name}",
+        UniverseParameters,
+        saved.save_universe,
+        {"name": "my_large", "where": 'exchange == "NASDAQ"', "min_dollar_volume": "20M"},
+        methods=("PUT",),
+        scope="admin",
+    ),
+    Endpoint(
+        "/universes/{name}",
+        NameParameters,
+        saved.remove_universe,
+        {"name": "my_large"},
+        methods=("DELETE",),
+        scope="admin",
+    ),
     Endpoint("/vocabulary", NoParameters, resources.vocabulary, {}, methods=_GET),
+    Endpoint(
+        "/quality",
+        QualityParameters,
+        quality.quality,
+        {"rule": "decimal slip", "limit": 5},
+        _LONG_S,
+    ),
     Endpoint("/status", NoParameters, resources.status, {}, methods=_GET),
     Endpoint("/sync", SyncParameters, resources.start_sync, {}, methods=("POST",), scope="admin"),
     Endpoint("/sync", NoParameters, resources.stop_sync, {}, methods=("DELETE",), scope="admin"),

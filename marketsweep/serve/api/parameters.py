@@ -102,7 +102,8 @@ class ChartParameters(Parameters, frozen=True, kw_only=True):
     condition: Expression | None = None
     indicators: Annotated[Expression, Meta(description="Lines to draw: 'sma(20),rsi(14)'")] = ""
     as_of: Session | None = None
-    bars: Annotated[int, Meta(ge=1, le=10_000)] = 252
+    bars: Annotated[int, Meta(ge=1, le=10_000, description="The most daily bars")] = 252
+    interval: Literal["day", "week", "month"] = "day"
     adjust: Adjust = "splits"
 
 
@@ -158,6 +159,15 @@ class BarsParameters(Parameters, frozen=True, kw_only=True):
     format: Format = "json"
 
 
+class QualityParameters(Parameters, frozen=True, kw_only=True):
+    """Suspicious bars of all symbols or of one, by all rules or by one."""
+
+    symbol: Ticker | None = None
+    rule: Annotated[str, Meta(max_length=100, description="Such as 'decimal slip'")] | None = None
+    limit: Limit = 100
+    offset: Count = 0
+
+
 class ChangesParameters(EvaluatedParameters, frozen=True, kw_only=True):
     """Which symbols a scan has and the scan of the session before does not, and the reverse."""
 
@@ -180,6 +190,19 @@ class SaveParameters(NameParameters, frozen=True, kw_only=True):
 
     condition: Expression
     doc: Annotated[str, Meta(max_length=1_000, description="Description, in one sentence")] = ""
+
+
+class UniverseParameters(NameParameters, frozen=True, kw_only=True):
+    """A universe to save under a name; each key that is not given sets no limit."""
+
+    where: Annotated[Expression, Meta(description="Condition on facts of symbols")] | None = None
+    min_price: Annotated[str, Meta(max_length=20, description="Dollars: 5, 2.50")] | None = None
+    min_dollar_volume: (
+        Annotated[str, Meta(max_length=20, description="A session, in dollars: 20M")] | None
+    ) = None
+    watchlist: Annotated[str, Meta(max_length=16_384, description="Only these: 'A,B'")] | None = (
+        None
+    )
 
 
 class HistoryParameters(Screened, frozen=True, kw_only=True):

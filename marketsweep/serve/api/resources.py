@@ -30,6 +30,7 @@ from marketsweep.serve.api.parameters import (
     ExcludedParameters,
     ExplainParameters,
     NoParameters,
+    QualityParameters,
     ScanParameters,
     SignalsParameters,
     SparklinesParameters,
@@ -38,12 +39,13 @@ from marketsweep.serve.api.parameters import (
     SymbolsParameters,
     SyncParameters,
 )
+from marketsweep.serve.api.periods import merged
 from marketsweep.serve.api.problem import Problem
+from marketsweep.serve.api.quality import quality
 from marketsweep.serve.api.service import Service
 from marketsweep.serve.api.sparklines import last_closes
 from marketsweep.store.snapshot import Snapshot
 from marketsweep.store.status import read_status
-from marketsweep.universe.named import read_universes
 from marketsweep.universe.screen import NO_SCREEN
 from marketsweep.universe.stored_facts import facts_of
 
@@ -141,13 +143,14 @@ def chart(service: Service, parameters: ChartParameters) -> dict[str, Any]:
         bars=parameters.bars,
         adjust=parameters.adjust,
     ).drawing
+    change, drawing = drawing.change, merged(drawing, parameters.interval)
     return {
         **chart_data(drawing),
         "name": drawing.name,
         "as_of": drawing.as_of,
         "adjust": drawing.adjust,
         "condition": drawing.condition,
-        "change": drawing.change,
+        "change": change,
         "facts": drawing.facts,
         "warnings": drawing.warnings,
     }
@@ -222,6 +225,9 @@ def symbols(service: Service, parameters: SymbolsParameters) -> dict[str, Any]:
 
 def symbol(service: Service, parameters: SymbolParameters) -> dict[str, Any]:
     """Return the facts of a symbol, its splits and dividends, and its suspicious bars."""
+    flags = quality(service, QualityParameters(symbol=parameters.symbol, limit=MOST_MATCHES))[
+        "flags"
+    ]
     with service.market.view() as view:
         ticker = _stored_ticker(view.snapshot, parameters.symbol)
         day = resolve_session(view.snapshot, parameters.as_of)
@@ -239,6 +245,7 @@ def symbol(service: Service, parameters: SymbolParameters) -> dict[str, Any]:
         "last": days[-1] if days else None,
         "facts": facts,
         "events": [event._asdict() for event in events],
+        "quality": [flag for flag in flags if flag["first"] <= f"{day}"],
     }
 
 
@@ -261,19 +268,6 @@ def start_sync(service: Service, parameters: SyncParameters) -> dict[str, Any]:
 def stop_sync(service: Service, parameters: NoParameters) -> dict[str, Any]:
     """Stop the sync after its current call; what is committed stays."""
     return structs.asdict(service.sync.stop())
-
-
-def universes(service: Service, parameters: NoParameters) -> list[dict[str, Any]]:
-    """List the named universes; a faulty one has its error."""
-    with service.market.view() as view:
-        named = read_universes(service.folder, view.own_names())
-    return [
-        *(
-            {"name": name, "parts": screen.parts, "fault": ""}
-            for name, screen in named.screens.items()
-        ),
-        *({"name": name, "parts": [], "fault": fault} for name, fault in named.faulty.items()),
-    ]
 
 
 def status(service: Service, parameters: NoParameters) -> dict[str, Any]:

@@ -1,20 +1,26 @@
-"""Saved conditions: the presets and the user's own, with the number of their matches."""
+"""What is saved under a name: conditions, with the number of their matches, and universes."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import Any
 
-from marketsweep.errors import MarketsweepError
+from msgspec import structs
+
+from marketsweep.errors import MarketsweepError, UsageError
 from marketsweep.language.presets import SavedConditions, remove, save
 from marketsweep.serve.api.parameters import (
     CountsParameters,
     NameParameters,
     NoParameters,
     SaveParameters,
+    UniverseParameters,
 )
 from marketsweep.serve.api.problem import Problem
 from marketsweep.serve.api.service import Service
+from marketsweep.universe import saving
+from marketsweep.universe.named import UNIVERSES, read_text, read_universes
 
 
 def presets(service: Service, parameters: NoParameters) -> list[dict[str, Any]]:
@@ -67,3 +73,41 @@ def remove_condition(service: Service, parameters: NameParameters) -> dict[str, 
     ]
     remove(service.folder, name)
     return {"name": name, "used_by": users}
+
+
+def universes(service: Service, parameters: NoParameters) -> list[dict[str, Any]]:
+    """List the named universes; a faulty one has its error, and one of your own its table."""
+    with service.market.view() as view:
+        named = read_universes(service.folder, view.own_names())
+    own = tomllib.loads(read_text(service.folder / UNIVERSES))
+    return [
+        *(
+            {"name": name, "parts": screen.parts, "fault": "", "own": own.get(name)}
+            for name, screen in named.screens.items()
+        ),
+        *(
+            {"name": name, "parts": [], "fault": fault, "own": own.get(name)}
+            for name, fault in named.faulty.items()
+        ),
+    ]
+
+
+def save_universe(service: Service, parameters: UniverseParameters) -> dict[str, Any]:
+    """Save a universe under a name; an earlier one of yours with that name is replaced."""
+    if "@" in (parameters.watchlist or ""):
+        raise UsageError("watchlist: write tickers; files are named in universe.toml alone")
+    table = structs.asdict(parameters)
+    name = table.pop("name").lower()
+    table = {key: value for key, value in table.items() if value not in (None, "")}
+    with service.market.view() as view:
+        screen = saving.save_universe(service.folder, name, table, view.own_names())
+    return {"name": name, "parts": screen.parts, "fault": "", "own": table}
+
+
+def remove_universe(service: Service, parameters: NameParameters) -> dict[str, Any]:
+    """Delete a universe of your own."""
+    try:
+        saving.remove_universe(service.folder, parameters.name.lower())
+    except UsageError as error:
+        raise Problem(404, "unknown_universe", str(error)) from None
+    return {"name": parameters.name.lower()}

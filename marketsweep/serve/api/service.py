@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from threading import Event, Lock, Thread
 from time import monotonic, sleep
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import structs
@@ -46,6 +46,8 @@ _RETRY_S: Final = 5.0
 _MOST_HITS: Final = 32
 """Scans whose hits are kept, so that the pages of one answer cost one scan."""
 
+_MOST_MADE: Final = 32
+
 _MOST_CELLS: Final = 1_000_000
 """Cells of their tables that are kept: the hits of the newest scan are kept in any case."""
 
@@ -64,6 +66,7 @@ class Service:
         self._refresher = Thread(target=self._refresh, name="refresh", daemon=True)
         self._refresher.start()
         self._hits: OrderedDict[tuple[str, bytes], Hits] = OrderedDict()
+        self._made: OrderedDict[tuple[str, str], tuple[str, dict[str, Any]]] = OrderedDict()
 
     def close(self) -> None:
         """Stop a running sync, and wait for its end."""
@@ -125,6 +128,21 @@ class Service:
         """Return the entity tag of an answer."""
         asked = msgspec.json.encode(parameters)
         return f'"{sha256(f"{self.state()} {path} ".encode() + asked).hexdigest()[:32]}"'
+
+    def remember(self, kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return what was made for this state of the data, or make it."""
+        name, wanted = (kind, key), self.state()
+        with self._lock:
+            state, made = self._made.get(name, ("", {}))
+            if state == wanted:
+                return made
+        made = make()
+        with self._lock:
+            self._made[name] = wanted, made
+            self._made.move_to_end(name)
+            while len(self._made) > _MOST_MADE:
+                self._made.popitem(last=False)
+        return made
 
     def hits(self, parameters: ScanParameters) -> Hits:
         """Return all hits of a scan, not only the page. Raises what a scan raises."""

@@ -1,6 +1,7 @@
 // What is stored, how old it is, what is missing; and a sync that can be followed and stopped.
 import { address, get, send } from "/page/js/api.js";
 import { button, byId, el, plural, short, whole, withWeekday } from "/page/js/dom.js";
+import { createQuality } from "/page/js/quality.js";
 import { signedInAs } from "/page/js/signin.js";
 
 const GAPS = [
@@ -9,10 +10,11 @@ const GAPS = [
 ];
 const MOST_DAYS = 12;
 
-export function createData({ changed }) {
+export function createData({ changed, select }) {
   const opener = byId("stored"), box = byId("data");
   const facts = el("table", {}), run = el("div", { class: "sync", role: "status" }), session = el("div", {});
-  box.append(facts, run, session);
+  const quality = createQuality({ select(flag) { box.hidden = true; opener.setAttribute("aria-expanded", "false"); leave(); select(flag); } });
+  box.append(facts, run, session, quality.box);
   let source = null;
 
   function drawFacts(status) {
@@ -91,6 +93,7 @@ export function createData({ changed }) {
     try {
       await refresh();
       follow();
+      quality.show();
       session.replaceChildren(...[await signedInAs()].filter(Boolean));
     } catch ({ message }) {
       facts.replaceChildren(el("caption", { class: "loss" }, message));

@@ -5,6 +5,7 @@ import { completions } from "/page/js/condition/completion.js";
 import { createEditor } from "/page/js/condition/editor.js";
 import { learn } from "/page/js/condition/language.js";
 import { createPresets } from "/page/js/condition/presets.js";
+import { createUniverses } from "/page/js/condition/universes.js";
 import { createSaving } from "/page/js/condition/saving.js";
 import { createData } from "/page/js/data.js";
 import { createDetail } from "/page/js/detail/detail.js";
@@ -39,7 +40,7 @@ const setWhere = (text) => {
   if (text.trim() !== store.state.where) results.commit({ where: text.trim() });
 };
 parts.where = createEditor(byId("where"), {
-  text: store.state.where, label: "where: a condition on facts", hint: 'such as exchange == "NASDAQ"', single: true,
+  text: store.state.where, label: "where: a condition on facts", hint: 'exchange == "NYSE"', single: true,
   complete: completions("where"),
   run: setWhere,
   left: toGrid,
@@ -125,6 +126,7 @@ async function fillPresets() {
 }
 createSaving({ text: () => parts.condition.text, saved: fillPresets });
 createData({
+  select: ({ symbol, last }) => store.set({ symbol, as_of: last }, "push"),
   changed() {
     showStored().then(() => results.scan({ text: store.state.q }));
   },
@@ -137,7 +139,10 @@ function offerStarters(names) {
 }
 
 byId("run").addEventListener("click", results.run);
-byId("universe").addEventListener("change", (event) => results.commit({ universe: event.target.value }));
+const universes = createUniverses({
+  where: () => parts.where.text.trim(),
+  choose: (universe) => results.commit({ universe }),
+});
 const root = document.documentElement;
 const themed = () => { byId("theme").textContent = root.dataset.theme === "dark" ? "Light" : "Dark"; };
 byId("theme").addEventListener("click", () => root.dispatchEvent(new Event("toggletheme")));
@@ -157,6 +162,7 @@ createKeys({
     if (symbol) showPanel({ panel: "", symbol });
   },
   t: () => showPanel({ panel: store.state.panel === "record" ? "" : "record" }),
+  i: () => store.state.symbol && showPanel({ panel: store.state.panel === "facts" ? "" : "facts" }),
   f: () => pin(store.state.symbol),
   c: parts.toolbar.copy,
   "[": () => byId("asof").querySelector("button").click(),
@@ -179,7 +185,7 @@ store.on((state, before, restored) => {
   if (differ("symbol")) parts.table.choose(state.symbol);
   if (differ(...SCANNED))
     results.scan({ text: parts.condition.text, follow: !differ("symbol") && differ("q", "universe", "where") });
-  if (differ("symbol", "panel", "pins") || (differ("as_of") && state.symbol)) parts.detail.draw();
+  if (differ("symbol", "panel", "pins", "interval") || (differ("as_of") && state.symbol)) parts.detail.draw();
 });
 
 /** Shows which sessions are stored, and returns the status; null if the server does not say. */
@@ -197,18 +203,13 @@ async function showStored() {
 async function boot() {
   const running = results.scan({ text: store.state.q });
   const quietly = (path, instead) => get(path).catch(() => instead);
-  const [status, vocabulary, indicators, found, universes] = await Promise.all([
-    showStored(), quietly("vocabulary", {}), quietly("indicators", []), quietly("presets", []),
-    quietly("universes", []),
+  const [status, vocabulary, indicators, found] = await Promise.all([
+    showStored(), quietly("vocabulary", {}), quietly("indicators", []), quietly("presets", []), universes.fill(),
   ]);
   offerStarters(new Set(found.map(({ name }) => name)));
   lexicon = { vocabulary, indicators, presets: found };
   learn(lexicon);
   presetMenu.fill(found);
-  byId("universe").append(...universes.map((one) => el("option", {
-    value: one.name, disabled: Boolean(one.fault), title: one.fault || (one.parts ?? []).join(" and "),
-  }, one.name)));
-  byId("universe").value = store.state.universe;
   await running;
   if (status && !status.sessions) {
     grid.hidden = true;

@@ -2,12 +2,15 @@
 import { get, Latest } from "/page/js/api.js";
 import { button, byId, digits, el, isNarrow, price, short } from "/page/js/dom.js";
 import { drawExplain } from "/page/js/detail/explain.js";
+import { drawFacts } from "/page/js/detail/facts.js";
 import { drawRecord } from "/page/js/detail/record.js";
 import { store } from "/page/js/state.js";
 
+const INTERVALS = { day: { text: "D", bars: 252 }, week: { text: "W", bars: 1260 }, month: { text: "M", bars: 5040 } };
+
 export function createDetail({ step, scope, condition, version, row, hues, pin, closed }) {
   const [aside, who, box, panel] = ["detail", "who", "chart", "panel"].map(byId);
-  const tabs = { explain: byId("tab-explain"), record: byId("tab-record") };
+  const tabs = { explain: byId("tab-explain"), record: byId("tab-record"), facts: byId("tab-facts") };
   const requests = { chart: new Latest(), panel: new Latest() };
   let chart = null, shown = "", told = "", facts = {};
 
@@ -27,6 +30,11 @@ export function createDetail({ step, scope, condition, version, row, hues, pin, 
           `${moved > 0 ? "▲ +" : moved < 0 ? "▼ −" : ""}${digits(Math.abs(moved), 2)} %`),
         el("span", { class: "dim" }, " " + more.filter(Boolean).join(" · "))),
       el("div", { class: "tools" },
+        el("span", { role: "group", "aria-label": "A bar is a" }, ...Object.entries(INTERVALS).map(([name, { text }]) =>
+          button(text, () => store.set({ interval: name === "day" ? "" : name }), {
+            class: "quiet", "aria-pressed": String((store.state.interval || "day") === name), "aria-label": name,
+            title: `A bar is a ${name}; lines are those of daily bars, at its last session`,
+          }))),
         button("‹ k", () => step(-1), { class: "quiet", title: "Previous match (k)", "aria-label": "‹ k, previous match" }),
         button("j ›", () => step(1), { class: "quiet", title: "Next match (j)", "aria-label": "j ›, next match" }),
         button(is ? "Unpin" : "Pin", () => pin(symbol), { class: "quiet", "aria-pressed": String(is), title: "Keep the row on top (f)" }),
@@ -41,8 +49,8 @@ export function createDetail({ step, scope, condition, version, row, hues, pin, 
   }
 
   async function drawSymbol() {
-    const { symbol, as_of } = store.state;
-    const wanted = JSON.stringify([symbol, as_of, condition(), version()]);
+    const { symbol, as_of } = store.state, interval = store.state.interval in INTERVALS ? store.state.interval : "day";
+    const wanted = JSON.stringify([symbol, as_of, condition(), version(), interval]);
     drawWho();
     if (!symbol || wanted === shown) return;
     shown = wanted;
@@ -50,15 +58,15 @@ export function createDetail({ step, scope, condition, version, row, hues, pin, 
     delete box.dataset.drawn;
     try {
       await requests.chart.run(async (signal) => {
-        const bars = isNarrow() ? 126 : 252;
+        const bars = INTERVALS[interval].bars / (isNarrow() ? 2 : 1);
         const [data, { drawChart }] = await Promise.all([
-          get("chart", { symbol, condition: condition(), as_of, bars }, signal),
+          get("chart", { symbol, condition: condition(), as_of, bars, interval }, signal),
           import("/page/js/detail/chart.js"),
         ]);
         if (signal.aborted) return;
         const last = data.close.length - 1;
         facts[symbol] = { ...data.facts, name: data.name, close: data.close[last],
-          change: last > 0 ? (data.close[last] / data.close[last - 1] - 1) * 100 : null };
+          change: data.change };
         drawWho();
         const before = chart;
         chart = null;
@@ -87,10 +95,10 @@ export function createDetail({ step, scope, condition, version, row, hues, pin, 
     const wanted = JSON.stringify([kind, version(), as_of, text, kind === "record" ? scope() : symbol]);
     if (wanted === told) return;
     told = wanted;
-    if (!text || (kind === "explain" && !symbol)) {
+    if (kind === "facts" ? !symbol : !text || (kind === "explain" && !symbol)) {
       requests.panel.cancel();
       panel.classList.remove("stale");
-      panel.replaceChildren(el("p", { class: "dim" }, kind === "record"
+      panel.replaceChildren(el("p", { class: "dim" }, kind === "facts" ? "Select a row to see the facts of its symbol." : kind === "record"
         ? "Type a condition above: the track record tells what followed its past matches."
         : text ? "Select a row to see why it matches." : "Type a condition above, to see here why this symbol matches or not."));
       return;
@@ -101,12 +109,15 @@ export function createDetail({ step, scope, condition, version, row, hues, pin, 
         button("Stop", () => { requests.panel.cancel(); store.set({ panel: "" }, "replace"); })));
     panel.dataset.kind = kind;
     try {
-      const answer = await requests.panel.run((signal) => (kind === "record"
-        ? get("study", { condition: text, until: as_of, ...scope() }, signal)
-        : get("explain", { symbol, condition: text, as_of }, signal)));
+      const answer = await requests.panel.run((signal) => ({
+        record: () => get("study", { condition: text, until: as_of, ...scope() }, signal),
+        facts: () => get(`symbols/${encodeURIComponent(symbol)}`, { as_of }, signal),
+        explain: () => get("explain", { symbol, condition: text, as_of }, signal),
+      })[kind]());
       if (!answer) return;
       panel.classList.remove("stale");
       if (kind === "record") drawRecord(panel, answer);
+      else if (kind === "facts") drawFacts(panel, answer);
       else drawExplain(panel, answer, hues());
       panel.dataset.done = kind;
     } catch (error) {
@@ -121,7 +132,8 @@ export function createDetail({ step, scope, condition, version, row, hues, pin, 
     tab.addEventListener("click", () => store.set({ panel: name === "explain" ? "" : name }, "replace"));
     tab.addEventListener("keydown", (event) => {
       if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-      const other = name === "explain" ? "record" : "explain";
+      const names = Object.keys(tabs), step = event.key === "ArrowRight" ? 1 : names.length - 1;
+      const other = names[(names.indexOf(name) + step) % names.length];
       tabs[other].focus();
       tabs[other].click();
     });
