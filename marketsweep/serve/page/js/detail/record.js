@@ -35,9 +35,10 @@ export function drawRecord(box, study) {
   box.replaceChildren(
     el("p", { class: "lead" }, el("b", {}, plural(study.events, "event")),
       ` of ${plural(study.symbols, "symbol")}, ${study.since} to ${study.until}`),
-    el("p", { class: "dim" }, "Excess is the mean over the market's mean of the same days. ", study.costs
-      ? `Bought at the next open, first session of a streak; returns with dividends, after costs of ${study.costs} basis points.`
-      : "Bought at the next open, first session of a streak; returns with dividends, before costs."),
+    el("p", { class: "dim" },
+      "Each event is the first session of a streak. It is bought at the next open and sold at the close after as many sessions. ",
+      `Returns include dividends ${study.costs ? `and costs of ${study.costs} basis points` : "and no costs"}. `,
+      "The excess is the mean less the mean of the whole market over the same days."),
     el("div", { class: "wide" }, el("table", { class: "record" },
       el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", { scope: "col", class: "number" }, text)))),
       el("tbody", {}, ...rows))),
