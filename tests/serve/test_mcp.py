@@ -55,7 +55,9 @@ async def error_of(client: Client, tool: str, **arguments: object) -> dict[str, 
 
 def test_each_tool_answers_and_names_the_command_that_does_the_same(real: Path) -> None:
     async def talk(client: Client) -> None:
-        assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
+        tools = (await client.list_tools()).tools
+        assert {tool.name for tool in tools} == TOOLS
+        assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
         scanned = await result_of(client, "scan", condition=CONDITION, columns="name", limit=5)
         with ms.open(real) as market:
             hits = market.scan(CONDITION, limit=5)

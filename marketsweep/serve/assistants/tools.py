@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, ParamSpec
 import msgspec
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from marketsweep.errors import ConditionError, MarketsweepError
@@ -42,6 +43,9 @@ _INSTRUCTIONS: Final = (
     "often a suggestion: correct the text and call again. Report the session (as_of), the number "
     "of matches and the coverage with every result."
 )
+
+_READS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+"""An assistant may call the tools without asking: they change no data and reach no other system."""
 
 Condition = Annotated[str, Field(description="A condition of marketsweep: see language_help")]
 Session = Annotated[str | None, Field(description="A stored session, 2016-12-30; newest if null")]
@@ -163,7 +167,8 @@ class Tools:
         """Describe the condition language, or one indicator with its parameters and outputs."""
         if name is not None:
             (indicator,) = indicators_facts(name)
-            return {"indicator": indicator, "command": _command("indicators", [name], {})}
+            command = _command("indicators", [name], {})
+            return {"indicator": indicator, "data_version": self._version(), "command": command}
         families: dict[str, list[str]] = {}
         for row in indicators_facts(None):
             families.setdefault(row["family"], []).append(row["signature"])
@@ -172,6 +177,7 @@ class Tools:
             "language": help_text(),
             "indicators": families,
             "presets": presets,
+            "data_version": self._version(),
             "command": _command("indicators", [], {}),
         }
 
@@ -196,7 +202,7 @@ def create_server(market: Market) -> MCPServer:
         *(tools.scan, tools.explain, tools.study, tools.history, tools.symbol),
         *(tools.language_help, tools.status),
     ):
-        server.add_tool(_answering(tool, tools.service.catch_up))
+        server.add_tool(_answering(tool, tools.service.catch_up), annotations=_READS)
     return server
 
 
