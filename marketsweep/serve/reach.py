@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from marketsweep.errors import UsageError
+
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 """Host names of this machine."""
@@ -30,7 +33,7 @@ class Reach(NamedTuple):
     ) -> Reach:
         """Return the checked parts of a command line. Raises UsageError."""
         for name in names:
-            if not name or "/" in name or ":" in name.strip("[]").partition("]")[2]:
+            if not _NAME.fullmatch(name):
                 raise UsageError(f"--name {name} is not a host name such as scanner.example.org")
         for origin in origins:
             parts = urlsplit(origin)

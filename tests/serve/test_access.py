@@ -338,6 +338,7 @@ def test_a_token_of_the_environment(real: Path, tmp_path: Path) -> None:
         (("--proxy-headers", "10.0.0.1/8"), "has host bits set"),
         (("--name", "https://scanner.example.org"), "is not a host name"),
         (("--name", ""), "is not a host name"),
+        (("--name", "scanner.example.org:8600"), "is not a host name"),
     ],
 )
 def test_options_that_cannot_be_meant(guarded: Server, options: tuple[str, ...], says: str) -> None:
