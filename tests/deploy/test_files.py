@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,3 +101,42 @@ def test_systemd_accepts_the_units(unit: Path, tmp_path: Path) -> None:
         env=os.environ | {"SYSTEMD_LOG_LEVEL": "warning"},
     )
     assert [line for line in done.stderr.splitlines() if unit.name in line] == []
+
+
+def run(*command: str) -> str:
+    """Return what a checker complains of, or nothing."""
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": tools}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment
+    )
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+SCHEMAS: Final = {
+    "deploy/compose.yaml": "vendor.compose-spec",
+    **{
+        str(path.relative_to(ROOT)): "vendor.github-workflows"
+        for path in (ROOT / ".github/workflows").glob("*.yml")
+    },
+}
+
+
+@pytest.mark.parametrize(("file", "schema"), SCHEMAS.items())
+def test_files_agree_with_the_published_schemas(file: str, schema: str) -> None:
+    assert run("check-jsonschema", "--builtin-schema", schema, file) == ""
+
+
+def test_an_unknown_field_does_not_agree_with_the_published_schema(tmp_path: Path) -> None:
+    wrong = tmp_path / "compose.yaml"
+    text = (ROOT / "deploy/compose.yaml").read_text()
+    wrong.write_text(text.replace("read_only:", "readonly:"))
+    assert "readonly" in run(
+        "check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(wrong)
+    )
+
+
+def test_hadolint_accepts_the_dockerfile() -> None:
+    if not shutil.which("hadolint", path=str(Path(sys.executable).parent)):
+        pytest.skip("hadolint has no package for this machine")
+    assert run("hadolint", "Dockerfile") == ""
