@@ -490,7 +490,13 @@ def test_the_page_can_be_read_by_everybody(
     visit = Visit(browser, server.url, color_scheme=scheme)
     try:
         visit.page.set_viewport_size({"width": width, "height": 900})
-        for path in (link(), link(symbol="AAPL"), link("rsii(14) < 30"), link("close > 1e9")):
+        for path in (
+            link(),
+            link(symbol="AAPL", colour="rsi(14)"),
+            link(colour="roc(1)"),
+            link("rsii(14) < 30"),
+            link("close > 1e9"),
+        ):
             page = visit.open(path)
             page.wait_for_load_state("networkidle")
             if path == link():

@@ -9,6 +9,7 @@ import { createUniverses } from "/page/js/condition/universes.js";
 import { createSaving } from "/page/js/condition/saving.js";
 import { createData } from "/page/js/data.js";
 import { createDetail } from "/page/js/detail/detail.js";
+import { createGoto } from "/page/js/detail/goto.js";
 import { button, byId, el, isNarrow, plural, withWeekday } from "/page/js/dom.js";
 import { createKeys } from "/page/js/keys.js";
 import { createChanges } from "/page/js/result/changes.js";
@@ -84,6 +85,7 @@ parts.detail = createDetail({
   closed: () => { parts.closedByUser = true; },
 });
 
+const goto = createGoto({ select: (symbol) => select(symbol, "push"), left: toGrid });
 parts.changes = createChanges({ select: (symbol) => select(symbol, "push") });
 
 // The session
@@ -155,6 +157,7 @@ const showPanel = (patch) => {
 };
 createKeys({
   "/": () => parts.condition.focus(),
+  g: () => goto.focus(),
   j: () => parts.table.step(1),
   k: () => parts.table.step(-1),
   e: () => {
@@ -182,6 +185,7 @@ store.on((state, before, restored) => {
   }
   if (differ("universe")) byId("universe").value = state.universe;
   if (differ("as_of")) asOf.follow(state.as_of, results.shown?.answer.as_of);
+  if (differ("colour")) parts.toolbar.colour();
   if (differ("symbol")) parts.table.choose(state.symbol);
   if (differ(...SCANNED))
     results.scan({ text: parts.condition.text, follow: !differ("symbol") && differ("q", "universe", "where") });
@@ -194,8 +198,9 @@ async function showStored() {
   if (!status) return null;
   asOf.days(status.days ?? []);
   asOf.follow(store.state.as_of, results.shown?.answer.as_of ?? status.last);
-  byId("stored").textContent = status.sessions
+  const sessions = status.sessions
     ? `${plural(status.sessions, "session")}, ${status.first} to ${status.last} ▾` : "no data yet ▾";
+  byId("stored").replaceChildren(el("span", { class: "long" }, sessions), el("span", { class: "brief" }, "Data ▾"));
   byId("stored").title = status.last ? `newest session: ${withWeekday(status.last)}; data version ${status.version}` : "";
   return status;
 }

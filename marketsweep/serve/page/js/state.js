@@ -1,7 +1,7 @@
 // The state of the page, and its place in the URL: a link is a state, and "back" returns to the one before.
 
 const EMPTY = {
-  q: "", universe: "", where: "", as_of: "", sort: "", dir: "", columns: [], symbol: "", panel: "", interval: "",
+  q: "", universe: "", where: "", as_of: "", sort: "", dir: "", columns: [], symbol: "", panel: "", interval: "", colour: "",
 };
 
 function read() {

@@ -3,6 +3,7 @@ import { completions } from "/page/js/condition/completion.js";
 import { createEditor } from "/page/js/condition/editor.js";
 import { button, byId, el, whole } from "/page/js/dom.js";
 import { showProblem } from "/page/js/result/problem.js";
+import { createScale } from "/page/js/result/scale.js";
 import * as scans from "/page/js/scan.js";
 import { store } from "/page/js/state.js";
 
@@ -70,6 +71,8 @@ export function createToolbar({ results, table, select, pin }) {
     ]));
   }
 
+  const scale = createScale({ table, choose: (colour) => results.commit({ colour }) });
+
   async function copy() {
     const { shown } = results;
     if (!shown) return;
@@ -88,13 +91,15 @@ export function createToolbar({ results, table, select, pin }) {
 
   return {
     copy,
-    show({ wanted }) {
+    colour: () => results.shown && scale.show(results.shown),
+    show({ answer, wanted }) {
       byId("csv").href = scans.download(wanted, "csv");
       byId("parquet").href = scans.download(wanted, "parquet");
       if (showNewColumn) grid.scrollLeft = grid.scrollWidth;
       showNewColumn = false;
       drawSorter();
       drawPinned();
+      scale.show({ answer, wanted });
     },
   };
 }

@@ -1,13 +1,19 @@
 // The session of the scan: a field, steps, and a slider over a histogram of the matches of each session.
 import { button, byId, el, later, weekday, whole } from "/page/js/dom.js";
 
+/** Whether a text is a day of the calendar: 2016-02-30 is not one. */
+function isDay(text) {
+  const time = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : NaN;
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
+}
+
 export function createAsOf({ choose }) {
   const box = byId("asof");
   let days = [], counts = new Map(), at = 0;
 
   const name = el("label", { for: "day", class: "dim" }, "as of");
   const field = el("input", {
-    id: "day", type: "text", inputMode: "numeric", size: 10, maxLength: 10, autocomplete: "off",
+    id: "day", type: "text", inputMode: "numeric", size: 10, maxLength: 10, autocomplete: "off", oninput: () => fault(""),
     placeholder: "yyyy-mm-dd", title: "A session, year-month-day", onchange: () => typed(),
   });
   const back = button("‹", () => go(at - 1), { "aria-label": "Previous session", title: "Previous session" });
@@ -20,10 +26,17 @@ export function createAsOf({ choose }) {
 
   function typed() {
     const wanted = field.value.trim();
-    if (!/^\d{4}-\d\d-\d\d$/.test(wanted) || !days.length) return show(days[at]);
+    if (!days.length) return;
+    if (!isDay(wanted)) return fault(`${wanted} is not a day. Write year-month-day, such as ${days[at]}.`);
     let found = days.length - 1;
     while (found > 0 && days[found] > wanted) found--; // that session, or the last one before it
     go(found);
+  }
+
+  function fault(text) {
+    field.setCustomValidity(text);
+    field.setAttribute("aria-invalid", String(Boolean(text)));
+    if (text) field.reportValidity();
   }
 
   function go(to) {
@@ -75,6 +88,7 @@ export function createAsOf({ choose }) {
     if (!days.length) return;
     const found = days.indexOf(day);
     at = found < 0 ? days.length - 1 : found;
+    fault("");
     field.value = days[at];
     name.textContent = `as of ${weekday(days[at])}`;
     range.value = String(at);

@@ -25,13 +25,24 @@ const EVENTS = {
   suspicious: { position: "aboveBar", shape: "arrowDown", color: "down", text: () => "!" },
 };
 
+const LEAST = { price: 120, volume: 40, other: 60 }; // pixels; a chart with many panes scrolls
+const MOST_SAID = 12; // values in a legend
+
 /** Draws `data` into `box`; `hues` gives the colours that expressions have in the table. */
 export async function drawChart(box, data, hues, cancelled) {
   const L = await loadLibrary();
   if (cancelled?.()) return null;
   box.replaceChildren();
   // The logo would add a style element, which the page's policy forbids: the notice is in the footer.
-  const chart = L.createChart(box, { autoSize: true, layout: { attributionLogo: false } });
+  const sheet = el("div", { class: "sheet" });
+  const least = LEAST.price + LEAST.volume + LEAST.other * Math.max(0, data.panes.length - 2);
+  sheet.style.minHeight = `${least}px`;
+  box.append(sheet);
+  const scrolls = least > box.clientHeight;
+  box.tabIndex = scrolls ? 0 : -1;
+  const chart = L.createChart(sheet, {
+    autoSize: true, layout: { attributionLogo: false }, handleScale: { mouseWheel: !scrolls },
+  });
   // Sessions without a bar keep their place on the time axis, and stay empty.
   const holes = (data.holes ?? []).map((time) => ({ time }));
   const inOrder = (points) => holes.concat(points).sort((a, b) => (a.time < b.time ? -1 : 1));
@@ -186,6 +197,8 @@ export async function drawChart(box, data, hues, cancelled) {
       if (place === 1) parts.push(["volume " + short(data.volume[at])]);
       for (const line of drawn[place]?.lines ?? [])
         parts.push([`${line.label} ${written(place)(line.values[at])}`, "line-" + (line.hue % 6)]);
+      const more = parts.length - MOST_SAID;
+      if (more > 0) parts.splice(MOST_SAID, more, [`and ${more} more`]);
       legend.replaceChildren(...parts.map(([text, name]) => {
         const span = el("span", {}, text);
         if (name) span.style.color = `var(--${name})`;

@@ -18,7 +18,14 @@ export function noMatch(box, answer, { select, edit }) {
   const alone = funnel.find(({ alone }) => alone === 0);
   const stop = alone ?? funnel.find(({ together }) => together === 0);
   const parts = [];
-  if (!coverage.evaluated) {
+  const screen = coverage.prescreen?.clauses?.find(({ left }) => left === 0);
+  if (screen) {
+    const unknown = screen.unknown === coverage.expected;
+    parts.push(el("p", {}, "The universe and where ask for ", el("code", {}, screen.text), unknown
+      ? `. The stored data does not have this fact for any of the ${plural(coverage.expected, "symbol")}.`
+      : screen.alone === coverage.expected ? ". It is true for no symbol." : ". It is true for no symbol that passes the clauses before it.",
+    " Choose another universe, or change where."));
+  } else if (!coverage.evaluated) {
     parts.push(el("p", {}, "No symbol could be evaluated. Open the receipt above: it counts the reasons."));
   } else if (stop) {
     const at = funnel.indexOf(stop);

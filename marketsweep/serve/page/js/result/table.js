@@ -4,6 +4,7 @@ import { change, spark, writer } from "/page/js/result/cells.js";
 
 const PAGE = 200;
 const MARGIN = 8; // rows kept above and below the view
+const ROW = 23, CARD = 60, HEAD = 24; // pixels; the style sheet has the same
 
 export function createTable(grid, { loadPage, loadSparks, select, sortBy, removeColumn }) {
   const head = el("div", { class: "head row", role: "row", "aria-rowindex": 1 });
@@ -16,8 +17,9 @@ export function createTable(grid, { loadPage, loadSparks, select, sortBy, remove
   let pages = new Map(); // offset -> being loaded
   let chosen = "";
   let entered = new Set();
+  let shade = null; // the column that has a colour scale: {sort, paint}
 
-  const height = () => (isNarrow() ? 60 : 28);
+  const height = () => (isNarrow() ? CARD : ROW);
   const known = () => data.rows.filter(Boolean);
 
   // Columns
@@ -108,13 +110,21 @@ export function createTable(grid, { loadPage, loadSparks, select, sortBy, remove
         cell.title = told(one.key, value) + (soft ? "\nnot settled: a longer history may change it" : "");
         if (one.hue != null) cell.classList.add(`edge-${one.hue % 6}`);
       }
+      if (shade && one.sort === shade.sort) tint(cell, match.values[one.sort]);
       return cell;
     }));
   }
 
+  function tint(cell, value) {
+    if (typeof value !== "number") return;
+    const { kind, depth } = shade.paint(value);
+    cell.classList.add("shaded", kind);
+    cell.style.setProperty("--depth", `${Math.round(depth * 45)}%`);
+  }
+
   function draw() {
     const tall = height();
-    const first = Math.max(0, Math.floor((grid.scrollTop - 28) / tall) - MARGIN);
+    const first = Math.max(0, Math.floor((grid.scrollTop - HEAD) / tall) - MARGIN);
     const last = Math.min(data.total, Math.ceil((grid.scrollTop + grid.clientHeight) / tall) + MARGIN);
     body.style.height = `${data.total * tall}px`;
     const kept = new Map();
@@ -182,7 +192,7 @@ export function createTable(grid, { loadPage, loadSparks, select, sortBy, remove
     if (at < 0) return grid.removeAttribute("aria-activedescendant");
     if (scroll) {
       const tall = height(), top = at * tall;
-      const view = grid.clientHeight - (isNarrow() ? 0 : 28);
+      const view = grid.clientHeight - (isNarrow() ? 0 : HEAD);
       if (top < grid.scrollTop) grid.scrollTop = top;
       else if (top + tall > grid.scrollTop + view) grid.scrollTop = top + tall - view;
       draw();
@@ -238,6 +248,12 @@ export function createTable(grid, { loadPage, loadSparks, select, sortBy, remove
       redraw();
       grid.classList.remove("stale");
       choose(chosen, { scroll: false });
+    },
+    /** Gives a column a colour scale, or takes it away. */
+    shade(next) {
+      if (!shade && !next) return;
+      shade = next;
+      redraw();
     },
     stale(is) { grid.classList.toggle("stale", is); },
     symbols: () => known().map((row) => row.symbol),
