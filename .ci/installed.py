@@ -17,7 +17,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FAST = ("core", "language", "engine", "quality", "store", "universe", "scan")
+FAST = ("core", "kernels", "language", "engine", "quality", "store", "universe", "scan")
 NEEDED = ("pyproject.toml", "tests", "examples", "docs", "README.md")
 TOOLS = (
     *("pytest", "pytest-xdist", "hypothesis", "exchange-calendars", "pandas-market-calendars"),

