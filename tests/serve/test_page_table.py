@@ -160,3 +160,24 @@ def test_an_empty_universe_says_which_fact_is_missing(visit: Visit) -> None:
     text = page.locator("#state").inner_text()
     assert 'type == "CS"' in text
     assert "does not have this fact" in text
+
+
+def test_the_history_lists_what_entered_and_left(visit: Visit, server: Server) -> None:
+    page = visit.open(link("golden_cross"))
+    page.locator("#grid").focus()
+    page.keyboard.press("h")
+    page.wait_for_selector("#panel[data-done=history]")
+    newest = server.get("history", condition="golden_cross", sessions=20).json["sessions"][::-1]
+    rows = page.locator("#panel .history tbody tr")
+    assert rows.count() == len(newest) == 20
+    for at in (0, 7):
+        matched, entered, left = rows.nth(at).locator("td").all_inner_texts()
+        assert int(matched) == newest[at]["matched"]
+        assert entered.split()[1:] == newest[at]["entered"]
+        assert left.split()[1:] == newest[at]["left"]
+    wanted = newest[0]["left"][0]
+    rows.nth(0).get_by_role("button", name=wanted, exact=True).click()
+    page.wait_for_selector(f"#chart[data-drawn={wanted}]")
+    rows.nth(7).locator("th button").click()
+    page.wait_for_url(f"**as_of={newest[7]['day']}**")
+    page.wait_for_selector("#panel[data-done=history]:not(.stale)")

@@ -80,6 +80,8 @@ def test_the_history_of_a_saved_condition_equals_scans_of_each_day(own_server: S
             assert set(row["left"]) == before - now
             before = now
     assert sum(len(row["entered"]) for row in got["sessions"]) > 10
+    unsaved = own_server.get("history", condition=text, as_of="2016-11-30", sessions=4).json
+    assert unsaved["sessions"] == got["sessions"]
     problem(own_server.get("presets/nothing/history"), 404, "unknown_condition")
     first = own_server.get("presets/nr7/history", as_of="2016-01-05", sessions=100).json
     assert [row["day"] for row in first["sessions"]] == ["2016-01-05"]

@@ -18,6 +18,7 @@ from marketsweep.serve.api.parameters import (
     NoParameters,
     Parameters,
     QualityParameters,
+    SavedHistoryParameters,
     SaveParameters,
     ScanParameters,
     SignalsParameters,
@@ -123,6 +124,14 @@ ENDPOINTS: Final = (
         scope="scan",
     ),
     Endpoint(
+        "/history",
+        HistoryParameters,
+        sessions.history,
+        {"condition": "golden_cross", "sessions": 5},
+        _LONG_S,
+        scope="scan",
+    ),
+    Endpoint(
         "/study",
         StudyParameters,
         resources.study,
@@ -172,8 +181,8 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "/presets/{name}/history",
-        HistoryParameters,
-        sessions.history,
+        SavedHistoryParameters,
+        sessions.saved_history,
         {"name": "nr7", "sessions": 5},
         _LONG_S,
         scope="scan",

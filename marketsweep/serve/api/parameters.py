@@ -205,12 +205,21 @@ class UniverseParameters(NameParameters, frozen=True, kw_only=True):
     )
 
 
-class HistoryParameters(Screened, frozen=True, kw_only=True):
+class _Sessions(Screened, frozen=True, kw_only=True):
+    as_of: Session | None = None
+    sessions: Annotated[int, Meta(ge=1, le=MOST_SESSIONS)] = 20
+
+
+class HistoryParameters(_Sessions, frozen=True, kw_only=True):
+    """The results of a condition in the sessions up to a day."""
+
+    condition: Expression
+
+
+class SavedHistoryParameters(_Sessions, frozen=True, kw_only=True):
     """The results of a saved condition in the sessions up to a day."""
 
     name: Annotated[str, Meta(min_length=1, max_length=64)]
-    as_of: Session | None = None
-    sessions: Annotated[int, Meta(ge=1, le=MOST_SESSIONS)] = 20
 
 
 class SweepParameters(Screened, frozen=True, kw_only=True):

@@ -11,7 +11,11 @@ from marketsweep.errors import UsageError
 from marketsweep.language.presets import SavedConditions
 from marketsweep.market import Market
 from marketsweep.scan.market_view import resolve_session
-from marketsweep.serve.api.parameters import HistoryParameters, SweepParameters
+from marketsweep.serve.api.parameters import (
+    HistoryParameters,
+    SavedHistoryParameters,
+    SweepParameters,
+)
 from marketsweep.serve.api.problem import Problem
 from marketsweep.serve.api.service import Service
 from marketsweep.studies.sweep_result import Sweep
@@ -49,19 +53,33 @@ def sweep(service: Service, parameters: SweepParameters) -> Sweep:
 
 
 def history(service: Service, parameters: HistoryParameters) -> dict[str, Any]:
-    """List the symbols that entered a saved condition and left it, session by session.
+    """List the symbols that entered a condition and left it, session by session.
 
     Each session is evaluated on the data that is stored now, as a scan of that day sees it.
     """
+    return {
+        "condition": parameters.condition,
+        **_history(service, parameters.condition, parameters),
+    }
+
+
+def saved_history(service: Service, parameters: SavedHistoryParameters) -> dict[str, Any]:
+    """List the symbols that entered a saved condition and left it, session by session."""
     name = parameters.name.lower()
     if SavedConditions.of(service.folder)(name) is None:
         raise Problem(404, "unknown_condition", f"no condition is saved as {name!r}")
     saved = SavedConditions.of(service.folder).one(name).condition
+    return {"name": name, "condition": saved, **_history(service, name, parameters)}
+
+
+def _history(
+    service: Service, condition: str, parameters: HistoryParameters | SavedHistoryParameters
+) -> dict[str, Any]:
     with service.market.view() as view:
         days = view.sessions_of(resolve_session(view.snapshot, parameters.as_of))
     days = days[-parameters.sessions - 1 :]  # the first one only says what was there before
     result = service.market.signals(
-        name,
+        condition,
         since=days[0],
         until=days[-1],
         where=parameters.where,
@@ -72,8 +90,6 @@ def history(service: Service, parameters: HistoryParameters) -> dict[str, Any]:
     for day, symbol in zip(result.days.tolist(), result.symbols, strict=True):
         matches[day].add(symbol)
     return {
-        "name": name,
-        "condition": saved,
         "sessions": [
             {
                 "day": day,

@@ -3,7 +3,7 @@ import { byId, el } from "/page/js/dom.js";
 
 const LIST = [
   ["/", "edit the condition"], ["Enter", "run it"], ["Shift Enter", "new line"], ["Tab", "take a completion"],
-  ["g", "go to a symbol"], ["j", "next match"], ["k", "previous match"], ["e", "why it matches"], ["t", "track record"], ["i", "facts of the symbol"],
+  ["g", "go to a symbol"], ["j", "next match"], ["k", "previous match"], ["e", "why it matches"], ["t", "track record"], ["h", "history"], ["i", "facts of the symbol"],
   ["f", "pin the row"], ["c", "copy tickers"], ["[", "previous session"], ["]", "next session"],
   ["Esc", "close, or leave a field"], ["?", "this list"],
 ];

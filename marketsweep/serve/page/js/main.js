@@ -82,6 +82,8 @@ parts.detail = createDetail({
   row: (symbol) => parts.table.row(symbol),
   hues: () => results.hues,
   pin,
+  select: (symbol) => select(symbol, "push"),
+  go: (day) => results.commit({ as_of: day }),
   closed: () => { parts.closedByUser = true; },
 });
 
@@ -165,6 +167,7 @@ createKeys({
     if (symbol) showPanel({ panel: "", symbol });
   },
   t: () => showPanel({ panel: store.state.panel === "record" ? "" : "record" }),
+  h: () => showPanel({ panel: store.state.panel === "history" ? "" : "history" }),
   i: () => store.state.symbol && showPanel({ panel: store.state.panel === "facts" ? "" : "facts" }),
   f: () => pin(store.state.symbol),
   c: parts.toolbar.copy,

@@ -1,16 +1,14 @@
 // The selected symbol: who it is, its chart, and why it matches or what followed past matches.
 import { get, Latest } from "/page/js/api.js";
 import { button, byId, digits, el, isNarrow, price, short } from "/page/js/dom.js";
-import { drawExplain } from "/page/js/detail/explain.js";
-import { drawFacts } from "/page/js/detail/facts.js";
-import { drawRecord } from "/page/js/detail/record.js";
+import { PANELS } from "/page/js/detail/panels.js";
 import { store } from "/page/js/state.js";
 
 const INTERVALS = { day: { text: "D", bars: 252 }, week: { text: "W", bars: 1260 }, month: { text: "M", bars: 5040 } };
 
-export function createDetail({ step, scope, condition, version, row, hues, pin, closed }) {
+export function createDetail({ step, scope, condition, version, row, hues, pin, closed, select, go }) {
   const [aside, who, box, panel] = ["detail", "who", "chart", "panel"].map(byId);
-  const tabs = { explain: byId("tab-explain"), record: byId("tab-record"), facts: byId("tab-facts") };
+  const tabs = Object.fromEntries(Object.keys(PANELS).map((name) => [name, byId(`tab-${name}`)]));
   const requests = { chart: new Latest(), panel: new Latest() };
   let chart = null, shown = "", told = "", facts = {};
 
@@ -85,40 +83,34 @@ export function createDetail({ step, scope, condition, version, row, hues, pin, 
 
   async function drawPanel() {
     const { symbol, as_of, panel: chosen } = store.state;
-    const kind = chosen in tabs ? chosen : "explain";
+    const kind = chosen in PANELS ? chosen : "explain";
     for (const [name, tab] of Object.entries(tabs)) {
       tab.setAttribute("aria-selected", String(name === kind));
       tab.tabIndex = name === kind ? 0 : -1;
     }
     panel.setAttribute("aria-labelledby", tabs[kind].id);
-    const text = condition();
-    const wanted = JSON.stringify([kind, version(), as_of, text, kind === "record" ? scope() : symbol]);
+    const asked = { symbol, as_of, condition: condition(), scope: scope() };
+    const { of, missing, long, ask, draw } = PANELS[kind];
+    const wanted = JSON.stringify([kind, version(), as_of, ...of.map((name) => asked[name])]);
     if (wanted === told) return;
     told = wanted;
-    if (kind === "facts" ? !symbol : !text || (kind === "explain" && !symbol)) {
+    const lacks = missing(asked);
+    if (lacks) {
       requests.panel.cancel();
       panel.classList.remove("stale");
-      panel.replaceChildren(el("p", { class: "dim" }, kind === "facts" ? "Select a row to see the facts of its symbol." : kind === "record"
-        ? "Type a condition above: the track record tells what followed its past matches."
-        : text ? "Select a row to see why it matches." : "Type a condition above, to see here why this symbol matches or not."));
+      panel.replaceChildren(el("p", { class: "dim" }, lacks));
       return;
     }
     panel.classList.add("stale");
-    if (kind === "record" && panel.dataset.kind !== kind)
-      panel.replaceChildren(el("p", { class: "dim" }, "Computing what followed each past match … ",
+    if (long && panel.dataset.kind !== kind)
+      panel.replaceChildren(el("p", { class: "dim" }, `${long} … `,
         button("Stop", () => { requests.panel.cancel(); store.set({ panel: "" }, "replace"); })));
     panel.dataset.kind = kind;
     try {
-      const answer = await requests.panel.run((signal) => ({
-        record: () => get("study", { condition: text, until: as_of, ...scope() }, signal),
-        facts: () => get(`symbols/${encodeURIComponent(symbol)}`, { as_of }, signal),
-        explain: () => get("explain", { symbol, condition: text, as_of }, signal),
-      })[kind]());
+      const answer = await requests.panel.run((signal) => ask(asked, signal));
       if (!answer) return;
       panel.classList.remove("stale");
-      if (kind === "record") drawRecord(panel, answer);
-      else if (kind === "facts") drawFacts(panel, answer);
-      else drawExplain(panel, answer, hues());
+      draw(panel, answer, { hues: hues(), select, go });
       panel.dataset.done = kind;
     } catch (error) {
       told = "";

@@ -11,7 +11,7 @@ export function createChanges({ select }) {
   }
 
   const symbols = (rows) => (rows.length
-    ? rows.map(({ symbol, values }) => button(symbol, () => select(symbol), { class: "quiet", title: values.name ?? "" }))
+    ? rows.flatMap(({ symbol, values }) => [button(symbol, () => select(symbol), { class: "quiet", title: values.name ?? "" }), " "])
     : ["none"]);
 
   return {
