@@ -21,7 +21,7 @@ function call(one) {
   const inside = text.match(/^(\w+)\((.*)\)$/s);
   if (!inside) return text;
   const template = inside[2]
-    ? `${inside[1]}(${inside[2].split(", ").map((part) => `\${${part.replace(/[{}]/g, "")}}`).join(", ")})`
+    ? `${inside[1]}(${inside[2].split(", ").map((part) => `\${${part.replace(/[{}]/g, "")}}`).join(", ")})\${}`
     : text;
   const outputs = one.outputs?.length > 1 && one.name !== "macd";
   return (view, completion, from, to) => {
