@@ -263,9 +263,23 @@ def test_probes_need_neither_token_nor_host(guarded: Server) -> None:
     assert guarded.send("GET", "/", Host="192.0.2.1").status == 200
 
 
-def test_a_server_without_tokens_is_not_reached_through_a_proxy(server: Server) -> None:
-    forwarded = server.send("GET", f"{PREFIX}/status", X_Forwarded_For="203.0.113.9")
+@pytest.mark.parametrize(
+    "header",
+    ["X-Forwarded-For", "x-forwarded-proto", "Forwarded", "Via", "X-Real-IP", "CF-Connecting-IP"],
+)
+def test_a_server_without_tokens_is_not_reached_through_a_proxy(
+    server: Server, header: str
+) -> None:
+    forwarded = server.send("GET", f"{PREFIX}/status", **{header: "203.0.113.9"})
     assert "--proxy-headers" in problem(forwarded, 403, "proxy")["detail"]
+    assert server.send("GET", "/healthz", **{header: "203.0.113.9"}).status == 200
+
+
+def test_a_server_without_tokens_refuses_http_1_0(server: Server) -> None:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        client.sendall(f"GET {PREFIX}/status HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
+        assert b" 403 " in client.makefile("rb").readline()
 
 
 def test_only_named_proxies_are_believed(

@@ -19,7 +19,9 @@ import marketsweep as ms
 from marketsweep.language.parsing.parser import parse
 from marketsweep.language.presets import PRESETS_ALONE
 from marketsweep.serve.assistants.grammar import EXAMPLES
+from marketsweep.serve.http.guard import MOST_BYTES
 from tests.helpers.command import COMMAND, run
+from tests.serve.conftest import Server
 
 CONDITION = "close > sma(200) and rsi(14) < 30"
 TOOLS = {"scan", "explain", "study", "history", "symbol", "language_help", "status"}
@@ -135,6 +137,12 @@ def test_the_tools_over_http(real: Path) -> None:
 
         try:
             asyncio.run(asyncio.wait_for(conversation(), 120))
+            plain = Server(address.removesuffix("/mcp"), real)
+            for header in ("Origin", "Via", "Sec-Fetch-Site"):
+                answer = plain.send("POST", "/mcp", b"{}", **{header: "https://example.org"})
+                assert answer.status == 403, header
+            assert plain.send("POST", "/mcp", b"{}", Host="example.org").status == 421
+            assert plain.send("POST", "/mcp", b" " * (MOST_BYTES + 1)).status == 413
         finally:
             server.send_signal(signal.SIGINT)
     assert server.returncode == 0

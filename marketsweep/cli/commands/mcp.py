@@ -35,6 +35,8 @@ def mcp(http: bool, port: int, data: Path | None) -> None:
 
     try:
         from marketsweep.serve.assistants.tools import create_server
+        from marketsweep.serve.http.guard import Guard
+        from marketsweep.serve.reach import Reach
         from marketsweep.serve.server import serve_app
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -45,7 +47,7 @@ def mcp(http: bool, port: int, data: Path | None) -> None:
         server = create_server(market)
         if http:
             serve_app(
-                server.streamable_http_app(),
+                Guard(server.streamable_http_app(), Reach()),
                 "127.0.0.1",
                 port,
                 lambda address: echo(f"marketsweep serves {address}/mcp"),

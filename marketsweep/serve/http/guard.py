@@ -26,14 +26,20 @@ BODY_SECONDS: Final = 10.0
 FOR_ANY_HOST: Final = ("/healthz", "/readyz")
 """Paths without data: a probe of a container sends whatever host it likes."""
 
-_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_FORWARDED: Final = {
+    *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-host"),
+    *("true-client-ip", "cf-connecting-ip", "cf-ray", "fastly-client-ip", "fly-client-ip"),
+    *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server"),
+}
+"""Headers by which a proxy says that it passes on a request of someone else."""
+
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 _HEADERS: Final = {
-    "Cache-Control": "no-cache",  # a browser asks whether a file has changed
+    "Cache-Control": "private, no-cache",  # a browser asks whether a file has changed
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -63,21 +69,24 @@ class Guard:
             await send(message)
 
         try:
-            self._check(Headers(scope=scope), scope["path"])
+            self._check(Headers(scope=scope), scope["path"], scope["http_version"])
             body = await _read_body(receive, Headers(scope=scope))
         except Problem as problem:
             await problem_response(problem)(scope, receive, send_safely)
             return
         await self._app(scope, _replay(body, receive), send_safely)
 
-    def _check(self, headers: Headers, path: str) -> None:
+    def _check(self, headers: Headers, path: str, version: str) -> None:
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
         if path not in FOR_ANY_HOST and not self._reach.answers_for(name.lower()):
             detail = f"this server does not answer for the host {host[:100]!r}"
             hint = "" if self._reach.is_private else ": start it with --name and that host"
             raise Problem(421, "host", detail + hint)
-        if self._reach.is_private and any(header in headers for header in _FORWARDED):
+        # A proxy that adds no header may still speak HTTP/1.0, as nginx did by default until 2025.
+        # No browser does.
+        is_forwarded = version == "1.0" or not _FORWARDED.isdisjoint(headers.keys())
+        if self._reach.is_private and is_forwarded and path not in FOR_ANY_HOST:
             raise Problem(
                 403,
                 "proxy",
