@@ -270,9 +270,9 @@ def test_probes_need_neither_token_nor_host(guarded: Server) -> None:
 def test_a_server_without_tokens_is_not_reached_through_a_proxy(
     server: Server, header: str
 ) -> None:
-    forwarded = server.send("GET", f"{PREFIX}/status", **{header: "203.0.113.9"})
+    forwarded = server.send("GET", f"{PREFIX}/status", None, **{header: "203.0.113.9"})
     assert "--proxy-headers" in problem(forwarded, 403, "proxy")["detail"]
-    assert server.send("GET", "/healthz", **{header: "203.0.113.9"}).status == 200
+    assert server.send("GET", "/healthz", None, **{header: "203.0.113.9"}).status == 200
 
 
 def test_a_server_without_tokens_refuses_http_1_0(server: Server) -> None:
