@@ -6,12 +6,14 @@ import datetime as dt
 import weakref
 from bisect import bisect_left
 from collections.abc import Container, Iterable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 import numpy as np
 
+from marketsweep.core.fields import FIELDS
 from marketsweep.core.records import (
     ActionAside,
     ActionOverride,
@@ -20,6 +22,7 @@ from marketsweep.core.records import (
     FactRow,
     Listing,
     LowVolume,
+    SessionBars,
     Split,
 )
 from marketsweep.core.spellings import find_known, respell, to_store_spelling
@@ -32,12 +35,15 @@ from marketsweep.store.catalog.sqlite import FILE
 from marketsweep.store.companies.companies import Companies
 from marketsweep.store.companies.rulings import Kind, Ruling, effective
 from marketsweep.store.companies.ticker_changes import Doubt, Tenure
-from marketsweep.store.segments.files import FOLDER, Segment
+from marketsweep.store.segments.files import FOLDER
+from marketsweep.store.ticker_axis import Axis
+from marketsweep.store.validation import judge, quality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from marketsweep.core.records import ListingPeriod, Span
+    from marketsweep.store.segments.reading import Part
 
 _Action = TypeVar("_Action", Split, Dividend)
 
@@ -103,6 +109,8 @@ class Snapshot:
         self.partial = catalog.partial()
         """The sessions that hold some symbols only, fetched one by one; ascending."""
         self.symbols = catalog.tickers()
+        self._running: SessionRow | None = None
+        """The session that is in memory alone."""
         self._rows = catalog.segments()
         self.segments = segments_of(path / FOLDER, self._rows)
         if self.segments.sessions != len(self.sessions):
@@ -150,6 +158,32 @@ class Snapshot:
         if self.sessions[place : place + 1] != [day]:
             return None
         return self.segments.session(place)
+
+    def with_session(self, bars: SessionBars) -> Snapshot:
+        """Return this snapshot with the bars of one more session, which are not stored.
+
+        The session is the newest stored one, whose stored bars are then not used, or a later one.
+        The bars are judged as those of a commit. The result is valid as long as this snapshot is
+        open. Raises UsageError for an earlier session.
+        """
+        if self.sessions and bars.session < self.sessions[-1]:
+            raise UsageError(
+                f"the session of {bars.session} is over: {self.sessions[-1]} is stored"
+            )
+        result = copy(self)
+        for name in ("whole", "index", "_listed", "_companies"):
+            result.__dict__.pop(name, None)
+        axis = Axis([*self.symbols])
+        intake = judge(bars, axis, today=bars.session)
+        result.symbols = axis.symbols
+        before = [day for day in self.sessions if day < bars.session]
+        result.sessions = [*before, bars.session]
+        result.partial = [day for day in self.partial if day < bars.session]
+        values = np.full((len(FIELDS), 1, len(result.symbols)), np.nan)
+        values[:, 0, intake.columns] = intake.values
+        result.segments = self.segments.extended(len(before), values)
+        result._running = SessionRow(bars.session, "in memory", quality(values[:, 0]))
+        return result
 
     def spans(self, *, final: bool = False) -> list[Span]:
         """Return the stored spans of single symbols; with `final` those that will not change."""
@@ -277,7 +311,10 @@ class Snapshot:
 
     def session_rows(self) -> list[SessionRow]:
         """Return every session with its source, its number of bars and its doubtful bars."""
-        return self._catalog.session_rows()
+        rows = self._catalog.session_rows()
+        if self._running is None:
+            return rows
+        return [*(row for row in rows if row.date < self._running.date), self._running]
 
     def set_aside(self, reason: str | None = None, limit: int | None = None) -> list[SetAside]:
         """Return rows that are not in the segments, by session and ticker."""
@@ -333,7 +370,7 @@ class Snapshot:
         )
 
 
-def _check_bars(segment: Segment, expected: Sequence[int]) -> None:
+def _check_bars(segment: Part, expected: Sequence[int]) -> None:
     is_missing = np.isnan(segment.values)
     actual = np.count_nonzero(~is_missing[0], axis=1).tolist()
     if actual != list(expected):

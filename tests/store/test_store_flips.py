@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 import marketsweep as ms
 from marketsweep.core.calendar import sessions_in_range
@@ -61,7 +62,7 @@ def state_of(path: Path) -> list[object]:
     with Store.open(path) as store, store.snapshot() as snapshot:
         return [
             (snapshot.version, snapshot.sessions, snapshot.partial, snapshot.symbols),
-            [(one.first, one.count, one.file, one.checksum) for one in snapshot.segments.parts],
+            [structs.astuple(one) for one in snapshot.segments.parts],
             (snapshot.listings(), snapshot.lives(), snapshot.notes(), snapshot.spans()),
             (
                 snapshot.reported_actions(),

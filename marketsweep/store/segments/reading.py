@@ -11,12 +11,14 @@ import numpy as np
 
 from marketsweep.core.fields import CLOSE, FIELDS
 from marketsweep.core.parallel import WORKERS
+from marketsweep.store.segments.in_memory import BarsInMemory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from marketsweep.store.segments.files import Segment
 
+    Part = Segment | BarsInMemory
     Places = range | NDArray[np.int64]
     """Sessions by their numbers, ascending."""
 
@@ -41,7 +43,7 @@ class Segments:
     compares the segments that it reads with their checksums once, and raises StoreDamaged.
     """
 
-    def __init__(self, parts: Sequence[Segment]) -> None:
+    def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = parts
         self._firsts = [segment.first for segment in parts]
 
@@ -135,7 +137,15 @@ class Segments:
         empty = np.zeros(0, dtype=np.int64)
         return Layout(*map(np.concatenate, zip((empty, empty, empty), *rows, strict=True)))
 
-    def _overlapping(self, places: Places) -> Iterator[tuple[Segment, Rows, Rows]]:
+    def extended(self, sessions: int, values: NDArray[np.float64]) -> Segments:
+        """Return the first `sessions` of these, and after them float64 [5, sessions, symbols]."""
+        parts: list[Part] = [part for part in self.parts if part.end <= sessions]
+        if parts != list(self.parts) and (begin := parts[-1].end if parts else 0) < sessions:
+            cut = self.parts[len(parts)].values[:, : sessions - begin]
+            parts.append(BarsInMemory(begin, cut))
+        return Segments([*parts, BarsInMemory(sessions, values)])
+
+    def _overlapping(self, places: Places) -> Iterator[tuple[Part, Rows, Rows]]:
         """Yield segments with any of the sessions: rows in `places`, and rows in the segment."""
         for segment in self.parts:
             if isinstance(places, range):
