@@ -229,6 +229,11 @@ def is_half_day(day: dt.date) -> bool:
     return is_session(day) and _early_close(day) is not None
 
 
+def open_time(day: dt.date) -> dt.datetime:
+    """Return when regular trading of a session begins, as an aware New York time."""
+    return dt.datetime.combine(day, dt.time(9, 30), NEW_YORK)
+
+
 def close_time(day: dt.date) -> dt.datetime:
     """Return when trading of a session ends, as an aware New York time."""
     regular = dt.time(16) if day >= _FIRST_CLOSE_AT_FOUR else dt.time(15, 30)

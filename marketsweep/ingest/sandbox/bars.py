@@ -62,7 +62,7 @@ def snapshot(market: Market, call: Call) -> Body:
     """Return today's bar and the bar before it, for every ticker with either."""
     today = market.moment.date()
     previous_day = market.day_before(today)
-    day = _by_ticker(market, today)
+    day = _by_ticker(market, today) if market.replay is None else market.replay.snapshot()
     previous = _by_ticker(market, previous_day) if previous_day else {}
     requested = call.query.get("tickers")
     tickers = requested.split(",") if requested else sorted(day | previous)

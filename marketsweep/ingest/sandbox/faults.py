@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -50,14 +50,14 @@ _MAX_DELAY_S: Final = 1.0
 _HANG_S: Final = 86_400.0
 
 
-def chosen_faults(text: str) -> tuple[str, ...]:
+def chosen_faults(text: str, faults: Mapping[str, str] = FAULTS) -> tuple[str, ...]:
     """Return the fault names in a text such as "429,reset" or "all". Raises `UsageError`."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if names == ("all",):
-        return tuple(FAULTS)
+        return tuple(faults)
     for name in names:
-        if name not in FAULTS:
-            raise UsageError(f"unknown fault {name!r}: choose all, or some of {', '.join(FAULTS)}")
+        if name not in faults:
+            raise UsageError(f"unknown fault {name!r}: choose all, or some of {', '.join(faults)}")
     return names
 
 

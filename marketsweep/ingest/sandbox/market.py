@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from marketsweep.core.calendar import NEW_YORK, close_time, last_closed_session
+from marketsweep.core.calendar import NEW_YORK, close_time, last_closed_session, open_time
 from marketsweep.core.fields import FIELDS, PRICES
 from marketsweep.core.records import FactValues, Listing, Split
 from marketsweep.errors import UsageError
@@ -23,6 +23,8 @@ from marketsweep.ingest.files import (
     read_reference_data,
 )
 from marketsweep.ingest.providers.listing_words import DATED_TEXTS
+from marketsweep.ingest.sandbox.live.minutes import make_minutes
+from marketsweep.ingest.sandbox.live.replay import Replay
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.store.companies.joined_listings import identify_listings
 
@@ -42,9 +44,10 @@ class Market:
         complete = bars.filter(pl.all_horizontal(pl.col(FIELDS).is_finite()))
         self.incomplete = bars.height - complete.height
         """Number of bars with a missing value; they are not served: the protocol has no NaN."""
-        self.moment = _clock_time(settings, complete)
-        today = self.moment.date()
-        self.last_day = _last_day(self.moment)
+        self._begins = _clock_time(settings, complete)
+        today = self._begins.date()
+        self.replay = None if settings.replay is None else _replay(settings, complete, self._begins)
+        self.last_day = _last_day(self._begins)
         """The newest day whose bars are served."""
 
         splits, dividends, *_ = read_actions(settings.actions) if settings.actions else NO_ACTIONS
@@ -67,6 +70,11 @@ class Market:
         self.facts = _dated(reference.facts) if reference else []
         self.facts += read_fact_rows(settings.facts).facts if settings.facts else []
         self._values = _by_name_and_symbol(self.facts)
+
+    @property
+    def moment(self) -> dt.datetime:
+        """The time of the sandbox's clock, in New York."""
+        return self._begins if self.replay is None else self.replay.now
 
     def listing_on(self, listing: Listing, day: dt.date) -> Listing:
         """Return a listing with the texts that the file of facts has for a day."""
@@ -142,10 +150,19 @@ def _clock_time(settings: Settings, bars: pl.DataFrame) -> dt.datetime:
     newest = bars["date"].max()
     if not isinstance(newest, dt.date):
         raise UsageError(f"{settings.bars}: no bar is complete, so there is nothing to serve")
-    day = settings.now or newest
+    day = settings.replay or settings.now or newest
     if settings.clock is None:
-        return close_time(day)
+        return close_time(day) if settings.replay is None else open_time(day)
     return dt.datetime.combine(day, settings.clock, NEW_YORK)
+
+
+def _replay(settings: Settings, bars: pl.DataFrame, begins: dt.datetime) -> Replay:
+    rows = bars.filter(pl.col("date") == settings.replay)
+    if settings.replay is None or not rows.height:
+        raise UsageError(f"{settings.bars}: there is no bar on {settings.replay} to replay")
+    values = rows.select(FIELDS).to_numpy().T
+    minutes = make_minutes(settings.replay, rows["symbol"].to_list(), values, settings.seed)
+    return Replay(minutes, begins, settings.speed)
 
 
 def _last_day(moment: dt.datetime) -> dt.date:

@@ -18,6 +18,7 @@ from marketsweep.core.calendar import last_closed_session
 from marketsweep.errors import UsageError
 from marketsweep.ingest.sandbox import bars, facts, reference, status
 from marketsweep.ingest.sandbox.faults import FaultInjector
+from marketsweep.ingest.sandbox.live.stream import Stream
 from marketsweep.ingest.sandbox.market import Market
 from marketsweep.ingest.sandbox.protocol import Body, Call, Endpoint, Refusal, resume_cursor
 from marketsweep.ingest.sandbox.settings import Settings
@@ -53,6 +54,9 @@ def application(market: Market, settings: Settings) -> web.Application:
     app = web.Application()
     for path, endpoint in _ROUTES:
         app.router.add_get(path, handlers.handler(endpoint))
+    if market.replay is not None:
+        stream = Stream(market.replay, settings.api_key, settings.stream_faults, settings.seed)
+        app.router.add_get("/stocks", stream.handle)
     app.router.add_route("*", "/{path:.*}", handlers.handler(_not_found))
     return app
 

@@ -34,6 +34,12 @@ class Settings:
     api_key: str = "sandbox"
     now: dt.date | None = None
     clock: dt.time | None = None
+    replay: dt.date | None = None
+    """Session that is replayed minute by minute; later days are hidden, and `now` is not used."""
+    speed: float = 1.0
+    """How many times as fast the replayed session passes."""
+    stream_faults: tuple[str, ...] = ()
+    """Names of `live.stream.FAULTS`."""
     faults: tuple[str, ...] = ()
     """Names of `faults.FAULTS`."""
     fault_share: float = 0.05

@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final
 
-from marketsweep.core.calendar import NEW_YORK, close_time, is_half_day, is_session
+from marketsweep.core.calendar import close_time, is_half_day, is_session, open_time
 from marketsweep.ingest.sandbox.market import Market
 from marketsweep.ingest.sandbox.protocol import Body, Call, Routes, Row
 
 _PRE_MARKET: Final = dt.time(4)
-_OPEN: Final = dt.time(9, 30)
 _AFTER_HOURS: Final = dt.timedelta(hours=4)
 _DAYS_AHEAD: Final = 365
 _EXCHANGES: Final = ("NYSE", "NASDAQ", "OTC")
@@ -37,8 +36,8 @@ def now(market: Market, _call: Call) -> Body:
     weekday = market.moment.weekday() < 5
     return {
         "market": state,
-        "earlyHours": state == "extended-hours" and market.moment.time() < _OPEN,
-        "afterHours": state == "extended-hours" and market.moment.time() > _OPEN,
+        "earlyHours": state == "extended-hours" and market.moment < open_time(market.moment.date()),
+        "afterHours": state == "extended-hours" and market.moment > open_time(market.moment.date()),
         "serverTime": market.moment.isoformat(timespec="seconds"),
         "exchanges": {name.lower(): state for name in _EXCHANGES},
         "currencies": {"crypto": "open", "fx": "open" if weekday else "closed"},
@@ -64,7 +63,7 @@ def _state(moment: dt.datetime) -> str:
     close = close_time(day)
     if not is_session(day) or time < _PRE_MARKET or moment >= close + _AFTER_HOURS:
         return "closed"
-    return "open" if time >= _OPEN and moment < close else "extended-hours"
+    return "open" if open_time(day) <= moment < close else "extended-hours"
 
 
 def _is_holiday(day: dt.date) -> bool:
@@ -75,7 +74,7 @@ def _holiday_row(day: dt.date, exchange: str) -> Row:
     row: Row = {"date": day.isoformat(), "exchange": exchange, "name": _holiday_name(day)}
     if _is_holiday(day):
         return row | {"status": "closed"}
-    opens = dt.datetime.combine(day, _OPEN, NEW_YORK)
+    opens = open_time(day)
     return row | {"status": "early-close", "open": _utc(opens), "close": _utc(close_time(day))}
 
 

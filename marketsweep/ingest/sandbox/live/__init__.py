@@ -1,0 +1,1 @@
+"""A day that is replayed: its minutes, the clock, and the stream of the protocol."""
