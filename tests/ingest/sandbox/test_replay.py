@@ -86,10 +86,9 @@ async def received(client: WebSocketClient, is_done: Callable[[list[Any]], bool]
     waiting = asyncio.create_task(done.wait())
     await asyncio.wait({connection, waiting}, return_when="FIRST_COMPLETED", timeout=120)
     waiting.cancel()
-    if connection.done():
-        connection.result()
-    connection.cancel()
-    await asyncio.wait({connection})
+    await asyncio.wait({waiting})
+    await client.close()
+    await connection  # raises what the client raised
     return events
 
 
@@ -132,7 +131,7 @@ def test_some_symbols_alone(files: Files) -> None:
 
 
 def test_a_wrong_key_is_refused(files: Files) -> None:
-    with running(replayed(files)) as url, pytest.raises(AuthError):
+    with running(replayed(files)) as url, pytest.raises(AuthError, match="failed"):
         asyncio.run(received(client_of(url, "wrong", "AM.*"), bool))
 
 
