@@ -163,6 +163,15 @@ def test_completion_fits_the_place(visit: Visit) -> None:
     assert page.locator("#condition .cm-line").inner_text() == "close > sma(50)"
 
 
+def test_a_tab_before_the_completions_are_there_takes_the_first(visit: Visit) -> None:
+    page = visit.open()
+    type_condition(page, "close > sm")
+    page.keyboard.press("Tab")
+    page.locator("#condition .cm-line", has_text="sma(").wait_for()
+    page.keyboard.type("50")
+    assert page.locator("#condition .cm-line").inner_text() == "close > sma(50)"
+
+
 def test_completion_offers_outputs_and_values_that_exist(visit: Visit) -> None:
     page = visit.open()
     type_condition(page, "close > bbands(20, 2).")

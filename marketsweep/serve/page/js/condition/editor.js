@@ -101,9 +101,8 @@ const theme = EditorView.theme({
   ...hueRules,
 });
 
-/** Tab takes the chosen completion, or the first one. */
+/** Takes the chosen completion, or the first one. */
 function take(view) {
-  if (completionStatus(view.state) !== "active") return false;
   if (!selectedCompletion(view.state)) moveCompletionSelection(true)(view);
   return acceptCompletion(view);
 }
@@ -126,6 +125,13 @@ export function createEditor(host, { text = "", label, hint, single = false, com
     run?.(view.state.doc.toString());
     return true;
   };
+  // Who types fast presses Tab before the completions are there: they are taken as soon as they are.
+  let owed = false;
+  const tab = (view) => {
+    const status = completionStatus(view.state);
+    owed = status === "pending";
+    return status === "active" ? take(view) : owed;
+  };
   let quiet = false;
   const view = new EditorView({
     root,
@@ -147,7 +153,7 @@ export function createEditor(host, { text = "", label, hint, single = false, com
         }),
         keymap.of([
           { key: "/", run: ({ state }) => state.doc.length === 0 }, // no text begins with it: it was meant as the key
-          { key: "Tab", run: take },
+          { key: "Tab", run: tab },
           { key: "Enter", run: enter, shift: single ? enter : insertNewline },
           { key: "Mod-Enter", run: enter },
           { key: "ArrowDown", run: move(true) },
@@ -157,7 +163,12 @@ export function createEditor(host, { text = "", label, hint, single = false, com
           ...closeBracketsKeymap, ...historyKeymap, ...defaultKeymap,
         ]),
         EditorView.updateListener.of((update) => {
-          if (update.docChanged) moved = false;
+          if (update.docChanged) moved = owed = false;
+          if (owed && completionStatus(update.state) !== "pending") {
+            owed = false;
+            // A view must not change while it updates.
+            if (completionStatus(update.state) === "active") queueMicrotask(() => take(update.view));
+          }
           if (update.docChanged && !quiet) changed?.(update.state.doc.toString());
         }),
       ],
