@@ -27,6 +27,7 @@ ALLOWED: dict[str, str] = {
     "price_history": "core store ingest engine",
     "market": "arguments core language store ingest engine universe scan studies output "
     "price_history",
+    "live": "core ingest scan market",
     "serve": "core language engine store ingest quality universe scan studies output market",
     "cli": "*",
 }

@@ -28,7 +28,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 COMMANDS: Final = {
     "Scan": (
-        *("scan", "chart", "signals", "study", "sweep", "explain", "audit", "presets"),
+        *("scan", "watch", "chart", "signals", "study", "sweep", "explain", "audit", "presets"),
         *("indicators", "translate", "serve", "token", "mcp"),
     ),
     "Data": (

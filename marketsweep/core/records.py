@@ -61,6 +61,24 @@ class Quote(NamedTuple):
     symbol: str
     today: tuple[float, ...] | None
     before: tuple[float, ...] | None
+    updated_ms: int = 0
+    """When the quote changed last, in milliseconds since 1970; 0 if the source does not say."""
+
+
+class MinuteBar(NamedTuple):
+    """One minute of a symbol that was traded in it; times in milliseconds since 1970."""
+
+    symbol: str
+    start_ms: int
+    end_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    day_open: float | None
+    """The official open of the day, if the source has it."""
+    day_volume: float
+    """The volume of the day up to the end of the minute."""
 
 
 class Window(NamedTuple):

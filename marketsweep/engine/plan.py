@@ -162,6 +162,15 @@ class Plan(Struct, frozen=True):
     watched: int = 1
     read_where: tuple[int | None, ...] = ()
 
+    @property
+    def is_of_single_symbols(self) -> bool:
+        """Whether the result for a symbol depends on its own bars and facts alone."""
+        return all(
+            isinstance(derived.node, tree.Resampled | tree.Calendar)
+            and derived.plan.is_of_single_symbols
+            for derived in self.derived
+        )
+
     def within(self, max_rows: int) -> Plan:
         """Return the plan for panels with at most `max_rows` rows; older rows are not computed."""
         return replace(self, rows=tuple(max(1, min(rows, max_rows)) for rows in self.rows))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from marketsweep.engine.clauses import Column, distance, parts_of
 from marketsweep.engine.derived import evaluate
@@ -85,8 +87,12 @@ def explain(
     as_of: dt.date | None,
     adjust: Adjust,
     own_names: OwnNames,
+    *,
+    is_judged: bool = True,
 ) -> Explanation:
     """Return the value of each part of a condition for one symbol, as of the session of a scan.
+
+    Unless `is_judged`, the bars are not judged: nothing is suspicious, and there is no warning.
 
     Raises ConditionError and CoverageError as a scan does, and UsageError if the symbol is not
     among the symbols of that session.
@@ -97,11 +103,14 @@ def explain(
     settled_nodes = {node: require_settled(node) for node in nodes if recursions(node)}
     outputs = list(dict.fromkeys((*nodes, *settled_nodes.values())))
     plan = make_plan(outputs)
-    # Without a pre-screen: the rank of a symbol among all symbols may be a part.
     symbol = loader.snapshot.ticker(symbol)
-    panel = loader.panel(session, NO_SCREEN, plan, adjust)
-    if symbol not in panel.symbols:
+    column = loader.snapshot.column_of(symbol)
+    if column not in loader.universe(session, NO_SCREEN).columns:
         raise UsageError(_no_bar_message(loader, symbol, session))
+    if plan.is_of_single_symbols:
+        panel = loader.panel_of(session, np.array([column]), plan, adjust)
+    else:  # the rank of the symbol among all symbols may be a part
+        panel = loader.panel(session, NO_SCREEN, plan, adjust)
     index = panel.symbols.index(symbol)
     columns = evaluate(plan, panel, executor("threads"), loader.others(session, adjust))
     values = {node: column[0, [index]] for node, column in zip(outputs, columns, strict=True)}
@@ -119,9 +128,12 @@ def explain(
     parts = list(_explain_parts(root, values, texts, unsettled, source, 0))
     holds = parts[0].value
     assert holds is None or isinstance(holds, bool)
+    explanation = Explanation(symbol, session, source or str(root), holds, parts)
+    if not is_judged:
+        return explanation
     (suspicious,) = loader.marks(session, plan.history, [symbol])
     warnings = loader.warnings_of_symbols(session, [symbol], plan.bars[0], adjust)
-    return Explanation(symbol, session, source or str(root), holds, parts, suspicious, warnings)
+    return replace(explanation, suspicious=suspicious, warnings=warnings)
 
 
 def _no_bar_message(loader: Loader, symbol: str, session: dt.date) -> str:

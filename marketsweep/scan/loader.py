@@ -42,6 +42,7 @@ from marketsweep.universe.prescreen import own_facts_of
 from marketsweep.universe.screen import NO_SCREEN, Screen
 
 if TYPE_CHECKING:
+    from marketsweep.core.records import SessionBars
     from marketsweep.quality.suspicious_matches import Suspects
     from marketsweep.universe.daily_counts import Counts
 
@@ -247,6 +248,13 @@ class Loader:
         """The panel of the last call of `warnings`, and its symbols."""
         self._panel_unknown_facts: tuple[Panel, dict[str, NDArray[np.bool_]]] | None = None
         """The panel of the last call of `unknown_facts`, and which symbols lack each fact."""
+
+    def with_session(self, bars: SessionBars) -> Loader:
+        """Return a loader of the same data and one more session, which is not stored.
+
+        Raises UsageError for a session before the newest stored one.
+        """
+        return Loader(self._snapshot.with_session(bars), self.folder, self._own_facts)
 
     @property
     def version(self) -> int:

@@ -101,7 +101,7 @@ class IncrementalRun:
         view = self._view
         columns = view.universe.columns
         indices = np.arange(len(columns))
-        if not _is_of_single_symbols(self._plan):
+        if not self._plan.is_of_single_symbols:
             panel = self._panel(columns, indices)
             return IncrementalResult(
                 panel, self._evaluate(panel), Reuse(len(columns), len(columns)), []
@@ -205,15 +205,6 @@ class IncrementalRun:
         except StoreError as error:
             return [f"the results are not stored for the next scan: {error}"]
         return []
-
-
-def _is_of_single_symbols(plan: Plan) -> bool:
-    """Return whether the result for a symbol depends on its own bars and facts alone."""
-    return all(
-        isinstance(derived.node, tree.Resampled | tree.Calendar)
-        and _is_of_single_symbols(derived.plan)
-        for derived in plan.derived
-    )
 
 
 def _facts(plan: Plan) -> Iterator[tree.Node]:

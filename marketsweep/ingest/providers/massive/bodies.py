@@ -61,6 +61,7 @@ _INITIALS: Final = tuple(name[0] for name in FIELDS)
 """The fields of a `_Bar` in the order of `FIELDS`, each named by its first letter."""
 
 _MS_A_DAY: Final = 86_400_000
+_NS_A_MS: Final = 1_000_000
 _FIELD_GETTERS: Final = tuple(map(attrgetter, _INITIALS))
 _RESULTS_KEY: Final = b'"results":'
 
@@ -161,6 +162,8 @@ class _SnapshotRow(msgspec.Struct, gc=False):
     ticker: str | None = None
     day: _SnapshotBar | None = None
     prevDay: _SnapshotBar | None = None  # noqa: N815  the provider's name
+    updated: int = 0
+    """In nanoseconds."""
 
 
 class _Snapshot(Reply):
@@ -415,7 +418,12 @@ def decode_quotes(body: bytes) -> list[Quote]:
     if rows is None:
         raise Fault("answers a snapshot without rows")
     return [
-        Quote(r.ticker, _values_or_none(r.day), _values_or_none(r.prevDay))
+        Quote(
+            r.ticker,
+            _values_or_none(r.day),
+            _values_or_none(r.prevDay),
+            r.updated // _NS_A_MS,
+        )
         for r in rows
         if r.ticker
     ]

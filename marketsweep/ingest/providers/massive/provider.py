@@ -194,6 +194,10 @@ class MassiveProvider:
 
         return self._http.in_order(fetch, spans, self._ahead)
 
+    async def now(self) -> dt.datetime:
+        """Return the provider's time, or the local time if the provider does not report it."""
+        return await self._now()
+
     async def quotes(self) -> list[Quote]:
         """Return the bar of today so far, and of the session before, of every ticker."""
         try:
