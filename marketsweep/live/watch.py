@@ -150,7 +150,7 @@ async def watch(
                 updates.append(queue.get_nowait())
     finally:
         reader.cancel()
-        await asyncio.wait({reader})
+        await asyncio.gather(reader, return_exceptions=True)
 
 
 async def _next(

@@ -53,9 +53,11 @@ def scanned(stores: Stores) -> dict[str, list[str]]:
         return {hits.condition: hits.symbols for hits in market.scan_together(CONDITIONS)}
 
 
-def watched(stores: Stores, files: Files, *options: str, faults: str = "") -> list[dict[str, Any]]:
+def watched(
+    stores: Stores, files: Files, *options: str, faults: str = "", begins: dt.time | None = None
+) -> list[dict[str, Any]]:
     """Watch a replayed day to its end, and return the lines."""
-    settings = replace(files.settings(), replay=LAST, speed=SPEED, seed=5)
+    settings = replace(files.settings(), replay=LAST, speed=SPEED, seed=5, clock=begins)
     settings = replace(settings, stream_faults=tuple(faults.split()))
     with running(settings) as url:
         command = [COMMAND, "watch", *CONDITIONS, "--json", "--base-url", url, *options]
@@ -115,6 +117,17 @@ def test_minutes_lead_to_the_matches_of_the_day(stores: Stores, files: Files, fa
     else:
         assert last["connections"] == 1
         assert last["lost_s"] == 0
+
+
+@pytest.mark.parametrize("source", ["snapshot", "minutes"])
+def test_a_watch_may_begin_before_the_open(stores: Stores, files: Files, source: str) -> None:
+    options = ("--source", source, "--every", "0.5")
+    lines = watched(stores, files, *options, begins=dt.time(8, 45))
+    first = lines[0]
+    assert (first["event"], first["phase"], first["traded"]) == ("scan", "pre-market", 0)
+    assert not any(first["matched"].values())
+    assert first["without_bar"] == first["expected"] > 200
+    check(lines, scanned(stores))
 
 
 def test_a_silent_connection_is_left(stores: Stores, files: Files) -> None:
