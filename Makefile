@@ -1,6 +1,7 @@
 # make            the virtual environment in .venv, with the native kernels built
 # make demo       the whole 2016 market over HTTP from an empty disk to ranked matches
 # make demo-web   the same, and then the web page over it
+# make demo-live  a session of 2016 at 60 times its speed: what enters conditions and leaves them
 # make test       all tests
 # make check      formatting, lint, strict types, layers, kernels equal and compiled for GPUs
 # make check-native   the kernels under AddressSanitizer and UndefinedBehaviorSanitizer, of GCC
@@ -14,7 +15,7 @@ BIN    := .venv/bin
 BUILT  := .venv/.built
 NATIVE := $(wildcard marketsweep/kernels/*.* marketsweep/kernels/*/*.*pp)
 
-.PHONY: all demo demo-web test check check-native check-deploy bench wheel check-wheel clean format
+.PHONY: all demo demo-live demo-web test check check-native check-deploy bench wheel check-wheel clean format
 all: $(BUILT)
 	@$(HOW)
 
@@ -29,6 +30,10 @@ $(BUILT): pyproject.toml CMakeLists.txt $(NATIVE)
 demo: $(BUILT)
 	$(BIN)/marketsweep demo
 	@$(HOW)
+
+demo-live: $(BUILT)
+	@echo "A session passes in six and a half minutes; Ctrl-C ends it."
+	$(BIN)/marketsweep demo --live
 
 demo-web: demo
 	@echo "Open the address below; Ctrl-C ends the server."

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
 from marketsweep.errors import UsageError
 from marketsweep.ingest.providers.massive.provider import MassiveProvider
+from marketsweep.ingest.providers.massive.stream import SILENCE_S, stream_url
 from marketsweep.ingest.receipt import SyncReceipt, require_use
 from marketsweep.ingest.sandbox.launch import running
 from marketsweep.ingest.sandbox.settings import Settings
 from marketsweep.ingest.sync import Progress, sync
+from marketsweep.live.sources import streamed
+from marketsweep.live.watch import Event, Options, Receipt, watch
 from marketsweep.market import open_market
 from marketsweep.scan.receipt import require_coverage
 from marketsweep.scan.results import Hits
+from marketsweep.scan.scan import Scan
 from marketsweep.store.store import Store
 
 REFERENCE_SCAN: Final = (
@@ -31,6 +36,8 @@ REFERENCE_SCAN: Final = (
 
 FIRST: Final = dt.date(2016, 1, 4)
 AS_OF: Final = dt.date(2016, 12, 30)
+WATCHED: Final = ("golden_cross", "new_52_week_high", "rsi_oversold")
+"""The presets that the live demo watches."""
 LATENCY_MS: Final = 80.0
 _MARKER: Final = ".demo"
 """A file in a folder that a demo created, and that the next demo may remove."""
@@ -81,17 +88,53 @@ def remove_earlier_demo(data: Path) -> None:
         shutil.rmtree(data)
 
 
-def run_demo(
-    market: Path | None, data: Path, progress: Progress, say: Callable[[str], None]
-) -> DemoResult:
-    """Sync the example market over HTTP into an empty folder, and scan it."""
+def run_live_demo(
+    market: Path | None,
+    data: Path,
+    speed: float,
+    progress: Progress,
+    say: Callable[[str], None],
+    tell: Callable[[Event | Receipt], None],
+) -> None:
+    """Replay the last session of the example market, and watch three presets meanwhile.
+
+    `say` gets lines about the demo, `tell` what the watch has to tell.
+    """
     folder = market or example_market()
-    settings = Settings(
+    settings = replace(_settings_of(folder), replay=AS_OF, speed=speed)
+    say(f"starting the sandbox: the real US market of 2016, {AS_OF} at {speed:g} times its speed")
+    with running(settings) as url:
+        with Store.create(data) as store:
+            (data / _MARKER).touch()
+            provider = MassiveProvider(settings.api_key, base_url=url)
+            require_use(sync(store, provider, FIRST, AS_OF, progress))
+
+        async def watched() -> None:
+            async with MassiveProvider(settings.api_key, base_url=url) as live:
+                address = stream_url(url, delayed=False)
+                source = streamed(live, address, settings.api_key, SILENCE_S)
+                scans = [Scan(name) for name in WATCHED]
+                await watch(opened, scans, source, Options(), tell)
+
+        with open_market(data) as opened:
+            asyncio.run(watched())
+
+
+def _settings_of(folder: Path) -> Settings:
+    return Settings(
         bars=folder / "bars.parquet",
         actions=folder / "actions.parquet",
         symbols=folder / "symbols.parquet",
         latency_ms=LATENCY_MS,
     )
+
+
+def run_demo(
+    market: Path | None, data: Path, progress: Progress, say: Callable[[str], None]
+) -> DemoResult:
+    """Sync the example market over HTTP into an empty folder, and scan it."""
+    folder = market or example_market()
+    settings = _settings_of(folder)
     say("starting the sandbox: the real US market of 2016, 80 ms a call")
     with running(settings) as url:
         say(f"sandbox ready at {url}; syncing every ticker into the empty folder {data}")

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -19,6 +19,9 @@ from marketsweep.serve.api.service import Service
 from marketsweep.serve.http.app import create_app
 from marketsweep.serve.http.connection import Connection
 from marketsweep.serve.reach import Reach, bracketed
+
+MOST_CONNECTIONS: Final = 4000
+"""Connections at a time; requests of further ones get the status 503."""
 
 
 class Certificate(NamedTuple):
@@ -46,7 +49,8 @@ def serve(
     if certificate is not None:
         _check_certificate(certificate)
         more |= {"ssl_certfile": certificate.chain, "ssl_keyfile": certificate.key}
-    serve_app(create_app(service, reach), reach.host, port, ready, **more)
+    stopping = service.sync.end_streams
+    serve_app(create_app(service, reach), reach.host, port, ready, stopping, **more)
 
 
 def serve_app(
@@ -54,9 +58,10 @@ def serve_app(
     host: str,
     port: int,
     ready: Callable[[str], None],
+    stopping: Callable[[], None] = lambda: None,
     **more: Any,  # noqa: ANN401, the keywords of uvicorn.Config
 ) -> None:
-    """Run an application as `serve` does."""
+    """Run an application as `serve` does; `stopping` is called when a signal ends it."""
     listener = _listen(host, port)
     config = uvicorn.Config(
         app,
@@ -66,6 +71,7 @@ def serve_app(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=3,
+        limit_concurrency=MOST_CONNECTIONS,
         lifespan="on",
         **{"proxy_headers": False} | more,
     )
@@ -75,7 +81,20 @@ def serve_app(
     # this one, SIGTERM would end the process before the data folder is closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, stopping).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """A server that ends its endless streams before it waits for the end of all requests."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, and then all else."""
+        self._stopping()
+        await super().shutdown(sockets)
 
 
 def _check_certificate(certificate: Certificate) -> None:

@@ -8,6 +8,7 @@ SHA-256 of the secret. A slow hash is not needed, because a secret has 256 rando
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import re
 import secrets
@@ -23,6 +24,8 @@ from msgspec import Meta, Struct
 from marketsweep.core.whole_files import disk_errors, read_small
 from marketsweep.errors import StoreError, UsageError
 from marketsweep.serve.scopes import MOST_PER_MINUTE, PER_MINUTE, SCOPES, Scope
+
+_log: Final = logging.getLogger(__name__)
 
 FOLDER: Final = "tokens"
 VARIABLE: Final = "MARKETSWEEP_TOKEN"
@@ -62,17 +65,24 @@ def create_token(
         names = (scope, *(f"{scope}-{number}" for number in range(2, len(used) + 3)))
         name = next(free for free in names if free not in used)
     path = _path_of(data, name)
+    if name == _ENVIRONMENT:
+        raise UsageError(f"{name} is the name of the token in {VARIABLE}: choose another --name")
     secret = _PREFIX + secrets.token_urlsafe(_BYTES)
     token = Token(name, scope, _hash_of(secret), dt.datetime.now(dt.UTC), per_minute)
     temporary = path.with_name(f".{name}.{secrets.token_hex(8)}.tmp")
     with disk_errors(path.parent):
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        owner = data.stat()
+        if os.geteuid() == 0:  # the server may run as another user, who must read the token
+            os.chown(path.parent, owner.st_uid, owner.st_gid)
         try:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(msgspec.json.encode(token))
                 file.flush()
                 os.fsync(handle)
+                if os.geteuid() == 0:
+                    os.fchown(handle, owner.st_uid, owner.st_gid)
             try:
                 path.hardlink_to(temporary)  # unlike a rename it never replaces a file
             except FileExistsError:
@@ -107,10 +117,10 @@ class Tokens:
         """Read the tokens. Raises UsageError if the secret of the environment is too short."""
         self._data = data
         secret = (os.environ if environment is None else environment).get(VARIABLE, "").strip()
-        if secret and len(secret) < _LEAST_CHARACTERS:
+        if secret and (len(secret) < _LEAST_CHARACTERS or not secret.isascii()):
             raise UsageError(
-                f"{VARIABLE} must have at least {_LEAST_CHARACTERS} characters: `openssl rand -hex "
-                "32` makes one"
+                f"{VARIABLE} must have at least {_LEAST_CHARACTERS} characters of ASCII: `openssl "
+                "rand -hex 32` makes one"
             )
         created = dt.datetime.now(dt.UTC)
         self._fixed = (
@@ -125,13 +135,22 @@ class Tokens:
         return bool(self._current())
 
     def find(self, secret: str) -> Token | None:
-        """Return the token of a secret. Raises StoreError for a damaged file."""
+        """Return the token of a secret. A file that cannot be read is no token, and is logged."""
         return self._current().get(_hash_of(secret))
 
     def _current(self) -> dict[str, Token]:
-        files = _files(self._data)
+        try:
+            files = _files(self._data)
+        except OSError as error:
+            _log.error("the tokens cannot be read: %s", error.strerror)
+            files = []
         if files != self._files:
-            read = [_read(path) for path, _ in files]
+            read = list[Token]()
+            for path, _ in files:
+                try:
+                    read.append(_read(path))
+                except StoreError as error:  # the other tokens are valid
+                    _log.error("%s", error)
             self._by_hash = {token.sha256: token for token in [*read, *self._fixed]}
             self._files = files
         return self._by_hash

@@ -512,3 +512,22 @@ def test_a_shell_completes_nothing_without_a_data_folder(tmp_path: Path) -> None
         MARKETSWEEP_DATA=f"{tmp_path / 'none'}",
     )
     assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+def test_the_ending_of_the_output_is_its_format(example_data: Path, tmp_path: Path) -> None:
+    def written(name: str, *line: str) -> bytes:
+        file = tmp_path / name
+        done = run(*line, "--data", example_data, "--output", file)
+        assert done.returncode == 0, done.stderr
+        return file.read_bytes()
+
+    scan = ("scan", "nr7", "--limit", "3")
+    assert written("hits.csv", *scan).startswith(b"symbol,")
+    assert len(json.loads(written("hits.json", *scan))["matches"]) == 3
+    assert written("hits.PARQUET", *scan)[:4] == b"PAR1"
+    assert written("hits.arrow", *scan)[:6] == b"ARROW1" or written("h2.arrow", *scan)[:4]
+    assert written("hits.txt", *scan).startswith(b"symbol  ")
+    assert written("table.csv", *scan, "--format", "table").startswith(b"symbol  ")
+    assert written("signals.csv", "signals", "golden_cross").startswith(b"date,")
+    done = run("signals", "nr7", "--data", example_data, "--output", tmp_path / "x.arrow")
+    assert (done.returncode, "alone" in done.stderr) == (2, True)

@@ -98,3 +98,4 @@ def running(
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
         assert "Traceback" not in errors
+        assert "ERROR" not in errors

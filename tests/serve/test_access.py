@@ -373,6 +373,12 @@ def test_names_of_tokens(tmp_path: Path) -> None:
     refused(2, *same, says="there is a token read already")
 
 
+def test_no_token_is_made_in_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    folder = tmp_path / "typo"
+    refused(2, "token", "create", "--scope", "read", "--data", folder, says="there is no folder")
+    assert not folder.exists()
+
+
 def test_one_of_many_that_create_a_token_at_once_gets_the_name(tmp_path: Path) -> None:
     from marketsweep.errors import UsageError
     from marketsweep.serve.tokens import Tokens, create_token

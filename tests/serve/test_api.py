@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +336,17 @@ def test_it_ends_cleanly_at_sigterm(real: Path) -> None:
     serving = running(real, end=signal.SIGTERM)
     assert next(serving).get("status").status == 200
     serving.close()
+
+
+def test_it_ends_cleanly_while_a_client_listens(real: Path) -> None:
+    serving = running(real)
+    connection = HTTPConnection(next(serving).url.removeprefix("http://"), timeout=60)
+    connection.request("GET", "/api/v1/sync")
+    response = connection.getresponse()
+    assert response.readline() == b"event: progress\n"
+    serving.close()  # checks that nothing was logged
+    assert b"event" not in response.read().replace(b"event: progress", b"", 1)
+    connection.close()
 
 
 def test_the_command_refuses_an_address_that_others_reach(server: Server) -> None:

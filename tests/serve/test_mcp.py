@@ -20,7 +20,7 @@ from marketsweep.language.parsing.parser import parse
 from marketsweep.language.presets import PRESETS_ALONE
 from marketsweep.serve.assistants.grammar import EXAMPLES
 from marketsweep.serve.http.guard import MOST_BYTES
-from tests.helpers.command import COMMAND, run
+from tests.helpers.command import COMMAND, refused, run
 from tests.serve.conftest import Server
 
 CONDITION = "close > sma(200) and rsi(14) < 30"
@@ -122,6 +122,18 @@ def test_help_names_every_indicator_and_describes_one(real: Path) -> None:
 @pytest.mark.parametrize("condition", EXAMPLES.values())
 def test_the_examples_of_the_help_are_conditions(condition: str) -> None:
     parse(condition, PRESETS_ALONE)
+
+
+def test_an_assistant_that_leaves_at_once_is_no_fault(real: Path) -> None:
+    for _ in range(4):
+        done = subprocess.run(
+            [COMMAND, "mcp", "--data", real],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+        )
+        assert b"Traceback" not in done.stderr
+    refused(2, "mcp", "--port", "8820", "--data", real, says="--port needs --http")
 
 
 def test_the_tools_over_http(real: Path) -> None:

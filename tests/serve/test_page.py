@@ -172,6 +172,37 @@ def test_a_tab_before_the_completions_are_there_takes_the_first(visit: Visit) ->
     assert page.locator("#condition .cm-line").inner_text() == "close > sma(50)"
 
 
+@pytest.mark.parametrize("number", ["500K", "1M", "2B"])
+def test_enter_after_a_number_with_a_suffix_runs_it(visit: Visit, number: str) -> None:
+    page = visit.open()
+    type_condition(page, f"volume > {number}")
+    page.wait_for_timeout(300)  # in which the completions of a letter would have opened
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=**")
+    assert visit.query["q"] == [f"volume > {number}"]
+
+
+def test_enter_takes_no_completion_that_only_resembles_the_word(visit: Visit) -> None:
+    page = visit.open()
+    type_condition(page, "close > foo")
+    page.locator("#condition .cm-tooltip-autocomplete li").first.wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=**")
+    assert visit.query["q"] == ["close > foo"]
+
+
+def test_escape_closes_what_is_open_before_the_chart(visit: Visit) -> None:
+    page = visit.open(link(symbol="AAPL"))
+    page.wait_for_selector("#chart[data-drawn]")
+    page.click("#stored")
+    page.wait_for_selector("#data:visible")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#data", state="hidden")
+    assert page.locator("#detail").is_visible()
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#detail", state="hidden")
+
+
 def test_completion_offers_outputs_and_values_that_exist(visit: Visit) -> None:
     page = visit.open()
     type_condition(page, "close > bbands(20, 2).")

@@ -121,6 +121,10 @@ def test_a_day_that_does_not_exist_is_refused(visit: Visit) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("#day[aria-invalid=true]")
     assert "as_of" not in visit.query
+    page.fill("#day", "2030-01-01")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#day[aria-invalid=true]")
+    assert "as_of" not in visit.query
     page.fill("#day", "2016-02-29")
     page.keyboard.press("Enter")
     page.wait_for_url("**as_of=2016-02-29**")

@@ -215,11 +215,9 @@ strict_option = click.option(
 table_format_option = click.option(
     "--format",
     "format_",
-    default="table",
-    show_default=True,
     type=click.Choice(["table", "json", "csv", "parquet"]),
     metavar="table|json|csv|parquet",
-    help="Format of the answer.",
+    help="Format of the answer. Default: by the ending of --output, else table.",
 )
 
 
@@ -385,21 +383,36 @@ class Table(Protocol):
 
 Answer = TypeVar("Answer", bound=Table)
 
+_ENDINGS = ("csv", "json", "parquet", "arrow")
+"""Endings of files that say their format."""
 
-def check_format(format_: str, output: Path | None) -> None:
-    """Raise UsageError if a format cannot go to stdout, or the output folder is missing.
+
+def format_of(format_: str | None, output: Path | None) -> str:
+    """Return the format that was chosen, or that of the ending of the output file, or "table"."""
+    ending = output.suffix.lower().removeprefix(".") if output else ""
+    return format_ or (ending if ending in _ENDINGS else "table")
+
+
+def checked_format(format_: str | None, output: Path | None) -> str:
+    """Return the format of an answer; see `format_of`.
+
+    Raises UsageError if it cannot go to stdout, or the output folder is missing.
 
     Called before the evaluation, which may take long.
     """
-    if format_ == "parquet" and output is None and sys.stdout.isatty():
+    chosen = format_of(format_, output)
+    if chosen == "arrow":
+        raise UsageError("Arrow is a format of scan alone: choose json, csv or parquet")
+    if chosen == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("Parquet cannot be written to a terminal: add --output FILE")
     if output and not output.absolute().parent.is_dir():
         raise UsageError(f"cannot write {output}: there is no folder {output.parent}")
+    return chosen
 
 
 def check_page(page: Path | None, output: Path | None) -> None:
     """Raise UsageError if a page cannot be written, or is to be written over the answer."""
-    check_format("table", page)
+    checked_format("table", page)
     if page is not None and output is not None and page.absolute() == output.absolute():
         raise UsageError(f"--html and --output name the same file, {page}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -14,13 +15,11 @@ from marketsweep.errors import UsageError
 @click.option("--http", is_flag=True, help="Serve over HTTP on this machine; default: stdio.")
 @click.option(
     "--port",
-    default=8601,
-    show_default=True,
     type=click.IntRange(0, 65535),
-    help="With --http: port; 0 for any free one.",
+    help="With --http: port; 0 for any free one. Default: 8601.",
 )
 @data_option
-def mcp(http: bool, port: int, data: Path | None) -> None:
+def mcp(http: bool, port: int | None, data: Path | None) -> None:
     """Serve tools for assistants (Model Context Protocol) over the data folder.
 
     \b
@@ -33,7 +32,10 @@ def mcp(http: bool, port: int, data: Path | None) -> None:
     """
     from marketsweep.market import data_folder, open_market
 
+    if port is not None and not http:
+        raise UsageError("--port needs --http")
     try:
+        from marketsweep.serve.api.service import Service
         from marketsweep.serve.assistants.tools import create_server
         from marketsweep.serve.http.guard import Guard
         from marketsweep.serve.reach import Reach
@@ -43,13 +45,13 @@ def mcp(http: bool, port: int, data: Path | None) -> None:
             f"mcp needs a package that is not installed ({error.name}): pip install "
             "'marketsweep[mcp]'"
         ) from None
-    with open_market(data_folder(data)) as market:
-        server = create_server(market)
+    with open_market(data_folder(data)) as market, closing(Service(market)) as service:
+        server = create_server(service)
         if http:
             serve_app(
                 Guard(server.streamable_http_app(), Reach()),
                 "127.0.0.1",
-                port,
+                8601 if port is None else port,
                 lambda address: echo(f"marketsweep serves {address}/mcp"),
             )
         else:

@@ -22,6 +22,7 @@ from marketsweep.cli.commands._shared import (
     echo,
     executor_options,
     facts_option,
+    format_of,
     output_file,
     read_symbols,
     refuse_store_file,
@@ -87,10 +88,8 @@ _ROWS: Final = 30
 @click.option(
     "--format",
     "format_",
-    default="table",
-    show_default=True,
     metavar="table|json|csv|parquet|arrow",
-    help="Format of the answer.",
+    help="Format of the answer. Default: by the ending of --output, else table.",
 )
 @csv_safe_option
 @click.option("--output", type=FILE, metavar="FILE", help="Write the answer to this file.")
@@ -168,7 +167,7 @@ def scan(
     executor: str | Ray,
     threads: int | None,
     adjust: Adjust,
-    format_: str,
+    format_: str | None,
     csv_safe: bool,
     output: Path | None,
     charts: Path | None,
@@ -206,6 +205,7 @@ def scan(
     from marketsweep.output.formats import writer
     from marketsweep.scan.receipt import require_coverage, require_recent
 
+    format_ = format_of(format_, output)
     write = writer(format_, csv_safe=csv_safe)
     if near and format_ not in ("table", "json"):
         raise UsageError(f"--near does not work with {format_}: choose --format table or json")

@@ -100,7 +100,7 @@ def serve(
     reach = Reach.of(host, names, origins, networks)
     folder = data_folder(data)
     config = read_config(folder)
-    hint = "run the sync in a terminal"
+    hint = "sync in a terminal that has the key; then start marketsweep serve there again"
     limits = config.calls_per_minute, config.concurrency
     provider = partial(massive_source, base_url, None, *limits, config, hint)
     if syncs:

@@ -14,7 +14,7 @@ from marketsweep.cli.commands._shared import (
     FILE,
     Scanning,
     adjust_option,
-    check_format,
+    checked_format,
     csv_safe_option,
     data_option,
     date_of,
@@ -87,7 +87,7 @@ def signals(
     executor: str | Ray,
     threads: int | None,
     adjust: Adjust,
-    format_: str,
+    format_: str | None,
     csv_safe: bool,
     output: Path | None,
     exclude_suspect: bool,
@@ -112,7 +112,7 @@ def signals(
     from marketsweep.errors import UsageError
     from marketsweep.market import data_folder, open_market
 
-    check_format(format_, output)
+    format_ = checked_format(format_, output)
     if plot and (format_ != "table" or limit is not None):
         raise UsageError(
             "--plot draws all matches in place of the table: leave --format and --limit out"

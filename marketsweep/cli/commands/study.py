@@ -13,8 +13,8 @@ from marketsweep.cli.commands._shared import (
     DAY,
     FILE,
     Scanning,
-    check_format,
     check_page,
+    checked_format,
     csv_safe_option,
     data_option,
     date_of,
@@ -207,7 +207,7 @@ def study(
     adjust: Literal["total", "splits"],
     executor: str | Ray,
     threads: int | None,
-    format_: str,
+    format_: str | None,
     csv_safe: bool,
     output: Path | None,
     html: Path | None,
@@ -242,7 +242,7 @@ def study(
     from marketsweep.market import data_folder, open_market
     from marketsweep.studies.study.options import StudyArguments
 
-    check_format(format_, output)
+    format_ = checked_format(format_, output)
     check_page(html, output)
     if (condition is None) != presets:
         raise UsageError("give a condition to study, or --presets")

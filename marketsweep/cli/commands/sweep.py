@@ -15,8 +15,8 @@ from marketsweep.cli.commands._shared import (
     Scanning,
     adjust_option,
     as_of_option,
-    check_format,
     check_page,
+    checked_format,
     data_option,
     date_of,
     executor_options,
@@ -84,7 +84,7 @@ def sweep(
     adjust: Adjust,
     strict: bool,
     outcome: str | None,
-    format_: str,
+    format_: str | None,
     output: Path | None,
     html: Path | None,
     data: Path | None,
@@ -108,7 +108,7 @@ def sweep(
     from marketsweep.market import Market, data_folder, open_market
     from marketsweep.studies.variants import parse_variants
 
-    check_format(format_, output)
+    format_ = checked_format(format_, output)
     check_page(html, output)
     if html is not None and outcome is None:
         raise UsageError("the page shows outcomes: add --outcome 'return(20)', or leave --html out")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from marketsweep.cli.commands._shared import data_option, echo, json_option, write_json
+from marketsweep.errors import UsageError
 from marketsweep.serve.scopes import MOST_PER_MINUTE, PER_MINUTE, SCOPES, Scope
 
 
@@ -51,7 +52,11 @@ def create(
     from marketsweep.serve.tokens import create_token
 
     folder = data_folder(data)
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        raise UsageError(
+            f"there is no folder {folder}: run marketsweep sync, or create it, or name another "
+            "one with --data"
+        )
     created, secret = create_token(folder, scope, name, per_minute)
     if as_json:
         write_json({"name": created.name, "scope": created.scope, "token": secret})

@@ -145,7 +145,7 @@ def watch(
             for condition in conditions
         ]
         updates = _updates(source, every, base_url, read_config(folder), delayed=delayed)
-        say = _say_json if as_json else _Printer(several=len(conditions) > 1)
+        say = say_json if as_json else Printer(several=len(conditions) > 1)
         asyncio.run(run(market, scans, updates, options, say))
 
 
@@ -170,13 +170,14 @@ async def _updates(
                 yield update
 
 
-def _say_json(news: Event | Receipt) -> None:
+def say_json(news: Event | Receipt) -> None:
+    """Print news as a line of JSON."""
     import msgspec
 
     click.echo(msgspec.json.encode(news.to_dict()).decode())
 
 
-class _Printer:
+class Printer:
     """Prints changes to stdout, and receipts to stderr when something else than a count changed."""
 
     def __init__(self, *, several: bool) -> None:
@@ -184,6 +185,7 @@ class _Printer:
         self._last: Receipt | None = None
 
     def __call__(self, news: Event | Receipt) -> None:
+        """Print an event, or a receipt that says something new."""
         from marketsweep.cli.reports.watch import event_line, receipt_lines
         from marketsweep.live.watch import Event
 

@@ -25,6 +25,7 @@ from marketsweep.engine.panel.own_facts import (
     OwnFacts,
     Steps,
 )
+from marketsweep.engine.time_limit import check_time
 from marketsweep.language import tree
 from marketsweep.language.tree import FACTS, Node
 from marketsweep.language.vocabulary import DATE_FACTS, GROUPS, NUMBER_FACTS
@@ -34,6 +35,9 @@ NEVER: Final = -1e6
 NOT_YET: Final = 1e6
 """A day after all bars, of what is not known to happen."""
 
+
+_AT_ONCE: Final = 250
+"""Symbols after which a time limit is looked at."""
 
 DATED: Final = frozenset((*NUMBER_FACTS, "next_split", "next_dividend"))
 """Facts that change from day to day by themselves."""
@@ -280,7 +284,10 @@ class Reference:
         result = np.empty((len(nodes), len(symbols)))
         for row, node in zip(result, nodes, strict=True):
             spelled = respelled(node, self)
-            row[:] = [self._value(symbol, spelled) for symbol in symbols]
+            for first in range(0, len(symbols), _AT_ONCE):
+                check_time()
+                part = symbols[first : first + _AT_ONCE]
+                row[first : first + _AT_ONCE] = [self._value(symbol, spelled) for symbol in part]
         return result
 
     def steps_of(self, symbols: Sequence[str], node: Node) -> list[Steps]:
@@ -288,6 +295,7 @@ class Reference:
 
         Both are arrays, ascending by day; a day is its number since 1970.
         """
+        check_time()
         facts = {part for part in node.walk() if isinstance(part, tree.Fact)}
         dated = {fact.name: self.own.history(fact.name) for fact in facts if fact.dated}
         spelled = respelled(node, self)
@@ -295,10 +303,12 @@ class Reference:
         if len(facts) == 1:
             ((name, history),) = dated.items()
             return history.steps(companies, lambda value: value_of(spelled, {name: value}.get))
-        return [
-            self._steps(symbol, company, spelled, dated)
-            for symbol, company in zip(symbols, companies, strict=True)
-        ]
+
+        def steps(symbol: str, company: Company) -> Steps:
+            check_time()
+            return self._steps(symbol, company, spelled, dated)
+
+        return [steps(symbol, company) for symbol, company in zip(symbols, companies, strict=True)]
 
     def _steps(
         self, symbol: str, company: Company, node: Node, dated: Mapping[str, FactHistory]

@@ -442,6 +442,11 @@ class Parser(DefinitionParser):
         return node(left, bars, span=self.span_from(left.span))
 
     def _shift(self, left: Node) -> Node:
+        chain, node = 1, left
+        while isinstance(node, tree.Shift):
+            chain, node = chain + 1, node.of
+        if chain > MAX_DEPTH:
+            self.fail(f"more than {MAX_DEPTH} brackets follow each other", left.span)
         if left.kind is Kind.TEXT:
             self.fail("a text is the same at every bar: remove the brackets", left.span)
         self.advance()

@@ -55,6 +55,8 @@ class SyncJob:
         self._lock = threading.Lock()
         self._listeners: set[Callable[[], object]] = set()
         self.progress = IDLE
+        self.is_ending = False
+        """Whether the server stops: then nobody listens any longer."""
         self._stop = threading.Event()
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -111,6 +113,14 @@ class SyncJob:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+
+    def end_streams(self) -> None:
+        """Tell all listeners that the server stops; the sync itself goes on."""
+        self.is_ending = True
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener()
 
     def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
         """Call `listener` on any thread when the progress changes; return what ends that."""

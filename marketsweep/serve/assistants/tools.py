@@ -17,8 +17,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
+from marketsweep.engine.time_limit import time_limit
 from marketsweep.errors import ConditionError, MarketsweepError
-from marketsweep.market import Market
 from marketsweep.output.indicator_facts import indicators_facts
 from marketsweep.serve.api import resources, saved
 from marketsweep.serve.api.decoding import decode
@@ -44,6 +44,9 @@ _INSTRUCTIONS: Final = (
     "of matches and the coverage with every result."
 )
 
+_SECONDS: Final = 120.0
+"""Time limit of a tool."""
+
 _READS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 """An assistant may call the tools without asking: they change no data and reach no other system."""
 
@@ -65,8 +68,9 @@ def _answering(
     @wraps(tool)
     def answered(*arguments: _P.args, **keywords: _P.kwargs) -> dict[str, Any]:
         try:
-            catch_up()
-            result = tool(*arguments, **keywords)
+            with time_limit(_SECONDS):
+                catch_up()
+                result = tool(*arguments, **keywords)
         except ConditionError as error:
             place = {
                 "error": error.message,
@@ -87,8 +91,8 @@ def _answering(
 class Tools:
     """The tools over one market."""
 
-    def __init__(self, market: Market) -> None:
-        self.service = Service(market)
+    def __init__(self, service: Service) -> None:
+        self.service = service
 
     def scan(
         self,
@@ -192,12 +196,12 @@ class Tools:
             return view.version
 
 
-def create_server(market: Market) -> MCPServer:
-    """Return the server of the tools over a market."""
+def create_server(service: Service) -> MCPServer:
+    """Return the server of the tools over a service."""
     server = MCPServer(
         "marketsweep", instructions=_INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
-    tools = Tools(market)
+    tools = Tools(service)
     for tool in (
         *(tools.scan, tools.explain, tools.study, tools.history, tools.symbol),
         *(tools.language_help, tools.status),

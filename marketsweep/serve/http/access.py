@@ -75,7 +75,7 @@ class Access:
     async def _sign_in(self, request: Request) -> Response:
         try:
             sent = msgspec.json.decode(await request.body(), type=_SignIn)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise Problem(400, "json", 'the body must be {"token": "..."}') from None
         self._token_of(sent.token)
         response = Response(status_code=204)

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -52,7 +53,7 @@ from marketsweep.serve.http.openapi import openapi
 from marketsweep.serve.http.problems import problem_response
 from marketsweep.serve.http.work import Workers
 from marketsweep.serve.reach import Reach
-from marketsweep.serve.tokens import Tokens
+from marketsweep.serve.tokens import VARIABLE, Tokens
 
 _PAGE: Final = Path(str(files("marketsweep.serve") / "page"))
 _CHARTS: Final = Path(str(files("marketsweep.output.charts") / "assets"))
@@ -67,7 +68,8 @@ def create_app(service: Service, reach: Reach = _THIS_MACHINE) -> Starlette:
     Raises UsageError if requests need a token and there is none.
     """
     workers, metrics = Workers(), Metrics(service)
-    tokens = None if reach.is_private else Tokens(service.folder)
+    is_open = reach.is_private and not os.environ.get(VARIABLE)
+    tokens = None if is_open else Tokens(service.folder)
     if tokens is not None and not tokens:
         raise UsageError(
             "other machines can reach this server, and there is no token: marketsweep token create "
@@ -112,7 +114,6 @@ def create_app(service: Service, reach: Reach = _THIS_MACHINE) -> Starlette:
             Problem: partial(_on_error, service.folder),
             MarketsweepError: partial(_on_error, service.folder),
             HTTPException: _on_http_error,
-            Exception: _on_fault,
         },
         lifespan=lifespan,
     )
@@ -190,6 +191,8 @@ def _constant(body: bytes) -> Callable[[Request], Awaitable[Response]]:
 
 async def _follow_sync(service: Service, access: Access, request: Request) -> Response:
     access.require(request, "read")
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream")
     return sync_events(service.sync)
 
 
@@ -229,8 +232,3 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     code = {404: "not_found", 405: "method"}.get(error.status_code, "http")
     detail = f"{request.method} {request.url.path}: {error.detail}"
     return problem_response(Problem(error.status_code, code, detail, dict(error.headers or {})))
-
-
-async def _on_fault(request: Request, error: Exception) -> Response:
-    """Answer a fault of the program itself; the server logs it with its traceback."""
-    return problem_response(Problem(500, "fault", "the server failed: its log has the reason"))

@@ -26,7 +26,7 @@ async def _events(job: SyncJob) -> AsyncIterator[bytes]:
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
     end = job.listen(lambda: loop.call_soon_threadsafe(changed.set))
     try:
-        while True:
+        while not job.is_ending:
             changed.clear()
             yield b"event: progress\ndata: " + json_bytes(job.progress) + b"\n\n"
             while not await _is_set(changed):

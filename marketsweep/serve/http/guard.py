@@ -8,6 +8,7 @@ answer, because no header allows it, except to the sites that the user has liste
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -29,10 +30,14 @@ FOR_ANY_HOST: Final = ("/healthz", "/readyz")
 _FORWARDED: Final = {
     *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-host"),
     *("true-client-ip", "cf-connecting-ip", "cf-ray", "fastly-client-ip", "fly-client-ip"),
-    *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server"),
+    *("x-original-for", "x-original-url", "x-scheme", "x-proxyuser-ip", "front-end-https"),
+    *("cf-visitor", "cdn-loop", "x-envoy-external-address", "x-arr-log-id", "ngrok-trace-id"),
+    *("x-azure-clientip", "x-appengine-user-ip", "client-ip", "tailscale-user-login"),
 }
 """Headers by which a proxy says that it passes on a request of someone else."""
 
+_log: Final = logging.getLogger(__name__)
+_FAULT: Final = Problem(500, "fault", "the server failed: its log has the reason")
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -61,8 +66,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        is_answered = False
+
         async def send_safely(message: Message) -> None:
+            nonlocal is_answered
             if message["type"] == "http.response.start":
+                is_answered = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
@@ -72,9 +81,17 @@ class Guard:
             self._check(Headers(scope=scope), scope["path"], scope["http_version"])
             body = await _read_body(receive, Headers(scope=scope))
         except Problem as problem:
-            await problem_response(problem)(scope, receive, send_safely)
+            response = problem_response(problem)
+            response.headers["Connection"] = "close"  # a body that was not read may have no end
+            await response(scope, receive, send_safely)
             return
-        await self._app(scope, _replay(body, receive), send_safely)
+        try:
+            await self._app(scope, _replay(body, receive), send_safely)
+        except Exception:
+            _log.exception("a request failed: %s %r", scope["method"], scope["path"])
+            if is_answered:
+                raise
+            await problem_response(_FAULT)(scope, receive, send_safely)
 
     def _check(self, headers: Headers, path: str, version: str) -> None:
         host = headers.get("host", "")
@@ -85,7 +102,9 @@ class Guard:
             raise Problem(421, "host", detail + hint)
         # A proxy that adds no header may still speak HTTP/1.0, as nginx did by default until 2025.
         # No browser does.
-        is_forwarded = version == "1.0" or not _FORWARDED.isdisjoint(headers.keys())
+        is_forwarded = version == "1.0" or any(
+            name in _FORWARDED or name.startswith("x-forwarded") for name in headers
+        )
         if self._reach.is_private and is_forwarded and path not in FOR_ANY_HOST:
             raise Problem(
                 403,

@@ -67,6 +67,9 @@ class Metrics:
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
 
 
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+
+
 class Metered:
     """ASGI middleware: counts and times requests by endpoint; other paths are counted together."""
 
@@ -92,5 +95,7 @@ class Metered:
             await self._app(scope, receive, send_noted)
         finally:
             path = scope.get(PATH, "other")
-            self._metrics.requests.labels(path, scope["method"], str(status)).inc()
+            # A client may invent methods: each label of its own would stay in memory.
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.requests.labels(path, method, str(status)).inc()
             self._metrics.seconds.labels(path).observe(perf_counter() - began)

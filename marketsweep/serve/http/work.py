@@ -18,7 +18,13 @@ from marketsweep.serve.api.problem import Problem
 _Result = TypeVar("_Result")
 
 THREADS: Final = max(4, WORKERS)
-"""Requests that are worked on at the same time. A short one then need not wait for a long one."""
+"""Requests that are worked on at the same time."""
+
+MOST_LONG: Final = THREADS // 2
+"""Long requests that are worked on at the same time: a short one need not wait for them."""
+
+_LONG_S: Final = 60.0
+"""Requests with such a time limit are long."""
 
 MOST_WAITING: Final = 64
 """Requests that may wait; further ones are refused."""
@@ -31,6 +37,7 @@ class Workers:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._most = threads + most_waiting
         self._count = 0
+        self._long = asyncio.Semaphore(MOST_LONG)
 
     async def run(self, request: Request, work: Callable[[], _Result], seconds: float) -> _Result:
         """Return what `work` returns. It is cancelled when the client closes the connection.
@@ -40,6 +47,19 @@ class Workers:
         """
         if self._count >= self._most:
             raise Problem(503, "busy", "too many requests wait: try again", {"Retry-After": "1"})
+        if seconds < _LONG_S:
+            return await self._run(request, work, seconds)
+        self._count += 1
+        try:
+            await self._long.acquire()
+        finally:
+            self._count -= 1
+        try:
+            return await self._run(request, work, seconds)
+        finally:
+            self._long.release()
+
+    async def _run(self, request: Request, work: Callable[[], _Result], seconds: float) -> _Result:
         cancelled = Event()
 
         def limited() -> _Result:

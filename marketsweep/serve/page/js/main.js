@@ -173,7 +173,11 @@ createKeys({
   c: parts.toolbar.copy,
   "[": () => byId("asof").querySelector("button").click(),
   "]": () => byId("asof").querySelectorAll("button")[1].click(),
-  Escape: () => parts.detail.close(),
+  Escape: () => {
+    const open = ["stored", "receipt-line", "changes-line"].map(byId).find((opener) => opener.getAttribute("aria-expanded") === "true");
+    if (open) open.click();
+    else parts.detail.close();
+  },
 });
 
 // The state changed: by the user, or by "back"

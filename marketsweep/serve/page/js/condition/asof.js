@@ -28,6 +28,7 @@ export function createAsOf({ choose }) {
     const wanted = field.value.trim();
     if (!days.length) return;
     if (!isDay(wanted)) return fault(`${wanted} is not a day. Write year-month-day, such as ${days[at]}.`);
+    if (wanted > days.at(-1)) return fault(`The newest stored session is ${days.at(-1)}.`);
     let found = days.length - 1;
     while (found > 0 && days[found] > wanted) found--; // that session, or the last one before it
     go(found);
@@ -47,7 +48,8 @@ export function createAsOf({ choose }) {
 
   function say(i) {
     const one = counts.get(days[i]);
-    told.textContent = one ? `${whole(one.matched)} matches` : "";
+    const where = i === at ? "" : `${days[i]}: `;
+    told.textContent = one ? `${where}${whole(one.matched)} matches` : "";
     slider.title = days[i] ? `${weekday(days[i])} ${days[i]}` + (one ? `: ${whole(one.matched)} of ${whole(one.evaluated)} evaluated symbols` : "") : "";
     range.setAttribute("aria-valuetext", `${weekday(days[i])} ${days[i]}${one ? `, ${whole(one.matched)} matches` : ""}`);
   }

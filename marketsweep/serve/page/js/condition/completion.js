@@ -133,7 +133,7 @@ export const completions = (place) => (context) => {
   }
   const { names, facts, presets } = options();
   const all = place === "where" ? facts : names.concat(facts, place === "condition" ? presets : []);
-  const word = context.matchBefore(/[A-Za-z_]\w*/);
+  const word = context.matchBefore(/(?<![\w.])[A-Za-z_]\w*/);
   if (word) {
     if (before[word.from - 1] === "." || /\blet\s+$|\bdef\s+$/.test(before.slice(0, word.from))) return null;
     return { from: word.from, options: foreign(word.text).concat(all), validFor: /^\w*$/ };

@@ -118,8 +118,9 @@ export function createEditor(host, { text = "", label, hint, single = false, com
   const enter = (view) => {
     if (completionStatus(view.state) === "active" && selectedCompletion(view.state)) {
       const before = view.state.sliceDoc(0, view.state.selection.main.head);
-      const word = before.match(/[A-Za-z_]\w*$/)?.[0];
-      if (moved || (word && !words.known.has(word.toLowerCase()))) return acceptCompletion(view);
+      const word = before.match(/(?<![\w.])[A-Za-z_]\w*$/)?.[0].toLowerCase();
+      const begins = word && selectedCompletion(view.state).label.toLowerCase().startsWith(word);
+      if (moved || (begins && !words.known.has(word))) return acceptCompletion(view);
     }
     closeCompletion(view);
     run?.(view.state.doc.toString());
