@@ -135,7 +135,7 @@ class Tokens:
         return bool(self._current())
 
     def find(self, secret: str) -> Token | None:
-        """Return the token of a secret. A file that cannot be read is no token, and is logged."""
+        """Return the token of a secret. A file that cannot be read is skipped, and logged."""
         return self._current().get(_hash_of(secret))
 
     def _current(self) -> dict[str, Token]:

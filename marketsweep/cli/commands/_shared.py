@@ -308,6 +308,13 @@ def write_json(facts: object) -> None:
     echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
 
 
+def write_json_line(facts: object) -> None:
+    """Write plain data as one line of JSON to stdout, however long it is."""
+    import msgspec
+
+    click.echo(clean_text(msgspec.json.encode(facts).decode()))
+
+
 @contextlib.contextmanager
 def progress_line(label: str, unit: str = "bars") -> Iterator[Callable[[int, int, int], None]]:
     """Show progress on stderr: a bar on a terminal, else a line now and then."""

@@ -20,6 +20,7 @@ from marketsweep.cli.commands._shared import (
     universe_option,
     unknown_option,
     where_option,
+    write_json_line,
 )
 from marketsweep.cli.commands._sources import massive_source
 from marketsweep.errors import UsageError
@@ -172,9 +173,7 @@ async def _updates(
 
 def say_json(news: Event | Receipt) -> None:
     """Print news as a line of JSON."""
-    import msgspec
-
-    click.echo(msgspec.json.encode(news.to_dict()).decode())
+    write_json_line(news.to_dict())
 
 
 class Printer:

@@ -26,7 +26,7 @@ export function noMatch(box, answer, { select, edit }) {
       : screen.alone === coverage.expected ? ". It is true for no symbol." : ". It is true for no symbol that passes the clauses before it.",
     " Choose another universe, or change where."));
   } else if (!coverage.evaluated) {
-    parts.push(el("p", {}, "No symbol could be evaluated. A click on "coverage" above shows the reasons."));
+    parts.push(el("p", {}, "No symbol could be evaluated. A click on the coverage above shows the reasons."));
   } else if (stop) {
     const at = funnel.indexOf(stop);
     const before = at > 0 ? funnel[at - 1].together : coverage.evaluated;
