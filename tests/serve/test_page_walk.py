@@ -112,6 +112,10 @@ def test_a_morning(
             studied(page)
             kept(page)
             synced(page)
+            # Rows that wait are pale, and new ones flash: neither is how the page looks.
+            page.wait_for_selector("#grid:not(.stale)", state="attached")
+            page.wait_for_selector("#funnel:not(.stale)", state="attached")
+            page.wait_for_timeout(600)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert axe.run(page).response["violations"] == []
             visit.context.close()
