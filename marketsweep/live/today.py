@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.core.calendar import close_time, open_time
-from marketsweep.core.fields import FIELDS
+from marketsweep.core.fields import CLOSE, FIELDS, HIGH, LOW, OPEN, VOLUME
 from marketsweep.core.records import MinuteBar, Quote, SessionBars
 
-_OPEN, _HIGH, _LOW, _CLOSE, _VOLUME = range(len(FIELDS))
 _ROOM: Final = 16_384
 
 
@@ -51,7 +50,7 @@ class Today:
             if quote.today is None:
                 continue
             place = self._place_of(quote.symbol)
-            if quote.today[_VOLUME] < self._values[_VOLUME, place]:
+            if quote.today[VOLUME] < self._values[VOLUME, place]:
                 continue  # the snapshot is older than the minutes
             self._values[:, place] = quote.today
             self._opened_ms[place] = self._opens_ms
@@ -65,16 +64,16 @@ class Today:
                 continue  # the volume of the day up to the next minute has theirs
             place = self._place_of(bar.symbol)
             values = self._values[:, place]
-            is_first = np.isnan(values[_CLOSE])
+            is_first = np.isnan(values[CLOSE])
             if is_first or bar.start_ms < self._opened_ms[place]:
-                values[_OPEN], self._opened_ms[place] = bar.open, bar.start_ms
+                values[OPEN], self._opened_ms[place] = bar.open, bar.start_ms
             if bar.day_open:
-                values[_OPEN], self._opened_ms[place] = bar.day_open, self._opens_ms
-            values[_HIGH] = np.fmax(values[_HIGH], bar.high)
-            values[_LOW] = np.fmin(values[_LOW], bar.low)
+                values[OPEN], self._opened_ms[place] = bar.day_open, self._opens_ms
+            values[HIGH] = np.fmax(values[HIGH], bar.high)
+            values[LOW] = np.fmin(values[LOW], bar.low)
             if bar.end_ms >= self._closed_ms[place]:
-                values[_CLOSE], self._closed_ms[place] = bar.close, bar.end_ms
-            values[_VOLUME] = np.fmax(values[_VOLUME], bar.day_volume)
+                values[CLOSE], self._closed_ms[place] = bar.close, bar.end_ms
+            values[VOLUME] = np.fmax(values[VOLUME], bar.day_volume)
             self.newest_ms = max(self.newest_ms, bar.end_ms)
 
     def bars(self) -> SessionBars:

@@ -104,7 +104,7 @@ def explain(
     outputs = list(dict.fromkeys((*nodes, *settled_nodes.values())))
     plan = make_plan(outputs)
     symbol = loader.snapshot.ticker(symbol)
-    column = loader.snapshot.column_of(symbol)
+    column = loader.snapshot.index[symbol]
     if column not in loader.universe(session, NO_SCREEN).columns:
         raise UsageError(_no_bar_message(loader, symbol, session))
     if plan.is_of_single_symbols:

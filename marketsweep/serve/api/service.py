@@ -102,8 +102,6 @@ class Service:
                 self._load()
                 failed = ""
             except Exception as error:  # a thread that ends would serve old data for ever
-                if self._ended.is_set():
-                    return  # the market was closed meanwhile
                 if failed == str(error):
                     continue
                 failed = str(error)

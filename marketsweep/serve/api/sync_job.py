@@ -117,10 +117,7 @@ class SyncJob:
     def end_streams(self) -> None:
         """Tell all listeners that the server stops; the sync itself goes on."""
         self.is_ending = True
-        with self._lock:
-            listeners = list(self._listeners)
-        for listener in listeners:
-            listener()
+        self._notify()
 
     def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
         """Call `listener` on any thread when the progress changes; return what ends that."""
@@ -191,6 +188,10 @@ class SyncJob:
     def _tell(self, progress: Progress) -> None:
         with self._lock:
             self.progress = progress
+        self._notify()
+
+    def _notify(self) -> None:
+        with self._lock:
             listeners = list(self._listeners)
         for listener in listeners:
             listener()

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketsweep.core.calendar import close_time, open_time
+from marketsweep.core.fields import CLOSE, HIGH, LOW, OPEN, VOLUME
 
 MINUTE_MS: Final = 60_000
-OPEN, HIGH, LOW, CLOSE, VOLUME = range(5)
 _NOISE: Final = 0.08
 """Standard deviation of a minute's close around its line, as a share of the day's range."""
 _PLACES: Final = 4

@@ -10,13 +10,8 @@ import msgspec
 import numpy as np
 
 from marketsweep.core.calendar import NEW_YORK
-from marketsweep.ingest.sandbox.live.minutes import (
-    CLOSE,
-    MINUTE_MS,
-    OPEN,
-    VOLUME,
-    Minutes,
-)
+from marketsweep.core.fields import CLOSE, OPEN, VOLUME
+from marketsweep.ingest.sandbox.live.minutes import MINUTE_MS, Minutes
 
 _ROWS_A_MESSAGE: Final = 500
 

@@ -62,4 +62,11 @@ export function later(milliseconds, call) {
   return delayed;
 }
 
+/** Says in a field what is wrong with its text; "" takes it away. */
+export function fault(field, text) {
+  field.setCustomValidity(text);
+  field.setAttribute("aria-invalid", String(Boolean(text)));
+  if (text) field.reportValidity();
+}
+
 export const isNarrow = () => matchMedia("(max-width: 720px)").matches;

@@ -1,5 +1,5 @@
 // The session of the scan: a field, steps, and a slider over a histogram of the matches of each session.
-import { button, byId, el, later, weekday, whole } from "/page/js/dom.js";
+import { button, byId, el, fault, later, weekday, whole } from "/page/js/dom.js";
 
 /** Whether a text is a day of the calendar: 2016-02-30 is not one. */
 function isDay(text) {
@@ -13,7 +13,7 @@ export function createAsOf({ choose }) {
 
   const name = el("label", { for: "day", class: "dim" }, "as of");
   const field = el("input", {
-    id: "day", type: "text", inputMode: "numeric", size: 10, maxLength: 10, autocomplete: "off", oninput: () => fault(""),
+    id: "day", type: "text", inputMode: "numeric", size: 10, maxLength: 10, autocomplete: "off", oninput: () => fault(field, ""),
     placeholder: "yyyy-mm-dd", title: "A session, year-month-day", onchange: () => typed(),
   });
   const back = button("‹", () => go(at - 1), { "aria-label": "Previous session", title: "Previous session" });
@@ -27,17 +27,11 @@ export function createAsOf({ choose }) {
   function typed() {
     const wanted = field.value.trim();
     if (!days.length) return;
-    if (!isDay(wanted)) return fault(`${wanted} is not a day. Write year-month-day, such as ${days[at]}.`);
-    if (wanted > days.at(-1)) return fault(`The newest stored session is ${days.at(-1)}.`);
+    if (!isDay(wanted)) return fault(field, `${wanted} is not a day. Write year-month-day, such as ${days[at]}.`);
+    if (wanted > days.at(-1)) return fault(field, `The newest stored session is ${days.at(-1)}.`);
     let found = days.length - 1;
     while (found > 0 && days[found] > wanted) found--; // that session, or the last one before it
     go(found);
-  }
-
-  function fault(text) {
-    field.setCustomValidity(text);
-    field.setAttribute("aria-invalid", String(Boolean(text)));
-    if (text) field.reportValidity();
   }
 
   function go(to) {
@@ -90,7 +84,7 @@ export function createAsOf({ choose }) {
     if (!days.length) return;
     const found = days.indexOf(day);
     at = found < 0 ? days.length - 1 : found;
-    fault("");
+    fault(field, "");
     field.value = days[at];
     name.textContent = `as of ${weekday(days[at])}`;
     range.value = String(at);

@@ -1,6 +1,6 @@
 // A field that goes to any symbol, by its ticker or a part of its name, whether it matches or not.
 import { get, Latest } from "/page/js/api.js";
-import { byId, el, later } from "/page/js/dom.js";
+import { byId, el, fault, later } from "/page/js/dom.js";
 
 export function createGoto({ select, left }) {
   const list = el("datalist", { id: "symbols" });
@@ -21,11 +21,9 @@ export function createGoto({ select, left }) {
     list.replaceChildren(...found.symbols.map(({ symbol, name }) => el("option", { value: symbol }, name ?? "")));
   });
 
-  function fault(text) {
-    field.setCustomValidity(text);
-    field.setAttribute("aria-invalid", String(Boolean(text)));
+  function say(text) {
     field.title = text || "Go to a symbol (g)";
-    if (text) field.reportValidity();
+    fault(field, text);
   }
 
   async function go() {
@@ -36,18 +34,18 @@ export function createGoto({ select, left }) {
       const found = await ask(text);
       if (!found) return;
       const wanted = found.symbols.find(({ symbol }) => symbol === text.toUpperCase()) ?? found.symbols[0];
-      if (!wanted) return fault(`No symbol and no name has “${text}” in it.`);
+      if (!wanted) return say(`No symbol and no name has “${text}” in it.`);
       field.value = "";
       list.replaceChildren();
       select(wanted.symbol);
       left();
     } catch ({ message }) {
-      fault(message);
+      say(message);
     }
   }
 
   field.addEventListener("input", () => {
-    fault("");
+    say("");
     suggest();
   });
   field.addEventListener("keydown", (event) => {

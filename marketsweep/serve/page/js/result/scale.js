@@ -12,7 +12,7 @@ async function marks(wanted, matched, key) {
   const at = async (share, descending) => {
     const sorted = { ...wanted, sort: key, descending, columns: key };
     const [row] = await page(sorted, Math.floor((matched - 1) * share), 1);
-    return row?.values[key] ?? (key === "close" ? row?.close : null);
+    return row?.values[key];
   };
   // Unknown values come last in both orders, so the edges are exact; the middle is near enough.
   return Promise.all([at(EDGE, "false"), at(0.5, "false"), at(EDGE, "")]);
